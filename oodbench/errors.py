@@ -1,0 +1,56 @@
+"""Every error that oodbench raises on purpose.
+
+OodbenchError                 the rule, the value and the fix, in one message
+├── RequestError              the user asked for something that cannot be: exit code 2
+│   ├── UnknownNameError      no such dataset, optimizer, key, ...: the near names are listed
+│   ├── SweepError            a sweep file says something that does not hold
+│   ├── QueryError            a --where, --select or --sql that cannot be answered
+│   └── DatabaseError         not a database of ours, an older or a newer one, or out of reach
+└── LostLeaseError            a late worker's result, refused: another worker has the trial now
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class OodbenchError(Exception):
+    """Base of all errors that oodbench raises on purpose."""
+
+
+class RequestError(OodbenchError):
+    """The request cannot be met as it stands; its message says what would be."""
+
+
+class UnknownNameError(RequestError):
+    """A name that is not among the known ones.
+
+    Args:
+        kind: What the name was meant to be, such as ``"optimizer"``.
+        name: The name that was given.
+        known: The names that exist.
+        where: Where it was given, such as ``"sweep.yaml, train"``; may be empty.
+    """
+
+    def __init__(self, kind: str, name: object, known: Iterable[str], where: str = "") -> None:
+        names = sorted(known)
+        near = get_close_matches(str(name), names, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        place = f"{where}: " if where else ""
+        allowed = ", ".join(names) or "none"
+        super().__init__(f"{place}unknown {kind} {str(name)!r}.{hint} Allowed: {allowed}.")
+
+
+class SweepError(RequestError):
+    """A sweep file says something that does not hold."""
+
+
+class QueryError(RequestError):
+    """A question to the results database that cannot be answered."""
+
+
+class DatabaseError(RequestError):
+    """A database that is not ours, is of another version, or cannot be reached."""
+
+
+class LostLeaseError(OodbenchError):
+    """The lease on a trial went to another worker; this one's result is not stored."""

@@ -1,0 +1,182 @@
+"""What is asked for (Trial) and what came of it (RunRecord). Frozen, JSON in and out, no torch."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+Scalar = bool | int | float | str
+
+PROTOCOL = "1"
+"""Results of different protocol versions are not compared."""
+
+Status = Literal["completed", "diverged", "failed"]
+STATUSES: tuple[str, ...] = get_args(Status)
+
+Role = Literal["train", "id_val", "id_test", "ood_val", "ood_test", "oracle_val"]
+ROLES: tuple[str, ...] = get_args(Role)
+"""``id_*``: training environments. ``ood_val``: environments held apart from training and test.
+``ood_test``: test environments. ``oracle_val``: a test environment's validation part, which only
+the rule ``oracle`` reads."""
+
+
+def canonical_json(value: Any) -> str:
+    """One text per value: sorted keys, no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def hash_of(value: Any) -> str:
+    """16 hexadecimal digits of the sha256 of the value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Everything that decides a run, and nothing that does not. Equal trials are the same run.
+
+    Attributes:
+        dataset: Its name.
+        fingerprint: Hash of its content: the same name with other data is another trial.
+        test_environments: Indices of the environments kept out of training.
+        model: Name of the backbone.
+        algorithm: Such as ``erm``.
+        optimizer: Such as ``adam``.
+        hparams: Every value of the optimizer's and the algorithm's hyperparameters.
+        steps: Optimizer steps.
+        batch: ``{"per_environment": n}``, ``{"size": n, "environments": m}`` or ``{"size": n}``.
+        evaluate_every: Steps from one evaluation to the next; the last step is always evaluated.
+        seed: Of initialisation and batch order.
+        data_seed: Of splits, label noise and colours.
+        dataset_options: Those that differ from the dataset's defaults.
+        model_options: Likewise.
+        algorithm_options: Likewise.
+        pretrained: sha256 of the pretrained file, if any.
+        precision: ``float32`` or ``float64``.
+        parallel: Method of data-parallel training; empty for one replica.
+        replicas: Number of replicas.
+        protocol: See ``PROTOCOL``.
+    """
+
+    dataset: str
+    fingerprint: str
+    test_environments: tuple[int, ...]
+    model: str
+    algorithm: str
+    optimizer: str
+    hparams: Mapping[str, Scalar]
+    steps: int
+    batch: Mapping[str, int]
+    evaluate_every: int
+    seed: int
+    data_seed: int = 0
+    dataset_options: Mapping[str, Any] = field(default_factory=dict)
+    model_options: Mapping[str, Any] = field(default_factory=dict)
+    algorithm_options: Mapping[str, Any] = field(default_factory=dict)
+    pretrained: str = ""
+    precision: str = "float32"
+    parallel: str = ""
+    replicas: int = 1
+    protocol: str = PROTOCOL
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, Mapping):
+                object.__setattr__(self, item.name, MappingProxyType(dict(value)))
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a mapping proxy cannot be pickled
+        return Trial.from_json, (self.to_json(),)
+
+    def to_json(self) -> dict[str, Any]:
+        """The trial as plain values; fields at their default are left out, except the protocol.
+
+        So a field added later changes no id of a trial that does not use it.
+        """
+        result: dict[str, Any] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, Mapping):
+                value = dict(value)
+            elif isinstance(value, tuple):
+                value = list(value)
+            default = {} if item.default_factory is not MISSING else item.default
+            if item.name == "protocol" or value != default:
+                result[item.name] = value
+        return result
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Trial":
+        """The inverse of ``to_json``."""
+        return cls(**{**values, "test_environments": tuple(values["test_environments"])})
+
+    @cached_property
+    def id(self) -> str:
+        """The trial's name everywhere: a hash of its canonical JSON."""
+        return hash_of(self.to_json())
+
+    @cached_property
+    def config_id(self) -> str:
+        """The id without the seed: shared by repeats of one configuration."""
+        return hash_of({k: v for k, v in self.to_json().items() if k != "seed"})
+
+    @cached_property
+    def cohort_key(self) -> str:
+        """Trials with equal keys have one shape and can be trained in one stack.
+
+        They may differ in optimizer, hyperparameters and seed.
+        """
+        free = ("optimizer", "hparams", "seed")
+        return hash_of({k: v for k, v in self.to_json().items() if k not in free})
+
+    @property
+    def evaluation_steps(self) -> tuple[int, ...]:
+        """Steps after which the model is evaluated, counted from 1; the last is ``steps``."""
+        return (*range(self.evaluate_every, self.steps, self.evaluate_every), self.steps)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One number measured during or after a run.
+
+    Attributes:
+        step: Optimizer steps taken before it.
+        environment: Name of the environment; empty if it covers all training environments.
+        split: ``train``, ``val`` or ``test``.
+        role: What the split is to this trial, one of ``ROLES``.
+        metric: ``accuracy`` (a fraction) or ``loss``.
+        value: The number.
+        n: How many examples it rests on.
+    """
+
+    step: int
+    environment: str
+    split: str
+    role: str
+    metric: str
+    value: float
+    n: int
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What came of a trial: scores, or why there are none.
+
+    Attributes:
+        trial: What was asked for.
+        status: ``completed``; ``diverged`` (a loss or parameter became non-finite); ``failed``.
+        reason: Empty, or one sentence with the fix.
+        measurements: In the order in which they were made.
+        provenance: Package versions, commit, device, stack size, seconds, gradient evaluations, ...
+    """
+
+    trial: Trial
+    status: Status
+    reason: str = ""
+    measurements: tuple[Measurement, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,76 @@
+"""A name, and the thing that it names."""
+
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Generic, Protocol, TypeVar
+
+from oodbench.errors import RequestError, UnknownNameError
+
+
+class Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=Named)
+
+
+class Registry(Generic[T]):
+    """Things of one kind by name: a duplicate raises, an unknown name suggests near ones.
+
+    Other packages add to it through the entry-point group ``oodbench.<kind>s``, each entry a module
+    with a list ``REGISTER``; entry points are read at the first lookup, so importing stays cheap.
+
+    Args:
+        kind: What the things are, in the singular, as errors say it: ``"optimizer"``.
+        things: The built-in ones.
+    """
+
+    def __init__(self, kind: str, things: Iterable[T] = ()) -> None:
+        self.kind = kind
+        self._things: dict[str, T] = {}
+        self._plugins_read = False
+        for thing in things:
+            self.add(thing)
+
+    def add(self, thing: T) -> T:
+        """Register ``thing`` under its name and return it.
+
+        Raises:
+            RequestError: If the name is taken.
+        """
+        if thing.name in self._things:
+            raise RequestError(
+                f"The {self.kind} {thing.name!r} is registered already; choose another name."
+            )
+        self._things[thing.name] = thing
+        return thing
+
+    def get(self, name: str) -> T:
+        """The thing called ``name``.
+
+        Raises:
+            UnknownNameError: If there is none; it lists the names that exist.
+        """
+        self._read_plugins()
+        if name not in self._things:
+            raise UnknownNameError(self.kind, name, self._things)
+        return self._things[name]
+
+    def names(self) -> list[str]:
+        """All names, in the order of registration."""
+        self._read_plugins()
+        return list(self._things)
+
+    def __iter__(self) -> Iterator[T]:
+        self._read_plugins()
+        return iter(list(self._things.values()))
+
+    def _read_plugins(self) -> None:
+        if self._plugins_read:
+            return
+        self._plugins_read = True
+        for entry in entry_points(group=f"oodbench.{self.kind}s"):
+            for thing in import_module(entry.value).REGISTER:
+                self.add(thing)
