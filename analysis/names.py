@@ -1,0 +1,23 @@
+"""The names that readers know."""
+
+NAMES = {
+    "sgd": "SGD",
+    "momentum": "Momentum",
+    "nesterov": "Nesterov",
+    "rmsprop": "RMSProp",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "erm": "ERM",
+    "irm": "IRM",
+}
+
+
+def pretty(name: str) -> str:
+    """The name a reader knows; unknown names are left as they are."""
+    return NAMES.get(name, name)
+
+
+def group_name(dataset: str, test_environments: str, algorithm: str) -> str:
+    """Such as ``IRM on ColoredDigits, test environment 2``."""
+    plural = "s" if "," in test_environments else ""
+    return f"{pretty(algorithm)} on {dataset}, test environment{plural} {test_environments}"

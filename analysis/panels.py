@@ -1,0 +1,206 @@
+"""The runs of one panel: those with scores, and the count of those without."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.names import group_name
+from oodbench.errors import RequestError, UnknownNameError
+
+GROUP = ("dataset", "test_environments", "algorithm")
+"""What tells one panel, and one table, from another."""
+
+STATUS_COLUMNS = ("completed", "diverged", "failed", "pending")
+"""Columns of a table of counts; ``pending`` runs are still waiting or running."""
+
+DESIGNS = frozenset({"random", "qmc", "grid"})
+"""Samplers whose draws do not depend on earlier results."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The runs of one dataset, choice of test environments and algorithm.
+
+    Attributes:
+        dataset: Its name.
+        test_environments: As text, such as ``"2"`` or ``"0,1"``.
+        algorithm: Its name.
+        runs: The completed runs with both scores: run, optimizer, id, ood (fractions) and
+            gap (``id - ood``).
+        counts: One row an optimizer, in order of first appearance; columns ``STATUS_COLUMNS``.
+        chance: Chance accuracy of the dataset, or None where it is not known.
+        n_id: Smallest and largest number of ID test examples behind a point, if known.
+        n_ood: Likewise for OOD.
+        remarks: What a reader must know about the runs that were pooled.
+    """
+
+    dataset: str
+    test_environments: str
+    algorithm: str
+    runs: pd.DataFrame
+    counts: pd.DataFrame
+    chance: float | None
+    n_id: tuple[int, int] | None
+    n_ood: tuple[int, int] | None
+    remarks: tuple[str, ...]
+
+    def of(self, optimizer: str) -> pd.DataFrame:
+        """The drawn runs of one optimizer; empty if none has scores."""
+        return self.runs[self.runs["optimizer"] == optimizer]
+
+    @property
+    def heading(self) -> tuple[str, ...]:
+        """Lines for over a figure: which panel it is, what stands behind it, the remarks."""
+        examples = f"{_count_text(self.n_id)} ID and {_count_text(self.n_ood)} OOD examples"
+        return (
+            group_name(self.dataset, self.test_environments, self.algorithm),
+            "no completed run"
+            if self.runs.empty
+            else f"{len(self.runs):,} runs, each on {examples}",
+            *self.remarks,
+        )
+
+
+def require(pairs: pd.DataFrame, columns: Sequence[str] = ()) -> None:
+    """Refuse a table that has no runs or lacks a column.
+
+    Raises:
+        RequestError: No rows, or a column of ``columns`` or of the groups is missing.
+    """
+    needed = ("run", *GROUP, "optimizer", "status", *columns)
+    missing = [name for name in needed if name not in pairs.columns]
+    if missing:
+        raise RequestError(
+            f"The table of runs needs the columns {', '.join(needed)}; it lacks "
+            f"{', '.join(missing)}. Pass what oodbench.results.query.pairs returns."
+        )
+    if pairs.empty:
+        raise RequestError(
+            "There are no runs here: the table has 0 rows. Check the database and any filter, "
+            "or let a worker train some first (oodbench status shows what is waiting)."
+        )
+
+
+def count_statuses(pairs: pd.DataFrame, by: Sequence[str] = ("optimizer",)) -> pd.DataFrame:
+    """How many runs of each group completed, diverged, failed or are pending.
+
+    Groups keep their order of first appearance; the index holds ``by``.
+    """
+    state = pairs["status"].replace({"waiting": "pending", "running": "pending"})
+    flags = pd.DataFrame({name: (state == name).astype(int) for name in STATUS_COLUMNS})
+    keys = [pairs[name] for name in by]
+    return flags.groupby(keys, sort=False).sum()
+
+
+def in_first_appearance(table: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """The table's rows sorted by dataset, test environments, algorithm and optimizer.
+
+    Each of the four follows the order in which ``pairs`` first shows its values.
+    """
+    keys = [*GROUP, "optimizer"]
+    ranks = {
+        name: {value: rank for rank, value in enumerate(pd.unique(pairs[name]))} for name in keys
+    }
+    return table.sort_values(
+        keys, key=lambda column: column.map(ranks[str(column.name)]), ignore_index=True
+    )
+
+
+def panels(
+    pairs: pd.DataFrame, dataset: str | None = None, algorithm: str | None = None
+) -> tuple[Panel, ...]:
+    """The runs of every dataset, choice of test environments and algorithm, in that order.
+
+    Args:
+        pairs: A row a run; needs run, dataset, test_environments, algorithm, optimizer, status,
+            id and ood. chance, n_id, n_ood, sampler, model and steps are used where present.
+        dataset: Only this one.
+        algorithm: Only this one.
+
+    Raises:
+        RequestError: No runs at all, or none of this dataset with this algorithm.
+        UnknownNameError: No run of that dataset, or with that algorithm.
+    """
+    require(pairs, ("id", "ood"))
+    chosen = pairs
+    for column, value in (("dataset", dataset), ("algorithm", algorithm)):
+        if value is not None:
+            if value not in set(pairs[column]):
+                raise UnknownNameError(column, value, map(str, pairs[column].unique()))
+            chosen = chosen[chosen[column] == value]
+    if chosen.empty:
+        raise RequestError(
+            f"No run of dataset {dataset!r} used the algorithm {algorithm!r}. Drop one of the two "
+            "filters, or train those runs first."
+        )
+    keys = chosen[list(GROUP)].drop_duplicates().assign(optimizer=chosen["optimizer"].iloc[0])
+    ordered = in_first_appearance(keys, chosen)[list(GROUP)]
+    return tuple(_panel(chosen, *map(str, key)) for key in ordered.itertuples(index=False))
+
+
+def rows_of(
+    table: pd.DataFrame, dataset: str, test_environments: str, algorithm: str
+) -> pd.DataFrame:
+    """The rows of one group, of a table that has the columns ``GROUP``."""
+    wanted = zip(GROUP, (dataset, test_environments, algorithm), strict=True)
+    return table[np.logical_and.reduce([table[name].astype(str) == key for name, key in wanted])]
+
+
+def _panel(pairs: pd.DataFrame, dataset: str, test_environments: str, algorithm: str) -> Panel:
+    mine = rows_of(pairs, dataset, test_environments, algorithm)
+    scored = (mine["status"] == "completed") & mine["id"].notna() & mine["ood"].notna()
+    runs = mine.loc[scored, ["run", "optimizer", "id", "ood"]].reset_index(drop=True)
+    runs = runs.astype({"id": float, "ood": float})
+    return Panel(
+        dataset,
+        test_environments,
+        algorithm,
+        runs.assign(gap=runs["id"] - runs["ood"]),
+        count_statuses(mine),
+        _chance(mine),
+        _extent(mine[scored], "n_id"),
+        _extent(mine[scored], "n_ood"),
+        _remarks(mine, int((mine["status"] == "completed").sum()) - len(runs)),
+    )
+
+
+def _known(runs: pd.DataFrame, column: str) -> pd.Series:
+    """The values of a column that need not be there."""
+    return runs[column].dropna() if column in runs.columns else pd.Series(dtype=float)
+
+
+def _chance(runs: pd.DataFrame) -> float | None:
+    known = _known(runs, "chance")
+    return float(known.iloc[0]) if len(known) else None
+
+
+def _extent(runs: pd.DataFrame, column: str) -> tuple[int, int] | None:
+    known = _known(runs, column)
+    return (int(known.min()), int(known.max())) if len(known) else None
+
+
+def _remarks(runs: pd.DataFrame, unscored: int) -> tuple[str, ...]:
+    """Whatever would mislead if it went unsaid: pooled settings, adaptive search, lost scores."""
+    remarks = []
+    for column in ("model", "steps", "checkpoint", "sampler"):
+        values = [str(value) for value in _known(runs, column).unique()]
+        if len(values) > 1:
+            remarks.append(f"pooled over {column}: {', '.join(values)}")
+        elif column == "sampler" and not DESIGNS.issuperset(values):
+            remarks.append(f"found by an adaptive search: {values[0]}")
+    scored = runs[runs["id"].notna()]
+    if "id_test" in runs.columns and scored["id_test"].isna().any():
+        remarks.append("ID scores are of validation examples: there is no ID test split")
+    if unscored:
+        remarks.append(f"{unscored} completed without an ID or OOD score, not drawn")
+    return tuple(remarks)
+
+
+def _count_text(extent: tuple[int, int] | None) -> str:
+    """A number of examples, or its range, for a reader."""
+    if extent is None:
+        return "?"
+    low, high = extent
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

@@ -1,0 +1,165 @@
+"""A summary of a sweep that a person can read: Markdown."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+import pandas as pd
+
+from analysis.names import pretty
+from analysis.panels import count_statuses, panels, require, rows_of
+from analysis.tables import optimizer_table
+
+_READING = """\
+- **ID accuracy**: on test examples of the training environments. **OOD accuracy**: on examples of
+  the test environments, which no training step saw. Both at the checkpoint `{checkpoint}`, and
+  the mean over environments.
+- **Gap**: ID accuracy minus OOD accuracy. A small gap alone is no success: a model at chance has
+  one too.
+- **Selected run**: the completed run that the rule `{rule}` ranks first among all of the
+  optimizer's runs here.
+  {selection}
+- **Interval**: 95% (Wilson), over the n test examples of that one model. The selected run is one
+  training seed of one search, so the interval says nothing about how much another training seed
+  or another search would change the score.
+- **Chance**: the accuracy of guessing, without looking at the input.
+- **Diverged**: the loss or a parameter became infinite or undefined. **Failed**: the run ended in
+  an error. Neither has scores, so neither is in a figure as a point; both are counted, because an
+  optimizer that often diverges costs runs that its best score does not show."""
+
+_SELECTION = {
+    "id_val": """\
+It reads validation examples of the training environments; where the dataset has ID test
+  examples, the scores reported are on those other ones.""",
+    "oracle": """\
+**It reads the test environments**, which nobody has before deployment: these scores are an
+  upper reference, not what a user would get.""",
+}
+
+
+def summary_markdown(
+    pairs: pd.DataFrame,
+    *,
+    title: str,
+    rule: str = "id_val",
+    notes: Sequence[str] = (),
+    figures: Sequence[str] = (),
+) -> str:
+    """What became of the runs and how each optimizer's selected run scored, as Markdown.
+
+    Args:
+        pairs: A row a run, as from ``oodbench.results.query.pairs``; see ``optimizer_table`` for
+            the columns needed. ``reason`` and ``chance`` are used where present.
+        title: The heading.
+        rule: How runs are selected, such as ``id_val``.
+        notes: Sentences of Markdown that the reader must see, such as warnings.
+        figures: Paths or addresses of figures, relative to where the summary will be.
+
+    Raises:
+        RequestError: No runs, or a column is missing.
+        UnknownNameError: No such rule.
+    """
+    require(pairs)
+    parts = [f"# {escape(title)}", _status_line(pairs)]
+    if notes:
+        parts += ["## Notes", "\n".join(f"- {note}" for note in notes)]
+    parts += ["## Results", *_result_sections(pairs, rule)]
+    reasons = _reason_lines(pairs)
+    if reasons:
+        parts += ["## Why runs diverged or failed", "\n".join(reasons)]
+    if figures:
+        parts += ["## Figures", *map(_figure_link, figures)]
+    selection = _SELECTION.get(rule, "")
+    checkpoint = pairs["checkpoint"].iloc[0] if "checkpoint" in pairs.columns else "last"
+    reading = _READING.format(rule=rule, selection=selection, checkpoint=checkpoint)
+    parts += ["## How to read this", reading.replace("\n  \n", "\n")]
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text that Markdown shows as it is, on one line, in a table too."""
+    return re.sub(r"([\\`*_{}\[\]<>|$#~&])", r"\\\1", " ".join(text.split()))
+
+
+def _status_line(pairs: pd.DataFrame) -> str:
+    counts = count_statuses(pairs, ("optimizer",)).sum()
+    shown = [f"{n:,} {status}" for status, n in counts.items() if n or status != "pending"]
+    text = f"{len(pairs):,} runs: {', '.join(shown)}."
+    return text + (" This is not the final state." if counts["pending"] else "")
+
+
+def _result_sections(pairs: pd.DataFrame, rule: str) -> list[str]:
+    sections = []
+    table = optimizer_table(pairs, rule)
+    for panel in panels(pairs):
+        rows = rows_of(table, panel.dataset, panel.test_environments, panel.algorithm)
+        chance = [] if panel.chance is None else [f"Chance accuracy: {panel.chance:.3g}"]
+        facts = [escape(fact) for fact in (*chance, *panel.remarks)]
+        sections += [
+            f"### {escape(panel.heading[0])}",
+            "; ".join(facts),
+            _markdown_table(rows),
+        ]
+    return [section for section in sections if section]
+
+
+def _markdown_table(rows: pd.DataFrame) -> str:
+    pending = ["pending"] if "pending" in rows.columns else []
+    counted = ["completed", "diverged", "failed", *pending]
+    heads = ["ID accuracy (95%)", "n", "OOD accuracy (95%)", "n", "gap", "selected run"]
+    lines = [
+        "| " + " | ".join(["optimizer", *counted, *heads]) + " |",
+        "|" + "|".join([":--"] + ["--:"] * (len(counted) + 5) + [":--"]) + "|",
+    ]
+    for row in rows.to_dict("records"):
+        cells = [escape(pretty(str(row["optimizer"])))] + [f"{row[name]:,}" for name in counted]
+        cells += [*_scored(row, "id"), *_scored(row, "ood"), _signed(row["gap"])]
+        cells.append("none" if pd.isna(row["run"]) else f"`{row['run']}`")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _scored(row: Mapping[Any, Any], score: str) -> tuple[str, str]:
+    """The accuracy with its interval, and the number of examples behind it."""
+    value, low, high = row[score], row[f"{score}_low"], row[f"{score}_high"]
+    n = "?" if pd.isna(row[f"n_{score}"]) else f"{int(row[f'n_{score}']):,}"
+    if pd.isna(value):
+        return "none", "0"
+    if pd.isna(low):
+        return f"{value:.3f}", n
+    return f"{value:.3f} ({low:.3f} to {high:.3f})", n
+
+
+def _signed(gap: float) -> str:
+    return "none" if pd.isna(gap) else f"{gap:+.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _reason_lines(pairs: pd.DataFrame) -> list[str]:
+    """One line for each kind of reason, the most frequent first; numbers do not tell kinds apart.
+
+    Runs that diverged at different steps so fall together, and one of them is quoted.
+    """
+    ended = pairs[pairs["status"].isin(["diverged", "failed"])]
+    reasons = ended["reason"] if "reason" in ended.columns else pd.Series("", index=ended.index)
+    reasons = reasons.fillna("").replace("", "no reason was stored")
+    kinds = reasons.astype(str).str.replace(r"\d+(\.\d+)?(e[+-]?\d+)?", "0", regex=True)
+    lines = []
+    for (status, _), rows in ended.groupby([ended["status"], kinds], sort=False):
+        counts = rows["optimizer"].value_counts(sort=False)
+        who = ", ".join(f"{escape(pretty(str(name)))} {n:,}" for name, n in counts.items())
+        text = escape(str(reasons[rows.index[0]]))
+        alike = (
+            ""
+            if reasons[rows.index].nunique() == 1
+            else " (one of them; the others differ in numbers only)"
+        )
+        lines.append((len(rows), f"- {len(rows):,} {status} ({who}): {text}{alike}"))
+    return [line for _, line in sorted(lines, key=lambda item: -item[0])]
+
+
+def _figure_link(path: str) -> str:
+    target = f"<{path}>" if re.search(r"[\s()]", path) else path
+    name = escape(PurePath(path).stem)
+    is_image = path.lower().endswith((".png", ".svg"))
+    return f"![{name}]({target})" if is_image else f"[{name}]({target})"

@@ -1,0 +1,47 @@
+"""oodbench: which optimizer should I train with, if the test distribution will differ?
+
+The public names below load what they need when they are first used; importing oodbench loads
+neither torch nor pandas.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from oodbench.api import catalogue, plan, query, quickstart, run_sweep, status
+    from oodbench.errors import OodbenchError
+    from oodbench.records import Measurement, RunRecord, Trial
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Measurement": "oodbench.records",
+    "OodbenchError": "oodbench.errors",
+    "RunRecord": "oodbench.records",
+    "Trial": "oodbench.records",
+    "catalogue": "oodbench.api",
+    "plan": "oodbench.api",
+    "query": "oodbench.api",
+    "quickstart": "oodbench.api",
+    "run_sweep": "oodbench.api",
+    "status": "oodbench.api",
+}
+
+__all__ = [
+    "Measurement",
+    "OodbenchError",
+    "RunRecord",
+    "Trial",
+    "catalogue",
+    "plan",
+    "query",
+    "quickstart",
+    "run_sweep",
+    "status",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'oodbench' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

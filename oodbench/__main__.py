@@ -1,0 +1,5 @@
+"""``python -m oodbench`` is ``oodbench``."""
+
+from oodbench.cli import main
+
+main()

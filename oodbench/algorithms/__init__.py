@@ -1,0 +1,10 @@
+"""Algorithms by name, one loss a file. To add one: write its file, list it here."""
+
+from oodbench.algorithms.erm import ERM
+from oodbench.algorithms.irm import IRM
+from oodbench.algorithms.spec import Algorithm, AlgorithmSpec
+from oodbench.registry import Registry
+
+__all__ = ["ALGORITHMS", "Algorithm", "AlgorithmSpec"]
+
+ALGORITHMS: Registry[AlgorithmSpec] = Registry("algorithm", [ERM, IRM])

@@ -1,0 +1,108 @@
+"""What an algorithm is to the harness: a loss over batches from environments.
+
+An algorithm never sees an optimizer. It may say that optimizers restart at some step; the training
+loop rebuilds them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from oodbench.errors import RequestError, UnknownNameError
+from oodbench.spaces import Space
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+HParams = Mapping[str, bool | int | float | str]
+
+
+class Algorithm(Protocol):
+    """The losses of K models that are trained together.
+
+    Attributes:
+        restarts: Step -> the models (0 to K-1) whose optimizer is built anew before that step.
+        restart_as: ``None``: with the same optimizer and hyperparameters. Else an optimizer's name
+            and the hyperparameters to add to the trial's own.
+    """
+
+    restarts: Mapping[int, Sequence[int]]
+    restart_as: tuple[str, HParams] | None
+
+    def losses(
+        self, forward: "Callable[[Tensor], Tensor]", inputs: "Tensor", labels: "Tensor", step: int
+    ) -> "Tensor":
+        """The K losses of one step.
+
+        Args:
+            forward: (K, G, B, *shape) inputs to (K, G, B, classes) logits, model by model.
+            inputs: G groups of B examples for each of K models. A group is an environment's batch,
+                or the whole batch where it is drawn from the pooled environments.
+            labels: (K, G, B) integers.
+            step: Steps taken before this one.
+
+        Returns:
+            (K,) losses; the loss of one model must not depend on the others.
+        """
+
+
+@dataclass(frozen=True)
+class AlgorithmSpec:
+    """An algorithm that can be asked for by name.
+
+    Attributes:
+        name: As sweep files write it.
+        build: ``build(hparams, steps, device, dtype, **options)`` with the hyperparameters of each
+            of K models gives an Algorithm.
+        space: Its hyperparameters and their default search ranges; no others are accepted.
+        options: Option -> the values it may take, the default first.
+        smallest_group: Fewest examples of one environment in a batch; 0 if environments may be
+            pooled.
+        summary: One sentence.
+        reference: The paper.
+    """
+
+    name: str
+    build: "Callable[..., Algorithm]"
+    space: Space = field(default_factory=dict)
+    options: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    smallest_group: int = 0
+    summary: str = ""
+    reference: str = ""
+
+    def __call__(
+        self,
+        hparams: Sequence[HParams],
+        steps: int,
+        options: Mapping[str, Any],
+        device: "torch.device",
+        dtype: "torch.dtype",
+    ) -> Algorithm:
+        """The algorithm for K models, with its own share of their hyperparameters."""
+        own = [{name: values[name] for name in self.space} for values in hparams]
+        chosen = {name: values[0] for name, values in self.options.items()}
+        return self.build(own, steps, device, dtype, **{**chosen, **options})
+
+    def check(self, options: Mapping[str, Any], batch: Mapping[str, int]) -> None:
+        """Raise unless the options exist and the batch gives what the algorithm needs."""
+        for name, value in options.items():
+            if name not in self.options:
+                raise UnknownNameError("option", name, self.options, where=f"algorithm {self.name}")
+            if not any(value is known or value == known for known in self.options[name]):
+                raise UnknownNameError(
+                    f"{name}", value, map(str, self.options[name]), where=f"algorithm {self.name}"
+                )
+        if self.smallest_group == 0:
+            return
+        size = batch.get("per_environment") or batch["size"] // batch.get("environments", 1)
+        if "per_environment" not in batch and "environments" not in batch:
+            raise RequestError(
+                f"{self.name} needs batches by environment, but got batch: {dict(batch)}. "
+                "Write batch: {per_environment: n} or {size: n, environments: m}."
+            )
+        if size < self.smallest_group:
+            raise RequestError(
+                f"{self.name} needs at least {self.smallest_group} examples of each environment in "
+                f"a batch, but batch: {dict(batch)} gives {size}."
+            )

@@ -1,0 +1,332 @@
+"""The verbs of the command line as Python functions; they return pandas DataFrames."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oodbench.errors import RequestError, UnknownNameError
+from oodbench.executors.local import Counts, run_local
+from oodbench.results import (
+    AddedSweep,
+    Database,
+    PlannedStudy,
+    add_sweep,
+    counts,
+    open_database,
+    preview_sweep,
+)
+from oodbench.sweep import SweepSpec, load_sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RECIPE = "digits.yaml"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A sweep's studies with their trials, drawn but not yet stored."""
+
+    spec: SweepSpec
+    studies: tuple[PlannedStudy, ...]
+
+
+def plan(sweep: str | Path | SweepSpec) -> Plan:
+    """Read a sweep file and draw its trials: the same file always gives the same ones.
+
+    Raises:
+        SweepError: If the file says something that does not hold.
+    """
+    from oodbench.search import draw
+
+    spec = sweep if isinstance(sweep, SweepSpec) else load_sweep(sweep)
+    studies = []
+    for study in spec.studies():
+        drawn = draw(study.space, spec.search.trials, spec.search.seed)
+        trials = [
+            study.trial(hparams, index, repeat)
+            for repeat in range(spec.seeds)
+            for index, hparams in enumerate(drawn)
+        ]
+        definition = study.definition
+        studies.append(
+            PlannedStudy(
+                id=study.id,
+                dataset=definition["dataset"],
+                test_environments=tuple(definition["test_environments"]),
+                algorithm=definition["algorithm"],
+                optimizer=definition["optimizer"],
+                definition=definition,
+                space=definition["space"],
+                sampler=spec.search.sampler,
+                sampler_seed=spec.search.seed,
+                facts=study.facts,
+                trials=trials,
+            )
+        )
+    return Plan(spec, tuple(studies))
+
+
+def preview(sweep: str | Path | SweepSpec, db: str | Path | None) -> AddedSweep:
+    """What ``run_sweep`` would add, and what is stored already; writes nothing.
+
+    Args:
+        sweep: A sweep file.
+        db: URL or path of the database; it need not exist.
+    """
+    planned = plan(sweep)
+    if db is None or not _exists(db):
+        return preview_sweep(None, planned.studies)
+    with open_database(db, read_only=True) as database:
+        return preview_sweep(database, planned.studies)
+
+
+def _exists(db: str | Path) -> bool:
+    text = str(db)
+    if "://" in text and not text.startswith("sqlite"):
+        return True
+    return Path(text.removeprefix("sqlite:///")).exists()
+
+
+def run_sweep(
+    sweep: str | Path | SweepSpec,
+    db: str | Path,
+    *,
+    workers: int | None = None,
+    device: str = "auto",
+    stack: int = 32,
+    logs: str | Path | None = None,
+    on_progress: Callable[[Counts], None] = lambda counts: None,
+) -> "pd.DataFrame":
+    """Train every trial of a sweep that the database does not hold yet.
+
+    Called again after an interruption, it goes on from there.
+
+    Args:
+        sweep: A sweep file, or a checked one.
+        db: URL of the database, or path of a SQLite file; created if missing.
+        workers: Processes; one for each CPU core by default.
+        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ...
+        stack: Most models trained together by one worker.
+        logs: Folder of the workers' logs; by default beside a SQLite file, else ``oodbench-logs``.
+        on_progress: Called a few times a second with the number of runs in each state.
+
+    Returns:
+        A row per study: its runs by status. See ``status``.
+
+    Raises:
+        SweepError: If the sweep file says something that does not hold.
+        DatabaseError: If the database cannot be used.
+        RequestError: If every worker ended before the sweep did.
+    """
+    if workers is not None and workers < 1:
+        raise RequestError(f"workers must be at least 1, but got {workers}.")
+    if stack < 1:
+        raise RequestError(f"stack must be at least 1, but got {stack}.")
+    planned = plan(sweep)
+    target = str(Path(db).absolute()) if "://" not in str(db) else str(db)
+    with open_database(target, create=True) as database:
+        name = planned.spec.name
+        spec = planned.spec.model_dump(mode="json", exclude_none=True)
+        add_sweep(database, name, spec, planned.studies)
+        run_local(
+            database,
+            target,
+            name,
+            workers=workers or len(os.sched_getaffinity(0)),
+            device=device,
+            stack=stack,
+            logs=Path(logs) if logs is not None else log_folder(target),
+            on_progress=on_progress,
+        )
+        return counts(database, name)
+
+
+def log_folder(target: str) -> Path:
+    """Where the workers' logs go unless told otherwise."""
+    if "://" in target and not target.startswith("sqlite:///"):
+        return Path("oodbench-logs")
+    return Path(target.removeprefix("sqlite:///")).with_suffix(".logs")
+
+
+def status(db: str | Path, sweep: str | None = None) -> "pd.DataFrame":
+    """A row per study: dataset, test environments, algorithm, optimizer, and runs by status."""
+    with open_database(db, read_only=True) as database:
+        return counts(database, sweep)
+
+
+def query(
+    db: str | Path,
+    where: str | None = None,
+    *,
+    select: str | None = None,
+    sql: str | None = None,
+    sweep: str | None = None,
+    checkpoint: str = "last",
+) -> "pd.DataFrame":
+    """Runs with their scores, as a DataFrame.
+
+    Args:
+        db: URL or path of the database.
+        where: A condition on columns and hyperparameters:
+            ``"optimizer = 'adam' and lr < 1e-3 and status = 'completed'"``.
+        select: A run rule (``id_val``, ``oracle``): only the run that it selects in each
+            (dataset, test environments, algorithm, optimizer).
+        sql: Instead of the above, a SQL question; the connection is read-only. Views: ``v_runs``,
+            ``v_pairs``, ``v_best``.
+        sweep: Only runs of this sweep.
+        checkpoint: Which checkpoint is scored: ``last`` or ``best_id_val``.
+
+    Returns:
+        A row a run: ``id`` and ``ood`` accuracy, what they are made of, status, hyperparameters.
+
+    Raises:
+        QueryError: If the condition or the SQL cannot be answered.
+        UnknownNameError: If a column, a rule or the sweep does not exist.
+    """
+    from oodbench.results import pairs
+    from oodbench.results import sql as run_sql
+    from oodbench.results.select import select as select_runs
+
+    with open_database(db, read_only=True) as database:
+        if sql is not None:
+            if where or select or sweep:
+                raise RequestError("sql goes alone: put conditions into the SQL itself.")
+            return run_sql(database, sql)
+        frame = pairs(database, where, sweep, checkpoint)
+    return frame if select is None else select_runs(frame, select)
+
+
+KINDS = ("datasets", "algorithms", "optimizers", "models")
+
+
+def catalogue(kind: str) -> "pd.DataFrame":
+    """What there is to choose from: ``datasets``, ``algorithms``, ``optimizers`` or ``models``."""
+    import pandas as pd
+
+    from oodbench.describe import ROWS
+
+    if kind not in ROWS:
+        raise UnknownNameError("catalogue", kind, ROWS)
+    return pd.DataFrame(ROWS[kind]())
+
+
+def plot(
+    kind: str,
+    db: str | Path,
+    output: str | Path,
+    where: str | None = None,
+    *,
+    sweep: str | None = None,
+    palette: str = "default",
+    checkpoint: str = "last",
+) -> Path:
+    """Draw the runs of a database: ``scatter`` (ID against OOD accuracy) or ``box``.
+
+    Args:
+        kind: ``scatter`` or ``box``.
+        db: URL or path of the database.
+        output: A file ending in .png, .pdf or .svg.
+        where: As for ``query``.
+        sweep: Only runs of this sweep.
+        palette: ``default`` (colour-blind safe) or ``study`` (Naganuma et al. 2023).
+        checkpoint: Which checkpoint is scored.
+    """
+    import analysis
+
+    figures = {"scatter": analysis.scatter, "box": analysis.box}
+    if kind not in figures:
+        raise UnknownNameError("plot", kind, figures)
+    if palette not in ("default", "study"):
+        raise UnknownNameError("palette", palette, ("default", "study"))
+    frame = query(db, where, sweep=sweep, checkpoint=checkpoint)
+    return analysis.save(figures[kind](frame, palette=palette), output)
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RequestError(
+            f"Cannot write to {folder}: {error.strerror}. Name another folder with --out."
+        ) from error
+
+
+def quickstart(
+    out: str | Path = "quickstart",
+    *,
+    workers: int | None = None,
+    on_progress: Callable[[Counts], None] = lambda counts: None,
+) -> "pd.DataFrame":
+    """A whole small study on real digits: sweep, database, figures, summary.
+
+    Leaves in ``out``: ``digits.yaml``, ``results.db``, ``scatter-*.png``, ``box-*.png`` and
+    ``summary.md``.
+
+    Args:
+        out: Folder for the results; an interrupted study goes on from there.
+        workers: Processes; one for each CPU core by default.
+        on_progress: As for ``run_sweep``.
+
+    Returns:
+        ``analysis.optimizer_table`` of the study.
+
+    Raises:
+        RequestError: If the folder cannot be written.
+    """
+    from importlib.resources import files
+
+
+    folder = Path(out)
+    text = files("sweeps").joinpath(RECIPE).read_text(encoding="utf-8")
+    with _writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        recipe = folder / RECIPE
+        if not recipe.exists():  # an edited copy is kept: it adds trials
+            recipe.write_text(text, encoding="utf-8")
+    db = folder / "results.db"
+    run_sweep(recipe, db, workers=workers, on_progress=on_progress)
+    with _writable(folder):
+        return write_figures(db, folder, load_sweep(recipe).name)
+
+
+def write_figures(db: str | Path, folder: Path, sweep: str) -> "pd.DataFrame":
+    """Scatter and box plots of each dataset, and ``summary.md``; returns the table."""
+    import analysis
+
+    frame = query(db, sweep=sweep)
+    figures = []
+    for dataset in frame["dataset"].unique():
+        for kind, draw in (("scatter", analysis.scatter), ("box", analysis.box)):
+            path = folder / f"{kind}-{dataset}.png"
+            figures.append(analysis.save(draw(frame, dataset=dataset), path).name)
+    with open_database(db, read_only=True) as database:
+        notes = edge_warnings(database, frame)
+    text = analysis.summary_markdown(frame, title=sweep, notes=notes, figures=figures)
+    (folder / "summary.md").write_text(text, encoding="utf-8")
+    return analysis.optimizer_table(frame)
+
+
+def edge_warnings(database: Database, frame: "pd.DataFrame") -> list[str]:
+    """One sentence for each study whose selected run has a value at the edge of its search range.
+
+    The range may then be too narrow: a better value may lie outside.
+    """
+    from oodbench.results import sql
+    from oodbench.results.select import select
+    from oodbench.search import at_edge
+
+    spaces = sql(database, "SELECT dataset, algorithm, optimizer, space FROM studies")
+    best = select(frame).merge(spaces, on=["dataset", "algorithm", "optimizer"])
+    warnings = []
+    for row in best.dropna(subset=["run"]).to_dict("records"):
+        edges = at_edge(json.loads(row["space"]), row)
+        if edges:
+            study = f"{row['dataset']}, {row['algorithm']}, {row['optimizer']}"
+            warnings.append(f"{study}: the selected run has {'; '.join(edges)}.")
+    return warnings

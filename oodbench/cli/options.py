@@ -1,0 +1,28 @@
+"""Options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+Db = Annotated[
+    str,
+    typer.Option(
+        "--db",
+        envvar="OODBENCH_DB",
+        help="Results database: a SQLite file or a URL (postgresql+psycopg://...).",
+        show_default=False,
+    ),
+]
+Sweep = Annotated[str | None, typer.Option("--sweep", help="Only this sweep, by name.")]
+Where = Annotated[
+    str | None,
+    typer.Option("--where", help="Condition, such as \"optimizer = 'adam' and lr < 1e-3\"."),
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", help="Processes. [default: one per CPU core]")
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
+Stack = Annotated[int, typer.Option("--stack", help="Most models trained together by a worker.")]
+Checkpoint = Annotated[
+    str, typer.Option("--checkpoint", help="Which checkpoint is scored: last, best_id_val.")
+]

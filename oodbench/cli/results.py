@@ -1,0 +1,90 @@
+"""query, plot."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oodbench.cli.options import Checkpoint, Db, Sweep, Where
+from oodbench.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMATS = ("table", "csv", "json")
+SHORT = ("run", "dataset", "test_environments", "algorithm", "optimizer", "status", "id", "ood")
+
+
+def query(
+    db: Db,
+    where: Where = None,
+    select: Annotated[
+        str | None, typer.Option("--select", help="Only the selected runs: id_val or oracle.")
+    ] = None,
+    sql: Annotated[
+        str | None,
+        typer.Option("--sql", help="A read-only SQL question (v_runs, v_pairs, v_best)."),
+    ] = None,
+    name: Sweep = None,
+    checkpoint: Checkpoint = "last",
+    format_: Annotated[
+        str,
+        typer.Option("--format", help="table (short), csv or json (every column)."),
+    ] = "table",
+) -> None:
+    """Show runs with their ID and OOD accuracy.
+
+    Example: oodbench query --db digits.db --where "optimizer = 'adam' and lr < 1e-3" --format csv
+    """
+    from oodbench import api
+    from oodbench.cli.tables import show
+
+    if format_ not in FORMATS:
+        raise UnknownNameError("format", format_, FORMATS)
+    frame = api.query(db, where, select=select, sql=sql, sweep=name, checkpoint=checkpoint)
+    if format_ == "csv":
+        frame.to_csv(sys.stdout, index=False)
+    elif format_ == "json":
+        print(frame.to_json(orient="records", indent=1))
+    else:
+        show(frame if sql else short(frame))
+        if not sql:
+            print(f"{len(frame)} runs. --format csv has every column.")
+
+
+def short(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The columns that fit a terminal: what the run is, its scores, what was drawn."""
+    names = list(SHORT)
+    if "rule" in frame:
+        names += ["n_ood", "rule", "n_candidates"]
+    if "lr" in frame:
+        names.append("lr")
+    return frame[names]
+
+
+def plot(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help="scatter or box.")],
+    db: Db,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A .png, .pdf or .svg file.")],
+    where: Where = None,
+    name: Sweep = None,
+    palette: Annotated[
+        str, typer.Option("--palette", help="default (colour-blind safe) or study.")
+    ] = "default",
+    checkpoint: Checkpoint = "last",
+) -> None:
+    """Draw ID against OOD accuracy (scatter), or ID, OOD and gap per optimizer (box).
+
+    Example: oodbench plot scatter --db digits.db -o scatter.png --where "algorithm = 'erm'"
+    """
+    from oodbench import api
+
+    path = api.plot(kind, db, output, where, sweep=name, palette=palette, checkpoint=checkpoint)
+    print(f"wrote {path}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command()(query)
+    app.command()(plot)

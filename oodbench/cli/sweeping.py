@@ -1,0 +1,139 @@
+"""quickstart, sweep, worker, status."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from oodbench.cli.options import Db, Device, Stack, Sweep, Workers
+
+
+def quickstart(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path(
+        "quickstart"
+    ),
+    workers: Workers = None,
+) -> None:
+    """Run a whole small study on real digits: sweep, database, figures, summary.
+
+    Example: oodbench quickstart --out quickstart
+    """
+    from oodbench import api
+    from oodbench.cli.progress import Progress
+    from oodbench.cli.tables import show_results
+
+    with Progress() as progress:
+        table = api.quickstart(out, workers=workers, on_progress=progress)
+    show_results(table)
+    print(f"\nIn {out}: results.db, summary.md, scatter-*.png, box-*.png")
+    print(f"Ask it: oodbench query --db {out / 'results.db'} --select id_val")
+    _exit_if_failed(progress.counts)
+
+
+def sweep(
+    path: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")],
+    db: Db,
+    workers: Workers = None,
+    device: Device = "auto",
+    stack: Stack = 32,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be trained; write nothing.")
+    ] = False,
+) -> None:
+    """Train every trial of a sweep file that the database does not hold yet.
+
+    Ctrl-C stops it; the same command goes on from there.
+
+    Example: oodbench sweep sweeps/digits.yaml --db digits.db --workers 2
+    """
+    from oodbench import api
+    from oodbench.cli.progress import Progress
+    from oodbench.cli.tables import show
+
+    if dry_run:
+        added = api.preview(path, db)
+        waiting = added.known_runs - added.stored_runs
+        print(
+            f"{added.studies} studies, {added.runs} trials: {added.stored_runs} stored, "
+            f"{waiting} waiting or running, {added.new_runs} new; "
+            f"{added.new_runs + waiting} models to train."
+        )
+        return
+    with Progress() as progress:
+        studies = api.run_sweep(
+            path, db, workers=workers, device=device, stack=stack, on_progress=progress
+        )
+    show(studies.drop(columns=["study", "waiting", "running"]))
+    _exit_if_failed(progress.counts)
+
+
+def worker(
+    name: Annotated[str, typer.Argument(metavar="SWEEP", help="Name of the sweep, or its file.")],
+    db: Db,
+    device: Device = "auto",
+    stack: Stack = 32,
+    lease: Annotated[
+        float, typer.Option("--lease", help="Seconds for which a silent worker keeps its trials.")
+    ] = 60.0,
+    stop_with_parent: Annotated[bool, typer.Option("--stop-with-parent", hidden=True)] = False,
+) -> None:
+    """Train trials of a stored sweep until none is left: one pull worker, for any scheduler.
+
+    SIGTERM or Ctrl-C gives back what it holds.
+
+    Example: oodbench worker digits --db digits.db
+    """
+    stop = _StopSignal(os.getppid() if stop_with_parent else None)
+    from oodbench.worker import work
+
+    if name.endswith((".yaml", ".yml")):
+        from oodbench.sweep import load_sweep
+
+        name = load_sweep(name).name
+    done = work(db, name, device=device, stack=stack, lease=lease, should_stop=stop)
+    print(f"stored {done.stored} runs; {done.refused} refused as too late")
+
+
+class _StopSignal:
+    """Whether the worker was told to stop, or has lost the process that started it."""
+
+    def __init__(self, parent: int | None) -> None:
+        self._parent, self._told = parent, False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._tell)
+
+    def _tell(self, number: int, frame: Any) -> None:
+        self._told = True
+
+    def __call__(self) -> bool:
+        return self._told or (self._parent is not None and os.getppid() != self._parent)
+
+
+def status(db: Db, name: Sweep = None) -> None:
+    """Runs of each study by status: waiting, running, completed, diverged, failed.
+
+    Example: oodbench status --db digits.db
+    """
+    from oodbench import api
+    from oodbench.cli.tables import show
+
+    show(api.status(db, name).drop(columns="study"))
+
+
+def _exit_if_failed(counts: dict[str, int]) -> None:
+    if counts.get("failed"):
+        print(
+            f"oodbench: {counts['failed']} runs failed; see why: "
+            "oodbench query --where \"status = 'failed'\" --format csv",
+            file=sys.stderr,
+        )
+        raise typer.Exit(1)
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    for command in (quickstart, sweep, worker, status):
+        app.command()(command)

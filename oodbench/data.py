@@ -1,0 +1,141 @@
+"""What a dataset adapter gives and a trainer takes: environments over one label set.
+
+Examples, labels and splits depend on the dataset's name, options and data seed alone, never on a
+trial: two optimizers, two algorithms and two hyperparameter draws always see the same data.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oodbench.errors import RequestError, UnknownNameError
+from oodbench.registry import Registry
+
+
+@dataclass(frozen=True)
+class Split:
+    """Examples that play one part.
+
+    Attributes:
+        inputs: (n, ...) array; ``uint8`` images are scaled to [0, 1] when they are used.
+        labels: (n,) integers in [0, num_classes).
+    """
+
+    inputs: NDArray[Any]
+    labels: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A domain: its name and its ``train``, ``val`` and ``test`` examples."""
+
+    name: str
+    splits: Mapping[str, Split]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Named environments over one label set.
+
+    Attributes:
+        name: As registered.
+        environments: In a fixed order; trials name them by index.
+        num_classes: Labels are 0 to num_classes - 1.
+    """
+
+    name: str
+    environments: tuple[Environment, ...]
+    num_classes: int
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return tuple(self.environments[0].splits["train"].inputs.shape[1:])
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that change with any example, label or split."""
+        digest = hashlib.sha256(repr((self.name, self.num_classes)).encode())
+        for environment in self.environments:
+            for part, split in sorted(environment.splits.items()):
+                for array in (split.inputs, split.labels):
+                    digest.update(repr((environment.name, part, array.shape)).encode())
+                    digest.update(array.dtype.str.encode() + np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
+
+    def training_environments(self, test_environments: tuple[int, ...]) -> tuple[int, ...]:
+        """Indices of the environments that are trained on."""
+        return tuple(i for i in range(len(self.environments)) if i not in test_environments)
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """A dataset that can be asked for by name.
+
+    Attributes:
+        name: As sweep files write it.
+        environments: Their names, in order.
+        num_classes: Size of the label set.
+        build: ``build(data_seed=..., **options)`` gives the Dataset; the same every time.
+        options: Every option with its default.
+        shift: ``correlation`` or ``diversity`` shift (Ye et al. 2022), if known; else empty.
+        metric: Name of the official metric.
+        summary: One sentence.
+        layout: Where the examples come from.
+        licence: Of the data.
+        citation: Whom to cite.
+    """
+
+    name: str
+    environments: tuple[str, ...]
+    num_classes: int
+    build: Callable[..., Dataset]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    shift: Literal["correlation", "diversity", ""] = ""
+    metric: str = "accuracy"
+    summary: str = ""
+    layout: str = ""
+    licence: str = ""
+    citation: str = ""
+
+    def load(self, options: Mapping[str, Any], data_seed: int) -> Dataset:
+        """Build the dataset with ``options`` in place of the defaults.
+
+        Raises:
+            UnknownNameError: If it has no such option.
+        """
+        for name in options:
+            if name not in self.options:
+                raise UnknownNameError("option", name, self.options, where=self.name)
+        return self.build(data_seed=data_seed, **{**self.options, **options})
+
+    def check_test_environments(self, indices: tuple[int, ...]) -> None:
+        """Raise RequestError unless ``indices`` leave at least one environment to train on."""
+        last = len(self.environments) - 1
+        listing = ", ".join(f"{i} = {name}" for i, name in enumerate(self.environments))
+        if (
+            not indices
+            or len(set(indices)) < len(indices)
+            or not set(indices) <= {*range(last + 1)}
+        ):
+            raise RequestError(
+                f"{self.name}: test_environments needs different indices between 0 and {last}, "
+                f"but got {list(indices)}. Its environments are {listing}."
+            )
+        if len(indices) > last:
+            raise RequestError(
+                f"{self.name}: test_environments {list(indices)} leaves none to train on. "
+                f"Its environments are {listing}."
+            )
+
+
+DATASETS: Registry[DatasetSpec] = Registry("dataset")
+"""Filled by entry points: see ``domainbed_adapters``."""

@@ -1,0 +1,92 @@
+"""What there is to choose from, as rows of plain values."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from oodbench.algorithms import ALGORITHMS
+from oodbench.data import DATASETS
+from oodbench.models import MODELS
+from oodbench.optimizers import OPTIMIZERS
+from oodbench.spaces import Range, Space
+
+Row = dict[str, Any]
+
+
+def space_text(space: Space) -> str:
+    """Such as ``lr: log 0.001 to 1, weight_decay: log 1e-06 to 0.01``."""
+    return ", ".join(
+        f"{name}: {what.scale} {what.low:g} to {what.high:g}"
+        if isinstance(what, Range)
+        else f"{name}: {' | '.join(map(str, what.values))}"
+        for name, what in space.items()
+    )
+
+
+def options_text(options: Iterable[tuple[str, Any]]) -> str:
+    """Such as ``width: 64, depth: 2``; of several values the first is the default."""
+    return ", ".join(
+        f"{name}: {' | '.join(map(str, value)) if isinstance(value, tuple) else value}"
+        for name, value in options
+    )
+
+
+def datasets() -> list[Row]:
+    """One row a dataset."""
+    return [
+        {
+            "name": spec.name,
+            "environments": ", ".join(f"{i}: {e}" for i, e in enumerate(spec.environments)),
+            "classes": spec.num_classes,
+            "shift": spec.shift,
+            "metric": spec.metric,
+            "options": options_text(spec.options.items()),
+            "summary": spec.summary,
+            "layout": spec.layout,
+            "licence": spec.licence,
+            "citation": spec.citation,
+        }
+        for spec in DATASETS
+    ]
+
+
+def algorithms() -> list[Row]:
+    """One row an algorithm."""
+    return [
+        {
+            "name": spec.name,
+            "space": space_text(spec.space),
+            "options": options_text(spec.options.items()),
+            "summary": spec.summary,
+            "reference": spec.reference,
+        }
+        for spec in ALGORITHMS
+    ]
+
+
+def optimizers() -> list[Row]:
+    """One row an optimizer."""
+    return [
+        {
+            "name": spec.name,
+            "kind": spec.kind,
+            "space": space_text(spec.space),
+            "reference": spec.reference,
+        }
+        for spec in OPTIMIZERS
+    ]
+
+
+def models() -> list[Row]:
+    """One row a model."""
+    return [
+        {"name": spec.name, "options": options_text(spec.options.items()), "summary": spec.summary}
+        for spec in MODELS
+    ]
+
+
+ROWS: dict[str, Callable[[], list[Row]]] = {
+    "datasets": datasets,
+    "algorithms": algorithms,
+    "optimizers": optimizers,
+    "models": models,
+}

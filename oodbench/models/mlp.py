@@ -1,0 +1,29 @@
+"""A multi-layer perceptron on flattened inputs."""
+
+from itertools import pairwise
+from math import prod
+from typing import TYPE_CHECKING
+
+from oodbench.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def build(input_shape: tuple[int, ...], num_classes: int, width: int, depth: int) -> "nn.Module":
+    """``depth`` hidden layers of ``width`` ReLU units each, then a linear layer."""
+    from torch import nn
+
+    sizes = [prod(input_shape)] + [width] * depth
+    layers: list[nn.Module] = [nn.Flatten()]
+    for inputs, outputs in pairwise(sizes):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(sizes[-1], num_classes))
+
+
+MLP = ModelSpec(
+    "mlp",
+    build,
+    options={"width": 64, "depth": 2},
+    summary="Multi-layer perceptron: depth hidden layers of width ReLU units.",
+)

@@ -1,0 +1,50 @@
+"""Stochastic gradient descent: plain, with momentum, with Nesterov's momentum."""
+
+from typing import Any
+
+from oodbench.optimizers.spec import OptimizerSpec
+from oodbench.spaces import log, one_minus_log
+
+WEIGHT_DECAY = log(1e-6, 1e-2)
+
+
+def build_sgd(params: Any, **hparams: float) -> Any:
+    """``torch.optim.SGD``."""
+    from torch import optim
+
+    return optim.SGD(params, **hparams)
+
+
+def build_nesterov(params: Any, **hparams: float) -> Any:
+    """``torch.optim.SGD`` with ``nesterov=True``."""
+    from torch import optim
+
+    return optim.SGD(params, nesterov=True, **hparams)
+
+
+SGD = OptimizerSpec(
+    "sgd",
+    "non-adaptive",
+    {"lr": log(1e-3, 1.0), "weight_decay": WEIGHT_DECAY},
+    build_sgd,
+    elementwise=True,
+    reference="Robbins & Monro 1951",
+)
+
+MOMENTUM = OptimizerSpec(
+    "momentum",
+    "non-adaptive",
+    {"lr": log(1e-4, 1.0), "momentum": one_minus_log(0.5, 0.99), "weight_decay": WEIGHT_DECAY},
+    build_sgd,
+    elementwise=True,
+    reference="Polyak 1964; Sutskever et al. 2013 (torch.optim.SGD)",
+)
+
+NESTEROV = OptimizerSpec(
+    "nesterov",
+    "non-adaptive",
+    MOMENTUM.space,
+    build_nesterov,
+    elementwise=True,
+    reference="Nesterov 1983; Sutskever et al. 2013 (torch.optim.SGD, nesterov=True)",
+)

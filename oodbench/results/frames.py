@@ -1,0 +1,25 @@
+"""Rows of the database as pandas DataFrames."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Result
+
+
+def frame_of(result: "Result[Any]", numbers: Iterable[str] = ()) -> pd.DataFrame:
+    """All rows of ``result``; the columns ``numbers`` are floats, null as NaN."""
+    columns = list(result.keys())
+    frame = pd.DataFrame.from_records([tuple(row) for row in result], columns=columns)
+    return frame.astype(dict.fromkeys(numbers, "float64"))
+
+
+def spread(frame: pd.DataFrame, column: str = "hparams") -> pd.DataFrame:
+    """``frame`` with the dictionaries of ``column`` as columns of their own, at the end.
+
+    A name that the frame has already gets the prefix ``hparam_``.
+    """
+    rest = frame.drop(columns=column)
+    values = pd.DataFrame.from_records(list(frame[column]), index=frame.index)
+    names = {name: f"hparam_{name}" for name in values.columns if name in rest.columns}
+    return pd.concat([rest, values.rename(columns=names)], axis=1)

@@ -1,0 +1,61 @@
+"""Hyperparameters inside their JSON column, as SQL that means the same on both databases."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Text, case, func, literal_column, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from oodbench.results.schema import runs
+
+NUMBER, TEXT, BOOLEAN = "number", "text", "boolean"
+
+
+class hparam_kind(FunctionElement[str]):  # noqa: N801 - written like the SQL function that it is
+    """``number``, ``text`` or ``boolean``; null if the column has no such hyperparameter."""
+
+    type = Text()
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any], name: str) -> None:
+        super().__init__(column, literal_column(_quoted(f'$."{name}"')), column[name])
+
+
+def hparam_value(column: ColumnElement[Any], name: str, kind: str) -> ColumnElement[Any]:
+    """The hyperparameter's value; null where it is missing or of another kind.
+
+    Without that, SQLite would compare a text with a number, and PostgreSQL would fail.
+    """
+    item = column[name]
+    value = {NUMBER: item.as_float, TEXT: item.as_string, BOOLEAN: item.as_boolean}[kind]()
+    return case((hparam_kind(column, name) == kind, value))
+
+
+def hparam_names(connection: Connection) -> set[str]:
+    """Every hyperparameter that some run has."""
+    if connection.dialect.name == "postgresql":
+        key: ColumnElement[Any] = func.jsonb_object_keys(runs.c.hparams)
+        return set(connection.scalars(select(key).distinct()))
+    keys = func.json_each(runs.c.hparams).table_valued("key", joins_implicitly=True)
+    return set(connection.scalars(select(keys.c.key).select_from(runs, keys).distinct()))
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+@compiles(hparam_kind, "sqlite")
+def _kind_sqlite(element: hparam_kind, compiler: SQLCompiler, **kw: Any) -> str:
+    column, path, _ = element.clauses
+    kind = func.json_type(column, path)
+    kinds = {"integer": NUMBER, "real": NUMBER, "text": TEXT, "true": BOOLEAN, "false": BOOLEAN}
+    return compiler.process(case(kinds, value=kind), **kw)
+
+
+@compiles(hparam_kind, "postgresql")
+def _kind_postgresql(element: hparam_kind, compiler: SQLCompiler, **kw: Any) -> str:
+    _, _, item = element.clauses
+    kind = func.jsonb_typeof(item)
+    kinds = {"number": NUMBER, "string": TEXT, "boolean": BOOLEAN}
+    return compiler.process(case(kinds, value=kind), **kw)

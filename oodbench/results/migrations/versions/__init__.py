@@ -1,0 +1,1 @@
+"""One file for each schema; their order is ``oodbench.results.schema.REVISIONS``."""

@@ -1,0 +1,58 @@
+"""What is asked of ``add_sweep``, and what it answers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from oodbench.records import Trial
+
+
+@dataclass(frozen=True)
+class PlannedStudy:
+    """A study to add, with its trials in the order in which they were drawn.
+
+    Attributes:
+        id: A hash of what defines it, its sweep's name included.
+        dataset: Its name.
+        test_environments: Indices of the environments kept out of training.
+        algorithm: Such as ``erm``.
+        optimizer: Such as ``adam``.
+        definition: All that the sweep says of it.
+        space: Its search space, as YAML has it.
+        sampler: Who draws: ``random``, ``tpe``, ...
+        sampler_seed: Seed of the draws.
+        facts: What analysis needs to know of it: ``optimizer_kind``, ``chance``, ``shift``,
+            ``num_classes``, ``metric``.
+        trials: The trials.
+    """
+
+    id: str
+    dataset: str
+    test_environments: tuple[int, ...]
+    algorithm: str
+    optimizer: str
+    definition: Mapping[str, Any]
+    space: Mapping[str, Any]
+    sampler: str
+    sampler_seed: int
+    facts: Mapping[str, Any]
+    trials: Sequence[Trial]
+
+
+@dataclass(frozen=True)
+class AddedSweep:
+    """What adding a sweep changes, counted in runs. Equal trials are one run.
+
+    Attributes:
+        studies: Studies in the plan.
+        runs: Runs in the plan: ``new_runs + known_runs``.
+        new_runs: Those that the database lacked.
+        known_runs: Those that it had already, in whatever state.
+        stored_runs: Those of the known ones which are finished: they are not trained again.
+    """
+
+    studies: int
+    runs: int
+    new_runs: int
+    known_runs: int
+    stored_runs: int

@@ -1,0 +1,179 @@
+"""Questions to the database, answered as pandas DataFrames."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import JSON, ColumnElement, Connection, Select, Subquery, func, select
+
+from oodbench.records import ROLES
+from oodbench.results import schema
+from oodbench.results.database import Database
+from oodbench.results.hparams import hparam_names
+from oodbench.results.rawsql import sql
+from oodbench.results.select import check_checkpoint_rule
+from oodbench.results.store import METRIC, find_run
+from oodbench.results.sweeps import in_sweep
+from oodbench.results.views import SCORES, select_pairs, select_runs
+from oodbench.results.where import compile_where
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["checkpoints", "curves", "pairs", "runs", "sql"]
+
+NUMBERS = (
+    "seconds",
+    "step",
+    *SCORES,
+    *(f"n_{role}" for role in SCORES),
+    *("id", "ood", "n_id", "n_ood", "chance", "num_classes"),
+)
+
+
+def runs(db: Database, where: str | None = None, sweep: str | None = None) -> "pd.DataFrame":
+    """A row for each run, whatever its status, with a column for each hyperparameter.
+
+    Args:
+        db: The database.
+        where: A condition, see ``oodbench.results.where``.
+        sweep: Runs of this sweep only.
+
+    Returns:
+        The columns of the view ``v_runs`` and the hyperparameters, in the order of claiming. Times
+        are seconds since 1970 on the database's clock; ``seconds`` is how long the run took.
+
+    Raises:
+        QueryError: If the condition is not one.
+        UnknownNameError: If it names no column or hyperparameter, or there is no such sweep.
+    """
+    from oodbench.results.frames import frame_of, spread
+
+    view = select_runs().subquery("v_runs")
+    with db.read() as connection:
+        statement = _filtered(connection, view, where, sweep).order_by(view.c.position)
+        frame = frame_of(connection.execute(statement), ["seconds", "started", "finished"])
+    return spread(frame.drop(columns=["summary", "facts"]))
+
+
+def pairs(
+    db: Database,
+    where: str | None = None,
+    sweep: str | None = None,
+    checkpoint: str = "last",
+) -> "pd.DataFrame":
+    """A row for each run with its scores: ``id`` against ``ood``, and what they are made of.
+
+    Scores are fractions, unweighted means over environments; ``n_*`` are numbers of examples. They
+    are NaN for a run that is not completed. ``id`` is ``id_test``, or ``id_val`` for a dataset
+    without; ``ood`` is ``ood_test``.
+
+    Args:
+        db: The database.
+        where: A condition, see ``oodbench.results.where``; scores are those at ``checkpoint``.
+        sweep: Runs of this sweep only.
+        checkpoint: Which checkpoint of a run is scored, one of ``CHECKPOINT_RULES``.
+
+    Returns:
+        The columns of the view ``v_pairs``, ``checkpoint`` and the hyperparameters.
+
+    Raises:
+        QueryError: If the condition is not one.
+        UnknownNameError: If it names no column or hyperparameter, or there is no such sweep or
+            checkpoint rule.
+    """
+    from oodbench.results.frames import frame_of, spread
+
+    check_checkpoint_rule(checkpoint)
+    view = select_pairs(checkpoint).subquery("v_pairs")
+    with db.read() as connection:
+        statement = _filtered(connection, view, where, sweep).order_by(view.c.position)
+        frame = frame_of(connection.execute(statement), NUMBERS)
+    frame.insert(list(frame.columns).index("step"), "checkpoint", checkpoint)
+    return spread(frame)
+
+
+def checkpoints(db: Database, where: str | None = None, sweep: str | None = None) -> "pd.DataFrame":
+    """A row for each checkpoint of each run: accuracy for each role, and ``n_<role>``.
+
+    Args:
+        db: The database.
+        where: A condition on the runs, with scores of the last checkpoint.
+        sweep: Runs of this sweep only.
+
+    Returns:
+        ``run``, ``step`` and the scores, which are NaN where a role was not measured, or an
+        environment's score was not finite. Runs that diverged or failed are included: their
+        checkpoints can be looked at, but not selected.
+
+    Raises:
+        QueryError: If the condition is not one.
+        UnknownNameError: If it names no column or hyperparameter, or there is no such sweep.
+    """
+    from oodbench.results.frames import frame_of
+
+    view = select_pairs().subquery("v_pairs")
+    point = schema.curves.c
+    with db.read() as connection:
+        chosen = _filtered(connection, view, where, sweep, view.c.run)
+        means = (
+            select(
+                point.run_id.label("run"),
+                point.step,
+                point.role,
+                func.avg(point.value).label("score"),
+                func.sum(point.n).label("n"),
+                (func.count() - func.count(point.value)).label("not_finite"),
+            )
+            .where(point.metric == METRIC, point.run_id.in_(chosen))
+            .group_by(point.run_id, point.step, point.role)
+        )
+        long = frame_of(connection.execute(means), ["score", "n"])
+    long["score"] = long["score"].where(long["not_finite"] == 0)
+    cells = long.set_index(["run", "step", "role"])
+    found = [role for role in ROLES if role in set(long["role"])]
+    scores = cells["score"].unstack("role").reindex(columns=found)
+    sizes = cells["n"].unstack("role").reindex(columns=found).add_prefix("n_")
+    return scores.join(sizes).rename_axis(columns=None).reset_index()
+
+
+def curves(db: Database, run: str) -> "pd.DataFrame":
+    """Every measurement of one run, in the order in which it was made.
+
+    Args:
+        db: The database.
+        run: The run's id, or enough of its beginning.
+
+    Raises:
+        QueryError: If no run or several begin so.
+    """
+    from oodbench.results.frames import frame_of
+
+    with db.read() as connection:
+        mine = schema.curves.c.run_id == find_run(connection, run)
+        statement = select(*(column for column in schema.curves.c if column.name != "id"))
+        result = connection.execute(statement.where(mine).order_by(schema.curves.c.id))
+        return frame_of(result, ["value"]).rename(columns={"run_id": "run"})
+
+
+def _filtered(
+    connection: Connection,
+    view: Subquery,
+    where: str | None,
+    sweep: str | None,
+    *columns: ColumnElement[Any],
+) -> Select[Any]:
+    statement = select(*(columns or view.c))
+    if sweep is not None:
+        mine = select(schema.runs.c.id).where(in_sweep(connection, sweep))
+        statement = statement.where(view.c.run.in_(mine))
+    if where is not None:
+        statement = statement.where(
+            compile_where(where, _comparable(view), hparam_names(connection))
+        )
+    return statement
+
+
+def _comparable(view: Subquery) -> Mapping[str, ColumnElement[Any]]:
+    """The columns that a condition may name: plain ones, and the hyperparameters."""
+    plain = {c.name: c for c in view.c if not isinstance(c.type, JSON)}
+    return {**plain, "hparams": view.c.hparams}

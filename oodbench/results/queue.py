@@ -1,0 +1,194 @@
+"""The runs table as a queue: claim a cohort, hold it under a lease, give it back."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    func,
+    select,
+    tuple_,
+    update,
+)
+
+from oodbench.records import Trial
+from oodbench.results.database import Database
+from oodbench.results.schema import FAILED, RUNNING, WAITING, now, runs
+from oodbench.results.sweeps import in_sweep
+
+LAST_ATTEMPT = 3
+"""A run whose worker dies while it trains alone is given up after this many attempts."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A run that a worker holds.
+
+    Attributes:
+        trial: What to train.
+        run: The run's id.
+        owner: Who holds it.
+        attempt: How many times it has been claimed. A result is stored only if owner and attempt
+            are still those of the run.
+    """
+
+    trial: Trial
+    run: str
+    owner: str
+    attempt: int
+
+
+def claim(
+    db: Database, owner: str, *, sweep: str | None = None, size: int, lease: float
+) -> list[Claim]:
+    """Take up to ``size`` runs that can be trained in one stack, those first in line.
+
+    Runs whose lease has expired are taken again, in cohorts half as large as the one they were lost
+    in and apart from others, so that one which kills its worker is found; once it has done so
+    alone, it is recorded as failed.
+
+    Args:
+        db: The database.
+        owner: A name that no other worker has.
+        sweep: Take runs of this sweep only.
+        size: The largest cohort wanted.
+        lease: Seconds, from now, after which others may take the runs unless they are renewed.
+
+    Returns:
+        The runs in their order; empty if there is nothing to do at present.
+
+    Raises:
+        UnknownNameError: If there is no such sweep.
+    """
+    with db.write() as connection:
+        wanted = in_sweep(connection, sweep)
+        _give_up(connection, wanted)
+        first = _first_in_line(connection, wanted)
+        if first is None:
+            return []
+        taken = _take(connection, first, owner, wanted, size, lease)
+    taken.sort(key=lambda row: row.position)
+    return [Claim(Trial.from_json(row.trial), row.id, owner, row.attempt) for row in taken]
+
+
+def _lost() -> ColumnElement[bool]:
+    return and_(runs.c.state == RUNNING, runs.c.lease < now())
+
+
+def _give_up(connection: Connection, wanted: ColumnElement[bool]) -> None:
+    alone = and_(_lost(), runs.c.cohort_size == 1, runs.c.attempt >= LAST_ATTEMPT)
+    given_up = (
+        update(runs)
+        .where(alone, wanted)
+        .values(state=FAILED, finished=now(), lease=None)
+        .returning(runs.c.id, runs.c.attempt, runs.c.owner)
+    )
+    for run, attempt, owner in connection.execute(given_up).all():
+        reason = (
+            f"Its worker died each of the {attempt} times it was trained, the last time alone "
+            f"(worker {owner}); see that worker's log, and check memory and the dataset's files."
+        )
+        connection.execute(update(runs).where(runs.c.id == run).values(reason=reason))
+
+
+def _first_in_line(connection: Connection, wanted: ColumnElement[bool]) -> Any:
+    columns = runs.c.position, runs.c.cohort_key, runs.c.state, runs.c.cohort_size
+    rows: list[Any] = []
+    for available in (runs.c.state == WAITING, _lost()):  # two questions, an index for each
+        first = select(*columns).where(available, wanted).order_by(runs.c.position).limit(1)
+        rows += connection.execute(first.with_for_update(skip_locked=True)).all()
+    return min(rows, key=lambda row: row.position, default=None)
+
+
+def _take(
+    connection: Connection,
+    first: Any,
+    owner: str,
+    wanted: ColumnElement[bool],
+    size: int,
+    lease: float,
+) -> list[Any]:
+    """Claim ``first`` and those like it: same shape, same history."""
+    available = _lost() if first.state == RUNNING else runs.c.state == WAITING
+    if first.cohort_size is not None:
+        suspects = first.cohort_size // 2 if first.state == RUNNING else first.cohort_size
+        size = min(size, max(1, suspects))
+    alike = (
+        runs.c.cohort_key == first.cohort_key,
+        runs.c.cohort_size.is_not_distinct_from(first.cohort_size),
+    )
+    picked = (
+        select(runs.c.id)
+        .where(available, wanted, *alike)
+        .order_by(runs.c.position)
+        .limit(size)
+        .with_for_update(skip_locked=True)
+        .cte("picked")
+        # Else PostgreSQL may run the subquery again for each row, and lock more than it takes.
+        .prefix_with("MATERIALIZED")
+    )
+    taking = (
+        update(runs)
+        .where(runs.c.id.in_(select(picked.c.id)))
+        .values(
+            state=RUNNING,
+            owner=owner,
+            lease=now() + lease,
+            attempt=runs.c.attempt + 1,
+            cohort_size=select(func.count()).select_from(picked).scalar_subquery(),
+            started=now(),
+        )
+        .returning(runs.c.id, runs.c.position, runs.c.trial, runs.c.attempt)
+    )
+    return list(connection.execute(taking).all())
+
+
+def held(claims: Iterable[Claim]) -> ColumnElement[bool]:
+    """The runs that are still in the hands of those who claimed them."""
+    keys = [(item.run, item.owner, item.attempt) for item in claims]
+    row = tuple_(runs.c.id, runs.c.owner, runs.c.attempt)
+    by_id = runs.c.id.in_([run for run, _, _ in keys])  # SQLite finds no index for a tuple
+    return and_(by_id, row.in_(keys), runs.c.state == RUNNING)
+
+
+def renew(db: Database, claims: Sequence[Claim], lease: float) -> set[str]:
+    """Hold claimed runs for ``lease`` seconds from now.
+
+    Returns:
+        Ids of the runs that are still held; the others went to another worker.
+    """
+    if not claims:
+        return set()
+    renewal = update(runs).where(held(claims)).values(lease=now() + lease).returning(runs.c.id)
+    with db.write() as connection:
+        return set(connection.scalars(renewal))
+
+
+def release(db: Database, claims: Sequence[Claim]) -> set[str]:
+    """Give claimed runs back untrained, as if this claim had never been.
+
+    Returns:
+        Ids of the runs that were given back; the others went to another worker.
+    """
+    if not claims:
+        return set()
+    giving_back = (
+        update(runs)
+        .where(held(claims))
+        .values(
+            state=WAITING,
+            attempt=runs.c.attempt - 1,
+            # A run that was lost before stays under suspicion.
+            cohort_size=case((runs.c.attempt > 1, runs.c.cohort_size)),
+            owner=None,
+            lease=None,
+            started=None,
+        )
+        .returning(runs.c.id)
+    )
+    with db.write() as connection:
+        return set(connection.scalars(giving_back))

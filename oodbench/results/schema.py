@@ -1,0 +1,147 @@
+"""The tables. A change here needs a migration beside it, in ``migrations/versions``."""
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+REVISIONS = ("0001",)
+"""Every schema there has been, oldest first; the last one is current."""
+
+VERSION_TABLE = "oodbench_version"
+"""Where a database keeps its revision. Not Alembic's default name, which Optuna's storages use."""
+
+WAITING, RUNNING = "waiting", "running"
+COMPLETED, DIVERGED, FAILED = "completed", "diverged", "failed"
+STATES = (WAITING, RUNNING, COMPLETED, DIVERGED, FAILED)
+
+Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+BigId = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata = MetaData()
+
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("spec", Json, nullable=False),
+    Column("created", Float, nullable=False),
+)
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("sweep_id", Integer, ForeignKey("sweeps.id"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("test_environments", Json, nullable=False),
+    Column("algorithm", Text, nullable=False),
+    Column("optimizer", Text, nullable=False),
+    Column("definition", Json, nullable=False),
+    Column("space", Json, nullable=False),
+    Column("sampler", Text, nullable=False),
+    Column("sampler_seed", BigInteger, nullable=False),
+    Column("proposer_owner", Text),
+    Column("proposer_lease", Float),
+    Column("facts", Json, nullable=False),
+    Column("created", Float, nullable=False),
+    Index("ix_studies_sweep_id", "sweep_id"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("config_id", Text, nullable=False),
+    Column("protocol", Text, nullable=False),
+    Column("dataset", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("test_environments", Json, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("algorithm", Text, nullable=False),
+    Column("optimizer", Text, nullable=False),
+    Column("hparams", Json, nullable=False),
+    Column("steps", Integer, nullable=False),
+    Column("batch", Json, nullable=False),
+    Column("precision", Text, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("data_seed", BigInteger, nullable=False),
+    Column("trial", Json, nullable=False),
+    Column("cohort_key", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("cohort_size", Integer),
+    Column("owner", Text),
+    Column("lease", Float),
+    Column("reason", Text, nullable=False),
+    Column("provenance", Json, nullable=False),
+    Column("summary", Json, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("started", Float),
+    Column("finished", Float),
+    Index("ix_runs_state_position", "state", "position"),
+    Index("ix_runs_state_cohort_key_position", "state", "cohort_key", "position"),
+    Index("ix_runs_position", "position"),
+)
+
+study_trials = Table(
+    "study_trials",
+    metadata,
+    Column("study_id", Text, ForeignKey("studies.id"), primary_key=True),
+    Column("idx", Integer, primary_key=True),
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("sampler", Text, nullable=False),
+    Index("ix_study_trials_run_id", "run_id"),
+)
+
+curves = Table(
+    "curves",
+    metadata,
+    Column("id", BigId, primary_key=True),  # keeps the order in which they were measured
+    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("split", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("metric", Text, nullable=False),
+    Column("value", Float),  # null: not finite
+    Column("n", Integer, nullable=False),
+    Index("ix_curves_run_id", "run_id"),
+)
+
+
+class now(FunctionElement[float]):  # noqa: N801 - written like the SQL function that it is
+    """The database's clock: seconds since 1970, with a fraction.
+
+    Leases are compared with this clock alone, for the workers' clocks may disagree.
+    """
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(now, "sqlite")
+def _now_sqlite(element: now, compiler: SQLCompiler, **kw: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(now, "postgresql")
+def _now_postgresql(element: now, compiler: SQLCompiler, **kw: Any) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"

@@ -1,0 +1,150 @@
+"""Storing what came of runs, and reading one back."""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from oodbench.errors import QueryError
+from oodbench.records import STATUSES, Measurement, RunRecord, Trial
+from oodbench.results.database import Database
+from oodbench.results.queue import Claim, held
+from oodbench.results.schema import COMPLETED, curves, now, runs
+
+METRIC = "accuracy"
+"""The metric of summaries and scores."""
+
+
+def store_runs(db: Database, results: Sequence[tuple[Claim, RunRecord]]) -> list[str]:
+    """Store finished runs with their measurements, all in one transaction.
+
+    Returns:
+        Ids of the runs that were refused, for another worker has them now or has stored them.
+    """
+    refused, rows = [], []
+    with db.write() as connection:
+        for claim, record in results:
+            finishing = (
+                update(runs)
+                .where(held([claim]))
+                .values(
+                    state=record.status,
+                    reason=record.reason,
+                    provenance=_finite(record.provenance),
+                    summary=summarise(record),
+                    lease=None,
+                    finished=now(),
+                )
+            )
+            if connection.execute(finishing).rowcount == 1:
+                rows += [_curve_row(claim.run, item) for item in record.measurements]
+            else:
+                refused.append(claim.run)
+        if rows:
+            connection.execute(curves.insert(), rows)
+    return refused
+
+
+def summarise(record: RunRecord) -> dict[str, dict[str, Any]]:
+    """The scores that selection reads, for each checkpoint rule.
+
+    Each holds the ``step`` and, for each role, the unweighted mean over environments and, as
+    ``n_<role>``, the number of examples. ``best_id_val`` is the checkpoint with the highest
+    ``id_val``, the earliest of equal ones. Only a completed run has scores: what a diverged one
+    had before may not be selected.
+    """
+    if record.status != COMPLETED:
+        return {}
+    checkpoints = _checkpoints(record.measurements)
+    if not checkpoints:
+        return {}
+    summary = {"last": checkpoints[-1]}
+    rated = [scores for scores in checkpoints if scores.get("id_val") is not None]
+    if rated:
+        summary["best_id_val"] = max(rated, key=lambda scores: scores["id_val"])
+    return summary
+
+
+def _checkpoints(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
+    """One dictionary of scores for each step, in order."""
+    groups: dict[int, dict[str, list[Measurement]]] = defaultdict(lambda: defaultdict(list))
+    for item in measurements:
+        if item.metric == METRIC:
+            groups[item.step][item.role].append(item)
+    result = []
+    for step in sorted(groups):
+        scores: dict[str, Any] = {"step": step}
+        for role, items in groups[step].items():
+            scores[role] = _finite(sum(item.value for item in items) / len(items))
+            scores[f"n_{role}"] = sum(item.n for item in items)
+        result.append(scores)
+    return result
+
+
+def load_run(db: Database, run: str) -> RunRecord:
+    """A finished run as it was stored, except that infinities come back as NaN.
+
+    Args:
+        db: The database.
+        run: The run's id, or enough of its beginning.
+
+    Raises:
+        QueryError: If no run or several begin so, or the run is not finished.
+    """
+    with db.read() as connection:
+        row = connection.execute(select(runs).where(runs.c.id == find_run(connection, run))).one()
+        measured = select(curves).where(curves.c.run_id == row.id).order_by(curves.c.id)
+        measurements = tuple(_measurement(item) for item in connection.execute(measured))
+    if row.state not in STATUSES:
+        raise QueryError(f"Run {row.id} has no result yet: it is {row.state}. Wait for its worker.")
+    trial = Trial.from_json(row.trial)
+    return RunRecord(trial, row.state, row.reason, measurements, row.provenance)
+
+
+def find_run(connection: Connection, run: str) -> str:
+    """The id of the run that begins with ``run``.
+
+    Raises:
+        QueryError: If there is none, or more than one.
+    """
+    alike = select(runs.c.id).where(runs.c.id.startswith(run, autoescape=True))
+    found: list[str] = list(connection.scalars(alike.order_by(runs.c.id).limit(4)))
+    if run in found or (len(found) == 1 and run):
+        return found[0]
+    if not found:
+        raise QueryError(f"No run has an id that begins with {run!r}; list them with a query.")
+    raise QueryError(
+        f"Several runs have an id that begins with {run!r}: {', '.join(found)}. "
+        "Give more of the id."
+    )
+
+
+def _curve_row(run: str, item: Measurement) -> dict[str, Any]:
+    return {
+        "run_id": run,
+        "step": item.step,
+        "environment": item.environment,
+        "split": item.split,
+        "role": item.role,
+        "metric": item.metric,
+        "value": _finite(item.value),
+        "n": item.n,
+    }
+
+
+def _measurement(row: Any) -> Measurement:
+    value = math.nan if row.value is None else row.value
+    return Measurement(row.step, row.environment, row.split, row.role, row.metric, value, row.n)
+
+
+def _finite(value: Any) -> Any:
+    """The value with None for what is not finite, which neither JSON nor every database has."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value

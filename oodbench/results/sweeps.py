@@ -1,0 +1,208 @@
+"""Adding a sweep's studies and trials to the database, and finding its runs there."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, exists, func, select, true, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from oodbench.errors import DatabaseError, UnknownNameError
+from oodbench.records import Trial
+from oodbench.results.database import Database
+from oodbench.results.plans import AddedSweep, PlannedStudy
+from oodbench.results.schema import (
+    COMPLETED,
+    DIVERGED,
+    FAILED,
+    WAITING,
+    now,
+    runs,
+    studies,
+    study_trials,
+    sweeps,
+)
+
+CHUNK = 500
+"""How many ids go into one statement; databases limit its parameters."""
+
+
+def preview_sweep(db: Database | None, plan: Sequence[PlannedStudy]) -> AddedSweep:
+    """What ``add_sweep`` would change; ``db`` is None where there is no database yet."""
+    trials = _by_id(plan)
+    if db is None:
+        return _added(plan, trials, {})
+    with db.read() as connection:
+        return _added(plan, trials, _states(connection, trials))
+
+
+def add_sweep(
+    db: Database, name: str, spec: Mapping[str, Any], plan: Sequence[PlannedStudy]
+) -> AddedSweep:
+    """Add a sweep, or to a sweep of that name what it lacks. Nothing is removed or trained again.
+
+    Runs that the database has already, from this sweep or another, are shared as they are. New ones
+    wait in the order of the plan.
+
+    Args:
+        db: The database.
+        name: The sweep's name.
+        spec: The sweep file's content; the latest is kept.
+        plan: Its studies.
+
+    Raises:
+        DatabaseError: If a study belongs to another sweep already.
+    """
+    trials = _by_id(plan)
+    with db.write() as connection:
+        states = _states(connection, trials)
+        sweep = _put_sweep(connection, name, spec)
+        _put_studies(connection, sweep, plan)
+        _put_runs(connection, [trial for run, trial in trials.items() if run not in states])
+        _put_links(connection, plan)
+    return _added(plan, trials, states)
+
+
+def sweep_id(connection: Connection, name: str) -> int:
+    """The number of the sweep called ``name``.
+
+    Raises:
+        UnknownNameError: If there is none.
+    """
+    found = connection.scalar(select(sweeps.c.id).where(sweeps.c.name == name))
+    if found is None:
+        raise UnknownNameError("sweep", name, connection.scalars(select(sweeps.c.name)))
+    return int(found)
+
+
+def in_sweep(connection: Connection, name: str | None) -> ColumnElement[bool]:
+    """The condition on ``runs`` that a run belongs to the sweep; every run does to None.
+
+    Raises:
+        UnknownNameError: If there is no such sweep.
+    """
+    if name is None:
+        return true()
+    mine = studies.c.sweep_id == sweep_id(connection, name)
+    joined = study_trials.join(studies, studies.c.id == study_trials.c.study_id)
+    return exists().where(study_trials.c.run_id == runs.c.id, mine).select_from(joined)
+
+
+def _by_id(plan: Sequence[PlannedStudy]) -> dict[str, Trial]:
+    return {trial.id: trial for study in plan for trial in study.trials}
+
+
+def _added(
+    plan: Sequence[PlannedStudy], trials: Mapping[str, Trial], states: Mapping[str, str]
+) -> AddedSweep:
+    stored = sum(state in (COMPLETED, DIVERGED, FAILED) for state in states.values())
+    new = len(trials) - len(states)
+    return AddedSweep(len(plan), len(trials), new, len(states), stored)
+
+
+def _states(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """The state of each run that the database has."""
+    wanted, found = list(ids), {}
+    for start in range(0, len(wanted), CHUNK):
+        some = runs.c.id.in_(wanted[start : start + CHUNK])
+        rows = connection.execute(select(runs.c.id, runs.c.state).where(some))
+        found.update({row.id: row.state for row in rows})
+    return found
+
+
+def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """The dialect's own insert, which can skip rows that are there already."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def _put_sweep(connection: Connection, name: str, spec: Mapping[str, Any]) -> int:
+    inserting = _insert(connection, sweeps).values(name=name, spec=dict(spec), created=now())
+    connection.execute(inserting.on_conflict_do_nothing())
+    connection.execute(update(sweeps).where(sweeps.c.name == name).values(spec=dict(spec)))
+    return sweep_id(connection, name)
+
+
+def _put_studies(connection: Connection, sweep: int, plan: Sequence[PlannedStudy]) -> None:
+    created = connection.scalar(select(now()))
+    for position, study in enumerate(plan):
+        inserting = _insert(connection, studies).values(
+            id=study.id,
+            sweep_id=sweep,
+            position=position,
+            dataset=study.dataset,
+            test_environments=list(study.test_environments),
+            algorithm=study.algorithm,
+            optimizer=study.optimizer,
+            definition=dict(study.definition),
+            space=dict(study.space),
+            sampler=study.sampler,
+            sampler_seed=study.sampler_seed,
+            facts=dict(study.facts),
+            created=created,
+        )
+        connection.execute(inserting.on_conflict_do_nothing())
+        owner = connection.scalar(select(studies.c.sweep_id).where(studies.c.id == study.id))
+        if owner != sweep:
+            raise DatabaseError(
+                f"Study {study.id} belongs to another sweep already; "
+                "a study's id must depend on its sweep's name."
+            )
+
+
+def _put_runs(connection: Connection, trials: Sequence[Trial]) -> None:
+    if not trials:
+        return
+    last = connection.scalar(select(func.coalesce(func.max(runs.c.position), -1)))
+    created = connection.scalar(select(now()))
+    rows = [
+        {**run_columns(trial), "position": position, "state": WAITING, "created": created}
+        for position, trial in enumerate(trials, start=int(last or 0) + 1)
+    ]
+    connection.execute(_insert(connection, runs).on_conflict_do_nothing(), rows)
+
+
+def run_columns(trial: Trial) -> dict[str, Any]:
+    """The columns of ``runs`` that a trial decides, and those of a run that is untouched."""
+    return {
+        "id": trial.id,
+        "config_id": trial.config_id,
+        "protocol": trial.protocol,
+        "dataset": trial.dataset,
+        "fingerprint": trial.fingerprint,
+        "test_environments": list(trial.test_environments),
+        "model": trial.model,
+        "algorithm": trial.algorithm,
+        "optimizer": trial.optimizer,
+        "hparams": dict(trial.hparams),
+        "steps": trial.steps,
+        "batch": dict(trial.batch),
+        "precision": trial.precision,
+        "seed": trial.seed,
+        "data_seed": trial.data_seed,
+        "trial": trial.to_json(),
+        "cohort_key": trial.cohort_key,
+        "attempt": 0,
+        "reason": "",
+        "provenance": {},
+        "summary": {},
+    }
+
+
+def _put_links(connection: Connection, plan: Sequence[PlannedStudy]) -> None:
+    """Give each study its trials. An index that is taken by another trial is not changed."""
+    rows = []
+    for study in plan:
+        mine = select(study_trials.c.idx, study_trials.c.run_id)
+        rows_of_study = connection.execute(mine.where(study_trials.c.study_id == study.id))
+        taken = {row.idx: row.run_id for row in rows_of_study}
+        known, end = set(taken.values()), max(len(study.trials), *taken, -1) + 1
+        for index, trial in enumerate(study.trials):
+            if index in taken and trial.id in known:
+                continue
+            if index in taken:
+                index, end = end, end + 1
+            row = {"study_id": study.id, "idx": index, "run_id": trial.id}
+            rows.append({**row, "sampler": study.sampler})
+    if rows:
+        connection.execute(study_trials.insert(), rows)

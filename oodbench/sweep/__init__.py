@@ -1,0 +1,6 @@
+"""A sweep file: what YAML may say, checked, and the studies and trials that it means."""
+
+from oodbench.sweep.spec import SweepSpec, load_sweep, parse_sweep
+from oodbench.sweep.study import Study
+
+__all__ = ["Study", "SweepSpec", "load_sweep", "parse_sweep"]

@@ -1,0 +1,108 @@
+"""What a sweep file asks for by name: datasets, algorithms, optimizers, the model."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
+
+from oodbench.algorithms import ALGORITHMS
+from oodbench.data import DATASETS
+from oodbench.errors import UnknownNameError
+from oodbench.models import MODELS
+from oodbench.optimizers import OPTIMIZERS
+from oodbench.spaces import override
+from oodbench.sweep.settings import Part, TrainChanges
+
+
+class Entry(Part):
+    """Something by its registered name; keys that are not listed here are its own options."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def from_name(cls, values: Any) -> Any:
+        """``erm`` is short for ``{name: erm}``."""
+        return {"name": values} if isinstance(values, str) else values
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that are not ours."""
+        return dict(self.model_extra or {})
+
+    def check_options(self, known: Mapping[str, Any]) -> None:
+        """Refuse an option that the thing does not have."""
+        for key in self.options:
+            if key not in known:
+                own = [field for field in type(self).model_fields if field != "name"]
+                raise UnknownNameError("key", key, [*own, *known], where=self.name)
+
+
+def indices_or_each(value: Any) -> Any:
+    """``each``, or a list of indices."""
+    whole = isinstance(value, list) and all(type(i) is int for i in value)
+    if value != "each" and not whole:
+        raise ValueError(f"needs each or a list of indices such as [2], but got {value!r}")
+    return value
+
+
+class DatasetEntry(Entry):
+    """A dataset and the environments that are kept out of training."""
+
+    test_environments: Annotated[Any, AfterValidator(indices_or_each)]
+    train: TrainChanges | None = None
+
+    @model_validator(mode="after")
+    def check(self) -> "DatasetEntry":
+        """The dataset exists and has these environments and options."""
+        spec = DATASETS.get(self.name)
+        self.check_options(spec.options)
+        for test_environments in self.turns():
+            spec.check_test_environments(test_environments)
+        return self
+
+    def turns(self) -> list[tuple[int, ...]]:
+        """The sets of test environments: one, or each environment in turn."""
+        if self.test_environments == "each":
+            return [(i,) for i in range(len(DATASETS.get(self.name).environments))]
+        return [tuple(self.test_environments)]
+
+
+class AlgorithmEntry(Entry):
+    """An algorithm, with changes to its search space and to the training settings."""
+
+    space: dict[str, Any] = Field(default_factory=dict)
+    train: TrainChanges | None = None
+
+    @model_validator(mode="after")
+    def check(self) -> "AlgorithmEntry":
+        """The algorithm exists and takes these hyperparameters and options."""
+        spec = ALGORITHMS.get(self.name)
+        self.check_options(spec.options)
+        override(spec.space, self.space, f"algorithm {self.name}")
+        return self
+
+
+class OptimizerEntry(Entry):
+    """An optimizer, with changes to its search space."""
+
+    space: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def check(self) -> "OptimizerEntry":
+        """The optimizer exists and takes these hyperparameters."""
+        spec = OPTIMIZERS.get(self.name)
+        self.check_options({})
+        override(spec.space, self.space, f"optimizer {self.name}")
+        return self
+
+
+class ModelEntry(Entry):
+    """A backbone and its options."""
+
+    @model_validator(mode="after")
+    def check(self) -> "ModelEntry":
+        """The model exists and takes these options."""
+        MODELS.get(self.name).check(self.options)
+        return self

@@ -1,0 +1,146 @@
+"""The parts of a sweep file: strict keys and types, training settings, search."""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from oodbench.errors import UnknownNameError
+from oodbench.spaces import Choice, parse
+
+NOT_BUILT = {"confirm", "keep_weights", "extends", "parallel"}
+"""Keys of the design that this version does not have yet: refused by name."""
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Part(BaseModel):
+    """A part of a sweep file: unknown keys and wrong types are refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def check_keys(cls, values: Any) -> Any:
+        """Refuse keys by name, with those that are allowed."""
+        if not isinstance(values, Mapping):
+            raise ValueError(f"needs keys and values, but got {values!r}")
+        for key in values:
+            if key in NOT_BUILT:
+                raise ValueError(f"{key!r} is not built yet in this version; remove it")
+            if cls.model_config["extra"] == "forbid" and key not in cls.model_fields:
+                raise ValueError(str(UnknownNameError("key", key, cls.model_fields)))
+        return values
+
+
+def powers_of_two(size: Any) -> Any:
+    """A batch size: a positive integer, or ``{choice: [...]}`` of powers of two."""
+    what = parse(size)
+    sizes = what.values if isinstance(what, Choice) else ()
+    searched = isinstance(size, Mapping)
+    for n in sizes:
+        whole = isinstance(n, int) and not isinstance(n, bool) and n >= 1
+        if not whole or (searched and n & (n - 1)):  # type: ignore[operator]
+            sizes = ()
+    if not sizes:
+        raise ValueError(
+            f"a batch size is a whole number >= 1 or {{choice: [powers of two]}}, but got {size!r}"
+        )
+    return size
+
+
+BatchSize = Annotated[Any, AfterValidator(powers_of_two)]
+
+
+class Batch(Part):
+    """What a step sees. See ``oodbench.training.batches``."""
+
+    per_environment: BatchSize | None = None
+    size: BatchSize | None = None
+    environments: Positive | None = None
+
+    @model_validator(mode="after")
+    def check(self) -> "Batch":
+        """One of the three forms."""
+        if (self.per_environment is None) == (self.size is None):
+            raise ValueError("write either per_environment or size")
+        if self.environments is not None and self.per_environment is not None:
+            raise ValueError("environments goes with size, not with per_environment")
+        for size in self.sizes.values:
+            if self.environments is not None and int(size) % self.environments:
+                raise ValueError(f"size {size} is no multiple of environments {self.environments}")
+        return self
+
+    @property
+    def sizes(self) -> Choice:
+        """The batch sizes that may be drawn."""
+        what = parse(self.per_environment if self.size is None else self.size)
+        assert isinstance(what, Choice)  # powers_of_two has seen to it
+        return what
+
+    def resolve(self, size: int) -> dict[str, int]:
+        """The batch of a trial."""
+        if self.size is None:
+            return {"per_environment": size}
+        return {"size": size} | ({"environments": self.environments} if self.environments else {})
+
+
+class TrainChanges(Part):
+    """Training settings; those that are not given stay as they are."""
+
+    steps: Positive | None = None
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    batch: Batch | None = None
+    evaluate_every: Positive | None = None
+    precision: Literal["float32", "float64"] | None = None
+
+    @model_validator(mode="after")
+    def check_length(self) -> "TrainChanges":
+        """steps and epochs exclude each other."""
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("write either steps or epochs")
+        return self
+
+    def given(self) -> dict[str, Any]:
+        """What is given, and what it displaces."""
+        given = {k: v for k, v in self if v is not None}
+        if "steps" in given or "epochs" in given:
+            given = {"steps": None, "epochs": None} | given
+        return given
+
+
+class Train(TrainChanges):
+    """Training settings of a sweep."""
+
+    batch: Batch
+
+    @model_validator(mode="after")
+    def check_complete(self) -> "Train":
+        """A run must end."""
+        if self.steps is None and self.epochs is None:
+            raise ValueError("needs steps or epochs")
+        return self
+
+    def changed(self, *changes: TrainChanges | None) -> "Train":
+        """These settings with the changes applied, the last winning."""
+        values = dict(self)
+        for change in changes:
+            values |= change.given() if change else {}
+        return self.model_copy(update=values)
+
+    def resolve_steps(self, examples: int, environments: int, size: int) -> int:
+        """Steps of a run: as given, or ceil(epochs * examples / batch)."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None  # check_complete has seen to it
+        total = size * environments if self.batch.size is None else size
+        return math.ceil(self.epochs * examples / total)
+
+
+class Search(Part):
+    """How configurations are drawn."""
+
+    sampler: Literal["random"] = "random"
+    trials: Positive
+    seed: int = 0

@@ -1,0 +1,168 @@
+"""A sweep file: read, checked, and turned into the studies that it means."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, PrivateAttr, ValidationError, model_validator
+
+from oodbench.algorithms import ALGORITHMS
+from oodbench.data import DATASETS, Dataset
+from oodbench.errors import RequestError, SweepError
+from oodbench.models import MODELS
+from oodbench.optimizers import OPTIMIZERS
+from oodbench.records import hash_of
+from oodbench.spaces import Choice, Range, override
+from oodbench.sweep.entries import AlgorithmEntry, DatasetEntry, ModelEntry, OptimizerEntry
+from oodbench.sweep.settings import Part, Positive, Search, Train
+from oodbench.sweep.study import Study
+
+
+class SweepSpec(Part):
+    """A sweep: the grid of studies that one YAML file asks for."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    datasets: Annotated[list[DatasetEntry], Field(min_length=1)]
+    algorithms: Annotated[list[AlgorithmEntry], Field(min_length=1)]
+    optimizers: Annotated[list[OptimizerEntry], Field(min_length=1)]
+    model: ModelEntry
+    search: Search
+    train: Train
+    seeds: Positive = 1
+    data_seed: int = 0
+    _built: dict[str, Dataset] = PrivateAttr(default_factory=dict)
+
+    @model_validator(mode="after")
+    def check(self) -> "SweepSpec":
+        """Nothing is asked for twice, and each algorithm gets the batches that it needs."""
+        for entries in (self.datasets, self.algorithms, self.optimizers):
+            seen = [repr(entry) for entry in entries]  # type: ignore[attr-defined]
+            for entry in entries:  # type: ignore[attr-defined]
+                if seen.count(repr(entry)) > 1:
+                    raise ValueError(f"{entry.name!r} is listed twice with the same settings")
+        for algorithm in self.algorithms:
+            for dataset in self.datasets:
+                batch = self.train.changed(dataset.train, algorithm.train).batch
+                for size in batch.sizes.values:
+                    spec = ALGORITHMS.get(algorithm.name)
+                    spec.check(algorithm.options, batch.resolve(int(size)))
+                for turn in dataset.turns():
+                    trained = len(DATASETS.get(dataset.name).environments) - len(turn)
+                    if (batch.environments or 0) > trained:
+                        raise ValueError(
+                            f"batch asks for {batch.environments} environments, but {dataset.name} "
+                            f"has {trained} to train on"
+                        )
+        return self
+
+    def studies(self) -> Iterator[Study]:
+        """The studies, dataset by dataset; builds each dataset once."""
+        for dataset in self.datasets:
+            for turn in dataset.turns():
+                for algorithm in self.algorithms:
+                    for optimizer in self.optimizers:
+                        yield self._study(dataset, turn, algorithm, optimizer)
+
+    def _study(
+        self,
+        dataset: DatasetEntry,
+        test_environments: tuple[int, ...],
+        algorithm: AlgorithmEntry,
+        optimizer: OptimizerEntry,
+    ) -> Study:
+        train = self.train.changed(dataset.train, algorithm.train)
+        optimizer_spec = OPTIMIZERS.get(optimizer.name)
+        algorithm_spec = ALGORITHMS.get(algorithm.name)
+        space: dict[str, Range | Choice] = {
+            **override(optimizer_spec.space, optimizer.space, optimizer.name),
+            **override(algorithm_spec.space, algorithm.space, algorithm.name),
+        }
+        if len(train.batch.sizes.values) > 1:
+            space["batch_size"] = train.batch.sizes
+        dataset_spec = DATASETS.get(dataset.name)
+        definition = {
+            "dataset": dataset.name,
+            "dataset_options": different(dataset.options, dataset_spec.options),
+            "test_environments": list(test_environments),
+            "algorithm": algorithm.name,
+            "algorithm_options": different(
+                algorithm.options, {k: v[0] for k, v in algorithm_spec.options.items()}
+            ),
+            "optimizer": optimizer.name,
+            "model": self.model.name,
+            "model_options": different(self.model.options, MODELS.get(self.model.name).options),
+            "train": train.model_dump(exclude_none=True),
+            "space": {name: what.to_yaml() for name, what in space.items()},
+            "sampler": self.search.sampler,
+            "search_seed": self.search.seed,
+            "data_seed": self.data_seed,
+        }
+        facts = {
+            "chance": 1 / dataset_spec.num_classes,
+            "num_classes": dataset_spec.num_classes,
+            "metric": dataset_spec.metric,
+            "shift": dataset_spec.shift,
+            "environments": list(dataset_spec.environments),
+            "optimizer_kind": optimizer_spec.kind,
+        }
+        return Study(self.name, self._dataset(dataset), definition, space, train, facts)
+
+    def _dataset(self, entry: DatasetEntry) -> Dataset:
+        key = hash_of([entry.name, entry.options])
+        if key not in self._built:
+            self._built[key] = DATASETS.get(entry.name).load(entry.options, self.data_seed)
+        return self._built[key]
+
+
+def different(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are not at their default: only they enter a trial's id."""
+    return {name: value for name, value in options.items() if value != defaults[name]}
+
+
+def parse_sweep(values: Any, source: str = "sweep") -> SweepSpec:
+    """Check what a sweep file says.
+
+    Args:
+        values: The parsed YAML.
+        source: Where it comes from, for messages.
+
+    Raises:
+        SweepError: With one line for each mistake: where, what, and what is allowed.
+    """
+    try:
+        return SweepSpec.model_validate(values)
+    except ValidationError as error:
+        lines = dict.fromkeys(_describe(detail) for detail in error.errors())
+        raise SweepError(f"{source}:\n" + "\n".join(f"  {line}" for line in lines)) from None
+    except RequestError as error:
+        raise SweepError(f"{source}: {error}") from error
+
+
+def _describe(detail: Any) -> str:
+    """One pydantic error as one line."""
+    path = ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function"))
+    message = detail["msg"].removeprefix("Value error, ")
+    given = detail["input"]
+    shown = "" if isinstance(given, Mapping) or detail["type"] == "value_error" else given
+    value = f", but got {given!r}" if shown != "" else ""
+    return f"{path}: {message}{value}" if path else f"{message}{value}"
+
+
+def load_sweep(path: str | Path) -> SweepSpec:
+    """Read and check a sweep file (YAML 1.2: ``1e-3`` is a number, ``no`` is a string).
+
+    Raises:
+        SweepError: If it cannot be read, is not YAML, or says something that does not hold.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SweepError(f"Cannot read the sweep file {str(path)!r}: {error}.") from error
+    try:
+        values = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise SweepError(f"{path} is not YAML: {error}") from error
+    return parse_sweep(values, str(path))

@@ -1,0 +1,76 @@
+"""Which examples each model sees at each step: a function of its seed and the step, nothing else.
+
+Draws are with replacement: the IRM penalty is unbiased only then. They are made in blocks of steps,
+each block from its own stream, so a run may start at any step and evaluation disturbs nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from oodbench.seeds import stream
+
+BLOCK = 64
+"""Steps drawn at once. Part of the protocol: another value gives other batches."""
+
+
+class Batches:
+    """Batch indices for K models.
+
+    Args:
+        sizes: Number of training examples in each training environment, in order; indices count
+            through their concatenation.
+        batch: ``{"per_environment": n}``: n from every environment. ``{"size": n,
+            "environments": m}``: n / m from each of m environments, drawn anew each step.
+            ``{"size": n}``: n from all environments pooled.
+        seeds: Of the K models.
+        device: Where the indices go.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        batch: Mapping[str, int],
+        seeds: Sequence[int],
+        device: torch.device,
+    ) -> None:
+        self._sizes = np.array(sizes)
+        self._starts = np.array([0, *accumulate(sizes)][:-1])
+        self._batch = batch
+        self._seeds = list(dict.fromkeys(seeds))  # models with one seed share their batches
+        self._which = torch.tensor([self._seeds.index(seed) for seed in seeds], device=device)
+        self._device = device
+        self._number = -1
+        self._block = torch.empty(0)
+
+    def at(self, step: int) -> Tensor:
+        """(K, G, B) indices: G groups of B examples for each model. See ``Algorithm.losses``."""
+        number, position = divmod(step, BLOCK)
+        if number != self._number:
+            drawn = np.stack([self._draw(seed, number) for seed in self._seeds], axis=1)
+            self._block = torch.from_numpy(drawn).to(self._device)
+            self._number = number
+        return self._block[position][self._which]
+
+    def _draw(self, seed: int, number: int) -> NDArray[np.int64]:
+        """(BLOCK, G, B) indices for one seed."""
+        if "per_environment" in self._batch:
+            shape = (BLOCK, self._batch["per_environment"])
+            groups = [
+                start + stream(seed, "batches", environment, number).integers(size, size=shape)
+                for environment, (start, size) in enumerate(
+                    zip(self._starts, self._sizes, strict=True)
+                )
+            ]
+            return np.stack(groups, axis=1)
+        total, generator = self._batch["size"], stream(seed, "batches", "all", number)
+        if "environments" not in self._batch:
+            return generator.integers(self._sizes.sum(), size=(BLOCK, 1, total))
+        wanted = self._batch["environments"]
+        order = generator.random((BLOCK, len(self._sizes))).argsort(axis=1)[:, :wanted, None]
+        u = generator.random((BLOCK, wanted, total // wanted))
+        return self._starts[order] + (u * self._sizes[order]).astype(np.int64)

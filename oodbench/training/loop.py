@@ -1,0 +1,203 @@
+"""The one training loop: K trials of one shape, trained together.
+
+What a model becomes does not depend on its neighbours, on K, on how often it is evaluated, or on
+which process trains it.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from oodbench.algorithms import ALGORITHMS, Algorithm
+from oodbench.models import MODELS
+from oodbench.optimizers import OPTIMIZERS
+from oodbench.records import Measurement, RunRecord, Trial
+from oodbench.seeds import seed_of
+from oodbench.training import provenance
+from oodbench.training.batches import BLOCK, Batches
+from oodbench.training.evaluation import evaluate
+from oodbench.training.random import seeded
+from oodbench.training.stack import Models, Single, Stack, can_stack
+from oodbench.training.tensors import Tensors
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+def train(
+    trials: Sequence[Trial],
+    data: Tensors,
+    device: torch.device | str = "cpu",
+    tick: Callable[[], None] = lambda: None,
+) -> list[RunRecord]:
+    """Train the trials and return their records, in order.
+
+    Trials whose model or optimizer cannot be stacked are trained one by one.
+
+    Args:
+        trials: With one cohort key.
+        data: See ``oodbench.training.tensors.load``; on ``device``, in the trials' precision.
+        device: Where to train.
+        tick: Called after every step; what it raises ends the training.
+
+    Raises:
+        ValueError: If the trials differ in more than optimizer, hyperparameters and seed.
+    """
+    device = torch.device(device)
+    if len({trial.cohort_key for trial in trials}) != 1:
+        raise ValueError("Trials that are trained together must have one cohort key.")
+    if len(trials) > 1:
+        together = [t for t in trials if OPTIMIZERS.get(t.optimizer).in_place]
+        if not can_stack(build_module(trials[0], data)):
+            together = []
+        alone = [t for t in trials if t not in together]
+        if alone:
+            groups = ([together] if together else []) + [[trial] for trial in alone]
+            done = [r for group in groups for r in train(group, data, device, tick)]
+            return sorted(done, key=lambda record: trials.index(record.trial))
+    with seeded(seed_of(trials[0].seed, "layers")):  # dropout, which is drawn by single models only
+        run = Run(trials, data, device)
+        broken = run.train(tick)
+    records = run.records()
+    for model in broken:  # its optimizer left the stack's memory: what it trained means nothing
+        records[model] = train([trials[model]], data, device, tick)[0]
+    return records
+
+
+def build_module(trial: Trial, data: Tensors) -> torch.nn.Module:
+    """The trial's model, initialised from its seed alone."""
+    with seeded(seed_of(trial.seed, "init")):
+        spec = MODELS.get(trial.model)
+        options = {**spec.options, **trial.model_options}
+        return spec.build(tuple(data.inputs.shape[1:]), data.num_classes, **options)
+
+
+class Run:
+    """K trials on their way through the loop.
+
+    Args:
+        trials: With one cohort key, stackable if there are several.
+        data: As for ``train``.
+        device: Where to train.
+    """
+
+    def __init__(self, trials: Sequence[Trial], data: Tensors, device: torch.device) -> None:
+        first, dtype = trials[0], DTYPES[trials[0].precision]
+        self.trials, self.data, self.device, self.k = trials, data, device, len(trials)
+        modules = [build_module(trial, data) for trial in trials]
+        self.models: Models
+        if self.k == 1:
+            self.models = Single(modules[0], device, dtype)
+        else:
+            self.models = Stack(modules, device, dtype)
+        hparams = [trial.hparams for trial in trials]
+        self.algorithm: Algorithm = ALGORITHMS.get(first.algorithm)(
+            hparams, first.steps, first.algorithm_options, device, dtype
+        )
+        seeds = [trial.seed for trial in trials]
+        self.batches = Batches(data.sizes, first.batch, seeds, device)
+        self.optimizers = [self.build_optimizer(model) for model in range(self.k)]
+        self.measurements: list[list[Measurement]] = [[] for _ in trials]
+        self.diverged: dict[int, int] = {}  # model -> the step that showed it
+        self.seconds = 0.0
+
+    def build_optimizer(self, model: int, restarted: bool = False) -> torch.optim.Optimizer:
+        """The trial's optimizer, or the one that its algorithm restarts it as."""
+        trial = self.trials[model]
+        name, hparams = trial.optimizer, dict(trial.hparams)
+        if restarted and self.algorithm.restart_as is not None:
+            name, added = self.algorithm.restart_as
+            hparams |= added
+        spec = OPTIMIZERS.get(name)
+        return spec(self.models.parameters_of(model, flat=spec.elementwise), hparams)
+
+    def train(self, tick: Callable[[], None]) -> list[int]:
+        """Train to the last step; returns the models whose optimizer left the stack's memory."""
+        trial, start = self.trials[0], time.perf_counter()
+        evaluation_steps = set(trial.evaluation_steps)
+        bad_since = torch.full((self.k,), trial.steps, device=self.device)
+        total = torch.zeros(self.k, device=self.device)
+        last = 0
+        for step in range(trial.steps):
+            for model in self.algorithm.restarts.get(step, ()):
+                self.optimizers[model] = self.build_optimizer(model, restarted=True)
+            losses = self.step(step)
+            bad_since = bad_since.where(losses.isfinite() | (bad_since <= step), step)
+            total += losses
+            if step + 1 in evaluation_steps or (step + 1) % BLOCK == 0:
+                self.freeze(bad_since, step + 1)
+            if step + 1 in evaluation_steps:
+                self.measure(step + 1, total / (step + 1 - last), step + 1 - last)
+                total.zero_()
+                last = step + 1
+                broken = [model for model in range(self.k) if not self.models.intact(model)]
+                if broken:
+                    break
+            tick()
+        self.seconds = time.perf_counter() - start
+        return broken
+
+    def step(self, step: int) -> Tensor:
+        """One optimizer step of every model that has not diverged; returns the (K,) losses."""
+        indices = self.batches.at(step)
+        inputs = self.data.inputs.index_select(0, indices.flatten())
+        inputs = inputs.view(*indices.shape, *inputs.shape[1:])
+        losses = self.algorithm.losses(self.models, inputs, self.data.labels[indices], step)
+        self.models.backward(losses)
+        for model, optimizer in enumerate(self.optimizers):
+            if model not in self.diverged:
+                optimizer.step()
+        return losses.detach()
+
+    def freeze(self, bad_since: Tensor, step: int) -> None:
+        """Stop the models whose loss or parameters are no longer finite."""
+        finite = self.models.finite().tolist()
+        for model, since in enumerate(bad_since.tolist()):
+            if since < step or not finite[model]:
+                self.diverged.setdefault(model, min(since + 1, step))
+
+    def measure(self, step: int, losses: Tensor, steps: int) -> None:
+        """Record accuracies and the mean training loss of the models that have not diverged."""
+        scores = evaluate(self.models, self.data.evaluation, self.k, step)
+        for model, loss in enumerate(losses.tolist()):
+            if model not in self.diverged:
+                loss_ = Measurement(step, "", "train", "train", "loss", loss, steps)
+                self.measurements[model] += [*scores[model], loss_]
+
+    def records(self) -> list[RunRecord]:
+        """What came of each trial."""
+        result = []
+        for model, trial in enumerate(self.trials):
+            since = self.diverged.get(model)
+            reason = (
+                f"The loss or a parameter was no longer finite at step {since} of {trial.steps}; "
+                "a smaller learning rate or penalty weight may train."
+            )
+            result.append(
+                RunRecord(
+                    trial,
+                    "completed" if since is None else "diverged",
+                    "" if since is None else reason,
+                    tuple(self.measurements[model]),
+                    self.provenance(model),
+                )
+            )
+        return result
+
+    def provenance(self, model: int) -> dict[str, Any]:
+        """How the run of one model came about."""
+        steps = self.diverged.get(model, self.trials[model].steps)
+        optimizer = type(self.optimizers[model])
+        return {
+            **provenance.code(),
+            "device": provenance.device_name(self.device),
+            "stack_size": self.k,
+            "optimizer_class": f"{optimizer.__module__}.{optimizer.__qualname__}",
+            "seconds": round(self.seconds / self.k, 6),
+            "gradient_evaluations": steps,
+            "examples_per_step": math.prod(self.batches.at(0).shape[1:]),
+            "peak_memory_bytes": provenance.peak_memory(self.device),
+        }

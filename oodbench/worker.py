@@ -1,0 +1,245 @@
+"""The pull loop: take trials, train them, store them, until the sweep is done.
+
+It is the same process everywhere: started by hand, by ``oodbench sweep``, by a scheduler.
+"""
+
+import os
+import socket
+import sys
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+
+import torch
+
+from oodbench.data import DATASETS
+from oodbench.errors import LostLeaseError, OodbenchError, RequestError
+from oodbench.records import RunRecord, Trial
+from oodbench.results import (
+    Claim,
+    Database,
+    claim,
+    is_done,
+    open_database,
+    release,
+    renew,
+    store_runs,
+)
+from oodbench.training import DTYPES, Tensors, load, train
+
+STACK = 32
+"""Models trained together by default: on a CPU more outgrow the cache and gain no more."""
+LEASE = 60.0
+"""Seconds for which a silent worker keeps its trials."""
+IDLE = 0.5
+"""Seconds between looks at the queue while others hold the last trials."""
+
+
+class StopTrainingError(OodbenchError):
+    """The worker was asked to stop; what it holds is given back untrained."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker did: how many runs it stored, and how many were refused as too late."""
+
+    stored: int
+    refused: int
+
+
+def work(
+    target: str | Path,
+    sweep: str | None = None,
+    *,
+    device: str = "auto",
+    stack: int = STACK,
+    lease: float = LEASE,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Work:
+    """Train trials of the sweep until none is left or ``should_stop`` says so.
+
+    Args:
+        target: URL or path of the database.
+        sweep: Name of the sweep; any trial that waits in the database if None.
+        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
+        stack: Most models trained together.
+        lease: Seconds for which a silent worker keeps its trials.
+        should_stop: Asked after every step.
+
+    Raises:
+        DatabaseError: If the database cannot be used.
+        RequestError: If the data on this machine are not those of the sweep.
+    """
+    where = find_device(device)
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    stored = refused = 0
+    with open_database(target) as db:
+        while not should_stop():
+            claims = claim(db, owner, sweep=sweep, size=stack, lease=lease)
+            if not claims:
+                if is_done(db, sweep):
+                    break
+                time.sleep(IDLE)
+                continue
+            done = train_claims(db, claims, where, lease, should_stop)
+            late = store_runs(db, done)
+            for run in late:
+                print(f"run {run}: result refused, another worker has it", file=sys.stderr)
+            stored, refused = stored + len(done) - len(late), refused + len(late)
+    return Work(stored, refused)
+
+
+def find_device(name: str) -> torch.device:
+    """The device, with one thread if it is the CPU: workers share the cores among them."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA raises AssertionError
+        raise RequestError(f"Cannot use the device {name!r}: {error}") from error
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    return device
+
+
+def train_claims(
+    db: Database,
+    claims: Sequence[Claim],
+    device: torch.device,
+    lease: float,
+    should_stop: Callable[[], bool],
+) -> list[tuple[Claim, RunRecord]]:
+    """Train what was claimed. What could not be trained for no fault of its own is given back."""
+    by_id = {c.run: c for c in claims}
+    try:
+        with Lease(db, claims, lease, should_stop) as held:
+            data = tensors_for(claims[0].trial, device)
+            records = train_each([c.trial for c in claims], data, device, held.tick)
+    except (StopTrainingError, LostLeaseError) as why:
+        release(db, claims)
+        print(f"gave back {len(claims)} trials: {why}", file=sys.stderr)
+        return []
+    except BaseException:
+        release(db, claims)
+        raise
+    return [(by_id[record.trial.id], record) for record in records]
+
+
+def train_each(
+    trials: Sequence[Trial], data: Tensors, device: torch.device, tick: Callable[[], None]
+) -> list[RunRecord]:
+    """Train trials together; one that raises is found by halving and recorded as failed."""
+    try:
+        return train(trials, data, device, tick)
+    except (StopTrainingError, LostLeaseError):
+        raise
+    except Exception as error:
+        if len(trials) == 1:
+            print(f"run {trials[0].id} failed:\n{traceback.format_exc()}", file=sys.stderr)
+            what = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            reason = f"Training raised {what[:300]} (the worker's log has the traceback)."
+            return [RunRecord(trials[0], "failed", reason)]
+    half = len(trials) // 2
+    parts = (trials[:half], trials[half:])
+    return [record for part in parts for record in train_each(part, data, device, tick)]
+
+
+def tensors_for(trial: Trial, device: torch.device) -> Tensors:
+    """The data of a trial and all trials of its cohort.
+
+    Raises:
+        RequestError: If the data on this machine are not those of the trial.
+    """
+    options = tuple(sorted(trial.dataset_options.items()))
+    tensors, fingerprint = _tensors(
+        trial.dataset, options, trial.data_seed, trial.test_environments, device, trial.precision
+    )
+    if fingerprint != trial.fingerprint:
+        raise RequestError(
+            f"{trial.dataset} on this machine has the fingerprint {fingerprint}, but the sweep was "
+            f"made with {trial.fingerprint}: other files or versions. Use the same data everywhere."
+        )
+    return tensors
+
+
+@lru_cache(maxsize=4)
+def _tensors(
+    name: str,
+    options: tuple[tuple[str, object], ...],
+    data_seed: int,
+    test_environments: tuple[int, ...],
+    device: torch.device,
+    precision: str,
+) -> tuple[Tensors, str]:
+    dataset = DATASETS.get(name).load(dict(options), data_seed)
+    return load(dataset, test_environments, device, DTYPES[precision]), dataset.fingerprint
+
+
+class Lease:
+    """Holds claimed runs while training advances: a worker that hangs loses them.
+
+    Args:
+        db: The database.
+        claims: What is held.
+        seconds: Length of the lease; it is renewed every quarter of it.
+        should_stop: Asked at every tick.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        claims: Sequence[Claim],
+        seconds: float,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._db, self._claims, self._seconds = db, claims, seconds
+        self._should_stop = should_stop
+        self._ticks = self._seen = 0
+        self._lost = False
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._renew, daemon=True)
+
+    def tick(self) -> None:
+        """Training has advanced by a step.
+
+        Raises:
+            StopTrainingError: If the worker is to stop.
+            LostLeaseError: If none of the runs is held any longer.
+        """
+        self._ticks += 1
+        if self._should_stop():
+            raise StopTrainingError("the worker was asked to stop")
+        if self._lost:
+            raise LostLeaseError("their lease ran out; another worker has them")
+
+    def _renew(self) -> None:
+        # Loading the data counts as advance, once: no tick can come before it is done.
+        self._seen = -1
+        while not self._ended.wait(self._seconds / 4):
+            if self._ticks == self._seen:
+                continue
+            self._seen = self._ticks
+            try:
+                self._lost = not renew(self._db, self._claims, self._seconds)
+            except OodbenchError as error:  # the database may be back before the lease runs out
+                print(f"could not renew the lease: {error}", file=sys.stderr)
+
+    def __enter__(self) -> "Lease":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()

@@ -1,0 +1,1 @@
+"""Recipes: sweep files (YAML). Data, no code."""

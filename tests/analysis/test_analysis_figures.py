@@ -1,0 +1,184 @@
+import time
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.panels import panels
+from analysis.plots.box import box, box_data
+from analysis.plots.save import save
+from analysis.plots.scatter import scatter, scatter_data
+from analysis.plots.style import looks
+from oodbench.errors import RequestError, UnknownNameError
+
+
+def texts(figure):
+    figure.canvas.draw()
+    found = [text.get_text() for text in figure.findobj(mpl.text.Text)]
+    return [text for text in found if text]
+
+
+def points(axes, optimizer):
+    drawn = [c.get_offsets() for c in axes.collections if c.get_gid() == f"runs-{optimizer}"]
+    return sorted(map(tuple, np.concatenate(drawn).tolist())) if drawn else []
+
+
+def test_every_completed_run_is_a_point_and_within_the_limits(pairs):
+    figure = scatter(pairs)
+    erm, irm = (axes for axes in figure.axes if axes.get_xlabel())
+    assert points(erm, "sgd") == [(0.5, 0.52), (0.8, 0.2), (0.9, 0.1)]
+    assert points(erm, "adam") == [(0.6, 0.5), (0.7, 0.4)]
+    assert points(irm, "sgd") == [(0.65, 0.66)]
+    assert points(irm, "adam") == []
+    assert erm.get_xlim() == erm.get_ylim() == irm.get_xlim() == pytest.approx((0.06, 0.94))
+
+
+@pytest.mark.parametrize("scores", [[(0.0, 1.0)], [(1.0, 0.0), (0.3, 0.3)], [(0.5, 0.5)]])
+def test_limits_hold_every_point_and_chance(run, scores):
+    rows = pd.DataFrame([run(i, "sgd", score) for i, score in enumerate(scores)])
+    ((low, high),) = scatter_data(rows).limits
+    assert low < min(0.5, *np.ravel(scores))
+    assert high > max(0.5, *np.ravel(scores))
+
+
+def test_legend_counts_runs_by_status(pairs):
+    _, table = scatter(pairs, algorithm="erm").axes
+    cells = [text.get_text() for text in table.texts]
+    assert cells == [
+        *("completed", "diverged", "failed"),
+        *("SGD", "3", "1", "0"),
+        *("Adam", "2", "0", "1"),
+    ]
+
+
+def test_pending_runs_get_a_column_of_their_own(pairs):
+    pairs.loc[3, "status"] = "waiting"
+    _, table = scatter(pairs, algorithm="erm").axes
+    cells = [text.get_text() for text in table.texts]
+    assert cells[3:9] == ["pending", "SGD", "3", "0", "0", "1"]
+
+
+def test_headings_say_how_many_runs_and_examples(pairs):
+    (panel, _) = panels(pairs)
+    assert panel.heading == (
+        "ERM on ColoredDigits, test environment 2",
+        "5 runs, each on 100 ID and 50 OOD examples",
+    )
+    pairs.loc[0, ["n_id", "sampler"]] = [90, "tpe"]
+    (panel, _) = panels(pairs)
+    assert panel.heading[1:] == (
+        "5 runs, each on 90 to 100 ID and 50 OOD examples",
+        "pooled over sampler: tpe, random",
+    )
+
+
+def test_a_dataset_has_a_row_and_an_algorithm_a_panel(pairs):
+    both = pd.concat([pairs, pairs.assign(dataset="RotatedDigits", chance=0.1)])
+    data = scatter_data(both)
+    assert [[(p.dataset, p.algorithm) for p in row] for row in data.rows] == [
+        [("ColoredDigits", "erm"), ("ColoredDigits", "irm")],
+        [("RotatedDigits", "erm"), ("RotatedDigits", "irm")],
+    ]
+    assert {"chance 0.5", "chance 0.1", "y = x"} <= set(texts(scatter(both)))
+
+
+def test_boxes_hold_the_quartiles_and_whiskers_of_their_runs(run):
+    values = [0.1, 0.5, 0.52, 0.54, 0.56, 0.58, 0.6]
+    rows = pd.DataFrame([run(i, "sgd", (value, 0.25)) for i, value in enumerate(values)])
+    (row,) = box_data(rows)
+    (one,) = row.boxes["id"]
+    (expected,) = mpl.cbook.boxplot_stats(values)
+    assert one.quartiles == pytest.approx([expected[key] for key in ("q1", "med", "q3")])
+    assert one.whiskers == (expected["whislo"], expected["whishi"]) == (0.5, 0.6)
+    assert one.outliers == (0.1,)
+    assert row.boxes["gap"][0].quartiles[1] == pytest.approx(0.54 - 0.25)
+
+
+def test_box_shows_every_run_of_a_small_group_and_only_outliers_of_a_large_one(run):
+    rows = [run(i, "sgd", (0.5 + 0.001 * i, 0.3)) for i in range(61)]
+    few, many = pd.DataFrame(rows[:60]), pd.DataFrame([*rows[:60], run(61, "sgd", (0.05, 0.3))])
+    assert len(points(box(few).axes[0], "sgd")) == 60
+    drawn = points(box(many).axes[0], "sgd")
+    assert [x for x, _ in drawn] == [0.05]
+
+
+def test_box_labels_count_what_has_no_score(pairs):
+    labels = set(texts(box(pairs)))
+    assert "SGD\n3 completed, 1 diverged" in labels
+    assert "Adam\n2 completed, 1 failed" in labels
+    assert "Adam\n0 completed, 1 diverged" in labels
+
+
+@pytest.mark.parametrize("draw", [scatter, box])
+def test_runs_without_scores_draw_an_empty_figure_that_says_so(pairs, draw):
+    figure = draw(pairs[pairs["status"] != "completed"])
+    assert any("no completed run" in text for text in texts(figure))
+
+
+@pytest.mark.parametrize("draw", [scatter, box])
+def test_no_runs_and_unknown_names_are_refused(pairs, draw):
+    with pytest.raises(RequestError, match="no runs here"):
+        draw(pairs.iloc[:0])
+    with pytest.raises(UnknownNameError, match="Did you mean 'ColoredDigits'"):
+        draw(pairs, dataset="ColourDigits")
+    with pytest.raises(UnknownNameError, match="Allowed: erm, irm"):
+        draw(pairs, algorithm="vrex")
+    with pytest.raises(UnknownNameError, match="Allowed: default, study"):
+        draw(pairs, palette="rainbow")
+    other = pd.concat([pairs, pairs[:1].assign(dataset="Other")])
+    with pytest.raises(RequestError, match="No run of dataset 'Other' used the algorithm 'irm'"):
+        draw(other, dataset="Other", algorithm="irm")
+
+
+@pytest.mark.parametrize("draw", [scatter, box])
+def test_names_are_drawn_literally(pairs, draw):
+    odd = pairs.assign(dataset="D_$et$<1>", algorithm="$x_1$", optimizer="my_$\\opt$")
+    figure = draw(odd, title="100$ and $\\nope{$")
+    joined = "\n".join(texts(figure))  # would raise if it were read as mathematics
+    assert "$x_1$ on D_$et$<1>" in joined
+    assert "my_$\\opt$" in joined
+    assert not any(
+        text.get_parse_math() for text in figure.findobj(mpl.text.Text) if "$" in text.get_text()
+    )
+
+
+def test_looks_are_fixed_distinct_and_mark_adaptive_optimizers(run):
+    names = ["zeta", "adam", "sgd", "momentum", "nesterov", "rmsprop", "adamw", "alpha"]
+    rows = pd.DataFrame([run(i, name, None) for i, name in enumerate(names)])
+    found = looks(rows)
+    assert len({look.color for look in found.values()}) == len(names)
+    assert len({look.marker for look in found.values()}) == len(names)
+    assert [name for name in names if not found[name].filled] == ["adam", "rmsprop", "adamw"]
+    assert found == {name: looks(rows[::-1])[name] for name in names}
+    assert looks(rows, "study")["rmsprop"].color == "darkred"
+    assert looks(rows, {"alpha": "red"})["alpha"].color == "red"
+
+
+def test_drawing_leaves_the_global_settings_alone(pairs):
+    before = dict(mpl.rcParams)
+    scatter(pairs)
+    box(pairs)
+    assert dict(mpl.rcParams) == before
+
+
+def test_twenty_thousand_points_draw_fast(run, tmp_path):
+    draws = np.random.default_rng(0).random((20_000, 2))
+    rows = pd.DataFrame([run(0, "sgd", (0.5, 0.5))] * 20_000)
+    rows[["id", "ood"]] = draws
+    rows["optimizer"] = np.resize(["sgd", "adam", "rmsprop"], 20_000)
+    start = time.perf_counter()
+    save(scatter(rows), tmp_path / "many.png")
+    assert time.perf_counter() - start < 5  # a quarter of it on an idle machine
+
+
+@pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
+def test_equal_figures_become_equal_files(pairs, tmp_path, suffix):
+    first = save(scatter(pairs), tmp_path / "new" / f"a.{suffix}")
+    again = save(scatter(pairs), str(tmp_path / f"b.{suffix}"))
+    assert first.read_bytes() == again.read_bytes()
+
+
+def test_other_suffixes_are_refused(pairs, tmp_path):
+    with pytest.raises(RequestError, match=r"one of \.pdf, \.png, \.svg, but the path is.*\.jpg"):
+        save(scatter(pairs), tmp_path / "figure.jpg")

@@ -1,0 +1,242 @@
+"""Tables and views against numbers worked out by hand; SQL that may only read; selection."""
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from results_helpers import make_record, make_study, make_trial
+
+from oodbench.errors import QueryError, UnknownNameError
+from oodbench.results import (
+    Database,
+    add_sweep,
+    checkpoints,
+    claim,
+    curves,
+    open_database,
+    pairs,
+    runs,
+    sql,
+    store_runs,
+)
+from oodbench.results.select import select
+
+TRIALS = [
+    make_trial(0, hparams={"lr": 0.1}),
+    make_trial(1, hparams={"lr": 0.2, "seed": 7}),
+    make_trial(2, hparams={"lr": 0.3}),
+    make_trial(3, hparams={"lr": 0.4}),
+    make_trial(4, optimizer="sgd", hparams={"lr": 0.5, "momentum": 0.9}),
+]
+
+
+@pytest.fixture
+def filled(db: Database) -> Database:
+    """Adam: two completed, one diverged, one waiting. SGD: one failed."""
+    plan = [make_study(TRIALS[:4], "a"), make_study(TRIALS[4:], "b", facts={"num_classes": 10})]
+    add_sweep(db, "sweep", {}, plan)
+    zero, one, two, _ = claim(db, "worker", size=4, lease=60)
+    records = [
+        make_record(
+            zero.trial,
+            *[(50, "e0", "id_val", 0.75, 10), (50, "e1", "id_val", 0.5, 30)],
+            *[(50, "e0", "id_test", 0.5, 20), (50, "e2", "ood_test", 0.375, 40)],
+            *[(100, "e0", "id_val", 0.25, 10), (100, "e1", "id_val", 0.5, 30)],
+            *[(100, "e0", "id_test", 1.0, 20), (100, "e2", "ood_test", 0.125, 40)],
+            (100, "e2", "oracle_val", 0.75, 8),
+        ),
+        make_record(
+            one.trial,
+            *[(50, "e0", "id_val", 0.125, 10), (50, "e1", "id_val", 0.25, 30)],
+            *[(100, "e0", "id_val", 0.5, 10), (100, "e1", "id_val", 0.5, 30)],
+            *[(100, "e2", "ood_test", 0.25, 40), (100, "e2", "oracle_val", 0.5, 8)],
+        ),
+        make_record(
+            two.trial,
+            *[(50, "e0", "id_val", 0.875, 10), (50, "e1", "id_val", math.nan, 30)],
+            status="diverged",
+            reason="The loss is not finite.",
+        ),
+    ]
+    assert store_runs(db, list(zip((zero, one, two), records, strict=True))) == []
+    (failed,) = claim(db, "worker", size=1, lease=60)
+    store_runs(db, [(failed, make_record(failed.trial, status="failed", reason="No memory."))])
+    with db.write() as connection:
+        connection.exec_driver_sql(
+            "UPDATE runs SET state = 'waiting', finished = started + 2.5 WHERE state = 'running'"
+        )
+    return db
+
+
+def test_runs_has_a_row_for_each_run_whatever_its_status(filled: Database) -> None:
+    frame = runs(filled)
+    assert list(frame["run"]) == [trial.id for trial in TRIALS]
+    expected = ["completed", "completed", "diverged", "waiting", "failed"]
+    assert list(frame["status"]) == expected
+    assert list(frame["reason"][2:]) == ["The loss is not finite.", "", "No memory."]
+    assert list(frame["lr"]) == [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert frame["seconds"][3] == pytest.approx(2.5)
+    assert set(frame["sampler"]) == {"random"}
+    assert set(frame["test_environments"]) == {"2"}
+    assert list(frame["seed"]) == [0, 1, 2, 3, 4]
+    assert frame["hparam_seed"][1] == 7
+
+
+def test_pairs_at_the_last_checkpoint(filled: Database) -> None:
+    frame = pairs(filled)
+    names = ["id_val", "id_test", "ood_val", "ood_test", "oracle_val", "id", "ood", "n_id", "n_ood"]
+    nan = math.nan
+    expected = [
+        [0.375, 1.0, nan, 0.125, 0.75, 1.0, 0.125, 20, 40],
+        [0.5, nan, nan, 0.25, 0.5, 0.5, 0.25, 40, 40],
+        *[[nan] * 9] * 3,
+    ]
+    pd.testing.assert_frame_equal(frame[names], pd.DataFrame(expected, columns=names))
+    assert set(frame["checkpoint"]) == {"last"}
+    assert list(frame["step"][:2]) == [100, 100]
+    assert list(frame["chance"][:4]) == [0.1] * 4
+    assert frame["num_classes"][4] == 10
+    assert math.isnan(frame["chance"][4])
+    assert frame["optimizer_kind"][0] == "adaptive"
+    assert frame["optimizer_kind"].isna()[4]
+
+
+def test_pairs_at_the_best_checkpoint(filled: Database) -> None:
+    frame = pairs(filled, checkpoint="best_id_val")
+    assert list(frame["step"][:2]) == [50, 100]
+    assert frame.loc[0, ["id_val", "id", "ood"]].tolist() == [0.625, 0.5, 0.375]
+    assert pairs(filled, "id_val > 0.6", checkpoint="best_id_val")["run"].tolist() == [TRIALS[0].id]
+    with pytest.raises(
+        UnknownNameError, match=r"checkpoint rule 'best'.*Allowed: best_id_val, last"
+    ):
+        pairs(filled, checkpoint="best")
+
+
+def test_pairs_of_one_sweep(filled: Database) -> None:
+    add_sweep(filled, "small", {}, [make_study(TRIALS[1:2], "c")])
+    assert pairs(filled, sweep="small")["run"].tolist() == [TRIALS[1].id]
+    assert pairs(filled, "lr > 1").empty
+    assert list(pairs(filled, "lr > 1").columns[:3]) == ["run", "position", "config_id"]
+
+
+def test_the_views_say_the_same(filled: Database) -> None:
+    frame = sql(filled, "SELECT * FROM v_pairs ORDER BY position")
+    same = pairs(filled)
+    for name in ("run", "id", "ood", "n_id", "n_oracle_val", "chance", "status"):
+        pd.testing.assert_series_equal(frame[name], same[name], check_dtype=False)
+    best = sql(filled, "SELECT run, optimizer, id_val FROM v_best")
+    assert best.to_numpy().tolist() == [[TRIALS[1].id, "adam", 0.5]]
+    assert len(sql(filled, "SELECT * FROM v_runs WHERE status = 'diverged'")) == 1
+
+
+def test_v_best_gives_equal_scores_to_the_smallest_id(db: Database) -> None:
+    add_sweep(db, "sweep", {}, [make_study(TRIALS[:3])])
+    claims = claim(db, "worker", size=3, lease=60)
+    point = (100, "e0", "id_val", 0.5, 10)
+    store_runs(db, [(item, make_record(item.trial, point)) for item in claims])
+    smallest = min(trial.id for trial in TRIALS[:3])
+    assert sql(db, "SELECT run FROM v_best")["run"].tolist() == [smallest]
+    assert select(pairs(db))["run"].tolist() == [smallest]
+
+
+def test_checkpoints(filled: Database) -> None:
+    frame = checkpoints(filled).set_index(["run", "step"])
+    zero, one, two = (trial.id for trial in TRIALS[:3])
+    assert frame.loc[(zero, 50), ["id_val", "id_test", "ood_test"]].tolist() == [0.625, 0.5, 0.375]
+    assert frame.loc[(zero, 50), ["n_id_val", "n_ood_test"]].tolist() == [40, 40]
+    assert frame.loc[(one, 50), "id_val"] == 0.1875
+    assert math.isnan(frame.loc[(one, 50), "ood_test"])
+    assert math.isnan(frame.loc[(two, 50), "id_val"]), "one environment was not finite"
+    assert len(frame) == 5
+    assert len(checkpoints(filled, "lr = 0.1")) == 2
+    assert checkpoints(filled, "lr > 1").empty
+
+
+def test_curves(filled: Database) -> None:
+    frame = curves(filled, TRIALS[2].id[:8])
+    assert list(frame["environment"]) == ["e0", "e1"]
+    assert frame["value"][0] == 0.875
+    assert math.isnan(frame["value"][1])
+    assert list(frame.columns)[:3] == ["run", "step", "environment"]
+
+
+def test_an_empty_database_gives_empty_tables(db: Database) -> None:
+    for frame in (runs(db), pairs(db), checkpoints(db), select(pairs(db))):
+        assert frame.empty
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DELETE FROM runs",
+        "PRAGMA query_only = OFF",
+        "PRAGMA writable_schema = ON",
+        "UPDATE runs SET state = 'waiting' RETURNING id",
+        "WITH x AS (SELECT 1) INSERT INTO sweeps SELECT 1, 'a', '{}', 0 FROM x",
+        "SELECT 1; DELETE FROM runs",
+        "ATTACH 'other.db' AS other",
+        "COMMIT",
+        "DROP VIEW v_best",
+        "VACUUM INTO 'copy.db'",
+        "CREATE TEMP TABLE x AS SELECT 1",
+        "SELECT load_extension('x')",
+    ],
+)
+def test_sql_cannot_write(
+    filled: Database, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = runs(filled)
+    with pytest.raises(QueryError, match="refused the statement"):
+        sql(filled, text)
+    assert runs(filled).equals(before)
+    assert not {"other.db", "copy.db"} & {path.name for path in tmp_path.iterdir()}
+    with filled.write() as connection:  # the connection can write again afterwards
+        connection.exec_driver_sql("UPDATE runs SET attempt = attempt")
+
+
+def test_sql_reads_what_sqlite_can(filled: Database, tmp_path: Path) -> None:
+    ones = "SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3"
+    text = f"WITH RECURSIVE n(i) AS ({ones}) SELECT * FROM n"
+    assert sql(filled, text)["i"].tolist() == [1, 2, 3]
+    text = "SELECT json_extract(hparams, '$.lr') AS lr FROM v_runs WHERE run LIKE '%' ORDER BY lr"
+    assert sql(filled, text)["lr"].tolist() == [0.1, 0.2, 0.3, 0.4, 0.5]
+    assert sql(filled, "SELECT key FROM runs, json_each(hparams)")["key"].value_counts()["lr"] == 5
+    with pytest.raises(QueryError, match="no such column: nope"):
+        sql(filled, "SELECT nope FROM runs")
+    with pytest.raises(QueryError, match=r"no rows|one statement"):
+        sql(filled, "")
+    with open_database(tmp_path / "runs.db", read_only=True) as db:
+        assert len(sql(db, "SELECT * FROM v_pairs")) == 5
+
+
+def test_selection_by_each_rule(filled: Database) -> None:
+    frame = pairs(filled)
+    chosen = select(frame)
+    assert list(chosen["optimizer"]) == ["adam", "sgd"], "a group with no candidate is kept"
+    assert chosen["run"][0] == TRIALS[1].id
+    assert chosen["run"].isna()[1]
+    assert math.isnan(chosen["ood"][1])
+    names = ["completed", "diverged", "failed", "waiting", "n_candidates"]
+    assert chosen[names].to_numpy().tolist() == [[2, 1, 0, 1, 2], [0, 0, 1, 0, 0]]
+    assert set(chosen["rule"]) == {"id_val"}
+    oracle = select(frame, "oracle")
+    assert oracle["run"][0] == TRIALS[0].id
+    assert set(oracle["rule"]) == {"oracle"}
+    best = pairs(filled, checkpoint="best_id_val")
+    assert select(best)["run"][0] == TRIALS[0].id
+    assert select(frame, by=["dataset"])["waiting"].tolist() == [1]
+
+
+def test_selection_never_reads_the_test_environments(filled: Database) -> None:
+    frame = pairs(filled)
+    hidden = frame.assign(ood_test=0.0, oracle_val=-frame["oracle_val"], ood=0.0, ood_val=0.0)
+    assert select(hidden)["run"][0] == select(frame)["run"][0]
+
+
+def test_selection_refuses_what_it_cannot_do(filled: Database) -> None:
+    with pytest.raises(UnknownNameError, match=r"rule 'ood_val'.*Allowed: id_val, oracle"):
+        select(pairs(filled), "ood_val")
+    with pytest.raises(QueryError, match="needs the columns id_val"):
+        select(runs(filled))

@@ -1,0 +1,163 @@
+"""Adding sweeps, storing runs, reading them back."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from results_helpers import make_record, make_study, make_trial
+
+from oodbench.errors import DatabaseError, QueryError
+from oodbench.records import Measurement, RunRecord
+from oodbench.results import (
+    AddedSweep,
+    Database,
+    add_sweep,
+    claim,
+    load_run,
+    preview_sweep,
+    release,
+    runs,
+    sql,
+    state_counts,
+    store_runs,
+)
+from oodbench.results.store import summarise
+
+
+def finish(db: Database, *points: tuple[int, str, str, float, int], **more: object) -> RunRecord:
+    (item,) = claim(db, "worker", size=1, lease=60)
+    record = make_record(item.trial, *points, **more)
+    assert store_runs(db, [(item, record)]) == []
+    return record
+
+
+def test_adding_twice_changes_nothing(db: Database) -> None:
+    plan = [make_study([make_trial(i) for i in range(4)])]
+    assert preview_sweep(None, plan) == AddedSweep(1, 4, 4, 0, 0)
+    assert preview_sweep(db, plan) == AddedSweep(1, 4, 4, 0, 0)
+    assert add_sweep(db, "sweep", {"a": 1}, plan) == AddedSweep(1, 4, 4, 0, 0)
+    finish(db, (100, "e0", "id_val", 0.5, 10))
+    before = runs(db)
+    assert preview_sweep(db, plan) == AddedSweep(1, 4, 0, 4, 1)
+    assert add_sweep(db, "sweep", {"a": 1}, plan) == AddedSweep(1, 4, 0, 4, 1)
+    assert runs(db).equals(before)
+    assert len(sql(db, "SELECT * FROM study_trials")) == 4
+
+
+def test_an_edited_sweep_adds_and_removes_nothing(db: Database) -> None:
+    trials = [make_trial(i) for i in range(6)]
+    add_sweep(db, "sweep", {"v": 1}, [make_study(trials[:2], "a"), make_study(trials[2:3], "b")])
+    edited = [make_study([*trials[:2], trials[4], trials[0]], "a"), make_study(trials[5:], "c")]
+    assert add_sweep(db, "sweep", {"v": 2}, edited) == AddedSweep(2, 4, 2, 2, 0)
+    assert list(runs(db, sweep="sweep")["run"]) == [trials[i].id for i in (0, 1, 2, 4, 5)]
+    links = sql(db, "SELECT idx, run_id FROM study_trials WHERE study_id = 'a' ORDER BY idx")
+    assert list(links["run_id"]) == [trials[i].id for i in (0, 1, 4, 0)]
+    assert sql(db, "SELECT spec FROM sweeps")["spec"].tolist() == ['{"v": 2}']
+
+
+def test_an_index_that_is_taken_is_not_changed(db: Database) -> None:
+    one, other = make_trial(0), make_trial(0, fingerprint="changed")
+    add_sweep(db, "sweep", {}, [make_study([one])])
+    for _ in range(2):
+        add_sweep(db, "sweep", {}, [make_study([other])])
+    links = sql(db, "SELECT run_id FROM study_trials ORDER BY idx")
+    assert list(links["run_id"]) == [one.id, other.id]
+
+
+def test_sweeps_share_runs(db: Database) -> None:
+    trials = [make_trial(i) for i in range(3)]
+    add_sweep(db, "one", {}, [make_study(trials[:2], "a")])
+    finish(db, (100, "e0", "id_val", 0.5, 10))
+    assert add_sweep(db, "two", {}, [make_study(trials, "b")]) == AddedSweep(1, 3, 1, 2, 1)
+    assert state_counts(db, "two")["completed"] == 1
+    assert state_counts(db) == state_counts(db, "two")
+    with pytest.raises(DatabaseError, match="Study a belongs to another sweep"):
+        add_sweep(db, "two", {}, [make_study(trials, "a")])
+
+
+def test_a_run_comes_back_as_it_was_stored(db: Database) -> None:
+    trial = make_trial(3, dataset_options={"labels": [1, 2]}, hparams={"lr": 1e-7, "kind": "a b"})
+    add_sweep(db, "sweep", {}, [make_study([trial])])
+    record = finish(
+        db,
+        *[(50, "e0", "id_val", 0.25, 10), (50, "e1", "id_val", 1 / 3, 20)],
+        *[(100, "e1", "train", 0.1, 5), (100, "e0", "id_test", 0.7, 9)],
+        reason="",
+        provenance={"device": "cpu", "seconds": 1.5, "loss": math.nan, "stack": [1, math.inf]},
+    )
+    stored = replace(record, provenance={**record.provenance, "loss": None, "stack": [1, None]})
+    assert load_run(db, trial.id) == stored
+    assert load_run(db, trial.id[:5]) == stored
+
+
+def test_what_is_not_finite_is_stored_as_null_and_read_as_nan(db: Database) -> None:
+    add_sweep(db, "sweep", {}, [make_study([make_trial()])])
+    (item,) = claim(db, "worker", size=1, lease=60)
+    points = tuple(
+        Measurement(step, "", "train", "train", "loss", value, 8)
+        for step, value in enumerate((0.5, math.inf, math.nan))
+    )
+    record = RunRecord(item.trial, "diverged", "The loss is not finite.", points)
+    store_runs(db, [(item, record)])
+    values = [item.value for item in load_run(db, item.run).measurements]
+    assert values[0] == 0.5
+    assert all(math.isnan(value) for value in values[1:])
+    assert load_run(db, item.run).status == "diverged"
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id_or_not_at_all(db: Database) -> None:
+    trials = [make_trial(i) for i in range(20)]
+    add_sweep(db, "sweep", {}, [make_study(trials)])
+    with pytest.raises(QueryError, match="no result yet: it is waiting"):
+        load_run(db, trials[0].id)
+    with pytest.raises(QueryError, match="No run has an id that begins with 'x%'"):
+        load_run(db, "x%")
+    with pytest.raises(QueryError, match="Several runs"):
+        load_run(db, "")
+
+
+def test_a_refused_run_leaves_no_measurements_and_the_others_are_stored(db: Database) -> None:
+    add_sweep(db, "sweep", {}, [make_study([make_trial(0), make_trial(1)])])
+    late, kept = claim(db, "worker", size=2, lease=60)
+    release(db, [late])
+    results = [
+        (item, make_record(item.trial, (100, "e0", "id_val", 0.5, 10))) for item in (late, kept)
+    ]
+    assert store_runs(db, results) == [late.run]
+    assert sql(db, "SELECT run_id FROM curves")["run_id"].tolist() == [kept.run]
+
+
+def test_summaries_are_unweighted_means_at_two_checkpoints() -> None:
+    record = make_record(
+        make_trial(),
+        *[(50, "e0", "id_val", 0.75, 100), (50, "e1", "id_val", 0.25, 300)],
+        *[(50, "e2", "ood_test", 0.125, 7)],
+        *[(75, "e0", "id_val", 0.5, 100), (75, "e1", "id_val", 0.5, 300)],
+        *[(100, "e0", "id_val", 0.25, 100), (100, "e1", "id_val", 0.5, 300)],
+        *[(100, "e2", "ood_test", 0.5, 7)],
+    )
+    assert summarise(record) == {
+        "last": {"step": 100, "id_val": 0.375, "n_id_val": 400, "ood_test": 0.5, "n_ood_test": 7},
+        "best_id_val": {
+            "step": 50,
+            "id_val": 0.5,
+            "n_id_val": 400,
+            "ood_test": 0.125,
+            "n_ood_test": 7,
+        },
+    }
+
+
+def test_only_completed_runs_have_scores() -> None:
+    point = (50, "e0", "id_val", 0.75, 100)
+    assert summarise(make_record(make_trial(), point, status="diverged")) == {}
+    assert summarise(make_record(make_trial(), point, status="failed")) == {}
+    assert summarise(make_record(make_trial())) == {}
+    assert set(summarise(make_record(make_trial(), (50, "e0", "id_test", 0.75, 1)))) == {"last"}
+
+
+def test_a_checkpoint_with_a_score_that_is_not_finite_is_not_the_best() -> None:
+    points = [(50, "e0", "id_val", math.nan, 10), (75, "e0", "id_val", 0.1, 10)]
+    summary = summarise(make_record(make_trial(), *points, (100, "e0", "id_val", math.nan, 10)))
+    assert summary["last"]["id_val"] is None
+    assert summary["best_id_val"]["step"] == 75
