@@ -24,10 +24,13 @@ class Split:
     Attributes:
         inputs: (n, ...) array; ``uint8`` images are scaled to [0, 1] when they are used.
         labels: (n,) integers in [0, num_classes).
+        copies: How many of the n examples stand for one independent example, as renderings of one
+            image do. Scores count n / copies examples, so that no interval claims too much.
     """
 
     inputs: NDArray[Any]
     labels: NDArray[np.int64]
+    copies: int = 1
 
     def __len__(self) -> int:
         return len(self.labels)

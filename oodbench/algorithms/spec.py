@@ -19,16 +19,16 @@ HParams = Mapping[str, bool | int | float | str]
 
 
 class Algorithm(Protocol):
-    """The losses of K models that are trained together.
+    """The losses of K models that are trained together."""
 
-    Attributes:
-        restarts: Step -> the models (0 to K-1) whose optimizer is built anew before that step.
-        restart_as: ``None``: with the same optimizer and hyperparameters. Else an optimizer's name
-            and the hyperparameters to add to the trial's own.
-    """
+    @property
+    def restarts(self) -> Mapping[int, Sequence[int]]:
+        """Step -> the models (0 to K-1) whose optimizer is built anew before that step."""
 
-    restarts: Mapping[int, Sequence[int]]
-    restart_as: tuple[str, HParams] | None
+    @property
+    def restart_as(self) -> tuple[str, HParams] | None:
+        """What it is built as. None: the same optimizer and hyperparameters. Else an optimizer's
+        name and the hyperparameters to add to the trial's own."""
 
     def losses(
         self, forward: "Callable[[Tensor], Tensor]", inputs: "Tensor", labels: "Tensor", step: int
@@ -89,10 +89,9 @@ class AlgorithmSpec:
         for name, value in options.items():
             if name not in self.options:
                 raise UnknownNameError("option", name, self.options, where=f"algorithm {self.name}")
-            if not any(value is known or value == known for known in self.options[name]):
-                raise UnknownNameError(
-                    f"{name}", value, map(str, self.options[name]), where=f"algorithm {self.name}"
-                )
+            known = self.options[name]
+            if not any(type(value) is type(one) and value == one for one in known):  # True == 1
+                raise UnknownNameError(name, value, map(str, known), f"algorithm {self.name}")
         if self.smallest_group == 0:
             return
         size = batch.get("per_environment") or batch["size"] // batch.get("environments", 1)

@@ -13,14 +13,14 @@ SPACE = {
 }
 
 
-def build_adam(params: Any, beta1: float, beta2: float, **hparams: float) -> Any:
+def build_adam(params: Any, beta1: float, beta2: float, **hparams: Any) -> Any:
     """``torch.optim.Adam``: coupled L2, no amsgrad, as in the study."""
     from torch import optim
 
     return optim.Adam(params, betas=(beta1, beta2), **hparams)
 
 
-def build_adamw(params: Any, beta1: float, beta2: float, **hparams: float) -> Any:
+def build_adamw(params: Any, beta1: float, beta2: float, **hparams: Any) -> Any:
     """``torch.optim.AdamW``."""
     from torch import optim
 
@@ -30,7 +30,7 @@ def build_adamw(params: Any, beta1: float, beta2: float, **hparams: float) -> An
 ADAM = OptimizerSpec(
     "adam",
     "adaptive",
-    {**SPACE, "weight_decay": log(1e-6, 1e-2)},
+    {**SPACE, "weight_decay": log(1e-6, 1e-3)},
     build_adam,
     elementwise=True,
     reference="Kingma & Ba 2015",
@@ -40,7 +40,7 @@ ADAMW = OptimizerSpec(
     "adamw",
     "adaptive",
     # Decoupled decay acts per step as lr * weight_decay, hence a wider and higher range.
-    {**SPACE, "weight_decay": log(1e-4, 1.0)},
+    {**SPACE, "weight_decay": log(1e-4, 0.3)},
     build_adamw,
     elementwise=True,
     reference="Loshchilov & Hutter 2019",

@@ -5,17 +5,17 @@ from typing import Any
 from oodbench.optimizers.spec import OptimizerSpec
 from oodbench.spaces import log, one_minus_log
 
-WEIGHT_DECAY = log(1e-6, 1e-2)
+WEIGHT_DECAY = log(1e-6, 1e-3)
 
 
-def build_sgd(params: Any, **hparams: float) -> Any:
+def build_sgd(params: Any, **hparams: Any) -> Any:
     """``torch.optim.SGD``."""
     from torch import optim
 
     return optim.SGD(params, **hparams)
 
 
-def build_nesterov(params: Any, **hparams: float) -> Any:
+def build_nesterov(params: Any, **hparams: Any) -> Any:
     """``torch.optim.SGD`` with ``nesterov=True``."""
     from torch import optim
 

@@ -73,4 +73,5 @@ class Batches:
         wanted = self._batch["environments"]
         order = generator.random((BLOCK, len(self._sizes))).argsort(axis=1)[:, :wanted, None]
         u = generator.random((BLOCK, wanted, total // wanted))
-        return self._starts[order] + (u * self._sizes[order]).astype(np.int64)
+        indices: NDArray[np.int64] = self._starts[order] + (u * self._sizes[order]).astype(np.int64)
+        return indices

@@ -31,8 +31,7 @@ def evaluate(
     result: list[list[Measurement]] = [[] for _ in range(k)]
     for s in splits:
         for model, value in enumerate(accuracy(models, s.inputs, s.labels, k)):
-            n = len(s.labels)
             result[model].append(
-                Measurement(step, s.environment, s.split, s.role, "accuracy", value, n)
+                Measurement(step, s.environment, s.split, s.role, "accuracy", value, s.n)
             )
     return result

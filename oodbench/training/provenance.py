@@ -14,7 +14,7 @@ import torch
 @cache
 def code() -> dict[str, Any]:
     """Versions of the packages that decide results, and the commit, if this is a checkout."""
-    packages = {name: version(name) for name in ("oodbench", "torch", "numpy")}
+    packages = {name: version(name) for name in ("oodbench", "numpy")}
     root = Path(__file__).parents[2]
     git = {}
     if (root / ".git").exists():
@@ -26,7 +26,12 @@ def code() -> dict[str, Any]:
                 git = {"commit": commit.stdout.strip(), "dirty": bool(changes.stdout)}
         except FileNotFoundError:  # a checkout on a machine without git
             pass
-    return {"python": sys.version.split()[0], **packages, **git}
+    return {
+        "python": sys.version.split()[0],
+        "torch": str(torch.__version__),  # with its build, such as +cu132
+        **packages,
+        **git,
+    }
 
 
 def device_name(device: torch.device) -> str:

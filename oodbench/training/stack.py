@@ -68,7 +68,8 @@ class Stack:
         self._module = modules[0].to("meta")
 
         def run(parameters: dict[str, Tensor], inputs: Tensor) -> Tensor:
-            return functional_call(self._module, parameters, (inputs,))
+            logits: Tensor = functional_call(self._module, parameters, (inputs,))
+            return logits
 
         self._each = vmap(run)
         self._shared = vmap(run, in_dims=(0, None))
@@ -87,7 +88,8 @@ class Stack:
         return self._each(self._stacked, inputs.flatten(1, 2)).view(k, groups, size, -1)
 
     def predict(self, inputs: Tensor) -> Tensor:
-        return self._shared(self._stacked, inputs)
+        logits: Tensor = self._shared(self._stacked, inputs)
+        return logits
 
     def backward(self, losses: Tensor) -> None:
         # One model's loss does not depend on another's parameters: the gradient of the sum is all.

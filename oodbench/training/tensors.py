@@ -19,6 +19,7 @@ class EvaluationSplit:
         role: What the split is to the trial: see ``oodbench.records.ROLES``.
         inputs: (n, *shape) floats.
         labels: (n,) integers.
+        n: How many independent examples these are: see ``oodbench.data.Split.copies``.
     """
 
     environment: str
@@ -26,6 +27,7 @@ class EvaluationSplit:
     role: str
     inputs: Tensor
     labels: Tensor
+    n: int
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,13 @@ def load(
         for i in dataset.training_environments(test_environments)
     ]
     evaluation = [
-        EvaluationSplit(e.name, part, role_of(part, i in test_environments), *convert(split))
+        EvaluationSplit(
+            e.name,
+            part,
+            role_of(part, i in test_environments),
+            *convert(split),
+            len(split) // split.copies,
+        )
         for i, e in enumerate(dataset.environments)
         for part, split in e.splits.items()
         if part != "train"

@@ -1,0 +1,146 @@
+"""Restarts, optimizers that leave the stack, and the records that the loop writes."""
+
+import pytest
+import torch
+from torch import nn
+from training_helpers import CPU, make_trials, parameters, run_together
+
+from oodbench.models import MODELS, ModelSpec
+from oodbench.optimizers import OPTIMIZERS, OptimizerSpec
+from oodbench.training import train
+from oodbench.training.loop import Run
+from oodbench.training.stack import can_stack
+
+CLASSES = {
+    "sgd": "SGD",
+    "momentum": "SGD",
+    "nesterov": "SGD",
+    "rmsprop": "RMSprop",
+    "adam": "Adam",
+    "adamw": "AdamW",
+}
+
+
+@pytest.mark.parametrize(
+    ("restart", "expected"),
+    [("same", CLASSES), ("none", CLASSES), ("adam", dict.fromkeys(CLASSES, "Adam"))],
+)
+def test_the_optimizer_of_irm_at_its_last_step(colored64, restart, expected) -> None:
+    trials = make_trials(6, "irm", algorithm_options={"restart": restart}, steps=12)
+    run = Run(trials, colored64, CPU)
+    first = {t.optimizer: type(o).__name__ for t, o in zip(trials, run.optimizers, strict=True)}
+    run.train(lambda: None)
+    last = {t.optimizer: type(o).__name__ for t, o in zip(trials, run.optimizers, strict=True)}
+    assert first == CLASSES
+    assert last == expected
+    recorded = {r.trial.optimizer: r.provenance["optimizer_class"] for r in run.records()}
+    assert {k: v.rsplit(".", 1)[1] for k, v in recorded.items()} == expected
+
+
+def test_nesterov_stays_nesterov_and_starts_with_no_momentum(colored64) -> None:
+    trial = make_trials(1, "irm", "nesterov", hparams={"anneal_fraction": 0.5}, steps=10)[0]
+    run = Run([trial], colored64, CPU)
+    before = run.optimizers[0]
+    for step in range(5):
+        run.step(step)
+    assert before.state
+    run.optimizers[0] = after = run.build_optimizer(0, restarted=True)
+    assert after.param_groups[0]["nesterov"]
+    assert after.param_groups[0]["lr"] == trial.hparams["lr"]
+    assert not after.state
+
+
+class Replacing(torch.optim.SGD):
+    """SGD that puts a new tensor in a parameter's place, as some optimizers do."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.data = p.data - group["lr"] * p.grad
+
+
+@pytest.fixture
+def plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Optimizers ``replacing`` (that does not say so) and ``confessing`` (that does)."""
+    for registry in (OPTIMIZERS, MODELS):
+        monkeypatch.setattr(registry, "_things", dict(registry._things))
+    space = {"lr": OPTIMIZERS.get("sgd").space["lr"]}
+    for name, in_place in (("replacing", True), ("confessing", False)):
+        OPTIMIZERS.add(OptimizerSpec(name, "non-adaptive", space, Replacing, in_place=in_place))
+
+
+@pytest.mark.parametrize("name", ["replacing", "confessing"])
+def test_an_optimizer_that_is_not_in_place_is_trained_alone(colored64, plugged_in, name) -> None:
+    hparams = {"lr": 0.1, "weight_decay": 0.0}
+    odd, *rest = make_trials(3, optimizer="sgd", hparams=hparams)
+    twin = make_trials(1, optimizer=name, hparams=hparams)[0]
+    records = train([twin, *rest], colored64)
+    assert [r.trial for r in records] == [twin, *rest]
+    assert [r.status for r in records] == ["completed"] * 3
+    assert records[0].provenance["stack_size"] == 1
+    (expected,) = train([odd], colored64)  # the same rule, in place
+    assert records[0].measurements == expected.measurements
+
+
+def with_dropout(input_shape, num_classes):
+    sizes = (input_shape[0] * input_shape[1] * input_shape[2], num_classes)
+    return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(*sizes))
+
+
+def test_models_with_dropout_train_alone_on_masks_of_their_own(colored64, plugged_in) -> None:
+    MODELS.add(ModelSpec("dropping", with_dropout))
+    trials = make_trials(2, optimizer="sgd", model="dropping", model_options={})
+    once, again = train(trials, colored64), train(trials[::-1], colored64)[::-1]
+    assert [r.provenance["stack_size"] for r in once] == [1, 1]
+    assert [r.measurements for r in once] == [r.measurements for r in again]
+
+
+def test_what_can_be_stacked() -> None:
+    assert can_stack(nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.GroupNorm(1, 2), nn.Dropout(0.0)))
+    assert not can_stack(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.1)))
+    assert not can_stack(nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2)))
+
+
+def test_a_record_holds_every_split_that_rules_read(colored64) -> None:
+    (record,) = train(make_trials(1, evaluate_every=25), colored64)
+    last = [m for m in record.measurements if m.step == 50]
+    assert {(m.environment, m.role) for m in last if m.metric == "accuracy"} == {
+        ("+90%", "id_val"),
+        ("+90%", "id_test"),
+        ("+80%", "id_val"),
+        ("+80%", "id_test"),
+        ("-90%", "oracle_val"),
+        ("-90%", "ood_test"),
+    }
+    assert {m.n for m in last if m.split in ("val", "test")} == {359, 360}  # digits, not renderings
+    (loss,) = (m for m in last if m.metric == "loss")
+    assert (loss.role, loss.n) == ("train", 25)
+    assert record.provenance["gradient_evaluations"] == 50
+    assert record.provenance["examples_per_step"] == 32
+    assert record.provenance["torch"] == torch.__version__
+
+
+def test_the_recorded_loss_is_the_mean_over_the_steps_since_the_last_evaluation(colored64) -> None:
+    trial = make_trials(1, steps=4, evaluate_every=2)[0]
+    losses = [run_together([trial], colored64).measurements[0][i].value for i in (6, 13)]
+    run = Run([trial], colored64, CPU)
+    each = [run.step(step).item() for step in range(4)]
+    assert losses == pytest.approx([(each[0] + each[1]) / 2, (each[2] + each[3]) / 2], rel=1e-6)
+
+
+def test_a_step_follows_the_gradient_of_the_batch(colored64) -> None:
+    """One SGD step in a stack against autograd on one module and the batch gathered by hand."""
+    trials = make_trials(3, optimizer="sgd", hparams={"weight_decay": 0.0}, steps=1)
+    run = Run(trials, colored64, CPU)
+    before = [parameters(run, k) for k in range(3)]
+    indices = run.batches.at(0)
+    run.step(0)
+    for k, trial in enumerate(trials):
+        alone = Run([trial], colored64, CPU)
+        rows = indices[k].flatten()
+        logits = alone.models.predict(colored64.inputs[rows])[0]
+        loss = nn.functional.cross_entropy(logits, colored64.labels[rows])
+        gradient = torch.autograd.grad(loss, alone.models.parameters_of(0, flat=False))
+        expected = before[k] - trial.hparams["lr"] * torch.cat([g.flatten() for g in gradient])
+        torch.testing.assert_close(parameters(run, k), expected, rtol=1e-10, atol=1e-12)

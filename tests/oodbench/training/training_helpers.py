@@ -1,0 +1,53 @@
+"""Trials of every optimizer, small enough to train by the dozen."""
+
+from itertools import cycle, islice
+
+import torch
+
+from oodbench.algorithms import ALGORITHMS
+from oodbench.optimizers import OPTIMIZERS
+from oodbench.records import Trial
+from oodbench.search import draw
+from oodbench.training import Tensors
+from oodbench.training.loop import Run
+
+CPU = torch.device("cpu")
+
+
+def make_trials(n: int, algorithm: str = "erm", optimizer: str | None = None, **changes) -> list:
+    """``n`` trials, of all optimizers in turn unless one is named, each with its own seed."""
+    names = [optimizer] if optimizer else OPTIMIZERS.names()
+    hparams = changes.pop("hparams", {})
+    trials = []
+    for seed, name in enumerate(islice(cycle(names), n)):
+        space = {**OPTIMIZERS.get(name).space, **ALGORITHMS.get(algorithm).space}
+        values = draw(space, seed + 1, seed=7)[-1] | {
+            k: v for k, v in hparams.items() if k in space
+        }
+        settings = {
+            "dataset": "ColoredDigits",
+            "fingerprint": "x",
+            "test_environments": (2,),
+            "model": "mlp",
+            "algorithm": algorithm,
+            "optimizer": name,
+            "hparams": values,
+            "steps": 50,
+            "batch": {"per_environment": 16},
+            "evaluate_every": 50,
+            "seed": seed,
+            "model_options": {"width": 16},
+            "precision": "float64",
+        }
+        trials.append(Trial(**(settings | changes)))
+    return trials
+
+
+def run_together(trials: list, data: Tensors) -> Run:
+    run = Run(trials, data, CPU)
+    assert run.train(lambda: None) == []
+    return run
+
+
+def parameters(run: Run, model: int) -> torch.Tensor:
+    return torch.cat([value.flatten() for value in run.models.state(model).values()])
