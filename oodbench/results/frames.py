@@ -7,11 +7,13 @@ import pandas as pd
 from sqlalchemy import Result
 
 
-def frame_of(result: "Result[Any]", numbers: Iterable[str] = ()) -> pd.DataFrame:
-    """All rows of ``result``; the columns ``numbers`` are floats, null as NaN."""
+def frame_of(
+    result: "Result[Any]", numbers: Iterable[str] = (), counts: Iterable[str] = ()
+) -> pd.DataFrame:
+    """All rows of ``result``; ``numbers`` are floats, ``counts`` whole numbers that may be null."""
     columns = list(result.keys())
     frame = pd.DataFrame.from_records([tuple(row) for row in result], columns=columns)
-    return frame.astype(dict.fromkeys(numbers, "float64"))
+    return frame.astype(dict.fromkeys(numbers, "float64") | dict.fromkeys(counts, "Int64"))
 
 
 def spread(frame: pd.DataFrame, column: str = "hparams") -> pd.DataFrame:

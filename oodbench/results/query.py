@@ -21,13 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["checkpoints", "curves", "pairs", "runs", "sql"]
 
-NUMBERS = (
-    "seconds",
-    "step",
-    *SCORES,
-    *(f"n_{role}" for role in SCORES),
-    *("id", "ood", "n_id", "n_ood", "chance", "num_classes"),
-)
+NUMBERS = ("seconds", *SCORES, "id", "ood", "chance")
+COUNTS = ("step", *(f"n_{role}" for role in SCORES), "n_id", "n_ood", "num_classes")
 
 
 def runs(db: Database, where: str | None = None, sweep: str | None = None) -> "pd.DataFrame":
@@ -87,7 +82,7 @@ def pairs(
     view = select_pairs(checkpoint).subquery("v_pairs")
     with db.read() as connection:
         statement = _filtered(connection, view, where, sweep).order_by(view.c.position)
-        frame = frame_of(connection.execute(statement), NUMBERS)
+        frame = frame_of(connection.execute(statement), NUMBERS, COUNTS)
     frame.insert(list(frame.columns).index("step"), "checkpoint", checkpoint)
     return spread(frame)
 
@@ -127,7 +122,7 @@ def checkpoints(db: Database, where: str | None = None, sweep: str | None = None
             .where(point.metric == METRIC, point.run_id.in_(chosen))
             .group_by(point.run_id, point.step, point.role)
         )
-        long = frame_of(connection.execute(means), ["score", "n"])
+        long = frame_of(connection.execute(means), ["score"], ["n"])
     long["score"] = long["score"].where(long["not_finite"] == 0)
     cells = long.set_index(["run", "step", "role"])
     found = [role for role in ROLES if role in set(long["role"])]

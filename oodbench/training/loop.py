@@ -58,7 +58,7 @@ def train(
             groups = ([together] if together else []) + [[trial] for trial in alone]
             done = [r for group in groups for r in train(group, data, device, tick)]
             return sorted(done, key=lambda record: trials.index(record.trial))
-    with seeded(seed_of(trials[0].seed, "layers")):  # dropout, which is drawn by single models only
+    with seeded(seed_of(trials[0].seed, "layers"), device):  # dropout, in single models only
         run = Run(trials, data, device)
         broken = run.train(tick)
     records = run.records()

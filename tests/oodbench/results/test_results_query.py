@@ -92,7 +92,9 @@ def test_pairs_at_the_last_checkpoint(filled: Database) -> None:
         [0.5, nan, nan, 0.25, 0.5, 0.5, 0.25, 40, 40],
         *[[nan] * 9] * 3,
     ]
-    pd.testing.assert_frame_equal(frame[names], pd.DataFrame(expected, columns=names))
+    pd.testing.assert_frame_equal(
+        frame[names].astype("float64"), pd.DataFrame(expected, columns=names)
+    )
     assert set(frame["checkpoint"]) == {"last"}
     assert list(frame["step"][:2]) == [100, 100]
     assert list(frame["chance"][:4]) == [0.1] * 4
