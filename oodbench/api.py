@@ -2,11 +2,11 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.executors.local import Counts, run_local
@@ -19,12 +19,14 @@ from oodbench.results import (
     open_database,
     preview_sweep,
 )
-from oodbench.sweep import SweepSpec, load_sweep
+from oodbench.sweep import SweepSpec, load_sweep, parse_sweep
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RECIPE = "digits.yaml"
+Sweep = str | Path | Mapping[str, Any] | SweepSpec
+"""A sweep file's path, what it says as a dictionary, or a checked sweep."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,14 @@ class Plan:
     studies: tuple[PlannedStudy, ...]
 
 
-def plan(sweep: str | Path | SweepSpec) -> Plan:
+def as_spec(sweep: Sweep) -> SweepSpec:
+    """The checked sweep, from wherever it comes."""
+    if isinstance(sweep, SweepSpec):
+        return sweep
+    return parse_sweep(sweep) if isinstance(sweep, Mapping) else load_sweep(sweep)
+
+
+def plan(sweep: Sweep) -> Plan:
     """Read a sweep file and draw its trials: the same file always gives the same ones.
 
     Raises:
@@ -43,7 +52,7 @@ def plan(sweep: str | Path | SweepSpec) -> Plan:
     """
     from oodbench.search import draw
 
-    spec = sweep if isinstance(sweep, SweepSpec) else load_sweep(sweep)
+    spec = as_spec(sweep)
     studies = []
     for study in spec.studies():
         drawn = draw(study.space, spec.search.trials, spec.search.seed)
@@ -71,7 +80,7 @@ def plan(sweep: str | Path | SweepSpec) -> Plan:
     return Plan(spec, tuple(studies))
 
 
-def preview(sweep: str | Path | SweepSpec, db: str | Path | None) -> AddedSweep:
+def preview(sweep: Sweep, db: str | Path | None) -> AddedSweep:
     """What ``run_sweep`` would add, and what is stored already; writes nothing.
 
     Args:
@@ -93,7 +102,7 @@ def _exists(db: str | Path) -> bool:
 
 
 def run_sweep(
-    sweep: str | Path | SweepSpec,
+    sweep: Sweep,
     db: str | Path,
     *,
     workers: int | None = None,
@@ -107,7 +116,7 @@ def run_sweep(
     Called again after an interruption, it goes on from there.
 
     Args:
-        sweep: A sweep file, or a checked one.
+        sweep: A sweep file's path, what it says as a dictionary, or a checked sweep.
         db: URL of the database, or path of a SQLite file; created if missing.
         workers: Processes; one for each CPU core by default.
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ...
@@ -137,13 +146,21 @@ def run_sweep(
             database,
             target,
             name,
-            workers=workers or len(os.sched_getaffinity(0)),
+            workers=workers or cores(),
             device=device,
             stack=stack,
             logs=Path(logs) if logs is not None else log_folder(target),
             on_progress=on_progress,
         )
         return counts(database, name)
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
 
 
 def log_folder(target: str) -> Path:
@@ -244,16 +261,18 @@ def plot(
     if palette not in ("default", "study"):
         raise UnknownNameError("palette", palette, ("default", "study"))
     frame = query(db, where, sweep=sweep, checkpoint=checkpoint)
-    return analysis.save(figures[kind](frame, palette=palette), output)
+    figure = figures[kind](frame, palette=palette)
+    with _writable(Path(output)):
+        return analysis.save(figure, output)
 
 
 @contextmanager
-def _writable(folder: Path) -> Iterator[None]:
+def _writable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise RequestError(
-            f"Cannot write to {folder}: {error.strerror}. Name another folder with --out."
+            f"Cannot write to {path}: {error.strerror}. Name another place."
         ) from error
 
 
@@ -281,7 +300,6 @@ def quickstart(
     """
     from importlib.resources import files
 
-
     folder = Path(out)
     text = files("sweeps").joinpath(RECIPE).read_text(encoding="utf-8")
     with _writable(folder):
@@ -306,27 +324,42 @@ def write_figures(db: str | Path, folder: Path, sweep: str) -> "pd.DataFrame":
             path = folder / f"{kind}-{dataset}.png"
             figures.append(analysis.save(draw(frame, dataset=dataset), path).name)
     with open_database(db, read_only=True) as database:
-        notes = edge_warnings(database, frame)
+        notes = edge_warnings(database, frame, sweep)
     text = analysis.summary_markdown(frame, title=sweep, notes=notes, figures=figures)
     (folder / "summary.md").write_text(text, encoding="utf-8")
     return analysis.optimizer_table(frame)
 
 
-def edge_warnings(database: Database, frame: "pd.DataFrame") -> list[str]:
+def edge_warnings(database: Database, frame: "pd.DataFrame", sweep: str) -> list[str]:
     """One sentence for each study whose selected run has a value at the edge of its search range.
 
-    The range may then be too narrow: a better value may lie outside.
+    Args:
+        database: Where the search spaces are.
+        frame: The sweep's runs, as ``query`` gives them.
+        sweep: Its name; another sweep may have searched the same runs in other ranges.
     """
     from oodbench.results import sql
     from oodbench.results.select import select
-    from oodbench.search import at_edge
+    from oodbench.search import EDGE, at_edge
 
-    spaces = sql(database, "SELECT dataset, algorithm, optimizer, space FROM studies")
-    best = select(frame).merge(spaces, on=["dataset", "algorithm", "optimizer"])
+    best = select(frame).dropna(subset=["run"])
+    if best.empty:
+        return []
+    spaces = sql(
+        database,
+        "SELECT t.run_id AS run, w.name AS sweep, s.space FROM study_trials t "
+        "JOIN studies s ON s.id = t.study_id JOIN sweeps w ON w.id = s.sweep_id "
+        f"WHERE t.run_id IN ({', '.join(repr(run) for run in best['run'])})",
+    )
+    spaces = spaces[spaces["sweep"] == sweep].drop_duplicates("run", keep="last")
     warnings = []
-    for row in best.dropna(subset=["run"]).to_dict("records"):
-        edges = at_edge(json.loads(row["space"]), row)
+    for row in best.merge(spaces, on="run").to_dict("records"):
+        values = {str(name): value for name, value in row.items()}
+        edges = at_edge(json.loads(values["space"]), values)
         if edges:
-            study = f"{row['dataset']}, {row['algorithm']}, {row['optimizer']}"
-            warnings.append(f"{study}: the selected run has {'; '.join(edges)}.")
+            warnings.append(
+                f"{row['dataset']} (test environments {row['test_environments']}), "
+                f"{row['algorithm']}, {row['optimizer']}: the selected run has {', '.join(edges)}, "
+                f"in the outer {EDGE:.0%} of the search range; a better value may lie beyond."
+            )
     return warnings

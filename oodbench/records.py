@@ -33,7 +33,7 @@ def hash_of(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trial:
     """Everything that decides a run, and nothing that does not. Equal trials are the same run.
 
@@ -86,6 +86,9 @@ class Trial:
             value = getattr(self, item.name)
             if isinstance(value, Mapping):
                 object.__setattr__(self, item.name, MappingProxyType(dict(value)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Trial) and self.id == other.id
 
     def __hash__(self) -> int:
         return hash(self.id)

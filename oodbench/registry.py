@@ -72,5 +72,12 @@ class Registry(Generic[T]):
             return
         self._plugins_read = True
         for entry in entry_points(group=f"oodbench.{self.kind}s"):
-            for thing in import_module(entry.value).REGISTER:
+            try:
+                things = import_module(entry.value).REGISTER
+            except Exception as error:
+                raise RequestError(
+                    f"The plug-in {entry.value!r} ({entry.group}) cannot be loaded: "
+                    f"{type(error).__name__}: {error}. Mend it or uninstall it."
+                ) from error
+            for thing in things:
                 self.add(thing)

@@ -5,7 +5,7 @@ from typing import Any
 
 from oodbench.records import Scalar
 from oodbench.seeds import seed_of
-from oodbench.spaces import Range, Space, parse
+from oodbench.spaces import Choice, Range, Space, parse
 
 SAMPLERS = ("random",)
 """Samplers whose whole design is drawn when a sweep is created."""
@@ -31,7 +31,7 @@ EDGE = 0.05
 
 
 def at_edge(space: Mapping[str, Any], hparams: Mapping[str, Any]) -> list[str]:
-    """The hyperparameters that lie at the edge of their range, each as ``lr = 0.98 of [0.001, 1]``.
+    """The hyperparameters that lie at the edge of their range, each as ``lr = 0.98 in [0.001, 1]``.
 
     Args:
         space: A search space as YAML has it.
@@ -41,17 +41,16 @@ def at_edge(space: Mapping[str, Any], hparams: Mapping[str, Any]) -> list[str]:
     for name, text in space.items():
         what = parse(text)
         if isinstance(what, Range) and not EDGE <= what.position(hparams[name]) <= 1 - EDGE:
-            found.append(f"{name} = {hparams[name]:.4g} of [{what.low:g}, {what.high:g}]")
+            found.append(f"{name} = {hparams[name]:.4g} in [{what.low:g}, {what.high:g}]")
     return found
 
 
-def _column(name: str, what: Any, n: int, seed: int) -> list[Scalar]:
+def _column(name: str, what: Range | Choice, n: int, seed: int) -> list[Scalar]:
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.RandomSampler(seed=seed_of(seed, "search", name) % 2**32)
-    study = optuna.create_study(sampler=sampler)
-    trial = study.trials[0] if study.trials else optuna.trial.create_trial(value=0.0)
+    study, trial = optuna.create_study(sampler=sampler), optuna.trial.create_trial(value=0.0)
     distribution = what.distribution()
     return [
         what.value(sampler.sample_independent(study, trial, name, distribution)) for _ in range(n)

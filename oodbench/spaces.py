@@ -51,6 +51,8 @@ class Range:
             raise RequestError(f"A one_minus_log range needs high < 1, but got {self.high}.")
         if self.scale == "int" and not (self.low == int(self.low) and self.high == int(self.high)):
             raise RequestError(f"An int range needs whole ends, got [{self.low}, {self.high}].")
+        object.__setattr__(self, "low", self.coerce(self.low))  # [1, 10] and [1.0, 10.0] are one
+        object.__setattr__(self, "high", self.coerce(self.high))
 
     def distribution(self) -> "BaseDistribution":
         """What Optuna samples: the value itself, or 1 minus it where the scale says so."""
@@ -70,8 +72,14 @@ class Range:
             sampled = 1 - float(sampled)
         return min(max(float(f"{float(sampled):.6g}"), float(self.low)), float(self.high))
 
-    def coerce(self, value: Any) -> Scalar:
-        """``value`` in this range's type, so that 1 and 1.0 are the same trial."""
+    def coerce(self, value: Any) -> int | float:
+        """``value`` in this range's type, so that 1 and 1.0 are the same trial.
+
+        Raises:
+            RequestError: If a whole number is needed and this is none.
+        """
+        if self.scale == "int" and value != int(value):
+            raise RequestError(f"A whole number is needed, but got {value!r}.")
         return int(value) if self.scale == "int" else float(value)
 
     def position(self, value: float) -> float:
@@ -93,7 +101,7 @@ class Choice:
     """One of a few values, each equally likely. One value alone is a constant.
 
     Raises:
-        RequestError: If there are no values, or a value comes twice.
+        RequestError: If there are no values, or one comes twice, is not finite or no scalar.
     """
 
     values: tuple[Scalar, ...]
@@ -101,11 +109,13 @@ class Choice:
     def __post_init__(self) -> None:
         if not self.values:
             raise RequestError("A choice needs at least one value, but got [].")
-        if len(set(self.values)) < len(self.values):
-            raise RequestError(f"A choice needs different values, but got {list(self.values)}.")
         for value in self.values:
             if not isinstance(value, bool | int | float | str):
                 raise RequestError(f"A choice takes numbers, strings and booleans, not {value!r}.")
+            if isinstance(value, float) and not math.isfinite(value):
+                raise RequestError(f"A finite number is needed, but got {value!r}.")
+        if len(set(self.values)) < len(self.values):
+            raise RequestError(f"A choice needs different values, but got {list(self.values)}.")
 
     def distribution(self) -> "BaseDistribution":
         """What Optuna samples."""
@@ -188,7 +198,7 @@ def override(space: Space, changes: Mapping[str, Any], owner: str) -> dict[str, 
             if isinstance(new, Choice) and isinstance(old, Range):
                 for value in new.values:
                     if isinstance(value, bool | str):
-                        raise RequestError(f"a number is needed, but got {value!r}.")
+                        raise RequestError(f"A number is needed, but got {value!r}.")
                 new = Choice(tuple(old.coerce(value) for value in new.values))
         except RequestError as error:
             raise RequestError(f"{owner}, {name}: {error}") from error

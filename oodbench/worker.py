@@ -19,7 +19,7 @@ from types import TracebackType
 import torch
 
 from oodbench.data import DATASETS
-from oodbench.errors import LostLeaseError, OodbenchError, RequestError
+from oodbench.errors import LostLeaseError, OodbenchError, RequestError, UnknownNameError
 from oodbench.records import RunRecord, Trial
 from oodbench.results import (
     Claim,
@@ -39,6 +39,8 @@ LEASE = 60.0
 """Seconds for which a silent worker keeps its trials."""
 IDLE = 0.5
 """Seconds between looks at the queue while others hold the last trials."""
+LOOK = 0.1
+"""Seconds between looks at whether the worker is to stop, while it trains."""
 
 
 class StopTrainingError(OodbenchError):
@@ -74,12 +76,18 @@ def work(
 
     Raises:
         DatabaseError: If the database cannot be used.
-        RequestError: If the data on this machine are not those of the sweep.
+        RequestError: If the data on this machine are not those of the sweep, or the device, the
+            stack or the lease cannot be used.
     """
+    if stack < 1:
+        raise RequestError(f"stack must be at least 1, but got {stack}.")
+    if not lease >= 1:
+        raise RequestError(f"lease must be at least 1 second, but got {lease}.")
     where = find_device(device)
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     stored = refused = 0
     with open_database(target) as db:
+        print(f"worker {owner} on {where}: sweep {sweep or 'any'} of {db.url}", flush=True)
         while not should_stop():
             claims = claim(db, owner, sweep=sweep, size=stack, lease=lease)
             if not claims:
@@ -92,6 +100,8 @@ def work(
             for run in late:
                 print(f"run {run}: result refused, another worker has it", file=sys.stderr)
             stored, refused = stored + len(done) - len(late), refused + len(late)
+    why = "asked to stop" if should_stop() else "nothing is left to train"
+    print(f"worker {owner} ends, {why}: {stored} runs stored, {refused} refused as too late")
     return Work(stored, refused)
 
 
@@ -135,10 +145,15 @@ def train_claims(
 def train_each(
     trials: Sequence[Trial], data: Tensors, device: torch.device, tick: Callable[[], None]
 ) -> list[RunRecord]:
-    """Train trials together; one that raises is found by halving and recorded as failed."""
+    """Train trials together; one that raises is found by halving and recorded as failed.
+
+    Raises:
+        UnknownNameError: If this machine lacks an optimizer, algorithm or model: a plug-in that is
+            not installed here is no fault of the trials.
+    """
     try:
         return train(trials, data, device, tick)
-    except (StopTrainingError, LostLeaseError):
+    except (StopTrainingError, LostLeaseError, UnknownNameError):
         raise
     except Exception as error:
         if len(trials) == 1:
@@ -185,11 +200,14 @@ def _tensors(
 class Lease:
     """Holds claimed runs while training advances: a worker that hangs loses them.
 
+    A worker that is to stop gives them back at once, whatever training is busy with, for it may be
+    killed the next moment.
+
     Args:
         db: The database.
         claims: What is held.
         seconds: Length of the lease; it is renewed every quarter of it.
-        should_stop: Asked at every tick.
+        should_stop: Asked at every tick, and in between.
     """
 
     def __init__(
@@ -201,10 +219,10 @@ class Lease:
     ) -> None:
         self._db, self._claims, self._seconds = db, claims, seconds
         self._should_stop = should_stop
-        self._ticks = self._seen = 0
+        self._ticks = 0
         self._lost = False
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._renew, daemon=True)
+        self._thread = threading.Thread(target=self._hold, daemon=True)
 
     def tick(self) -> None:
         """Training has advanced by a step.
@@ -219,15 +237,17 @@ class Lease:
         if self._lost:
             raise LostLeaseError("their lease ran out; another worker has them")
 
-    def _renew(self) -> None:
+    def _hold(self) -> None:
         # Loading the data counts as advance, once: no tick can come before it is done.
-        self._seen = -1
-        while not self._ended.wait(self._seconds / 4):
-            if self._ticks == self._seen:
-                continue
-            self._seen = self._ticks
+        renewed, seen = time.monotonic(), -1
+        while not self._ended.wait(LOOK):
             try:
-                self._lost = not renew(self._db, self._claims, self._seconds)
+                if self._should_stop():
+                    release(self._db, self._claims)
+                    return
+                if self._ticks != seen and time.monotonic() - renewed >= self._seconds / 4:
+                    renewed, seen = time.monotonic(), self._ticks
+                    self._lost = not renew(self._db, self._claims, self._seconds)
             except OodbenchError as error:  # the database may be back before the lease runs out
                 print(f"could not renew the lease: {error}", file=sys.stderr)
 

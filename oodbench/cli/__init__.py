@@ -1,7 +1,7 @@
 """The command line: one file per group of commands, errors without tracebacks, exit codes.
 
 0: done (diverged runs are results). 1: a run failed. 2: the request cannot be met as it stands.
-130: interrupted.
+130: interrupted (typer sees to that).
 """
 
 import os
@@ -32,9 +32,6 @@ def main() -> None:
     except OodbenchError as error:
         print(f"oodbench: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("Interrupted. What finished is stored; the same command goes on.", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:  # `oodbench query ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

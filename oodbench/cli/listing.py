@@ -20,18 +20,17 @@ def command(kind: str) -> Callable[..., None]:
         name: Annotated[str | None, typer.Argument(help="Tell all of this one.")] = None,
     ) -> None:
         from oodbench import api
-        from oodbench.cli.tables import show
+        from oodbench.cli.tables import show, show_one
         from oodbench.errors import UnknownNameError
 
         table = api.catalogue(kind)
         if name is None:
             show(table[COLUMNS[kind]])
             return
-        rows = table[table["name"] == name].to_dict("records")
-        if not rows:
+        rows = table[table["name"] == name]
+        if rows.empty:
             raise UnknownNameError(kind.removesuffix("s"), name, table["name"])
-        for key, value in rows[0].items():
-            print(f"{key + ':':<14} {value or 'none'}")
+        show_one(rows.iloc[0])
 
     listing.__doc__ = f"List the {kind}, or tell all of one.\n\nExample: oodbench {kind}"
     return listing

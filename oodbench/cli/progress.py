@@ -2,6 +2,7 @@
 
 import sys
 import time
+from datetime import timedelta
 from types import TracebackType
 
 from rich.console import Console
@@ -18,15 +19,51 @@ LINE_EVERY = 10.0
 """Seconds between plain lines."""
 
 
-def describe(counts: dict[str, int], rate: float) -> str:
-    """Such as ``2 diverged, 0 failed, 5.1 models/s, 1:40 left``."""
-    left = counts["waiting"] + counts["running"]
+class Pace:
+    """How many models finish in a second, and how long the others will take.
+
+    Models finish in lumps, for they are trained together; so the rate is taken from the start to
+    the last lump, and stays as it is until the next.
+
+    Args:
+        now: Seconds on some clock.
+        ended: Models that had finished before.
+    """
+
+    def __init__(self, now: float, ended: int) -> None:
+        self._first = self._last = (now, ended)
+
+    def update(self, now: float, ended: int) -> None:
+        """By now ``ended`` models have finished."""
+        if ended != self._last[1]:
+            self._last = (now, ended)
+
+    def rate(self) -> float:
+        """Models per second; 0 until one has finished."""
+        seconds, models = (self._last[i] - self._first[i] for i in (0, 1))
+        return models / seconds if seconds > 0 else 0.0
+
+    def left(self, now: float, models: int) -> float:
+        """Seconds from ``now`` until ``models`` more have finished."""
+        return max(0.0, models / self.rate() - (now - self._last[0]))
+
+
+def rate_text(rate: float) -> str:
+    """Such as ``5.1 models/s`` or ``20 models/h``."""
+    for unit, seconds in (("s", 1), ("min", 60)):
+        if rate * seconds >= 1:
+            return f"{rate * seconds:.1f} models/{unit}"
+    return f"{rate * 3600:.1f} models/h"
+
+
+def describe(counts: dict[str, int], pace: Pace, now: float) -> str:
+    """Such as ``2 diverged, 0 failed, 5.1 models/s, 0:01:40 left``."""
+    waiting = counts["waiting"] + counts["running"]
     text = f"{counts['diverged']} diverged, {counts['failed']} failed"
-    if rate > 0:
-        text += f", {rate:.1f} models/s"
-        if left:
-            seconds = round(left / rate)
-            text += f", {seconds // 60}:{seconds % 60:02d} left"
+    if pace.rate() > 0:
+        text += f", {rate_text(pace.rate())}"
+        if waiting:
+            text += f", {timedelta(seconds=round(pace.left(now, waiting)))} left"
     return text
 
 
@@ -41,30 +78,27 @@ class Progress:
         self.counts: dict[str, int] = {}
         self._terminal = sys.stderr.isatty()
         self._bar = RichProgress(
-            BarColumn(bar_width=30),
+            BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.description}"),
             console=Console(stderr=True),
             disable=not self._terminal,
+            expand=True,
         )
-        self._task = self._bar.add_task("starting", total=None)
-        self._start: tuple[float, int] | None = None
+        self._task = self._bar.add_task("drawing the trials", total=None)
+        self._pace: Pace | None = None
         self._line = 0.0
 
     def __call__(self, counts: dict[str, int]) -> None:
         self.counts = counts
         now, ended = time.monotonic(), sum(counts[state] for state in ENDED)
         total = sum(counts.values())
-        if self._start is None or ended == self._start[1]:
-            # Counted from the last moment at which nothing new had finished.
-            self._start = (now, ended) if self._start is None else self._start
-        began, before = self._start
-        rate = (ended - before) / (now - began) if now > began else 0.0
-        text = describe(counts, rate)
+        self._pace = self._pace or Pace(now, ended)
+        self._pace.update(now, ended)
+        text = describe(counts, self._pace, now)
         self._bar.update(self._task, completed=ended, total=total, description=text)
-        finished = ended == total
-        if not self._terminal and (finished or now - self._line >= LINE_EVERY):
+        if not self._terminal and (ended == total or now - self._line >= LINE_EVERY):
             self._line = now
             print(f"{ended}/{total} models, {text}", file=sys.stderr, flush=True)
 
@@ -79,3 +113,8 @@ class Progress:
         traceback: TracebackType | None,
     ) -> None:
         self._bar.stop()
+        if kind is KeyboardInterrupt:
+            print(
+                "Interrupted. What finished is stored; the same command goes on from there.",
+                file=sys.stderr,
+            )

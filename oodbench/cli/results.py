@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "csv", "json")
 SHORT = ("run", "dataset", "test_environments", "algorithm", "optimizer", "status", "id", "ood")
+SELECTED = (*SHORT[:5], "n_candidates", "id", "ood", "n_ood")
 
 
 def query(
@@ -46,21 +47,20 @@ def query(
     if format_ == "csv":
         frame.to_csv(sys.stdout, index=False)
     elif format_ == "json":
-        print(frame.to_json(orient="records", indent=1))
+        print(frame.to_json(orient="records", indent=1, double_precision=15))
     else:
         show(frame if sql else short(frame))
         if not sql:
-            print(f"{len(frame)} runs. --format csv has every column.")
+            how = f" selected by {select} from the completed runs of each study" if select else ""
+            print(f"{len(frame)} runs{how}. --format csv has every column.")
 
 
 def short(frame: "pd.DataFrame") -> "pd.DataFrame":
     """The columns that fit a terminal: what the run is, its scores, what was drawn."""
-    names = list(SHORT)
-    if "rule" in frame:
-        names += ["n_ood", "rule", "n_candidates"]
+    names = list(SELECTED if "rule" in frame else SHORT)
     if "lr" in frame:
         names.append("lr")
-    return frame[names]
+    return frame[names].assign(run=frame["run"].str[:8])  # enough to find it by
 
 
 def plot(

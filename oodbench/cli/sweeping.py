@@ -66,7 +66,7 @@ def sweep(
         studies = api.run_sweep(
             path, db, workers=workers, device=device, stack=stack, on_progress=progress
         )
-    show(studies.drop(columns=["study", "waiting", "running"]))
+    show(studies.drop(columns=["study", "sweep", "waiting", "running"]))
     _exit_if_failed(progress.counts)
 
 
@@ -78,7 +78,7 @@ def worker(
     lease: Annotated[
         float, typer.Option("--lease", help="Seconds for which a silent worker keeps its trials.")
     ] = 60.0,
-    stop_with_parent: Annotated[bool, typer.Option("--stop-with-parent", hidden=True)] = False,
+    parent: Annotated[int | None, typer.Option("--parent", hidden=True)] = None,
 ) -> None:
     """Train trials of a stored sweep until none is left: one pull worker, for any scheduler.
 
@@ -86,19 +86,22 @@ def worker(
 
     Example: oodbench worker digits --db digits.db
     """
-    stop = _StopSignal(os.getppid() if stop_with_parent else None)
+    stop = _StopSignal(parent)
     from oodbench.worker import work
 
     if name.endswith((".yaml", ".yml")):
         from oodbench.sweep import load_sweep
 
         name = load_sweep(name).name
-    done = work(db, name, device=device, stack=stack, lease=lease, should_stop=stop)
-    print(f"stored {done.stored} runs; {done.refused} refused as too late")
+    work(db, name, device=device, stack=stack, lease=lease, should_stop=stop)
 
 
 class _StopSignal:
-    """Whether the worker was told to stop, or has lost the process that started it."""
+    """Whether the worker was told to stop, or has lost the process that started it.
+
+    Args:
+        parent: Number of that process; None if the worker is to outlive it.
+    """
 
     def __init__(self, parent: int | None) -> None:
         self._parent, self._told = parent, False
@@ -120,14 +123,16 @@ def status(db: Db, name: Sweep = None) -> None:
     from oodbench import api
     from oodbench.cli.tables import show
 
-    show(api.status(db, name).drop(columns="study"))
+    frame = api.status(db, name)
+    one = frame["sweep"].nunique() < 2
+    show(frame.drop(columns=["study", "total", "sweep"] if one else ["study", "total"]))
 
 
 def _exit_if_failed(counts: dict[str, int]) -> None:
     if counts.get("failed"):
         print(
             f"oodbench: {counts['failed']} runs failed; see why: "
-            "oodbench query --where \"status = 'failed'\" --format csv",
+            "oodbench query --db DB --where \"status = 'failed'\" --format csv",
             file=sys.stderr,
         )
         raise typer.Exit(1)

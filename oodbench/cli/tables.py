@@ -10,44 +10,76 @@ from rich.table import Table
 if TYPE_CHECKING:
     import pandas as pd
 
+HEADINGS = {"test_environments": "test env.", "n_candidates": "of runs"}
+SCORES = ("id", "ood", "ID acc.", "OOD acc.")
+WIDE = 10_000
+"""Columns of what is no terminal: nothing wraps there."""
 
-def text_of(value: Any) -> str:
-    """A cell: short numbers, nothing for what is missing."""
-    if value is None or value != value:
-        return ""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+def texts(column: "pd.Series[Any]") -> list[str]:
+    """Cells: short numbers, nothing for what is missing."""
+    known = column.dropna()
+    if column.dtype.kind != "f":
+        form = "{}"
+    elif column.name in SCORES:
+        form = "{:.3f}"
+    else:
+        form = "{:.0f}" if (known % 1 == 0).all() or (known.abs() >= 1e4).any() else "{:.4g}"
+    return ["" if value is None or value != value else form.format(value) for value in column]
 
 
 def show(frame: "pd.DataFrame") -> None:
     """Print a DataFrame; wide cells wrap on a terminal, elsewhere lines are as long as needed."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    console = stdout()
+    if frame.empty:
+        console.print("nothing to show")
+        return
+    table = table_of(frame, narrow=False)
+    if Console(width=WIDE).measure(table).maximum > console.width:
+        table = table_of(frame, narrow=True)
+    console.print(table)
+
+
+def show_one(row: "pd.Series[Any]") -> None:
+    """Print a row, a line for each of its values."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in row.items():
+        table.add_row(f"{name}:", str(value or "none"))
+    stdout().print(table)
+
+
+def stdout() -> Console:
+    """As wide as the terminal; where there is none, lines do not wrap."""
+    return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False, markup=False)
+
+
+def table_of(frame: "pd.DataFrame", narrow: bool) -> Table:
+    """The frame as a table."""
+    padding = 0 if narrow else 1
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, padding), pad_edge=False)
     for name in frame.columns:
-        numeric = frame[name].dtype.kind in "if"
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    previous: dict[str, str] = {}
-    for row in frame.to_dict("records"):
-        table.add_row(*(text_of(row[name]) for name in frame.columns))
-        previous = {str(k): str(v) for k, v in row.items()}
-    width = None if sys.stdout.isatty() else 10_000
-    console = Console(width=width, soft_wrap=False)
-    console.print(table if previous else "nothing to show")
+        heading = HEADINGS.get(name, str(name).removesuffix("_"))
+        table.add_column(
+            heading.replace(" ", "\n") if narrow else heading,
+            justify="right" if frame[name].dtype.kind in "if" else "left",
+            overflow="fold",
+        )
+    for row in zip(*(texts(frame[name]) for name in frame.columns), strict=True):
+        table.add_row(*row)
+    return table
 
 
 def show_results(table: "pd.DataFrame") -> None:
-    """Print ``analysis.optimizer_table``: one row a study, its runs and its selected run."""
+    """Print ``analysis.optimizer_table``: one row a study, its runs and its selected run.
 
-    def score(row: Any, name: str) -> str:
-        if row[name] != row[name]:
-            return ""
-        return f"{row[name]:.3f} (n={int(row[f'n_{name}'])})"
-
-    rows = table.copy()
-    rows["test env."] = rows["test_environments"]
-    for name in ("id", "ood"):
-        rows[f"{name.upper()} acc."] = [score(row, name) for _, row in table.iterrows()]
-    columns = ["dataset", "test env.", "algorithm", "optimizer", "completed", "diverged", "failed"]
+    There is a table for each dataset and its test environments, so that it fits 80 columns.
+    """
     print(
-        "The run with the highest ID validation accuracy of each study, at its last checkpoint; "
-        "its accuracy\non ID and OOD test examples, n of them (rule: id_val)."
+        "Of each study the run with the highest ID validation accuracy (rule: id_val), at its\n"
+        "last checkpoint: its accuracy on ID and on OOD test examples, n of them."
     )
-    show(rows[[*columns, "ID acc.", "OOD acc."]])
+    columns = ["algorithm", "optimizer", "completed", "diverged", "failed"]
+    scores = {"id": "ID acc.", "n_id": "n", "ood": "OOD acc.", "n_ood": "n_"}
+    for (dataset, test), rows in table.groupby(["dataset", "test_environments"], sort=False):
+        print(f"\n{dataset}, tested on environment {test}")
+        show(rows[[*columns, *scores]].rename(columns=scores))

@@ -12,7 +12,7 @@ from oodbench.results import Database, is_done, state_counts
 
 POLL = 0.25
 """Seconds between looks at the workers and the database."""
-GRACE = 1.5
+GRACE = 1.0
 """Seconds that a worker has to give its trials back when it is asked to stop."""
 
 Counts = dict[str, int]
@@ -49,25 +49,27 @@ def run_local(
         logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(f"Cannot write logs to {logs}: {error.strerror}.") from error
-    processes = [
-        _start(target, sweep, device, stack, logs / f"worker-{i}.log") for i in range(workers)
-    ]
+    processes: dict[Path, subprocess.Popen[bytes]] = {}
     try:
         while not is_done(db, sweep):
+            if not processes:
+                for log in (logs / f"worker-{i}.log" for i in range(workers)):
+                    processes[log] = _start(target, sweep, device, stack, log)
             on_progress(state_counts(db, sweep))
-            if all(process.poll() is not None for process in processes) and not is_done(db, sweep):
-                raise RequestError(_why(logs))
+            ended = all(process.poll() is not None for process in processes.values())
+            if ended and not is_done(db, sweep):
+                raise RequestError(_why(processes))
             time.sleep(POLL)
         on_progress(state_counts(db, sweep))
     finally:
-        _stop(processes)
+        _stop(list(processes.values()))
 
 
 def _start(
     target: str, sweep: str, device: str, stack: int, log: Path
 ) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "oodbench", "worker", sweep]
-    command += ["--device", device, "--stack", str(stack), "--stop-with-parent"]
+    command += ["--device", device, "--stack", str(stack), "--parent", str(os.getpid())]
     # The URL goes through the environment: a command line is public, and a URL may hold a password.
     # BLAS reads its number of threads when it is loaded, before a worker could say it.
     environment = os.environ | {"OODBENCH_DB": target, "OMP_NUM_THREADS": "1"}
@@ -94,10 +96,10 @@ def _stop(processes: "list[subprocess.Popen[bytes]]") -> None:
             process.wait()
 
 
-def _why(logs: Path) -> str:
-    tails = []
-    for log in sorted(logs.glob("worker-*.log")):
-        lines = log.read_text(errors="replace").strip().splitlines()
-        if lines:
-            tails.append(f"{log}: {lines[-1]}")
-    return "Every worker has ended, and trials are left. " + " ".join(tails)
+def _why(processes: "dict[Path, subprocess.Popen[bytes]]") -> str:
+    """The exit code of each worker and the last line of its log."""
+    ends = []
+    for log, process in processes.items():
+        lines = log.read_text(errors="replace").strip().splitlines() or ["(empty)"]
+        ends.append(f"\n  {log}, exit code {process.returncode}: {lines[-1]}")
+    return "Every worker has ended, and trials are left. See why, and repeat:" + "".join(ends)

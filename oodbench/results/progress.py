@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import case, exists, func, select, true
 
 from oodbench.results.database import Database
-from oodbench.results.schema import RUNNING, STATES, WAITING, runs, studies
+from oodbench.results.schema import RUNNING, STATES, WAITING, runs, studies, sweeps
 from oodbench.results.schema import study_trials as links
 from oodbench.results.sweeps import in_sweep, sweep_id
 from oodbench.results.views import environments_text
@@ -52,6 +52,7 @@ def counts(db: Database, sweep: str | None = None) -> "pd.DataFrame":
     ]
     columns = [
         studies.c.id.label("study"),
+        sweeps.c.name.label("sweep"),
         studies.c.dataset,
         environments_text(studies.c.test_environments).label("test_environments"),
         studies.c.algorithm,
@@ -61,9 +62,13 @@ def counts(db: Database, sweep: str | None = None) -> "pd.DataFrame":
         mine = true() if sweep is None else studies.c.sweep_id == sweep_id(connection, sweep)
         statement = (
             select(*columns, *per_state, func.count(links.c.run_id.distinct()).label("total"))
-            .select_from(studies.outerjoin(links_of_runs, links.c.study_id == studies.c.id))
+            .select_from(
+                studies.join(sweeps, sweeps.c.id == studies.c.sweep_id).outerjoin(
+                    links_of_runs, links.c.study_id == studies.c.id
+                )
+            )
             .where(mine)
-            .group_by(studies.c.id)
+            .group_by(studies.c.id, sweeps.c.name)
             .order_by(studies.c.sweep_id, studies.c.position, studies.c.id)
         )
         return frame_of(connection.execute(statement))

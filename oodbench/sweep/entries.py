@@ -11,7 +11,7 @@ from oodbench.errors import UnknownNameError
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.spaces import override
-from oodbench.sweep.settings import Part, TrainChanges
+from oodbench.sweep.settings import Part, TrainChanges, told_with_place
 
 
 class Entry(Part):
@@ -54,6 +54,7 @@ class DatasetEntry(Entry):
     train: TrainChanges | None = None
 
     @model_validator(mode="after")
+    @told_with_place
     def check(self) -> "DatasetEntry":
         """The dataset exists and has these environments and options."""
         spec = DATASETS.get(self.name)
@@ -76,6 +77,7 @@ class AlgorithmEntry(Entry):
     train: TrainChanges | None = None
 
     @model_validator(mode="after")
+    @told_with_place
     def check(self) -> "AlgorithmEntry":
         """The algorithm exists and takes these hyperparameters and options."""
         spec = ALGORITHMS.get(self.name)
@@ -90,6 +92,7 @@ class OptimizerEntry(Entry):
     space: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
+    @told_with_place
     def check(self) -> "OptimizerEntry":
         """The optimizer exists and takes these hyperparameters."""
         spec = OPTIMIZERS.get(self.name)
@@ -102,6 +105,7 @@ class ModelEntry(Entry):
     """A backbone and its options."""
 
     @model_validator(mode="after")
+    @told_with_place
     def check(self) -> "ModelEntry":
         """The model exists and takes these options."""
         MODELS.get(self.name).check(self.options)

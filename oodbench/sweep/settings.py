@@ -1,18 +1,34 @@
 """The parts of a sweep file: strict keys and types, training settings, search."""
 
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from functools import wraps
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from oodbench.errors import UnknownNameError
+from oodbench.errors import RequestError, UnknownNameError
 from oodbench.spaces import Choice, parse
 
 NOT_BUILT = {"confirm", "keep_weights", "extends", "parallel"}
 """Keys of the design that this version does not have yet: refused by name."""
 
 Positive = Annotated[int, Field(ge=1)]
+T = TypeVar("T")
+
+
+def told_with_place(check: Callable[[T], T]) -> Callable[[T], T]:
+    """``check``, with its errors passed on by pydantic, which adds the place in the file."""
+
+    @wraps(check)
+    def checked(value: T) -> T:
+        try:
+            return check(value)
+        except RequestError as error:
+            raise ValueError(str(error)) from error
+
+    return checked
 
 
 class Part(BaseModel):
@@ -34,6 +50,7 @@ class Part(BaseModel):
         return values
 
 
+@told_with_place
 def powers_of_two(size: Any) -> Any:
     """A batch size: a positive integer, or ``{choice: [...]}`` of powers of two."""
     what = parse(size)
@@ -90,7 +107,7 @@ class TrainChanges(Part):
     """Training settings; those that are not given stay as they are."""
 
     steps: Positive | None = None
-    epochs: Annotated[float, Field(gt=0)] | None = None
+    epochs: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     batch: Batch | None = None
     evaluate_every: Positive | None = None
     precision: Literal["float32", "float64"] | None = None
@@ -135,7 +152,7 @@ class Train(TrainChanges):
             return self.steps
         assert self.epochs is not None  # check_complete has seen to it
         total = size * environments if self.batch.size is None else size
-        return math.ceil(self.epochs * examples / total)
+        return math.ceil(Fraction(str(self.epochs)) * examples / total)  # 1.1 * 10 / 1 is 11
 
 
 class Search(Part):

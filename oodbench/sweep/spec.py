@@ -8,13 +8,13 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from oodbench.algorithms import ALGORITHMS
 from oodbench.data import DATASETS, Dataset
-from oodbench.errors import RequestError, SweepError
+from oodbench.errors import SweepError
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import hash_of
 from oodbench.spaces import Choice, Range, override
 from oodbench.sweep.entries import AlgorithmEntry, DatasetEntry, ModelEntry, OptimizerEntry
-from oodbench.sweep.settings import Part, Positive, Search, Train
+from oodbench.sweep.settings import Part, Positive, Search, Train, told_with_place
 from oodbench.sweep.study import Study
 
 
@@ -33,11 +33,12 @@ class SweepSpec(Part):
     _built: dict[str, Dataset] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
+    @told_with_place
     def check(self) -> "SweepSpec":
         """Nothing is asked for twice, and each algorithm gets the batches that it needs."""
         for entries in (self.datasets, self.algorithms, self.optimizers):
-            seen = [repr(entry) for entry in entries]  # type: ignore[attr-defined]
-            for entry in entries:  # type: ignore[attr-defined]
+            seen = [repr(entry) for entry in entries]
+            for entry in entries:
                 if seen.count(repr(entry)) > 1:
                     raise ValueError(f"{entry.name!r} is listed twice with the same settings")
         for algorithm in self.algorithms:
@@ -134,18 +135,37 @@ def parse_sweep(values: Any, source: str = "sweep") -> SweepSpec:
     except ValidationError as error:
         lines = dict.fromkeys(_describe(detail) for detail in error.errors())
         raise SweepError(f"{source}:\n" + "\n".join(f"  {line}" for line in lines)) from None
-    except RequestError as error:
-        raise SweepError(f"{source}: {error}") from error
+
+
+TOLD = {
+    "int_type": "needs a whole number",
+    "int_from_float": "needs a whole number",
+    "float_type": "needs a number",
+    "finite_number": "needs a finite number",
+    "greater_than": "needs more than {gt:g}",
+    "greater_than_equal": "needs at least {ge}",
+    "string_type": "needs text (a number or a date is text in quotes)",
+    "string_pattern_mismatch": "needs letters, digits, '.', '_' and '-', no space or path",
+    "invalid_key": "needs text as a key",
+    "list_type": "needs a list",
+    "dict_type": "needs keys and values",
+    "too_short": "needs at least one entry",
+    "literal_error": "needs {expected}",
+}
+"""What pydantic's kinds of errors mean to the author of a sweep file."""
 
 
 def _describe(detail: Any) -> str:
-    """One pydantic error as one line."""
-    path = ".".join(str(part) for part in detail["loc"] if not str(part).startswith("function"))
-    message = detail["msg"].removeprefix("Value error, ")
-    given = detail["input"]
-    shown = "" if isinstance(given, Mapping) or detail["type"] == "value_error" else given
-    value = f", but got {given!r}" if shown != "" else ""
-    return f"{path}: {message}{value}" if path else f"{message}{value}"
+    """One pydantic error as one line: the place, what is allowed, what was given."""
+    path = ".".join(str(part) for part in detail["loc"])
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "missing":
+        message = "is missing; it has no default"
+    elif kind in TOLD:
+        message = f"{TOLD[kind].format(**context)}, but got {detail['input']!r}"
+    else:
+        message = detail["msg"].removeprefix("Value error, ")
+    return f"{path}: {message}" if path else message
 
 
 def load_sweep(path: str | Path) -> SweepSpec:
@@ -159,10 +179,25 @@ def load_sweep(path: str | Path) -> SweepSpec:
 
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SweepError(f"Cannot read the sweep file {str(path)!r}: {error}.") from error
+    except OSError as error:
+        raise SweepError(f"Cannot read the sweep file {path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise SweepError(f"{path} is not a sweep file: it is not text in UTF-8.") from error
     try:
         values = YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
-        raise SweepError(f"{path} is not YAML: {error}") from error
+        raise SweepError(f"{path} is not YAML: {_yaml_mistake(error)}") from error
+    if values is None:
+        raise SweepError(f"{path} is empty; it needs at least {', '.join(_required())}.")
     return parse_sweep(values, str(path))
+
+
+def _yaml_mistake(error: Any) -> str:
+    """Line, column and problem on one line; ruamel.yaml's own text has six."""
+    mark = getattr(error, "problem_mark", None)
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    return f"{place}{getattr(error, 'problem', None) or str(error).splitlines()[0]}."
+
+
+def _required() -> list[str]:
+    return [name for name, field in SweepSpec.model_fields.items() if field.is_required()]

@@ -1,0 +1,57 @@
+"""Help: every command explains itself with an example, without loading torch."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+COMMANDS = [
+    ["quickstart"],
+    ["sweep"],
+    ["worker"],
+    ["status"],
+    ["query"],
+    ["plot"],
+    ["datasets"],
+    ["algorithms"],
+    ["optimizers"],
+    ["models"],
+    ["db", "upgrade"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_an_example_of_itself(
+    oodbench: Callable[..., Any], command: list[str]
+) -> None:
+    ended = oodbench(*command, "--help")
+    assert ended.code == 0
+    assert f"Example: oodbench {' '.join(command)}" in ended.out
+
+
+def test_the_table_above_lists_every_command(oodbench: Callable[..., Any]) -> None:
+    listed = oodbench("--help").out.split("Commands:")[1].splitlines()
+    assert {line.split()[0] for line in listed if line.strip()} == {c[0] for c in COMMANDS}
+
+
+def test_importing_and_help_load_neither_torch_nor_pandas() -> None:
+    """They answer at once."""
+    code = (
+        "import sys, oodbench, oodbench.cli\n"
+        "from oodbench.records import Trial\n"
+        "sys.argv = ['oodbench', 'sweep', '--help']\n"
+        "try: oodbench.cli.main()\n"
+        "except SystemExit: pass\n"
+        "slow = {'torch', 'pandas', 'optuna', 'sqlalchemy', 'matplotlib', 'sklearn'}\n"
+        "print(sorted(slow & set(sys.modules)), file=sys.stderr)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.stderr.strip() == "[]"
+
+
+def test_asking_a_database_loads_no_torch() -> None:
+    code = "import sys, oodbench; oodbench.query, oodbench.status; print('torch' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.stdout.strip(), ended.stderr) == ("False", "")

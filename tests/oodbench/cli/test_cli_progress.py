@@ -1,0 +1,50 @@
+"""The rate and the time left, when models finish in lumps."""
+
+import pytest
+
+from oodbench.cli.progress import Pace, Progress, describe, rate_text
+
+
+def test_the_rate_is_known_from_the_first_lump_and_steady_until_the_next() -> None:
+    pace = Pace(100.0, ended=64)  # 64 were stored before
+    assert pace.rate() == 0
+    pace.update(104.0, 64 + 32)
+    for now in (104.0, 105.0, 107.9):
+        pace.update(now, 64 + 32)
+        assert pace.rate() == 8.0
+    assert [pace.left(now, models=80) for now in (104.0, 106.0, 114.0, 120.0)] == [10, 8, 0, 0]
+    pace.update(108.0, 64 + 96)
+    assert pace.rate() == 12.0
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [
+        (12.34, "12.3 models/s"),
+        (1.0, "1.0 models/s"),
+        (0.5, "30.0 models/min"),
+        (0.01, "36.0 models/h"),
+    ],
+)
+def test_slow_models_are_counted_by_the_minute_or_hour(rate: float, text: str) -> None:
+    assert rate_text(rate) == text
+
+
+def test_the_line_says_what_ended_badly_the_rate_and_the_time_left() -> None:
+    counts = {"waiting": 60, "running": 20, "completed": 30, "diverged": 2, "failed": 0}
+    pace = Pace(0.0, ended=0)
+    assert describe(counts, pace, 1.0) == "2 diverged, 0 failed"
+    pace.update(4.0, 32)
+    assert describe(counts, pace, 4.0) == "2 diverged, 0 failed, 8.0 models/s, 0:00:10 left"
+    done = {**counts, "waiting": 0, "running": 0}
+    assert describe(done, pace, 4.0) == "2 diverged, 0 failed, 8.0 models/s"
+
+
+def test_without_a_terminal_progress_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = {"waiting": 1, "running": 0, "completed": 0, "diverged": 0, "failed": 0}
+    with Progress() as progress:
+        progress(counts)
+        progress(counts)  # at once: too early for another line
+        progress({**counts, "waiting": 0, "completed": 1})
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["0/1 models", "1/1 models"]

@@ -1,0 +1,184 @@
+"""status, query, plot, the listings, --dry-run: what they print can be relied on."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from oodbench import api
+from oodbench.optimizers import OPTIMIZERS
+from oodbench.results import add_sweep, open_database
+from oodbench.search import at_edge
+from oodbench.sweep import parse_sweep
+from oodbench.worker import work
+
+Run = Callable[..., Any]
+
+
+def test_a_dry_run_counts_and_writes_nothing(
+    oodbench: Run, sweep_file: Callable[..., Path], finished: Path, tmp_path: Path
+) -> None:
+    path = sweep_file(algorithms=["erm", "irm"], search={"trials": 3})
+    ended = oodbench("sweep", path, "--db", tmp_path / "new.db", "--dry-run")
+    assert ended.out.strip() == (
+        "4 studies, 12 trials: 0 stored, 0 waiting or running, 12 new; 12 models to train."
+    )
+    assert list(tmp_path.iterdir()) == [path]
+    before = finished.read_bytes()
+    ended = oodbench("sweep", path, "--db", finished, "--dry-run")
+    assert "12 trials: 8 stored, 0 waiting or running, 4 new; 4 models to train." in ended.out
+    assert finished.read_bytes() == before
+
+
+def test_csv_and_json_give_back_what_python_gives(oodbench: Run, finished: Path) -> None:
+    expected = api.query(finished)
+    text = oodbench("query", "--db", finished, "--format", "csv").out
+    csv = pd.read_csv(io.StringIO(text), dtype={"test_environments": str}, keep_default_na=True)
+    records = json.loads(oodbench("query", "--db", finished, "--format", "json").out)
+    assert len(csv) == len(records) == len(expected) == 8
+    assert list(csv.columns) == list(records[0]) == list(expected.columns)
+    for name in ("run", "optimizer", "test_environments", "status", "seed"):
+        assert list(csv[name]) == [row[name] for row in records] == list(expected[name])
+    for name in ("id", "ood", "lr", "weight_decay", "n_ood"):
+        assert list(csv[name]) == list(expected[name])
+        assert [row[name] for row in records] == pytest.approx(list(expected[name]), rel=1e-12)
+
+
+def test_conditions_and_sql_on_the_command_line(oodbench: Run, finished: Path) -> None:
+    def csv(*arguments: str) -> pd.DataFrame:
+        text = oodbench("query", "--db", finished, "--format", "csv", *arguments).out
+        return pd.read_csv(io.StringIO(text))
+
+    assert set(csv("--where", "optimizer = 'adam' and algorithm = 'irm'")["run"]) == set(
+        api.query(finished).query("optimizer == 'adam' and algorithm == 'irm'")["run"]
+    )
+    counted = csv("--sql", "SELECT optimizer, count(*) AS n FROM v_runs GROUP BY 1 ORDER BY 1")
+    assert counted.to_dict("list") == {"optimizer": ["adam", "sgd"], "n": [4, 4]}
+
+
+def test_the_selected_run_of_each_study_has_the_highest_id_validation(
+    oodbench: Run, finished: Path
+) -> None:
+    ended = oodbench("query", "--db", finished, "--select", "id_val", "--format", "json")
+    chosen = {(row["algorithm"], row["optimizer"]): row for row in json.loads(ended.out)}
+    assert len(chosen) == 4
+    for key, runs in api.query(finished).groupby(["algorithm", "optimizer"]):
+        assert chosen[key]["id_val"] == pytest.approx(runs["id_val"].max())
+        assert (chosen[key]["rule"], chosen[key]["n_candidates"]) == ("id_val", 2)
+
+
+def test_tables_show_whole_counts_and_scores_with_three_decimals(
+    oodbench: Run, finished: Path
+) -> None:
+    out = oodbench("query", "--db", finished, "--select", "id_val").out
+    best = api.query(finished, select="id_val").iloc[0]
+    cells = next(line for line in out.splitlines() if best["run"][:8] in line).split()
+    assert f"{best['ood']:.3f}" in cells
+    assert str(int(best["n_ood"])) in cells
+    assert not [cell for cell in cells if cell.endswith(".0") or "e+" in cell]
+    assert "8 runs" in oodbench("query", "--db", finished).out
+    assert "nothing to show" in oodbench("query", "--db", finished, "--where", "lr > 1e9").out
+
+
+def test_status_names_the_sweep_only_where_there_are_several(
+    oodbench: Run, finished: Path, tmp_path: Path, tiny: Callable[..., dict[str, Any]]
+) -> None:
+    out = oodbench("status", "--db", finished).out
+    assert [word in out.splitlines()[0] for word in ("waiting", "failed", "sweep")] == [1, 1, 0]
+    assert len(out.splitlines()) == 2 + 4
+    path = tmp_path / "several.db"
+    for name in ("one", "two"):
+        planned = api.plan(parse_sweep(tiny(name=name)))
+        with open_database(path, create=True) as db:
+            add_sweep(db, name, {}, planned.studies)
+    lines = oodbench("status", "--db", path).out.splitlines()
+    assert [line.split()[0] for line in lines[2:]] == ["one", "one", "two", "two"]
+    assert "one" not in oodbench("status", "--db", path, "--sweep", "two").out
+
+
+@pytest.mark.parametrize("kind", ["scatter", "box"])
+def test_plots_are_written(oodbench: Run, finished: Path, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"{kind}.png"
+    where = "algorithm = 'erm'"
+    ended = oodbench("plot", kind, "--db", finished, "-o", path, "--where", where)
+    assert (ended.code, ended.out.split()) == (0, ["wrote", str(path)])
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_listings_name_everything_and_tell_all_of_one(oodbench: Run) -> None:
+    listed = oodbench("optimizers").out
+    assert all(name in listed for name in OPTIMIZERS.names())
+    told = oodbench("optimizers", "momentum").out
+    assert "Polyak 1964" in told
+    assert "momentum: one_minus_log 0.5 to 0.99" in told
+    assert "correlation" in oodbench("datasets", "ColoredDigits").out
+    assert "0: +90%, 1: +80%, 2: -90%" in oodbench("datasets").out
+    assert "penalty_weight: log" in oodbench("algorithms").out
+    assert "width: 64, depth: 2" in oodbench("models").out
+
+
+def trained(path: Path, values: dict[str, Any]) -> pd.DataFrame:
+    planned = api.plan(parse_sweep(values))
+    with open_database(path, create=True) as db:
+        add_sweep(db, planned.spec.name, {}, planned.studies)
+    work(path, planned.spec.name, device="cpu")
+    return api.query(path, sweep=planned.spec.name)
+
+
+def test_edge_warnings_are_about_the_ranges_of_their_own_sweep(
+    tmp_path: Path, tiny: Callable[..., dict[str, Any]]
+) -> None:
+    """Two sweeps whose ranges do not overlap, one run each, in the middle of its range; and one
+    run at the edge of its range."""
+
+    def values(name: str, ends: list[float], seed: int) -> dict[str, Any]:
+        sgd = {"name": "sgd", "space": {"lr": {"log": ends}, "weight_decay": 0.0}}
+        search = {"trials": 1, "seed": seed}
+        return tiny(name=name, optimizers=[sgd], search=search)
+
+    def edges(seed: int) -> list[str]:
+        (study,) = api.plan(parse_sweep(values("tried", [1e-4, 1e-2], seed))).studies
+        return at_edge(study.space, study.trials[0].hparams)
+
+    middle = next(seed for seed in range(100) if not edges(seed))
+    edge = next(seed for seed in range(100) if edges(seed))
+    path = tmp_path / "runs.db"
+    low = trained(path, values("low", [1e-4, 1e-2], middle))
+    high = trained(path, values("high", [1e-1, 1.0], middle))
+    at = trained(path, values("edge", [1e-4, 1e-2], edge))
+    with open_database(path, read_only=True) as db:
+        assert api.edge_warnings(db, low, "low") == []
+        assert api.edge_warnings(db, high, "high") == []
+        (text,) = api.edge_warnings(db, at, "edge")
+    assert text == (
+        "ColoredDigits (test environments 2), erm, sgd: the selected run has "
+        f"{edges(edge)[0]}, in the outer 5% of the search range; a better value may lie beyond."
+    )
+
+
+def test_exit_codes_of_a_sweep_that_is_done_already(
+    oodbench: Run, sweep_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Diverged runs are results: 0. A failed run: 1, with the way to its reason."""
+    path = sweep_file(optimizers=["adam", {"name": "sgd", "space": {"lr": 1e30}}])
+    db = tmp_path / "runs.db"
+    with open_database(db, create=True) as database:
+        add_sweep(database, "tiny", {}, api.plan(path).studies)
+    work(db, "tiny", device="cpu")
+    ended = oodbench("sweep", path, "--db", db)
+    assert ended.code == 0
+    assert ended.err == "4/4 models, 2 diverged, 0 failed\n"
+    assert [line.split()[-4:] for line in ended.out.splitlines()[-2:]] == [
+        ["2", "0", "0", "2"],
+        ["0", "2", "0", "2"],
+    ]
+    with open_database(db) as database, database.write() as connection:
+        connection.exec_driver_sql("UPDATE runs SET state = 'failed' WHERE state = 'diverged'")
+    ended = oodbench("sweep", path, "--db", db)
+    assert ended.code == 1
+    assert "2 runs failed; see why: oodbench query" in ended.err
+    assert len(list((tmp_path / "runs.logs").iterdir())) == 0  # no worker was started

@@ -1,0 +1,36 @@
+"""The smallest sweep that trains something."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TINY: dict[str, Any] = {
+    "name": "tiny",
+    "datasets": [{"name": "ColoredDigits", "test_environments": [2]}],
+    "algorithms": ["erm"],
+    "optimizers": ["sgd", "adam"],
+    "model": {"name": "mlp", "width": 8, "depth": 1},
+    "search": {"sampler": "random", "trials": 2, "seed": 0},
+    "train": {"steps": 4, "batch": {"per_environment": 8}, "evaluate_every": 2},
+}
+
+
+@pytest.fixture(scope="session")
+def tiny() -> Callable[..., dict[str, Any]]:
+    """The tiny sweep with some keys changed."""
+    return lambda **changes: {**TINY, **changes}
+
+
+@pytest.fixture
+def sweep_file(tmp_path: Path) -> Callable[..., Path]:
+    """Writes the tiny sweep with some keys changed (JSON is YAML); returns its path."""
+
+    def write(**changes: Any) -> Path:
+        path = tmp_path / f"{changes.get('name', 'tiny')}.yaml"
+        path.write_text(json.dumps({**TINY, **changes}))
+        return path
+
+    return write

@@ -1,0 +1,245 @@
+"""The pull loop: what it stores does not depend on how the work is divided, and nothing is lost."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from oodbench import worker
+from oodbench.api import plan, preview, query, run_sweep, status
+from oodbench.errors import LostLeaseError, RequestError, UnknownNameError
+from oodbench.optimizers import OPTIMIZERS, OptimizerSpec
+from oodbench.results import Database, add_sweep, claim, curves, open_database
+from oodbench.spaces import log
+from oodbench.sweep import parse_sweep
+from oodbench.worker import Lease, work
+
+Add = Callable[..., Path]
+
+
+@pytest.fixture
+def add(tmp_path: Path, tiny: Callable[..., dict[str, Any]]) -> Add:
+    """Adds the tiny sweep, with some keys changed, to a database; returns its path."""
+
+    def adding(file: str = "runs.db", **changes: Any) -> Path:
+        planned = plan(parse_sweep(tiny(**changes)))
+        with open_database(tmp_path / file, create=True) as db:
+            add_sweep(db, planned.spec.name, {}, planned.studies)
+        return tmp_path / file
+
+    return adding
+
+
+def scores(path: Path) -> pd.DataFrame:
+    """Every measurement of every run."""
+    with open_database(path) as db:
+        runs = [curves(db, run) for run in sorted(query(path)["run"])]
+    return pd.concat(runs, ignore_index=True)
+
+
+def states(path: Path) -> dict[str, str]:
+    frame = query(path)
+    return dict(zip(frame["run"], frame["status"], strict=True))
+
+
+def untouched(path: Path) -> bool:
+    with open_database(path) as db, db.read() as connection:
+        rows = connection.exec_driver_sql("SELECT state, attempt, owner FROM runs").all()
+    return set(rows) == {("waiting", 0, None)}
+
+
+def test_results_do_not_depend_on_stack_order_workers_or_interruption(
+    add: Add, tiny: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
+    wide = {
+        "algorithms": ["erm", "irm"],
+        "train": {**tiny()["train"], "precision": "float64"},
+    }
+    alone = add("alone.db", **wide)
+    work(alone, "tiny", device="cpu", stack=1)
+    stacked = add("stacked.db", **wide)
+    work(stacked, "tiny", device="cpu", stack=8)
+    backwards = add(
+        "backwards.db", **wide | {"optimizers": ["adam", "sgd"], "algorithms": ["irm", "erm"]}
+    )
+    asked = iter([False] * 20 + [True] * 1000)
+    work(backwards, "tiny", device="cpu", stack=3, should_stop=lambda: next(asked))
+    work(backwards, "tiny", device="cpu", stack=3)
+    two = tmp_path / "two.db"
+    run_sweep(parse_sweep(tiny(**wide)), two, workers=2, device="cpu", stack=2)
+    expected = scores(alone)
+    assert len(expected) > 8 * 2
+    for path in (stacked, backwards, two):
+        assert set(states(path).values()) == {"completed"}
+        found = scores(path)
+        exact = ["run", "step", "environment", "split", "role", "metric", "n"]
+        pd.testing.assert_frame_equal(found[exact], expected[exact])
+        assert found["value"].to_numpy() == pytest.approx(expected["value"].to_numpy(), abs=1e-9)
+
+
+class Stumbling(torch.optim.SGD):
+    """Raises at its third step."""
+
+    def __init__(self, params: Any, lr: float) -> None:
+        super().__init__(params, lr=lr)
+        self.steps = 0
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        self.steps += 1
+        if self.steps == 3:
+            raise ZeroDivisionError("no such luck\nsecond line")
+        super().step(closure)
+
+
+@pytest.fixture
+def stumbling(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = OptimizerSpec("stumbling", "non-adaptive", {"lr": log(0.01, 0.1)}, Stumbling)
+    monkeypatch.setitem(OPTIMIZERS._things, "stumbling", spec)
+
+
+@pytest.mark.usefixtures("stumbling")
+def test_a_run_that_raises_is_recorded_and_its_neighbours_never_notice(
+    add: Add, tiny: Callable[..., dict[str, Any]]
+) -> None:
+    train = {**tiny()["train"], "precision": "float64"}
+    path = add("mixed.db", optimizers=["sgd", "stumbling", "adam"], train=train)
+    assert work(path, "tiny", device="cpu").stored == 6
+    frame = query(path).set_index("optimizer")
+    assert set(frame.loc["stumbling", "status"]) == {"failed"}
+    (reason,) = set(frame.loc["stumbling", "reason"])
+    assert reason == (
+        "Training raised ZeroDivisionError: no such luck (the worker's log has the traceback)."
+    )
+    assert set(frame.loc[["sgd", "adam"], "status"]) == {"completed"}
+    without = add("without.db", train=train)
+    work(without, "tiny", device="cpu")
+    expected = query(without).set_index("run")["id"]
+    found = query(path).set_index("run")["id"].loc[expected.index]
+    assert found.to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-9)
+
+
+def test_a_run_that_diverges_is_a_result_with_a_reason_and_no_score(add: Add) -> None:
+    path = add(optimizers=["adam", {"name": "sgd", "space": {"lr": 1e30}}])
+    work(path, "tiny", device="cpu")
+    frame = query(path).set_index("optimizer")
+    assert set(frame.loc["sgd", "status"]) == {"diverged"}
+    assert frame.loc["sgd", ["id", "ood", "id_val"]].isna().all(axis=None)
+    assert all("no longer finite at step" in reason for reason in frame.loc["sgd", "reason"])
+    assert set(frame.loc["adam", "status"]) == {"completed"}
+
+
+@pytest.mark.usefixtures("stumbling")
+def test_an_optimizer_that_this_machine_lacks_fails_no_run(
+    add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = add(optimizers=["sgd", "stumbling"])
+    monkeypatch.delitem(OPTIMIZERS._things, "stumbling")
+    with pytest.raises(UnknownNameError, match="unknown optimizer 'stumbling'"):
+        work(path, "tiny", device="cpu")
+    assert untouched(path)
+
+
+def test_other_data_than_the_sweeps_give_the_trials_back(
+    add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, real = add(), worker._tensors
+    monkeypatch.setattr(worker, "_tensors", lambda *args: (real(*args)[0], "beef"))
+    with pytest.raises(
+        RequestError, match="ColoredDigits on this machine has the fingerprint beef"
+    ):
+        work(path, "tiny", device="cpu")
+    assert untouched(path)
+
+
+@pytest.mark.parametrize("ticks", [0, 1, 3])
+def test_a_worker_that_is_stopped_gives_its_trials_back(add: Add, ticks: int) -> None:
+    path = add()
+    asked = iter([False] * (1 + ticks) + [True] * 1000)
+    assert work(path, "tiny", device="cpu", should_stop=lambda: next(asked)).stored == 0
+    assert untouched(path)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def held(add: Add) -> Any:
+    """A database with one claimed run, and the claim."""
+    path = add(optimizers=["sgd"], search={"trials": 1})
+    with open_database(path) as db:
+        yield db, claim(db, "me", size=1, lease=1.0)
+
+
+def lease_of(db: Database) -> float:
+    with db.read() as connection:
+        return float(connection.exec_driver_sql("SELECT lease FROM runs").scalar_one())
+
+
+def test_trials_are_given_back_even_while_a_step_takes_long(held: Any, tmp_path: Path) -> None:
+    db, claims = held
+    with Lease(db, claims, 60.0, lambda: True):
+        wait_for(lambda: untouched(tmp_path / "runs.db"))  # and no tick comes
+
+
+def test_a_lease_is_renewed_while_training_advances_and_only_then(held: Any) -> None:
+    db, claims = held
+    with Lease(db, claims, 1.0, lambda: False) as lease:
+        before = lease_of(db)
+        wait_for(lambda: lease_of(db) > before)  # loading the data counts once
+        before = lease_of(db)
+        wait_for(lambda: claim(db, "other", size=1, lease=60.0) != [])
+        assert before + 59 < lease_of(db)  # the other's
+        lease.tick()
+        wait_for(lambda: lease._lost)
+        with pytest.raises(LostLeaseError, match="another worker has them"):
+            lease.tick()
+
+
+def test_a_lease_with_ticks_does_not_run_out(held: Any) -> None:
+    db, claims = held
+    first = lease_of(db)
+    with Lease(db, claims, 1.0, lambda: False) as lease:
+        deadline = time.monotonic() + 10
+        while lease_of(db) < first + 1.5 and time.monotonic() < deadline:
+            lease.tick()
+            time.sleep(0.02)
+        assert lease_of(db) >= first + 1.5
+        assert claim(db, "other", size=1, lease=60.0) == []
+
+
+def test_nothing_is_trained_twice(add: Add, sweep_file: Callable[..., Path]) -> None:
+    path = add()
+    assert work(path, "tiny", device="cpu").stored == 4
+    assert work(path, "tiny", device="cpu").stored == 0
+    assert preview(sweep_file(), path).new_runs == 0
+    add(name="twin")  # another sweep that asks for the same trials
+    assert work(path, "twin", device="cpu").stored == 0
+    assert list(status(path, "twin")["completed"]) == [2, 2]
+    add(search={"trials": 3}, optimizers=["adam", "sgd"])  # the same name, edited
+    assert work(path, "tiny", device="cpu").stored == 2
+    assert list(status(path, "tiny")["completed"]) == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stack": 0}, "stack must be at least 1, but got 0"),
+        ({"lease": 0.0}, "lease must be at least 1 second, but got 0"),
+        ({"device": "tpu"}, "Cannot use the device 'tpu'"),
+        ({"sweep": "tinny"}, "unknown sweep 'tinny'. Did you mean 'tiny'?"),
+    ],
+)
+def test_what_a_worker_cannot_do_is_refused(
+    add: Add, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RequestError) as error:
+        work(add(), **{"sweep": "tiny", "device": "cpu", **options})
+    assert message in str(error.value)
