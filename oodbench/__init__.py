@@ -8,8 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oodbench.api import catalogue, plan, query, quickstart, run_sweep, status
+    from oodbench.api import catalogue, query, quickstart, run_sweep, status
     from oodbench.errors import OodbenchError
+    from oodbench.planning import plan
     from oodbench.records import Measurement, RunRecord, Trial
 
 __version__ = "0.1.0"
@@ -20,7 +21,7 @@ _HOMES = {
     "RunRecord": "oodbench.records",
     "Trial": "oodbench.records",
     "catalogue": "oodbench.api",
-    "plan": "oodbench.api",
+    "plan": "oodbench.planning",
     "query": "oodbench.api",
     "quickstart": "oodbench.api",
     "run_sweep": "oodbench.api",

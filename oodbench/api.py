@@ -1,83 +1,26 @@
 """The verbs of the command line as Python functions; they return pandas DataFrames."""
 
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.executors.local import Counts, run_local
+from oodbench.planning import Sweep, as_spec, plan
 from oodbench.results import (
     AddedSweep,
-    Database,
-    PlannedStudy,
     add_sweep,
     counts,
     open_database,
     preview_sweep,
 )
-from oodbench.sweep import SweepSpec, load_sweep, parse_sweep
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RECIPE = "digits.yaml"
-Sweep = str | Path | Mapping[str, Any] | SweepSpec
-"""A sweep file's path, what it says as a dictionary, or a checked sweep."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A sweep's studies with their trials, drawn but not yet stored."""
-
-    spec: SweepSpec
-    studies: tuple[PlannedStudy, ...]
-
-
-def as_spec(sweep: Sweep) -> SweepSpec:
-    """The checked sweep, from wherever it comes."""
-    if isinstance(sweep, SweepSpec):
-        return sweep
-    return parse_sweep(sweep) if isinstance(sweep, Mapping) else load_sweep(sweep)
-
-
-def plan(sweep: Sweep) -> Plan:
-    """Read a sweep file and draw its trials: the same file always gives the same ones.
-
-    Raises:
-        SweepError: If the file says something that does not hold.
-    """
-    from oodbench.search import draw
-
-    spec = as_spec(sweep)
-    studies = []
-    for study in spec.studies():
-        drawn = draw(study.space, spec.search.trials, spec.search.seed)
-        trials = [
-            study.trial(hparams, index, repeat)
-            for repeat in range(spec.seeds)
-            for index, hparams in enumerate(drawn)
-        ]
-        definition = study.definition
-        studies.append(
-            PlannedStudy(
-                id=study.id,
-                dataset=definition["dataset"],
-                test_environments=tuple(definition["test_environments"]),
-                algorithm=definition["algorithm"],
-                optimizer=definition["optimizer"],
-                definition=definition,
-                space=definition["space"],
-                sampler=spec.search.sampler,
-                sampler_seed=spec.search.seed,
-                facts=study.facts,
-                trials=trials,
-            )
-        )
-    return Plan(spec, tuple(studies))
 
 
 def preview(sweep: Sweep, db: str | Path | None) -> AddedSweep:
@@ -168,6 +111,14 @@ def log_folder(target: str) -> Path:
     if "://" in target and not target.startswith("sqlite:///"):
         return Path("oodbench-logs")
     return Path(target.removeprefix("sqlite:///")).with_suffix(".logs")
+
+
+def notes(db: str | Path, sweep: str) -> list[str]:
+    """What to know of a sweep before believing it: see ``oodbench.digest.edge_warnings``."""
+    from oodbench.digest import edge_warnings
+
+    with open_database(db, read_only=True) as database:
+        return edge_warnings(database, sweep)
 
 
 def status(db: str | Path, sweep: str | None = None) -> "pd.DataFrame":
@@ -300,6 +251,8 @@ def quickstart(
     """
     from importlib.resources import files
 
+    from oodbench.digest import write_digest
+
     folder = Path(out)
     text = files("sweeps").joinpath(RECIPE).read_text(encoding="utf-8")
     with _writable(folder):
@@ -309,57 +262,5 @@ def quickstart(
             recipe.write_text(text, encoding="utf-8")
     db = folder / "results.db"
     run_sweep(recipe, db, workers=workers, on_progress=on_progress)
-    with _writable(folder):
-        return write_figures(db, folder, load_sweep(recipe).name)
-
-
-def write_figures(db: str | Path, folder: Path, sweep: str) -> "pd.DataFrame":
-    """Scatter and box plots of each dataset, and ``summary.md``; returns the table."""
-    import analysis
-
-    frame = query(db, sweep=sweep)
-    figures = []
-    for dataset in frame["dataset"].unique():
-        for kind, draw in (("scatter", analysis.scatter), ("box", analysis.box)):
-            path = folder / f"{kind}-{dataset}.png"
-            figures.append(analysis.save(draw(frame, dataset=dataset), path).name)
-    with open_database(db, read_only=True) as database:
-        notes = edge_warnings(database, frame, sweep)
-    text = analysis.summary_markdown(frame, title=sweep, notes=notes, figures=figures)
-    (folder / "summary.md").write_text(text, encoding="utf-8")
-    return analysis.optimizer_table(frame)
-
-
-def edge_warnings(database: Database, frame: "pd.DataFrame", sweep: str) -> list[str]:
-    """One sentence for each study whose selected run has a value at the edge of its search range.
-
-    Args:
-        database: Where the search spaces are.
-        frame: The sweep's runs, as ``query`` gives them.
-        sweep: Its name; another sweep may have searched the same runs in other ranges.
-    """
-    from oodbench.results import sql
-    from oodbench.results.select import select
-    from oodbench.search import EDGE, at_edge
-
-    best = select(frame).dropna(subset=["run"])
-    if best.empty:
-        return []
-    spaces = sql(
-        database,
-        "SELECT t.run_id AS run, w.name AS sweep, s.space FROM study_trials t "
-        "JOIN studies s ON s.id = t.study_id JOIN sweeps w ON w.id = s.sweep_id "
-        f"WHERE t.run_id IN ({', '.join(repr(run) for run in best['run'])})",
-    )
-    spaces = spaces[spaces["sweep"] == sweep].drop_duplicates("run", keep="last")
-    warnings = []
-    for row in best.merge(spaces, on="run").to_dict("records"):
-        values = {str(name): value for name, value in row.items()}
-        edges = at_edge(json.loads(values["space"]), values)
-        if edges:
-            warnings.append(
-                f"{row['dataset']} (test environments {row['test_environments']}), "
-                f"{row['algorithm']}, {row['optimizer']}: the selected run has {', '.join(edges)}, "
-                f"in the outer {EDGE:.0%} of the search range; a better value may lie beyond."
-            )
-    return warnings
+    with _writable(folder), open_database(db, read_only=True) as database:
+        return write_digest(database, as_spec(recipe).name, folder)

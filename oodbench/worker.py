@@ -6,7 +6,6 @@ It is the same process everywhere: started by hand, by ``oodbench sweep``, by a 
 import os
 import socket
 import sys
-import threading
 import time
 import traceback
 import uuid
@@ -14,12 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
 
 import torch
 
 from oodbench.data import DATASETS
-from oodbench.errors import LostLeaseError, OodbenchError, RequestError, UnknownNameError
+from oodbench.errors import LostLeaseError, RequestError, UnknownNameError
+from oodbench.lease import Lease, StopTrainingError
 from oodbench.records import RunRecord, Trial
 from oodbench.results import (
     Claim,
@@ -28,7 +27,6 @@ from oodbench.results import (
     is_done,
     open_database,
     release,
-    renew,
     store_runs,
 )
 from oodbench.training import DTYPES, Tensors, load, train
@@ -39,12 +37,6 @@ LEASE = 60.0
 """Seconds for which a silent worker keeps its trials."""
 IDLE = 0.5
 """Seconds between looks at the queue while others hold the last trials."""
-LOOK = 0.1
-"""Seconds between looks at whether the worker is to stop, while it trains."""
-
-
-class StopTrainingError(OodbenchError):
-    """The worker was asked to stop; what it holds is given back untrained."""
 
 
 @dataclass(frozen=True)
@@ -195,71 +187,3 @@ def _tensors(
 ) -> tuple[Tensors, str]:
     dataset = DATASETS.get(name).load(dict(options), data_seed)
     return load(dataset, test_environments, device, DTYPES[precision]), dataset.fingerprint
-
-
-class Lease:
-    """Holds claimed runs while training advances: a worker that hangs loses them.
-
-    A worker that is to stop gives them back at once, whatever training is busy with, for it may be
-    killed the next moment.
-
-    Args:
-        db: The database.
-        claims: What is held.
-        seconds: Length of the lease; it is renewed every quarter of it.
-        should_stop: Asked at every tick, and in between.
-    """
-
-    def __init__(
-        self,
-        db: Database,
-        claims: Sequence[Claim],
-        seconds: float,
-        should_stop: Callable[[], bool],
-    ) -> None:
-        self._db, self._claims, self._seconds = db, claims, seconds
-        self._should_stop = should_stop
-        self._ticks = 0
-        self._lost = False
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._hold, daemon=True)
-
-    def tick(self) -> None:
-        """Training has advanced by a step.
-
-        Raises:
-            StopTrainingError: If the worker is to stop.
-            LostLeaseError: If none of the runs is held any longer.
-        """
-        self._ticks += 1
-        if self._should_stop():
-            raise StopTrainingError("the worker was asked to stop")
-        if self._lost:
-            raise LostLeaseError("their lease ran out; another worker has them")
-
-    def _hold(self) -> None:
-        # Loading the data counts as advance, once: no tick can come before it is done.
-        renewed, seen = time.monotonic(), -1
-        while not self._ended.wait(LOOK):
-            try:
-                if self._should_stop():
-                    release(self._db, self._claims)
-                    return
-                if self._ticks != seen and time.monotonic() - renewed >= self._seconds / 4:
-                    renewed, seen = time.monotonic(), self._ticks
-                    self._lost = not renew(self._db, self._claims, self._seconds)
-            except OodbenchError as error:  # the database may be back before the lease runs out
-                print(f"could not renew the lease: {error}", file=sys.stderr)
-
-    def __enter__(self) -> "Lease":
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._ended.set()
-        self._thread.join()

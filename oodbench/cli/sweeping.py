@@ -67,6 +67,8 @@ def sweep(
             path, db, workers=workers, device=device, stack=stack, on_progress=progress
         )
     show(studies.drop(columns=["study", "sweep", "waiting", "running"]))
+    for note in api.notes(db, studies["sweep"].iloc[0]):
+        print(f"note: {note}")
     _exit_if_failed(progress.counts)
 
 

@@ -35,8 +35,9 @@ class ModelSpec:
             if name not in self.options:
                 raise UnknownNameError("option", name, self.options, where=f"model {self.name}")
             default = self.options[name]
-            if type(value) is not type(default) or value <= 0:
+            if type(value) is not type(default):
                 raise RequestError(
-                    f"model {self.name}: {name} needs a positive {type(default).__name__}, "
-                    f"but got {value!r}."
+                    f"model {self.name}: {name} needs a value like {default!r}, but got {value!r}."
                 )
+            if type(value) in (int, float) and value <= 0:
+                raise RequestError(f"model {self.name}: {name} must be above 0, but got {value!r}.")

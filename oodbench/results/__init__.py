@@ -3,7 +3,7 @@
 from oodbench.results.database import Database, open_database, upgrade_database
 from oodbench.results.plans import AddedSweep, PlannedStudy
 from oodbench.results.progress import counts, is_done, state_counts
-from oodbench.results.query import checkpoints, curves, pairs, runs, sql
+from oodbench.results.query import checkpoints, curves, pairs, runs, searched, sql
 from oodbench.results.queue import Claim, claim, release, renew
 from oodbench.results.select import CHECKPOINT_RULES, RUN_RULES
 from oodbench.results.store import load_run, store_runs
@@ -31,6 +31,7 @@ __all__ = [
     "release",
     "renew",
     "runs",
+    "searched",
     "sql",
     "state_counts",
     "store_runs",

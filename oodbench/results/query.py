@@ -1,6 +1,6 @@
 """Questions to the database, answered as pandas DataFrames."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, ColumnElement, Connection, Select, Subquery, func, select
@@ -12,14 +12,14 @@ from oodbench.results.hparams import hparam_names
 from oodbench.results.rawsql import sql
 from oodbench.results.select import check_checkpoint_rule
 from oodbench.results.store import METRIC, find_run
-from oodbench.results.sweeps import in_sweep
+from oodbench.results.sweeps import in_sweep, sweep_id
 from oodbench.results.views import SCORES, select_pairs, select_runs
 from oodbench.results.where import compile_where
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["checkpoints", "curves", "pairs", "runs", "sql"]
+__all__ = ["checkpoints", "curves", "pairs", "runs", "searched", "sql"]
 
 NUMBERS = ("seconds", *SCORES, "id", "ood", "chance")
 COUNTS = ("step", *(f"n_{role}" for role in SCORES), "n_id", "n_ood", "num_classes")
@@ -148,6 +148,26 @@ def curves(db: Database, run: str) -> "pd.DataFrame":
         statement = select(*(column for column in schema.curves.c if column.name != "id"))
         result = connection.execute(statement.where(mine).order_by(schema.curves.c.id))
         return frame_of(result, ["value"]).rename(columns={"run_id": "run"})
+
+
+def searched(db: Database, sweep: str, wanted: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The search space that each of the ``wanted`` runs was drawn from in this sweep.
+
+    Returns:
+        Run id -> hyperparameter -> range, as YAML has it; of several studies, the latest's.
+
+    Raises:
+        UnknownNameError: If there is no such sweep.
+    """
+    link, study = schema.study_trials.c, schema.studies.c
+    with db.read() as connection:
+        statement = (
+            select(link.run_id, study.space)
+            .join(schema.studies, study.id == link.study_id)
+            .where(study.sweep_id == sweep_id(connection, sweep), link.run_id.in_(wanted))
+            .order_by(study.created)
+        )
+        return {row.run_id: row.space for row in connection.execute(statement)}
 
 
 def _filtered(

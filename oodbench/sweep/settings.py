@@ -131,6 +131,7 @@ class Train(TrainChanges):
     """Training settings of a sweep."""
 
     batch: Batch
+    precision: Literal["float32", "float64"] = "float32"
 
     @model_validator(mode="after")
     def check_complete(self) -> "Train":

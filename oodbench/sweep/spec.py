@@ -36,11 +36,14 @@ class SweepSpec(Part):
     @told_with_place
     def check(self) -> "SweepSpec":
         """Nothing is asked for twice, and each algorithm gets the batches that it needs."""
-        for entries in (self.datasets, self.algorithms, self.optimizers):
-            seen = [repr(entry) for entry in entries]
-            for entry in entries:
-                if seen.count(repr(entry)) > 1:
-                    raise ValueError(f"{entry.name!r} is listed twice with the same settings")
+        names = [entry.name for entry in (*self.algorithms, *self.optimizers)]
+        names += [f"{d.name}, tested on {list(turn)}" for d in self.datasets for turn in d.turns()]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"{name!r} is listed twice, but studies are told apart by name; "
+                    "put the second into a sweep of another name and database"
+                )
         for algorithm in self.algorithms:
             for dataset in self.datasets:
                 batch = self.train.changed(dataset.train, algorithm.train).batch

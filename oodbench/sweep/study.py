@@ -66,5 +66,5 @@ class Study:
             dataset_options=d["dataset_options"],
             model_options=d["model_options"],
             algorithm_options=d["algorithm_options"],
-            precision=self.train.precision or "float32",
+            precision=self.train.precision,
         )

@@ -12,11 +12,12 @@ import torch
 from oodbench import worker
 from oodbench.api import plan, preview, query, run_sweep, status
 from oodbench.errors import LostLeaseError, RequestError, UnknownNameError
+from oodbench.lease import Lease
 from oodbench.optimizers import OPTIMIZERS, OptimizerSpec
 from oodbench.results import Database, add_sweep, claim, curves, open_database
 from oodbench.spaces import log
 from oodbench.sweep import parse_sweep
-from oodbench.worker import Lease, work
+from oodbench.worker import work
 
 Add = Callable[..., Path]
 

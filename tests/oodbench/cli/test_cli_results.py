@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 
 from oodbench import api
+from oodbench.digest import edge_warnings
 from oodbench.optimizers import OPTIMIZERS
+from oodbench.planning import plan
 from oodbench.results import add_sweep, open_database
 from oodbench.search import at_edge
 from oodbench.sweep import parse_sweep
@@ -92,7 +94,7 @@ def test_status_names_the_sweep_only_where_there_are_several(
     assert len(out.splitlines()) == 2 + 4
     path = tmp_path / "several.db"
     for name in ("one", "two"):
-        planned = api.plan(parse_sweep(tiny(name=name)))
+        planned = plan(parse_sweep(tiny(name=name)))
         with open_database(path, create=True) as db:
             add_sweep(db, name, {}, planned.studies)
     lines = oodbench("status", "--db", path).out.splitlines()
@@ -122,7 +124,7 @@ def test_listings_name_everything_and_tell_all_of_one(oodbench: Run) -> None:
 
 
 def trained(path: Path, values: dict[str, Any]) -> pd.DataFrame:
-    planned = api.plan(parse_sweep(values))
+    planned = plan(parse_sweep(values))
     with open_database(path, create=True) as db:
         add_sweep(db, planned.spec.name, {}, planned.studies)
     work(path, planned.spec.name, device="cpu")
@@ -141,19 +143,19 @@ def test_edge_warnings_are_about_the_ranges_of_their_own_sweep(
         return tiny(name=name, optimizers=[sgd], search=search)
 
     def edges(seed: int) -> list[str]:
-        (study,) = api.plan(parse_sweep(values("tried", [1e-4, 1e-2], seed))).studies
+        (study,) = plan(parse_sweep(values("tried", [1e-4, 1e-2], seed))).studies
         return at_edge(study.space, study.trials[0].hparams)
 
     middle = next(seed for seed in range(100) if not edges(seed))
     edge = next(seed for seed in range(100) if edges(seed))
     path = tmp_path / "runs.db"
-    low = trained(path, values("low", [1e-4, 1e-2], middle))
-    high = trained(path, values("high", [1e-1, 1.0], middle))
-    at = trained(path, values("edge", [1e-4, 1e-2], edge))
+    trained(path, values("low", [1e-4, 1e-2], middle))
+    trained(path, values("high", [1e-1, 1.0], middle))
+    trained(path, values("edge", [1e-4, 1e-2], edge))
     with open_database(path, read_only=True) as db:
-        assert api.edge_warnings(db, low, "low") == []
-        assert api.edge_warnings(db, high, "high") == []
-        (text,) = api.edge_warnings(db, at, "edge")
+        assert edge_warnings(db, "low") == []
+        assert edge_warnings(db, "high") == []
+        (text,) = edge_warnings(db, "edge")
     assert text == (
         "ColoredDigits (test environments 2), erm, sgd: the selected run has "
         f"{edges(edge)[0]}, in the outer 5% of the search range; a better value may lie beyond."
@@ -167,7 +169,7 @@ def test_exit_codes_of_a_sweep_that_is_done_already(
     path = sweep_file(optimizers=["adam", {"name": "sgd", "space": {"lr": 1e30}}])
     db = tmp_path / "runs.db"
     with open_database(db, create=True) as database:
-        add_sweep(database, "tiny", {}, api.plan(path).studies)
+        add_sweep(database, "tiny", {}, plan(path).studies)
     work(db, "tiny", device="cpu")
     ended = oodbench("sweep", path, "--db", db)
     assert ended.code == 0

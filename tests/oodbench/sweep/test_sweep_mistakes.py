@@ -109,10 +109,17 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     (train(epochs=1), "train: write either steps or epochs"),
     (train(evaluate_every=-1), "train.evaluate_every: needs at least 1, but got -1"),
     (train(precision="half"), "train.precision: needs 'float32' or 'float64', but got 'half'"),
-    ({"model": {"name": "mlp", "width": "wide"}}, "model mlp: width needs a positive int, but got"),
+    (
+        {"model": {"name": "mlp", "width": "wide"}},
+        "model mlp: width needs a value like 64, but got 'wide'",
+    ),
     (optimizer(space=["lr"]), "optimizers.0.space: needs keys and values, but got ['lr']"),
     (algorithm(train=3), "algorithms.0.train: needs keys and values, but got 3"),
-    ({"optimizers": ["sgd", "sgd"]}, "'sgd' is listed twice with the same settings"),
+    ({"optimizers": ["sgd", {"name": "sgd", "space": {"lr": 0.1}}]}, "'sgd' is listed twice"),
+    (
+        {"datasets": [{"name": "ColoredDigits", "test_environments": t} for t in ("each", [1])]},
+        "'ColoredDigits, tested on [1]' is listed twice",
+    ),
     # test environments
     (dataset(test_environments=[3]), "different indices between 0 and 2, but got [3]. Its environ"),
     (dataset(test_environments=[2, 2]), "different indices between 0 and 2, but got [2, 2]"),

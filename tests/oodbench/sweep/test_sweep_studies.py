@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from oodbench.api import Plan, plan
 from oodbench.data import Dataset
+from oodbench.planning import Plan, plan
 from oodbench.records import Trial
 from oodbench.sweep import load_sweep, parse_sweep
 
