@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections import deque
 from datetime import timedelta
 from types import TracebackType
 
@@ -15,6 +16,8 @@ from rich.progress import (
 from rich.progress import Progress as RichProgress
 
 ENDED = ("completed", "diverged", "failed")
+LUMPS = 6
+"""Lumps of finished models from which the rate is taken."""
 LINE_EVERY = 10.0
 """Seconds between plain lines."""
 
@@ -22,8 +25,8 @@ LINE_EVERY = 10.0
 class Pace:
     """How many models finish in a second, and how long the others will take.
 
-    Models finish in lumps, for they are trained together; so the rate is taken from the start to
-    the last lump, and stays as it is until the next.
+    Models finish in lumps, for they are trained together; so the rate is taken over the last few
+    lumps, and stays as it is until the next.
 
     Args:
         now: Seconds on some clock.
@@ -31,21 +34,21 @@ class Pace:
     """
 
     def __init__(self, now: float, ended: int) -> None:
-        self._first = self._last = (now, ended)
+        self._lumps = deque([(now, ended)], maxlen=LUMPS + 1)
 
     def update(self, now: float, ended: int) -> None:
         """By now ``ended`` models have finished."""
-        if ended != self._last[1]:
-            self._last = (now, ended)
+        if ended != self._lumps[-1][1]:
+            self._lumps.append((now, ended))
 
     def rate(self) -> float:
         """Models per second; 0 until one has finished."""
-        seconds, models = (self._last[i] - self._first[i] for i in (0, 1))
+        seconds, models = (self._lumps[-1][i] - self._lumps[0][i] for i in (0, 1))
         return models / seconds if seconds > 0 else 0.0
 
     def left(self, now: float, models: int) -> float:
         """Seconds from ``now`` until ``models`` more have finished."""
-        return max(0.0, models / self.rate() - (now - self._last[0]))
+        return max(0.0, models / self.rate() - (now - self._lumps[-1][0]))
 
 
 def rate_text(rate: float) -> str:
@@ -62,8 +65,9 @@ def describe(counts: dict[str, int], pace: Pace, now: float) -> str:
     text = f"{counts['diverged']} diverged, {counts['failed']} failed"
     if pace.rate() > 0:
         text += f", {rate_text(pace.rate())}"
-        if waiting:
-            text += f", {timedelta(seconds=round(pace.left(now, waiting)))} left"
+        left = round(pace.left(now, waiting))
+        if left:  # what has taken longer than expected is not told as done
+            text += f", {timedelta(seconds=left)} left"
     return text
 
 
