@@ -60,9 +60,9 @@ def train(
             return sorted(done, key=lambda record: trials.index(record.trial))
     with seeded(seed_of(trials[0].seed, "layers"), device):  # dropout, in single models only
         run = Run(trials, data, device)
-        broken = run.train(tick)
+        run.train(tick)
     records = run.records()
-    for model in broken:  # its optimizer left the stack's memory: what it trained means nothing
+    for model in run.broken:  # what it trained means nothing
         records[model] = train([trials[model]], data, device, tick)[0]
     return records
 
@@ -102,6 +102,7 @@ class Run:
         self.optimizers = [self.build_optimizer(model) for model in range(self.k)]
         self.measurements: list[list[Measurement]] = [[] for _ in trials]
         self.diverged: dict[int, int] = {}  # model -> the step that showed it
+        self.broken: set[int] = set()  # models whose optimizer left the stack's memory
         self.seconds = 0.0
 
     def build_optimizer(self, model: int, restarted: bool = False) -> torch.optim.Optimizer:
@@ -114,16 +115,15 @@ class Run:
         spec = OPTIMIZERS.get(name)
         return spec(self.models.parameters_of(model, flat=spec.elementwise), hparams)
 
-    def train(self, tick: Callable[[], None]) -> list[int]:
-        """Train to the last step; returns the models whose optimizer left the stack's memory."""
+    def train(self, tick: Callable[[], None]) -> None:
+        """Train to the last step."""
         trial, start = self.trials[0], time.perf_counter()
         evaluation_steps = set(trial.evaluation_steps)
         bad_since = torch.full((self.k,), trial.steps, device=self.device)
         total = torch.zeros(self.k, device=self.device)
         last = 0
         for step in range(trial.steps):
-            for model in self.algorithm.restarts.get(step, ()):
-                self.optimizers[model] = self.build_optimizer(model, restarted=True)
+            self.restart(self.algorithm.restarts.get(step, ()))
             losses = self.step(step)
             bad_since = bad_since.where(losses.isfinite() | (bad_since <= step), step)
             total += losses
@@ -133,12 +133,19 @@ class Run:
                 self.measure(step + 1, total / (step + 1 - last), step + 1 - last)
                 total.zero_()
                 last = step + 1
-                broken = [model for model in range(self.k) if not self.models.intact(model)]
-                if broken:
-                    break
+                self.look_for_broken(range(self.k))
             tick()
         self.seconds = time.perf_counter() - start
-        return broken
+
+    def restart(self, models: Sequence[int]) -> None:
+        """Build the optimizers of these models anew."""
+        self.look_for_broken(models)  # a new optimizer gets new views: no trace would be left
+        for model in models:
+            self.optimizers[model] = self.build_optimizer(model, restarted=True)
+
+    def look_for_broken(self, models: Sequence[int]) -> None:
+        """Note the models whose optimizer writes to other memory than the stack's."""
+        self.broken |= {model for model in models if not self.models.intact(model)}
 
     def step(self, step: int) -> Tensor:
         """One optimizer step of every model that has not diverged; returns the (K,) losses."""
