@@ -54,11 +54,12 @@ class Panel:
     def heading(self) -> tuple[str, ...]:
         """Lines for over a figure: which panel it is, what stands behind it, the remarks."""
         examples = f"{_count_text(self.n_id)} ID and {_count_text(self.n_ood)} OOD examples"
+        total = int(self.counts.to_numpy().sum())
         return (
             group_name(self.dataset, self.test_environments, self.algorithm),
             "no completed run"
             if self.runs.empty
-            else f"{len(self.runs):,} runs, each on {examples}",
+            else f"{len(self.runs):,} of {total:,} runs, on {examples}",
             *self.remarks,
         )
 
@@ -188,6 +189,8 @@ def _remarks(runs: pd.DataFrame, unscored: int) -> tuple[str, ...]:
         values = [str(value) for value in _known(runs, column).unique()]
         if len(values) > 1:
             remarks.append(f"pooled over {column}: {', '.join(values)}")
+        elif values and column == "steps":  # algorithms often differ in their budget
+            remarks.append(f"{int(float(values[0])):,} steps")
         elif column == "sampler" and not DESIGNS.issuperset(values):
             remarks.append(f"found by an adaptive search: {values[0]}")
     scored = runs[runs["id"].notna()]

@@ -1,13 +1,14 @@
 """The verbs of the command line as Python functions; they return pandas DataFrames."""
 
 import os
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oodbench.errors import RequestError, UnknownNameError
-from oodbench.executors.local import Counts, run_local
+from oodbench.executors.local import Counts, make_slots, run_local
 from oodbench.planning import Sweep, as_spec, plan
 from oodbench.results import (
     AddedSweep,
@@ -49,6 +50,8 @@ def run_sweep(
     db: str | Path,
     *,
     workers: int | None = None,
+    gpus: Sequence[str] = (),
+    slots_per_gpu: int = 1,
     device: str = "auto",
     stack: int = 32,
     logs: str | Path | None = None,
@@ -62,6 +65,9 @@ def run_sweep(
         sweep: A sweep file's path, what it says as a dictionary, or a checked sweep.
         db: URL of the database, or path of a SQLite file; created if missing.
         workers: Processes; one for each CPU core by default.
+        gpus: Instead of ``workers``: GPUs as ``CUDA_VISIBLE_DEVICES`` names them (``["0", "1"]``),
+            ``slots_per_gpu`` processes on each, which see that one alone.
+        slots_per_gpu: See ``gpus``.
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ...
         stack: Most models trained together by one worker.
         logs: Folder of the workers' logs; by default beside a SQLite file, else ``oodbench-logs``.
@@ -75,13 +81,16 @@ def run_sweep(
         DatabaseError: If the database cannot be used.
         RequestError: If every worker ended before the sweep did.
     """
-    if workers is not None and workers < 1:
-        raise RequestError(f"workers must be at least 1, but got {workers}.")
-    if stack < 1:
-        raise RequestError(f"stack must be at least 1, but got {stack}.")
+    for name, number in (("workers", workers), ("slots_per_gpu", slots_per_gpu), ("stack", stack)):
+        if number is not None and number < 1:
+            raise RequestError(f"{name} must be at least 1, but got {number}.")
+    if gpus and workers is not None:
+        raise RequestError("workers and gpus exclude each other: give slots_per_gpu with gpus.")
     planned = plan(sweep)
     target = str(Path(db).absolute()) if "://" not in str(db) else str(db)
+    folder = Path(logs) if logs is not None else log_folder(target)
     with open_database(target, create=True) as database:
+        slots = make_slots(folder, slots_per_gpu if gpus else workers or cores(), gpus)
         name = planned.spec.name
         spec = planned.spec.model_dump(mode="json", exclude_none=True)
         add_sweep(database, name, spec, planned.studies)
@@ -89,10 +98,9 @@ def run_sweep(
             database,
             target,
             name,
-            workers=workers or cores(),
-            device=device,
+            slots=slots,
+            device="cuda" if gpus else device,
             stack=stack,
-            logs=Path(logs) if logs is not None else log_folder(target),
             on_progress=on_progress,
         )
         return counts(database, name)
@@ -111,6 +119,10 @@ def log_folder(target: str) -> Path:
     if "://" in target and not target.startswith("sqlite:///"):
         return Path("oodbench-logs")
     return Path(target.removeprefix("sqlite:///")).with_suffix(".logs")
+
+
+TEST_SCORES = r"\b(ood|ood_test|oracle_val)\b"
+"""Columns that only the rule ``oracle`` may look at."""
 
 
 def notes(db: str | Path, sweep: str) -> list[str]:
@@ -143,7 +155,7 @@ def query(
         where: A condition on columns and hyperparameters:
             ``"optimizer = 'adam' and lr < 1e-3 and status = 'completed'"``.
         select: A run rule (``id_val``, ``oracle``): only the run that it selects in each
-            (dataset, test environments, algorithm, optimizer).
+            (dataset, test environments, algorithm, optimizer), among those that match ``where``.
         sql: Instead of the above, a SQL question; the connection is read-only. Views: ``v_runs``,
             ``v_pairs``, ``v_best``.
         sweep: Only runs of this sweep.
@@ -155,11 +167,17 @@ def query(
     Raises:
         QueryError: If the condition or the SQL cannot be answered.
         UnknownNameError: If a column, a rule or the sweep does not exist.
+        RequestError: If ``where`` looks at test scores before a rule that may not.
     """
     from oodbench.results import pairs
     from oodbench.results import sql as run_sql
     from oodbench.results.select import select as select_runs
 
+    if where and select not in (None, "oracle") and re.search(TEST_SCORES, where):
+        raise RequestError(
+            f"The rule {select} never looks at test scores, but {where!r} would drop runs by "
+            "theirs before it selects. Filter what it selects instead, or select by oracle."
+        )
     with open_database(db, read_only=True) as database:
         if sql is not None:
             if where or select or sweep:

@@ -5,9 +5,11 @@ trial: two optimizers, two algorithms and two hyperparameter draws always see th
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -52,11 +54,14 @@ class Dataset:
         name: As registered.
         environments: In a fixed order; trials name them by index.
         num_classes: Labels are 0 to num_classes - 1.
+        shared: Whether the validation and the test examples of all environments are the same ones,
+            shown differently. A mean over environments then counts them once.
     """
 
     name: str
     environments: tuple[Environment, ...]
     num_classes: int
+    shared: bool = False
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -79,6 +84,52 @@ class Dataset:
         return tuple(i for i in range(len(self.environments)) if i not in test_environments)
 
 
+ROOT_VARIABLE = "OODBENCH_DATA"
+"""Environment variable with the data folder of this machine; several are joined as in ``PATH``.
+
+Where the files lie is the machine's business: it is never part of a trial or of its id.
+"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files that datasets are made from, and that do not come with oodbench.
+
+    Attributes:
+        name: As ``oodbench fetch`` takes it.
+        folder: Where they lie under a data folder.
+        check: ``check(root)`` raises RequestError unless the files under this data folder are
+            complete and right.
+        fetch: ``fetch(root, tell)`` puts them there, verified; it keeps what is right already and
+            calls ``tell`` with a line for each file.
+    """
+
+    name: str
+    folder: str
+    check: Callable[[Path], None]
+    fetch: Callable[[Path, Callable[[str], None]], None]
+
+    def find(self) -> Path:
+        """The first data folder of this machine that has this source's folder.
+
+        Raises:
+            RequestError: If none has, or none is named.
+        """
+        value = os.environ.get(ROOT_VARIABLE, "")
+        roots = [Path(part).expanduser() for part in value.split(os.pathsep) if part]
+        for root in roots:
+            if (root / self.folder).is_dir():
+                return root
+        where = f"{ROOT_VARIABLE} names no data folder"
+        if roots:
+            where = f"no {self.folder} in {' or '.join(map(str, roots))}"
+        raise RequestError(
+            f"{self.name} needs files that are not here: {where}. Name a folder that has "
+            f"{self.folder} in {ROOT_VARIABLE} or --root; "
+            f"oodbench fetch {self.name} --root DIR puts the files there."
+        )
+
+
 @dataclass(frozen=True)
 class DatasetSpec:
     """A dataset that can be asked for by name.
@@ -95,6 +146,7 @@ class DatasetSpec:
         layout: Where the examples come from.
         licence: Of the data.
         citation: Whom to cite.
+        source: The files that it needs; None if it comes with a package.
     """
 
     name: str
@@ -108,6 +160,7 @@ class DatasetSpec:
     layout: str = ""
     licence: str = ""
     citation: str = ""
+    source: Source | None = None
 
     def load(self, options: Mapping[str, Any], data_seed: int) -> Dataset:
         """Build the dataset with ``options`` in place of the defaults.
@@ -142,3 +195,20 @@ class DatasetSpec:
 
 DATASETS: Registry[DatasetSpec] = Registry("dataset")
 """Filled by entry points: see ``domainbed_adapters``."""
+
+
+def source_named(name: str) -> Source:
+    """The files called ``name``, or those that the dataset ``name`` needs.
+
+    Raises:
+        RequestError: If that dataset needs none.
+        UnknownNameError: If there is neither.
+    """
+    sources = {spec.name: spec.source for spec in DATASETS}
+    sources |= {source.name: source for source in sources.values() if source is not None}
+    if name not in sources:
+        raise UnknownNameError("dataset", name, sources)
+    source = sources[name]
+    if source is None:
+        raise RequestError(f"{name} needs no files: it comes with an installed package.")
+    return source

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oodbench.records import Scalar
 from oodbench.results import PlannedStudy
-from oodbench.search import draw
+from oodbench.search import draw, grid, sobol
+from oodbench.spaces import Space
 from oodbench.sweep import SweepSpec, load_sweep, parse_sweep
+from oodbench.sweep.settings import Search
 
 Sweep = str | Path | Mapping[str, Any] | SweepSpec
 """A sweep file's path, what it says as a dictionary, or a checked sweep."""
@@ -28,6 +31,14 @@ def as_spec(sweep: Sweep) -> SweepSpec:
     return parse_sweep(sweep) if isinstance(sweep, Mapping) else load_sweep(sweep)
 
 
+def design(space: Space, search: Search) -> list[dict[str, Scalar]]:
+    """The configurations of one study, all of them, before any is trained."""
+    if search.sampler == "grid":
+        return grid(space, search.points or 0)
+    drawing = {"random": draw, "qmc": sobol}[search.sampler]
+    return drawing(space, search.trials or 0, search.seed)
+
+
 def plan(sweep: Sweep) -> Plan:
     """Read a sweep file and draw its trials: the same file always gives the same ones.
 
@@ -37,7 +48,7 @@ def plan(sweep: Sweep) -> Plan:
     spec = as_spec(sweep)
     studies = []
     for study in spec.studies():
-        drawn = draw(study.space, spec.search.trials, spec.search.seed)
+        drawn = design(study.space, spec.search)
         trials = [
             study.trial(hparams, index, repeat)
             for repeat in range(spec.seeds)

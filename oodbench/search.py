@@ -1,14 +1,16 @@
 """What to try next: Optuna's samplers on our search spaces."""
 
 from collections.abc import Mapping
+from itertools import product
+from math import prod
 from typing import Any
 
+import numpy as np
+
+from oodbench.errors import RequestError
 from oodbench.records import Scalar
 from oodbench.seeds import seed_of
 from oodbench.spaces import Choice, Range, Space, parse
-
-SAMPLERS = ("random",)
-"""Samplers whose whole design is drawn when a sweep is created."""
 
 
 def draw(space: Space, n: int, seed: int) -> list[dict[str, Scalar]]:
@@ -26,6 +28,43 @@ def draw(space: Space, n: int, seed: int) -> list[dict[str, Scalar]]:
     return [{name: column[i] for name, column in columns.items()} for i in range(n)]
 
 
+def sobol(space: Space, n: int, seed: int) -> list[dict[str, Scalar]]:
+    """The first ``n`` points of a scrambled Sobol sequence over the space (Owen 1998).
+
+    They cover the space more evenly than random ones. The first ``n`` of twice as many are the
+    same; but unlike in a random search, one hyperparameter more changes the others' values.
+
+    Raises:
+        RequestError: If ``n`` is no power of two, where the points are not balanced.
+    """
+    from scipy.stats import qmc
+
+    if n & (n - 1):
+        raise RequestError(f"The qmc sampler needs a power of two trials, but got {n}.")
+    names = sorted(space)
+    generator = np.random.default_rng(seed_of(seed, "search", "qmc"))
+    points = qmc.Sobol(len(names), scramble=True, seed=generator).random_base2(n.bit_length() - 1)
+    return [{name: space[name].at(u) for name, u in zip(names, p, strict=True)} for p in points]
+
+
+def grid(space: Space, points: int) -> list[dict[str, Scalar]]:
+    """Every combination of ``points`` values of each range and all values of each choice.
+
+    Raises:
+        RequestError: If there are more than ``MOST`` combinations.
+    """
+    values = {name: space[name].spread(points) for name in sorted(space)}
+    total = prod(map(len, values.values()))
+    if total > MOST:
+        raise RequestError(
+            f"The grid has {total:,} points over {', '.join(values)}; at most {MOST:,} are drawn. "
+            "Fix some hyperparameters (lr: 0.1) or lower search.points."
+        )
+    return [dict(zip(values, point, strict=True)) for point in product(*values.values())]
+
+
+MOST = 100_000
+"""Points of a grid, at most."""
 EDGE = 0.05
 """The outer 5% of a range, on its own scale, are its edge."""
 

@@ -70,7 +70,26 @@ class Range:
             return int(sampled)
         if self.scale == "one_minus_log":
             sampled = 1 - float(sampled)
-        return min(max(float(f"{float(sampled):.6g}"), float(self.low)), float(self.high))
+        return self._rounded(float(sampled))
+
+    def at(self, u: float) -> Scalar:
+        """The value at ``u`` between 0 and 1 on the range's own scale; see ``position``."""
+        low, high = float(self.low), float(self.high)
+        if self.scale == "int":
+            values = int(high - low) + 1
+            return int(low) + min(int(u * values), values - 1)
+        if self.scale == "log":
+            return self._rounded(low * (high / low) ** u)
+        if self.scale == "one_minus_log":
+            return self._rounded(1 - (1 - low) * ((1 - high) / (1 - low)) ** u)
+        return self._rounded(low + u * (high - low))
+
+    def spread(self, points: int) -> list[Scalar]:
+        """Up to ``points`` different values at equal distances on the range's own scale."""
+        return list(dict.fromkeys(self.at(i / max(1, points - 1)) for i in range(points)))
+
+    def _rounded(self, value: float) -> float:
+        return min(max(float(f"{value:.6g}"), float(self.low)), float(self.high))
 
     def coerce(self, value: Any) -> int | float:
         """``value`` in this range's type, so that 1 and 1.0 are the same trial.
@@ -130,6 +149,14 @@ class Choice:
     def coerce(self, value: Any) -> Scalar:
         """``value`` as the choice lists it."""
         return next((known for known in self.values if known == value), value)
+
+    def at(self, u: float) -> Scalar:
+        """The value at ``u`` between 0 and 1, each having an equal share."""
+        return self.values[min(int(u * len(self.values)), len(self.values) - 1)]
+
+    def spread(self, points: int) -> list[Scalar]:
+        """Every value: a choice is not thinned out."""
+        return list(self.values)
 
     def to_yaml(self) -> dict[str, list[Scalar]] | Scalar:
         """The choice as a sweep file writes it."""

@@ -3,6 +3,7 @@
 It is the same process everywhere: started by hand, by ``oodbench sweep``, by a scheduler.
 """
 
+import json
 import os
 import socket
 import sys
@@ -19,7 +20,7 @@ import torch
 from oodbench.data import DATASETS
 from oodbench.errors import LostLeaseError, RequestError, UnknownNameError
 from oodbench.lease import Lease, StopTrainingError
-from oodbench.records import RunRecord, Trial
+from oodbench.records import RunRecord, Trial, canonical_json
 from oodbench.results import (
     Claim,
     Database,
@@ -54,6 +55,7 @@ def work(
     device: str = "auto",
     stack: int = STACK,
     lease: float = LEASE,
+    owner: str | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Work:
     """Train trials of the sweep until none is left or ``should_stop`` says so.
@@ -64,6 +66,7 @@ def work(
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
         stack: Most models trained together.
         lease: Seconds for which a silent worker keeps its trials.
+        owner: A name that no other worker has; made up by default.
         should_stop: Asked after every step.
 
     Raises:
@@ -76,7 +79,7 @@ def work(
     if not lease >= 1:
         raise RequestError(f"lease must be at least 1 second, but got {lease}.")
     where = find_device(device)
-    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     stored = refused = 0
     with open_database(target) as db:
         print(f"worker {owner} on {where}: sweep {sweep or 'any'} of {db.url}", flush=True)
@@ -142,11 +145,14 @@ def train_each(
     Raises:
         UnknownNameError: If this machine lacks an optimizer, algorithm or model: a plug-in that is
             not installed here is no fault of the trials.
+        RequestError: If it lacks a package that one of them imports.
     """
     try:
         return train(trials, data, device, tick)
     except (StopTrainingError, LostLeaseError, UnknownNameError):
         raise
+    except ImportError as error:  # of a plug-in's own needs, again no fault of the trials
+        raise RequestError(f"A trial needs what is not installed here: {error}.") from error
     except Exception as error:
         if len(trials) == 1:
             print(f"run {trials[0].id} failed:\n{traceback.format_exc()}", file=sys.stderr)
@@ -164,7 +170,7 @@ def tensors_for(trial: Trial, device: torch.device) -> Tensors:
     Raises:
         RequestError: If the data on this machine are not those of the trial.
     """
-    options = tuple(sorted(trial.dataset_options.items()))
+    options = canonical_json(dict(trial.dataset_options))
     tensors, fingerprint = _tensors(
         trial.dataset, options, trial.data_seed, trial.test_environments, device, trial.precision
     )
@@ -179,11 +185,11 @@ def tensors_for(trial: Trial, device: torch.device) -> Tensors:
 @lru_cache(maxsize=4)
 def _tensors(
     name: str,
-    options: tuple[tuple[str, object], ...],
+    options: str,
     data_seed: int,
     test_environments: tuple[int, ...],
     device: torch.device,
     precision: str,
 ) -> tuple[Tensors, str]:
-    dataset = DATASETS.get(name).load(dict(options), data_seed)
+    dataset = DATASETS.get(name).load(json.loads(options), data_seed)
     return load(dataset, test_environments, device, DTYPES[precision]), dataset.fingerprint

@@ -161,8 +161,11 @@ def _write_counts(axes: Axes, panel: Panel, styles: Mapping[str, Look], lines: i
     shown = [s for s in STATUS_COLUMNS if s != "pending" or panel.counts["pending"].any()]
     right = np.linspace(0.98 - 0.17 * (len(shown) - 1), 0.98, len(shown))
     axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))
+    grey: dict[str, Any] = {"va": "center", "fontsize": 6.5, "color": GREY}
+    if not all(look.filled for look in styles.values()):
+        axes.text(0.01, 0, "hollow: adaptive", ha="left", **grey)
     for x, status in zip(right, shown, strict=True):
-        axes.text(x, 0, status, ha="right", va="center", fontsize=6.5, color=GREY)
+        axes.text(x, 0, status, ha="right", **grey)
     for y, (optimizer, counts) in enumerate(panel.counts.iterrows(), start=1):
         look = styles[str(optimizer)]
         axes.scatter([0.03], [y], s=14, **marker_style(look, 1.0))

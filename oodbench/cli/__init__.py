@@ -6,21 +6,43 @@
 
 import os
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
-from oodbench.cli import database, listing, results, sweeping
+from oodbench.cli import database, fetching, listing, results, sweeping
 from oodbench.errors import OodbenchError
 
 app = typer.Typer(
-    help="Which optimizer should I train with, if the test distribution will differ from the "
-    "training one?\n\nStart with: oodbench quickstart",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for group in (sweeping, results, listing):
+
+
+def show_version(wanted: bool) -> None:
+    """Print the version and exit."""
+    if wanted:
+        print(metadata.version("oodbench"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show it."),
+    ] = False,
+) -> None:
+    """Which optimizer should I train with, if the test distribution will differ?
+
+    Start with: oodbench quickstart
+    """
+
+
+for group in (sweeping, results, listing, fetching):
     group.register(app)
 app.add_typer(database.app, name="db")
 

@@ -13,24 +13,54 @@ COLUMNS = {
 }
 
 
+Name = Annotated[str | None, typer.Argument(help="Tell all of this one.")]
+
+
+def tell(kind: str, name: str | None) -> None:
+    """List the things of one kind, or tell all of one of them."""
+    from oodbench import api
+    from oodbench.cli.tables import show, show_one
+    from oodbench.errors import UnknownNameError
+
+    table = api.catalogue(kind)
+    if name is None:
+        show(table[COLUMNS[kind]])
+        return
+    rows = table[table["name"] == name]
+    if rows.empty:
+        raise UnknownNameError(kind.removesuffix("s"), name, table["name"])
+    show_one(rows.iloc[0])
+
+
+def datasets(
+    name: Name = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Verify the files that it needs, or that all need.")
+    ] = False,
+) -> None:
+    """List the datasets, or tell all of one.
+
+    Example: oodbench datasets ColoredMNIST --check
+    """
+    if not check:
+        tell("datasets", name)
+        return
+    from oodbench.data import DATASETS
+
+    for spec in [DATASETS.get(name)] if name else DATASETS:
+        where = "needs no files: it comes with an installed package"
+        if spec.source is not None:
+            root = spec.source.find()
+            spec.source.check(root)
+            where = f"the files in {root / spec.source.folder} are complete and right"
+        print(f"{spec.name}: {where}")
+
+
 def command(kind: str) -> Callable[..., None]:
     """The command that lists things of one kind, or tells all of one of them."""
 
-    def listing(
-        name: Annotated[str | None, typer.Argument(help="Tell all of this one.")] = None,
-    ) -> None:
-        from oodbench import api
-        from oodbench.cli.tables import show, show_one
-        from oodbench.errors import UnknownNameError
-
-        table = api.catalogue(kind)
-        if name is None:
-            show(table[COLUMNS[kind]])
-            return
-        rows = table[table["name"] == name]
-        if rows.empty:
-            raise UnknownNameError(kind.removesuffix("s"), name, table["name"])
-        show_one(rows.iloc[0])
+    def listing(name: Name = None) -> None:
+        tell(kind, name)
 
     listing.__doc__ = f"List the {kind}, or tell all of one.\n\nExample: oodbench {kind}"
     return listing
@@ -38,5 +68,6 @@ def command(kind: str) -> Callable[..., None]:
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
-    for kind in COLUMNS:
+    app.command()(datasets)
+    for kind in (kind for kind in COLUMNS if kind != "datasets"):
         app.command(kind)(command(kind))

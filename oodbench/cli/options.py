@@ -21,6 +21,11 @@ Where = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", help="Processes. [default: one per CPU core]")
 ]
+Gpus = Annotated[
+    str | None,
+    typer.Option("--gpus", help="GPUs to use, such as 0,1; each worker sees one of them."),
+]
+SlotsPerGpu = Annotated[int, typer.Option("--slots-per-gpu", help="Workers on each of --gpus.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
 Stack = Annotated[int, typer.Option("--stack", help="Most models trained together by a worker.")]
 Checkpoint = Annotated[

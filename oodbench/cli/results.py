@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "csv", "json")
 SHORT = ("run", "dataset", "test_environments", "algorithm", "optimizer", "status", "id", "ood")
-SELECTED = (*SHORT[:5], "n_candidates", "id", "ood", "n_ood")
+SELECTED = (*SHORT[:5], "completed", "diverged", "failed", "id", "n_id", "ood", "n_ood")
 
 
 def query(
@@ -51,15 +51,18 @@ def query(
     else:
         show(frame if sql else short(frame))
         if not sql:
-            how = f" selected by {select} from the completed runs of each study" if select else ""
-            print(f"{len(frame)} runs{how}. --format csv has every column.")
+            how = f", selected by {select} among the completed runs of each study" if select else ""
+            how += " that match --where" if select and where else ""
+            print(f"{len(frame)} runs at checkpoint {checkpoint}{how}.")
+            print("id, ood: accuracy on n_id, n_ood test examples. --format csv has every column.")
 
 
 def short(frame: "pd.DataFrame") -> "pd.DataFrame":
     """The columns that fit a terminal: what the run is, its scores, what was drawn."""
     names = list(SELECTED if "rule" in frame else SHORT)
-    if "lr" in frame:
-        names.append("lr")
+    if "rule" not in frame:
+        ended_badly = len(frame) and frame["status"].isin(["diverged", "failed"]).all()
+        names += ["reason"] if ended_badly else [name for name in ("lr",) if name in frame]
     return frame[names].assign(run=frame["run"].str[:8])  # enough to find it by
 
 
@@ -74,7 +77,7 @@ def plot(
     ] = "default",
     checkpoint: Checkpoint = "last",
 ) -> None:
-    """Draw ID against OOD accuracy (scatter), or ID, OOD and gap per optimizer (box).
+    """Draw ID against OOD accuracy, or boxes per optimizer.
 
     Example: oodbench plot scatter --db digits.db -o scatter.png --where "algorithm = 'erm'"
     """

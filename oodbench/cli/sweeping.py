@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oodbench.cli.options import Db, Device, Stack, Sweep, Workers
+from oodbench.cli.options import Db, Device, Gpus, SlotsPerGpu, Stack, Sweep, Workers
 
 
 def quickstart(
@@ -17,7 +17,9 @@ def quickstart(
     ),
     workers: Workers = None,
 ) -> None:
-    """Run a whole small study on real digits: sweep, database, figures, summary.
+    """Run a small study on real digits, with figures.
+
+    It leaves a database, figures and summary.md, and goes on where it was interrupted.
 
     Example: oodbench quickstart --out quickstart
     """
@@ -30,20 +32,22 @@ def quickstart(
     show_results(table)
     print(f"\nIn {out}: results.db, summary.md, scatter-*.png, box-*.png")
     print(f"Ask it: oodbench query --db {out / 'results.db'} --select id_val")
-    _exit_if_failed(progress.counts)
+    _exit_if_failed(progress.counts, out / "results.db")
 
 
 def sweep(
     path: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")],
     db: Db,
     workers: Workers = None,
+    gpus: Gpus = None,
+    slots_per_gpu: SlotsPerGpu = 1,
     device: Device = "auto",
     stack: Stack = 32,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained; write nothing.")
     ] = False,
 ) -> None:
-    """Train every trial of a sweep file that the database does not hold yet.
+    """Train what a sweep file asks for and is not stored.
 
     Ctrl-C stops it; the same command goes on from there.
 
@@ -64,12 +68,19 @@ def sweep(
         return
     with Progress() as progress:
         studies = api.run_sweep(
-            path, db, workers=workers, device=device, stack=stack, on_progress=progress
+            path,
+            db,
+            workers=workers,
+            gpus=gpus.split(",") if gpus else (),
+            slots_per_gpu=slots_per_gpu,
+            device=device,
+            stack=stack,
+            on_progress=progress,
         )
     show(studies.drop(columns=["study", "sweep", "waiting", "running"]))
     for note in api.notes(db, studies["sweep"].iloc[0]):
         print(f"note: {note}")
-    _exit_if_failed(progress.counts)
+    _exit_if_failed(progress.counts, db)
 
 
 def worker(
@@ -81,10 +92,11 @@ def worker(
         float, typer.Option("--lease", help="Seconds for which a silent worker keeps its trials.")
     ] = 60.0,
     parent: Annotated[int | None, typer.Option("--parent", hidden=True)] = None,
+    owner: Annotated[str | None, typer.Option("--owner", hidden=True)] = None,
 ) -> None:
-    """Train trials of a stored sweep until none is left: one pull worker, for any scheduler.
+    """Train trials of a stored sweep until none is left.
 
-    SIGTERM or Ctrl-C gives back what it holds.
+    One pull worker, for any scheduler. SIGTERM or Ctrl-C gives back what it holds.
 
     Example: oodbench worker digits --db digits.db
     """
@@ -95,7 +107,7 @@ def worker(
         from oodbench.sweep import load_sweep
 
         name = load_sweep(name).name
-    work(db, name, device=device, stack=stack, lease=lease, should_stop=stop)
+    work(db, name, device=device, stack=stack, lease=lease, owner=owner, should_stop=stop)
 
 
 class _StopSignal:
@@ -118,7 +130,7 @@ class _StopSignal:
 
 
 def status(db: Db, name: Sweep = None) -> None:
-    """Runs of each study by status: waiting, running, completed, diverged, failed.
+    """Count the runs of each study by status.
 
     Example: oodbench status --db digits.db
     """
@@ -130,11 +142,12 @@ def status(db: Db, name: Sweep = None) -> None:
     show(frame.drop(columns=["study", "total", "sweep"] if one else ["study", "total"]))
 
 
-def _exit_if_failed(counts: dict[str, int]) -> None:
+def _exit_if_failed(counts: dict[str, int], db: str | Path) -> None:
     if counts.get("failed"):
+        shown = "..." if "@" in str(db) else db  # a URL may hold a password
         print(
             f"oodbench: {counts['failed']} runs failed; see why: "
-            "oodbench query --db DB --where \"status = 'failed'\" --format csv",
+            f"oodbench query --db {shown} --where \"status = 'failed'\"",
             file=sys.stderr,
         )
         raise typer.Exit(1)

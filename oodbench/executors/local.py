@@ -1,21 +1,90 @@
-"""Worker processes on this machine."""
+"""Worker processes on this machine: started, watched, started again when they die."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from oodbench.errors import RequestError
-from oodbench.results import Database, is_done, state_counts
+from oodbench.results import Database, abandon, is_done, state_counts
 
 POLL = 0.25
 """Seconds between looks at the workers and the database."""
 GRACE = 1.0
 """Seconds that a worker has to give its trials back when it is asked to stop."""
+STILLBORN = 3
+"""A worker that dies so often in a row without holding a trial is given up."""
+BAD_REQUEST = 2
+"""Exit code of a worker that cannot do what is asked; the next one could not either."""
 
 Counts = dict[str, int]
+
+
+@dataclass
+class Slot:
+    """A place for one worker after another.
+
+    Attributes:
+        log: File that takes what its workers print.
+        gpu: What the workers see as ``CUDA_VISIBLE_DEVICES``; None leaves it as it is.
+        process: The worker that is there now.
+        owner: The name under which it claims trials.
+        stillborn: How many of its workers in a row died without holding a trial.
+        given_up: Whether no further worker is started.
+    """
+
+    log: Path
+    gpu: str | None = None
+    process: "subprocess.Popen[bytes] | None" = None
+    owner: str = ""
+    stillborn: int = 0
+    given_up: bool = False
+
+    def start(self, command: Sequence[str], environment: dict[str, str]) -> None:
+        """Start a worker under a name of its own."""
+        self.owner = f"{socket.gethostname()}:{self.log.stem}:{uuid.uuid4().hex[:8]}"
+        pinned = {} if self.gpu is None else {"CUDA_VISIBLE_DEVICES": self.gpu}
+        with self.log.open("ab") as file:
+            self.process = subprocess.Popen(
+                [*command, "--owner", self.owner],
+                env=environment | pinned,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=file,
+                start_new_session=True,  # Ctrl-C reaches this process, which stops the workers
+            )
+
+    def look(self, db: Database) -> bool:
+        """Whether a worker has to be started here: there is none yet, or it has died.
+
+        What a dead worker held goes to others at once. One that held something is always replaced:
+        the trial that kills it is found by halving. One that dies again and again before it holds
+        anything is not.
+        """
+        if self.process is None:
+            return True
+        code = self.process.poll()
+        if code is None or code == 0 or self.given_up:
+            return False
+        held = abandon(db, self.owner)
+        self.stillborn = 0 if held else self.stillborn + 1
+        self.given_up = code == BAD_REQUEST or self.stillborn >= STILLBORN
+        return not self.given_up
+
+    def ended(self) -> bool:
+        """Whether no worker runs here and none will."""
+        return self.process is not None and self.process.poll() is not None
+
+    def last_words(self) -> str:
+        """How the worker ended."""
+        lines = self.log.read_text(errors="replace").strip().splitlines() or ["(empty)"]
+        code = None if self.process is None else self.process.returncode
+        return f"\n  {self.log}, exit code {code}: {lines[-1]}"
 
 
 def run_local(
@@ -23,65 +92,65 @@ def run_local(
     target: str,
     sweep: str,
     *,
-    workers: int,
+    slots: Sequence[Slot],
     device: str,
     stack: int,
-    logs: Path,
     on_progress: Callable[[Counts], None],
 ) -> None:
-    """Start the workers and wait until the sweep is done.
+    """Keep a worker in each slot until the sweep is done.
 
     Args:
         db: The database, to look at the progress.
         target: Its URL or path, for the workers.
         sweep: Name of the sweep.
-        workers: How many processes.
+        slots: See ``make_slots``.
         device: As ``oodbench worker`` takes it.
         stack: Most models trained together by one worker.
-        logs: Folder for one log file per worker; created if missing.
         on_progress: Called a few times a second with the number of runs in each state.
 
     Raises:
-        RequestError: If every worker has ended and trials are left.
+        RequestError: If every slot was given up and trials are left.
         KeyboardInterrupt: As it came; the workers have stopped by then.
+    """
+    command = [sys.executable, "-m", "oodbench", "worker", sweep, "--device", device]
+    command += ["--stack", str(stack), "--parent", str(os.getpid())]
+    # The URL goes through the environment: a command line is public, and a URL may hold a password.
+    # BLAS reads its number of threads when it is loaded, before a worker could say it.
+    environment = os.environ | {"OODBENCH_DB": target, "OMP_NUM_THREADS": "1"}
+    try:
+        while not is_done(db, sweep):
+            for slot in slots:
+                if slot.look(db):
+                    slot.start(command, environment)
+            on_progress(state_counts(db, sweep))
+            if all(slot.ended() for slot in slots) and not is_done(db, sweep):
+                ends = "".join(slot.last_words() for slot in slots)
+                raise RequestError(
+                    f"Every worker has ended, and trials are left. See why, and repeat:{ends}"
+                )
+            time.sleep(POLL)
+        on_progress(state_counts(db, sweep))
+    finally:
+        _stop([slot.process for slot in slots if slot.process is not None])
+
+
+def make_slots(logs: Path, workers: int, gpus: Sequence[str] = ()) -> list[Slot]:
+    """Places for workers, each with a log file ``worker-<n>.log``.
+
+    Args:
+        logs: Folder of the logs; created if missing.
+        workers: How many places; with ``gpus``, how many on each.
+        gpus: GPUs as ``CUDA_VISIBLE_DEVICES`` names them; each worker sees one.
+
+    Raises:
+        RequestError: If the folder cannot be written.
     """
     try:
         logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(f"Cannot write logs to {logs}: {error.strerror}.") from error
-    processes: dict[Path, subprocess.Popen[bytes]] = {}
-    try:
-        while not is_done(db, sweep):
-            if not processes:
-                for log in (logs / f"worker-{i}.log" for i in range(workers)):
-                    processes[log] = _start(target, sweep, device, stack, log)
-            on_progress(state_counts(db, sweep))
-            ended = all(process.poll() is not None for process in processes.values())
-            if ended and not is_done(db, sweep):
-                raise RequestError(_why(processes))
-            time.sleep(POLL)
-        on_progress(state_counts(db, sweep))
-    finally:
-        _stop(list(processes.values()))
-
-
-def _start(
-    target: str, sweep: str, device: str, stack: int, log: Path
-) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "oodbench", "worker", sweep]
-    command += ["--device", device, "--stack", str(stack), "--parent", str(os.getpid())]
-    # The URL goes through the environment: a command line is public, and a URL may hold a password.
-    # BLAS reads its number of threads when it is loaded, before a worker could say it.
-    environment = os.environ | {"OODBENCH_DB": target, "OMP_NUM_THREADS": "1"}
-    with log.open("ab") as file:
-        return subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=file,
-            start_new_session=True,  # Ctrl-C reaches this process alone, which stops the workers
-        )
+    seen = [gpu for gpu in gpus or (None,) for _ in range(workers)]
+    return [Slot(logs / f"worker-{i}.log", gpu) for i, gpu in enumerate(seen)]
 
 
 def _stop(processes: "list[subprocess.Popen[bytes]]") -> None:
@@ -94,12 +163,3 @@ def _stop(processes: "list[subprocess.Popen[bytes]]") -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def _why(processes: "dict[Path, subprocess.Popen[bytes]]") -> str:
-    """The exit code of each worker and the last line of its log."""
-    ends = []
-    for log, process in processes.items():
-        lines = log.read_text(errors="replace").strip().splitlines() or ["(empty)"]
-        ends.append(f"\n  {log}, exit code {process.returncode}: {lines[-1]}")
-    return "Every worker has ended, and trials are left. See why, and repeat:" + "".join(ends)

@@ -1,10 +1,14 @@
 """The results database: queue, store and queries. Also here, apart: ``select.select``."""
 
+from oodbench.results.address import describe_target
+from oodbench.results.changes import cancel, retry
+from oodbench.results.copying import Copied, copy_database
 from oodbench.results.database import Database, open_database, upgrade_database
+from oodbench.results.integrity import Checked, check_database
 from oodbench.results.plans import AddedSweep, PlannedStudy
 from oodbench.results.progress import counts, is_done, state_counts
 from oodbench.results.query import checkpoints, curves, pairs, runs, searched, sql
-from oodbench.results.queue import Claim, claim, release, renew
+from oodbench.results.queue import Claim, abandon, claim, release, renew
 from oodbench.results.select import CHECKPOINT_RULES, RUN_RULES
 from oodbench.results.store import load_run, store_runs
 from oodbench.results.sweeps import add_sweep, preview_sweep
@@ -14,15 +18,22 @@ __all__ = [
     "CHECKPOINT_RULES",
     "RUN_RULES",
     "AddedSweep",
+    "Checked",
     "Claim",
+    "Copied",
     "Database",
     "PlannedStudy",
+    "abandon",
     "add_sweep",
+    "cancel",
+    "check_database",
     "checkpoints",
     "claim",
     "compile_where",
+    "copy_database",
     "counts",
     "curves",
+    "describe_target",
     "is_done",
     "load_run",
     "open_database",
@@ -30,6 +41,7 @@ __all__ = [
     "preview_sweep",
     "release",
     "renew",
+    "retry",
     "runs",
     "searched",
     "sql",

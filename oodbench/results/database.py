@@ -11,11 +11,13 @@ from sqlalchemy import URL, Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from oodbench.errors import DatabaseError
+from oodbench.results.address import check_file, explain_postgresql, parse_target, show
 from oodbench.results.engines import (
     BUSY_SECONDS,
-    check_file,
+    MIGRATING,
     make_engine,
-    parse_target,
+    read_transaction,
+    wait_for_turn,
     write_transaction,
 )
 from oodbench.results.schema import REVISIONS, VERSION_TABLE
@@ -30,19 +32,20 @@ class Database:
         read_only: Whether writing is refused.
     """
 
-    def __init__(self, engine: Engine, url: str, read_only: bool = False) -> None:
+    def __init__(self, engine: Engine, target: URL, read_only: bool = False) -> None:
         self.engine = engine
-        self.url = url
+        self.url = show(target)
         self.read_only = read_only
+        self._target = target
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection for reading.
+        """A connection for reading; it sees the database as it is now.
 
         Raises:
             DatabaseError: If the database is out of reach.
         """
-        with _explain(self.url), self.engine.begin() as connection:
+        with _explain(self._target), read_transaction(self.engine) as connection:
             yield connection
 
     @contextmanager
@@ -54,7 +57,7 @@ class Database:
         """
         if self.read_only:
             raise DatabaseError(f"{self.url} was opened for reading only; open it for writing.")
-        with _explain(self.url), write_transaction(self.engine) as connection:
+        with _explain(self._target), write_transaction(self.engine) as connection:
             yield connection
 
     def close(self) -> None:
@@ -87,11 +90,11 @@ def open_database(target: str | Path, *, create: bool = False, read_only: bool =
             message says what to do.
     """
     url = parse_target(target)
-    shown = url.render_as_string(hide_password=True)
+    shown = show(url)
     check_file(url, create, read_only)
     engine = make_engine(url, read_only=read_only)
     try:
-        with _explain(shown):
+        with _explain(url):
             with engine.connect() as connection:
                 revision = _revision(connection, shown)
             if revision is None and create:
@@ -100,7 +103,7 @@ def open_database(target: str | Path, *, create: bool = False, read_only: bool =
     except BaseException:
         engine.dispose()
         raise
-    return Database(engine, shown, read_only)
+    return Database(engine, url, read_only)
 
 
 def upgrade_database(target: str | Path) -> tuple[str, str]:
@@ -113,11 +116,9 @@ def upgrade_database(target: str | Path) -> tuple[str, str]:
         DatabaseError: If there is no database of ours there, or it is newer than this oodbench.
     """
     url = parse_target(target)
-    shown = url.render_as_string(hide_password=True)
     check_file(url, create=False, read_only=False)
-    with _explain(shown):
-        old, new = _migrate(url, create=False)
-    return old, new
+    with _explain(url):
+        return _migrate(url, create=False)
 
 
 def _revision(connection: Connection, shown: str) -> str | None:
@@ -152,13 +153,13 @@ def _check_revision(revision: str | None, shown: str) -> None:
 
 def _migrate(url: URL, create: bool = True) -> tuple[str, str]:
     """Run the missing migrations; return the revisions before and after ("" for none)."""
-    from oodbench.results.migrate import migrate, wait_for_turn  # Alembic is slow to import
+    from oodbench.results.migrate import migrate  # Alembic is slow to import
 
-    shown = url.render_as_string(hide_password=True)
+    shown = show(url)
     engine = make_engine(url, migrating=True)
     try:
         with write_transaction(engine) as connection:
-            wait_for_turn(connection)
+            wait_for_turn(connection, MIGRATING)
             old = _revision(connection, shown)
             if not (old is None and create) and old not in REVISIONS[:-1]:
                 _check_revision(old, shown)  # current, or an error
@@ -189,16 +190,37 @@ def _use_wal(engine: Engine) -> None:
 
 
 @contextmanager
-def _explain(shown: str) -> Iterator[None]:
+def _explain(url: URL) -> Iterator[None]:
     """Turn a database that cannot be used into an error that says which and why."""
     try:
         yield
-    except OperationalError as error:
+    except (DBAPIError, sqlite3.DatabaseError) as error:
+        if url.get_backend_name() == "postgresql":
+            message = _explain_postgresql(url, error)
+        else:
+            message = _explain_sqlite(url, error)
+        if message is None:  # a mistake of ours, not the database's state
+            raise
+        raise DatabaseError(message) from error
+
+
+def _explain_postgresql(url: URL, error: Exception) -> str | None:
+    refused = any(word in str(error) for word in ("permission denied", "invalid connection option"))
+    read_only = "read-only transaction" in str(error)
+    gone = isinstance(error, DBAPIError) and error.connection_invalidated
+    if refused or read_only or gone or isinstance(error, OperationalError):
+        return explain_postgresql(url, getattr(error, "orig", error))
+    return None
+
+
+def _explain_sqlite(url: URL, error: Exception) -> str | None:
+    if isinstance(error, OperationalError):
         hint = ""
         if "locked" in str(error.orig):
             hint = f" Another process has been writing for {BUSY_SECONDS} seconds; see which."
-        raise DatabaseError(f"{shown} cannot be used: {error.orig}.{hint}") from error
-    except (DBAPIError, sqlite3.DatabaseError) as error:
-        if "not a database" not in str(error):
-            raise
-        raise DatabaseError(f"{shown} is not a SQLite database; correct the path.") from error
+        return f"{show(url)} cannot be used: {error.orig}.{hint}"
+    if "not a database" in str(error):
+        return f"{show(url)} is not a SQLite database; correct the path."
+    if "malformed" in str(error):
+        return f"{show(url)} is damaged: {error}. Restore it from a copy."
+    return None

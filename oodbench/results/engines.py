@@ -1,4 +1,4 @@
-"""Where a database is, and SQLAlchemy's engine for it."""
+"""SQLAlchemy's engine for a database, and the transactions that we use."""
 
 import os
 import sqlite3
@@ -8,78 +8,24 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from oodbench.errors import DatabaseError
 
 BUSY_SECONDS = 60
 """How long a SQLite connection waits for another process to finish writing."""
 
+CONNECT_SECONDS = 10
+"""How long PostgreSQL may take to answer a connection, unless the URL or libpq's variable says."""
+
 OLDEST_SQLITE = (3, 38, 0)
 """The first that has RETURNING and always has JSON."""
-
-
-def parse_target(target: str | Path) -> URL:
-    """The URL of a database that is given as a URL or as a path to a SQLite file."""
-    text = str(target)
-    if "://" not in text:
-        return URL.create("sqlite", database=text)
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):  # the message would show the password
-        raise DatabaseError(
-            "The database URL cannot be read. Write a path, sqlite:///runs.db or "
-            "postgresql+psycopg://user:password@host/name."
-        ) from None
-    if url.drivername in ("postgresql", "postgres"):
-        url = url.set(drivername="postgresql+psycopg")
-    if url.get_backend_name() not in ("sqlite", "postgresql"):
-        raise DatabaseError(
-            f"A database is SQLite or PostgreSQL, but got {url.drivername!r}. "
-            "Write sqlite:///runs.db or postgresql+psycopg://user@host/name."
-        )
-    if url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:"):
-        raise DatabaseError(
-            "A SQLite database in memory is lost with its process; give a file: sqlite:///runs.db."
-        )
-    return url
-
-
-def check_file(url: URL, create: bool, read_only: bool) -> None:
-    """Refuse a path that SQLite could not use, in words that say more than SQLite does."""
-    if url.get_backend_name() != "sqlite":
-        return
-    path = Path(str(url.database))
-    folder = path.absolute().parent
-    if path.is_dir():
-        raise DatabaseError(f"{path} is a folder; give the path of a file in it.")
-    if not path.exists():
-        if not create:
-            raise DatabaseError(
-                f"There is no database at {path}. Correct the path, or create it with "
-                f"`oodbench sweep SWEEP.yaml --db {path}`."
-            )
-        if not folder.is_dir():
-            raise DatabaseError(f"The folder {folder} does not exist; create it first.")
-    elif not read_only and not os.access(path, os.W_OK):
-        raise DatabaseError(f"{path} cannot be written; change its permissions, or copy it.")
-    if not read_only and not os.access(folder, os.W_OK):
-        raise DatabaseError(
-            f"The folder {folder} cannot be written, and SQLite writes beside its file; "
-            "change its permissions, or choose another folder."
-        )
 
 
 def make_engine(url: URL, *, read_only: bool = False, migrating: bool = False) -> Engine:
     """SQLAlchemy's engine, with its connections set up for our use."""
     if url.get_backend_name() == "postgresql":
-        try:  # two connections a worker: one to work, one to renew leases
-            return create_engine(url, pool_size=1, max_overflow=1, pool_pre_ping=True)
-        except ModuleNotFoundError as error:
-            raise DatabaseError(
-                f"PostgreSQL needs {error.name}: pip install 'oodbench[postgresql]'."
-            ) from error
+        return _postgresql_engine(url)
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise DatabaseError(
             f"SQLite {'.'.join(map(str, OLDEST_SQLITE))} or newer is needed, but this Python has "
@@ -107,6 +53,20 @@ def make_engine(url: URL, *, read_only: bool = False, migrating: bool = False) -
     return engine
 
 
+def _postgresql_engine(url: URL) -> Engine:
+    settings: dict[str, Any] = {"fallback_application_name": "oodbench"}
+    if "connect_timeout" not in url.query and "PGCONNECT_TIMEOUT" not in os.environ:
+        settings["connect_timeout"] = CONNECT_SECONDS
+    try:  # two connections a worker: one to work, one to renew leases
+        return create_engine(
+            url, pool_size=1, max_overflow=1, pool_pre_ping=True, connect_args=settings
+        )
+    except ModuleNotFoundError as error:
+        raise DatabaseError(
+            f"PostgreSQL needs {error.name}: pip install 'oodbench[postgresql]'."
+        ) from error
+
+
 def _read_only_url(url: URL) -> URL:
     path = Path(str(url.database)).absolute()
     query = {"mode": "ro", "uri": "true"}
@@ -116,9 +76,34 @@ def _read_only_url(url: URL) -> URL:
 
 
 @contextmanager
+def read_transaction(engine: Engine) -> Iterator[Connection]:
+    """A connection that sees the database as it is now, whatever others write meanwhile."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":  # SQLite's transactions are so by themselves
+            connection = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
 def write_transaction(engine: Engine) -> Iterator[Connection]:
     """A connection in a transaction that may write: committed, or rolled back on an error."""
     with engine.connect() as connection:
         connection = connection.execution_options(oodbench_begin="IMMEDIATE")
         with connection.begin():
             yield connection
+
+
+PLANNING, MIGRATING = 0x00D_BE7C3, 0x00D_BE7C4
+"""Keys of PostgreSQL's advisory locks: any numbers that are ours."""
+
+
+def wait_for_turn(connection: Connection, key: int) -> None:
+    """Let one process at a time do this until its transaction ends.
+
+    SQLite's write transaction does so by itself.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({key})")

@@ -22,6 +22,13 @@ class hparam_kind(FunctionElement[str]):  # noqa: N801 - written like the SQL fu
         super().__init__(column, literal_column(_quoted(f'$."{name}"')), column[name])
 
 
+class by_code_point(FunctionElement[str]):  # noqa: N801
+    """A text that is ordered as Python and SQLite order it, whatever PostgreSQL's locale."""
+
+    type = Text()
+    inherit_cache = True
+
+
 def hparam_value(column: ColumnElement[Any], name: str, kind: str) -> ColumnElement[Any]:
     """The hyperparameter's value; null where it is missing or of another kind.
 
@@ -35,7 +42,7 @@ def hparam_value(column: ColumnElement[Any], name: str, kind: str) -> ColumnElem
 def hparam_names(connection: Connection) -> set[str]:
     """Every hyperparameter that some run has."""
     if connection.dialect.name == "postgresql":
-        key: ColumnElement[Any] = func.jsonb_object_keys(runs.c.hparams)
+        key: ColumnElement[Any] = func.json_object_keys(runs.c.hparams)
         return set(connection.scalars(select(key).distinct()))
     keys = func.json_each(runs.c.hparams).table_valued("key", joins_implicitly=True)
     return set(connection.scalars(select(keys.c.key).select_from(runs, keys).distinct()))
@@ -56,6 +63,16 @@ def _kind_sqlite(element: hparam_kind, compiler: SQLCompiler, **kw: Any) -> str:
 @compiles(hparam_kind, "postgresql")
 def _kind_postgresql(element: hparam_kind, compiler: SQLCompiler, **kw: Any) -> str:
     _, _, item = element.clauses
-    kind = func.jsonb_typeof(item)
+    kind = func.json_typeof(item)
     kinds = {"number": NUMBER, "string": TEXT, "boolean": BOOLEAN}
     return compiler.process(case(kinds, value=kind), **kw)
+
+
+@compiles(by_code_point, "sqlite")
+def _text_sqlite(element: by_code_point, compiler: SQLCompiler, **kw: Any) -> str:
+    return compiler.process(element.clauses, **kw)
+
+
+@compiles(by_code_point, "postgresql")
+def _text_postgresql(element: by_code_point, compiler: SQLCompiler, **kw: Any) -> str:
+    return f'({compiler.process(element.clauses, **kw)} COLLATE "C")'

@@ -8,8 +8,6 @@ from sqlalchemy import Connection
 
 from oodbench.results.views import create_views, drop_views
 
-LOCK = 0x00D_BE7C4  # any number that is ours: the key of PostgreSQL's advisory lock
-
 
 def alembic_config() -> Config:
     """Alembic's settings, without a file of its own."""
@@ -18,12 +16,6 @@ def alembic_config() -> Config:
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
-
-
-def wait_for_turn(connection: Connection) -> None:
-    """Let one process at a time migrate. SQLite's write transaction does so by itself."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
 
 
 def migrate(connection: Connection) -> None:

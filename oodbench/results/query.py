@@ -35,7 +35,7 @@ def runs(db: Database, where: str | None = None, sweep: str | None = None) -> "p
 
     Returns:
         The columns of the view ``v_runs`` and the hyperparameters, in the order of claiming. Times
-        are seconds since 1970 on the database's clock; ``seconds`` is how long the run took.
+        are seconds since 1970 on the database's clock; ``seconds`` is the run's share of the time that its stack trained.
 
     Raises:
         QueryError: If the condition is not one.
@@ -165,7 +165,7 @@ def searched(db: Database, sweep: str, wanted: Sequence[str]) -> dict[str, dict[
             select(link.run_id, study.space)
             .join(schema.studies, study.id == link.study_id)
             .where(study.sweep_id == sweep_id(connection, sweep), link.run_id.in_(wanted))
-            .order_by(study.created)
+            .order_by(study.created, study.position, study.id)
         )
         return {row.run_id: row.space for row in connection.execute(statement)}
 

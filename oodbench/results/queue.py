@@ -81,9 +81,10 @@ def _lost() -> ColumnElement[bool]:
 
 def _give_up(connection: Connection, wanted: ColumnElement[bool]) -> None:
     alone = and_(_lost(), runs.c.cohort_size == 1, runs.c.attempt >= LAST_ATTEMPT)
+    mine = select(runs.c.id).where(alone, wanted).with_for_update(skip_locked=True).cte("mine")
     given_up = (
         update(runs)
-        .where(alone, wanted)
+        .where(runs.c.id.in_(select(mine.prefix_with("MATERIALIZED").c.id)))
         .values(state=FAILED, finished=now(), lease=None)
         .returning(runs.c.id, runs.c.attempt, runs.c.owner)
     )
@@ -155,6 +156,16 @@ def held(claims: Iterable[Claim]) -> ColumnElement[bool]:
     return and_(by_id, row.in_(keys), runs.c.state == RUNNING)
 
 
+def lock_runs(connection: Connection, wanted: ColumnElement[bool]) -> list[str]:
+    """Keep others from changing the ``wanted`` runs until the transaction ends; their ids.
+
+    All who change several runs lock them in the same order first, or two of them could wait for
+    each other for ever.
+    """
+    locking = select(runs.c.id).where(wanted).order_by(runs.c.id).with_for_update()
+    return list(connection.scalars(locking))
+
+
 def renew(db: Database, claims: Sequence[Claim], lease: float) -> set[str]:
     """Hold claimed runs for ``lease`` seconds from now.
 
@@ -165,6 +176,7 @@ def renew(db: Database, claims: Sequence[Claim], lease: float) -> set[str]:
         return set()
     renewal = update(runs).where(held(claims)).values(lease=now() + lease).returning(runs.c.id)
     with db.write() as connection:
+        lock_runs(connection, held(claims))
         return set(connection.scalars(renewal))
 
 
@@ -191,4 +203,19 @@ def release(db: Database, claims: Sequence[Claim]) -> set[str]:
         .returning(runs.c.id)
     )
     with db.write() as connection:
+        lock_runs(connection, held(claims))
         return set(connection.scalars(giving_back))
+
+
+def abandon(db: Database, owner: str) -> int:
+    """End the leases of a worker that is known to be dead, so that others need not wait for them.
+
+    The runs are lost, as if their leases had run out: they are taken again in halved cohorts.
+
+    Returns:
+        How many runs it held.
+    """
+    mine = and_(runs.c.owner == owner, runs.c.state == RUNNING)
+    with db.write() as connection:
+        lock_runs(connection, mine)
+        return connection.execute(update(runs).where(mine).values(lease=0.0)).rowcount

@@ -1,8 +1,10 @@
 """A user's own SQL, for reading only."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -35,7 +37,7 @@ def sql(db: Database, text: str) -> "pd.DataFrame":
     with db.read() as connection, _reading_only(connection):
         try:
             result = connection.exec_driver_sql(text, execution_options={"no_parameters": True})
-            return frame_of(result)
+            return frame_of(result).map(_plain)
         except (DBAPIError, sqlite3.Warning) as error:  # the warning: more than one statement
             raise QueryError(
                 f"The database refused the statement: {getattr(error, 'orig', error)}. "
@@ -49,13 +51,13 @@ def sql(db: Database, text: str) -> "pd.DataFrame":
 def _reading_only(connection: Connection) -> Iterator[None]:
     """Have the database itself refuse to write, whatever the statement says."""
     driver: Any = connection.connection.driver_connection
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+    if connection.dialect.name == "postgresql":  # the transaction is read-only
         threshold = driver.prepare_threshold
         driver.prepare_threshold = 0  # a prepared statement is one statement: no "; COMMIT; DELETE"
         try:
             yield
         finally:
+            driver.rollback()  # undoes a SET too, which would outlive the transaction
             driver.prepare_threshold = threshold
         return
     before = connection.exec_driver_sql("PRAGMA query_only").scalar()
@@ -70,3 +72,13 @@ def _reading_only(connection: Connection) -> Iterator[None]:
 
 def _authorize(action: int, *_: Any) -> int:
     return sqlite3.SQLITE_DENY if action in ESCAPES else sqlite3.SQLITE_OK
+
+
+def _plain(value: Any) -> Any:
+    """A value of PostgreSQL's as SQLite would give it."""
+    if isinstance(value, dict | list):
+        return json.dumps(value)
+    if isinstance(value, Decimal):
+        whole = value.is_finite() and value.as_tuple().exponent == 0
+        return int(value) if whole else float(value)
+    return value

@@ -14,7 +14,6 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -29,7 +28,8 @@ WAITING, RUNNING = "waiting", "running"
 COMPLETED, DIVERGED, FAILED = "completed", "diverged", "failed"
 STATES = (WAITING, RUNNING, COMPLETED, DIVERGED, FAILED)
 
-Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+# Not JSONB: it would lose the order of keys and turn 1e16 into a whole number.
+Json = JSON(none_as_null=True)
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 metadata = MetaData()
@@ -125,6 +125,10 @@ curves = Table(
     Column("n", Integer, nullable=False),
     Index("ix_curves_run_id", "run_id"),
 )
+
+
+TABLES = (sweeps, studies, runs, study_trials, curves)
+"""All of them, those that others refer to first."""
 
 
 class now(FunctionElement[float]):  # noqa: N801 - written like the SQL function that it is

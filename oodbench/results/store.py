@@ -5,12 +5,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from oodbench.errors import QueryError
 from oodbench.records import STATUSES, Measurement, RunRecord, Trial
 from oodbench.results.database import Database
-from oodbench.results.queue import Claim, held
+from oodbench.results.queue import Claim, held, lock_runs
 from oodbench.results.schema import COMPLETED, curves, now, runs
 
 METRIC = "accuracy"
@@ -25,6 +25,7 @@ def store_runs(db: Database, results: Sequence[tuple[Claim, RunRecord]]) -> list
     """
     refused, rows = [], []
     with db.write() as connection:
+        lock_runs(connection, held([claim for claim, _ in results]))
         for claim, record in results:
             finishing = (
                 update(runs)
@@ -51,13 +52,13 @@ def summarise(record: RunRecord) -> dict[str, dict[str, Any]]:
     """The scores that selection reads, for each checkpoint rule.
 
     Each holds the ``step`` and, for each role, the unweighted mean over environments and, as
-    ``n_<role>``, the number of examples. ``best_id_val`` is the checkpoint with the highest
-    ``id_val``, the earliest of equal ones. Only a completed run has scores: what a diverged one
+    ``n_<role>``, the number of examples; those that all environments share count once.
+    ``best_id_val`` is the checkpoint with the highest ``id_val``, the earliest of equal ones. Only a completed run has scores: what a diverged one
     had before may not be selected.
     """
     if record.status != COMPLETED:
         return {}
-    checkpoints = _checkpoints(record.measurements)
+    checkpoints = _checkpoints(record)
     if not checkpoints:
         return {}
     summary = {"last": checkpoints[-1]}
@@ -67,10 +68,12 @@ def summarise(record: RunRecord) -> dict[str, dict[str, Any]]:
     return summary
 
 
-def _checkpoints(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
+def _checkpoints(record: RunRecord) -> list[dict[str, Any]]:
     """One dictionary of scores for each step, in order."""
+    # The same examples in every environment are no more evidence than in one.
+    count = max if record.provenance.get("shared_examples") else sum
     groups: dict[int, dict[str, list[Measurement]]] = defaultdict(lambda: defaultdict(list))
-    for item in measurements:
+    for item in record.measurements:
         if item.metric == METRIC:
             groups[item.step][item.role].append(item)
     result = []
@@ -78,7 +81,7 @@ def _checkpoints(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
         scores: dict[str, Any] = {"step": step}
         for role, items in groups[step].items():
             scores[role] = _finite(sum(item.value for item in items) / len(items))
-            scores[f"n_{role}"] = sum(item.n for item in items)
+            scores[f"n_{role}"] = count(item.n for item in items)
         result.append(scores)
     return result
 
@@ -109,7 +112,10 @@ def find_run(connection: Connection, run: str) -> str:
     Raises:
         QueryError: If there is none, or more than one.
     """
-    alike = select(runs.c.id).where(runs.c.id.startswith(run, autoescape=True))
+    beginning = func.substr(
+        runs.c.id, 1, len(run)
+    )  # LIKE: SQLite would ignore upper and lower case
+    alike = select(runs.c.id).where(beginning == run)
     found: list[str] = list(connection.scalars(alike.order_by(runs.c.id).limit(4)))
     if run in found or (len(found) == 1 and run):
         return found[0]

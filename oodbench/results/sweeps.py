@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from oodbench.errors import DatabaseError, UnknownNameError
 from oodbench.records import Trial
 from oodbench.results.database import Database
+from oodbench.results.engines import PLANNING, wait_for_turn
 from oodbench.results.plans import AddedSweep, PlannedStudy
 from oodbench.results.schema import (
     COMPLETED,
@@ -54,6 +55,7 @@ def add_sweep(
     """
     trials = _by_id(plan)
     with db.write() as connection:
+        wait_for_turn(connection, PLANNING)
         states = _states(connection, trials)
         sweep = _put_sweep(connection, name, spec)
         _put_studies(connection, sweep, plan)

@@ -74,7 +74,7 @@ def _keys() -> list[ColumnElement[Any]]:
         row.state.label("status"),
         row.reason,
         _of_first_study(study_trials.c.sampler).label("sampler"),
-        (row.finished - row.started).label("seconds"),
+        row.provenance["seconds"].as_float().label("seconds"),
     ]
 
 

@@ -17,10 +17,17 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, literal, not_, or_, true
+from sqlalchemy import BigInteger, ColumnElement, Float, String, and_, literal, not_, or_, true
 
 from oodbench.errors import QueryError, UnknownNameError
-from oodbench.results.hparams import BOOLEAN, NUMBER, TEXT, hparam_kind, hparam_value
+from oodbench.results.hparams import (
+    BOOLEAN,
+    NUMBER,
+    TEXT,
+    by_code_point,
+    hparam_kind,
+    hparam_value,
+)
 
 NULL = "null"
 EXAMPLE = 'Write, for example: optimizer = "adam" and lr < 1e-3.'
@@ -72,6 +79,13 @@ def _as_python(token: tokenize.TokenInfo) -> tuple[int, str]:
         word = WORDS.get(token.string, token.string)
         return token.type, CONSTANTS.get(word.lower(), word)
     return token.type, token.string
+
+
+def _as_float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        raise QueryError(f"The number {number} is too large. {EXAMPLE}") from None
 
 
 @dataclass(frozen=True)
@@ -138,7 +152,7 @@ class _Compiler:
         if len(kinds) > 1 or NULL in kinds:
             raise QueryError(f"{shown} mixes kinds; list only numbers or only texts.")
         kind = self.common_kind(value, options[0], shown)
-        return self.typed(value, kind).in_([item.constant for item in options])
+        return self.typed(value, kind).in_([self.typed(item, kind) for item in options])
 
     def pair(self, left: ast.expr, operation: ast.cmpop, right: ast.expr) -> ColumnElement[bool]:
         shown = ast.unparse(ast.Compare(left, [operation], [right]))
@@ -159,7 +173,10 @@ class _Compiler:
         if isinstance(operation, ast.Is | ast.IsNot) and kind != BOOLEAN:
             raise QueryError(f"`{shown}`: `is` goes with null, true and false; write = or !=.")
         compare = COMPARISONS[type(operation)]
-        result: ColumnElement[bool] = compare(self.typed(one, kind), self.typed(other, kind))
+        sides = [self.typed(value, kind) for value in (one, other)]
+        if ordered and kind == TEXT:
+            sides = [by_code_point(side) for side in sides]
+        result: ColumnElement[bool] = compare(*sides)
         return result
 
     def common_kind(self, one: _Value, other: _Value, shown: str) -> str:
@@ -205,7 +222,13 @@ class _Compiler:
             return value.column
         if value.hparam is not None:
             return hparam_value(self.hparams, value.hparam, kind)
-        return true() if value.constant is True else literal(value.constant)
+        if value.constant is True:
+            return true()
+        if kind == NUMBER:  # of a type that PostgreSQL neither rounds nor finds too small
+            fits = isinstance(value.constant, int) and abs(value.constant) < 2**63
+            number = value.constant if fits else _as_float(value.constant)
+            return literal(number, BigInteger() if fits else Float())
+        return literal(value.constant)
 
     def presence(self, value: _Value) -> ColumnElement[Any]:
         """Something that is null where the value is."""

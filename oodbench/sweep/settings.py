@@ -159,6 +159,15 @@ class Train(TrainChanges):
 class Search(Part):
     """How configurations are drawn."""
 
-    sampler: Literal["random"] = "random"
-    trials: Positive
+    sampler: Literal["random", "qmc", "grid"] = "random"
+    trials: Positive | None = None
+    points: Annotated[int, Field(ge=2)] | None = None
     seed: int = 0
+
+    @model_validator(mode="after")
+    def check_size(self) -> "Search":
+        """A grid has points; the others have trials."""
+        wanted, other = ("points", "trials") if self.sampler == "grid" else ("trials", "points")
+        if getattr(self, wanted) is None or getattr(self, other) is not None:
+            raise ValueError(f"sampler {self.sampler} needs {wanted}, and no {other}")
+        return self

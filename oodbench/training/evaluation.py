@@ -7,14 +7,14 @@ from torch import Tensor
 
 from oodbench.records import Measurement
 from oodbench.training.stack import Models
-from oodbench.training.tensors import EvaluationSplit
+from oodbench.training.tensors import EvaluationSplit, Inputs
 
 CHUNK = 8192
 """Examples times models in one forward pass: more would leave a CPU's cache."""
 
 
 @torch.inference_mode()
-def accuracy(models: Models, inputs: Tensor, labels: Tensor, k: int) -> list[float]:
+def accuracy(models: Models, inputs: Tensor | Inputs, labels: Tensor, k: int) -> list[float]:
     """The share of right predictions of each of ``k`` models."""
     size = max(1, CHUNK // k)
     right = torch.zeros(k, dtype=torch.long, device=labels.device)

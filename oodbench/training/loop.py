@@ -49,22 +49,21 @@ def train(
     device = torch.device(device)
     if len({trial.cohort_key for trial in trials}) != 1:
         raise ValueError("Trials that are trained together must have one cohort key.")
-    if len(trials) > 1:
-        together = [t for t in trials if OPTIMIZERS.get(t.optimizer).in_place]
-        if not can_stack(build_module(trials[0], data)):
-            together = []
-        alone = [t for t in trials if t not in together]
-        if alone:
-            groups = ([together] if together else []) + [[trial] for trial in alone]
-            done = [r for group in groups for r in train(group, data, device, tick)]
-            return sorted(done, key=lambda record: trials.index(record.trial))
-    with seeded(seed_of(trials[0].seed, "layers"), device):  # dropout, in single models only
-        run = Run(trials, data, device)
-        run.train(tick)
-    records = run.records()
-    for model in run.broken:  # what it trained means nothing
-        records[model] = train([trials[model]], data, device, tick)[0]
-    return records
+    together = [trial for trial in trials if OPTIMIZERS.get(trial.optimizer).in_place]
+    if not can_stack(build_module(trials[0], data)):
+        together = []
+    records = {}
+    if together:
+        stack = Run(together, data, device)
+        stack.train(tick)
+        records = {r.trial: r for m, r in enumerate(stack.records()) if m not in stack.broken}
+    for trial in trials:
+        if trial not in records:
+            with seeded(seed_of(trial.seed, "layers"), device):  # for dropout
+                single = Run([trial], data, device, stacked=False)
+                single.train(tick)
+            (records[trial],) = single.records()
+    return [records[trial] for trial in trials]
 
 
 def build_module(trial: Trial, data: Tensors) -> torch.nn.Module:
@@ -79,20 +78,29 @@ class Run:
     """K trials on their way through the loop.
 
     Args:
-        trials: With one cohort key, stackable if there are several.
+        trials: With one cohort key; only one if they are not stacked.
         data: As for ``train``.
         device: Where to train.
+        stacked: Train them as a stack, even one alone, so that in float32 too it becomes what it
+            would become among others; else run the module as it is.
     """
 
-    def __init__(self, trials: Sequence[Trial], data: Tensors, device: torch.device) -> None:
+    def __init__(
+        self,
+        trials: Sequence[Trial],
+        data: Tensors,
+        device: torch.device,
+        stacked: bool = True,
+    ) -> None:
         first, dtype = trials[0], DTYPES[trials[0].precision]
         self.trials, self.data, self.device, self.k = trials, data, device, len(trials)
         modules = [build_module(trial, data) for trial in trials]
         self.models: Models
-        if self.k == 1:
-            self.models = Single(modules[0], device, dtype)
-        else:
+        if stacked:
             self.models = Stack(modules, device, dtype)
+        else:
+            (module,) = modules
+            self.models = Single(module, device, dtype)
         hparams = [trial.hparams for trial in trials]
         self.algorithm: Algorithm = ALGORITHMS.get(first.algorithm)(
             hparams, first.steps, first.algorithm_options, device, dtype
@@ -150,9 +158,8 @@ class Run:
     def step(self, step: int) -> Tensor:
         """One optimizer step of every model that has not diverged; returns the (K,) losses."""
         indices = self.batches.at(step)
-        inputs = self.data.inputs.index_select(0, indices.flatten())
-        inputs = inputs.view(*indices.shape, *inputs.shape[1:])
-        losses = self.algorithm.losses(self.models, inputs, self.data.labels[indices], step)
+        inputs, labels = self.data.inputs[indices], self.data.labels[indices]
+        losses = self.algorithm.losses(self.models, inputs, labels, step)
         self.models.backward(losses)
         for model, optimizer in enumerate(self.optimizers):
             if model not in self.diverged:
@@ -202,9 +209,11 @@ class Run:
             **provenance.code(),
             "device": provenance.device_name(self.device),
             "stack_size": self.k,
+            "stacked": isinstance(self.models, Stack),
             "optimizer_class": f"{optimizer.__module__}.{optimizer.__qualname__}",
             "seconds": round(self.seconds / self.k, 6),
             "gradient_evaluations": steps,
             "examples_per_step": math.prod(self.batches.at(0).shape[1:]),
+            "shared_examples": self.data.shared,
             "peak_memory_bytes": provenance.peak_memory(self.device),
         }

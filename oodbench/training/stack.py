@@ -1,4 +1,4 @@
-"""K models of one shape that take each step together, or one model alone.
+"""K models of one shape that take each step together, or one model that cannot be stacked.
 
 The parameters of a stack lie in one (K, P) matrix, a row a model; so do the gradients. The forward
 pass sees each parameter as a (K, *shape) view of that matrix; each model's own optimizer sees views
@@ -124,7 +124,7 @@ class Stack:
 
 
 class Single:
-    """One model, run as it is: big models, and those that cannot be stacked. See ``Models``."""
+    """One model, run as it is, for those that cannot be stacked. See ``Models``."""
 
     def __init__(self, module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
         self._module = module.to(device, dtype)

@@ -2,11 +2,43 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from oodbench.data import Dataset, Split
+from oodbench.data import Dataset, Environment, Split
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Examples on the device, as floats when they are indexed.
+
+    Bytes stay bytes until then: as floats they would need four times the memory.
+
+    Attributes:
+        stored: (n, *shape) bytes or floats.
+        dtype: Of the floats.
+    """
+
+    stored: Tensor
+    dtype: torch.dtype
+
+    @property
+    def shape(self) -> torch.Size:
+        """(n, *shape)."""
+        return self.stored.shape
+
+    def __getitem__(self, which: Tensor | slice) -> Tensor:
+        """The chosen examples: (*indices, *shape) floats."""
+        if isinstance(which, slice):
+            return as_floats(self.stored[which], self.dtype)
+        chosen = self.stored.index_select(0, which.flatten())
+        return as_floats(chosen.view(*which.shape, *self.shape[1:]), self.dtype)
+
+
+def as_floats(inputs: Tensor, dtype: torch.dtype) -> Tensor:
+    """Bytes scaled to [0, 1]; anything else as it is."""
+    floats = inputs.to(dtype)
+    return floats.div_(255) if inputs.dtype == torch.uint8 else floats
 
 
 @dataclass(frozen=True)
@@ -15,9 +47,9 @@ class EvaluationSplit:
 
     Attributes:
         environment: Its name.
-        split: ``val`` or ``test``.
+        split: ``train``, ``val`` or ``test``.
         role: What the split is to the trial: see ``oodbench.records.ROLES``.
-        inputs: (n, *shape) floats.
+        inputs: n examples.
         labels: (n,) integers.
         n: How many independent examples these are: see ``oodbench.data.Split.copies``.
     """
@@ -25,7 +57,7 @@ class EvaluationSplit:
     environment: str
     split: str
     role: str
-    inputs: Tensor
+    inputs: Inputs
     labels: Tensor
     n: int
 
@@ -35,18 +67,20 @@ class Tensors:
     """Training examples, environment after environment, and the splits to evaluate.
 
     Attributes:
-        inputs: (n, *shape) floats of all training environments.
+        inputs: n examples of all training environments.
         labels: (n,) integers.
         sizes: Number of training examples of each training environment.
         evaluation: See ``EvaluationSplit``.
         num_classes: Size of the label set.
+        shared: See ``oodbench.data.Dataset``.
     """
 
-    inputs: Tensor
+    inputs: Inputs
     labels: Tensor
     sizes: tuple[int, ...]
     evaluation: tuple[EvaluationSplit, ...]
     num_classes: int
+    shared: bool
 
 
 def role_of(split: str, is_test_environment: bool) -> str:
@@ -54,6 +88,18 @@ def role_of(split: str, is_test_environment: bool) -> str:
     if is_test_environment:
         return {"val": "oracle_val", "test": "ood_test"}[split]
     return {"val": "id_val", "test": "id_test"}[split]
+
+
+def roles_of(environment: Environment, is_test_environment: bool) -> dict[str, str]:
+    """The splits of an environment that are evaluated, each with its role.
+
+    An environment without ``test`` examples, as in DomainBed, has no ID test; as a test environment
+    it is tested on its ``train`` examples, of which nothing was trained on.
+    """
+    roles = {s: role_of(s, is_test_environment) for s in environment.splits if s != "train"}
+    if is_test_environment and "test" not in roles:
+        roles["train"] = role_of("test", True)
+    return roles
 
 
 def load(
@@ -64,32 +110,29 @@ def load(
 ) -> Tensors:
     """Put on ``device`` what a trial with these test environments trains on and is scored on."""
 
-    def convert(split: Split) -> tuple[Tensor, Tensor]:
-        inputs = torch.from_numpy(split.inputs).to(device=device, dtype=dtype)
-        if split.inputs.dtype == np.uint8:
-            inputs /= 255
-        return inputs, torch.from_numpy(split.labels).to(device)
+    def to_device(split: Split) -> tuple[Tensor, Tensor]:
+        return torch.from_numpy(split.inputs).to(device), torch.from_numpy(split.labels).to(device)
+
+    def to_evaluate(environment: Environment, split: str, role: str) -> EvaluationSplit:
+        examples = environment.splits[split]
+        inputs, labels = to_device(examples)
+        n = len(examples) // examples.copies
+        return EvaluationSplit(environment.name, split, role, Inputs(inputs, dtype), labels, n)
 
     training = [
-        convert(dataset.environments[i].splits["train"])
+        to_device(dataset.environments[i].splits["train"])
         for i in dataset.training_environments(test_environments)
     ]
     evaluation = [
-        EvaluationSplit(
-            e.name,
-            part,
-            role_of(part, i in test_environments),
-            *convert(split),
-            len(split) // split.copies,
-        )
-        for i, e in enumerate(dataset.environments)
-        for part, split in e.splits.items()
-        if part != "train"
+        to_evaluate(environment, split, role)
+        for i, environment in enumerate(dataset.environments)
+        for split, role in roles_of(environment, i in test_environments).items()
     ]
     return Tensors(
-        torch.cat([inputs for inputs, _ in training]),
+        Inputs(torch.cat([inputs for inputs, _ in training]), dtype),
         torch.cat([labels for _, labels in training]),
         tuple(len(labels) for _, labels in training),
         tuple(evaluation),
         dataset.num_classes,
+        dataset.shared,
     )

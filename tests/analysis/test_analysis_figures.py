@@ -46,6 +46,7 @@ def test_legend_counts_runs_by_status(pairs):
     _, table = scatter(pairs, algorithm="erm").axes
     cells = [text.get_text() for text in table.texts]
     assert cells == [
+        "hollow: adaptive",
         *("completed", "diverged", "failed"),
         *("SGD", "3", "1", "0"),
         *("Adam", "2", "0", "1"),
@@ -56,19 +57,21 @@ def test_pending_runs_get_a_column_of_their_own(pairs):
     pairs.loc[3, "status"] = "waiting"
     _, table = scatter(pairs, algorithm="erm").axes
     cells = [text.get_text() for text in table.texts]
-    assert cells[3:9] == ["pending", "SGD", "3", "0", "0", "1"]
+    assert cells[4:10] == ["pending", "SGD", "3", "0", "0", "1"]
 
 
 def test_headings_say_how_many_runs_and_examples(pairs):
     (panel, _) = panels(pairs)
     assert panel.heading == (
         "ERM on ColoredDigits, test environment 2",
-        "5 runs, each on 100 ID and 50 OOD examples",
+        "5 of 7 runs, on 100 ID and 50 OOD examples",
+        "300 steps",
     )
     pairs.loc[0, ["n_id", "sampler"]] = [90, "tpe"]
     (panel, _) = panels(pairs)
     assert panel.heading[1:] == (
-        "5 runs, each on 90 to 100 ID and 50 OOD examples",
+        "5 of 7 runs, on 90 to 100 ID and 50 OOD examples",
+        "300 steps",
         "pooled over sampler: tpe, random",
     )
 

@@ -9,7 +9,9 @@ def test_summary_says_what_was_found(pairs):
         pairs, title="Digits", notes=["Look here."], figures=["scatter.png", "my box.pdf"]
     )
     assert text.startswith("# Digits\n\n9 runs: 6 completed, 2 diverged, 1 failed.\n")
-    assert "### ERM on ColoredDigits, test environment 2\n\nChance accuracy: 0.5\n" in text
+    assert (
+        "### ERM on ColoredDigits, test environment 2\n\nChance accuracy: 0.5; 300 steps\n" in text
+    )
     assert "| SGD | 3 | 1 | 0 | 0.900 (0.826 to 0.945) | 100 |" in text
     assert "| +0.800 | `0000000000000003` |" in text
     assert "| Adam | 0 | 1 | 0 | none | 0 | none | 0 | none | none |" in text

@@ -1,11 +1,16 @@
-"""Random search, materialised: what a configuration depends on, and what it does not."""
+"""Designs drawn in advance: what a configuration depends on, and what it does not."""
 
 import hashlib
+from collections import Counter
+from itertools import product
 
+import pytest
+
+from oodbench.errors import RequestError
 from oodbench.optimizers import OPTIMIZERS
-from oodbench.search import at_edge, draw
+from oodbench.search import at_edge, draw, grid, sobol
 from oodbench.seeds import seed_of, stream
-from oodbench.spaces import log, one_minus_log
+from oodbench.spaces import Choice, Range, log, one_minus_log, uniform
 
 SPACE = {"lr": log(1e-4, 1.0), "momentum": one_minus_log(0.5, 0.99)}
 
@@ -56,3 +61,48 @@ def test_a_seed_is_the_hash_of_its_names() -> None:
     assert seed_of(0, "init") == int.from_bytes(digest[:8], "big") // 2 == 3953688860265627247
     assert seed_of(0, "init") != seed_of("0", "init")
     assert stream(0, "init").random() == stream(0, "init").random() != stream(1, "init").random()
+
+
+JOINT = {
+    "lr": log(1e-4, 1.0),
+    "momentum": one_minus_log(0.5, 0.99),
+    "decay": uniform(-1.0, 1.0),
+}
+
+
+@pytest.mark.parametrize("n", [8, 64])
+def test_sobol_points_fall_one_into_each_of_n_equal_parts_of_every_range(n: int) -> None:
+    """The defining property of a (0, m, s)-net in base 2 for its one-dimensional projections."""
+    points = sobol(JOINT, n, seed=3)
+    for name, what in JOINT.items():
+        assert sorted(int(what.position(p[name]) * n) for p in points) == list(range(n))
+    assert points == sobol(JOINT, 2 * n, seed=3)[:n]
+    assert points != sobol(JOINT, n, seed=4)
+
+
+def test_sobol_shares_choices_and_whole_numbers_equally() -> None:
+    space = {"batch": Choice((32, 64)), "layers": Range(1, 4, "int")}
+    points = sobol(space, 16, seed=0)
+    for name, share in (("batch", 8), ("layers", 4)):
+        assert set(Counter(point[name] for point in points).values()) == {share}
+
+
+def test_sobol_needs_a_power_of_two() -> None:
+    with pytest.raises(RequestError, match="power of two trials, but got 24"):
+        sobol(JOINT, 24, seed=0)
+
+
+def test_a_grid_is_every_combination_with_both_ends() -> None:
+    space = {
+        "lr": log(1e-2, 1.0),
+        "beta": one_minus_log(0.9, 0.999),
+        "depth": Range(1, 2, "int"),
+        "name": Choice(("a",)),
+    }
+    points = grid(space, 3)
+    expected = product([0.01, 0.1, 1.0], [0.9, 0.99, 0.999], [1, 2])
+    got = [(p["lr"], p["beta"], p["depth"]) for p in points]
+    assert sorted(got) == sorted(expected)
+    assert {p["name"] for p in points} == {"a"}
+    with pytest.raises(RequestError, match="The grid has 1,000,000 points"):
+        grid({str(i): uniform(0, 1) for i in range(6)}, 10)

@@ -18,6 +18,7 @@ COMMANDS = [
     ["algorithms"],
     ["optimizers"],
     ["models"],
+    ["fetch"],
     ["db", "upgrade"],
 ]
 

@@ -1,16 +1,127 @@
-"""A database, and what happens to it."""
+"""A database, of either kind, and what happens to it."""
 
+import functools
+import itertools
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from postgres_server import MISSING, Server, find_programs
 
 from oodbench.results import Database, open_database
+from oodbench.results.schema import TABLES
+
+NUMBERS = itertools.count()
+
+VIEWS_LEFT = "SELECT count(*) FROM pg_views WHERE viewname IN ('v_runs', 'v_pairs', 'v_best')"
+EMPTYING = (
+    *(f"DELETE FROM {table.name}" for table in reversed(TABLES)),
+    "ALTER SEQUENCE sweeps_id_seq RESTART",
+    "ALTER SEQUENCE curves_id_seq RESTART",
+)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server for the whole session."""
+    programs = find_programs()
+    if programs is None:
+        pytest.skip(MISSING)
+    folder = Path(tempfile.mkdtemp(prefix="oodbench-"))  # pytest's own is closed to other users
+    folder.chmod(0o755)
+    server = Server(programs, folder / "postgresql")
+    try:
+        open_database(server.create("prepared"), create=True).close()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+class Reused:
+    """One database with our tables, emptied for each test: faster than a new one."""
+
+    def __init__(self, server: Server) -> None:
+        import psycopg
+
+        self.server, self.connection = server, None
+        self.connect = functools.partial(psycopg.connect, autocommit=True, user="postgres")
+
+    def empty(self) -> str:
+        if self.connection is None or self.connection.execute(VIEWS_LEFT).fetchone() != (3,):
+            self._make()
+        for statement in EMPTYING:
+            self.connection.execute(statement)
+        return self.server.url("reused")
+
+    def _make(self) -> None:
+        if self.connection is not None:  # a test took something away
+            self.connection.close()
+            self.server.drop("reused")
+        self.server.create("reused", template="prepared")
+        self.connection = self.connect(host="127.0.0.1", port=self.server.port, dbname="reused")
+        self.connection.execute("SET lock_timeout = '10s'")
+
+
+@pytest.fixture(scope="session")
+def reused(server: Server) -> Reused:
+    return Reused(server)
 
 
 @pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    with open_database(tmp_path / "runs.db", create=True) as database:
+def postgresql(reused: Reused) -> str:
+    """URL of a PostgreSQL database that is empty of results, but has our tables."""
+    return reused.empty()
+
+
+@pytest.fixture
+def empty_postgresql(server: Server) -> Iterator[str]:
+    """URL of a PostgreSQL database without tables."""
+    name = f"empty_{next(NUMBERS)}"
+    yield server.create(name)
+    server.drop(name)
+
+
+@pytest.fixture(scope="session")
+def prepared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("prepared") / "runs.db"
+    open_database(path, create=True).close()
+    return path
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path, prepared_sqlite: Path) -> str:
+    """Path of a SQLite database that is empty of results, but has our tables."""
+    return shutil.copy(prepared_sqlite, tmp_path / "runs.db")
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared_db(request: pytest.FixtureRequest) -> Iterator[Database]:
+    """An open database of each kind in turn, one for all tests of a module: they only read it."""
+    if request.param == "sqlite":
+        folder = request.getfixturevalue("tmp_path_factory").mktemp("shared")
+        prepared = request.getfixturevalue("prepared_sqlite")
+        with open_database(shutil.copy(prepared, folder / "runs.db")) as database:
+            yield database
+        return
+    server, name = request.getfixturevalue("server"), f"shared_{next(NUMBERS)}"
+    with open_database(server.create(name, template="prepared")) as database:
+        yield database
+    server.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def target(request: pytest.FixtureRequest) -> str:
+    """Path or URL of a database of each kind in turn."""
+    return str(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def db(target: str) -> Iterator[Database]:
+    """An open database of each kind in turn."""
+    with open_database(target) as database:
         yield database
 
 

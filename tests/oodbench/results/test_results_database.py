@@ -45,8 +45,8 @@ def test_a_path_and_a_url_are_the_same_database(tmp_path: Path) -> None:
     open_database(plain).close()
 
 
-def test_sqlite_is_set_up_for_many_processes(db: Database) -> None:
-    with db.read() as connection:
+def test_sqlite_is_set_up_for_many_processes(sqlite: str) -> None:
+    with open_database(sqlite) as db, db.read() as connection:
         connection.exec_driver_sql("SELECT * FROM runs")  # only then does it look at the file
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
@@ -187,7 +187,7 @@ def test_a_password_is_not_shown() -> None:
     with pytest.raises(DatabaseError, match="cannot be used") as caught:
         open_database(url)
     assert "secret" not in str(caught.value)
-    assert "me:***@127.0.0.1" in str(caught.value)
+    assert "at 127.0.0.1, port 1, cannot be used by user me" in str(caught.value)
 
 
 def create(path: Path, start: object) -> None:

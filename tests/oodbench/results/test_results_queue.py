@@ -15,6 +15,7 @@ from oodbench.errors import UnknownNameError
 from oodbench.results import (
     Claim,
     Database,
+    abandon,
     add_sweep,
     claim,
     counts,
@@ -166,6 +167,17 @@ def test_released_suspects_stay_apart(db: Database, expire: Callable[[], None]) 
     again = claim(db, "c", size=4, lease=60)
     assert ids(again) == order[:2]
     assert {item.attempt for item in again} == {2}
+
+
+def test_runs_of_a_worker_that_is_known_to_be_dead_are_lost_at_once(db: Database) -> None:
+    order = fill(db, 5)
+    dead, alive = claim(db, "dead", size=4, lease=60), claim(db, "alive", size=4, lease=60)
+    assert store(db, dead[:1]) == []
+    assert abandon(db, "dead") == 3
+    assert abandon(db, "nobody") == 0
+    assert [ids(claim(db, "b", size=8, lease=60)) for _ in range(3)] == [order[1:3], order[3:4], []]
+    assert store(db, dead) == ids(dead), "others have them, or have stored them"
+    assert store(db, alive) == []
 
 
 def test_a_trial_that_kills_its_worker_is_found_and_its_neighbours_finish(

@@ -161,3 +161,10 @@ def test_a_checkpoint_with_a_score_that_is_not_finite_is_not_the_best() -> None:
     summary = summarise(make_record(make_trial(), *points, (100, "e0", "id_val", math.nan, 10)))
     assert summary["last"]["id_val"] is None
     assert summary["best_id_val"]["step"] == 75
+
+
+def test_examples_that_all_environments_share_count_once() -> None:
+    points = ((10, "e0", "id_val", 0.5, 8), (10, "e1", "id_val", 1.0, 8))
+    for shared, n in ((True, 8), (False, 16)):
+        record = make_record(make_trial(0), *points, provenance={"shared_examples": shared})
+        assert summarise(record)["last"] == {"step": 10, "id_val": 0.75, "n_id_val": n}

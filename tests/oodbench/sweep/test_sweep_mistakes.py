@@ -57,7 +57,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"model": {"name": "mlp", "widht": 8}}, "unknown option 'widht'. Did you mean 'width'?"),
     (
         search(sed=3),
-        "search: unknown key 'sed'. Did you mean 'seed'? Allowed: sampler, seed, trials.",
+        "search: unknown key 'sed'. Did you mean 'seed'? Allowed: points, sampler, seed, trials.",
     ),
     (train(step=3), "train: unknown key 'step'. Did you mean 'steps'?"),
     # keys of the design that are not built yet
@@ -66,7 +66,9 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"extends": "a.yaml"}, "'extends' is not built yet"),
     ({"parallel": {"method": "ddp"}}, "'parallel' is not built yet"),
     (train(parallel="ddp"), "train: 'parallel' is not built yet"),
-    (search(sampler="tpe"), "search.sampler: needs 'random', but got 'tpe'"),
+    (search(sampler="tpe"), "search.sampler: needs 'random', 'qmc' or 'grid', but got 'tpe'"),
+    (search(points=3), "search: sampler random needs trials, and no points"),
+    (search(sampler="grid"), "search: sampler grid needs points, and no trials"),
     # unknown names
     (
         dataset(name="ColorDigits"),
@@ -77,12 +79,12 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         {"optimizers": ["sgd", "adan"]},
         "optimizers.1: unknown optimizer 'adan'. Did you mean 'adam'?",
     ),
-    ({"model": "cnn"}, "model: unknown model 'cnn'. Allowed: mlp."),
+    ({"model": "cnn"}, "model: unknown model 'cnn'. Did you mean 'mnist_cnn'?"),
     (algorithm(restart="never"), "irm: unknown restart 'never'. Allowed: adam, none, same."),
     # missing keys
     (train(batch="drop"), "train.batch: is missing"),
     (train(steps="drop"), "train: needs steps or epochs"),
-    ({"search": {}}, "search.trials: is missing"),
+    ({"search": {}}, "search: sampler random needs trials, and no points"),
     ({"datasets": [DIGITS]}, "datasets.0.test_environments: is missing"),
     ({"optimizers": [{"space": {"lr": 1}}]}, "optimizers.0.name: is missing"),
     # wrong types and values

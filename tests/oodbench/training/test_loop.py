@@ -89,7 +89,8 @@ def test_an_optimizer_that_is_not_in_place_is_trained_alone(
     records = train([twin, *rest], colored64)
     assert [r.trial for r in records] == [twin, *rest]
     assert [r.status for r in records] == ["completed"] * 3
-    assert records[0].provenance["stack_size"] == 1
+    assert not records[0].provenance["stacked"]
+    assert records[1].provenance["stacked"]
     # Alone, the odd one does what SGD, the same rule in place, does; its neighbours go on.
     expected = [train([trial], colored64)[0] for trial in (odd, *rest)]
     for record, alone in zip(records, expected, strict=True):
@@ -106,7 +107,7 @@ def test_models_with_dropout_train_alone_on_masks_of_their_own(colored64, plugge
     MODELS.add(ModelSpec("dropping", with_dropout))
     trials = make_trials(2, optimizer="sgd", model="dropping", model_options={})
     once, again = train(trials, colored64), train(trials[::-1], colored64)[::-1]
-    assert [r.provenance["stack_size"] for r in once] == [1, 1]
+    assert [r.provenance["stacked"] for r in once] == [False, False]
     assert [r.measurements for r in once] == [r.measurements for r in again]
 
 
@@ -151,7 +152,7 @@ def test_a_step_follows_the_gradient_of_the_batch(colored64) -> None:
     indices = run.batches.at(0)
     run.step(0)
     for k, trial in enumerate(trials):
-        alone = Run([trial], colored64, CPU)
+        alone = Run([trial], colored64, CPU, stacked=False)
         rows = indices[k].flatten()
         logits = alone.models.predict(colored64.inputs[rows])[0]
         loss = nn.functional.cross_entropy(logits, colored64.labels[rows])

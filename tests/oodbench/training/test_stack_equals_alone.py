@@ -23,7 +23,7 @@ def test_stack_of_64_equals_64_alone(colored64, algorithm: str) -> None:
     stack = run_together(trials, colored64)
     assert set(stack.diverged) == {12}
     for model, trial in enumerate(trials):
-        alone = run_together([trial], colored64)
+        alone = run_together([trial], colored64, stacked=False)
         assert alone.diverged == ({0: stack.diverged[12]} if model == 12 else {})
         if model != 12:
             expected = parameters(alone, 0)
@@ -38,8 +38,19 @@ def test_one_step_in_float32(colored32, algorithm: str) -> None:
     trials = make_trials(12, algorithm, precision="float32", steps=1, evaluate_every=1)
     stack = run_together(trials, colored32)
     for model, trial in enumerate(trials):
-        alone = parameters(run_together([trial], colored32), 0)
+        alone = parameters(run_together([trial], colored32, stacked=False), 0)
         torch.testing.assert_close(parameters(stack, model), alone, rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("algorithm", ["erm", "irm"])
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_in_float32_too_the_size_of_the_stack_does_not_matter(colored32, algorithm, k) -> None:
+    trials = make_trials(12, algorithm, precision="float32", steps=150, evaluate_every=150)
+    stack = run_together(trials, colored32)
+    smaller = run_together(trials[6 : 6 + k], colored32)
+    for model in range(k):
+        assert smaller.measurements[model] == stack.measurements[6 + model]
+        assert torch.equal(parameters(smaller, model), parameters(stack, 6 + model))
 
 
 def test_the_neighbours_of_a_diverging_model_never_notice(colored32) -> None:

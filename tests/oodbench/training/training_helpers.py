@@ -43,8 +43,8 @@ def make_trials(n: int, algorithm: str = "erm", optimizer: str | None = None, **
     return trials
 
 
-def run_together(trials: list, data: Tensors) -> Run:
-    run = Run(trials, data, CPU)
+def run_together(trials: list, data: Tensors, stacked: bool = True) -> Run:
+    run = Run(trials, data, CPU, stacked)
     run.train(lambda: None)
     assert not run.broken
     return run

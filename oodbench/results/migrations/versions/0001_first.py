@@ -2,13 +2,13 @@
 
 from alembic import op
 from sqlalchemy import JSON, BigInteger, Column, Float, ForeignKey, Integer, Text
-from sqlalchemy.dialects.postgresql import JSONB
 
 revision = "0001"
 down_revision = None
 
 # Written out rather than imported: a migration must not change when the schema does.
-Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+# Not JSONB: it would lose the order of keys and turn 1e16 into a whole number.
+Json = JSON(none_as_null=True)
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 

@@ -1,0 +1,163 @@
+"""ColoredMNIST and RotatedMNIST: DomainBed's two, on MNIST's 70,000 digits.
+
+Without the option ``domainbed`` they are split as our own datasets are: see ``dealing``. With
+``domainbed: {seed: s, trial_seed: t}`` they are the tensors and splits that DomainBed builds for
+``--seed s --trial_seed t``, whatever the data seed: an environment's ``in`` split is its ``train``
+part, ``out`` is ``val``, and there is no ``test`` part. So the ID accuracy is that on ``out``, and
+a test environment's OOD accuracy that on ``in``, as DomainBed reports them.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from domainbed_adapters import fetching, mnist_files
+from domainbed_adapters.dealing import (
+    ANGLES,
+    COLOURS,
+    Images,
+    Indices,
+    Labels,
+    check_noise,
+    colour,
+    deal,
+    paint,
+)
+from domainbed_adapters.domainbed import Draws, Seeds, in_out
+from domainbed_adapters.rotations import rotated_mnist
+from oodbench.data import Dataset, DatasetSpec, Environment, Source, Split
+from oodbench.errors import RequestError
+
+SOURCE = Source("MNIST", mnist_files.FOLDER, mnist_files.check, fetching.fetch_mnist)
+SIZE = 28
+"""Of MNIST's images."""
+LABEL_NOISE = 0.25
+FLIPS = (0.1, 0.2, 0.9)
+"""DomainBed's: how often the colour of each environment disagrees with the noisy label."""
+Show = Callable[[int, Indices], tuple[Images, Labels]]
+"""(environment, which digits) -> the inputs and labels as that environment shows them."""
+
+
+def check_size(name: str, size: object, domainbed: object) -> None:
+    """Raise RequestError unless images of this size can be made."""
+    if size not in (SIZE, SIZE // 2) or type(size) is not int:
+        raise RequestError(f"{name}: size must be 28 or 14, not {size!r}.")
+    if domainbed is not None and size != SIZE:
+        raise RequestError(f"{name}: domainbed has 28 x 28 images; leave out size or domainbed.")
+
+
+def shrink(images: Images, size: int) -> Images:
+    """(n, 28, 28) images, or every second pixel of them, as in the code of the IRM paper."""
+    step = SIZE // size
+    return images[:, ::step, ::step]
+
+
+def as_domainbed(
+    name: str, names: tuple[str, ...], classes: int, order: Indices, show: Show, trial_seed: int
+) -> Dataset:
+    """Deal the digits among the environments and split each, as DomainBed does.
+
+    Args:
+        name: Of the dataset.
+        names: Of the environments.
+        classes: Size of the label set.
+        order: Of all digits: environment i of m has every m-th, from the i-th on.
+        show: Called once for each environment, in order.
+        trial_seed: DomainBed's ``--trial_seed``.
+    """
+    environments = []
+    for i, environment in enumerate(names):
+        inputs, labels = show(i, order[i :: len(names)])
+        in_, out = in_out(len(labels), trial_seed, i)
+        splits = {"train": Split(inputs[in_], labels[in_]), "val": Split(inputs[out], labels[out])}
+        environments.append(Environment(environment, splits))
+    return Dataset(name, tuple(environments), classes)
+
+
+def build_colored(data_seed: int, size: int, label_noise: float, domainbed: Any) -> Dataset:
+    """(2, size, size) images, label digit < 5."""
+    name, names = "ColoredMNIST", tuple(COLOURS)
+    check_size(name, size, domainbed)
+    check_noise(name, label_noise)
+    if domainbed is not None:
+        if label_noise != LABEL_NOISE:
+            raise RequestError(f"{name}: domainbed has a label_noise of {LABEL_NOISE}; leave it.")
+        return colored_as_domainbed(Seeds.from_option(name, domainbed))
+    digits = mnist_files.read(SOURCE.find())
+    images, agreement = shrink(digits.images, size), list(COLOURS.values())
+
+    def render(
+        environment: int, which: Indices, generator: np.random.Generator
+    ) -> tuple[Images, Labels]:
+        labels = digits.labels[which]
+        return colour(images[which], labels, agreement[environment], label_noise, generator)
+
+    return deal(name, names, 2, len(images), render, data_seed)
+
+
+def colored_as_domainbed(seeds: Seeds) -> Dataset:
+    """DomainBed's own ColoredMNIST, to the bit."""
+    digits, draws = mnist_files.read(SOURCE.find()), Draws(seeds.seed)
+
+    def show(environment: int, which: Indices) -> tuple[Images, Labels]:
+        labels = (digits.labels[which] < 5) ^ draws.bernoulli(LABEL_NOISE, len(which))
+        colours = labels ^ draws.bernoulli(FLIPS[environment], len(which))
+        return paint(digits.images[which], colours), labels.astype(np.int64)
+
+    order = draws.order(len(digits.labels))
+    return as_domainbed("ColoredMNIST", tuple(COLOURS), 2, order, show, seeds.trial_seed)
+
+
+def build_rotated(data_seed: int, size: int, domainbed: Any) -> Dataset:
+    """(1, size, size) images, ten classes."""
+    name, names = "RotatedMNIST", tuple(map(str, ANGLES))
+    check_size(name, size, domainbed)
+    seeds = None if domainbed is None else Seeds.from_option(name, domainbed)
+    digits = mnist_files.read(SOURCE.find())
+    turned = [shrink(rotated_mnist(digits, angle), size) for angle in ANGLES]
+
+    def show(environment: int, which: Indices) -> tuple[Images, Labels]:
+        return turned[environment][which, None], digits.labels[which]
+
+    if seeds is None:
+        count = len(digits.labels)
+        return deal(name, names, 10, count, lambda i, which, generator: show(i, which), data_seed)
+    order = Draws(seeds.seed).order(len(digits.labels))
+    return as_domainbed(name, names, 10, order, show, seeds.trial_seed)
+
+
+ABOUT: dict[str, Any] = {
+    "layout": f"{mnist_files.FOLDER}/{{train,t10k}}-{{images-idx3,labels-idx1}}-ubyte, plain or "
+    ".gz, under a data folder, as torchvision has them; see oodbench fetch.",
+    "licence": "MNIST is distributed without a licence of its own; its authors are Y. LeCun, "
+    "C. Cortes and C. Burges.",
+    "source": SOURCE,
+}
+
+REGISTER = [
+    DatasetSpec(
+        "ColoredMNIST",
+        tuple(COLOURS),
+        2,
+        build_colored,
+        options={"size": SIZE, "label_noise": LABEL_NOISE, "domainbed": None},
+        shift="correlation",
+        summary="Digit below 5 or not, with 25% label noise; a colour that agrees with the label "
+        "in 90%, 80% and 10% of the examples.",
+        citation="Arjovsky et al. 2019 (Invariant Risk Minimization); Gulrajani & Lopez-Paz 2021 "
+        "(DomainBed); LeCun et al. 1998.",
+        **ABOUT,
+    ),
+    DatasetSpec(
+        "RotatedMNIST",
+        tuple(map(str, ANGLES)),
+        10,
+        build_rotated,
+        options={"size": SIZE, "domainbed": None},
+        shift="diversity",
+        summary="Ten digits, turned counter-clockwise by 0, 15, ..., 75 degrees.",
+        citation="Ghifary et al. 2015; Gulrajani & Lopez-Paz 2021 (DomainBed); LeCun et al. 1998.",
+        **ABOUT,
+    ),
+]

@@ -1,0 +1,33 @@
+"""fetch: the files that some datasets need."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Root = Annotated[
+    Path, typer.Option("--root", help="Data folder; created if missing.", show_default=False)
+]
+
+
+def fetch(
+    name: Annotated[
+        str, typer.Argument(metavar="DATASET", help="Such as MNIST, or ColoredMNIST that needs it.")
+    ],
+    root: Root,
+) -> None:
+    """Download the files that a dataset needs, and verify them.
+
+    What is there and right is kept.
+
+    Example: oodbench fetch MNIST --root data
+    """
+    from oodbench.data import source_named
+
+    source_named(name).fetch(root, print)
+    print(f"{name} is in {root / source_named(name).folder}; use it: export OODBENCH_DATA={root}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command()(fetch)

@@ -1,0 +1,81 @@
+"""Changing one's mind about a sweep: train runs again, or no longer."""
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import Connection, and_, delete, exists, select, update
+
+from oodbench.errors import UnknownNameError
+from oodbench.results.database import Database
+from oodbench.results.engines import PLANNING, wait_for_turn
+from oodbench.results.queue import lock_runs
+from oodbench.results.schema import DIVERGED, FAILED, WAITING, curves, runs, studies, study_trials
+from oodbench.results.sweeps import CHUNK, in_sweep, sweep_id
+
+RETRIED = (FAILED, DIVERGED)
+"""What may be tried again. A completed run would only come out the same."""
+
+
+def retry(db: Database, sweep: str, statuses: Sequence[str] = (FAILED,)) -> int:
+    """Put finished runs of a sweep back in line, as if they had never been tried.
+
+    What came of them is removed, also for other sweeps that share them.
+
+    Args:
+        db: The database.
+        sweep: The sweep's name.
+        statuses: Which: ``failed``, ``diverged`` or both.
+
+    Returns:
+        How many runs wait again.
+
+    Raises:
+        UnknownNameError: If there is no such sweep, or runs of a status are not tried again.
+    """
+    for status in statuses:
+        if status not in RETRIED:
+            raise UnknownNameError("status to retry", status, RETRIED)
+    with db.write() as connection:
+        wanted = and_(runs.c.state.in_(statuses), in_sweep(connection, sweep))
+        found = lock_runs(connection, wanted)
+        for some in _chunks(found):
+            connection.execute(delete(curves).where(curves.c.run_id.in_(some)))
+            untouched = {"attempt": 0, "reason": "", "summary": {}, "provenance": {}}
+            nulls = dict.fromkeys(("cohort_size", "owner", "lease", "started", "finished"))
+            again = update(runs).where(runs.c.id.in_(some))
+            connection.execute(again.values(state=WAITING, **untouched, **nulls))
+    return len(found)
+
+
+def cancel(db: Database, sweep: str) -> int:
+    """Take the waiting runs of a sweep out of it; what is running or finished stays.
+
+    A run that another sweep wants too goes on waiting for that one.
+
+    Returns:
+        How many runs were removed from the database, being wanted by no other sweep.
+
+    Raises:
+        UnknownNameError: If there is no such sweep.
+    """
+    removed = 0
+    with db.write() as connection:
+        wait_for_turn(connection, PLANNING)  # nobody adds a sweep that shares them meanwhile
+        mine = select(studies.c.id).where(studies.c.sweep_id == sweep_id(connection, sweep))
+        wanted = and_(runs.c.state == WAITING, in_sweep(connection, sweep))
+        for some in _chunks(lock_runs(connection, wanted)):
+            link = study_trials.c
+            connection.execute(
+                delete(study_trials).where(link.run_id.in_(some), link.study_id.in_(mine))
+            )
+            removed += _remove_unwanted(connection, some)
+    return removed
+
+
+def _remove_unwanted(connection: Connection, ids: Sequence[str]) -> int:
+    wanted = exists().where(study_trials.c.run_id == runs.c.id)
+    return connection.execute(delete(runs).where(runs.c.id.in_(ids), ~wanted)).rowcount
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), CHUNK):
+        yield ids[start : start + CHUNK]

@@ -1,0 +1,108 @@
+"""db check, db copy, db upgrade."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+
+
+def change(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(statement)
+
+
+def test_a_sound_database_is_checked_and_left_alone(oodbench: Run, finished: Path) -> None:
+    before = finished.read_bytes()
+    ended = oodbench("db", "check", "--db", finished)
+    assert ended.code == 0, ended.err
+    assert f"{finished}: schema 0001" in ended.out
+    assert "1 sweeps, " in ended.out
+    assert "runs: 0 waiting, 0 running, " in ended.out
+    assert ended.out.splitlines()[-1] == "no problems"
+    assert finished.read_bytes() == before
+
+
+def test_each_problem_has_a_line_and_the_exit_code_is_1(
+    oodbench: Run, finished: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "copy.db"
+    assert oodbench("db", "copy", finished, path).code == 0
+    change(path, "UPDATE runs SET finished = NULL, state = 'failed' WHERE position = 0")
+    ended = oodbench("db", "check", "--db", path)
+    assert ended.code == 1
+    problems = [line for line in ended.out.splitlines() if line.startswith("problem: ")]
+    assert len(problems) == 2
+    assert "1 runs are finished, but have no time" in problems[0]
+    assert "no problems" not in ended.out
+
+
+def test_a_copy_is_made_once(oodbench: Run, finished: Path, tmp_path: Path) -> None:
+    path = tmp_path / "copy.db"
+    ended = oodbench("db", "copy", finished, path)
+    assert ended.code == 0
+    assert f"sqlite:///{path}: 1 sweeps, " in ended.out
+    assert "being trained" not in ended.out
+    status = [oodbench("status", "--db", which).out for which in (finished, path)]
+    assert status[0] == status[1]
+    before = path.read_bytes()
+    ended = oodbench("db", "copy", finished, path)
+    assert ended.code == 2
+    assert "has 1 sweeps already" in ended.err
+    assert path.read_bytes() == before
+
+
+def test_a_copy_says_what_it_took_from_workers(
+    oodbench: Run, finished: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "copy.db"
+    oodbench("db", "copy", finished, path)
+    change(
+        path,
+        "UPDATE runs SET state = 'running', owner = 'x', lease = 1.0 WHERE position < 2",
+    )
+    ended = oodbench("db", "copy", path, tmp_path / "second.db")
+    assert "2 runs were being trained; they wait in the copy" in ended.out
+    assert oodbench("db", "upgrade", "--db", path).out == f"{path}: schema 0001 is current\n"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("db", "check"),
+        ("db", "upgrade"),
+        ("status",),
+        ("query",),
+        ("plot", "box", "-o", "x.png"),
+        ("worker", "tiny"),
+    ],
+)
+def test_the_database_can_be_named_in_the_environment(
+    oodbench: Run, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    pytest.importorskip("psycopg")
+    monkeypatch.setenv("OODBENCH_DB", "postgresql://me:hush@127.0.0.1:1/runs")
+    ended = oodbench(*command)
+    assert ended.code == 2
+    assert "database runs at 127.0.0.1, port 1, cannot be used by user me" in ended.err
+    assert "Traceback" not in ended.err
+    assert "hush" not in ended.out + ended.err
+
+
+def test_a_sweep_shows_no_password(
+    oodbench: Run, sweep_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("psycopg")
+    monkeypatch.chdir(tmp_path)
+    url = "postgresql://me:hush@127.0.0.1:1/runs"
+    for ended in (
+        oodbench("sweep", sweep_file(), "--db", url),
+        oodbench("db", "copy", url, tmp_path / "copy.db"),
+    ):
+        assert ended.code == 2
+        assert "hush" not in ended.out + ended.err
+    assert not (tmp_path / "copy.db").exists()
