@@ -133,6 +133,37 @@ def notes(db: str | Path, sweep: str) -> list[str]:
         return edge_warnings(database, sweep)
 
 
+def retry(db: str | Path, sweep: str, diverged: bool = False) -> int:
+    """Put the failed runs of a sweep back in line, and the diverged ones if asked; how many."""
+    from oodbench.results import retry as put_back
+
+    with open_database(db) as database:
+        return put_back(database, sweep, ("failed", "diverged") if diverged else ("failed",))
+
+
+def cancel(db: str | Path, sweep: str) -> int:
+    """Take the waiting runs of a sweep out of it; how many."""
+    from oodbench.results import cancel as take_out
+
+    with open_database(db) as database:
+        return take_out(database, sweep)
+
+
+def fetch(name: str, root: str | Path, tell: Callable[[str], None] = print) -> Path:
+    """Download what a dataset needs into the data folder ``root``; returns the folder of its files.
+
+    Args:
+        name: Of the dataset, or of its source, such as ``MNIST``.
+        root: The data folder; created if missing.
+        tell: Called with what is being done.
+    """
+    from oodbench.data import source_named
+
+    source = source_named(name)
+    source.fetch(Path(root), tell)
+    return Path(root) / source.folder
+
+
 def status(db: str | Path, sweep: str | None = None) -> "pd.DataFrame":
     """A row per study: dataset, test environments, algorithm, optimizer, and runs by status."""
     with open_database(db, read_only=True) as database:

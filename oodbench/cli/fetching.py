@@ -22,10 +22,9 @@ def fetch(
 
     Example: oodbench fetch MNIST --root data
     """
-    from oodbench.data import source_named
+    from oodbench import api
 
-    source_named(name).fetch(root, print)
-    print(f"{name} is in {root / source_named(name).folder}; use it: export OODBENCH_DATA={root}")
+    print(f"{name} is in {api.fetch(name, root)}; use it: export OODBENCH_DATA={root}")
 
 
 def register(app: typer.Typer) -> None:

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +27,14 @@ Gpus = Annotated[
     typer.Option("--gpus", help="GPUs to use, such as 0,1; each worker sees one of them."),
 ]
 SlotsPerGpu = Annotated[int, typer.Option("--slots-per-gpu", help="Workers on each of --gpus.")]
+Root = Annotated[
+    Path | None,
+    typer.Option("--root", envvar="OODBENCH_DATA", help="Data folder of datasets with files."),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change to the sweep file, such as train.steps=100; repeatable."),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
 Stack = Annotated[int, typer.Option("--stack", help="Most models trained together by a worker.")]
 Checkpoint = Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oodbench.cli.options import Db, Device, Gpus, SlotsPerGpu, Stack, Sweep, Workers
+from oodbench.cli.options import Db, Device, Gpus, Root, Set, SlotsPerGpu, Stack, Sweep, Workers
 
 
 def quickstart(
@@ -43,6 +43,8 @@ def sweep(
     slots_per_gpu: SlotsPerGpu = 1,
     device: Device = "auto",
     stack: Stack = 32,
+    root: Root = None,
+    changes: Set = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained; write nothing.")
     ] = False,
@@ -56,9 +58,12 @@ def sweep(
     from oodbench import api
     from oodbench.cli.progress import Progress
     from oodbench.cli.tables import show
+    from oodbench.sweep import load_sweep
 
+    use_root(root)
+    spec = load_sweep(path, changes or ())
     if dry_run:
-        added = api.preview(path, db)
+        added = api.preview(spec, db)
         waiting = added.known_runs - added.stored_runs
         print(
             f"{added.studies} studies, {added.runs} trials: {added.stored_runs} stored, "
@@ -68,7 +73,7 @@ def sweep(
         return
     with Progress() as progress:
         studies = api.run_sweep(
-            path,
+            spec,
             db,
             workers=workers,
             gpus=gpus.split(",") if gpus else (),
@@ -91,6 +96,7 @@ def worker(
     lease: Annotated[
         float, typer.Option("--lease", help="Seconds for which a silent worker keeps its trials.")
     ] = 60.0,
+    root: Root = None,
     parent: Annotated[int | None, typer.Option("--parent", hidden=True)] = None,
     owner: Annotated[str | None, typer.Option("--owner", hidden=True)] = None,
 ) -> None:
@@ -100,6 +106,7 @@ def worker(
 
     Example: oodbench worker digits --db digits.db
     """
+    use_root(root)
     stop = _StopSignal(parent)
     from oodbench.worker import work
 
@@ -108,6 +115,12 @@ def worker(
 
         name = load_sweep(name).name
     work(db, name, device=device, stack=stack, lease=lease, owner=owner, should_stop=stop)
+
+
+def use_root(root: Path | None) -> None:
+    """Where this process and its workers look for data: never part of a trial."""
+    if root is not None and os.pathsep not in str(root):  # several come from the environment
+        os.environ["OODBENCH_DATA"] = str(root.absolute())
 
 
 class _StopSignal:
@@ -129,17 +142,59 @@ class _StopSignal:
         return self._told or (self._parent is not None and os.getppid() != self._parent)
 
 
-def status(db: Db, name: Sweep = None) -> None:
+def status(
+    db: Db,
+    name: Sweep = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again every two seconds until all is done.")
+    ] = False,
+) -> None:
     """Count the runs of each study by status.
 
-    Example: oodbench status --db digits.db
+    Example: oodbench status --db digits.db --watch
     """
     from oodbench import api
-    from oodbench.cli.tables import show
+    from oodbench.cli.tables import show, watching
 
-    frame = api.status(db, name)
-    one = frame["sweep"].nunique() < 2
-    show(frame.drop(columns=["study", "total", "sweep"] if one else ["study", "total"]))
+    def look() -> Any:
+        frame = api.status(db, name)
+        one = frame["sweep"].nunique() < 2
+        return frame.drop(columns=["study", "total", "sweep"] if one else ["study", "total"])
+
+    if watch:
+        watching(look, lambda frame: not frame[["waiting", "running"]].to_numpy().any())
+    else:
+        show(look())
+
+
+def retry(
+    name: Annotated[str, typer.Argument(metavar="SWEEP", help="Name of the sweep.")],
+    db: Db,
+    diverged: Annotated[bool, typer.Option("--diverged", help="The diverged ones too.")] = False,
+) -> None:
+    """Put a sweep's failed runs back in line.
+
+    What came of them is removed; `oodbench sweep` or a worker trains them again.
+
+    Example: oodbench retry digits --db digits.db
+    """
+    from oodbench import api
+
+    print(f"{api.retry(db, name, diverged)} runs of {name} wait again")
+
+
+def cancel(
+    name: Annotated[str, typer.Argument(metavar="SWEEP", help="Name of the sweep.")], db: Db
+) -> None:
+    """Take the waiting runs of a sweep out of it.
+
+    What is running or finished stays; another sweep that wants the same runs keeps them.
+
+    Example: oodbench cancel digits --db digits.db
+    """
+    from oodbench import api
+
+    print(f"{api.cancel(db, name)} waiting runs of {name} cancelled")
 
 
 def _exit_if_failed(counts: dict[str, int], db: str | Path) -> None:
@@ -155,5 +210,5 @@ def _exit_if_failed(counts: dict[str, int], db: str | Path) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
-    for command in (quickstart, sweep, worker, status):
+    for command in (quickstart, sweep, worker, status, retry, cancel):
         app.command()(command)

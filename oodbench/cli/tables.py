@@ -1,6 +1,8 @@
 """DataFrames on a terminal."""
 
 import sys
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -38,6 +40,22 @@ def show(frame: "pd.DataFrame") -> None:
     if Console(width=WIDE).measure(table).maximum > console.width:
         table = table_of(frame, narrow=True)
     console.print(table)
+
+
+def watching(look: "Callable[[], pd.DataFrame]", done: "Callable[[pd.DataFrame], bool]") -> None:
+    """Show what ``look`` gives, again every two seconds, until it is ``done``."""
+    from rich.live import Live
+
+    console = stdout()
+    with Live(console=console, auto_refresh=False) as live:
+        while True:
+            frame = look()
+            table = table_of(frame, narrow=False)
+            narrow = Console(width=WIDE).measure(table).maximum > console.width
+            live.update(table_of(frame, narrow), refresh=True)
+            if done(frame):
+                return
+            time.sleep(2)
 
 
 def show_one(row: "pd.Series[Any]") -> None:

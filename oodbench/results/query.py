@@ -35,7 +35,8 @@ def runs(db: Database, where: str | None = None, sweep: str | None = None) -> "p
 
     Returns:
         The columns of the view ``v_runs`` and the hyperparameters, in the order of claiming. Times
-        are seconds since 1970 on the database's clock; ``seconds`` is the run's share of the time that its stack trained.
+        are seconds since 1970 on the database's clock; ``seconds`` is the run's share of the time
+        that its stack trained.
 
     Raises:
         QueryError: If the condition is not one.

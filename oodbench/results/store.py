@@ -53,8 +53,8 @@ def summarise(record: RunRecord) -> dict[str, dict[str, Any]]:
 
     Each holds the ``step`` and, for each role, the unweighted mean over environments and, as
     ``n_<role>``, the number of examples; those that all environments share count once.
-    ``best_id_val`` is the checkpoint with the highest ``id_val``, the earliest of equal ones. Only a completed run has scores: what a diverged one
-    had before may not be selected.
+    ``best_id_val`` is the checkpoint with the highest ``id_val``, the earliest of equal ones. Only
+    a completed run has scores: what a diverged one had before may not be selected.
     """
     if record.status != COMPLETED:
         return {}

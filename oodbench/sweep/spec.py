@@ -1,7 +1,6 @@
 """A sweep file: read, checked, and turned into the studies that it means."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
@@ -169,38 +168,3 @@ def _describe(detail: Any) -> str:
     else:
         message = detail["msg"].removeprefix("Value error, ")
     return f"{path}: {message}" if path else message
-
-
-def load_sweep(path: str | Path) -> SweepSpec:
-    """Read and check a sweep file (YAML 1.2: ``1e-3`` is a number, ``no`` is a string).
-
-    Raises:
-        SweepError: If it cannot be read, is not YAML, or says something that does not hold.
-    """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise SweepError(f"Cannot read the sweep file {path}: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise SweepError(f"{path} is not a sweep file: it is not text in UTF-8.") from error
-    try:
-        values = YAML(typ="safe", pure=True).load(text)
-    except YAMLError as error:
-        raise SweepError(f"{path} is not YAML: {_yaml_mistake(error)}") from error
-    if values is None:
-        raise SweepError(f"{path} is empty; it needs at least {', '.join(_required())}.")
-    return parse_sweep(values, str(path))
-
-
-def _yaml_mistake(error: Any) -> str:
-    """Line, column and problem on one line; ruamel.yaml's own text has six."""
-    mark = getattr(error, "problem_mark", None)
-    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    return f"{place}{getattr(error, 'problem', None) or str(error).splitlines()[0]}."
-
-
-def _required() -> list[str]:
-    return [name for name, field in SweepSpec.model_fields.items() if field.is_required()]

@@ -19,6 +19,10 @@ COMMANDS = [
     ["optimizers"],
     ["models"],
     ["fetch"],
+    ["retry"],
+    ["cancel"],
+    ["db", "check"],
+    ["db", "copy"],
     ["db", "upgrade"],
 ]
 

@@ -184,3 +184,38 @@ def test_exit_codes_of_a_sweep_that_is_done_already(
     assert ended.code == 1
     assert "2 runs failed; see why: oodbench query" in ended.err
     assert len(list((tmp_path / "runs.logs").iterdir())) == 0  # no worker was started
+
+
+def test_retry_and_cancel_and_watch(
+    oodbench: Run, sweep_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = sweep_file(optimizers=["adam", {"name": "sgd", "space": {"lr": 1e30}}])
+    db = tmp_path / "runs.db"
+    with open_database(db, create=True) as database:
+        add_sweep(database, "tiny", {}, plan(path).studies)
+    work(db, "tiny", device="cpu")
+    assert oodbench("retry", "tiny", "--db", db).out.endswith("\n0 runs of tiny wait again\n")
+    ended = oodbench("retry", "tiny", "--db", db, "--diverged")
+    assert ended.out == "2 runs of tiny wait again\n"
+    assert api.status(db)["waiting"].tolist() == [0, 2]
+    assert oodbench("cancel", "tiny", "--db", db).out == "2 waiting runs of tiny cancelled\n"
+    assert api.status(db)["total"].tolist() == [2, 0]
+    watched = oodbench("status", "--db", db, "--watch")
+    assert watched.out == oodbench("status", "--db", db).out
+    assert oodbench("retry", "tinny", "--db", db).code == 2
+
+
+def test_set_changes_a_sweep_and_root_says_where_data_are(
+    oodbench: Run, sweep_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OODBENCH_DATA", "put back after the test")
+    common = ("sweep", sweep_file(), "--db", tmp_path / "new.db", "--dry-run")
+    assert (
+        "1 studies, 5 trials"
+        in oodbench(*common, "--set", "optimizers=[sgd]", "--set", "search.trials=5").out
+    )
+    ended = oodbench(
+        *common, "--set", "datasets.0.name=ColoredMNIST", "--root", tmp_path / "nothing"
+    )
+    assert ended.code == 2
+    assert str(tmp_path / "nothing") in ended.err

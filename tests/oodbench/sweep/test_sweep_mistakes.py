@@ -63,7 +63,6 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     # keys of the design that are not built yet
     ({"confirm": {"top": 1}}, "'confirm' is not built yet"),
     ({"keep_weights": "last"}, "'keep_weights' is not built yet"),
-    ({"extends": "a.yaml"}, "'extends' is not built yet"),
     ({"parallel": {"method": "ddp"}}, "'parallel' is not built yet"),
     (train(parallel="ddp"), "train: 'parallel' is not built yet"),
     (search(sampler="tpe"), "search.sampler: needs 'random', 'qmc' or 'grid', but got 'tpe'"),

@@ -1,0 +1,87 @@
+"""Sweep files that extend others, and changes from the command line."""
+
+from pathlib import Path
+
+import pytest
+
+from oodbench.errors import SweepError
+from oodbench.sweep import load_sweep
+
+BASE = """
+name: base
+datasets: [{name: ColoredDigits, test_environments: [2]}]
+algorithms: [erm, {name: irm, space: {penalty_weight: 10.0}}]
+optimizers: [sgd, adam]
+model: {name: mlp, width: 8, depth: 1}
+search: {trials: 2}
+train: {steps: 4, batch: {per_environment: 8}}
+"""
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    path = tmp_path / "base.yaml"
+    path.write_text(BASE)
+    return path
+
+
+def test_an_extending_file_merges_keys_and_replaces_lists(base: Path) -> None:
+    child = base.parent / "deeper" / "child.yaml"
+    child.parent.mkdir()
+    child.write_text(
+        "extends: ../base.yaml\nname: child\noptimizers: [momentum]\ntrain: {steps: 9}\n"
+    )
+    spec, old = load_sweep(child), load_sweep(base)
+    assert (spec.name, spec.train.steps, spec.search.trials) == ("child", 9, 2)
+    assert [optimizer.name for optimizer in spec.optimizers] == ["momentum"]
+    assert spec.train.batch == old.train.batch
+    assert spec.algorithms == old.algorithms
+
+
+def test_changes_reach_every_place_and_are_read_as_yaml(base: Path) -> None:
+    changes = [
+        "train.steps=100",
+        "datasets.0.test_environments=each",
+        "algorithms.1.space.penalty_weight={log: [1e1, 1e3]}",
+        "optimizers=[adamw]",
+        "search.seed=7",
+        "model.width=16",
+    ]
+    spec = load_sweep(base, changes)
+    assert spec.train.steps == 100
+    assert spec.datasets[0].test_environments == "each"
+    assert spec.algorithms[1].space == {"penalty_weight": {"log": [10.0, 1000.0]}}
+    assert [optimizer.name for optimizer in spec.optimizers] == ["adamw"]
+    assert (spec.search.seed, spec.model.options["width"]) == (7, 16)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("train.steps", "A change is written key.key=value, but got 'train.steps'"),
+        ("=3", "A change is written key.key=value"),
+        ("datasets.7.name=x", "datasets.7.name is not in the sweep file"),
+        ("name.first=x", "name.first is not in the sweep file"),
+        ("train.steps=[", "is not YAML"),
+        ("train.stpes=3", "unknown key 'stpes'. Did you mean 'steps'?"),
+        ("train.steps=many", "needs a whole number, but got 'many'"),
+    ],
+)
+def test_changes_that_lead_nowhere(base: Path, change: str, message: str) -> None:
+    with pytest.raises(SweepError) as error:
+        load_sweep(base, [change])
+    assert message in str(error.value)
+
+
+def test_extending_in_a_circle_or_nothing(base: Path) -> None:
+    one, two = base.parent / "one.yaml", base.parent / "two.yaml"
+    one.write_text("extends: two.yaml\n")
+    two.write_text("extends: one.yaml\n")
+    with pytest.raises(SweepError, match="extends itself"):
+        load_sweep(one)
+    one.write_text("extends: nowhere.yaml\n")
+    with pytest.raises(SweepError, match="Cannot read the sweep file"):
+        load_sweep(one)
+    one.write_text("extends: [base.yaml]\n")
+    with pytest.raises(SweepError, match="extends needs the path"):
+        load_sweep(one)
