@@ -36,26 +36,28 @@ def show(frame: "pd.DataFrame") -> None:
     if frame.empty:
         console.print("nothing to show")
         return
+    console.print(fitting(frame, console))
+
+
+def fitting(frame: "pd.DataFrame", console: Console) -> Table:
+    """The frame as a table, in its narrow form where the other one does not fit."""
     table = table_of(frame, narrow=False)
-    if Console(width=WIDE).measure(table).maximum > console.width:
-        table = table_of(frame, narrow=True)
-    console.print(table)
+    fits = Console(width=WIDE).measure(table).maximum <= console.width
+    return table if fits else table_of(frame, narrow=True)
 
 
 def watching(look: "Callable[[], pd.DataFrame]", done: "Callable[[pd.DataFrame], bool]") -> None:
-    """Show what ``look`` gives, again every two seconds, until it is ``done``."""
+    """Show what ``look`` gives, again every two seconds in its place, until it is ``done``."""
     from rich.live import Live
 
     console = stdout()
-    with Live(console=console, auto_refresh=False) as live:
-        while True:
-            frame = look()
-            table = table_of(frame, narrow=False)
-            narrow = Console(width=WIDE).measure(table).maximum > console.width
-            live.update(table_of(frame, narrow), refresh=True)
-            if done(frame):
-                return
+    frame = look()
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while not done(frame):
+            live.update(fitting(frame, console), refresh=True)
             time.sleep(2)
+            frame = look()
+    show(frame)
 
 
 def show_one(row: "pd.Series[Any]") -> None:
