@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart test test-slow check format clean
+.PHONY: install quickstart test test-slow test-faults check format clean
 
 install: $(VENV)/.installed
 
@@ -23,6 +23,10 @@ test: install
 # Minutes, not seconds.
 test-slow: install
 	$(BIN)/pytest -m slow
+
+# Killed workers, a restarted server, a full disk; OODBENCH_KILLS=100 for a long siege.
+test-faults: install
+	$(BIN)/pytest -m slow tests/faults
 
 check: install
 	$(BIN)/ruff check .

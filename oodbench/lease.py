@@ -1,16 +1,22 @@
-"""Holding claimed runs while they are trained."""
+"""Holding claimed runs while they are trained, and patience with the database."""
 
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
+from typing import TypeVar
 
-from oodbench.errors import LostLeaseError, OodbenchError
+from oodbench.errors import DatabaseError, LostLeaseError, OodbenchError
 from oodbench.results import Claim, Database, release, renew
 
+T = TypeVar("T")
 LOOK = 0.1
 """Seconds between looks at whether the worker is to stop."""
+PATIENCE = 300.0
+"""Seconds for which a database that is out of reach, or has no room, is asked again."""
+PAUSE = 1.0
+"""Seconds between the attempts."""
 
 
 class StopTrainingError(OodbenchError):
@@ -83,3 +89,22 @@ class Lease:
     ) -> None:
         self._ended.set()
         self._thread.join()
+
+
+def patiently(ask: Callable[[], T], should_stop: Callable[[], bool] = lambda: False) -> T:
+    """What ``ask`` gives; asked again for some minutes while the database does not answer.
+
+    A server that is started again, or a disk on which room is made, costs no result.
+
+    Raises:
+        DatabaseError: The last one, once ``PATIENCE`` is over or ``should_stop`` says so.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return ask()
+        except DatabaseError as error:
+            if should_stop() or time.monotonic() > deadline:
+                raise
+            print(f"the database does not answer, asking again: {error}", file=sys.stderr)
+            time.sleep(PAUSE)

@@ -12,14 +12,14 @@ import traceback
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
 
 from oodbench.data import DATASETS
 from oodbench.errors import LostLeaseError, RequestError, UnknownNameError
-from oodbench.lease import Lease, StopTrainingError
+from oodbench.lease import Lease, StopTrainingError, patiently
 from oodbench.records import RunRecord, Trial, canonical_json
 from oodbench.results import (
     Claim,
@@ -84,14 +84,16 @@ def work(
     with open_database(target) as db:
         print(f"worker {owner} on {where}: sweep {sweep or 'any'} of {db.url}", flush=True)
         while not should_stop():
-            claims = claim(db, owner, sweep=sweep, size=stack, lease=lease)
+            claims = patiently(
+                lambda: claim(db, owner, sweep=sweep, size=stack, lease=lease), should_stop
+            )
             if not claims:
-                if is_done(db, sweep):
+                if patiently(lambda: is_done(db, sweep), should_stop):
                     break
                 time.sleep(IDLE)
                 continue
             done = train_claims(db, claims, where, lease, should_stop)
-            late = store_runs(db, done)
+            late = patiently(partial(store_runs, db, done), should_stop)
             for run in late:
                 print(f"run {run}: result refused, another worker has it", file=sys.stderr)
             stored, refused = stored + len(done) - len(late), refused + len(late)
@@ -128,7 +130,7 @@ def train_claims(
             data = tensors_for(claims[0].trial, device)
             records = train_each([c.trial for c in claims], data, device, held.tick)
     except (StopTrainingError, LostLeaseError) as why:
-        release(db, claims)
+        patiently(partial(release, db, claims), should_stop)
         print(f"gave back {len(claims)} trials: {why}", file=sys.stderr)
         return []
     except BaseException:

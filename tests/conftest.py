@@ -1,9 +1,16 @@
 """Fixtures that the tests of several packages share."""
 
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 import torch
+from postgres_server import MISSING, Server, find_programs
 
 from oodbench.data import DATASETS, Dataset
+from oodbench.results import open_database
 from oodbench.training import Tensors, load
 
 torch.set_num_threads(1)
@@ -27,3 +34,20 @@ def colored32(colored_digits: Dataset) -> Tensors:
 @pytest.fixture(scope="session")
 def colored64(colored_digits: Dataset) -> Tensors:
     return load(colored_digits, (2,), torch.device("cpu"), torch.float64)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A PostgreSQL server for the whole session."""
+    programs = find_programs()
+    if programs is None:
+        pytest.skip(MISSING)
+    folder = Path(tempfile.mkdtemp(prefix="oodbench-"))  # pytest's own is closed to other users
+    folder.chmod(0o755)
+    server = Server(programs, folder / "postgresql")
+    try:
+        open_database(server.create("prepared"), create=True).close()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)

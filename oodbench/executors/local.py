@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oodbench.errors import RequestError
+from oodbench.lease import patiently
 from oodbench.results import Database, abandon, is_done, state_counts
 
 POLL = 0.25
@@ -71,7 +72,7 @@ class Slot:
         code = self.process.poll()
         if code is None or code == 0 or self.given_up:
             return False
-        held = abandon(db, self.owner)
+        held = patiently(lambda: abandon(db, self.owner))
         self.stillborn = 0 if held else self.stillborn + 1
         self.given_up = code == BAD_REQUEST or self.stillborn >= STILLBORN
         return not self.given_up
@@ -118,11 +119,11 @@ def run_local(
     # BLAS reads its number of threads when it is loaded, before a worker could say it.
     environment = os.environ | {"OODBENCH_DB": target, "OMP_NUM_THREADS": "1"}
     try:
-        while not is_done(db, sweep):
+        while not patiently(lambda: is_done(db, sweep)):
             for slot in slots:
                 if slot.look(db):
                     slot.start(command, environment)
-            on_progress(state_counts(db, sweep))
+            on_progress(patiently(lambda: state_counts(db, sweep)))
             if all(slot.ended() for slot in slots) and not is_done(db, sweep):
                 ends = "".join(slot.last_words() for slot in slots)
                 raise RequestError(

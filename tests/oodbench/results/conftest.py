@@ -3,12 +3,11 @@
 import functools
 import itertools
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from postgres_server import MISSING, Server, find_programs
+from postgres_server import Server
 
 from oodbench.results import Database, open_database
 from oodbench.results.schema import TABLES
@@ -21,23 +20,6 @@ EMPTYING = (
     "ALTER SEQUENCE sweeps_id_seq RESTART",
     "ALTER SEQUENCE curves_id_seq RESTART",
 )
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[Server]:
-    """A PostgreSQL server for the whole session."""
-    programs = find_programs()
-    if programs is None:
-        pytest.skip(MISSING)
-    folder = Path(tempfile.mkdtemp(prefix="oodbench-"))  # pytest's own is closed to other users
-    folder.chmod(0o755)
-    server = Server(programs, folder / "postgresql")
-    try:
-        open_database(server.create("prepared"), create=True).close()
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder)
 
 
 class Reused:
