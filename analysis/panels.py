@@ -15,6 +15,9 @@ GROUP = ("dataset", "test_environments", "algorithm")
 STATUS_COLUMNS = ("completed", "diverged", "failed", "pending")
 """Columns of a table of counts; ``pending`` runs are still waiting or running."""
 
+SETTINGS = ("model", "model_options", "algorithm_options", "dataset_options", "batch")
+"""Columns of settings; a missing value means that nothing differs from the defaults."""
+
 DESIGNS = frozenset({"random", "qmc", "grid"})
 """Samplers whose draws do not depend on earlier results."""
 
@@ -185,8 +188,11 @@ def _extent(runs: pd.DataFrame, column: str) -> tuple[int, int] | None:
 def _remarks(runs: pd.DataFrame, unscored: int) -> tuple[str, ...]:
     """Whatever would mislead if it went unsaid: pooled settings, adaptive search, lost scores."""
     remarks = []
-    for column in ("model", "steps", "checkpoint", "sampler"):
-        values = [str(value) for value in _known(runs, column).unique()]
+    for column in (*SETTINGS, "steps", "checkpoint", "sampler"):
+        known = _known(runs, column)
+        if column in SETTINGS and column in runs.columns:
+            known = runs[column].fillna("default")
+        values = [str(value) for value in known.unique()]
         if len(values) > 1:
             remarks.append(f"pooled over {column}: {', '.join(values)}")
         elif values and column == "steps":  # algorithms often differ in their budget

@@ -40,6 +40,11 @@ def environments_text(column: ColumnElement[Any]) -> ColumnElement[str]:
     return text
 
 
+def compact(text: ColumnElement[str]) -> ColumnElement[str]:
+    """JSON as text without the spaces that one database keeps and another drops."""
+    return func.replace(func.replace(text, ": ", ":", type_=Text), ", ", ",", type_=Text)
+
+
 def _of_first_study(column: ColumnElement[Any]) -> ColumnElement[Any]:
     """``column`` for the first study that has the run, null if none has."""
     first = studies.alias("first_study")
@@ -52,6 +57,9 @@ def _of_first_study(column: ColumnElement[Any]) -> ColumnElement[Any]:
         .correlate(runs)
         .scalar_subquery()
     )
+
+
+OPTIONS = ("model_options", "algorithm_options", "dataset_options")
 
 
 def _keys() -> list[ColumnElement[Any]]:
@@ -70,6 +78,9 @@ def _keys() -> list[ColumnElement[Any]]:
         row.seed,
         row.data_seed,
         row.steps,
+        compact(cast(type_coerce(row.batch, Text), Text)).label("batch"),
+        # Only what differs from a default is in a trial: null says that nothing does.
+        *(compact(row.trial[name].as_string()).label(name) for name in OPTIONS),
         row.precision,
         row.state.label("status"),
         row.reason,

@@ -1,5 +1,6 @@
 """Tables and views against numbers worked out by hand; SQL that may only read; selection."""
 
+import json
 import math
 from pathlib import Path
 
@@ -278,3 +279,15 @@ def test_selection_refuses_what_it_cannot_do(filled: Database) -> None:
         select(pairs(filled), "ood_val")
     with pytest.raises(QueryError, match="needs the columns id_val"):
         select(runs(filled))
+
+
+def test_settings_are_text_that_conditions_can_name(db: Database) -> None:
+    trials = [make_trial(0), make_trial(1, model_options={"width": 8, "depth": 3})]
+    add_sweep(db, "sweep", {}, [make_study(trials)])
+    frame = pairs(db)
+    assert frame["model_options"].isna().tolist() == [True, False]
+    assert frame["model_options"][1] in ('{"width":8,"depth":3}', '{"depth":3,"width":8}')
+    assert set(frame["batch"]) == {json.dumps(dict(trials[0].batch), separators=(",", ":"))}
+    text = frame["model_options"][1]
+    assert pairs(db, f"model_options = '{text}'")["run"].tolist() == [trials[1].id]
+    assert pairs(db, "model_options is null")["run"].tolist() == [trials[0].id]
