@@ -1,6 +1,5 @@
 """The verbs of the command line as Python functions; they return pandas DataFrames."""
 
-import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oodbench.errors import RequestError, UnknownNameError
-from oodbench.executors.local import Counts, make_slots, run_local
+from oodbench.executors.local import Counts, cores, log_folder, make_slots, run_local
 from oodbench.planning import Sweep, as_spec, plan
 from oodbench.results import (
     AddedSweep,
@@ -16,6 +15,7 @@ from oodbench.results import (
     counts,
     open_database,
     preview_sweep,
+    sqlite_file,
 )
 
 if TYPE_CHECKING:
@@ -32,17 +32,11 @@ def preview(sweep: Sweep, db: str | Path | None) -> AddedSweep:
         db: URL or path of the database; it need not exist.
     """
     planned = plan(sweep)
-    if db is None or not _exists(db):
+    file = None if db is None else sqlite_file(db)
+    if db is None or (file is not None and not file.exists()):
         return preview_sweep(None, planned.studies)
     with open_database(db, read_only=True) as database:
         return preview_sweep(database, planned.studies)
-
-
-def _exists(db: str | Path) -> bool:
-    text = str(db)
-    if "://" in text and not text.startswith("sqlite"):
-        return True
-    return Path(text.removeprefix("sqlite:///")).exists()
 
 
 def run_sweep(
@@ -104,21 +98,6 @@ def run_sweep(
             on_progress=on_progress,
         )
         return counts(database, name)
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1
-
-
-def log_folder(target: str) -> Path:
-    """Where the workers' logs go unless told otherwise."""
-    if "://" in target and not target.startswith("sqlite:///"):
-        return Path("oodbench-logs")
-    return Path(target.removeprefix("sqlite:///")).with_suffix(".logs")
 
 
 TEST_SCORES = r"\b(ood|ood_test|oracle_val)\b"

@@ -199,10 +199,11 @@ def cancel(
 
 def _exit_if_failed(counts: dict[str, int], db: str | Path) -> None:
     if counts.get("failed"):
-        shown = "..." if "@" in str(db) else db  # a URL may hold a password
+        from oodbench.results import describe_target
+
         print(
             f"oodbench: {counts['failed']} runs failed; see why: "
-            f"oodbench query --db {shown} --where \"status = 'failed'\"",
+            f"oodbench query --db {describe_target(db)} --where \"status = 'failed'\"",
             file=sys.stderr,
         )
         raise typer.Exit(1)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from oodbench.errors import RequestError
 from oodbench.lease import patiently
-from oodbench.results import Database, abandon, is_done, state_counts
+from oodbench.results import Database, abandon, is_done, sqlite_file, state_counts
 
 POLL = 0.25
 """Seconds between looks at the workers and the database."""
@@ -152,6 +152,20 @@ def make_slots(logs: Path, workers: int, gpus: Sequence[str] = ()) -> list[Slot]
         raise RequestError(f"Cannot write logs to {logs}: {error.strerror}.") from error
     seen = [gpu for gpu in gpus or (None,) for _ in range(workers)]
     return [Slot(logs / f"worker-{i}.log", gpu) for i, gpu in enumerate(seen)]
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
+
+
+def log_folder(target: str) -> Path:
+    """Where the workers' logs go unless told otherwise: beside a SQLite file."""
+    file = sqlite_file(target)
+    return Path("oodbench-logs") if file is None else file.with_suffix(".logs")
 
 
 def _stop(processes: "list[subprocess.Popen[bytes]]") -> None:

@@ -1,6 +1,6 @@
 """The results database: queue, store and queries. Also here, apart: ``select.select``."""
 
-from oodbench.results.address import describe_target
+from oodbench.results.address import describe_target, sqlite_file
 from oodbench.results.changes import cancel, retry
 from oodbench.results.copying import Copied, copy_database
 from oodbench.results.database import Database, open_database, upgrade_database
@@ -45,6 +45,7 @@ __all__ = [
     "runs",
     "searched",
     "sql",
+    "sqlite_file",
     "state_counts",
     "store_runs",
     "upgrade_database",

@@ -65,6 +65,12 @@ def parse_target(target: str | Path) -> URL:
     return url
 
 
+def sqlite_file(target: str | Path) -> Path | None:
+    """The file of a SQLite database; None for a server."""
+    url = parse_target(target)
+    return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
+
+
 def show(url: URL) -> str:
     """The URL as it may be printed and logged: without its password."""
     hidden = {name: "***" for name in url.query if name.lower() in SECRETS}

@@ -1,5 +1,6 @@
 """Whatever happens to a sweep, every trial is stored exactly once, or failed with its reason."""
 
+import json
 import os
 import random
 import shutil
@@ -17,7 +18,7 @@ from postgres_server import Server
 
 from oodbench import api
 from oodbench.planning import plan
-from oodbench.results import check_database, open_database, sql
+from oodbench.results import add_sweep, check_database, open_database, sql
 
 pytestmark = pytest.mark.slow
 
@@ -72,8 +73,6 @@ def sweep(sweep_file_of: Callable[[dict[str, Any]], Path]) -> Path:
 
 @pytest.fixture
 def sweep_file_of(tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
-    import json
-
     def write(values: dict[str, Any]) -> Path:
         path = tmp_path / "faults.yaml"
         path.write_text(json.dumps(values))
@@ -132,8 +131,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_disk_that_is_full_for_a_while(small_disk: Path, sweep: Path, tmp_path: Path) -> None:
     db = str(small_disk / "runs.db")
     with open_database(db, create=True) as database:
-        from oodbench.results import add_sweep
-
         planned = plan(sweep)
         add_sweep(database, planned.spec.name, {}, planned.studies)
     ballast = small_disk / "ballast"
