@@ -55,8 +55,13 @@ class Server:
             subprocess.run(test, check=True, capture_output=True, env={}, user="nobody")
             return programs
         except (OSError, subprocess.CalledProcessError):
-            shutil.copytree(programs.parent, self.folder / "programs")
-            return self.folder / "programs" / "bin"
+            # The programs look for their libraries beside the package, so the places must stay.
+            package, site = programs.parents[1], self.folder / "site"
+            shutil.copytree(programs.parent, site / package.name / programs.parent.name)
+            libraries = package.with_name(f"{package.name}.libs")
+            if libraries.is_dir():
+                shutil.copytree(libraries, site / libraries.name)
+            return site / package.name / programs.parent.name / programs.name
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self.programs / program), *arguments]
