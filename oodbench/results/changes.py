@@ -39,7 +39,7 @@ def retry(db: Database, sweep: str, statuses: Sequence[str] = (FAILED,)) -> int:
         found = lock_runs(connection, wanted)
         for some in _chunks(found):
             connection.execute(delete(curves).where(curves.c.run_id.in_(some)))
-            untouched = {"attempt": 0, "reason": "", "summary": {}, "provenance": {}}
+            untouched = {"attempt": 0, "excused": 0, "reason": "", "summary": {}, "provenance": {}}
             nulls = dict.fromkeys(("cohort_size", "owner", "lease", "started", "finished"))
             again = update(runs).where(runs.c.id.in_(some))
             connection.execute(again.values(state=WAITING, **untouched, **nulls))

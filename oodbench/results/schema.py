@@ -18,7 +18,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every schema there has been, oldest first; the last one is current."""
 
 VERSION_TABLE = "oodbench_version"
@@ -59,6 +59,7 @@ studies = Table(
     Column("sampler_seed", BigInteger, nullable=False),
     Column("proposer_owner", Text),
     Column("proposer_lease", Float),
+    Column("agenda", Json),  # what workers are still to add: see ``proposals``; null: nothing
     Column("facts", Json, nullable=False),
     Column("created", Float, nullable=False),
     Index("ix_studies_sweep_id", "sweep_id"),
@@ -87,6 +88,7 @@ runs = Table(
     Column("cohort_key", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("attempt", Integer, nullable=False),
+    Column("excused", Integer, nullable=False, server_default="0"),  # attempts that got further
     Column("cohort_size", Integer),
     Column("owner", Text),
     Column("lease", Float),

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from oodbench.results.schema import REVISIONS
+
 Run = Callable[..., Any]
 
 
@@ -20,7 +22,7 @@ def test_a_sound_database_is_checked_and_left_alone(oodbench: Run, finished: Pat
     before = finished.read_bytes()
     ended = oodbench("db", "check", "--db", finished)
     assert ended.code == 0, ended.err
-    assert f"{finished}: schema 0001" in ended.out
+    assert f"{finished}: schema {REVISIONS[-1]}" in ended.out
     assert "1 sweeps, " in ended.out
     assert "runs: 0 waiting, 0 running, " in ended.out
     assert ended.out.splitlines()[-1] == "no problems"
@@ -67,7 +69,8 @@ def test_a_copy_says_what_it_took_from_workers(
     )
     ended = oodbench("db", "copy", path, tmp_path / "second.db")
     assert "2 runs were being trained; they wait in the copy" in ended.out
-    assert oodbench("db", "upgrade", "--db", path).out == f"{path}: schema 0001 is current\n"
+    said = oodbench("db", "upgrade", "--db", path).out
+    assert said == f"{path}: schema {REVISIONS[-1]} is current\n"
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from oodbench.results import (
     upgrade_database,
 )
 from oodbench.results.filesystems import NETWORK_OVERRIDE, Mount, mount_of
+from oodbench.results.schema import REVISIONS
 
 PASSWORD = "hush/hu:sh%40"
 """As it is written in a URL: ``hush/hu:sh@`` is what the server is told."""
@@ -49,7 +50,7 @@ def test_a_password_in_the_url_is_used_and_not_shown(server: Server, guarded: st
         shown = db.url
     assert shown == f"postgresql+psycopg://secretive:***@127.0.0.1:{server.port}/guarded"
     assert "hush" not in check_database(url).url + describe_target(url) + str(vars(db))
-    assert upgrade_database(url)[1] == "0001"
+    assert upgrade_database(url)[1] == REVISIONS[-1]
     query = f"{server.url(guarded, 'secretive')}?password={PASSWORD}"
     with open_database(query) as db:
         assert "hush" not in db.url

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -21,6 +22,7 @@ from oodbench.results import (
     add_sweep,
     open_database,
     runs,
+    sql,
     state_counts,
     upgrade_database,
 )
@@ -133,15 +135,31 @@ def test_other_versions_are_refused_with_the_fix(
         with pytest.raises(DatabaseError, match=r"9999.*pip install -U oodbench"):
             act(path)
     set_revision(path, "0000")
-    monkeypatch.setattr("oodbench.results.database.REVISIONS", ("0000", "0001"))
+    monkeypatch.setattr("oodbench.results.database.REVISIONS", ("0000", *REVISIONS))
     with pytest.raises(DatabaseError, match=r"older oodbench.*oodbench db upgrade --db"):
         open_database(path)
 
 
 def test_upgrading_a_current_database_changes_nothing(db: Database) -> None:
     add_sweep(db, "s", {}, [make_study([make_trial()])])
-    assert upgrade_database(db.url) == ("0001", "0001")
+    assert upgrade_database(db.url) == (REVISIONS[-1], REVISIONS[-1])
     assert len(runs(db)) == 1
+
+
+def test_a_database_of_the_first_schema_is_upgraded_with_its_runs(db: Database) -> None:
+    add_sweep(db, "s", {}, [make_study([make_trial()])])
+    before = runs(db)
+    with db.write() as connection:  # as oodbench made them then
+        connection.exec_driver_sql("ALTER TABLE studies DROP COLUMN agenda")
+        connection.exec_driver_sql("ALTER TABLE runs DROP COLUMN excused")
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
+    with pytest.raises(DatabaseError, match="oodbench db upgrade"):
+        open_database(db.url)
+    assert upgrade_database(db.url) == ("0001", REVISIONS[-1])
+    with open_database(db.url) as upgraded:
+        pd.testing.assert_frame_equal(runs(upgraded), before)
+        assert sql(upgraded, "SELECT agenda FROM studies")["agenda"].tolist() == [None]
+        assert sql(upgraded, "SELECT excused FROM runs")["excused"].tolist() == [0]
 
 
 def test_read_only(tmp_path: Path) -> None:
