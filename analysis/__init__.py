@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis.confirmation import confirmation_table
     from analysis.plots.box import box
     from analysis.plots.save import save
     from analysis.plots.scatter import scatter
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "box": "analysis.plots.box",
+    "confirmation_table": "analysis.confirmation",
     "optimizer_table": "analysis.tables",
     "save": "analysis.plots.save",
     "scatter": "analysis.plots.scatter",
     "summary_markdown": "analysis.summary",
 }
 
-__all__ = ["box", "optimizer_table", "save", "scatter", "summary_markdown"]
+__all__ = ["box", "confirmation_table", "optimizer_table", "save", "scatter", "summary_markdown"]
 
 
 def __getattr__(name: str) -> Any:  # the drawing libraries load when a figure is asked for

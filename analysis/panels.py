@@ -8,9 +8,13 @@ import pandas as pd
 
 from analysis.names import group_name
 from oodbench.errors import RequestError, UnknownNameError
+from oodbench.results.select import drawn
 
 GROUP = ("dataset", "test_environments", "algorithm")
 """What tells one panel, and one table, from another."""
+
+BY = (*GROUP, "optimizer")
+"""What tells one row of a table from another."""
 
 STATUS_COLUMNS = ("completed", "diverged", "failed", "pending")
 """Columns of a table of counts; ``pending`` runs are still waiting or running."""
@@ -117,6 +121,8 @@ def panels(
 ) -> tuple[Panel, ...]:
     """The runs of every dataset, choice of test environments and algorithm, in that order.
 
+    Runs that repeat a winner on other seeds are left out: they are no draws from the search space.
+
     Args:
         pairs: A row a run; needs run, dataset, test_environments, algorithm, optimizer, status,
             id and ood. chance, n_id, n_ood, sampler, model and steps are used where present.
@@ -128,7 +134,7 @@ def panels(
         UnknownNameError: No run of that dataset, or with that algorithm.
     """
     require(pairs, ("id", "ood"))
-    chosen = pairs
+    chosen = pairs = drawn(pairs)
     for column, value in (("dataset", dataset), ("algorithm", algorithm)):
         if value is not None:
             if value not in set(pairs[column]):

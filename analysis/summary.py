@@ -7,9 +7,11 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.confirmation import confirmation_table
 from analysis.names import pretty
-from analysis.panels import count_statuses, panels, require, rows_of
+from analysis.panels import STATUS_COLUMNS, Panel, count_statuses, panels, require, rows_of
 from analysis.tables import optimizer_table
+from oodbench.results.select import drawn
 
 _READING = """\
 - **ID accuracy**: on test examples of the training environments. **OOD accuracy**: on examples of
@@ -86,6 +88,9 @@ def _status_line(pairs: pd.DataFrame) -> str:
     counts = count_statuses(pairs, ("optimizer",)).sum()
     shown = [f"{n:,} {status}" for status, n in counts.items() if n or status != "pending"]
     text = f"{len(pairs):,} runs: {', '.join(shown)}."
+    repeats = len(pairs) - len(drawn(pairs))
+    if repeats:
+        text += f" {repeats:,} of them repeat a winner on fresh seeds: no figure shows them."
     return text + (" This is not the final state." if counts["pending"] else "")
 
 
@@ -100,6 +105,7 @@ def _result_sections(pairs: pd.DataFrame, rule: str) -> list[str]:
             f"### {escape(panel.heading[0])}",
             "; ".join(facts),
             _markdown_table(rows),
+            _confirmed(pairs, panel),
         ]
     return [section for section in sections if section]
 
@@ -120,15 +126,42 @@ def _markdown_table(rows: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def _confirmed(pairs: pd.DataFrame, panel: Panel) -> str:
+    """The winners that were trained again, if any were."""
+    if not {"sampler", "config_id"} <= set(pairs.columns):
+        return ""
+    table = confirmation_table(pairs)
+    rows = rows_of(table, panel.dataset, panel.test_environments, panel.algorithm)
+    if rows.empty:
+        return ""
+    heads = ["optimizer", *STATUS_COLUMNS[:3], "ID accuracy", "OOD accuracy", "configuration"]
+    lines = [
+        "The best configurations by ID validation, trained again on fresh seeds: means over the",
+        "completed seeds, with 95% t intervals over seeds. They had no part in being selected.",
+        "",
+        "| " + " | ".join(heads) + " |",
+        "|:--|--:|--:|--:|--:|--:|:--|",
+    ]
+    for row in rows.to_dict("records"):
+        cells = [escape(pretty(str(row["optimizer"])))]
+        cells += [f"{row[name]:,}" for name in STATUS_COLUMNS[:3]]
+        cells += [_interval(row, score) for score in ("id", "ood")]
+        lines.append("| " + " | ".join([*cells, f"`{row['config_id']}`"]) + " |")
+    return "\n".join(lines)
+
+
+def _interval(row: Mapping[Any, Any], score: str) -> str:
+    """A score with its interval, as far as they are known."""
+    if pd.isna(row[score]):
+        return "none"
+    ends = (row[f"{score}_low"], row[f"{score}_high"])
+    return f"{row[score]:.3f}" + ("" if pd.isna(ends[0]) else " ({:.3f} to {:.3f})".format(*ends))
+
+
 def _scored(row: Mapping[Any, Any], score: str) -> tuple[str, str]:
     """The accuracy with its interval, and the number of examples behind it."""
-    value, low, high = row[score], row[f"{score}_low"], row[f"{score}_high"]
     n = "?" if pd.isna(row[f"n_{score}"]) else f"{int(row[f'n_{score}']):,}"
-    if pd.isna(value):
-        return "none", "0"
-    if pd.isna(low):
-        return f"{value:.3f}", n
-    return f"{value:.3f} ({low:.3f} to {high:.3f})", n
+    return (_interval(row, score), "0" if pd.isna(row[score]) else n)
 
 
 def _signed(gap: float) -> str:

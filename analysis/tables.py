@@ -5,9 +5,7 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from analysis.panels import GROUP, count_statuses, in_first_appearance, require
-
-BY = (*GROUP, "optimizer")
+from analysis.panels import BY, count_statuses, in_first_appearance, require
 
 
 def wilson_interval(
@@ -37,6 +35,8 @@ def wilson_interval(
 def optimizer_table(pairs: pd.DataFrame, rule: str = "id_val") -> pd.DataFrame:
     """What became of each optimizer's runs, and the scores of the one that the rule selects.
 
+    Runs that repeat a winner on other seeds are left out: see ``confirmation_table``.
+
     The 95% intervals (Wilson's) are over the test examples of that one model only. They say
     nothing about other training seeds, nor about what another search would have found.
 
@@ -58,9 +58,10 @@ def optimizer_table(pairs: pd.DataFrame, rule: str = "id_val") -> pd.DataFrame:
         RequestError: No runs, or a column is missing.
         UnknownNameError: No such rule.
     """
-    from oodbench.results.select import select
+    from oodbench.results.select import drawn, select
 
     require(pairs, ("id", "ood", "n_id", "n_ood"))
+    pairs = drawn(pairs)
     selected = select(pairs, rule=rule, by=BY)
     checkpoint = [name for name in ("checkpoint",) if name in pairs.columns]
     scores = selected[[*BY, *checkpoint, "rule", "run", "id", "n_id", "ood", "n_ood"]]

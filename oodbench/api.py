@@ -1,6 +1,7 @@
 """The verbs of the command line as Python functions; they return pandas DataFrames."""
 
 import re
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.executors.local import Counts, cores, log_folder, make_slots, run_local
 from oodbench.planning import Sweep, as_spec, plan
+from oodbench.proposing import extend
 from oodbench.results import (
     AddedSweep,
     add_sweep,
@@ -88,6 +90,7 @@ def run_sweep(
         name = planned.spec.name
         spec = planned.spec.model_dump(mode="json", exclude_none=True)
         add_sweep(database, name, spec, planned.studies)
+        extend(database, f"planner:{uuid.uuid4().hex}", name, stack)
         run_local(
             database,
             target,
@@ -195,6 +198,13 @@ def query(
             return run_sql(database, sql)
         frame = pairs(database, where, sweep, checkpoint)
     return frame if select is None else select_runs(frame, select)
+
+
+def confirmed(db: str | Path, sweep: str | None = None) -> "pd.DataFrame":
+    """Winners that were trained again on fresh seeds: see ``analysis.confirmation_table``."""
+    import analysis
+
+    return analysis.confirmation_table(query(db, sweep=sweep))
 
 
 KINDS = ("datasets", "algorithms", "optimizers", "models")

@@ -72,6 +72,14 @@ class Range:
             sampled = 1 - float(sampled)
         return self._rounded(float(sampled))
 
+    def sampled(self, value: Any) -> int | float:
+        """What Optuna samples for a hyperparameter: the inverse of ``value``, up to rounding."""
+        if self.scale == "int":
+            return int(value)
+        if self.scale == "one_minus_log":
+            return min(max(1 - float(value), 1 - self.high), 1 - self.low)
+        return float(value)
+
     def at(self, u: float) -> Scalar:
         """The value at ``u`` between 0 and 1 on the range's own scale; see ``position``."""
         low, high = float(self.low), float(self.high)
@@ -145,6 +153,10 @@ class Choice:
     def value(self, sampled: Any) -> Scalar:
         """The hyperparameter for what Optuna sampled."""
         return self.coerce(sampled)
+
+    def sampled(self, value: Any) -> Scalar:
+        """What Optuna samples for a hyperparameter."""
+        return self.coerce(value)
 
     def coerce(self, value: Any) -> Scalar:
         """``value`` as the choice lists it."""

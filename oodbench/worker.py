@@ -20,6 +20,7 @@ import torch
 from oodbench.data import DATASETS
 from oodbench.errors import LostLeaseError, RequestError, UnknownNameError
 from oodbench.lease import Lease, StopTrainingError, patiently
+from oodbench.proposing import extend
 from oodbench.records import RunRecord, Trial, canonical_json
 from oodbench.results import (
     Claim,
@@ -88,6 +89,8 @@ def work(
                 lambda: claim(db, owner, sweep=sweep, size=stack, lease=lease), should_stop
             )
             if not claims:
+                if patiently(lambda: extend(db, owner, sweep, stack), should_stop):
+                    continue
                 if patiently(lambda: is_done(db, sweep), should_stop):
                     break
                 time.sleep(IDLE)

@@ -17,7 +17,7 @@ LAYERS = [
     {"data", "models", "algorithms", "optimizers", "results"},
     {"training"},
     {"sweep", "search"},
-    {"planning", "describe", "digest", "lease"},
+    {"planning", "proposing", "describe", "digest", "lease"},
     {"worker"},
     {"executors"},
     {"api"},

@@ -57,7 +57,7 @@ def sweep(
     """
     from oodbench import api
     from oodbench.cli.progress import Progress
-    from oodbench.cli.tables import show
+    from oodbench.cli.tables import seed_intervals, show
     from oodbench.sweep import load_sweep
 
     use_root(root)
@@ -68,7 +68,8 @@ def sweep(
         print(
             f"{added.studies} studies, {added.runs} trials: {added.stored_runs} stored, "
             f"{waiting} waiting or running, {added.new_runs} new; "
-            f"{added.new_runs + waiting} models to train."
+            f"{added.new_runs + waiting} models to train"
+            + (f", and {added.later_runs} as results come in." if added.later_runs else ".")
         )
         return
     with Progress() as progress:
@@ -83,6 +84,9 @@ def sweep(
             on_progress=progress,
         )
     show(studies.drop(columns=["study", "sweep", "waiting", "running"]))
+    if spec.confirm:
+        print("\nThe best by ID validation, trained again on fresh seeds: mean (95% over seeds)")
+        show(seed_intervals(api.confirmed(db, spec.name)))
     for note in api.notes(db, studies["sweep"].iloc[0]):
         print(f"note: {note}")
     _exit_if_failed(progress.counts, db)

@@ -89,6 +89,23 @@ def table_of(frame: "pd.DataFrame", narrow: bool) -> Table:
     return table
 
 
+def seed_intervals(table: "pd.DataFrame") -> "pd.DataFrame":
+    """``analysis.confirmation_table`` with each mean and its interval in one cell."""
+    cells = {
+        score: [
+            ""
+            if mean != mean
+            else f"{mean:.3f}" + ("" if low != low else f" ({low:.3f}-{high:.3f})")
+            for mean, low, high in zip(
+                table[score], table[f"{score}_low"], table[f"{score}_high"], strict=True
+            )
+        ]
+        for score in ("id", "ood")
+    }
+    names = ["dataset", "test_environments", "algorithm", "optimizer", "completed", "diverged"]
+    return table[[*names, "failed"]].assign(**cells)
+
+
 def show_results(table: "pd.DataFrame") -> None:
     """Print ``analysis.optimizer_table``: one row a study, its runs and its selected run.
 

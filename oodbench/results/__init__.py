@@ -7,8 +7,10 @@ from oodbench.results.database import Database, open_database, upgrade_database
 from oodbench.results.integrity import Checked, check_database
 from oodbench.results.plans import AddedSweep, PlannedStudy
 from oodbench.results.progress import counts, is_done, state_counts
+from oodbench.results.proposals import Growing, Past, add_trials, give_back_study, take_study
 from oodbench.results.query import checkpoints, curves, pairs, runs, searched, sql
 from oodbench.results.queue import Claim, abandon, claim, release, renew
+from oodbench.results.schema import CONFIRM
 from oodbench.results.select import CHECKPOINT_RULES, RUN_RULES
 from oodbench.results.store import load_run, store_runs
 from oodbench.results.sweeps import add_sweep, preview_sweep
@@ -16,15 +18,19 @@ from oodbench.results.where import compile_where
 
 __all__ = [
     "CHECKPOINT_RULES",
+    "CONFIRM",
     "RUN_RULES",
     "AddedSweep",
     "Checked",
     "Claim",
     "Copied",
     "Database",
+    "Growing",
+    "Past",
     "PlannedStudy",
     "abandon",
     "add_sweep",
+    "add_trials",
     "cancel",
     "check_database",
     "checkpoints",
@@ -34,6 +40,7 @@ __all__ = [
     "counts",
     "curves",
     "describe_target",
+    "give_back_study",
     "is_done",
     "load_run",
     "open_database",
@@ -48,5 +55,6 @@ __all__ = [
     "sqlite_file",
     "state_counts",
     "store_runs",
+    "take_study",
     "upgrade_database",
 ]

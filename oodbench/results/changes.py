@@ -49,7 +49,8 @@ def retry(db: Database, sweep: str, statuses: Sequence[str] = (FAILED,)) -> int:
 def cancel(db: Database, sweep: str) -> int:
     """Take the waiting runs of a sweep out of it; what is running or finished stays.
 
-    A run that another sweep wants too goes on waiting for that one.
+    Workers add no further runs to it, unless the sweep is asked for again. A run that another sweep
+    wants too goes on waiting for that one.
 
     Returns:
         How many runs were removed from the database, being wanted by no other sweep.
@@ -61,6 +62,7 @@ def cancel(db: Database, sweep: str) -> int:
     with db.write() as connection:
         wait_for_turn(connection, PLANNING)  # nobody adds a sweep that shares them meanwhile
         mine = select(studies.c.id).where(studies.c.sweep_id == sweep_id(connection, sweep))
+        connection.execute(update(studies).where(studies.c.id.in_(mine)).values(agenda=None))
         wanted = and_(runs.c.state == WAITING, in_sweep(connection, sweep))
         for some in _chunks(lock_runs(connection, wanted)):
             link = study_trials.c

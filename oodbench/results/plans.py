@@ -24,6 +24,10 @@ class PlannedStudy:
         facts: What analysis needs to know of it: ``optimizer_kind``, ``chance``, ``shift``,
             ``num_classes``, ``metric``.
         trials: The trials.
+        agenda: What workers are to add as results come in, see ``oodbench.proposing``: ``seeds``
+            for each configuration; ``data`` (fingerprint, examples, environments); ``search``
+            (trials, startup, cohort), if adaptive; ``confirm`` (top, by, seeds), if asked for;
+            ``runs``: how many the study will have in the end. None if nothing is to be added.
     """
 
     id: str
@@ -37,6 +41,7 @@ class PlannedStudy:
     sampler_seed: int
     facts: Mapping[str, Any]
     trials: Sequence[Trial]
+    agenda: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,12 @@ class AddedSweep:
 
     Attributes:
         studies: Studies in the plan.
-        runs: Runs in the plan: ``new_runs + known_runs``.
+        runs: Runs in the plan: ``new_runs + known_runs + later_runs``.
         new_runs: Those that the database lacked.
         known_runs: Those that it had already, in whatever state.
         stored_runs: Those of the known ones which are finished: they are not trained again.
+        later_runs: Those that workers will add as results come in: an adaptive search, or winners
+            that are confirmed.
     """
 
     studies: int
@@ -56,3 +63,4 @@ class AddedSweep:
     new_runs: int
     known_runs: int
     stored_runs: int
+    later_runs: int = 0

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import case, exists, func, select, true
+from sqlalchemy import case, exists, func, or_, select, true
 
 from oodbench.results.database import Database
+from oodbench.results.proposals import open_studies, runs_to_come
 from oodbench.results.schema import RUNNING, STATES, WAITING, runs, studies, sweeps
 from oodbench.results.schema import study_trials as links
 from oodbench.results.sweeps import in_sweep, sweep_id
@@ -17,28 +18,35 @@ if TYPE_CHECKING:
 def state_counts(db: Database, sweep: str | None = None) -> dict[str, int]:
     """How many runs are in each state; every state is there. A shared run counts once.
 
+    Runs that workers are still to add to a study count as waiting.
+
     Raises:
         UnknownNameError: If there is no such sweep.
     """
     with db.read() as connection:
         mine = select(runs.c.state, func.count().label("n")).where(in_sweep(connection, sweep))
         found = {row.state: row.n for row in connection.execute(mine.group_by(runs.c.state))}
+        to_come = sum(runs_to_come(connection, sweep).values())
+    found[WAITING] = found.get(WAITING, 0) + to_come
     return {state: found.get(state, 0) for state in STATES}
 
 
 def is_done(db: Database, sweep: str | None = None) -> bool:
-    """Whether no run is waiting or running.
+    """Whether no run is waiting or running, and none is still to be added.
 
     Raises:
         UnknownNameError: If there is no such sweep.
     """
     with db.read() as connection:
-        left = runs.c.state.in_([WAITING, RUNNING])
-        return not connection.scalar(select(exists().where(left, in_sweep(connection, sweep))))
+        left = exists().where(runs.c.state.in_([WAITING, RUNNING]), in_sweep(connection, sweep))
+        to_come = exists().where(open_studies(connection, sweep))
+        return not connection.scalar(select(or_(left, to_come)))
 
 
 def counts(db: Database, sweep: str | None = None) -> "pd.DataFrame":
     """A row for each study: what it is about, and how many of its runs are in each state.
+
+    Runs that workers are still to add count as waiting.
 
     Raises:
         UnknownNameError: If there is no such sweep.
@@ -71,4 +79,8 @@ def counts(db: Database, sweep: str | None = None) -> "pd.DataFrame":
             .group_by(studies.c.id, sweeps.c.name)
             .order_by(studies.c.sweep_id, studies.c.position, studies.c.id)
         )
-        return frame_of(connection.execute(statement))
+        frame = frame_of(connection.execute(statement))
+        to_come = frame["study"].map(runs_to_come(connection, sweep)).fillna(0).astype("int64")
+    for column in (WAITING, "total"):
+        frame[column] += to_come
+    return frame

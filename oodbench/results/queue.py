@@ -17,6 +17,7 @@ from sqlalchemy import (
 
 from oodbench.records import Trial
 from oodbench.results.database import Database
+from oodbench.results.proposals import free_studies
 from oodbench.results.schema import FAILED, RUNNING, WAITING, now, runs
 from oodbench.results.sweeps import in_sweep
 
@@ -210,12 +211,14 @@ def release(db: Database, claims: Sequence[Claim]) -> set[str]:
 def abandon(db: Database, owner: str) -> int:
     """End the leases of a worker that is known to be dead, so that others need not wait for them.
 
-    The runs are lost, as if their leases had run out: they are taken again in halved cohorts.
+    The runs are lost, as if their leases had run out: they are taken again in halved cohorts. A
+    study to which it was about to add trials is free again.
 
     Returns:
         How many runs it held.
     """
     mine = and_(runs.c.owner == owner, runs.c.state == RUNNING)
     with db.write() as connection:
+        free_studies(connection, owner)
         lock_runs(connection, mine)
         return connection.execute(update(runs).where(mine).values(lease=0.0)).rowcount

@@ -28,6 +28,9 @@ WAITING, RUNNING = "waiting", "running"
 COMPLETED, DIVERGED, FAILED = "completed", "diverged", "failed"
 STATES = (WAITING, RUNNING, COMPLETED, DIVERGED, FAILED)
 
+CONFIRM = "confirm"
+"""What ``study_trials.sampler`` says of a run that no sampler drew: it repeats a winner."""
+
 # Not JSONB: it would lose the order of keys and turn 1e16 into a whole number.
 Json = JSON(none_as_null=True)
 BigId = BigInteger().with_variant(Integer(), "sqlite")
@@ -59,7 +62,7 @@ studies = Table(
     Column("sampler_seed", BigInteger, nullable=False),
     Column("proposer_owner", Text),
     Column("proposer_lease", Float),
-    Column("agenda", Json),  # what workers are still to add: see ``proposals``; null: nothing
+    Column("agenda", Json),  # what workers are still to add; null: nothing
     Column("facts", Json, nullable=False),
     Column("created", Float, nullable=False),
     Index("ix_studies_sweep_id", "sweep_id"),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from oodbench.errors import QueryError, UnknownNameError
+from oodbench.results.schema import CONFIRM
 from oodbench.results.views import GROUP
 
 if TYPE_CHECKING:
@@ -30,8 +31,22 @@ def check_checkpoint_rule(rule: str) -> None:
         raise UnknownNameError("checkpoint rule", rule, CHECKPOINT_RULES)
 
 
+def drawn(runs: "pd.DataFrame") -> "pd.DataFrame":
+    """The runs that a search drew, without those that repeat a winner on other seeds.
+
+    Those are no candidates: the best of a winner's repeats would be a biased choice, and they are
+    no draws from the search space.
+    """
+    return runs[runs["sampler"] != CONFIRM] if "sampler" in runs.columns else runs
+
+
+def confirmed(runs: "pd.DataFrame") -> "pd.DataFrame":
+    """The other runs: those that repeat a winner on other seeds."""
+    return runs[runs["sampler"] == CONFIRM]
+
+
 def select(runs: "pd.DataFrame", rule: str = "id_val", by: Sequence[str] = GROUP) -> "pd.DataFrame":
-    """The best completed run of each group, under ``rule``.
+    """The best completed run of each group, under ``rule``, among those that were ``drawn``.
 
     Args:
         runs: What ``query.pairs`` gives: a row for each run, whatever its status.
@@ -57,6 +72,7 @@ def select(runs: "pd.DataFrame", rule: str = "id_val", by: Sequence[str] = GROUP
             f"Selecting by {rule} needs the columns {', '.join(missing)}; give what "
             "oodbench.results.query.pairs returns."
         )
+    runs = drawn(runs)
     candidates = runs[(runs["status"] == "completed") & runs[score].notna()]
     ranked = candidates.sort_values([score, "run"], ascending=[False, True], kind="stable")
     best = ranked.drop_duplicates(groups)

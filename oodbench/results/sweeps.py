@@ -29,11 +29,10 @@ CHUNK = 500
 
 def preview_sweep(db: Database | None, plan: Sequence[PlannedStudy]) -> AddedSweep:
     """What ``add_sweep`` would change; ``db`` is None where there is no database yet."""
-    trials = _by_id(plan)
     if db is None:
-        return _added(plan, trials, {})
+        return _added(plan, {}, {})
     with db.read() as connection:
-        return _added(plan, trials, _states(connection, trials))
+        return _added(plan, _states(connection, _by_id(plan)), _extended(connection, plan))
 
 
 def add_sweep(
@@ -56,12 +55,12 @@ def add_sweep(
     trials = _by_id(plan)
     with db.write() as connection:
         wait_for_turn(connection, PLANNING)
-        states = _states(connection, trials)
+        states, extended = _states(connection, trials), _extended(connection, plan)
         sweep = _put_sweep(connection, name, spec)
         _put_studies(connection, sweep, plan)
-        _put_runs(connection, [trial for run, trial in trials.items() if run not in states])
+        put_runs(connection, [trial for run, trial in trials.items() if run not in states])
         _put_links(connection, plan)
-    return _added(plan, trials, states)
+    return _added(plan, states, extended)
 
 
 def sweep_id(connection: Connection, name: str) -> int:
@@ -94,11 +93,39 @@ def _by_id(plan: Sequence[PlannedStudy]) -> dict[str, Trial]:
 
 
 def _added(
-    plan: Sequence[PlannedStudy], trials: Mapping[str, Trial], states: Mapping[str, str]
+    plan: Sequence[PlannedStudy],
+    states: Mapping[str, str],
+    extended: Mapping[str, Mapping[str, str]],
 ) -> AddedSweep:
-    stored = sum(state in (COMPLETED, DIVERGED, FAILED) for state in states.values())
-    new = len(trials) - len(states)
-    return AddedSweep(len(plan), len(trials), new, len(states), stored)
+    """The difference between the plan and what the database has.
+
+    Args:
+        plan: The studies.
+        states: The state of each run of the plan that the database has.
+        extended: See ``_extended``.
+    """
+    trials = _by_id(plan)
+    known = {**states, **{run: state for runs in extended.values() for run, state in runs.items()}}
+    later = 0
+    for study in plan:
+        if study.agenda is not None:
+            there = {trial.id for trial in study.trials} | set(extended.get(study.id, {}))
+            later += max(0, study.agenda["runs"] - len(there))
+    stored = sum(state in (COMPLETED, DIVERGED, FAILED) for state in known.values())
+    new = len(trials.keys() - known.keys())
+    total = new + len(known) + later
+    return AddedSweep(len(plan), total, new, len(known), stored, later)
+
+
+def _extended(connection: Connection, plan: Sequence[PlannedStudy]) -> dict[str, dict[str, str]]:
+    """The runs, with their states, of each study to which workers add some."""
+    found: dict[str, dict[str, str]] = {s.id: {} for s in plan if s.agenda is not None}
+    link = study_trials.c
+    for study, mine in found.items():
+        joined = select(runs.c.id, runs.c.state).join(study_trials, link.run_id == runs.c.id)
+        rows = connection.execute(joined.where(link.study_id == study))
+        mine.update({row.id: row.state for row in rows})
+    return found
 
 
 def _states(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
@@ -144,6 +171,8 @@ def _put_studies(connection: Connection, sweep: int, plan: Sequence[PlannedStudy
             created=created,
         )
         connection.execute(inserting.on_conflict_do_nothing())
+        latest = update(studies).where(studies.c.id == study.id)
+        connection.execute(latest.values(agenda=study.agenda and dict(study.agenda)))
         owner = connection.scalar(select(studies.c.sweep_id).where(studies.c.id == study.id))
         if owner != sweep:
             raise DatabaseError(
@@ -152,7 +181,8 @@ def _put_studies(connection: Connection, sweep: int, plan: Sequence[PlannedStudy
             )
 
 
-def _put_runs(connection: Connection, trials: Sequence[Trial]) -> None:
+def put_runs(connection: Connection, trials: Sequence[Trial]) -> None:
+    """Let these trials wait behind all others; those that the database has stay as they are."""
     if not trials:
         return
     last = connection.scalar(select(func.coalesce(func.max(runs.c.position), -1)))

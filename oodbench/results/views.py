@@ -20,7 +20,7 @@ from sqlalchemy import (
     type_coerce,
 )
 
-from oodbench.results.schema import COMPLETED, runs, studies, study_trials
+from oodbench.results.schema import COMPLETED, CONFIRM, runs, studies, study_trials
 
 GROUP = ("dataset", "test_environments", "algorithm", "optimizer")
 """What one study is about; selection picks one run of each."""
@@ -131,7 +131,8 @@ def select_best() -> Select[Any]:
         partition_by=[pairs.c[name] for name in GROUP],
         order_by=[pairs.c.id_val.desc(), pairs.c.run],
     )
-    candidates = pairs.c.status == COMPLETED, pairs.c.id_val.is_not(None)
+    searched = func.coalesce(pairs.c.sampler, "") != CONFIRM  # those repeat a winner
+    candidates = pairs.c.status == COMPLETED, pairs.c.id_val.is_not(None), searched
     ranked = select(*pairs.c, rank.label("rank")).where(*candidates).subquery("ranked")
     return select(*(column for column in ranked.c if column.name != "rank")).where(
         ranked.c.rank == 1

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.spaces import Choice, parse
 
-NOT_BUILT = {"confirm", "keep_weights", "parallel"}
+NOT_BUILT = {"keep_weights", "parallel"}
 """Keys of the design that this version does not have yet: refused by name."""
 
 Positive = Annotated[int, Field(ge=1)]
@@ -159,15 +159,47 @@ class Train(TrainChanges):
 class Search(Part):
     """How configurations are drawn."""
 
-    sampler: Literal["random", "qmc", "grid"] = "random"
+    sampler: Literal["random", "qmc", "grid", "tpe", "gp"] = "random"
     trials: Positive | None = None
     points: Annotated[int, Field(ge=2)] | None = None
+    startup: Positive | None = None
+    cohort: Positive | None = None
     seed: int = 0
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether the sampler learns from results."""
+        return self.sampler in ("tpe", "gp")
 
     @model_validator(mode="after")
     def check_size(self) -> "Search":
-        """A grid has points; the others have trials."""
+        """A grid has points; the others have trials; adaptive ones also how they learn."""
         wanted, other = ("points", "trials") if self.sampler == "grid" else ("trials", "points")
         if getattr(self, wanted) is None or getattr(self, other) is not None:
             raise ValueError(f"sampler {self.sampler} needs {wanted}, and no {other}")
+        for key in ("startup", "cohort"):
+            if getattr(self, key) is not None and not self.adaptive:
+                raise ValueError(f"{key} goes with the adaptive samplers tpe and gp")
+        if self.adaptive and (self.trials or 0) <= self.asks["startup"]:
+            raise ValueError(
+                f"the first {self.asks['startup']} trials of {self.sampler} are random (startup), "
+                f"so of {self.trials} none would be adaptive; raise trials or lower startup"
+            )
         return self
+
+    @property
+    def asks(self) -> dict[str, int]:
+        """What an adaptive search keeps to: see ``oodbench.proposing``."""
+        return {
+            "trials": self.trials or 0,
+            "startup": self.startup or 20,
+            "cohort": self.cohort or 8,
+        }
+
+
+class Confirm(Part):
+    """The best configurations of each study, trained again on fresh seeds."""
+
+    top: Positive = 1
+    by: Literal["id_val"] = "id_val"  # another would have to say so in every table
+    seeds: Annotated[int, Field(ge=2)] = 5

@@ -13,8 +13,8 @@ from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import hash_of
 from oodbench.spaces import Choice, Range, override
 from oodbench.sweep.entries import AlgorithmEntry, DatasetEntry, ModelEntry, OptimizerEntry
-from oodbench.sweep.settings import Part, Positive, Search, Train, told_with_place
-from oodbench.sweep.study import Study
+from oodbench.sweep.settings import Confirm, Part, Positive, Search, Train, told_with_place
+from oodbench.sweep.study import Data, Study
 
 
 class SweepSpec(Part):
@@ -28,6 +28,7 @@ class SweepSpec(Part):
     search: Search
     train: Train
     seeds: Positive = 1
+    confirm: Confirm | None = None
     data_seed: int = 0
     _built: dict[str, Dataset] = PrivateAttr(default_factory=dict)
 
@@ -108,7 +109,8 @@ class SweepSpec(Part):
             "environments": list(dataset_spec.environments),
             "optimizer_kind": optimizer_spec.kind,
         }
-        return Study(self.name, self._dataset(dataset), definition, space, train, facts)
+        data = Data.of(self._dataset(dataset), test_environments)
+        return Study(self.name, data, definition, space, train, facts)
 
     def _dataset(self, entry: DatasetEntry) -> Dataset:
         key = hash_of([entry.name, entry.options])

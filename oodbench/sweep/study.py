@@ -8,8 +8,30 @@ from typing import Any
 from oodbench.data import Dataset
 from oodbench.records import Scalar, Trial, hash_of
 from oodbench.seeds import seed_of
-from oodbench.spaces import Choice, Range
+from oodbench.spaces import Choice, Range, parse
 from oodbench.sweep.settings import Train
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a study has to know of its dataset.
+
+    Attributes:
+        fingerprint: Hash of its content.
+        examples: Training examples, of all training environments.
+        environments: Training environments.
+    """
+
+    fingerprint: str
+    examples: int
+    environments: int
+
+    @classmethod
+    def of(cls, dataset: Dataset, test_environments: tuple[int, ...]) -> "Data":
+        """The facts of a built dataset, without these environments."""
+        training = dataset.training_environments(test_environments)
+        examples = sum(len(dataset.environments[i].splits["train"]) for i in training)
+        return cls(dataset.fingerprint, examples, len(training))
 
 
 @dataclass(frozen=True)
@@ -18,7 +40,7 @@ class Study:
 
     Attributes:
         sweep: Name of the sweep.
-        dataset: The built dataset.
+        data: What it has to know of the dataset.
         definition: Everything that decides its trials, but not their number.
         space: Hyperparameter -> range or choice.
         train: Training settings, after all changes.
@@ -26,7 +48,7 @@ class Study:
     """
 
     sweep: str
-    dataset: Dataset
+    data: Data
     definition: Mapping[str, Any]
     space: Mapping[str, Range | Choice]
     train: Train
@@ -37,23 +59,39 @@ class Study:
         """A hash of the sweep's name and the definition."""
         return hash_of([self.sweep, self.definition])
 
+    @classmethod
+    def stored(
+        cls,
+        sweep: str,
+        data: Mapping[str, Any],
+        definition: Mapping[str, Any],
+        facts: Mapping[str, Any],
+    ) -> "Study":
+        """A study as the database keeps it."""
+        space = {name: parse(text) for name, text in definition["space"].items()}
+        train = Train.model_validate(definition["train"])
+        return cls(sweep, Data(**data), definition, space, train, facts)
+
+    def drawn(self, trial: Trial) -> dict[str, Scalar]:
+        """What was drawn for a trial of this study: the inverse of ``trial``."""
+        values = dict(trial.hparams)
+        if "batch_size" in self.space:
+            values["batch_size"] = trial.batch.get("per_environment") or trial.batch["size"]
+        return values
+
     def trial(self, hparams: Mapping[str, Scalar], index: int, repeat: int) -> Trial:
         """Trial number ``index``, trained for the ``repeat``-th time on another seed.
 
         The training seed does not depend on the optimizer or the algorithm, so that they can be
         compared in pairs.
         """
-        values = dict(hparams)
-        size = int(values.pop("batch_size", self.train.batch.sizes.values[0]))
-        d = self.definition
-        test_environments = tuple(d["test_environments"])
-        training = self.dataset.training_environments(test_environments)
-        examples = sum(len(self.dataset.environments[i].splits["train"]) for i in training)
-        steps = self.train.resolve_steps(examples, len(training), size)
+        values, sizes, d = dict(hparams), self.train.batch.sizes.values, self.definition
+        size = int(values.pop("batch_size", sizes[0]))
+        steps = self.train.resolve_steps(self.data.examples, self.data.environments, size)
         return Trial(
             dataset=d["dataset"],
-            fingerprint=self.dataset.fingerprint,
-            test_environments=test_environments,
+            fingerprint=self.data.fingerprint,
+            test_environments=tuple(d["test_environments"]),
             model=d["model"],
             algorithm=d["algorithm"],
             optimizer=d["optimizer"],

@@ -57,15 +57,20 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"model": {"name": "mlp", "widht": 8}}, "unknown option 'widht'. Did you mean 'width'?"),
     (
         search(sed=3),
-        "search: unknown key 'sed'. Did you mean 'seed'? Allowed: points, sampler, seed, trials.",
+        "search: unknown key 'sed'. Did you mean 'seed'? Allowed: cohort, points, sampler, seed,",
     ),
     (train(step=3), "train: unknown key 'step'. Did you mean 'steps'?"),
     # keys of the design that are not built yet
-    ({"confirm": {"top": 1}}, "'confirm' is not built yet"),
+    ({"confirm": {"top": 0}}, "confirm.top: needs at least 1, but got 0"),
+    ({"confirm": {"seeds": 1}}, "confirm.seeds: needs at least 2, but got 1"),
+    ({"confirm": {"by": "oracle"}}, "confirm.by: needs 'id_val', but got 'oracle'"),
+    ({"confirm": {"tpo": 1}}, "confirm: unknown key 'tpo'. Did you mean 'top'?"),
+    (search(trials=30, startup=5), "search: startup goes with the adaptive samplers tpe and gp"),
+    (search(sampler="gp"), "search: the first 20 trials of gp are random (startup), so of"),
     ({"keep_weights": "last"}, "'keep_weights' is not built yet"),
     ({"parallel": {"method": "ddp"}}, "'parallel' is not built yet"),
     (train(parallel="ddp"), "train: 'parallel' is not built yet"),
-    (search(sampler="tpe"), "search.sampler: needs 'random', 'qmc' or 'grid', but got 'tpe'"),
+    (search(sampler="tpa"), "search.sampler: needs 'random', 'qmc', 'grid', 'tpe' or 'gp'"),
     (search(points=3), "search: sampler random needs trials, and no points"),
     (search(sampler="grid"), "search: sampler grid needs points, and no trials"),
     # unknown names

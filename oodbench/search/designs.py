@@ -1,16 +1,17 @@
-"""What to try next: Optuna's samplers on our search spaces."""
+"""Designs: configurations that do not depend on results, drawn before any is trained."""
 
-from collections.abc import Mapping
 from itertools import product
 from math import prod
-from typing import Any
 
 import numpy as np
 
 from oodbench.errors import RequestError
 from oodbench.records import Scalar
 from oodbench.seeds import seed_of
-from oodbench.spaces import Choice, Range, Space, parse
+from oodbench.spaces import Choice, Range, Space
+
+MOST = 100_000
+"""Points of a grid, at most."""
 
 
 def draw(space: Space, n: int, seed: int) -> list[dict[str, Scalar]]:
@@ -61,27 +62,6 @@ def grid(space: Space, points: int) -> list[dict[str, Scalar]]:
             "Fix some hyperparameters (lr: 0.1) or lower search.points."
         )
     return [dict(zip(values, point, strict=True)) for point in product(*values.values())]
-
-
-MOST = 100_000
-"""Points of a grid, at most."""
-EDGE = 0.05
-"""The outer 5% of a range, on its own scale, are its edge."""
-
-
-def at_edge(space: Mapping[str, Any], hparams: Mapping[str, Any]) -> list[str]:
-    """The hyperparameters that lie at the edge of their range, each as ``lr = 0.98 in [0.001, 1]``.
-
-    Args:
-        space: A search space as YAML has it.
-        hparams: Values by name; others are ignored.
-    """
-    found = []
-    for name, text in space.items():
-        what = parse(text)
-        if isinstance(what, Range) and not EDGE <= what.position(hparams[name]) <= 1 - EDGE:
-            found.append(f"{name} = {hparams[name]:.4g} in [{what.low:g}, {what.high:g}]")
-    return found
 
 
 def _column(name: str, what: Range | Choice, n: int, seed: int) -> list[Scalar]:
