@@ -17,14 +17,14 @@ def build_adam(params: Any, beta1: float, beta2: float, **hparams: Any) -> Any:
     """``torch.optim.Adam``: coupled L2, no amsgrad, as in the study."""
     from torch import optim
 
-    return optim.Adam(params, betas=(beta1, beta2), **hparams)
+    return optim.Adam(params, betas=(beta1, beta2), fused=True, **hparams)
 
 
 def build_adamw(params: Any, beta1: float, beta2: float, **hparams: Any) -> Any:
     """``torch.optim.AdamW``."""
     from torch import optim
 
-    return optim.AdamW(params, betas=(beta1, beta2), **hparams)
+    return optim.AdamW(params, betas=(beta1, beta2), fused=True, **hparams)
 
 
 ADAM = OptimizerSpec(

@@ -12,14 +12,14 @@ def build_sgd(params: Any, **hparams: Any) -> Any:
     """``torch.optim.SGD``."""
     from torch import optim
 
-    return optim.SGD(params, **hparams)
+    return optim.SGD(params, fused=True, **hparams)
 
 
 def build_nesterov(params: Any, **hparams: Any) -> Any:
     """``torch.optim.SGD`` with ``nesterov=True``."""
     from torch import optim
 
-    return optim.SGD(params, nesterov=True, **hparams)
+    return optim.SGD(params, nesterov=True, fused=True, **hparams)
 
 
 SGD = OptimizerSpec(
