@@ -49,6 +49,8 @@ def run_sweep(
     device: str = "auto",
     stack: int = 32,
     logs: str | Path | None = None,
+    artifacts: str | Path | None = None,
+    save_every: float = 300.0,
     on_progress: Callable[[Counts], None] = lambda counts: None,
 ) -> "pd.DataFrame":
     """Train every trial of a sweep that the database does not hold yet.
@@ -65,6 +67,9 @@ def run_sweep(
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ...
         stack: Most models trained together by one worker.
         logs: Folder of the workers' logs; by default beside a SQLite file, else ``oodbench-logs``.
+        artifacts: Folder of checkpoints and weights; by default beside a SQLite file
+            (``digits.artifacts``), else ``oodbench-artifacts``.
+        save_every: Seconds from one checkpoint of a run that is trained alone to the next.
         on_progress: Called a few times a second with the number of runs in each state.
 
     Returns:
@@ -80,6 +85,11 @@ def run_sweep(
             raise RequestError(f"{name} must be at least 1, but got {number}.")
     if gpus and workers is not None:
         raise RequestError("workers and gpus exclude each other: give slots_per_gpu with gpus.")
+    if not save_every >= 0:
+        raise RequestError(f"save_every must be at least 0 seconds, but got {save_every}.")
+    options = ["--save-every", str(save_every)]
+    if artifacts is not None:
+        options += ["--artifacts", str(Path(artifacts).absolute())]
     planned = plan(sweep)
     target = str(Path(db).absolute()) if "://" not in str(db) else str(db)
     folder = Path(logs) if logs is not None else log_folder(target)
@@ -95,6 +105,7 @@ def run_sweep(
             slots=slots,
             device="cuda" if gpus else device,
             stack=stack,
+            options=options,
             on_progress=on_progress,
         )
         return counts(database, name)

@@ -17,7 +17,7 @@ LAYERS = [
     {"data", "models", "algorithms", "optimizers", "results"},
     {"training"},
     {"sweep", "search"},
-    {"planning", "describe", "digest", "lease"},
+    {"planning", "describe", "digest", "lease", "artifacts"},
     {"worker"},
     {"executors"},
     {"api"},

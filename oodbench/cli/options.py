@@ -40,3 +40,19 @@ Stack = Annotated[int, typer.Option("--stack", help="Most models trained togethe
 Checkpoint = Annotated[
     str, typer.Option("--checkpoint", help="Which checkpoint is scored: last, best_id_val.")
 ]
+Artifacts = Annotated[
+    Path | None,
+    typer.Option(
+        "--artifacts",
+        envvar="OODBENCH_ARTIFACTS",
+        help="Folder of checkpoints and weights, shared by all workers. "
+        "[default: NAME.artifacts beside NAME.db, else oodbench-artifacts]",
+        show_default=False,
+    ),
+]
+SaveEvery = Annotated[
+    float,
+    typer.Option(
+        "--save-every", help="Seconds between the checkpoints of a run that is trained alone."
+    ),
+]

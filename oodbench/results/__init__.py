@@ -5,10 +5,11 @@ from oodbench.results.changes import cancel, retry
 from oodbench.results.copying import Copied, copy_database
 from oodbench.results.database import Database, open_database, upgrade_database
 from oodbench.results.integrity import Checked, check_database
+from oodbench.results.keeping import weights_to_keep
 from oodbench.results.plans import AddedSweep, PlannedStudy
 from oodbench.results.progress import counts, is_done, state_counts
 from oodbench.results.query import checkpoints, curves, pairs, runs, searched, sql
-from oodbench.results.queue import Claim, abandon, claim, release, renew
+from oodbench.results.queue import Claim, abandon, claim, excuse, release, renew
 from oodbench.results.select import CHECKPOINT_RULES, RUN_RULES
 from oodbench.results.store import load_run, store_runs
 from oodbench.results.sweeps import add_sweep, preview_sweep
@@ -34,6 +35,7 @@ __all__ = [
     "counts",
     "curves",
     "describe_target",
+    "excuse",
     "is_done",
     "load_run",
     "open_database",
@@ -49,4 +51,5 @@ __all__ = [
     "state_counts",
     "store_runs",
     "upgrade_database",
+    "weights_to_keep",
 ]

@@ -62,7 +62,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     (train(step=3), "train: unknown key 'step'. Did you mean 'steps'?"),
     # keys of the design that are not built yet
     ({"confirm": {"top": 1}}, "'confirm' is not built yet"),
-    ({"keep_weights": "last"}, "'keep_weights' is not built yet"),
+    ({"keep_weights": "best"}, "keep_weights: needs 'none', 'last' or 'selected', but got 'best'"),
     ({"parallel": {"method": "ddp"}}, "'parallel' is not built yet"),
     (train(parallel="ddp"), "train: 'parallel' is not built yet"),
     (search(sampler="tpe"), "search.sampler: needs 'random', 'qmc' or 'grid', but got 'tpe'"),
