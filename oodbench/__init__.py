@@ -8,7 +8,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oodbench.api import catalogue, query, quickstart, run_sweep, status
+    from oodbench.api import (
+        catalogue,
+        evaluate,
+        query,
+        quickstart,
+        reproduce,
+        run_sweep,
+        show,
+        status,
+    )
+    from oodbench.artifacts import load_model
     from oodbench.errors import OodbenchError
     from oodbench.planning import plan
     from oodbench.records import Measurement, RunRecord, Trial
@@ -21,10 +31,14 @@ _HOMES = {
     "RunRecord": "oodbench.records",
     "Trial": "oodbench.records",
     "catalogue": "oodbench.api",
+    "evaluate": "oodbench.api",
+    "load_model": "oodbench.artifacts",
     "plan": "oodbench.planning",
     "query": "oodbench.api",
     "quickstart": "oodbench.api",
+    "reproduce": "oodbench.api",
     "run_sweep": "oodbench.api",
+    "show": "oodbench.api",
     "status": "oodbench.api",
 }
 
@@ -34,10 +48,14 @@ __all__ = [
     "RunRecord",
     "Trial",
     "catalogue",
+    "evaluate",
+    "load_model",
     "plan",
     "query",
     "quickstart",
+    "reproduce",
     "run_sweep",
+    "show",
     "status",
 ]
 

@@ -4,22 +4,26 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.executors.local import Counts, cores, log_folder, make_slots, run_local
 from oodbench.planning import Sweep, as_spec, plan
 from oodbench.results import (
     AddedSweep,
+    RunDetails,
     add_sweep,
     counts,
     open_database,
     preview_sweep,
+    run_details,
     sqlite_file,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from oodbench.reproducing import Reproduced
 
 RECIPE = "digits.yaml"
 
@@ -206,6 +210,26 @@ def query(
             return run_sql(database, sql)
         frame = pairs(database, where, sweep, checkpoint)
     return frame if select is None else select_runs(frame, select)
+
+
+def show(db: str | Path, run: str) -> RunDetails:
+    """All that is known of one run, by its id or enough of its beginning."""
+    with open_database(db, read_only=True) as database:
+        return run_details(database, run)
+
+
+def evaluate(db: str | Path, run: str, **options: Any) -> "pd.DataFrame":
+    """Score a run's kept weights: see ``oodbench.evaluating.evaluate``."""
+    from oodbench.evaluating import evaluate as score
+
+    return score(db, run, **options)
+
+
+def reproduce(db: str | Path, run: str, **options: Any) -> "Reproduced":
+    """Train a stored run again and compare: see ``oodbench.reproducing.reproduce``."""
+    from oodbench.reproducing import reproduce as train_again
+
+    return train_again(db, run, **options)
 
 
 KINDS = ("datasets", "algorithms", "optimizers", "models")

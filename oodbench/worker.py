@@ -215,12 +215,17 @@ def tensors_for(trial: Trial, device: torch.device) -> Tensors:
     tensors, fingerprint = _tensors(
         trial.dataset, options, trial.data_seed, trial.test_environments, device, trial.precision
     )
+    check_fingerprint(trial, fingerprint)
+    return tensors
+
+
+def check_fingerprint(trial: Trial, fingerprint: str) -> None:
+    """Raise RequestError unless the data with this fingerprint are those of the trial."""
     if fingerprint != trial.fingerprint:
         raise RequestError(
             f"{trial.dataset} on this machine has the fingerprint {fingerprint}, but the sweep was "
             f"made with {trial.fingerprint}: other files or versions. Use the same data everywhere."
         )
-    return tensors
 
 
 @lru_cache(maxsize=4)

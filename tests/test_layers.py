@@ -19,7 +19,7 @@ LAYERS = [
     {"sweep", "search"},
     {"planning", "describe", "digest", "lease", "artifacts"},
     {"worker"},
-    {"executors"},
+    {"executors", "evaluating", "reproducing"},
     {"api"},
     {"cli"},
 ]

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -56,3 +57,9 @@ SaveEvery = Annotated[
         "--save-every", help="Seconds between the checkpoints of a run that is trained alone."
     ),
 ]
+
+
+def use_root(root: Path | None) -> None:
+    """Where this process and its workers look for data: never part of a trial."""
+    if root is not None and os.pathsep not in str(root):  # several come from the environment
+        os.environ["OODBENCH_DATA"] = str(root.absolute())

@@ -20,6 +20,7 @@ from oodbench.cli.options import (
     Stack,
     Sweep,
     Workers,
+    use_root,
 )
 
 
@@ -143,12 +144,6 @@ def worker(
         save_every=save_every,
         should_stop=stop,
     )
-
-
-def use_root(root: Path | None) -> None:
-    """Where this process and its workers look for data: never part of a trial."""
-    if root is not None and os.pathsep not in str(root):  # several come from the environment
-        os.environ["OODBENCH_DATA"] = str(root.absolute())
 
 
 class _StopSignal:

@@ -4,6 +4,7 @@ from oodbench.results.address import describe_target, sqlite_file
 from oodbench.results.changes import cancel, retry
 from oodbench.results.copying import Copied, copy_database
 from oodbench.results.database import Database, open_database, upgrade_database
+from oodbench.results.details import RunDetails, run_details
 from oodbench.results.integrity import Checked, check_database
 from oodbench.results.keeping import weights_to_keep
 from oodbench.results.plans import AddedSweep, PlannedStudy
@@ -24,6 +25,7 @@ __all__ = [
     "Copied",
     "Database",
     "PlannedStudy",
+    "RunDetails",
     "abandon",
     "add_sweep",
     "cancel",
@@ -44,6 +46,7 @@ __all__ = [
     "release",
     "renew",
     "retry",
+    "run_details",
     "runs",
     "searched",
     "sql",

@@ -43,7 +43,7 @@ def train(
     if len({trial.cohort_key for trial in trials}) != 1:
         raise ValueError("Trials that are trained together must have one cohort key.")
     together = [trial for trial in trials if OPTIMIZERS.get(trial.optimizer).in_place]
-    if not can_stack(build_module(trials[0], data)):
+    if not can_stack(build_module(trials[0], data.shape, data.num_classes)):
         together = []
     begun = [[trial] for trial in together if saving.begun(trial)]
     fresh = [trial for trial in together if not saving.begun(trial)]

@@ -27,12 +27,12 @@ from oodbench.training.tensors import Tensors
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-def build_module(trial: Trial, data: Tensors) -> torch.nn.Module:
+def build_module(trial: Trial, shape: tuple[int, ...], num_classes: int) -> torch.nn.Module:
     """The trial's model, initialised from its seed alone."""
     with seeded(seed_of(trial.seed, "init")):
         spec = MODELS.get(trial.model)
         options = {**spec.options, **trial.model_options}
-        return spec.build(tuple(data.inputs.shape[1:]), data.num_classes, **options)
+        return spec.build(shape, num_classes, **options)
 
 
 class Run:
@@ -58,7 +58,7 @@ class Run:
         first, dtype = trials[0], DTYPES[trials[0].precision]
         self.trials, self.data, self.device, self.k = trials, data, device, len(trials)
         self.stacked, self.selected = stacked, selected
-        modules = [build_module(trial, data) for trial in trials]
+        modules = [build_module(trial, data.shape, data.num_classes) for trial in trials]
         self.models: Models
         if stacked:
             self.models = Stack(modules, device, dtype)

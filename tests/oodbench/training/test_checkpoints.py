@@ -48,7 +48,7 @@ def uninterrupted(trial: Trial, data: Tensors, folder: Path) -> RunRecord:
 
 def weights(record: RunRecord, folder: Path) -> list[dict[str, torch.Tensor]]:
     files = record.provenance["weights"]
-    return [read_weights(folder / "weights" / f["file"], f["sha256"]) for f in files]
+    return [read_weights(folder / "weights" / f["file"], f["sha256"])[0] for f in files]
 
 
 def check_equal(found: RunRecord, expected: RunRecord, folders: list[Path]) -> None:
