@@ -127,7 +127,7 @@ def _scores(
 ) -> Iterator[dict[str, Any]]:
     """A row for each split, scored as it was while the run was trained: in a stack or not."""
     dtype = DTYPES[model.trial.precision]
-    stacked = record.provenance["stacked"]
+    stacked = record.provenance.get("stacked", True)  # a failed run does not say
     scored: Models = (
         Stack([model.module], device, dtype) if stacked else Single(model.module, device, dtype)
     )

@@ -38,7 +38,8 @@ def show(
         return
     import pandas as pd
 
-    show_one(pd.Series(dict(describe(details))))
+    names, values = zip(*describe(details), strict=True)
+    show_one(pd.Series(values, index=names))
     if details.scores:
         print()
         show_table(scores_table(details.scores))
@@ -138,7 +139,7 @@ def evaluate(
 
     Exit code 1 if training measured something else at that step.
 
-    Example: oodbench evaluate 3f2a91 --db digits.db --dataset RotatedDigits
+    Example: oodbench evaluate 3f2a91 --db digits.db --environments 0,2
     """
     from oodbench import api
     from oodbench.cli.tables import show as show_table

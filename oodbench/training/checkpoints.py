@@ -62,10 +62,11 @@ class Saving:
         return file is not None and file.exists()
 
     def forget(self, run: str) -> None:
-        """Remove the checkpoint of a run that is stored."""
+        """Remove the checkpoint of a run that is stored, and what killed workers left half done."""
         file = self.checkpoint(run)
         if file is not None:
-            file.unlink(missing_ok=True)
+            for path in (file, *file.parent.glob(f".{file.name}.*")):
+                path.unlink(missing_ok=True)
 
 
 NOTHING = Saving()

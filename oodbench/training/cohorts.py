@@ -47,34 +47,36 @@ def train(
         together = []
     begun = [[trial] for trial in together if saving.begun(trial)]
     fresh = [trial for trial in together if not saving.begun(trial)]
+    build = partial(Run, data=data, device=device, selected=saving.selected)
     records: dict[Trial, RunRecord] = {}
     for cohort in (*begun, fresh):
         if cohort:
-            records |= carry_out(partial(Run, cohort, data, device), tick, saving)
+            records |= carry_out(cohort, build, tick, saving)
     for trial in trials:
         if trial not in records:
             with seeded(seed_of(trial.seed, "layers"), device):  # for dropout
-                build = partial(Run, [trial], data, device, stacked=False)
-                records |= carry_out(build, tick, saving)
+                records |= carry_out([trial], partial(build, stacked=False), tick, saving)
     return [records[trial] for trial in trials]
 
 
 def carry_out(
-    build: Callable[..., Run], tick: Callable[[], None], saving: Saving
+    cohort: Sequence[Trial],
+    build: Callable[[Sequence[Trial]], Run],
+    tick: Callable[[], None],
+    saving: Saving,
 ) -> dict[Trial, RunRecord]:
-    """Train a run to its end, from its checkpoint if it is one trial; what came of its models.
+    """Train a cohort to its end, one that is a single trial from its checkpoint; what came of it.
 
-    Models whose optimizer left the stack are not among them.
+    Trials whose optimizer left the stack are not among the records.
     """
-    build = partial(build, selected=saving.selected)
-    run = build()
-    file = saving.checkpoint(run.trials[0].id)
-    if run.k == 1 and file is not None:
-        run = resumed(build, file)
+    file = saving.checkpoint(cohort[0].id)
+    if len(cohort) == 1 and file is not None:
+        run = resumed(partial(build, cohort), file)
         saver = Saver(run, file, saving, tick)
         run.train(saver.tick)
-        saver.save_after(SOON)  # it is stored only when the others of its cohort are done, too
+        saver.save_after(SOON)  # it is stored only when the others of its claim are done, too
     else:
+        run = build(cohort)
         run.train(tick)
     return {
         record.trial: keep_weights(run, model, record, saving)

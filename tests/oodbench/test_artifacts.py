@@ -63,6 +63,8 @@ def test_a_preempted_run_loses_nothing(add: Add, monkeypatch: pytest.MonkeyPatch
     with open_database(path) as db:
         (row,) = sql(db, "SELECT state, attempt, excused FROM runs").to_dict("records")
     assert row == {"state": "waiting", "attempt": 0, "excused": 0}
+    half_done = artifacts_folder(path) / "checkpoints" / f".{run}.pt.abc"
+    half_done.touch()  # as a worker leaves it that is killed while it writes
     work(path, "tiny", device="cpu")
     with open_database(path) as db:
         assert load_run(db, run).provenance["resumed_at"] == [15]

@@ -202,7 +202,10 @@ def test_another_status_never_matches(copy: Path) -> None:
     run = run_of(copy, "adam")
     change(copy, f"UPDATE runs SET state = 'failed', reason = 'x' WHERE id = '{run}'")
     change(copy, f"DELETE FROM curves WHERE run_id = '{run}' AND step = 40")
-    found = oodbench.reproduce(copy, run, tolerance=1e9, device="cpu")
+    change(copy, f"UPDATE runs SET provenance = '{{}}' WHERE id = '{run}'")
+    file = copy.with_name("w.safetensors")
+    found = oodbench.reproduce(copy, run, tolerance=1e9, weights=file, device="cpu")
+    assert len(oodbench.evaluate(copy, run, weights=file, device="cpu")) == 9
     assert not found.matches
     assert found.status == ("failed", "completed")
     assert found.differing == 7

@@ -25,7 +25,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., dict[str,
     with open_database(path, create=True) as db:
         for name, changes in (
             ("tiny", {"optimizers": ["adam", wild], "keep_weights": "selected"}),
-            ("twin", {"optimizers": ["adam"]}),
+            ("twin", {"optimizers": ["adam"], "keep_weights": "last"}),
+            ("third", {"optimizers": ["adam"]}),
             ("later", {"optimizers": ["adamw"]}),
         ):
             planned = plan(tiny(name=name, **changes))
@@ -57,9 +58,11 @@ def test_show_tells_what_a_run_is_and_what_became_of_it(oodbench: Run, kept: Pat
     assert f"lr {row['lr']}" in said["hyperparameters"]
     assert said["training"].startswith("4 steps, batch per_environment 8, evaluated every 2")
     assert said["asked for by"].startswith("sweep tiny, study ")
-    assert said["and by"].startswith("sweep twin, study ")
-    assert said["weights"].startswith(f"{row['run']}-")
-    assert "best_id_val, step " in said["weights"]
+    others = [line.split()[3] for line in ended.out.splitlines() if line.startswith("and by:")]
+    assert others == ["twin,", "third,"]
+    files = [line.split() for line in ended.out.splitlines() if line.startswith("weights:")]
+    assert [words[2] for words in files] == ["(last,", "(best_id_val,"]
+    assert all(words[1].startswith(f"{row['run']}-") for words in files)
     (score,) = [line.split() for line in ended.out.splitlines() if line.startswith("ood_test")]
     assert score[1] == f"{row['ood_test']:.4f}"
     assert score[-1] == str(row["n_ood"])
@@ -81,8 +84,8 @@ def test_show_as_json_has_everything(oodbench: Run, kept: Path) -> None:
     assert found["run"] == row["run"]
     assert found["trial"]["hparams"]["lr"] == row["lr"]
     assert found["scores"]["last"]["ood_test"] == row["ood_test"]
-    assert [item["sweep"] for item in found["asked_by"]] == ["tiny", "twin"]
-    assert found["provenance"]["weights"][0]["checkpoint"] == "best_id_val"
+    assert [item["sweep"] for item in found["asked_by"]] == ["tiny", "twin", "third"]
+    assert found["provenance"]["weights"][1]["checkpoint"] == "best_id_val"
     assert found["environments"] == ["+90%", "+80%", "-90%"]
 
 
@@ -125,6 +128,7 @@ def test_reproduce_says_whether_it_matches(oodbench: Run, kept: Path, tmp_path: 
         f"run {run}: reproduced exactly",
         "status: completed",
         "measurements: 14, of which 0 differ",
+        "weights (last): the same bytes",
         "weights (best_id_val): the same bytes",
         f"wrote {file}",
     ]
@@ -149,7 +153,7 @@ def test_reproduce_says_whether_it_matches(oodbench: Run, kept: Path, tmp_path: 
         (["show", ""], "Several runs have an id that begins with ''"),
         (["evaluate", "RUN", "--environments", "0,x"], "--environments needs numbers such as 0,2"),
         (["evaluate", "RUN", "--environments", "9"], "has no environment 9"),
-        (["evaluate", "RUN", "--checkpoint", "last"], "were not kept; kept: best_id_val. Train"),
+        (["evaluate", "RUN", "--checkpoint", "best"], "unknown checkpoint rule 'best'"),
         (["evaluate", "DIVERGED"], "(diverged) were not kept; kept: none."),
         (["evaluate", "RUNNING"], "has no result yet: it is running"),
         (["reproduce", "RUNNING"], "has no result yet: it is running"),
