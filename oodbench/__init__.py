@@ -8,10 +8,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oodbench.api import catalogue, query, quickstart, run_sweep, status
+    from oodbench.api import catalogue, query, quickstart, run_sweep, show, status
+    from oodbench.artifacts import load_model
     from oodbench.errors import OodbenchError
+    from oodbench.evaluating import evaluate
     from oodbench.planning import plan
     from oodbench.records import Measurement, RunRecord, Trial
+    from oodbench.reproducing import reproduce
 
 __version__ = "0.1.0"
 
@@ -21,10 +24,14 @@ _HOMES = {
     "RunRecord": "oodbench.records",
     "Trial": "oodbench.records",
     "catalogue": "oodbench.api",
+    "evaluate": "oodbench.evaluating",
+    "load_model": "oodbench.artifacts",
     "plan": "oodbench.planning",
     "query": "oodbench.api",
     "quickstart": "oodbench.api",
+    "reproduce": "oodbench.reproducing",
     "run_sweep": "oodbench.api",
+    "show": "oodbench.api",
     "status": "oodbench.api",
 }
 
@@ -34,10 +41,14 @@ __all__ = [
     "RunRecord",
     "Trial",
     "catalogue",
+    "evaluate",
+    "load_model",
     "plan",
     "query",
     "quickstart",
+    "reproduce",
     "run_sweep",
+    "show",
     "status",
 ]
 

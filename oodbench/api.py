@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.executors.local import Counts, cores, log_folder, make_slots, run_local
@@ -13,15 +13,19 @@ from oodbench.planning import Sweep, as_spec, plan
 from oodbench.proposing import extend
 from oodbench.results import (
     AddedSweep,
+    RunDetails,
     add_sweep,
     counts,
     open_database,
     preview_sweep,
+    run_details,
     sqlite_file,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from oodbench.reproducing import Reproduced
 
 RECIPE = "digits.yaml"
 
@@ -51,6 +55,8 @@ def run_sweep(
     device: str = "auto",
     stack: int = 32,
     logs: str | Path | None = None,
+    artifacts: str | Path | None = None,
+    save_every: float = 300.0,
     on_progress: Callable[[Counts], None] = lambda counts: None,
 ) -> "pd.DataFrame":
     """Train every trial of a sweep that the database does not hold yet.
@@ -67,6 +73,9 @@ def run_sweep(
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ...
         stack: Most models trained together by one worker.
         logs: Folder of the workers' logs; by default beside a SQLite file, else ``oodbench-logs``.
+        artifacts: Folder of checkpoints and weights; by default beside a SQLite file
+            (``digits.artifacts``), else ``oodbench-artifacts``.
+        save_every: Seconds from one checkpoint of a run that is trained alone to the next.
         on_progress: Called a few times a second with the number of runs in each state.
 
     Returns:
@@ -82,6 +91,11 @@ def run_sweep(
             raise RequestError(f"{name} must be at least 1, but got {number}.")
     if gpus and workers is not None:
         raise RequestError("workers and gpus exclude each other: give slots_per_gpu with gpus.")
+    if not save_every >= 0:
+        raise RequestError(f"save_every must be at least 0 seconds, but got {save_every}.")
+    options = ["--save-every", str(save_every)]
+    if artifacts is not None:
+        options += ["--artifacts", str(Path(artifacts).absolute())]
     planned = plan(sweep)
     target = str(Path(db).absolute()) if "://" not in str(db) else str(db)
     folder = Path(logs) if logs is not None else log_folder(target)
@@ -98,6 +112,7 @@ def run_sweep(
             slots=slots,
             device="cuda" if gpus else device,
             stack=stack,
+            options=options,
             on_progress=on_progress,
         )
         return counts(database, name)
@@ -205,6 +220,26 @@ def confirmed(db: str | Path, sweep: str | None = None) -> "pd.DataFrame":
     import analysis
 
     return analysis.confirmation_table(query(db, sweep=sweep))
+
+
+def show(db: str | Path, run: str) -> RunDetails:
+    """All that is known of one run, by its id or enough of its beginning."""
+    with open_database(db, read_only=True) as database:
+        return run_details(database, run)
+
+
+def evaluate(db: str | Path, run: str, **options: Any) -> "pd.DataFrame":
+    """Score a run's kept weights: see ``oodbench.evaluating.evaluate``."""
+    from oodbench.evaluating import evaluate as score
+
+    return score(db, run, **options)
+
+
+def reproduce(db: str | Path, run: str, **options: Any) -> "Reproduced":
+    """Train a stored run again and compare: see ``oodbench.reproducing.reproduce``."""
+    from oodbench.reproducing import reproduce as train_again
+
+    return train_again(db, run, **options)
 
 
 KINDS = ("datasets", "algorithms", "optimizers", "models")

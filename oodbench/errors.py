@@ -5,8 +5,10 @@ OodbenchError                 the rule, the value and the fix, in one message
 │   ├── UnknownNameError      no such dataset, optimizer, key, ...: the near names are listed
 │   ├── SweepError            a sweep file says something that does not hold
 │   ├── QueryError            a --where, --select or --sql that cannot be answered
-│   └── DatabaseError         not a database of ours, an older or a newer one, or out of reach
-└── LostLeaseError            a late worker's result, refused: another worker has the trial now
+│   ├── DatabaseError         not a database of ours, an older or a newer one, or out of reach
+│   └── ArtifactError         weights that are not there, are damaged, or cannot be written
+├── LostLeaseError            a late worker's result, refused: another worker has the trial now
+└── StopTrainingError         the worker was asked to stop, and gives back what it holds
 """
 
 from collections.abc import Iterable
@@ -52,5 +54,13 @@ class DatabaseError(RequestError):
     """A database that is not ours, is of another version, or cannot be reached."""
 
 
+class ArtifactError(RequestError):
+    """A weights file that is missing or damaged, or an artifacts folder that cannot be used."""
+
+
 class LostLeaseError(OodbenchError):
     """The lease on a trial went to another worker; this one's result is not stored."""
+
+
+class StopTrainingError(OodbenchError):
+    """The worker was asked to stop; what it holds is given back untrained."""

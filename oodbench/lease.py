@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TypeVar
 
-from oodbench.errors import DatabaseError, LostLeaseError, OodbenchError
+from oodbench.errors import DatabaseError, LostLeaseError, OodbenchError, StopTrainingError
 from oodbench.results import Claim, Database, release, renew
 
 T = TypeVar("T")
@@ -17,10 +17,6 @@ PATIENCE = 300.0
 """Seconds for which a database that is out of reach, or has no room, is asked again."""
 PAUSE = 1.0
 """Seconds between the attempts."""
-
-
-class StopTrainingError(OodbenchError):
-    """The worker was asked to stop; what it holds is given back untrained."""
 
 
 class Lease:
@@ -59,6 +55,7 @@ class Lease:
         """
         self._ticks += 1
         if self._should_stop():
+            self._ended.set()  # a run trained alone is saved first, and given back then
             raise StopTrainingError("the worker was asked to stop")
         if self._lost:
             raise LostLeaseError("their lease ran out; another worker has them")

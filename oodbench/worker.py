@@ -10,28 +10,38 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
 import torch
 
+from oodbench.artifacts import artifacts_folder
 from oodbench.data import DATASETS
-from oodbench.errors import LostLeaseError, RequestError, UnknownNameError
-from oodbench.lease import Lease, StopTrainingError, patiently
+from oodbench.errors import (
+    ArtifactError,
+    DatabaseError,
+    LostLeaseError,
+    RequestError,
+    StopTrainingError,
+    UnknownNameError,
+)
+from oodbench.lease import Lease, patiently
 from oodbench.proposing import extend
 from oodbench.records import RunRecord, Trial, canonical_json
 from oodbench.results import (
     Claim,
     Database,
     claim,
+    excuse,
     is_done,
     open_database,
     release,
     store_runs,
+    weights_to_keep,
 )
-from oodbench.training import DTYPES, Tensors, load, train
+from oodbench.training import DTYPES, EVERY, NOTHING, Saving, Tensors, load, train
 
 STACK = 32
 """Models trained together by default: on a CPU more outgrow the cache and gain no more."""
@@ -57,6 +67,8 @@ def work(
     stack: int = STACK,
     lease: float = LEASE,
     owner: str | None = None,
+    artifacts: str | Path | None = None,
+    save_every: float = EVERY,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Work:
     """Train trials of the sweep until none is left or ``should_stop`` says so.
@@ -68,17 +80,25 @@ def work(
         stack: Most models trained together.
         lease: Seconds for which a silent worker keeps its trials.
         owner: A name that no other worker has; made up by default.
+        artifacts: Folder of checkpoints and weights; see ``artifacts_folder`` for the default.
+            Workers on several machines need one that they share.
+        save_every: Seconds from one checkpoint of a run that is trained alone to the next.
         should_stop: Asked after every step.
 
     Raises:
         DatabaseError: If the database cannot be used.
         RequestError: If the data on this machine are not those of the sweep, or the device, the
             stack or the lease cannot be used.
+        ArtifactError: If weights that are to be kept cannot be written.
     """
     if stack < 1:
         raise RequestError(f"stack must be at least 1, but got {stack}.")
     if not lease >= 1:
         raise RequestError(f"lease must be at least 1 second, but got {lease}.")
+    if not save_every >= 0:
+        raise RequestError(f"save_every must be at least 0 seconds, but got {save_every}.")
+    folder = artifacts_folder(target) if artifacts is None else Path(artifacts)
+    saving = Saving(folder, save_every)
     where = find_device(device)
     owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     stored = refused = 0
@@ -95,10 +115,13 @@ def work(
                     break
                 time.sleep(IDLE)
                 continue
-            done = train_claims(db, claims, where, lease, should_stop)
+            done = train_claims(db, claims, where, lease, saving, should_stop)
             late = patiently(partial(store_runs, db, done), should_stop)
             for run in late:
                 print(f"run {run}: result refused, another worker has it", file=sys.stderr)
+            for held, _ in done:
+                if held.run not in late:
+                    saving.forget(held.run)
             stored, refused = stored + len(done) - len(late), refused + len(late)
     why = "asked to stop" if should_stop() else "nothing is left to train"
     print(f"worker {owner} ends, {why}: {stored} runs stored, {refused} refused as too late")
@@ -124,14 +147,17 @@ def train_claims(
     claims: Sequence[Claim],
     device: torch.device,
     lease: float,
+    saving: Saving,
     should_stop: Callable[[], bool],
 ) -> list[tuple[Claim, RunRecord]]:
     """Train what was claimed. What could not be trained for no fault of its own is given back."""
     by_id = {c.run: c for c in claims}
     try:
         with Lease(db, claims, lease, should_stop) as held:
+            kept = patiently(partial(weights_to_keep, db, list(by_id)), should_stop)
+            saving = replace(saving, weights=kept, on_saved=partial(note_progress, db, by_id))
             data = tensors_for(claims[0].trial, device)
-            records = train_each([c.trial for c in claims], data, device, held.tick)
+            records = train_each([c.trial for c in claims], data, device, held.tick, saving)
     except (StopTrainingError, LostLeaseError) as why:
         patiently(partial(release, db, claims), should_stop)
         print(f"gave back {len(claims)} trials: {why}", file=sys.stderr)
@@ -142,19 +168,32 @@ def train_claims(
     return [(by_id[record.trial.id], record) for record in records]
 
 
+def note_progress(db: Database, claims: Mapping[str, Claim], run: str) -> None:
+    """A run was saved, so its attempts are excused; a database that is away ends no training."""
+    try:
+        excuse(db, claims[run])
+    except DatabaseError as error:
+        print(f"run {run}: saved, but not noted: {error}", file=sys.stderr)
+
+
 def train_each(
-    trials: Sequence[Trial], data: Tensors, device: torch.device, tick: Callable[[], None]
+    trials: Sequence[Trial],
+    data: Tensors,
+    device: torch.device,
+    tick: Callable[[], None],
+    saving: Saving = NOTHING,
 ) -> list[RunRecord]:
     """Train trials together; one that raises is found by halving and recorded as failed.
 
     Raises:
         UnknownNameError: If this machine lacks an optimizer, algorithm or model: a plug-in that is
             not installed here is no fault of the trials.
+        ArtifactError: If weights that are to be kept cannot be written.
         RequestError: If it lacks a package that one of them imports.
     """
     try:
-        return train(trials, data, device, tick)
-    except (StopTrainingError, LostLeaseError, UnknownNameError):
+        return train(trials, data, device, tick, saving)
+    except (StopTrainingError, LostLeaseError, UnknownNameError, ArtifactError):
         raise
     except ImportError as error:  # of a plug-in's own needs, again no fault of the trials
         raise RequestError(f"A trial needs what is not installed here: {error}.") from error
@@ -166,7 +205,7 @@ def train_each(
             return [RunRecord(trials[0], "failed", reason)]
     half = len(trials) // 2
     parts = (trials[:half], trials[half:])
-    return [record for part in parts for record in train_each(part, data, device, tick)]
+    return [record for part in parts for record in train_each(part, data, device, tick, saving)]
 
 
 def tensors_for(trial: Trial, device: torch.device) -> Tensors:
@@ -179,12 +218,17 @@ def tensors_for(trial: Trial, device: torch.device) -> Tensors:
     tensors, fingerprint = _tensors(
         trial.dataset, options, trial.data_seed, trial.test_environments, device, trial.precision
     )
+    check_fingerprint(trial, fingerprint)
+    return tensors
+
+
+def check_fingerprint(trial: Trial, fingerprint: str) -> None:
+    """Raise RequestError unless the data with this fingerprint are those of the trial."""
     if fingerprint != trial.fingerprint:
         raise RequestError(
             f"{trial.dataset} on this machine has the fingerprint {fingerprint}, but the sweep was "
             f"made with {trial.fingerprint}: other files or versions. Use the same data everywhere."
         )
-    return tensors
 
 
 @lru_cache(maxsize=4)

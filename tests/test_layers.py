@@ -17,9 +17,9 @@ LAYERS = [
     {"data", "models", "algorithms", "optimizers", "results"},
     {"training"},
     {"sweep", "search"},
-    {"planning", "proposing", "describe", "digest", "lease"},
+    {"planning", "proposing", "describe", "digest", "lease", "artifacts"},
     {"worker"},
-    {"executors"},
+    {"executors", "evaluating", "reproducing"},
     {"api"},
     {"cli"},
 ]

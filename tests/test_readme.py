@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,27 @@ def test_the_python_example_runs(tmp_path: Path) -> None:
     assert header.split() == ["optimizer", "id", "ood", "n_ood"]
     assert [row.split()[1] for row in rows] == ["sgd", "adam"]
     assert (tmp_path / "first.png").stat().st_size > 10_000
+
+
+def test_the_example_of_loading_a_model_runs(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    example = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    sweep = """
+        oodbench.run_sweep({
+            "name": "kept",
+            "datasets": [{"name": "ColoredDigits", "test_environments": [2]}],
+            "algorithms": ["erm"],
+            "optimizers": ["adam"],
+            "model": {"name": "mlp"},
+            "search": {"trials": 1},
+            "train": {"steps": 4, "batch": {"per_environment": 8}},
+            "keep_weights": "last",
+        }, "kept.db", workers=1)
+    """
+    code = f"import oodbench\n{textwrap.dedent(sweep)}\n{example[1]}\nprint(logits.shape)"
+    run = [sys.executable, "-c", code]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.stdout.strip() == "torch.Size([1, 2])", done.stderr
 
 
 @pytest.mark.parametrize("page", ["README.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))])

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -40,3 +41,25 @@ Stack = Annotated[int, typer.Option("--stack", help="Most models trained togethe
 Checkpoint = Annotated[
     str, typer.Option("--checkpoint", help="Which checkpoint is scored: last, best_id_val.")
 ]
+Artifacts = Annotated[
+    Path | None,
+    typer.Option(
+        "--artifacts",
+        envvar="OODBENCH_ARTIFACTS",
+        help="Folder of checkpoints and weights, shared by all workers. "
+        "[default: NAME.artifacts beside NAME.db, else oodbench-artifacts]",
+        show_default=False,
+    ),
+]
+SaveEvery = Annotated[
+    float,
+    typer.Option(
+        "--save-every", help="Seconds between the checkpoints of a run that is trained alone."
+    ),
+]
+
+
+def use_root(root: Path | None) -> None:
+    """Where this process and its workers look for data: never part of a trial."""
+    if root is not None and os.pathsep not in str(root):  # several come from the environment
+        os.environ["OODBENCH_DATA"] = str(root.absolute())

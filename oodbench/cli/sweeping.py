@@ -8,7 +8,20 @@ from typing import Annotated, Any
 
 import typer
 
-from oodbench.cli.options import Db, Device, Gpus, Root, Set, SlotsPerGpu, Stack, Sweep, Workers
+from oodbench.cli.options import (
+    Artifacts,
+    Db,
+    Device,
+    Gpus,
+    Root,
+    SaveEvery,
+    Set,
+    SlotsPerGpu,
+    Stack,
+    Sweep,
+    Workers,
+    use_root,
+)
 
 
 def quickstart(
@@ -44,6 +57,8 @@ def sweep(
     device: Device = "auto",
     stack: Stack = 32,
     root: Root = None,
+    artifacts: Artifacts = None,
+    save_every: SaveEvery = 300.0,
     changes: Set = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained; write nothing.")
@@ -81,6 +96,8 @@ def sweep(
             slots_per_gpu=slots_per_gpu,
             device=device,
             stack=stack,
+            artifacts=artifacts,
+            save_every=save_every,
             on_progress=progress,
         )
     show(studies.drop(columns=["study", "sweep", "waiting", "running"]))
@@ -101,6 +118,8 @@ def worker(
         float, typer.Option("--lease", help="Seconds for which a silent worker keeps its trials.")
     ] = 60.0,
     root: Root = None,
+    artifacts: Artifacts = None,
+    save_every: SaveEvery = 300.0,
     parent: Annotated[int | None, typer.Option("--parent", hidden=True)] = None,
     owner: Annotated[str | None, typer.Option("--owner", hidden=True)] = None,
 ) -> None:
@@ -118,13 +137,17 @@ def worker(
         from oodbench.sweep import load_sweep
 
         name = load_sweep(name).name
-    work(db, name, device=device, stack=stack, lease=lease, owner=owner, should_stop=stop)
-
-
-def use_root(root: Path | None) -> None:
-    """Where this process and its workers look for data: never part of a trial."""
-    if root is not None and os.pathsep not in str(root):  # several come from the environment
-        os.environ["OODBENCH_DATA"] = str(root.absolute())
+    work(
+        db,
+        name,
+        device=device,
+        stack=stack,
+        lease=lease,
+        owner=owner,
+        artifacts=artifacts,
+        save_every=save_every,
+        should_stop=stop,
+    )
 
 
 class _StopSignal:

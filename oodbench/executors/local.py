@@ -96,6 +96,7 @@ def run_local(
     slots: Sequence[Slot],
     device: str,
     stack: int,
+    options: Sequence[str] = (),
     on_progress: Callable[[Counts], None],
 ) -> None:
     """Keep a worker in each slot until the sweep is done.
@@ -107,6 +108,7 @@ def run_local(
         slots: See ``make_slots``.
         device: As ``oodbench worker`` takes it.
         stack: Most models trained together by one worker.
+        options: Further ones of ``oodbench worker``.
         on_progress: Called a few times a second with the number of runs in each state.
 
     Raises:
@@ -114,7 +116,7 @@ def run_local(
         KeyboardInterrupt: As it came; the workers have stopped by then.
     """
     command = [sys.executable, "-m", "oodbench", "worker", sweep, "--device", device]
-    command += ["--stack", str(stack), "--parent", str(os.getpid())]
+    command += ["--stack", str(stack), "--parent", str(os.getpid()), *options]
     # The URL goes through the environment: a command line is public, and a URL may hold a password.
     # BLAS reads its number of threads when it is loaded, before a worker could say it.
     environment = os.environ | {"OODBENCH_DB": target, "OMP_NUM_THREADS": "1"}

@@ -4,12 +4,14 @@ from oodbench.results.address import describe_target, sqlite_file
 from oodbench.results.changes import cancel, retry
 from oodbench.results.copying import Copied, copy_database
 from oodbench.results.database import Database, open_database, upgrade_database
+from oodbench.results.details import RunDetails, run_details
 from oodbench.results.integrity import Checked, check_database
+from oodbench.results.keeping import weights_to_keep
 from oodbench.results.plans import AddedSweep, PlannedStudy
 from oodbench.results.progress import counts, is_done, state_counts
 from oodbench.results.proposals import Growing, Past, add_trials, give_back_study, take_study
 from oodbench.results.query import checkpoints, curves, pairs, runs, searched, sql
-from oodbench.results.queue import Claim, abandon, claim, release, renew
+from oodbench.results.queue import Claim, abandon, claim, excuse, release, renew
 from oodbench.results.schema import CONFIRM
 from oodbench.results.select import CHECKPOINT_RULES, RUN_RULES
 from oodbench.results.store import load_run, store_runs
@@ -28,6 +30,7 @@ __all__ = [
     "Growing",
     "Past",
     "PlannedStudy",
+    "RunDetails",
     "abandon",
     "add_sweep",
     "add_trials",
@@ -40,6 +43,7 @@ __all__ = [
     "counts",
     "curves",
     "describe_target",
+    "excuse",
     "give_back_study",
     "is_done",
     "load_run",
@@ -49,6 +53,7 @@ __all__ = [
     "release",
     "renew",
     "retry",
+    "run_details",
     "runs",
     "searched",
     "sql",
@@ -57,4 +62,5 @@ __all__ = [
     "store_runs",
     "take_study",
     "upgrade_database",
+    "weights_to_keep",
 ]

@@ -22,7 +22,8 @@ from oodbench.results.schema import FAILED, RUNNING, WAITING, now, runs
 from oodbench.results.sweeps import in_sweep
 
 LAST_ATTEMPT = 3
-"""A run whose worker dies while it trains alone is given up after this many attempts."""
+"""A run whose worker dies while it trains alone is given up after this many attempts in which it
+got no further."""
 
 
 @dataclass(frozen=True)
@@ -81,17 +82,21 @@ def _lost() -> ColumnElement[bool]:
 
 
 def _give_up(connection: Connection, wanted: ColumnElement[bool]) -> None:
-    alone = and_(_lost(), runs.c.cohort_size == 1, runs.c.attempt >= LAST_ATTEMPT)
+    in_vain = runs.c.attempt - runs.c.excused
+    alone = and_(_lost(), runs.c.cohort_size == 1, in_vain >= LAST_ATTEMPT)
     mine = select(runs.c.id).where(alone, wanted).with_for_update(skip_locked=True).cte("mine")
     given_up = (
         update(runs)
         .where(runs.c.id.in_(select(mine.prefix_with("MATERIALIZED").c.id)))
         .values(state=FAILED, finished=now(), lease=None)
-        .returning(runs.c.id, runs.c.attempt, runs.c.owner)
+        .returning(runs.c.id, runs.c.attempt, runs.c.excused, runs.c.owner)
     )
-    for run, attempt, owner in connection.execute(given_up).all():
+    for run, attempt, excused, owner in connection.execute(given_up).all():
+        times = f"each of the {attempt} times it was trained, the last time alone"
+        if excused:
+            times = f"{attempt} times, the last {attempt - excused} before it had got any further"
         reason = (
-            f"Its worker died each of the {attempt} times it was trained, the last time alone "
+            f"Its worker died {times} "
             f"(worker {owner}); see that worker's log, and check memory and the dataset's files."
         )
         connection.execute(update(runs).where(runs.c.id == run).values(reason=reason))
@@ -181,6 +186,17 @@ def renew(db: Database, claims: Sequence[Claim], lease: float) -> set[str]:
         return set(connection.scalars(renewal))
 
 
+def excuse(db: Database, claim: Claim) -> bool:
+    """Count no attempt so far against a run that is held: it got further, and can go on from there.
+
+    Returns:
+        Whether it is still held.
+    """
+    excusing = update(runs).where(held([claim])).values(excused=runs.c.attempt)
+    with db.write() as connection:
+        return connection.execute(excusing).rowcount == 1
+
+
 def release(db: Database, claims: Sequence[Claim]) -> set[str]:
     """Give claimed runs back untrained, as if this claim had never been.
 
@@ -195,6 +211,9 @@ def release(db: Database, claims: Sequence[Claim]) -> set[str]:
         .values(
             state=WAITING,
             attempt=runs.c.attempt - 1,
+            excused=case(
+                (runs.c.excused == runs.c.attempt, runs.c.attempt - 1), else_=runs.c.excused
+            ),
             # A run that was lost before stays under suspicion.
             cohort_size=case((runs.c.attempt > 1, runs.c.cohort_size)),
             owner=None,

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.spaces import Choice, parse
 
-NOT_BUILT = {"keep_weights", "parallel"}
+NOT_BUILT = {"parallel"}
 """Keys of the design that this version does not have yet: refused by name."""
 
 Positive = Annotated[int, Field(ge=1)]

@@ -1,7 +1,7 @@
 """A sweep file: read, checked, and turned into the studies that it means."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
@@ -30,6 +30,7 @@ class SweepSpec(Part):
     seeds: Positive = 1
     confirm: Confirm | None = None
     data_seed: int = 0
+    keep_weights: Literal["none", "last", "selected"] = "none"
     _built: dict[str, Dataset] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")

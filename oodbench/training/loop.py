@@ -6,7 +6,7 @@ which process trains it.
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
@@ -21,57 +21,18 @@ from oodbench.training import provenance
 from oodbench.training.batches import BLOCK, Batches
 from oodbench.training.evaluation import evaluate
 from oodbench.training.random import seeded
-from oodbench.training.stack import Models, Single, Stack, can_stack
+from oodbench.training.stack import Models, Single, Stack
 from oodbench.training.tensors import Tensors
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-def train(
-    trials: Sequence[Trial],
-    data: Tensors,
-    device: torch.device | str = "cpu",
-    tick: Callable[[], None] = lambda: None,
-) -> list[RunRecord]:
-    """Train the trials and return their records, in order.
-
-    Trials whose model or optimizer cannot be stacked are trained one by one.
-
-    Args:
-        trials: With one cohort key.
-        data: See ``oodbench.training.tensors.load``; on ``device``, in the trials' precision.
-        device: Where to train.
-        tick: Called after every step; what it raises ends the training.
-
-    Raises:
-        ValueError: If the trials differ in more than optimizer, hyperparameters and seed.
-    """
-    device = torch.device(device)
-    if len({trial.cohort_key for trial in trials}) != 1:
-        raise ValueError("Trials that are trained together must have one cohort key.")
-    together = [trial for trial in trials if OPTIMIZERS.get(trial.optimizer).in_place]
-    if not can_stack(build_module(trials[0], data)):
-        together = []
-    records = {}
-    if together:
-        stack = Run(together, data, device)
-        stack.train(tick)
-        records = {r.trial: r for m, r in enumerate(stack.records()) if m not in stack.broken}
-    for trial in trials:
-        if trial not in records:
-            with seeded(seed_of(trial.seed, "layers"), device):  # for dropout
-                single = Run([trial], data, device, stacked=False)
-                single.train(tick)
-            (records[trial],) = single.records()
-    return [records[trial] for trial in trials]
-
-
-def build_module(trial: Trial, data: Tensors) -> torch.nn.Module:
+def build_module(trial: Trial, shape: tuple[int, ...], num_classes: int) -> torch.nn.Module:
     """The trial's model, initialised from its seed alone."""
     with seeded(seed_of(trial.seed, "init")):
         spec = MODELS.get(trial.model)
         options = {**spec.options, **trial.model_options}
-        return spec.build(tuple(data.inputs.shape[1:]), data.num_classes, **options)
+        return spec.build(shape, num_classes, **options)
 
 
 class Run:
@@ -83,6 +44,7 @@ class Run:
         device: Where to train.
         stacked: Train them as a stack, even one alone, so that in float32 too it becomes what it
             would become among others; else run the module as it is.
+        selected: Ids of the trials of which to keep the weights of the best checkpoint.
     """
 
     def __init__(
@@ -91,10 +53,12 @@ class Run:
         data: Tensors,
         device: torch.device,
         stacked: bool = True,
+        selected: Collection[str] = (),
     ) -> None:
         first, dtype = trials[0], DTYPES[trials[0].precision]
         self.trials, self.data, self.device, self.k = trials, data, device, len(trials)
-        modules = [build_module(trial, data) for trial in trials]
+        self.stacked, self.selected = stacked, selected
+        modules = [build_module(trial, data.shape, data.num_classes) for trial in trials]
         self.models: Models
         if stacked:
             self.models = Stack(modules, device, dtype)
@@ -111,7 +75,14 @@ class Run:
         self.measurements: list[list[Measurement]] = [[] for _ in trials]
         self.diverged: dict[int, int] = {}  # model -> the step that showed it
         self.broken: set[int] = set()  # models whose optimizer left the stack's memory
+        # model -> mean ID validation accuracy, step and weights of its best checkpoint
+        self.best: dict[int, tuple[float, int, dict[str, Tensor]]] = {}
+        self.done = 0  # steps
+        self.bad_since = torch.full((self.k,), first.steps, device=device)
+        self.total = torch.zeros(self.k, device=device)  # of the losses of the last steps,
+        self.summed = 0  # so many
         self.seconds = 0.0
+        self.resumed_at: list[int] = []
 
     def build_optimizer(self, model: int, restarted: bool = False) -> torch.optim.Optimizer:
         """The trial's optimizer, or the one that its algorithm restarts it as."""
@@ -125,25 +96,25 @@ class Run:
 
     def train(self, tick: Callable[[], None]) -> None:
         """Train to the last step."""
-        trial, start = self.trials[0], time.perf_counter()
+        trial, start = self.trials[0], time.perf_counter() - self.seconds
         evaluation_steps = set(trial.evaluation_steps)
-        bad_since = torch.full((self.k,), trial.steps, device=self.device)
-        total = torch.zeros(self.k, device=self.device)
-        last = 0
-        for step in range(trial.steps):
+        for step in range(self.done, trial.steps):
             self.restart(self.algorithm.restarts.get(step, ()))
             losses = self.step(step)
-            bad_since = bad_since.where(losses.isfinite() | (bad_since <= step), step)
-            total += losses
-            if step + 1 in evaluation_steps or (step + 1) % BLOCK == 0:
-                self.freeze(bad_since, step + 1)
-            if step + 1 in evaluation_steps:
-                self.measure(step + 1, total / (step + 1 - last), step + 1 - last)
-                total.zero_()
-                last = step + 1
+            fine = losses.isfinite() | (self.bad_since <= step)
+            self.bad_since = self.bad_since.where(fine, step)
+            self.total += losses
+            self.summed += 1
+            self.done = step + 1
+            if self.done in evaluation_steps or self.done % BLOCK == 0:
+                self.freeze(self.bad_since, self.done)
+            if self.done in evaluation_steps:
+                self.measure(self.done, self.total / self.summed, self.summed)
+                self.total.zero_()
+                self.summed = 0
                 self.look_for_broken(range(self.k))
+            self.seconds = time.perf_counter() - start
             tick()
-        self.seconds = time.perf_counter() - start
 
     def restart(self, models: Sequence[int]) -> None:
         """Build the optimizers of these models anew."""
@@ -180,6 +151,16 @@ class Run:
             if model not in self.diverged:
                 loss_ = Measurement(step, "", "train", "train", "loss", loss, steps)
                 self.measurements[model] += [*scores[model], loss_]
+                self.keep_best(model, step, scores[model])
+
+    def keep_best(self, model: int, step: int, scores: Sequence[Measurement]) -> None:
+        """Keep the weights if they are to be kept, and no checkpoint before was as good."""
+        values = [item.value for item in scores if item.role == "id_val"]
+        if not values or self.trials[model].id not in self.selected:
+            return
+        score = sum(values) / len(values)
+        if model not in self.best or score > self.best[model][0]:
+            self.best[model] = score, step, self.models.state(model)
 
     def records(self) -> list[RunRecord]:
         """What came of each trial."""
@@ -209,9 +190,10 @@ class Run:
             **provenance.code(),
             "device": provenance.device_name(self.device),
             "stack_size": self.k,
-            "stacked": isinstance(self.models, Stack),
+            "stacked": self.stacked,
             "optimizer_class": f"{optimizer.__module__}.{optimizer.__qualname__}",
             "seconds": round(self.seconds / self.k, 6),
+            **({"resumed_at": self.resumed_at} if self.resumed_at else {}),
             "gradient_evaluations": steps,
             "examples_per_step": math.prod(self.batches.at(0).shape[1:]),
             "shared_examples": self.data.shared,

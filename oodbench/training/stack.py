@@ -5,7 +5,7 @@ pass sees each parameter as a (K, *shape) view of that matrix; each model's own 
 of its row. So the optimizers are the stock ones, and stacking re-implements no update rule.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -36,6 +36,9 @@ class Models(Protocol):
 
     def state(self, model: int) -> dict[str, Tensor]:
         """A copy of one model's parameters and buffers by name."""
+
+    def load_state(self, model: int, state: Mapping[str, Tensor]) -> None:
+        """Write such a copy into the memory of one model's parameters and buffers."""
 
 
 def can_stack(module: nn.Module) -> bool:
@@ -122,6 +125,10 @@ class Stack:
     def state(self, model: int) -> dict[str, Tensor]:
         return {name: view.clone() for name, view in self._views(self._rows[model]).items()}
 
+    def load_state(self, model: int, state: Mapping[str, Tensor]) -> None:
+        for name, view in self._views(self._rows[model]).items():
+            view.copy_(state[name])
+
 
 class Single:
     """One model, run as it is, for those that cannot be stacked. See ``Models``."""
@@ -157,3 +164,6 @@ class Single:
     def state(self, model: int) -> dict[str, Tensor]:
         state: dict[str, Any] = self._module.state_dict()
         return {name: value.detach().clone() for name, value in state.items()}
+
+    def load_state(self, model: int, state: Mapping[str, Tensor]) -> None:
+        self._module.load_state_dict(state)

@@ -82,6 +82,11 @@ class Tensors:
     num_classes: int
     shared: bool
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return tuple(self.inputs.shape[1:])
+
 
 def role_of(split: str, is_test_environment: bool) -> str:
     """What ``val`` or ``test`` is to a trial."""
@@ -102,6 +107,12 @@ def roles_of(environment: Environment, is_test_environment: bool) -> dict[str, s
     return roles
 
 
+def examples(split: Split, device: torch.device, dtype: torch.dtype) -> tuple[Inputs, Tensor]:
+    """The inputs and labels of a split on ``device``."""
+    labels = torch.from_numpy(split.labels).to(device)
+    return Inputs(torch.from_numpy(split.inputs).to(device), dtype), labels
+
+
 def load(
     dataset: Dataset,
     test_environments: tuple[int, ...],
@@ -110,17 +121,14 @@ def load(
 ) -> Tensors:
     """Put on ``device`` what a trial with these test environments trains on and is scored on."""
 
-    def to_device(split: Split) -> tuple[Tensor, Tensor]:
-        return torch.from_numpy(split.inputs).to(device), torch.from_numpy(split.labels).to(device)
-
-    def to_evaluate(environment: Environment, split: str, role: str) -> EvaluationSplit:
-        examples = environment.splits[split]
-        inputs, labels = to_device(examples)
-        n = len(examples) // examples.copies
-        return EvaluationSplit(environment.name, split, role, Inputs(inputs, dtype), labels, n)
+    def to_evaluate(environment: Environment, name: str, role: str) -> EvaluationSplit:
+        split = environment.splits[name]
+        inputs, labels = examples(split, device, dtype)
+        n = len(split) // split.copies
+        return EvaluationSplit(environment.name, name, role, inputs, labels, n)
 
     training = [
-        to_device(dataset.environments[i].splits["train"])
+        examples(dataset.environments[i].splits["train"], device, dtype)
         for i in dataset.training_environments(test_environments)
     ]
     evaluation = [
@@ -129,7 +137,7 @@ def load(
         for split, role in roles_of(environment, i in test_environments).items()
     ]
     return Tensors(
-        Inputs(torch.cat([inputs for inputs, _ in training]), dtype),
+        Inputs(torch.cat([inputs.stored for inputs, _ in training]), dtype),
         torch.cat([labels for _, labels in training]),
         tuple(len(labels) for _, labels in training),
         tuple(evaluation),

@@ -234,6 +234,7 @@ def test_nothing_is_trained_twice(add: Add, sweep_file: Callable[..., Path]) -> 
     [
         ({"stack": 0}, "stack must be at least 1, but got 0"),
         ({"lease": 0.0}, "lease must be at least 1 second, but got 0"),
+        ({"save_every": -1.0}, "save_every must be at least 0 seconds, but got -1"),
         ({"device": "tpu"}, "Cannot use the device 'tpu'"),
         ({"sweep": "tinny"}, "unknown sweep 'tinny'. Did you mean 'tiny'?"),
     ],

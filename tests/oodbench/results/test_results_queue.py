@@ -19,6 +19,7 @@ from oodbench.results import (
     add_sweep,
     claim,
     counts,
+    excuse,
     is_done,
     load_run,
     open_database,
@@ -209,6 +210,50 @@ def test_one_death_alone_is_forgiven_twice(db: Database, expire: Callable[[], No
         expire()
     assert attempts == [1, 2, 3]
     assert state_counts(db)["failed"] == 1
+
+
+def test_deaths_count_again_from_the_last_time_a_run_got_further(
+    db: Database, expire: Callable[[], None]
+) -> None:
+    fill(db, 1)
+    for attempt in range(1, 6):  # five deaths, each after a checkpoint
+        (held,) = claim(db, "a", size=1, lease=60)
+        assert held.attempt == attempt
+        assert excuse(db, held)
+        expire()
+    in_vain = 0
+    while claim(db, "b", size=1, lease=60):
+        in_vain += 1
+        expire()
+    assert in_vain == 3
+    assert not excuse(db, held)
+    (reason,) = runs(db)["reason"]
+    assert "died 8 times, the last 3 before it had got any further (worker b)" in reason
+
+
+def test_only_who_holds_a_run_excuses_it(db: Database, expire: Callable[[], None]) -> None:
+    fill(db, 1)
+    (late,) = claim(db, "a", size=1, lease=60)
+    expire()
+    claim(db, "a", size=1, lease=60)  # the same owner, another attempt
+    assert not excuse(db, late)
+    with db.read() as connection:
+        assert connection.scalar(select(table.c.excused)) == 0
+
+
+def test_a_claim_that_is_given_back_takes_its_excuse_along(
+    db: Database, expire: Callable[[], None]
+) -> None:
+    fill(db, 1)
+    for _ in range(3):  # preempted three times: no attempt and no excuse is left
+        (held,) = claim(db, "a", size=1, lease=60)
+        assert excuse(db, held)
+        release(db, [held])
+    attempts = 0
+    while claim(db, "a", size=1, lease=60):
+        attempts += 1
+        expire()
+    assert attempts == 3
 
 
 def test_counts_follow_the_plan(db: Database) -> None:

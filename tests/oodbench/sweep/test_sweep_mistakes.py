@@ -67,7 +67,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"confirm": {"tpo": 1}}, "confirm: unknown key 'tpo'. Did you mean 'top'?"),
     (search(trials=30, startup=5), "search: startup goes with the adaptive samplers tpe and gp"),
     (search(sampler="gp"), "search: the first 20 trials of gp are random (startup), so of"),
-    ({"keep_weights": "last"}, "'keep_weights' is not built yet"),
+    ({"keep_weights": "best"}, "keep_weights: needs 'none', 'last' or 'selected', but got 'best'"),
     ({"parallel": {"method": "ddp"}}, "'parallel' is not built yet"),
     (train(parallel="ddp"), "train: 'parallel' is not built yet"),
     (search(sampler="tpa"), "search.sampler: needs 'random', 'qmc', 'grid', 'tpe' or 'gp'"),

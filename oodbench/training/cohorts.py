@@ -1,0 +1,85 @@
+"""Training the trials of a cohort: in one stack, one by one, or on from a checkpoint."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+
+from oodbench.optimizers import OPTIMIZERS
+from oodbench.records import RunRecord, Trial
+from oodbench.seeds import seed_of
+from oodbench.training.checkpoints import NOTHING, SOON, Saver, Saving, resumed
+from oodbench.training.loop import Run, build_module
+from oodbench.training.random import seeded
+from oodbench.training.stack import can_stack
+from oodbench.training.tensors import Tensors
+from oodbench.training.weights import keep_weights
+
+
+def train(
+    trials: Sequence[Trial],
+    data: Tensors,
+    device: torch.device | str = "cpu",
+    tick: Callable[[], None] = lambda: None,
+    saving: Saving = NOTHING,
+) -> list[RunRecord]:
+    """Train the trials and return their records, in order.
+
+    Trials whose model or optimizer cannot be stacked are trained one by one; so are those of which
+    a checkpoint lies there, from which they go on.
+
+    Args:
+        trials: With one cohort key.
+        data: See ``oodbench.training.tensors.load``; on ``device``, in the trials' precision.
+        device: Where to train.
+        tick: Called after every step; what it raises ends the training.
+        saving: Which checkpoints and weights are left on disk.
+
+    Raises:
+        ValueError: If the trials differ in more than optimizer, hyperparameters and seed.
+        ArtifactError: If weights that are to be kept cannot be written.
+    """
+    device = torch.device(device)
+    if len({trial.cohort_key for trial in trials}) != 1:
+        raise ValueError("Trials that are trained together must have one cohort key.")
+    together = [trial for trial in trials if OPTIMIZERS.get(trial.optimizer).in_place]
+    if not can_stack(build_module(trials[0], data.shape, data.num_classes)):
+        together = []
+    begun = [[trial] for trial in together if saving.begun(trial)]
+    fresh = [trial for trial in together if not saving.begun(trial)]
+    build = partial(Run, data=data, device=device, selected=saving.selected)
+    records: dict[Trial, RunRecord] = {}
+    for cohort in (*begun, fresh):
+        if cohort:
+            records |= carry_out(cohort, build, tick, saving)
+    for trial in trials:
+        if trial not in records:
+            with seeded(seed_of(trial.seed, "layers"), device):  # for dropout
+                records |= carry_out([trial], partial(build, stacked=False), tick, saving)
+    return [records[trial] for trial in trials]
+
+
+def carry_out(
+    cohort: Sequence[Trial],
+    build: Callable[[Sequence[Trial]], Run],
+    tick: Callable[[], None],
+    saving: Saving,
+) -> dict[Trial, RunRecord]:
+    """Train a cohort to its end, one that is a single trial from its checkpoint; what came of it.
+
+    Trials whose optimizer left the stack are not among the records.
+    """
+    file = saving.checkpoint(cohort[0].id)
+    if len(cohort) == 1 and file is not None:
+        run = resumed(partial(build, cohort), file)
+        saver = Saver(run, file, saving, tick)
+        run.train(saver.tick)
+        saver.save_after(SOON)  # it is stored only when the others of its claim are done, too
+    else:
+        run = build(cohort)
+        run.train(tick)
+    return {
+        record.trial: keep_weights(run, model, record, saving)
+        for model, record in enumerate(run.records())
+        if model not in run.broken
+    }
