@@ -8,6 +8,7 @@ import torch
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import RunRecord, Trial
 from oodbench.seeds import seed_of
+from oodbench.training.batched import batched_forward
 from oodbench.training.checkpoints import NOTHING, SOON, Saver, Saving, resumed
 from oodbench.training.loop import Run, build_module
 from oodbench.training.random import seeded
@@ -43,10 +44,13 @@ def train(
     if len({trial.cohort_key for trial in trials}) != 1:
         raise ValueError("Trials that are trained together must have one cohort key.")
     together = [trial for trial in trials if OPTIMIZERS.get(trial.optimizer).in_place]
-    if not can_stack(build_module(trials[0], data.shape, data.num_classes)):
+    module = build_module(trials[0], data.shape, data.num_classes)
+    if not can_stack(module):
         together = []
     begun = [[trial] for trial in together if saving.begun(trial)]
     fresh = [trial for trial in together if not saving.begun(trial)]
+    if batched_forward(module) is None:  # then one model is faster as it is
+        begun, fresh = [], fresh if len(fresh) > 1 else []
     build = partial(Run, data=data, device=device, selected=saving.selected)
     records: dict[Trial, RunRecord] = {}
     for cohort in (*begun, fresh):

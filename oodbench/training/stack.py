@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from oodbench.training.batched import Forward, batched_forward
+
 
 class Models(Protocol):
     """What the training loop drives."""
@@ -53,6 +55,18 @@ def can_stack(module: nn.Module) -> bool:
     )
 
 
+def by_vmap(module: nn.Module) -> Forward:
+    """The forward pass of K models of any shape that ``can_stack``."""
+    skeleton = module.to("meta")  # its own parameters are never used
+
+    def run(parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        logits: Tensor = functional_call(skeleton, dict(parameters), (inputs,))
+        return logits
+
+    forward: Forward = vmap(run)
+    return forward
+
+
 class Stack:
     """K models in one matrix of parameters. See ``Models``."""
 
@@ -67,15 +81,7 @@ class Stack:
         self._stacked = {name: p.requires_grad_() for name, p in self._views(self._rows).items()}
         self._stacked_grads = list(self._views(self._grads).values())
         self._given: dict[int, list[tuple[Tensor, int, int]]] = {}
-        # A skeleton without data: its own parameters are never used.
-        self._module = modules[0].to("meta")
-
-        def run(parameters: dict[str, Tensor], inputs: Tensor) -> Tensor:
-            logits: Tensor = functional_call(self._module, parameters, (inputs,))
-            return logits
-
-        self._each = vmap(run)
-        self._shared = vmap(run, in_dims=(0, None))
+        self._forward = batched_forward(modules[0]) or by_vmap(modules[0])
 
     def _views(self, rows: Tensor) -> dict[str, Tensor]:
         """Each parameter as a view of the matrix (K, *shape) or of one row (*shape)."""
@@ -88,11 +94,10 @@ class Stack:
 
     def __call__(self, inputs: Tensor) -> Tensor:
         k, groups, size = inputs.shape[:3]
-        return self._each(self._stacked, inputs.flatten(1, 2)).view(k, groups, size, -1)
+        return self._forward(self._stacked, inputs.flatten(1, 2)).view(k, groups, size, -1)
 
     def predict(self, inputs: Tensor) -> Tensor:
-        logits: Tensor = self._shared(self._stacked, inputs)
-        return logits
+        return self._forward(self._stacked, inputs.expand(len(self._rows), *inputs.shape))
 
     def backward(self, losses: Tensor) -> None:
         # One model's loss does not depend on another's parameters: the gradient of the sum is all.

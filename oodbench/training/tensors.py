@@ -7,12 +7,16 @@ from torch import Tensor
 
 from oodbench.data import Dataset, Environment, Split
 
+FEW = 64 * 2**20
+"""Bytes of floats that a split may need to be kept as such."""
+
 
 @dataclass(frozen=True)
 class Inputs:
     """Examples on the device, as floats when they are indexed.
 
-    Bytes stay bytes until then: as floats they would need four times the memory.
+    Bytes stay bytes until then where they are many: as floats they would need four times the
+    memory, or eight.
 
     Attributes:
         stored: (n, *shape) bytes or floats.
@@ -21,6 +25,12 @@ class Inputs:
 
     stored: Tensor
     dtype: torch.dtype
+
+    @classmethod
+    def of(cls, examples: Tensor, dtype: torch.dtype) -> "Inputs":
+        """Examples as they are, or at once as floats where these are few."""
+        few = examples.numel() * dtype.itemsize <= FEW
+        return cls(as_floats(examples, dtype) if few else examples, dtype)
 
     @property
     def shape(self) -> torch.Size:

@@ -1,0 +1,79 @@
+"""Layers for K models at once, written out: faster than ``vmap``, which is their reference.
+
+A module that is a chain of linear layers, ReLUs and flattenings becomes three batched matrix
+multiplications a layer and training step, the ReLU done in place, nothing computed that is not
+needed. Any other module is left to ``vmap``.
+"""
+
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Forward = Callable[[Mapping[str, Tensor], Tensor], Tensor]
+"""Parameters (K, *shape) by name and inputs (K, n, *shape) to logits (K, n, classes)."""
+
+
+def batched_forward(module: nn.Module) -> Forward | None:
+    """The forward pass of K models of this shape; None if there is no such fast path for it.
+
+    Args:
+        module: One of them; only its structure is read.
+    """
+    if not isinstance(module, nn.Sequential):
+        return None
+    layers = list(module.named_children())
+    if not layers or not all(type(part) in (nn.Linear, nn.ReLU, nn.Flatten) for _, part in layers):
+        return None
+    steps: list[tuple[str, bool]] = []  # name of a linear layer, and whether a ReLU follows
+    for (name, part), (_, after) in pairwise([*layers, ("", None)]):
+        if isinstance(part, nn.Linear):
+            steps.append((name, isinstance(after, nn.ReLU)))
+        elif isinstance(part, nn.Flatten) and (steps or part.start_dim != 1 or part.end_dim != -1):
+            return None
+    linear = sum(isinstance(part, nn.ReLU) for _, part in layers) == sum(relu for _, relu in steps)
+    if not steps or not linear:  # a ReLU elsewhere than after a linear layer
+        return None
+
+    def forward(parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        hidden = inputs.flatten(2)
+        for name, relu in steps:
+            weight, bias = parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
+            hidden = BatchedLinear.apply(hidden, weight, bias, relu)
+        return hidden
+
+    return forward
+
+
+class BatchedLinear(torch.autograd.Function):
+    """K layers ``relu(x W^T + b)``, or without the ReLU: x (K, n, in), W (K, out, in), b (K, out).
+
+    The backward pass is made of differentiable operations, so it may itself be differentiated.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
+        """The outputs (K, n, out)."""
+        if bias is None:
+            out = torch.bmm(x, weight.transpose(1, 2))
+        else:
+            out = torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
+        if relu:
+            out.relu_()
+        ctx.relu, ctx.has_bias = relu, bias is not None
+        ctx.save_for_backward(x, weight, *([out] if relu else []))
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of x (only if asked for), W and b."""
+        (grad,) = grads
+        x, weight, *out = ctx.saved_tensors
+        if ctx.relu:
+            grad = torch.ops.aten.threshold_backward(grad, out[0], 0.0)
+        of_x = torch.bmm(grad, weight) if ctx.needs_input_grad[0] else None
+        of_weight = torch.bmm(grad.transpose(1, 2), x)
+        of_bias = grad.sum(1) if ctx.has_bias else None
+        return of_x, of_weight, of_bias, None
