@@ -62,7 +62,10 @@ def test_the_gradient_may_be_differentiated_again() -> None:
         total = sum(grad.square().sum() for grad in first)
         return list(torch.autograd.grad(total, list(parameters.values()), allow_unused=True))
 
-    ours, reference = curvature(batched_forward(CHAINS[0])), curvature(by_vmap(copy.deepcopy(CHAINS[0])))
+    ours, reference = (
+        curvature(batched_forward(CHAINS[0])),
+        curvature(by_vmap(copy.deepcopy(CHAINS[0]))),
+    )
     for one, other in zip(ours, reference, strict=True):
         assert one is not None
         torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-11)
