@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from domainbed_adapters.cache import cache_folder, cached
+from domainbed_adapters.cache import cached
+from oodbench.data import cache_folder
 
 ARRAY = np.arange(1000, dtype=np.uint8).reshape(10, 100)
 
