@@ -83,8 +83,8 @@ def write_file(path: Path, content: bytes) -> None:
             file.write(content)
     except OSError as error:
         raise ArtifactError(
-            f"Cannot write weights to {path}: {error.strerror}. Make room, name another folder "
-            "with --artifacts, or keep no weights."
+            f"Cannot write weights to {path}: {error.strerror}. Make room, or name another "
+            "place: --artifacts for what a sweep keeps, --weights for what reproduce writes."
         ) from error
 
 

@@ -119,7 +119,7 @@ def test_two_sweeps_that_share_a_run_keep_what_any_of_them_wants(add: Add) -> No
 def test_weights_that_cannot_be_written_fail_no_run(add: Add) -> None:
     path = add(keep_weights="last")
     artifacts_folder(path).write_text("not a folder")
-    with pytest.raises(ArtifactError, match="name another folder with --artifacts"):
+    with pytest.raises(ArtifactError, match="name another place: --artifacts"):
         work(path, "tiny", device="cpu")
     assert set(query(path)["status"]) == {"waiting"}
     work(path, "tiny", device="cpu", artifacts=path.parent / "elsewhere")
