@@ -8,11 +8,10 @@ import torch
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import RunRecord, Trial
 from oodbench.seeds import seed_of
-from oodbench.training.batched import batched_forward
 from oodbench.training.checkpoints import NOTHING, SOON, Saver, Saving, resumed
 from oodbench.training.loop import Run, build_module
 from oodbench.training.random import seeded
-from oodbench.training.stack import can_stack
+from oodbench.training.stack import can_stack, stacks_alone
 from oodbench.training.tensors import Tensors
 from oodbench.training.weights import keep_weights
 
@@ -49,7 +48,7 @@ def train(
         together = []
     begun = [[trial] for trial in together if saving.begun(trial)]
     fresh = [trial for trial in together if not saving.begun(trial)]
-    if batched_forward(module) is None:  # then one model is faster as it is
+    if not stacks_alone(module):
         begun, fresh = [], fresh if len(fresh) > 1 else []
     build = partial(Run, data=data, device=device, selected=saving.selected)
     records: dict[Trial, RunRecord] = {}

@@ -19,6 +19,7 @@ from oodbench.records import Measurement, RunRecord, Trial
 from oodbench.seeds import seed_of
 from oodbench.training import provenance
 from oodbench.training.batches import BLOCK, Batches
+from oodbench.training.clock import DATA, EVALUATION, MODEL, OPTIMIZER, Clock
 from oodbench.training.evaluation import evaluate
 from oodbench.training.random import seeded
 from oodbench.training.stack import Models, Single, Stack
@@ -45,6 +46,7 @@ class Run:
         stacked: Train them as a stack, even one alone, so that in float32 too it becomes what it
             would become among others; else run the module as it is.
         selected: Ids of the trials of which to keep the weights of the best checkpoint.
+        clock: Takes the time of each phase.
     """
 
     def __init__(
@@ -54,10 +56,11 @@ class Run:
         device: torch.device,
         stacked: bool = True,
         selected: Collection[str] = (),
+        clock: Clock | None = None,
     ) -> None:
         first, dtype = trials[0], DTYPES[trials[0].precision]
         self.trials, self.data, self.device, self.k = trials, data, device, len(trials)
-        self.stacked, self.selected = stacked, selected
+        self.stacked, self.selected, self.clock = stacked, selected, clock or Clock()
         modules = [build_module(trial, data.shape, data.num_classes) for trial in trials]
         self.models: Models
         if stacked:
@@ -128,13 +131,16 @@ class Run:
 
     def step(self, step: int) -> Tensor:
         """One optimizer step of every model that has not diverged; returns the (K,) losses."""
-        indices = self.batches.at(step)
-        inputs, labels = self.data.inputs[indices], self.data.labels[indices]
-        losses = self.algorithm.losses(self.models, inputs, labels, step)
-        self.models.backward(losses)
-        for model, optimizer in enumerate(self.optimizers):
-            if model not in self.diverged:
-                optimizer.step()
+        with self.clock(DATA):
+            indices = self.batches.at(step)
+            inputs, labels = self.data.inputs[indices], self.data.labels[indices]
+        with self.clock(MODEL):
+            losses = self.algorithm.losses(self.models, inputs, labels, step)
+            self.models.backward(losses)
+        with self.clock(OPTIMIZER):
+            for model, optimizer in enumerate(self.optimizers):
+                if model not in self.diverged:
+                    optimizer.step()
         return losses.detach()
 
     def freeze(self, bad_since: Tensor, step: int) -> None:
@@ -146,7 +152,8 @@ class Run:
 
     def measure(self, step: int, losses: Tensor, steps: int) -> None:
         """Record accuracies and the mean training loss of the models that have not diverged."""
-        scores = evaluate(self.models, self.data.evaluation, self.k, step)
+        with self.clock(EVALUATION):
+            scores = evaluate(self.models, self.data.evaluation, self.k, step)
         for model, loss in enumerate(losses.tolist()):
             if model not in self.diverged:
                 loss_ = Measurement(step, "", "train", "train", "loss", loss, steps)

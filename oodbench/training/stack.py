@@ -55,6 +55,15 @@ def can_stack(module: nn.Module) -> bool:
     )
 
 
+def stacks_alone(module: nn.Module) -> bool:
+    """Whether one model of this shape, too, is trained as a stack: of one.
+
+    It costs no more then, and what becomes of a model does not depend on its stack. Others are
+    faster as the modules that they are.
+    """
+    return can_stack(module) and batched_forward(module) is not None
+
+
 def by_vmap(module: nn.Module) -> Forward:
     """The forward pass of K models of any shape that ``can_stack``."""
     skeleton = module.to("meta")  # its own parameters are never used
