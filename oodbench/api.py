@@ -13,9 +13,9 @@ from oodbench.results import (
     AddedSweep,
     add_sweep,
     counts,
+    is_empty,
     open_database,
     preview_sweep,
-    sqlite_file,
 )
 
 if TYPE_CHECKING:
@@ -29,11 +29,10 @@ def preview(sweep: Sweep, db: str | Path | None) -> AddedSweep:
 
     Args:
         sweep: A sweep file.
-        db: URL or path of the database; it need not exist.
+        db: URL or path of the database; it need not hold anything, a file need not exist.
     """
     planned = plan(sweep)
-    file = None if db is None else sqlite_file(db)
-    if db is None or (file is not None and not file.exists()):
+    if db is None or is_empty(db):
         return preview_sweep(None, planned.studies)
     with open_database(db, read_only=True) as database:
         return preview_sweep(database, planned.studies)

@@ -81,7 +81,7 @@ def work(
     where = find_device(device)
     owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     stored = refused = 0
-    with open_database(target) as db:
+    with patiently(lambda: open_database(target), should_stop) as db:
         print(f"worker {owner} on {where}: sweep {sweep or 'any'} of {db.url}", flush=True)
         while not should_stop():
             claims = patiently(

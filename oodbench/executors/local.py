@@ -124,13 +124,13 @@ def run_local(
                 if slot.look(db):
                     slot.start(command, environment)
             on_progress(patiently(lambda: state_counts(db, sweep)))
-            if all(slot.ended() for slot in slots) and not is_done(db, sweep):
+            if all(slot.ended() for slot in slots) and not patiently(lambda: is_done(db, sweep)):
                 ends = "".join(slot.last_words() for slot in slots)
                 raise RequestError(
                     f"Every worker has ended, and trials are left. See why, and repeat:{ends}"
                 )
             time.sleep(POLL)
-        on_progress(state_counts(db, sweep))
+        on_progress(patiently(lambda: state_counts(db, sweep)))
     finally:
         _stop([slot.process for slot in slots if slot.process is not None])
 

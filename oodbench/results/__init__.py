@@ -3,7 +3,7 @@
 from oodbench.results.address import describe_target, sqlite_file
 from oodbench.results.changes import cancel, retry
 from oodbench.results.copying import Copied, copy_database
-from oodbench.results.database import Database, open_database, upgrade_database
+from oodbench.results.database import Database, is_empty, open_database, upgrade_database
 from oodbench.results.integrity import Checked, check_database
 from oodbench.results.plans import AddedSweep, PlannedStudy
 from oodbench.results.progress import counts, is_done, state_counts
@@ -35,6 +35,7 @@ __all__ = [
     "curves",
     "describe_target",
     "is_done",
+    "is_empty",
     "load_run",
     "open_database",
     "pairs",
