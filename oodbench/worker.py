@@ -3,6 +3,7 @@
 It is the same process everywhere: started by hand, by ``oodbench sweep``, by a scheduler.
 """
 
+import gc
 import json
 import os
 import socket
@@ -11,7 +12,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -81,18 +82,21 @@ def work(
     where = find_device(device)
     owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     stored = refused = 0
+    limits: dict[str, int] = {}
     with patiently(lambda: open_database(target), should_stop) as db:
         print(f"worker {owner} on {where}: sweep {sweep or 'any'} of {db.url}", flush=True)
         while not should_stop():
             claims = patiently(
-                lambda: claim(db, owner, sweep=sweep, size=stack, lease=lease), should_stop
+                lambda: claim(db, owner, sweep=sweep, size=stack, lease=lease, limits=limits),
+                should_stop,
             )
             if not claims:
                 if patiently(lambda: is_done(db, sweep), should_stop):
                     break
                 time.sleep(IDLE)
                 continue
-            done = train_claims(db, claims, where, lease, should_stop)
+            announce(owner, claims)
+            done = train_claims(db, claims, where, lease, should_stop, limits)
             late = patiently(partial(store_runs, db, done), should_stop)
             for run in late:
                 print(f"run {run}: result refused, another worker has it", file=sys.stderr)
@@ -116,19 +120,32 @@ def find_device(name: str) -> torch.device:
     return device
 
 
+def announce(owner: str, claims: Sequence[Claim]) -> None:
+    """Say what is being trained: whoever looks for a run finds its worker's log by its id."""
+    first = claims[0].trial
+    optimizers = "/".join(sorted({c.trial.optimizer for c in claims}))
+    runs = " ".join(c.run for c in claims)
+    print(
+        f"worker {owner} trains {len(claims)} of {first.dataset} {list(first.test_environments)}, "
+        f"{first.algorithm}, {optimizers}: {runs}",
+        flush=True,
+    )
+
+
 def train_claims(
     db: Database,
     claims: Sequence[Claim],
     device: torch.device,
     lease: float,
     should_stop: Callable[[], bool],
+    limits: dict[str, int],
 ) -> list[tuple[Claim, RunRecord]]:
     """Train what was claimed. What could not be trained for no fault of its own is given back."""
     by_id = {c.run: c for c in claims}
     try:
         with Lease(db, claims, lease, should_stop) as held:
             data = tensors_for(claims[0].trial, device)
-            records = train_each([c.trial for c in claims], data, device, held.tick)
+            records = train_each([c.trial for c in claims], data, device, held.tick, limits)
     except (StopTrainingError, LostLeaseError) as why:
         patiently(partial(release, db, claims), should_stop)
         print(f"gave back {len(claims)} trials: {why}", file=sys.stderr)
@@ -140,30 +157,56 @@ def train_claims(
 
 
 def train_each(
-    trials: Sequence[Trial], data: Tensors, device: torch.device, tick: Callable[[], None]
+    trials: Sequence[Trial],
+    data: Tensors,
+    device: torch.device,
+    tick: Callable[[], None],
+    limits: dict[str, int],
 ) -> list[RunRecord]:
     """Train trials together; one that raises is found by halving and recorded as failed.
+
+    Args:
+        trials: With one cohort key.
+        data: See ``train``.
+        device: See ``train``.
+        tick: See ``train``.
+        limits: The largest stack that is tried, for each cohort key of which a larger one did not
+            fit in memory; changed where this one does not.
 
     Raises:
         UnknownNameError: If this machine lacks an optimizer, algorithm or model: a plug-in that is
             not installed here is no fault of the trials.
         RequestError: If it lacks a package that one of them imports.
     """
-    try:
-        return train(trials, data, device, tick)
-    except (StopTrainingError, LostLeaseError, UnknownNameError):
-        raise
-    except ImportError as error:  # of a plug-in's own needs, again no fault of the trials
-        raise RequestError(f"A trial needs what is not installed here: {error}.") from error
-    except Exception as error:
-        if len(trials) == 1:
-            print(f"run {trials[0].id} failed:\n{traceback.format_exc()}", file=sys.stderr)
-            what = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-            reason = f"Training raised {what[:300]} (the worker's log has the traceback)."
-            return [RunRecord(trials[0], "failed", reason)]
-    half = len(trials) // 2
+    key, half = trials[0].cohort_key, len(trials) // 2
+    if len(trials) <= limits.get(key, len(trials)):
+        try:
+            records = train(trials, data, device, tick)
+            limit = {"stack_limited_by_memory": limits[key]} if key in limits else {}
+            return [replace(r, provenance={**r.provenance, **limit}) for r in records]
+        except (StopTrainingError, LostLeaseError, UnknownNameError):
+            raise
+        except ImportError as error:  # of a plug-in's own needs, again no fault of the trials
+            raise RequestError(f"A trial needs what is not installed here: {error}.") from error
+        except Exception as error:
+            if len(trials) == 1:
+                return [failed(trials[0], error)]
+            if isinstance(error, torch.OutOfMemoryError):
+                limits[key] = half
+                print(f"{len(trials)} models do not fit in memory, trying {half}", file=sys.stderr)
+    # Only here, where the error and with it the frames of training are gone, is memory free.
+    gc.collect()
+    torch.cuda.empty_cache()
     parts = (trials[:half], trials[half:])
-    return [record for part in parts for record in train_each(part, data, device, tick)]
+    return [record for part in parts for record in train_each(part, data, device, tick, limits)]
+
+
+def failed(trial: Trial, error: Exception) -> RunRecord:
+    """The record of a trial that raised ``error``."""
+    print(f"run {trial.id} failed:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
+    what = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    reason = f"Training raised {what[:300]} (its worker's log has the traceback: grep {trial.id})."
+    return RunRecord(trial, "failed", reason)
 
 
 def tensors_for(trial: Trial, device: torch.device) -> Tensors:

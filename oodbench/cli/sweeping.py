@@ -44,6 +44,10 @@ def sweep(
     device: Device = "auto",
     stack: Stack = 32,
     root: Root = None,
+    logs: Annotated[
+        Path | None,
+        typer.Option("--logs", help="Folder of the workers' logs. [default: beside the database]"),
+    ] = None,
     changes: Set = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained; write nothing.")
@@ -80,6 +84,7 @@ def sweep(
             slots_per_gpu=slots_per_gpu,
             device=device,
             stack=stack,
+            logs=logs,
             on_progress=progress,
         )
     show(studies.drop(columns=["study", "sweep", "waiting", "running"]))

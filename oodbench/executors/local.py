@@ -168,6 +168,20 @@ def log_folder(target: str) -> Path:
     return Path("oodbench-logs") if file is None else file.with_suffix(".logs")
 
 
+def log_of(target: str, owner: str, logs: Path | None = None) -> Path | None:
+    """The log of the worker that claimed runs as ``owner``, if it is one of ``run_local``'s.
+
+    Args:
+        target: URL or path of the database.
+        owner: As the database has it; the worker says it in its log.
+        logs: Where the logs are, if not where they go unless told otherwise.
+    """
+    name = owner.split(":")[1:2]  # host:worker-0:0123abcd
+    path = (logs or log_folder(target)) / f"{''.join(name)}.log"
+    found = path.is_file() and owner in path.read_text(errors="replace")
+    return path if found else None
+
+
 def _stop(processes: "list[subprocess.Popen[bytes]]") -> None:
     for process in processes:
         process.terminate()

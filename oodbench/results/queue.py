@@ -1,7 +1,8 @@
 """The runs table as a queue: claim a cohort, hold it under a lease, give it back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
@@ -43,7 +44,13 @@ class Claim:
 
 
 def claim(
-    db: Database, owner: str, *, sweep: str | None = None, size: int, lease: float
+    db: Database,
+    owner: str,
+    *,
+    sweep: str | None = None,
+    size: int,
+    lease: float,
+    limits: Mapping[str, int] = MappingProxyType({}),
 ) -> list[Claim]:
     """Take up to ``size`` runs that can be trained in one stack, those first in line.
 
@@ -57,6 +64,7 @@ def claim(
         sweep: Take runs of this sweep only.
         size: The largest cohort wanted.
         lease: Seconds, from now, after which others may take the runs unless they are renewed.
+        limits: For some cohort keys, the largest cohort wanted, where that is less than ``size``.
 
     Returns:
         The runs in their order; empty if there is nothing to do at present.
@@ -70,6 +78,7 @@ def claim(
         first = _first_in_line(connection, wanted)
         if first is None:
             return []
+        size = min(size, limits.get(first.cohort_key, size))
         taken = _take(connection, first, owner, wanted, size, lease)
     taken.sort(key=lambda row: row.position)
     return [Claim(Trial.from_json(row.trial), row.id, owner, row.attempt) for row in taken]

@@ -70,6 +70,15 @@ def test_a_cohort_has_one_shape(db: Database) -> None:
     assert found == [[trials[i].id for i in (0, 3, 4)], [trials[i].id for i in (1, 2)]]
 
 
+def test_a_limit_holds_for_its_cohort_key_alone(db: Database) -> None:
+    small, large = make_trial(0), make_trial(0, batch={"per_environment": 64})
+    trials = [make_trial(i, batch=trial.batch) for trial in (small, large) for i in range(4)]
+    add_sweep(db, "sweep", {}, [make_study(trials)])
+    limits = {large.cohort_key: 2, small.cohort_key: 9}
+    taken = [len(claim(db, "a", size=4, lease=60, limits=limits)) for _ in range(4)]
+    assert taken == [4, 2, 2, 0]
+
+
 def test_only_the_named_sweep_is_claimed(db: Database) -> None:
     fill(db, 2, "first")
     second = fill(db, 3, "second", dataset="Other")
