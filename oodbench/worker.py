@@ -166,12 +166,9 @@ def train_each(
     """Train trials together; one that raises is found by halving and recorded as failed.
 
     Args:
-        trials: With one cohort key.
-        data: See ``train``.
-        device: See ``train``.
-        tick: See ``train``.
-        limits: The largest stack that is tried, for each cohort key of which a larger one did not
-            fit in memory; changed where this one does not.
+        trials, data, device, tick: As for ``train``.
+        limits: The largest stack to try, by cohort key, where a larger one did not fit in memory;
+            changed if this one does not.
 
     Raises:
         UnknownNameError: If this machine lacks an optimizer, algorithm or model: a plug-in that is
@@ -203,7 +200,8 @@ def train_each(
 
 def failed(trial: Trial, error: Exception) -> RunRecord:
     """The record of a trial that raised ``error``."""
-    print(f"run {trial.id} failed:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
+    lines = "".join(traceback.format_exception(error))
+    print(f"run {trial.id} failed:\n{lines}", file=sys.stderr, flush=True)
     what = f"{type(error).__name__}: {error}".strip().splitlines()[0]
     reason = f"Training raised {what[:300]} (its worker's log has the traceback: grep {trial.id})."
     return RunRecord(trial, "failed", reason)

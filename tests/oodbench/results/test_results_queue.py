@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from results_helpers import make_record, make_study, make_trial
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql
 
 from oodbench.errors import UnknownNameError
@@ -138,6 +138,47 @@ def test_a_lost_lease_is_not_renewed_and_its_result_is_refused(
     assert store(db, prompt) == []
     assert store(db, prompt) == ids(prompt), "never twice"
     assert load_run(db, prompt[0].run).status == "completed"
+
+
+@pytest.fixture
+def jump(db: Database) -> Callable[[float], None]:
+    """Let the database's clock jump by so many seconds: only leases are compared with it."""
+
+    def jumping(seconds: float) -> None:
+        with db.write() as connection:
+            connection.execute(update(table).values(lease=table.c.lease - seconds))
+
+    return jumping
+
+
+def test_a_clock_that_jumps_forward_ends_leases_and_nothing_is_stored_twice(
+    db: Database, jump: Callable[[float], None]
+) -> None:
+    fill(db, 4)
+    late = claim(db, "late", size=4, lease=60)
+    jump(3600)
+    taken = claim(db, "other", size=4, lease=60)
+    assert ids(taken) == ids(late)[:2]
+    assert renew(db, late, 60) == set(ids(late)[2:]), "those that nobody has taken are kept"
+    assert claim(db, "third", size=4, lease=60) == []
+    assert store(db, late) == ids(taken)
+    assert store(db, taken) == []
+    assert state_counts(db)["completed"] == 4
+
+
+def test_a_clock_that_jumps_backward_keeps_only_the_runs_of_the_dead(
+    db: Database, jump: Callable[[float], None]
+) -> None:
+    fill(db, 3)
+    live, dead = (claim(db, owner, size=1, lease=60) for owner in ("live", "dead"))
+    jump(-3600)
+    assert renew(db, live, 60) == set(ids(live))
+    jump(61)  # a minute later: a renewed lease is as long as ever, the other an hour longer
+    assert ids(claim(db, "a", size=1, lease=60)) == ids(live)
+    assert ids(claim(db, "b", size=1, lease=60)) not in ([], ids(dead))
+    assert claim(db, "c", size=1, lease=60) == []
+    assert abandon(db, "dead") == 1  # as the supervisor on its machine says
+    assert ids(claim(db, "c", size=1, lease=60)) == ids(dead)
 
 
 def test_a_late_result_is_stored_if_nobody_took_over(
