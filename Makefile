@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart test test-slow test-faults check format clean
+.PHONY: install quickstart test test-slow test-faults bench check format clean
 
 install: $(VENV)/.installed
 
@@ -24,9 +24,14 @@ test: install
 test-slow: install
 	$(BIN)/pytest -m slow
 
-# Killed workers, a restarted server, a full disk; OODBENCH_KILLS=100 for a long siege.
+# Killed and frozen workers, a server that is away, a full disk, clocks that jump: ten minutes.
+# OODBENCH_KILLS=20 makes it shorter.
 test-faults: install
-	$(BIN)/pytest -m slow tests/faults
+	$(BIN)/pytest -m slow tests/faults --durations=0
+
+# Speed on this machine; `make bench BENCH=queue_load` for one of tests/benchmarks/.
+bench: install
+	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
 
 check: install
 	$(BIN)/ruff check .

@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oodbench.errors import RequestError, UnknownNameError
-from oodbench.executors.local import Counts, cores, log_folder, make_slots, run_local
+from oodbench.executors.local import (
+    Counts,
+    cores,
+    log_folder,
+    make_slots,
+    run_local,
+    seconds_by_phase,
+)
 from oodbench.planning import Sweep, as_spec, plan
 from oodbench.proposing import extend
 from oodbench.results import (
@@ -16,10 +23,10 @@ from oodbench.results import (
     RunDetails,
     add_sweep,
     counts,
+    is_empty,
     open_database,
     preview_sweep,
     run_details,
-    sqlite_file,
 )
 
 if TYPE_CHECKING:
@@ -35,11 +42,10 @@ def preview(sweep: Sweep, db: str | Path | None) -> AddedSweep:
 
     Args:
         sweep: A sweep file.
-        db: URL or path of the database; it need not exist.
+        db: URL or path of the database; it need not hold anything, a file need not exist.
     """
     planned = plan(sweep)
-    file = None if db is None else sqlite_file(db)
-    if db is None or (file is not None and not file.exists()):
+    if db is None or is_empty(db):
         return preview_sweep(None, planned.studies)
     with open_database(db, read_only=True) as database:
         return preview_sweep(database, planned.studies)
@@ -53,11 +59,13 @@ def run_sweep(
     gpus: Sequence[str] = (),
     slots_per_gpu: int = 1,
     device: str = "auto",
-    stack: int = 32,
+    stack: int | None = None,
+    stack_memory: float | None = None,
     logs: str | Path | None = None,
     artifacts: str | Path | None = None,
     save_every: float = 300.0,
     on_progress: Callable[[Counts], None] = lambda counts: None,
+    on_profile: Callable[[dict[str, float]], None] | None = None,
 ) -> "pd.DataFrame":
     """Train every trial of a sweep that the database does not hold yet.
 
@@ -71,12 +79,16 @@ def run_sweep(
             ``slots_per_gpu`` processes on each, which see that one alone.
         slots_per_gpu: See ``gpus``.
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ...
-        stack: Most models trained together by one worker.
+        stack: Most models trained together by one worker; by default what a short measurement, made
+            once for each kind of model on this machine, finds fastest.
+        stack_memory: GiB that such a stack may need.
         logs: Folder of the workers' logs; by default beside a SQLite file, else ``oodbench-logs``.
         artifacts: Folder of checkpoints and weights; by default beside a SQLite file
             (``digits.artifacts``), else ``oodbench-artifacts``.
         save_every: Seconds from one checkpoint of a run that is trained alone to the next.
         on_progress: Called a few times a second with the number of runs in each state.
+        on_profile: If given, called at the end with the seconds that the workers spent in each
+            phase; ``all`` is all their time.
 
     Returns:
         A row per study: its runs by status. See ``status``.
@@ -93,9 +105,15 @@ def run_sweep(
         raise RequestError("workers and gpus exclude each other: give slots_per_gpu with gpus.")
     if not save_every >= 0:
         raise RequestError(f"save_every must be at least 0 seconds, but got {save_every}.")
-    options = ["--save-every", str(save_every)]
-    if artifacts is not None:
-        options += ["--artifacts", str(Path(artifacts).absolute())]
+    given: dict[str, object] = {
+        "device": "cuda" if gpus else device,
+        "stack": stack,
+        "stack-memory": stack_memory,
+        "save-every": save_every,
+        "artifacts": artifacts and Path(artifacts).absolute(),
+    }
+    options = [f"--{name}={value}" for name, value in given.items() if value is not None]
+    options += ["--profile"] if on_profile else []
     planned = plan(sweep)
     target = str(Path(db).absolute()) if "://" not in str(db) else str(db)
     folder = Path(logs) if logs is not None else log_folder(target)
@@ -104,17 +122,10 @@ def run_sweep(
         name = planned.spec.name
         spec = planned.spec.model_dump(mode="json", exclude_none=True)
         add_sweep(database, name, spec, planned.studies)
-        extend(database, f"planner:{uuid.uuid4().hex}", name, stack)
-        run_local(
-            database,
-            target,
-            name,
-            slots=slots,
-            device="cuda" if gpus else device,
-            stack=stack,
-            options=options,
-            on_progress=on_progress,
-        )
+        extend(database, f"planner:{uuid.uuid4().hex}", name, stack or 32)
+        run_local(database, target, name, slots=slots, options=options, on_progress=on_progress)
+        if on_profile:
+            on_profile(seconds_by_phase(slots))
         return counts(database, name)
 
 

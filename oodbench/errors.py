@@ -5,7 +5,8 @@ OodbenchError                 the rule, the value and the fix, in one message
 │   ├── UnknownNameError      no such dataset, optimizer, key, ...: the near names are listed
 │   ├── SweepError            a sweep file says something that does not hold
 │   ├── QueryError            a --where, --select or --sql that cannot be answered
-│   ├── DatabaseError         not a database of ours, an older or a newer one, or out of reach
+│   ├── DatabaseError         not a database of ours, an older or a newer one, no password, ...
+│   │   └── DatabaseAwayError out of reach, locked, no room: it may answer when asked again
 │   └── ArtifactError         weights that are not there, are damaged, or cannot be written
 ├── LostLeaseError            a late worker's result, refused: another worker has the trial now
 └── StopTrainingError         the worker was asked to stop, and gives back what it holds
@@ -51,7 +52,11 @@ class QueryError(RequestError):
 
 
 class DatabaseError(RequestError):
-    """A database that is not ours, is of another version, or cannot be reached."""
+    """A database that is not ours, is of another version, or cannot be used."""
+
+
+class DatabaseAwayError(DatabaseError):
+    """A database that is out of reach, locked or has no room: it may answer when asked again."""
 
 
 class ArtifactError(RequestError):

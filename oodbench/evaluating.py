@@ -12,11 +12,11 @@ from oodbench.data import DATASETS, Dataset
 from oodbench.errors import RequestError
 from oodbench.records import RunRecord
 from oodbench.results import load_run, open_database
+from oodbench.trainer import check_fingerprint, find_device
 from oodbench.training import DTYPES
 from oodbench.training.evaluation import accuracy
 from oodbench.training.stack import Models, Single, Stack
 from oodbench.training.tensors import examples, roles_of
-from oodbench.worker import check_fingerprint, find_device
 
 if TYPE_CHECKING:
     import pandas as pd

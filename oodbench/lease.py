@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TypeVar
 
-from oodbench.errors import DatabaseError, LostLeaseError, OodbenchError, StopTrainingError
+from oodbench.errors import DatabaseAwayError, LostLeaseError, OodbenchError, StopTrainingError
 from oodbench.results import Claim, Database, release, renew
 
 T = TypeVar("T")
@@ -94,14 +94,20 @@ def patiently(ask: Callable[[], T], should_stop: Callable[[], bool] = lambda: Fa
     A server that is started again, or a disk on which room is made, costs no result.
 
     Raises:
-        DatabaseError: The last one, once ``PATIENCE`` is over or ``should_stop`` says so.
+        DatabaseAwayError: The last one, once ``PATIENCE`` is over or ``should_stop`` says so.
+        DatabaseError: At once, if waiting would not help.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline, told = time.monotonic() + PATIENCE, ""
     while True:
         try:
             return ask()
-        except DatabaseError as error:
+        except DatabaseAwayError as error:
             if should_stop() or time.monotonic() > deadline:
                 raise
-            print(f"the database does not answer, asking again: {error}", file=sys.stderr)
+            if told != (told := str(error)):
+                print(
+                    f"the database does not answer, asking again for {PATIENCE:.0f} s: {error}",
+                    file=sys.stderr,
+                    flush=True,
+                )
             time.sleep(PAUSE)

@@ -10,9 +10,9 @@ from typing import Any
 from oodbench.errors import RequestError
 from oodbench.records import Measurement, RunRecord
 from oodbench.results import load_run, open_database
+from oodbench.trainer import Trainer, find_device
 from oodbench.training import Saving
 from oodbench.training.weights import LAST, write_file
-from oodbench.worker import find_device, tensors_for, train_each
 
 ORIGINS = ("python", "torch", "numpy", "oodbench", "commit", "dirty", "device")
 """What of a run's provenance may explain a difference."""
@@ -96,11 +96,10 @@ def reproduce(
     with open_database(target, read_only=True) as db:
         stored = load_run(db, run)
     where = find_device(device)
-    data = tensors_for(stored.trial, where)
     with tempfile.TemporaryDirectory() as folder:
         kept = {item["checkpoint"] for item in stored.provenance.get("weights", [])} | {LAST}
         saving = Saving(Path(folder), math.inf, {stored.trial.id: kept})
-        (found,) = train_each([stored.trial], data, where, lambda: None, saving)
+        (found,) = Trainer(where).train([stored.trial], lambda: None, saving)
         if weights is not None and found.provenance.get("weights"):
             file = by_checkpoint(found)[LAST]["file"]
             write_file(Path(weights), (Path(folder) / "weights" / file).read_bytes())

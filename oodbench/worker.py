@@ -8,28 +8,17 @@ import os
 import socket
 import sys
 import time
-import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
-import torch
-
 from oodbench.artifacts import artifacts_folder
-from oodbench.data import DATASETS
-from oodbench.errors import (
-    ArtifactError,
-    DatabaseError,
-    LostLeaseError,
-    RequestError,
-    StopTrainingError,
-    UnknownNameError,
-)
+from oodbench.errors import DatabaseError, LostLeaseError, RequestError, StopTrainingError
 from oodbench.lease import Lease, patiently
 from oodbench.proposing import extend
-from oodbench.records import RunRecord, Trial, canonical_json
+from oodbench.records import RunRecord
 from oodbench.results import (
     Claim,
     Database,
@@ -41,14 +30,18 @@ from oodbench.results import (
     store_runs,
     weights_to_keep,
 )
-from oodbench.training import DTYPES, EVERY, NOTHING, Saving, Tensors, load, train
+from oodbench.trainer import Trainer, clock_of, find_device
+from oodbench.training import EVERY, Clock, Saving
 
-STACK = 32
-"""Models trained together by default: on a CPU more outgrow the cache and gain no more."""
 LEASE = 60.0
 """Seconds for which a silent worker keeps its trials."""
 IDLE = 0.5
 """Seconds between looks at the queue while others hold the last trials."""
+QUEUE, STORING, WAITING = "queue and search", "storing", "waiting for others"
+"""What a worker's clock counts beside the phases of training."""
+ALL = "all"
+PROFILE = "seconds by phase:"
+"""What stands before the JSON in its log, after its name."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +57,14 @@ def work(
     sweep: str | None = None,
     *,
     device: str = "auto",
-    stack: int = STACK,
+    stack: int | None = None,
+    stack_memory: float | None = None,
     lease: float = LEASE,
     owner: str | None = None,
+    peers: int = 1,
     artifacts: str | Path | None = None,
     save_every: float = EVERY,
+    profile: bool = False,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Work:
     """Train trials of the sweep until none is left or ``should_stop`` says so.
@@ -77,12 +73,15 @@ def work(
         target: URL or path of the database.
         sweep: Name of the sweep; any trial that waits in the database if None.
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
-        stack: Most models trained together.
+        stack: Most models trained together; by default what a short measurement finds fastest.
+        stack_memory: GiB that a measured stack may need; by default ``sizing.memory_bound``.
         lease: Seconds for which a silent worker keeps its trials.
         owner: A name that no other worker has; made up by default.
+        peers: How many workers share the sweep: the last trials are divided among them.
         artifacts: Folder of checkpoints and weights; see ``artifacts_folder`` for the default.
             Workers on several machines need one that they share.
         save_every: Seconds from one checkpoint of a run that is trained alone to the next.
+        profile: Say at the end where the time went; on a GPU, wait for it after every phase.
         should_stop: Asked after every step.
 
     Raises:
@@ -91,61 +90,95 @@ def work(
             stack or the lease cannot be used.
         ArtifactError: If weights that are to be kept cannot be written.
     """
-    if stack < 1:
-        raise RequestError(f"stack must be at least 1, but got {stack}.")
-    if not lease >= 1:
-        raise RequestError(f"lease must be at least 1 second, but got {lease}.")
-    if not save_every >= 0:
-        raise RequestError(f"save_every must be at least 0 seconds, but got {save_every}.")
+    check_numbers(stack, stack_memory, lease, save_every)
     folder = artifacts_folder(target) if artifacts is None else Path(artifacts)
     saving = Saving(folder, save_every)
     where = find_device(device)
+    clock = clock_of(where) if profile else Clock()
+    memory = None if stack_memory is None else int(stack_memory * 2**30)
+    trainer = Trainer(where, stack, memory, clock)
     owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     stored = refused = 0
-    with open_database(target) as db:
+    began = time.perf_counter()
+    with patiently(lambda: open_database(target), should_stop) as db:
         print(f"worker {owner} on {where}: sweep {sweep or 'any'} of {db.url}", flush=True)
         while not should_stop():
-            claims = patiently(
-                lambda: claim(db, owner, sweep=sweep, size=stack, lease=lease), should_stop
-            )
+            with clock(QUEUE):
+                claims = take(db, owner, sweep, trainer, lease, peers, should_stop)
             if not claims:
-                if patiently(lambda: extend(db, owner, sweep, stack), should_stop):
-                    continue
                 if patiently(lambda: is_done(db, sweep), should_stop):
                     break
-                time.sleep(IDLE)
+                with clock(WAITING):
+                    time.sleep(IDLE)
                 continue
-            done = train_claims(db, claims, where, lease, saving, should_stop)
-            late = patiently(partial(store_runs, db, done), should_stop)
+            done = train_claims(db, claims, trainer, lease, saving, should_stop)
+            with clock(STORING):
+                late = patiently(partial(store_runs, db, done), should_stop)
             for run in late:
                 print(f"run {run}: result refused, another worker has it", file=sys.stderr)
             for held, _ in done:
                 if held.run not in late:
                     saving.forget(held.run)
             stored, refused = stored + len(done) - len(late), refused + len(late)
+    clock.seconds[ALL] = time.perf_counter() - began
     why = "asked to stop" if should_stop() else "nothing is left to train"
     print(f"worker {owner} ends, {why}: {stored} runs stored, {refused} refused as too late")
+    if profile:
+        print(f"worker {owner}: {PROFILE} {json.dumps(clock.seconds)}", flush=True)
     return Work(stored, refused)
 
 
-def find_device(name: str) -> torch.device:
-    """The device, with one thread if it is the CPU: workers share the cores among them."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch without CUDA raises AssertionError
-        raise RequestError(f"Cannot use the device {name!r}: {error}") from error
-    if device.type == "cpu":
-        torch.set_num_threads(1)
-    return device
+def check_numbers(
+    stack: int | None, stack_memory: float | None, lease: float, save_every: float
+) -> None:
+    """Refuse numbers that mean nothing."""
+    rules = {
+        "stack": (stack, 1, ""),
+        "stack_memory": (stack_memory, 0, " GiB"),
+        "lease": (lease, 1, " second"),
+        "save_every": (save_every, 0, " seconds"),
+    }
+    for name, (value, least, unit) in rules.items():
+        if value is not None and not value >= least:
+            raise RequestError(f"{name} must be at least {least}{unit}, but got {value}.")
+
+
+def take(
+    db: Database,
+    owner: str,
+    sweep: str | None,
+    trainer: Trainer,
+    lease: float,
+    peers: int,
+    should_stop: Callable[[], bool],
+) -> list[Claim]:
+    """Claim trials; where none waits, add some to a study that wants more, and claim those."""
+
+    def claiming() -> list[Claim]:
+        limits = trainer.limits
+        return claim(
+            db, owner, sweep=sweep, size=trainer.most, lease=lease, limits=limits, peers=peers
+        )
+
+    claims = patiently(claiming, should_stop)
+    if not claims and patiently(lambda: extend(db, owner, sweep, trainer.most), should_stop):
+        claims = patiently(claiming, should_stop)
+    return claims
+
+
+def announce(claims: Sequence[Claim]) -> None:
+    """Say what is being trained: whoever looks for a run finds its worker's log by its id."""
+    first = claims[0].trial
+    optimizers = "/".join(sorted({c.trial.optimizer for c in claims}))
+    runs = " ".join(c.run for c in claims)
+    what = f"{first.dataset} {list(first.test_environments)}, {first.algorithm}, {optimizers}"
+    print(f"worker {claims[0].owner} trains {len(claims)} of {what}: {runs}", flush=True)
 
 
 def train_claims(
     db: Database,
     claims: Sequence[Claim],
-    device: torch.device,
+    trainer: Trainer,
     lease: float,
     saving: Saving,
     should_stop: Callable[[], bool],
@@ -154,10 +187,14 @@ def train_claims(
     by_id = {c.run: c for c in claims}
     try:
         with Lease(db, claims, lease, should_stop) as held:
+            size = trainer.suitable([c.trial for c in claims], held.tick)
+            if size < len(claims):  # more were claimed than it was wise to
+                patiently(partial(release, db, claims[size:]), should_stop)
+                claims = claims[:size]
+            announce(claims)
             kept = patiently(partial(weights_to_keep, db, list(by_id)), should_stop)
             saving = replace(saving, weights=kept, on_saved=partial(note_progress, db, by_id))
-            data = tensors_for(claims[0].trial, device)
-            records = train_each([c.trial for c in claims], data, device, held.tick, saving)
+            records = trainer.train([c.trial for c in claims], held.tick, saving)
     except (StopTrainingError, LostLeaseError) as why:
         patiently(partial(release, db, claims), should_stop)
         print(f"gave back {len(claims)} trials: {why}", file=sys.stderr)
@@ -174,71 +211,3 @@ def note_progress(db: Database, claims: Mapping[str, Claim], run: str) -> None:
         excuse(db, claims[run])
     except DatabaseError as error:
         print(f"run {run}: saved, but not noted: {error}", file=sys.stderr)
-
-
-def train_each(
-    trials: Sequence[Trial],
-    data: Tensors,
-    device: torch.device,
-    tick: Callable[[], None],
-    saving: Saving = NOTHING,
-) -> list[RunRecord]:
-    """Train trials together; one that raises is found by halving and recorded as failed.
-
-    Raises:
-        UnknownNameError: If this machine lacks an optimizer, algorithm or model: a plug-in that is
-            not installed here is no fault of the trials.
-        ArtifactError: If weights that are to be kept cannot be written.
-        RequestError: If it lacks a package that one of them imports.
-    """
-    try:
-        return train(trials, data, device, tick, saving)
-    except (StopTrainingError, LostLeaseError, UnknownNameError, ArtifactError):
-        raise
-    except ImportError as error:  # of a plug-in's own needs, again no fault of the trials
-        raise RequestError(f"A trial needs what is not installed here: {error}.") from error
-    except Exception as error:
-        if len(trials) == 1:
-            print(f"run {trials[0].id} failed:\n{traceback.format_exc()}", file=sys.stderr)
-            what = f"{type(error).__name__}: {error}".strip().splitlines()[0]
-            reason = f"Training raised {what[:300]} (the worker's log has the traceback)."
-            return [RunRecord(trials[0], "failed", reason)]
-    half = len(trials) // 2
-    parts = (trials[:half], trials[half:])
-    return [record for part in parts for record in train_each(part, data, device, tick, saving)]
-
-
-def tensors_for(trial: Trial, device: torch.device) -> Tensors:
-    """The data of a trial and all trials of its cohort.
-
-    Raises:
-        RequestError: If the data on this machine are not those of the trial.
-    """
-    options = canonical_json(dict(trial.dataset_options))
-    tensors, fingerprint = _tensors(
-        trial.dataset, options, trial.data_seed, trial.test_environments, device, trial.precision
-    )
-    check_fingerprint(trial, fingerprint)
-    return tensors
-
-
-def check_fingerprint(trial: Trial, fingerprint: str) -> None:
-    """Raise RequestError unless the data with this fingerprint are those of the trial."""
-    if fingerprint != trial.fingerprint:
-        raise RequestError(
-            f"{trial.dataset} on this machine has the fingerprint {fingerprint}, but the sweep was "
-            f"made with {trial.fingerprint}: other files or versions. Use the same data everywhere."
-        )
-
-
-@lru_cache(maxsize=4)
-def _tensors(
-    name: str,
-    options: str,
-    data_seed: int,
-    test_environments: tuple[int, ...],
-    device: torch.device,
-    precision: str,
-) -> tuple[Tensors, str]:
-    dataset = DATASETS.get(name).load(json.loads(options), data_seed)
-    return load(dataset, test_environments, device, DTYPES[precision]), dataset.fingerprint

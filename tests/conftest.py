@@ -16,6 +16,14 @@ from oodbench.training import Tensors, load
 torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is measured and computed in the tests is remembered among them alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OODBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def colored_digits() -> Dataset:
     return DATASETS.get("ColoredDigits").load({}, 0)

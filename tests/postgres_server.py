@@ -27,9 +27,11 @@ class Server:
     Args:
         programs: See ``find_programs``.
         folder: A folder that is not there yet; files of the server are put there.
+        durable: Write to the disk as servers do; the tests do not need it and are faster.
     """
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, durable: bool = False) -> None:
+        self.durable = durable
         self.folder, self.data = folder, folder / "data"
         folder.mkdir()
         self._user: dict[str, str] = {}
@@ -74,7 +76,8 @@ class Server:
         """Start it, again if it was stopped or killed, and wait until it answers."""
         import psycopg
 
-        settings = ["fsync=off", "full_page_writes=off", "max_connections=200"]
+        settings = ["max_connections=200"]
+        settings += [] if self.durable else ["fsync=off", "full_page_writes=off"]
         command = [str(self.programs / "postgres"), "-D", str(self.data), "-k", str(self.folder)]
         command += ["-h", "127.0.0.1", "-p", str(self.port)]
         command += [part for setting in settings for part in ("-c", setting)]

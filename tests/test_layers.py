@@ -17,7 +17,7 @@ LAYERS = [
     {"data", "models", "algorithms", "optimizers", "results"},
     {"training"},
     {"sweep", "search"},
-    {"planning", "proposing", "describe", "digest", "lease", "artifacts"},
+    {"planning", "proposing", "describe", "digest", "lease", "artifacts", "trainer"},
     {"worker"},
     {"executors", "evaluating", "reproducing"},
     {"api"},

@@ -37,7 +37,20 @@ Set = Annotated[
     typer.Option("--set", help="Change to the sweep file, such as train.steps=100; repeatable."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
-Stack = Annotated[int, typer.Option("--stack", help="Most models trained together by a worker.")]
+Stack = Annotated[
+    int | None,
+    typer.Option(
+        "--stack", help="Most models trained together by a worker. [default: measured, remembered]"
+    ),
+]
+StackMemory = Annotated[
+    float | None,
+    typer.Option(
+        "--stack-memory",
+        help="GiB that a measured stack may need. [default: a quarter of the memory, shared by "
+        "the cores; half of a GPU's]",
+    ),
+]
 Checkpoint = Annotated[
     str, typer.Option("--checkpoint", help="Which checkpoint is scored: last, best_id_val.")
 ]

@@ -18,6 +18,7 @@ from oodbench.cli.options import (
     Set,
     SlotsPerGpu,
     Stack,
+    StackMemory,
     Sweep,
     Workers,
     use_root,
@@ -55,11 +56,19 @@ def sweep(
     gpus: Gpus = None,
     slots_per_gpu: SlotsPerGpu = 1,
     device: Device = "auto",
-    stack: Stack = 32,
+    stack: Stack = None,
+    stack_memory: StackMemory = None,
     root: Root = None,
     artifacts: Artifacts = None,
     save_every: SaveEvery = 300.0,
+    logs: Annotated[
+        Path | None,
+        typer.Option("--logs", help="Folder of the workers' logs. [default: beside the database]"),
+    ] = None,
     changes: Set = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Say where the workers' time went.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be trained; write nothing.")
     ] = False,
@@ -72,7 +81,7 @@ def sweep(
     """
     from oodbench import api
     from oodbench.cli.progress import Progress
-    from oodbench.cli.tables import seed_intervals, show
+    from oodbench.cli.tables import seed_intervals, show, show_profile
     from oodbench.sweep import load_sweep
 
     use_root(root)
@@ -87,6 +96,7 @@ def sweep(
             + (f", and {added.later_runs} as results come in." if added.later_runs else ".")
         )
         return
+    shares: dict[str, float] = {}
     with Progress() as progress:
         studies = api.run_sweep(
             spec,
@@ -96,14 +106,19 @@ def sweep(
             slots_per_gpu=slots_per_gpu,
             device=device,
             stack=stack,
+            stack_memory=stack_memory,
             artifacts=artifacts,
             save_every=save_every,
+            logs=logs,
             on_progress=progress,
+            on_profile=shares.update if profile else None,
         )
     show(studies.drop(columns=["study", "sweep", "waiting", "running"]))
     if spec.confirm:
         print("\nThe best by ID validation, trained again on fresh seeds: mean (95% over seeds)")
         show(seed_intervals(api.confirmed(db, spec.name)))
+    if profile:
+        show_profile(shares)
     for note in api.notes(db, studies["sweep"].iloc[0]):
         print(f"note: {note}")
     _exit_if_failed(progress.counts, db)
@@ -113,7 +128,8 @@ def worker(
     name: Annotated[str, typer.Argument(metavar="SWEEP", help="Name of the sweep, or its file.")],
     db: Db,
     device: Device = "auto",
-    stack: Stack = 32,
+    stack: Stack = None,
+    stack_memory: StackMemory = None,
     lease: Annotated[
         float, typer.Option("--lease", help="Seconds for which a silent worker keeps its trials.")
     ] = 60.0,
@@ -122,6 +138,13 @@ def worker(
     save_every: SaveEvery = 300.0,
     parent: Annotated[int | None, typer.Option("--parent", hidden=True)] = None,
     owner: Annotated[str | None, typer.Option("--owner", hidden=True)] = None,
+    peers: Annotated[
+        int,
+        typer.Option("--peers", help="Workers that share the sweep: its last trials are divided."),
+    ] = 1,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Say at the end where the time went.")
+    ] = False,
 ) -> None:
     """Train trials of a stored sweep until none is left.
 
@@ -142,8 +165,11 @@ def worker(
         name,
         device=device,
         stack=stack,
+        stack_memory=stack_memory,
         lease=lease,
         owner=owner,
+        peers=peers,
+        profile=profile,
         artifacts=artifacts,
         save_every=save_every,
         should_stop=stop,

@@ -106,6 +106,22 @@ def seed_intervals(table: "pd.DataFrame") -> "pd.DataFrame":
     return table[[*names, "failed"]].assign(**cells)
 
 
+def show_profile(seconds: dict[str, float]) -> None:
+    """Print where the workers' time went: ``oodbench.executors.local.seconds_by_phase``."""
+    import pandas as pd
+
+    total = seconds.get("all", 0.0)
+    if not total:
+        print("no worker was started, so there is nothing to profile")
+        return
+    rows = {phase: spent for phase, spent in seconds.items() if phase != "all"}
+    rows["everything else"] = total - sum(rows.values())
+    ordered = sorted(rows.items(), key=lambda item: -item[1])
+    table = [(phase, f"{spent:.1f}", f"{spent / total:.1%}") for phase, spent in ordered]
+    print(f"\nWhere the workers' {total:.1f} s went:")
+    show(pd.DataFrame(table, columns=["phase", "seconds", "share"]))
+
+
 def show_results(table: "pd.DataFrame") -> None:
     """Print ``analysis.optimizer_table``: one row a study, its runs and its selected run.
 

@@ -1,11 +1,13 @@
 """Worker processes on this machine: started, watched, started again when they die."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +18,8 @@ from oodbench.results import Database, abandon, is_done, sqlite_file, state_coun
 
 POLL = 0.25
 """Seconds between looks at the workers and the database."""
-GRACE = 1.0
-"""Seconds that a worker has to give its trials back when it is asked to stop."""
+GRACE = 5.0
+"""Seconds that a worker has, when it is asked to stop, to save a run and give its trials back."""
 STILLBORN = 3
 """A worker that dies so often in a row without holding a trial is given up."""
 BAD_REQUEST = 2
@@ -94,8 +96,6 @@ def run_local(
     sweep: str,
     *,
     slots: Sequence[Slot],
-    device: str,
-    stack: int,
     options: Sequence[str] = (),
     on_progress: Callable[[Counts], None],
 ) -> None:
@@ -106,17 +106,15 @@ def run_local(
         target: Its URL or path, for the workers.
         sweep: Name of the sweep.
         slots: See ``make_slots``.
-        device: As ``oodbench worker`` takes it.
-        stack: Most models trained together by one worker.
-        options: Further ones of ``oodbench worker``.
+        options: Of ``oodbench worker``.
         on_progress: Called a few times a second with the number of runs in each state.
 
     Raises:
         RequestError: If every slot was given up and trials are left.
         KeyboardInterrupt: As it came; the workers have stopped by then.
     """
-    command = [sys.executable, "-m", "oodbench", "worker", sweep, "--device", device]
-    command += ["--stack", str(stack), "--parent", str(os.getpid()), *options]
+    command = [sys.executable, "-m", "oodbench", "worker", sweep, *options]
+    command += ["--parent", str(os.getpid()), "--peers", str(len(slots))]
     # The URL goes through the environment: a command line is public, and a URL may hold a password.
     # BLAS reads its number of threads when it is loaded, before a worker could say it.
     environment = os.environ | {"OODBENCH_DB": target, "OMP_NUM_THREADS": "1"}
@@ -126,13 +124,13 @@ def run_local(
                 if slot.look(db):
                     slot.start(command, environment)
             on_progress(patiently(lambda: state_counts(db, sweep)))
-            if all(slot.ended() for slot in slots) and not is_done(db, sweep):
+            if all(slot.ended() for slot in slots) and not patiently(lambda: is_done(db, sweep)):
                 ends = "".join(slot.last_words() for slot in slots)
                 raise RequestError(
                     f"Every worker has ended, and trials are left. See why, and repeat:{ends}"
                 )
             time.sleep(POLL)
-        on_progress(state_counts(db, sweep))
+        on_progress(patiently(lambda: state_counts(db, sweep)))
     finally:
         _stop([slot.process for slot in slots if slot.process is not None])
 
@@ -156,6 +154,20 @@ def make_slots(logs: Path, workers: int, gpus: Sequence[str] = ()) -> list[Slot]
     return [Slot(logs / f"worker-{i}.log", gpu) for i, gpu in enumerate(seen)]
 
 
+def seconds_by_phase(slots: Sequence[Slot]) -> dict[str, float]:
+    """Where the time of the last worker in each slot went, added up; see ``--profile``."""
+    from oodbench.worker import PROFILE  # late: it imports torch
+
+    total: defaultdict[str, float] = defaultdict(float)
+    for slot in slots:
+        for line in slot.log.read_text(errors="replace").splitlines():
+            _, said, values = line.partition(f"worker {slot.owner}: {PROFILE}")
+            if said:
+                for phase, seconds in json.loads(values).items():
+                    total[phase] += seconds
+    return dict(total)
+
+
 def cores() -> int:
     """CPU cores that this process may use."""
     try:
@@ -168,6 +180,20 @@ def log_folder(target: str) -> Path:
     """Where the workers' logs go unless told otherwise: beside a SQLite file."""
     file = sqlite_file(target)
     return Path("oodbench-logs") if file is None else file.with_suffix(".logs")
+
+
+def log_of(target: str, owner: str, logs: Path | None = None) -> Path | None:
+    """The log of the worker that claimed runs as ``owner``, if it is one of ``run_local``'s.
+
+    Args:
+        target: URL or path of the database.
+        owner: As the database has it; the worker says it in its log.
+        logs: Where the logs are, if not where they go unless told otherwise.
+    """
+    name = owner.split(":")[1:2]  # host:worker-0:0123abcd
+    path = (logs or log_folder(target)) / f"{''.join(name)}.log"
+    found = path.is_file() and owner in path.read_text(errors="replace")
+    return path if found else None
 
 
 def _stop(processes: "list[subprocess.Popen[bytes]]") -> None:

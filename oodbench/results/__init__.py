@@ -3,7 +3,7 @@
 from oodbench.results.address import describe_target, sqlite_file
 from oodbench.results.changes import cancel, retry
 from oodbench.results.copying import Copied, copy_database
-from oodbench.results.database import Database, open_database, upgrade_database
+from oodbench.results.database import Database, is_empty, open_database, upgrade_database
 from oodbench.results.details import RunDetails, run_details
 from oodbench.results.integrity import Checked, check_database
 from oodbench.results.keeping import weights_to_keep
@@ -46,6 +46,7 @@ __all__ = [
     "excuse",
     "give_back_study",
     "is_done",
+    "is_empty",
     "load_run",
     "open_database",
     "pairs",

@@ -1,9 +1,7 @@
 """Where a database is: reading its URL or path, showing it without its password."""
 
-import getpass
 import os
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -15,24 +13,6 @@ EXAMPLES = "a path, sqlite:///runs.db or postgresql+psycopg://user@host/name"
 
 SECRETS = ("password", "sslpassword", "oauth_client_secret")
 """Parameters after the ``?`` of a PostgreSQL URL that nobody may see."""
-
-FIXES = {  # the first that fits
-    ("pg_hba.conf",): "Have the server's pg_hba.conf let this user in from this machine.",
-    ("permission denied",): "Have the database's owner grant the user what is denied.",
-    ("password authentication failed", "no password supplied"): (
-        "Put the right password into ~/.pgpass (host:port:database:user:password, mode 600), "
-        "PGPASSWORD or the URL, with its special characters written as %40 for @ and so on."
-    ),
-    ('database "',): "Correct the name, or create it: createdb {options}.",
-    ('role "',): "Correct the user in the URL: postgresql+psycopg://user@host/name.",
-    ("too many clients", "remaining connection slots"): (
-        "Use fewer workers (each has two connections), or raise the server's max_connections."
-    ),
-    ("deadlock", "could not serialize"): "Try again: another process was in the way.",
-}
-"""What to do about a message of PostgreSQL's that holds one of these words."""
-
-OTHER_FIX = "See that the server runs there, and that the URL's host, port and name are right."
 
 
 def parse_target(target: str | Path) -> URL:
@@ -84,35 +64,6 @@ def describe_target(target: str | Path) -> str:
         DatabaseError: If it cannot be read.
     """
     return show(parse_target(target)) if "://" in str(target) else str(target)
-
-
-def explain_postgresql(url: URL, error: object) -> str:
-    """A message of PostgreSQL's with the server that it came from and what to do about it."""
-    host, port, name, user = _server(url)
-    said = " ".join(str(error).split()).removesuffix(".")
-    options = f"-h {host} -p {port} -U {user} {name}"
-    fixes = (fix for words, fix in FIXES.items() if any(word in said for word in words))
-    fix = next(fixes, OTHER_FIX).format(options=options)
-    return (
-        f"The PostgreSQL database {name} at {host}, port {port}, cannot be used by user {user}: "
-        f"{said}. {fix}"
-    )
-
-
-def _server(url: URL) -> tuple[str, str, str, str]:
-    """Host, port, database and user, from the URL or from where libpq takes them."""
-
-    def either(part: Any, key: str, variable: str, default: str) -> str:
-        given = part or url.query.get(key) or os.environ.get(variable) or default
-        return given if isinstance(given, str) else ",".join(map(str, given))
-
-    user = either(url.username, "user", "PGUSER", "") or getpass.getuser()
-    return (
-        either(url.host, "host", "PGHOST", "localhost"),
-        either(str(url.port or ""), "port", "PGPORT", "5432"),
-        either(url.database, "dbname", "PGDATABASE", user),
-        user,
-    )
 
 
 def check_file(url: URL, create: bool, read_only: bool) -> None:

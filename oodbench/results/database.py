@@ -8,10 +8,9 @@ from pathlib import Path
 from types import TracebackType
 
 from sqlalchemy import URL, Connection, Engine, inspect, text
-from sqlalchemy.exc import DBAPIError, OperationalError
 
 from oodbench.errors import DatabaseError
-from oodbench.results.address import check_file, explain_postgresql, parse_target, show
+from oodbench.results.address import check_file, parse_target, show, sqlite_file
 from oodbench.results.engines import (
     BUSY_SECONDS,
     MIGRATING,
@@ -20,6 +19,7 @@ from oodbench.results.engines import (
     wait_for_turn,
     write_transaction,
 )
+from oodbench.results.failures import explain
 from oodbench.results.schema import REVISIONS, VERSION_TABLE
 
 
@@ -43,9 +43,10 @@ class Database:
         """A connection for reading; it sees the database as it is now.
 
         Raises:
-            DatabaseError: If the database is out of reach.
+            DatabaseError: If the database cannot be used.
+            DatabaseAwayError: If it may answer when it is asked again.
         """
-        with _explain(self._target), read_transaction(self.engine) as connection:
+        with explain(self._target), read_transaction(self.engine) as connection:
             yield connection
 
     @contextmanager
@@ -53,11 +54,12 @@ class Database:
         """A connection in a write transaction: committed at the end, rolled back on an error.
 
         Raises:
-            DatabaseError: If the database is read-only, locked for a minute, or out of reach.
+            DatabaseError: If the database is read-only or cannot be used.
+            DatabaseAwayError: If it may answer when it is asked again.
         """
         if self.read_only:
             raise DatabaseError(f"{self.url} was opened for reading only; open it for writing.")
-        with _explain(self._target), write_transaction(self.engine) as connection:
+        with explain(self._target), write_transaction(self.engine) as connection:
             yield connection
 
     def close(self) -> None:
@@ -88,13 +90,14 @@ def open_database(target: str | Path, *, create: bool = False, read_only: bool =
     Raises:
         DatabaseError: If there is no database there, it is not ours, or of another version; the
             message says what to do.
+        DatabaseAwayError: If it may answer when it is asked again.
     """
     url = parse_target(target)
     shown = show(url)
     check_file(url, create, read_only)
     engine = make_engine(url, read_only=read_only)
     try:
-        with _explain(url):
+        with explain(url):
             with engine.connect() as connection:
                 revision = _revision(connection, shown)
             if revision is None and create:
@@ -104,6 +107,24 @@ def open_database(target: str | Path, *, create: bool = False, read_only: bool =
         engine.dispose()
         raise
     return Database(engine, url, read_only)
+
+
+def is_empty(target: str | Path) -> bool:
+    """Whether results could be put there, but none have been: no file yet, or no tables.
+
+    Raises:
+        DatabaseError: If the database cannot be used, or holds what is not ours.
+    """
+    url, file = parse_target(target), sqlite_file(target)
+    if file is not None and not file.exists():
+        return True
+    check_file(url, create=False, read_only=True)
+    engine = make_engine(url, read_only=True)
+    try:
+        with explain(url), engine.connect() as connection:
+            return _revision(connection, show(url)) is None
+    finally:
+        engine.dispose()
 
 
 def upgrade_database(target: str | Path) -> tuple[str, str]:
@@ -117,7 +138,7 @@ def upgrade_database(target: str | Path) -> tuple[str, str]:
     """
     url = parse_target(target)
     check_file(url, create=False, read_only=False)
-    with _explain(url):
+    with explain(url):
         return _migrate(url, create=False)
 
 
@@ -187,40 +208,3 @@ def _use_wal(engine: Engine) -> None:
                 time.sleep(0.02)  # another process reads at this moment
     finally:
         connection.close()
-
-
-@contextmanager
-def _explain(url: URL) -> Iterator[None]:
-    """Turn a database that cannot be used into an error that says which and why."""
-    try:
-        yield
-    except (DBAPIError, sqlite3.DatabaseError) as error:
-        if url.get_backend_name() == "postgresql":
-            message = _explain_postgresql(url, error)
-        else:
-            message = _explain_sqlite(url, error)
-        if message is None:  # a mistake of ours, not the database's state
-            raise
-        raise DatabaseError(message) from error
-
-
-def _explain_postgresql(url: URL, error: Exception) -> str | None:
-    refused = any(word in str(error) for word in ("permission denied", "invalid connection option"))
-    read_only = "read-only transaction" in str(error)
-    gone = isinstance(error, DBAPIError) and error.connection_invalidated
-    if refused or read_only or gone or isinstance(error, OperationalError):
-        return explain_postgresql(url, getattr(error, "orig", error))
-    return None
-
-
-def _explain_sqlite(url: URL, error: Exception) -> str | None:
-    if isinstance(error, OperationalError):
-        hint = ""
-        if "locked" in str(error.orig):
-            hint = f" Another process has been writing for {BUSY_SECONDS} seconds; see which."
-        return f"{show(url)} cannot be used: {error.orig}.{hint}"
-    if "not a database" in str(error):
-        return f"{show(url)} is not a SQLite database; correct the path."
-    if "malformed" in str(error):
-        return f"{show(url)} is damaged: {error}. Restore it from a copy."
-    return None

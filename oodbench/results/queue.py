@@ -1,7 +1,8 @@
 """The runs table as a queue: claim a cohort, hold it under a lease, give it back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import (
@@ -45,7 +46,14 @@ class Claim:
 
 
 def claim(
-    db: Database, owner: str, *, sweep: str | None = None, size: int, lease: float
+    db: Database,
+    owner: str,
+    *,
+    sweep: str | None = None,
+    size: int,
+    lease: float,
+    limits: Mapping[str, int] = MappingProxyType({}),
+    peers: int = 1,
 ) -> list[Claim]:
     """Take up to ``size`` runs that can be trained in one stack, those first in line.
 
@@ -59,6 +67,8 @@ def claim(
         sweep: Take runs of this sweep only.
         size: The largest cohort wanted.
         lease: Seconds, from now, after which others may take the runs unless they are renewed.
+        limits: For some cohort keys, the largest cohort wanted, where that is less than ``size``.
+        peers: How many workers share the sweep: the last runs of one shape are divided among them.
 
     Returns:
         The runs in their order; empty if there is nothing to do at present.
@@ -72,6 +82,9 @@ def claim(
         first = _first_in_line(connection, wanted)
         if first is None:
             return []
+        size = min(size, limits.get(first.cohort_key, size))
+        if peers > 1:
+            size = min(size, _share(connection, first, wanted, size, peers))
         taken = _take(connection, first, owner, wanted, size, lease)
     taken.sort(key=lambda row: row.position)
     return [Claim(Trial.from_json(row.trial), row.id, owner, row.attempt) for row in taken]
@@ -109,6 +122,16 @@ def _first_in_line(connection: Connection, wanted: ColumnElement[bool]) -> Any:
         first = select(*columns).where(available, wanted).order_by(runs.c.position).limit(1)
         rows += connection.execute(first.with_for_update(skip_locked=True)).all()
     return min(rows, key=lambda row: row.position, default=None)
+
+
+def _share(
+    connection: Connection, first: Any, wanted: ColumnElement[bool], size: int, peers: int
+) -> int:
+    """One worker's part of the runs that wait in ``first``'s shape; enough of them: ``size``."""
+    alike = runs.c.state == first.state, runs.c.cohort_key == first.cohort_key, wanted
+    some = select(runs.c.id).where(*alike).limit(size * peers).subquery()
+    left = connection.scalar(select(func.count()).select_from(some))
+    return max(1, -(-int(left or 0) // peers))
 
 
 def _take(

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from oodbench.errors import DatabaseError, UnknownNameError
 from oodbench.records import Trial
 from oodbench.results.database import Database
-from oodbench.results.engines import PLANNING, wait_for_turn
+from oodbench.results.engines import PLANNING, update_statistics, wait_for_turn
 from oodbench.results.plans import AddedSweep, PlannedStudy
 from oodbench.results.schema import (
     COMPLETED,
@@ -60,6 +60,7 @@ def add_sweep(
         _put_studies(connection, sweep, plan)
         put_runs(connection, [trial for run, trial in trials.items() if run not in states])
         _put_links(connection, plan)
+        update_statistics(connection, runs, studies, study_trials)
     return _added(plan, states, extended)
 
 

@@ -9,6 +9,7 @@ from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import RunRecord, Trial
 from oodbench.seeds import seed_of
 from oodbench.training.checkpoints import NOTHING, SOON, Saver, Saving, resumed
+from oodbench.training.clock import Clock
 from oodbench.training.loop import Run, build_module
 from oodbench.training.random import seeded
 from oodbench.training.stack import can_stack, stacks_alone
@@ -22,6 +23,7 @@ def train(
     device: torch.device | str = "cpu",
     tick: Callable[[], None] = lambda: None,
     saving: Saving = NOTHING,
+    clock: Clock | None = None,
 ) -> list[RunRecord]:
     """Train the trials and return their records, in order.
 
@@ -34,6 +36,7 @@ def train(
         device: Where to train.
         tick: Called after every step; what it raises ends the training.
         saving: Which checkpoints and weights are left on disk.
+        clock: Takes the time of each phase.
 
     Raises:
         ValueError: If the trials differ in more than optimizer, hyperparameters and seed.
@@ -50,7 +53,7 @@ def train(
     fresh = [trial for trial in together if not saving.begun(trial)]
     if not stacks_alone(module):
         begun, fresh = [], fresh if len(fresh) > 1 else []
-    build = partial(Run, data=data, device=device, selected=saving.selected)
+    build = partial(Run, data=data, device=device, selected=saving.selected, clock=clock)
     records: dict[Trial, RunRecord] = {}
     for cohort in (*begun, fresh):
         if cohort:

@@ -1,7 +1,8 @@
 """The pull loop: what it stores does not depend on how the work is divided, and nothing is lost."""
 
 import time
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,17 @@ import pandas as pd
 import pytest
 import torch
 
-from oodbench import worker
+from oodbench import trainer, worker
 from oodbench.api import plan, preview, query, run_sweep, status
-from oodbench.errors import LostLeaseError, RequestError, UnknownNameError
+from oodbench.errors import DatabaseAwayError, LostLeaseError, RequestError, UnknownNameError
 from oodbench.lease import Lease
 from oodbench.optimizers import OPTIMIZERS, OptimizerSpec
-from oodbench.results import Database, add_sweep, claim, curves, open_database
+from oodbench.records import RunRecord, Trial
+from oodbench.results import Database, add_sweep, claim, curves, load_run, open_database
 from oodbench.spaces import log
 from oodbench.sweep import parse_sweep
+from oodbench.training import train
+from oodbench.training.sizing import StackSize
 from oodbench.worker import work
 
 Add = Callable[..., Path]
@@ -104,23 +108,102 @@ def stumbling(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("stumbling")
 def test_a_run_that_raises_is_recorded_and_its_neighbours_never_notice(
-    add: Add, tiny: Callable[..., dict[str, Any]]
+    add: Add, tiny: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     train = {**tiny()["train"], "precision": "float64"}
     path = add("mixed.db", optimizers=["sgd", "stumbling", "adam"], train=train)
     assert work(path, "tiny", device="cpu").stored == 6
     frame = query(path).set_index("optimizer")
     assert set(frame.loc["stumbling", "status"]) == {"failed"}
-    (reason,) = set(frame.loc["stumbling", "reason"])
-    assert reason == (
-        "Training raised ZeroDivisionError: no such luck (the worker's log has the traceback)."
-    )
+    said = capsys.readouterr()
+    for run, reason in frame.loc["stumbling", ["run", "reason"]].itertuples(index=False):
+        assert reason == (
+            "Training raised ZeroDivisionError: no such luck "
+            f"(its worker's log has the traceback: grep {run})."
+        )
+        assert f"run {run} failed:\nTraceback" in said.err
+    (line,) = [line for line in said.out.splitlines() if " trains 6 of " in line]
+    assert "ColoredDigits [2], erm, adam/sgd/stumbling: " in line
+    assert set(line.split(": ")[1].split()) == set(frame["run"])
     assert set(frame.loc[["sgd", "adam"], "status"]) == {"completed"}
     without = add("without.db", train=train)
     work(without, "tiny", device="cpu")
     expected = query(without).set_index("run")["id"]
     found = query(path).set_index("run")["id"].loc[expected.index]
     assert found.to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-9)
+
+
+class Hungry:
+    """Training for which no more than ``fits`` models have room; notes how many it is given."""
+
+    def __init__(self, fits: int) -> None:
+        self.fits, self.given = fits, list[int]()
+        self.memory = list[weakref.ref[torch.Tensor]]()
+
+    def __call__(self, trials: Sequence[Trial], *rest: Any) -> list[RunRecord]:
+        assert all(memory() is None for memory in self.memory), "what did not fit is still held"
+        self.given.append(len(trials))
+        if len(trials) > self.fits:
+            parameters = torch.zeros(len(trials))
+            self.memory.append(weakref.ref(parameters))
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 KiB")
+        return train(trials, *rest)
+
+
+def test_a_stack_that_does_not_fit_in_memory_is_halved_once_and_recorded(
+    add: Add, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, hungry = add(search={"trials": 12}), Hungry(3)
+    monkeypatch.setattr(trainer, "train", hungry)
+    assert work(path, "tiny", device="cpu", stack=8).stored == 24
+    assert hungry.given == [8, 4, *[2] * 12], "each size is tried once, however many claims follow"
+    said = capsys.readouterr()
+    assert "8 models do not fit in memory, trying 4" in said.err
+    assert "4 models do not fit in memory, trying 2" in said.err
+    with open_database(path) as db:
+        how = [load_run(db, run).provenance for run in query(path)["run"]]
+    assert {(item["stack_limited_by_memory"], item["stack_size"]) for item in how} == {(2, 2)}
+    assert set(states(path).values()) == {"completed"}
+
+
+def test_more_trials_than_are_best_trained_together_go_back_to_the_queue(
+    add: Add, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = add(search={"trials": 6})
+    measured: list[int] = []
+
+    def stack_size(*arguments: Any) -> StackSize:
+        measured.append(1)
+        return StackSize(5, {1: 2.0, 5: 1.0}, 10, 100)
+
+    monkeypatch.setattr(trainer, "stack_size", stack_size)
+    assert work(path, "tiny", device="cpu").stored == 12
+    assert len(measured) == 1, "the trials differ in optimizer and hyperparameters alone"
+    with open_database(path) as db, db.read() as connection:
+        sizes = connection.exec_driver_sql("SELECT cohort_size, attempt FROM runs").all()
+        how = [load_run(db, run).provenance["stack_size"] for run in query(path)["run"]]
+    assert sorted(how) == [2, 2, *[5] * 10]
+    assert {attempt for _, attempt in sizes} == {1}, "what went back was not tried"
+    assert "stacks of 5 (0 of 0 MiB); ms per model and step" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("stumbling")
+def test_trials_that_raise_while_the_stack_is_measured_fail_alone(add: Add) -> None:
+    path = add(optimizers=["stumbling", "sgd"])
+    assert work(path, "tiny", device="cpu").stored == 4
+    frame = query(path).set_index("optimizer")
+    assert set(frame.loc["stumbling", "status"]) == {"failed"}
+    assert set(frame.loc["sgd", "status"]) == {"completed"}
+
+
+def test_a_model_that_does_not_fit_alone_is_a_failed_run(
+    add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = add()
+    monkeypatch.setattr(trainer, "train", Hungry(0))
+    assert work(path, "tiny", device="cpu", stack=4).stored == 4
+    assert set(states(path).values()) == {"failed"}
+    assert query(path)["reason"].str.startswith("Training raised OutOfMemoryError: CUDA out").all()
 
 
 def test_a_run_that_diverges_is_a_result_with_a_reason_and_no_score(add: Add) -> None:
@@ -147,13 +230,49 @@ def test_an_optimizer_that_this_machine_lacks_fails_no_run(
 def test_other_data_than_the_sweeps_give_the_trials_back(
     add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, real = add(), worker._tensors
-    monkeypatch.setattr(worker, "_tensors", lambda *args: (real(*args)[0], "beef"))
+    path, real = add(), trainer._tensors
+    monkeypatch.setattr(trainer, "_tensors", lambda *args: (real(*args)[0], "beef"))
     with pytest.raises(
         RequestError, match="ColoredDigits on this machine has the fingerprint beef"
     ):
         work(path, "tiny", device="cpu")
     assert untouched(path)
+
+
+def test_a_late_result_is_refused_and_each_trial_stored_once(
+    add: Add, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = add(search={"trials": 3})
+
+    def slowly(*arguments: Any) -> list[RunRecord]:
+        records = train(*arguments)
+        monkeypatch.undo()
+        with open_database(path) as db, db.write() as connection:
+            connection.exec_driver_sql("UPDATE runs SET lease = 1.0 WHERE state = 'running'")
+        assert work(path, "tiny", device="cpu", owner="other").stored == 6
+        return records
+
+    monkeypatch.setattr(trainer, "train", slowly)
+    done = work(path, "tiny", device="cpu", stack=4, owner="late")
+    assert (done.stored, done.refused) == (0, 4)
+    assert capsys.readouterr().err.count("result refused, another worker has it") == 4
+    assert len(scores(path)) == 6 * 2 * 7  # two evaluations: six splits and the training loss
+
+
+def test_a_worker_that_starts_before_its_server_waits_for_it(
+    add: Add, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, tries = add(), iter([DatabaseAwayError("starting up")] * 2)
+
+    def opening(target: Path) -> Database:
+        for error in tries:
+            raise error
+        return open_database(target)
+
+    monkeypatch.setattr(worker, "open_database", opening)
+    monkeypatch.setattr("oodbench.lease.PAUSE", 0.01)
+    assert work(path, "tiny", device="cpu").stored == 4
+    assert "starting up" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("ticks", [0, 1, 3])

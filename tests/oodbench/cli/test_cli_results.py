@@ -8,12 +8,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from postgres_server import Server
 
 from oodbench import api
 from oodbench.digest import edge_warnings
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.planning import plan
-from oodbench.results import add_sweep, open_database
+from oodbench.results import add_sweep, is_empty, open_database
 from oodbench.search import at_edge
 from oodbench.sweep import parse_sweep
 from oodbench.worker import work
@@ -34,6 +35,16 @@ def test_a_dry_run_counts_and_writes_nothing(
     ended = oodbench("sweep", path, "--db", finished, "--dry-run")
     assert "12 trials: 8 stored, 0 waiting or running, 4 new; 4 models to train." in ended.out
     assert finished.read_bytes() == before
+
+
+def test_a_dry_run_on_a_server_without_our_tables(
+    oodbench: Run, sweep_file: Callable[..., Path], server: Server
+) -> None:
+    db = server.create("dry")
+    ended = oodbench("sweep", sweep_file(), "--db", db, "--dry-run")
+    assert "2 studies, 4 trials: 0 stored, 0 waiting or running, 4 new" in ended.out
+    assert is_empty(db)
+    server.drop("dry")
 
 
 def test_csv_and_json_give_back_what_python_gives(oodbench: Run, finished: Path) -> None:

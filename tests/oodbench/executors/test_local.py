@@ -11,9 +11,9 @@ import pytest
 
 from oodbench import api
 from oodbench.errors import RequestError
-from oodbench.executors.local import STILLBORN, Slot, make_slots
+from oodbench.executors.local import STILLBORN, Slot, log_folder, log_of, make_slots
 from oodbench.planning import plan
-from oodbench.results import Database, add_sweep, claim, open_database
+from oodbench.results import Database, add_sweep, claim, open_database, sql
 
 KILLER = '''
 """An optimizer that kills the process that builds it, as a bad driver might."""
@@ -90,6 +90,19 @@ def test_each_worker_sees_its_own_gpu(tmp_path: Path) -> None:
     assert len({slot.owner for slot in slots}) == 4
 
 
+def test_the_log_of_a_worker_is_found_by_the_name_that_its_runs_have(tmp_path: Path) -> None:
+    target = str(tmp_path / "runs.db")
+    for logs in (None, tmp_path / "elsewhere"):
+        (slot,) = make_slots(logs or log_folder(target), 1)
+        slot.start([sys.executable, "-c", "import sys; print(sys.argv)"], dict(os.environ))
+        assert slot.process is not None
+        slot.process.wait(30)
+        assert log_of(target, slot.owner, logs) == slot.log
+        assert log_of(target, slot.owner[:-1] + "x", logs) is None  # another sweep's worker-0
+    for stranger in ("", "host:1234:0123abcd", "host:../worker-0:0123abcd"):
+        assert log_of(target, stranger) is None
+
+
 def test_gpus_and_workers_exclude_each_other(sweep_file: Callable[..., Path]) -> None:
     with pytest.raises(RequestError, match="exclude each other"):
         api.run_sweep(sweep_file(), "runs.db", workers=2, gpus=["0"])
@@ -112,3 +125,9 @@ def test_a_trial_that_kills_its_worker_is_found_and_its_neighbours_are_unharmed(
     runs = api.query(db).set_index("optimizer")
     assert runs["status"].to_dict() == {"sgd": "completed", "killer": "failed"}
     assert "3 times" in runs.loc["killer", "reason"]
+    with open_database(db, read_only=True) as database:
+        owners = sql(database, "SELECT id, owner FROM runs")
+    for run, owner in owners.itertuples(index=False):
+        log = log_of(str(db), owner)
+        assert log is not None
+        assert any(run in line and owner in line for line in log.read_text().splitlines())

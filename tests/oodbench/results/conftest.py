@@ -66,6 +66,13 @@ def empty_postgresql(server: Server) -> Iterator[str]:
     server.drop(name)
 
 
+@pytest.fixture(params=["tmp_path", "empty_postgresql"])
+def nothing(request: pytest.FixtureRequest) -> str:
+    """Where a database can be made."""
+    where = request.getfixturevalue(request.param)
+    return where if isinstance(where, str) else str(where / "new.db")
+
+
 @pytest.fixture(scope="session")
 def prepared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("prepared") / "runs.db"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from postgres_server import Server
 
-from oodbench.errors import DatabaseError
+from oodbench.errors import DatabaseAwayError, DatabaseError
 from oodbench.results import (
     check_database,
     copy_database,
@@ -32,10 +32,14 @@ def guarded(server: Server) -> str:
     return "guarded"
 
 
-def said(act: Callable[[], object]) -> str:
-    """The message of the error that ``act`` raises; no password in it or what caused it."""
+def said(act: Callable[[], object], kind: type[DatabaseError] = DatabaseError) -> str:
+    """The message of the error that ``act`` raises; no password in it or what caused it.
+
+    It is of that very kind: one that may pass is a ``DatabaseAwayError``.
+    """
     with pytest.raises(DatabaseError) as caught:
         act()
+    assert type(caught.value) is kind
     error: BaseException | None = caught.value
     while error is not None:
         assert "hush" not in "".join(traceback.format_exception_only(error))
@@ -108,7 +112,8 @@ def test_a_server_that_is_not_there(
     pytest.importorskip("psycopg")
     monkeypatch.setenv("PGHOST", "127.0.0.1")
     monkeypatch.setenv("PGPORT", "2")
-    message = said(lambda: open_database(f"postgresql://me:{PASSWORD}@{host}/runs"))
+    url = f"postgresql://me:{PASSWORD}@{host}/runs"
+    message = said(lambda: open_database(url), DatabaseAwayError)
     assert "The PostgreSQL database runs at " in message
     assert (host.split(":")[0] or "127.0.0.1, port 2") in message
     assert "user me" in message

@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from results_helpers import make_record, make_study, make_trial
 
 from oodbench.results import (
@@ -144,13 +143,6 @@ def test_killers_are_given_up_by_many_at_once(target: str) -> None:
 def plan(target: str, number: int) -> int:
     with open_database(target, create=True) as db:
         return add_sweep(db, f"sweep {number // 2}", {}, plan_of(number)).new_runs
-
-
-@pytest.fixture(params=["tmp_path", "empty_postgresql"])
-def nothing(request: pytest.FixtureRequest) -> str:
-    """Where a database can be made."""
-    where = request.getfixturevalue(request.param)
-    return where if isinstance(where, str) else str(where / "new.db")
 
 
 def test_processes_create_a_database_and_add_sweeps_at_once(nothing: str) -> None:

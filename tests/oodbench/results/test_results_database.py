@@ -1,5 +1,6 @@
 """Opening, creating and refusing databases."""
 
+import json
 import multiprocessing
 import os
 import sqlite3
@@ -16,10 +17,11 @@ from results_helpers import make_study, make_trial
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateTable
 
-from oodbench.errors import DatabaseError
+from oodbench.errors import DatabaseAwayError, DatabaseError
 from oodbench.results import (
     Database,
     add_sweep,
+    is_empty,
     open_database,
     runs,
     sql,
@@ -123,6 +125,35 @@ def test_files_of_others_are_refused_and_left_alone(tmp_path: Path) -> None:
         open_database(empty)
     with pytest.raises(DatabaseError, match=r"empty.db is empty"):
         upgrade_database(empty)
+
+
+def test_a_database_is_empty_until_it_is_created(nothing: str, tmp_path: Path) -> None:
+    assert is_empty(nothing)
+    open_database(nothing, create=True).close()
+    assert not is_empty(nothing)
+    with sqlite3.connect(tmp_path / "foreign.db") as connection:
+        connection.execute("CREATE TABLE trials (x)")
+    with pytest.raises(DatabaseError, match="not an oodbench database"):
+        is_empty(tmp_path / "foreign.db")
+
+
+def test_what_may_pass_is_told_from_what_will_not(
+    sqlite: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oodbench.results.engines.BUSY_SECONDS", 0.05)
+    with open_database(sqlite) as db, sqlite3.connect(sqlite, isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DatabaseAwayError, match="locked"), db.write():
+            pass
+        other.execute("ROLLBACK")
+        with db.write() as connection:
+            connection.exec_driver_sql("PRAGMA max_page_count = 1")  # no less than there is
+        big = json.dumps("x" * 1_000_000)
+        with pytest.raises(DatabaseAwayError, match="is full"), db.write() as connection:
+            connection.exec_driver_sql("INSERT INTO sweeps VALUES (1, 'x', ?, 0.0)", (big,))
+        with pytest.raises(DatabaseError, match="no such table") as caught, db.read() as connection:
+            connection.exec_driver_sql("SELECT * FROM trials")
+        assert type(caught.value) is DatabaseError
 
 
 def test_other_versions_are_refused_with_the_fix(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from results_helpers import make_record, make_study, make_trial
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql
 
 from oodbench.errors import UnknownNameError
@@ -71,6 +71,15 @@ def test_a_cohort_has_one_shape(db: Database) -> None:
     assert found == [[trials[i].id for i in (0, 3, 4)], [trials[i].id for i in (1, 2)]]
 
 
+def test_a_limit_holds_for_its_cohort_key_alone(db: Database) -> None:
+    small, large = make_trial(0), make_trial(0, batch={"per_environment": 64})
+    trials = [make_trial(i, batch=trial.batch) for trial in (small, large) for i in range(4)]
+    add_sweep(db, "sweep", {}, [make_study(trials)])
+    limits = {large.cohort_key: 2, small.cohort_key: 9}
+    taken = [len(claim(db, "a", size=4, lease=60, limits=limits)) for _ in range(4)]
+    assert taken == [4, 2, 2, 0]
+
+
 def test_only_the_named_sweep_is_claimed(db: Database) -> None:
     fill(db, 2, "first")
     second = fill(db, 3, "second", dataset="Other")
@@ -130,6 +139,47 @@ def test_a_lost_lease_is_not_renewed_and_its_result_is_refused(
     assert store(db, prompt) == []
     assert store(db, prompt) == ids(prompt), "never twice"
     assert load_run(db, prompt[0].run).status == "completed"
+
+
+@pytest.fixture
+def jump(db: Database) -> Callable[[float], None]:
+    """Let the database's clock jump by so many seconds: only leases are compared with it."""
+
+    def jumping(seconds: float) -> None:
+        with db.write() as connection:
+            connection.execute(update(table).values(lease=table.c.lease - seconds))
+
+    return jumping
+
+
+def test_a_clock_that_jumps_forward_ends_leases_and_nothing_is_stored_twice(
+    db: Database, jump: Callable[[float], None]
+) -> None:
+    fill(db, 4)
+    late = claim(db, "late", size=4, lease=60)
+    jump(3600)
+    taken = claim(db, "other", size=4, lease=60)
+    assert ids(taken) == ids(late)[:2]
+    assert renew(db, late, 60) == set(ids(late)[2:]), "those that nobody has taken are kept"
+    assert claim(db, "third", size=4, lease=60) == []
+    assert store(db, late) == ids(taken)
+    assert store(db, taken) == []
+    assert state_counts(db)["completed"] == 4
+
+
+def test_a_clock_that_jumps_backward_keeps_only_the_runs_of_the_dead(
+    db: Database, jump: Callable[[float], None]
+) -> None:
+    fill(db, 3)
+    live, dead = (claim(db, owner, size=1, lease=60) for owner in ("live", "dead"))
+    jump(-3600)
+    assert renew(db, live, 60) == set(ids(live))
+    jump(61)  # a minute later: a renewed lease is as long as ever, the other an hour longer
+    assert ids(claim(db, "a", size=1, lease=60)) == ids(live)
+    assert ids(claim(db, "b", size=1, lease=60)) not in ([], ids(dead))
+    assert claim(db, "c", size=1, lease=60) == []
+    assert abandon(db, "dead") == 1  # as the supervisor on its machine says
+    assert ids(claim(db, "c", size=1, lease=60)) == ids(dead)
 
 
 def test_a_late_result_is_stored_if_nobody_took_over(
@@ -291,3 +341,11 @@ def test_the_claim_on_postgresql_locks_without_waiting() -> None:
     assert "FOR UPDATE SKIP LOCKED" in text
     assert "RETURNING runs.id" in text
     assert "clock_timestamp()" in str(_lost().compile(dialect=postgresql.dialect()))
+
+
+def test_the_last_runs_of_a_shape_are_divided_among_the_workers(db: Database) -> None:
+    trials = [make_trial(i, algorithm="erm" if i < 10 else "irm") for i in range(13)]
+    add_sweep(db, "sweep", {}, [make_study(trials)])
+    sizes = [len(claim(db, f"worker {i}", size=4, lease=60, peers=2)) for i in range(8)]
+    # Of 10, 6, 3, 1 of one shape at most half, and no more than 4; then of the other's 3 and 1.
+    assert sizes == [4, 3, 2, 1, 2, 1, 0, 0]

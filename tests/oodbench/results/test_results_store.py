@@ -14,6 +14,7 @@ from oodbench.results import (
     add_sweep,
     claim,
     load_run,
+    open_database,
     preview_sweep,
     release,
     runs,
@@ -53,6 +54,13 @@ def test_an_edited_sweep_adds_and_removes_nothing(db: Database) -> None:
     links = sql(db, "SELECT idx, run_id FROM study_trials WHERE study_id = 'a' ORDER BY idx")
     assert list(links["run_id"]) == [trials[i].id for i in (0, 1, 4, 0)]
     assert sql(db, "SELECT spec FROM sweeps")["spec"].tolist() == ['{"v": 2}']
+
+
+def test_postgresqls_planner_knows_of_the_runs_at_once(postgresql: str) -> None:
+    with open_database(postgresql) as db:
+        add_sweep(db, "s", {}, [make_study([make_trial(i) for i in range(17)])])
+        rows = sql(db, "SELECT relname, reltuples AS n FROM pg_class WHERE relname LIKE '%runs%'")
+    assert rows.set_index("relname")["n"]["runs"] == 17
 
 
 def test_an_index_that_is_taken_is_not_changed(db: Database) -> None:

@@ -1,0 +1,186 @@
+"""Training claimed trials on one device: as many together as is fastest and fits in memory."""
+
+import gc
+import json
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache, partial
+
+import torch
+
+from oodbench.data import DATASETS
+from oodbench.errors import (
+    LostLeaseError,
+    RequestError,
+    StopTrainingError,
+    UnknownNameError,
+)
+from oodbench.records import RunRecord, Trial, canonical_json
+from oodbench.training import DTYPES, NOTHING, Clock, Saving, Tensors, load, train
+from oodbench.training.sizing import SIZES, memory_bound, stack_size
+
+FALLBACK = 32
+"""Models trained together where it cannot be measured what is best."""
+Tick = Callable[[], None]
+
+
+class Trainer:
+    """Trains cohorts one after another, and learns how large they should be.
+
+    Args:
+        device: Where to train.
+        stack: Most models trained together; None: what is fastest, measured for each kind of trial.
+        memory: Bytes that a measured stack may need; None: see ``sizing.memory_bound``.
+        clock: Takes the time of each phase.
+
+    Attributes:
+        most: The largest cohort to claim of trials of which nothing is known yet.
+        limits: Cohort key -> the largest cohort to claim of those trials.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        stack: int | None = None,
+        memory: int | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.device, self.clock = device, clock or Clock()
+        self.most = SIZES[-1] if stack is None else stack
+        self.limits: dict[str, int] = {}
+        self._measures = stack is None
+        self._memory = memory_bound(device) if memory is None else memory
+        self._did_not_fit: set[str] = set()
+
+    def suitable(self, trials: Sequence[Trial], tick: Tick) -> int:
+        """How many of these trials, which have one cohort key, to train together.
+
+        Raises:
+            RequestError: If the data on this machine are not those of the trials.
+        """
+        first = trials[0]
+        if self._measures and first.cohort_key not in self.limits:
+            data = tensors_for(first, self.device)
+            try:
+                found = stack_size(first, data, self.device, self._memory, tick)
+            except (StopTrainingError, LostLeaseError, UnknownNameError):
+                raise
+            except Exception as error:  # the trials will show whose fault it is
+                print(f"stacks of {FALLBACK}, not measured: {error}", file=sys.stderr, flush=True)
+                self.limits[first.cohort_key] = FALLBACK
+            else:
+                what = f"{first.model} on {first.dataset}, {first.algorithm}, {self.device}"
+                print(f"{what}: {found}", flush=True)
+                self.limits[first.cohort_key] = found.size
+        return min(len(trials), self.limits.get(first.cohort_key, self.most))
+
+    def train(
+        self, trials: Sequence[Trial], tick: Tick, saving: Saving = NOTHING
+    ) -> list[RunRecord]:
+        """Train trials together; one that raises is found by halving and recorded as failed.
+
+        Args:
+            trials: With one cohort key.
+            tick: See ``oodbench.training.train``.
+            saving: Likewise.
+
+        Raises:
+            UnknownNameError: If this machine lacks an optimizer, algorithm or model: a plug-in that
+                is not installed here is no fault of the trials.
+            ArtifactError: If weights that are to be kept cannot be written.
+            RequestError: If it lacks a package that one of them imports, or has other data.
+        """
+        key, half = trials[0].cohort_key, len(trials) // 2
+        if len(trials) <= self.limits.get(key, len(trials)):
+            try:
+                data = tensors_for(trials[0], self.device)
+                records = train(trials, data, self.device, tick, saving, self.clock)
+                if key not in self._did_not_fit:
+                    return records
+                found = {"stack_limited_by_memory": self.limits[key]}
+                return [replace(r, provenance={**r.provenance, **found}) for r in records]
+            except (StopTrainingError, LostLeaseError, RequestError):
+                raise
+            except ImportError as error:  # of a plug-in's own needs, again no fault of the trials
+                raise RequestError(f"A trial needs what is not installed here: {error}.") from error
+            except Exception as error:
+                if len(trials) == 1:
+                    return [failed(trials[0], error)]
+                if isinstance(error, torch.OutOfMemoryError):
+                    self.limits[key] = half
+                    self._did_not_fit.add(key)
+                    print(
+                        f"{len(trials)} models do not fit in memory, trying {half}", file=sys.stderr
+                    )
+        # Only here, where the error and with it the frames of training are gone, is memory free.
+        gc.collect()
+        torch.cuda.empty_cache()
+        parts = (trials[:half], trials[half:])
+        return [record for part in parts for record in self.train(part, tick, saving)]
+
+
+def failed(trial: Trial, error: Exception) -> RunRecord:
+    """The record of a trial that raised ``error``."""
+    lines = "".join(traceback.format_exception(error))
+    print(f"run {trial.id} failed:\n{lines}", file=sys.stderr, flush=True)
+    what = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+    reason = f"Training raised {what[:300]} (its worker's log has the traceback: grep {trial.id})."
+    return RunRecord(trial, "failed", reason)
+
+
+def find_device(name: str) -> torch.device:
+    """The device, with one thread if it is the CPU: workers share the cores among them."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA raises AssertionError
+        raise RequestError(f"Cannot use the device {name!r}: {error}") from error
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    return device
+
+
+def clock_of(device: torch.device) -> Clock:
+    """A clock that waits for the device, and so slows a GPU down."""
+    cuda = device.type == "cuda"
+    return Clock(partial(torch.cuda.synchronize, device)) if cuda else Clock()
+
+
+def tensors_for(trial: Trial, device: torch.device) -> Tensors:
+    """The data of a trial and all trials of its cohort.
+
+    Raises:
+        RequestError: If the data on this machine are not those of the trial.
+    """
+    options = canonical_json(dict(trial.dataset_options))
+    tensors, fingerprint = _tensors(
+        trial.dataset, options, trial.data_seed, trial.test_environments, device, trial.precision
+    )
+    check_fingerprint(trial, fingerprint)
+    return tensors
+
+
+def check_fingerprint(trial: Trial, fingerprint: str) -> None:
+    """Raise RequestError unless the data with this fingerprint are those of the trial."""
+    if fingerprint != trial.fingerprint:
+        raise RequestError(
+            f"{trial.dataset} on this machine has the fingerprint {fingerprint}, but the sweep was "
+            f"made with {trial.fingerprint}: other files or versions. Use the same data everywhere."
+        )
+
+
+@lru_cache(maxsize=4)
+def _tensors(
+    name: str,
+    options: str,
+    data_seed: int,
+    test_environments: tuple[int, ...],
+    device: torch.device,
+    precision: str,
+) -> tuple[Tensors, str]:
+    dataset = DATASETS.get(name).load(json.loads(options), data_seed)
+    return load(dataset, test_environments, device, DTYPES[precision]), dataset.fingerprint
