@@ -23,6 +23,7 @@ from oodbench.training.clock import DATA, EVALUATION, MODEL, OPTIMIZER, Clock
 from oodbench.training.evaluation import evaluate
 from oodbench.training.random import seeded
 from oodbench.training.stack import Models, Single, Stack
+from oodbench.training.stepping import stepper
 from oodbench.training.tensors import Tensors
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -75,6 +76,7 @@ class Run:
         seeds = [trial.seed for trial in trials]
         self.batches = Batches(data.sizes, first.batch, seeds, device)
         self.optimizers = [self.build_optimizer(model) for model in range(self.k)]
+        self.steppers = [stepper(optimizer) for optimizer in self.optimizers]
         self.measurements: list[list[Measurement]] = [[] for _ in trials]
         self.diverged: dict[int, int] = {}  # model -> the step that showed it
         self.broken: set[int] = set()  # models whose optimizer left the stack's memory
@@ -124,6 +126,7 @@ class Run:
         self.look_for_broken(models)  # a new optimizer gets new views: no trace would be left
         for model in models:
             self.optimizers[model] = self.build_optimizer(model, restarted=True)
+            self.steppers[model] = stepper(self.optimizers[model])
 
     def look_for_broken(self, models: Sequence[int]) -> None:
         """Note the models whose optimizer writes to other memory than the stack's."""
@@ -137,10 +140,10 @@ class Run:
         with self.clock(MODEL):
             losses = self.algorithm.losses(self.models, inputs, labels, step)
             self.models.backward(losses)
-        with self.clock(OPTIMIZER):
-            for model, optimizer in enumerate(self.optimizers):
+        with self.clock(OPTIMIZER), torch.no_grad():
+            for model, take_step in enumerate(self.steppers):
                 if model not in self.diverged:
-                    optimizer.step()
+                    take_step()
         return losses.detach()
 
     def freeze(self, bad_since: Tensor, step: int) -> None:

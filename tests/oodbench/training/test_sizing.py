@@ -30,7 +30,8 @@ def times(monkeypatch: pytest.MonkeyPatch) -> Times:
         tried: list[int] = []
 
         def time_stack(trial: Any, data: Any, device: Any, size: int, tick: Any) -> float:
-            tried.append(size)
+            if size not in tried:
+                tried.append(size)
             return seconds[size]
 
         monkeypatch.setattr(sizing, "time_stack", time_stack)

@@ -1,0 +1,50 @@
+"""A step without its wrapping is the step, bit for bit; with something hung on it, it stays."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from oodbench.optimizers import OPTIMIZERS
+from oodbench.search import draw
+from oodbench.training.stepping import stepper
+
+
+def trained(name: str, unwrapped: bool) -> torch.Tensor:
+    spec = OPTIMIZERS.get(name)
+    parameter = torch.linspace(-1, 1, 50).requires_grad_()
+    optimizer = spec([parameter], draw(spec.space, 1, seed=0)[0])
+    take_step = stepper(optimizer) if unwrapped else optimizer.step
+    for _ in range(5):
+        parameter.grad = 2 * parameter.detach()
+        with torch.no_grad():
+            take_step()
+    return parameter.detach()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS.names())
+def test_the_step_is_the_same(name: str) -> None:
+    assert torch.equal(trained(name, unwrapped=True), trained(name, unwrapped=False))
+
+
+class Counting(torch.optim.SGD):
+    steps = 0
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        type(self).steps += 1
+        super().step(closure)
+
+
+def test_other_optimizers_and_hooks_are_left_alone() -> None:
+    parameter = torch.ones(1, requires_grad=True)
+    parameter.grad = torch.ones(1)
+    stepper(Counting([parameter], lr=0.1))()
+    assert Counting.steps == 1
+    hooked, called = torch.optim.SGD([parameter], lr=0.1), list[int]()
+    hooked.register_step_post_hook(lambda *args: called.append(1))
+    stepper(hooked)()
+    assert called == [1]
+    patched = torch.optim.SGD([parameter], lr=0.1)
+    patched.step = lambda closure=None: called.append(2)  # as schedulers do
+    stepper(patched)()
+    assert called == [1, 2]
