@@ -38,15 +38,17 @@ def show(
         return
     import pandas as pd
 
-    names, values = zip(*describe(details), strict=True)
+    names, values = zip(*describe(details, db), strict=True)
     show_one(pd.Series(values, index=names))
     if details.scores:
         print()
         show_table(scores_table(details.scores))
 
 
-def describe(details: "RunDetails") -> Iterator[tuple[str, str]]:
+def describe(details: "RunDetails", db: str) -> Iterator[tuple[str, str]]:
     """What a run is and what became of it, in the order in which one asks."""
+    from oodbench.executors.local import log_of
+
     trial, names = details.trial, dict(enumerate(details.environments))
     test = ", ".join(f"{names.get(i, '?')} ({i})" for i in trial.test_environments)
     yield "run", details.run
@@ -71,6 +73,9 @@ def describe(details: "RunDetails") -> Iterator[tuple[str, str]]:
             f"({item['sampler']})",
         )
     yield "worker", f"{details.owner or 'none yet'}, attempt {details.attempts}"
+    log = log_of(db, details.owner) if details.owner else None
+    if log is not None:
+        yield "its log", str(log)
     if "torch" in details.provenance:  # a failed run has none
         yield from origin(details.provenance)
 
