@@ -17,7 +17,10 @@ from oodbench.lease import patiently
 from oodbench.results import Database, abandon, is_done, sqlite_file, state_counts
 
 POLL = 0.25
-"""Seconds between looks at the workers and the database."""
+"""Seconds between looks at the workers and the database, at least."""
+SHARE, LONGEST = 0.03, 5.0
+"""Looking takes no more than this share of the time, however many runs there are to count; but
+there are never more than so many seconds between two looks."""
 GRACE = 5.0
 """Seconds that a worker has, when it is asked to stop, to save a run and give its trials back."""
 STILLBORN = 3
@@ -119,7 +122,10 @@ def run_local(
     # BLAS reads its number of threads when it is loaded, before a worker could say it.
     environment = os.environ | {"OODBENCH_DB": target, "OMP_NUM_THREADS": "1"}
     try:
-        while not patiently(lambda: is_done(db, sweep)):
+        while True:
+            began = time.monotonic()
+            if patiently(lambda: is_done(db, sweep)):
+                break
             for slot in slots:
                 if slot.look(db):
                     slot.start(command, environment)
@@ -129,7 +135,8 @@ def run_local(
                 raise RequestError(
                     f"Every worker has ended, and trials are left. See why, and repeat:{ends}"
                 )
-            time.sleep(POLL)
+            looked = time.monotonic() - began
+            time.sleep(min(max(POLL, looked / SHARE), LONGEST))
         on_progress(patiently(lambda: state_counts(db, sweep)))
     finally:
         _stop([slot.process for slot in slots if slot.process is not None])
