@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart test test-slow test-faults bench check format clean
+.PHONY: install quickstart test test-slow test-faults test-gpu bench check format clean
 
 install: $(VENV)/.installed
 
@@ -23,6 +23,10 @@ test: install
 # Minutes, not seconds.
 test-slow: install
 	$(BIN)/pytest -m slow
+
+# What only a GPU can show; without one, they skip.
+test-gpu: install
+	$(BIN)/pytest -m gpu
 
 # Killed and frozen workers, a server that is away, a full disk, clocks that jump: ten minutes.
 # OODBENCH_KILLS=20 makes it shorter.

@@ -1,0 +1,77 @@
+"""What only a GPU can show: ``make test-gpu``. Elsewhere these tests skip.
+
+``OODBENCH_GPU_TESTS_ON=cpu`` runs them on the CPU, to see that the tests themselves are right.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+import torch
+from training_helpers import make_trials, parameters
+
+from oodbench.data import Dataset
+from oodbench.training import Tensors, load, train
+from oodbench.training.loop import Run
+from oodbench.training.sizing import measure, memory_bound
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(scope="module")
+def device() -> torch.device:
+    name = os.environ.get("OODBENCH_GPU_TESTS_ON", "cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no GPU here")
+    return torch.device(name)
+
+
+@pytest.fixture(scope="module")
+def digits(device: torch.device, colored_digits: Dataset) -> Callable[[torch.dtype], Tensors]:
+    return lambda dtype: load(colored_digits, (2,), device, dtype)
+
+
+@pytest.mark.parametrize("algorithm", ["erm", "irm"])
+def test_a_stack_equals_the_plain_modules_and_the_cpu(
+    algorithm: str, device: torch.device, digits: Callable[..., Tensors], colored64: Tensors
+) -> None:
+    trials = make_trials(6, algorithm, steps=20, evaluate_every=20)
+    stack = Run(trials, digits(torch.float64), device)
+    stack.train(lambda: None)
+    for k, trial in enumerate(trials):
+        for where, data in ((device, digits(torch.float64)), (torch.device("cpu"), colored64)):
+            alone = Run([trial], data, where, stacked=False)
+            alone.train(lambda: None)
+            expected = parameters(alone, 0).cpu()
+            size = expected.abs().max().clamp(min=1.0)
+            assert (parameters(stack, k).cpu() - expected).abs().max() < 1e-9 * size, trial
+
+
+def test_the_stack_size_is_measured_within_the_memory(
+    device: torch.device, digits: Callable[..., Tensors]
+) -> None:
+    (trial,) = make_trials(1, precision="float32")
+    found = measure(trial, digits(torch.float32), device, memory_bound(device))
+    assert found.size in found.seconds
+    assert found.size * found.bytes_per_model <= found.memory
+
+
+def test_training_returns_the_same_twice(
+    device: torch.device, digits: Callable[..., Tensors]
+) -> None:
+    trials = make_trials(6, "irm", precision="float32")
+    first, second = (train(trials, digits(torch.float32), device) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        assert one.measurements == other.measurements
+
+
+def test_a_worker_sees_the_gpu_it_is_pinned_to_alone(device: torch.device) -> None:
+    if device.type != "cuda":
+        pytest.skip("only a GPU can be pinned")
+    last = str(torch.cuda.device_count() - 1)
+    code = "import torch; print(torch.cuda.device_count(), torch.zeros(1, device='cuda').device)"
+    pinned = os.environ | {"CUDA_VISIBLE_DEVICES": last}
+    run = subprocess.run([sys.executable, "-c", code], env=pinned, capture_output=True, text=True)
+    assert run.stdout.split() == ["1", "cuda:0"], run.stderr
