@@ -2,8 +2,9 @@
 
 The numbers here were made by DomainBed at b93c22a from the recipe beside this file, in float64: in
 float32 Adam's first steps, which go by the sign of the gradient, carry a rounding error to the
-third digit where losses are large. (DomainBed's penalty is of float32 even then.) The slow tests run DomainBed itself: name a checkout of it in
-OODBENCH_DOMAINBED, and have timm 1.0.19 installed or on the PYTHONPATH.
+third digit where losses are large. (DomainBed's penalty is of float32 even then.) The slow tests
+run DomainBed itself: name a checkout of it in OODBENCH_DOMAINBED, and have timm 1.0.19 installed or
+on the PYTHONPATH.
 """
 
 import gzip
