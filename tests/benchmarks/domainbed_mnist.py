@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def domainbed(algorithm: str, checkout: Path, data: Path, quick: bool) -> Row:
         records = [json.loads(line) for line in results.read_text().splitlines()]
     step = statistics.mean(record["step_time"] for record in records[1:])
     between = records[1]["step"] - records[0]["step"]
-    evaluation = statistics.mean(b - a for a, b in zip(seen, seen[1:], strict=False))
+    evaluation = statistics.mean(b - a for a, b in pairwise(seen))
     evaluation -= between * step
     if quick:
         seconds += (STEPS - QUICK_STEPS) * step + (EVALUATIONS - len(records)) * evaluation
