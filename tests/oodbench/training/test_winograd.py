@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d
 
-from oodbench.training.winograd import Conv2d, Convolution, with_fast_convolutions
+from oodbench.training.winograd import Conv2d, Convolution, maps, with_fast_convolutions
 
 
 def both(x, weight):
@@ -58,3 +58,15 @@ def test_the_right_convolutions_are_replaced() -> None:
     assert [type(conv) for conv in kept + fast] == [nn.Conv2d] * len(kept) + [Conv2d] * 2
     for conv, out in zip(fast, expected, strict=True):
         torch.testing.assert_close(conv(x), out, rtol=1e-4, atol=1e-5)
+
+
+def test_trains_after_it_was_evaluated() -> None:
+    maps.cache_clear()
+    conv = Conv2d(2, 2, 3, padding=1)
+    with torch.inference_mode():
+        conv(torch.ones(1, 2, 5, 5))
+    conv(torch.ones(1, 2, 5, 5)).sum().backward()
+    assert conv.weight.grad is not None
+    # An inner weight meets 25 ones in each channel; one on the edge 20, one in a corner 16.
+    expected = torch.tensor([[16.0, 20, 16], [20, 25, 20], [16, 20, 16]]).expand(2, 2, 3, 3)
+    torch.testing.assert_close(conv.weight.grad, expected, rtol=1e-5, atol=1e-4)
