@@ -61,7 +61,7 @@ class Trainer:
             RequestError: If the data on this machine are not those of the trials.
         """
         first = trials[0]
-        if self._measures and first.cohort_key not in self.limits:
+        if len(trials) > 1 and self._measures and first.cohort_key not in self.limits:
             data = tensors_for(first, self.device)
             try:
                 found = stack_size(first, data, self.device, self._memory, tick)

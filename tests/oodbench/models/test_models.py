@@ -91,7 +91,8 @@ def test_a_stack_of_mnist_cnns_equals_each_alone(colored64, algorithm: str) -> N
     stack = Run(trials, few, torch.device("cpu"))
     stack.train(lambda: None)
     for k, trial in enumerate(trials):
-        alone = Run([trial], few, torch.device("cpu"))
-        alone.train(lambda: None)
-        for name, value in alone.models.state(0).items():
-            assert (value - stack.models.state(k)[name]).abs().max() < 1e-10, (trial, name)
+        for stacked in (True, False):
+            alone = Run([trial], few, torch.device("cpu"), stacked)
+            alone.train(lambda: None)
+            for name, value in alone.models.state(0).items():
+                assert (value - stack.models.state(k)[name]).abs().max() < 1e-10, (trial, name)
