@@ -141,12 +141,13 @@ def notes(db: str | Path, sweep: str) -> list[str]:
         return edge_warnings(database, sweep)
 
 
-def retry(db: str | Path, sweep: str, diverged: bool = False) -> int:
-    """Put the failed runs of a sweep back in line, and the diverged ones if asked; how many."""
+def retry(db: str | Path, sweep: str, *, failed: bool = True, diverged: bool = False) -> int:
+    """Put the failed runs of a sweep back in line, or the diverged ones, or both; how many."""
     from oodbench.results import retry as put_back
 
+    wanted = {"failed": failed, "diverged": diverged}
     with open_database(db) as database:
-        return put_back(database, sweep, ("failed", "diverged") if diverged else ("failed",))
+        return put_back(database, sweep, [status for status, asked in wanted.items() if asked])
 
 
 def cancel(db: str | Path, sweep: str) -> int:

@@ -223,9 +223,12 @@ def status(
 def retry(
     name: Annotated[str, typer.Argument(metavar="SWEEP", help="Name of the sweep.")],
     db: Db,
-    diverged: Annotated[bool, typer.Option("--diverged", help="The diverged ones too.")] = False,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="The failed ones; the default, unless --diverged.")
+    ] = False,
+    diverged: Annotated[bool, typer.Option("--diverged", help="The diverged ones.")] = False,
 ) -> None:
-    """Put a sweep's failed runs back in line.
+    """Put a sweep's failed or diverged runs back in line.
 
     What came of them is removed; `oodbench sweep` or a worker trains them again.
 
@@ -233,7 +236,8 @@ def retry(
     """
     from oodbench import api
 
-    print(f"{api.retry(db, name, diverged)} runs of {name} wait again")
+    n = api.retry(db, name, failed=failed or not diverged, diverged=diverged)
+    print(f"{n} runs of {name} wait again")
 
 
 def cancel(
