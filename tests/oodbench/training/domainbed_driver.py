@@ -32,6 +32,7 @@ def own_batches(folder: str, hparams: dict) -> tuple[np.ndarray, np.ndarray]:
 
 def main(name: str, changes: str, dtype: str, out: str, folder: str | None = None) -> None:
     hparams = hparams_registry.default_hparams(name, "ColoredMNIST") | json.loads(changes)
+    torch.set_default_dtype(getattr(torch, dtype))  # IRM's scale has it
     torch.manual_seed(0)
     images, labels = batches() if folder is None else own_batches(folder, hparams)
     algorithm = algorithms.get_algorithm_class(name)((2, 28, 28), 2, 2, hparams)
@@ -41,7 +42,6 @@ def main(name: str, changes: str, dtype: str, out: str, folder: str | None = Non
         for key, value in weights(shapes).items():
             state[theirs(key)].copy_(torch.from_numpy(value))
     start = {ours(key): value.clone().numpy() for key, value in state.items()}
-    algorithm.to(getattr(torch, dtype))
     inputs = torch.from_numpy(images).to(getattr(torch, dtype)) / 255
     losses = [
         algorithm.update(list(zip(x, y, strict=True)))
