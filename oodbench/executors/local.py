@@ -21,6 +21,8 @@ POLL = 0.25
 SHARE, LONGEST = 0.03, 5.0
 """Looking takes no more than this share of the time, however many runs there are to count; but
 there are never more than so many seconds between two looks."""
+LEAVING = 2.0
+"""Seconds that workers have to end by themselves once all is done."""
 GRACE = 5.0
 """Seconds that a worker has, when it is asked to stop, to save a run and give its trials back."""
 STILLBORN = 3
@@ -83,8 +85,11 @@ class Slot:
         return not self.given_up
 
     def ended(self) -> bool:
-        """Whether no worker runs here and none will."""
-        return self.process is not None and self.process.poll() is not None
+        """Whether no worker runs here and none will: it had nothing left to do, or was given up.
+
+        One that has died since the last ``look`` is not ended: the next one will replace it.
+        """
+        return self.process is not None and (self.given_up or self.process.poll() == 0)
 
     def last_words(self) -> str:
         """How the worker ended."""
@@ -138,8 +143,9 @@ def run_local(
             looked = time.monotonic() - began
             time.sleep(min(max(POLL, looked / SHARE), LONGEST))
         on_progress(patiently(lambda: state_counts(db, sweep)))
+        _wait(_processes(slots), LEAVING)  # they see by themselves that nothing is left
     finally:
-        _stop([slot.process for slot in slots if slot.process is not None])
+        _stop(_processes(slots))
 
 
 def make_slots(logs: Path, workers: int, gpus: Sequence[str] = ()) -> list[Slot]:
@@ -203,13 +209,22 @@ def log_of(target: str, owner: str, logs: Path | None = None) -> Path | None:
     return path if found else None
 
 
-def _stop(processes: "list[subprocess.Popen[bytes]]") -> None:
+def _processes(slots: Sequence[Slot]) -> "list[subprocess.Popen[bytes]]":
+    return [slot.process for slot in slots if slot.process is not None]
+
+
+def _wait(processes: "Sequence[subprocess.Popen[bytes]]", seconds: float) -> None:
+    """Let processes end by themselves for some seconds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and any(p.poll() is None for p in processes):
+        time.sleep(0.02)
+
+
+def _stop(processes: "Sequence[subprocess.Popen[bytes]]") -> None:
     for process in processes:
         process.terminate()
-    deadline = time.monotonic() + GRACE
+    _wait(processes, GRACE)
     for process in processes:
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
+        if process.poll() is None:
             process.kill()
-            process.wait()
+        process.wait()

@@ -50,6 +50,7 @@ def test_a_worker_that_dies_holding_trials_is_replaced_and_they_are_free_at_once
         die(slot, -9)
         held = claim(db, slot.owner, size=4, lease=600)
         assert len(held) == 4 // deaths  # what was lost comes back in halved cohorts
+        assert not slot.ended(), "between two looks it is not known yet that it will be replaced"
         assert slot.look(db)
         assert not slot.given_up
 
