@@ -1,8 +1,7 @@
 """Adding trials to studies while they run: an adaptive search's next ones, winners to confirm.
 
 Any worker does it when it finds nothing to train; see ``oodbench.results.proposals`` for how they
-keep out of each other's way. A score is never one of the test environments', but for the rule
-``oracle``.
+keep out of each other's way. Only ID validation decides, never a score on a test environment.
 """
 
 import math
@@ -69,7 +68,7 @@ def additions(growing: Growing) -> tuple[Additions, Mapping[str, Any] | None]:
     tried = configurations(growing)
     new: Additions = []
     if "search" in agenda:
-        new, trials = searching(growing, tried)
+        new, drawn, trials = searching(growing, tried)
         # A space of few values may have fewer configurations than were asked for.
         fewer = agenda["search"]["trials"] - trials
         agenda = {
@@ -77,7 +76,7 @@ def additions(growing: Growing) -> tuple[Additions, Mapping[str, Any] | None]:
             "search": {**agenda["search"], "trials": trials},
             "runs": agenda["runs"] - fewer * agenda["seeds"],
         }
-        if len(tried) + len({trial.config_id for trial, _ in new}) < trials:
+        if drawn < trials:
             return new, agenda
     if "confirm" not in agenda:
         return new, None
@@ -126,8 +125,8 @@ def study_of(growing: Growing) -> Study:
     return Study.stored(growing.sweep, data, growing.definition, growing.facts)
 
 
-def searching(growing: Growing, tried: Sequence[Configuration]) -> tuple[Additions, int]:
-    """The next trials of an adaptive search, and how many configurations it will have at most."""
+def searching(growing: Growing, tried: Sequence[Configuration]) -> tuple[Additions, int, int]:
+    """The next trials of an adaptive search; its configurations with them, and in the end."""
     study, asks, seed = study_of(growing), growing.agenda["search"], growing.sampler_seed
     wanted = min(max(asks["cohort"], asks["startup"] - len(tried)), asks["trials"] - len(tried))
     proposals = propose(
@@ -147,7 +146,7 @@ def searching(growing: Growing, tried: Sequence[Configuration]) -> tuple[Additio
         for repeat in range(growing.agenda["seeds"])
         for index, (hparams, sampler) in enumerate(drawn)
     ]
-    return [item for item in new if item[0].id not in known], trials
+    return [item for item in new if item[0].id not in known], len(drawn), trials
 
 
 def confirming(growing: Growing, tried: Sequence[Configuration]) -> Additions:

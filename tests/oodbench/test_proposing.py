@@ -119,13 +119,13 @@ def test_more_trials_and_more_seeds_are_added_to_what_is_there(db: Database, tin
     add(db, tiny(search=TPE | {"trials": 12}, optimizers=["sgd"]))
     run(db, "tiny")
     before = set(pairs(db)["run"])
-    changed = tiny(search=TPE | {"trials": 14}, seeds=2, optimizers=["sgd"])
-    assert preview_sweep(db, plan(parse_sweep(changed)).studies).later_runs == 28 - 12
+    changed = tiny(search=TPE | {"trials": 21}, seeds=2, optimizers=["sgd"])
+    assert preview_sweep(db, plan(parse_sweep(changed)).studies).later_runs == 2 * 21 - 12
     add(db, changed)
     run(db, "tiny")
     frame = pairs(db)
     assert before < set(frame["run"])
-    assert frame.groupby("config_id")["seed"].nunique().tolist() == [2] * 14
+    assert frame.groupby("config_id")["seed"].nunique().tolist() == [2] * 21
 
 
 def test_a_space_of_few_values_ends_early(db: Database, tiny: Make) -> None:

@@ -57,7 +57,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"model": {"name": "mlp", "widht": 8}}, "unknown option 'widht'. Did you mean 'width'?"),
     (
         search(sed=3),
-        "search: unknown key 'sed'. Did you mean 'seed'? Allowed: cohort, points, sampler, seed,",
+        "search: unknown key 'sed'. Did you mean 'seed'? Allowed: cohort, points, sampler, seed, "
+        "startup, trials.",
     ),
     (train(step=3), "train: unknown key 'step'. Did you mean 'steps'?"),
     # keys of the design that are not built yet
@@ -70,7 +71,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"keep_weights": "best"}, "keep_weights: needs 'none', 'last' or 'selected', but got 'best'"),
     ({"parallel": {"method": "ddp"}}, "'parallel' is not built yet"),
     (train(parallel="ddp"), "train: 'parallel' is not built yet"),
-    (search(sampler="tpa"), "search.sampler: needs 'random', 'qmc', 'grid', 'tpe' or 'gp'"),
+    (
+        search(sampler="tpa"),
+        "search.sampler: needs 'random', 'qmc', 'grid', 'tpe' or 'gp', but got 'tpa'",
+    ),
     (search(points=3), "search: sampler random needs trials, and no points"),
     (search(sampler="grid"), "search: sampler grid needs points, and no trials"),
     # unknown names
