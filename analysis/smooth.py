@@ -113,7 +113,7 @@ def fit_smooth(
     if np.linalg.matrix_rank(basis) < PARAMETERS:
         raise RequestError("A curve needs different ID accuracies on both sides of their median.")
     coefficients = np.linalg.lstsq(basis, y, rcond=None)[0]
-    # Solved in a basis that is orthonormal over all points, which keeps every resample's well scaled.
+    # Solved in a basis that is orthonormal over all points: every resample is then well scaled.
     q, r = np.linalg.qr(basis)
     products = (q[:, :, None] * q[:, None, :]).reshape(len(x), -1)
     moments = q * y[:, None]
