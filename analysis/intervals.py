@@ -103,4 +103,4 @@ def resampled(
         drawn = rng.integers(groups, size=(size, groups))
         flat = drawn + groups * np.arange(size)[:, None]
         counts = np.bincount(flat.ravel(), minlength=size * groups).reshape(size, groups)
-        yield counts[:, codes].astype(float)
+        yield counts.astype(float)[:, codes]
