@@ -25,7 +25,7 @@ from analysis.plots.style import (
 )
 
 _LINE = 0.135  # inches a line of the counts under a panel takes
-_TURNS = 12
+_TURNS = 4
 
 
 @dataclass(frozen=True)

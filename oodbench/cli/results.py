@@ -33,6 +33,9 @@ def query(
         str,
         typer.Option("--format", help="table (short), csv or json (every column)."),
     ] = "table",
+    limit: Annotated[
+        int, typer.Option("--limit", min=0, help="Rows of a table at most; 0: all of them.")
+    ] = 50,
 ) -> None:
     """Show runs with their ID and OOD accuracy.
 
@@ -49,7 +52,10 @@ def query(
     elif format_ == "json":
         print(frame.to_json(orient="records", indent=1, double_precision=15))
     else:
-        show(frame if sql else short(frame))
+        shown = frame.head(limit) if limit else frame
+        show(shown if sql else short(shown))
+        if len(shown) < len(frame):
+            print(f"The first {len(shown):,} of {len(frame):,} rows; --limit 0 shows all of them.")
         if not sql:
             how = f", selected by {select} among the completed runs of each study" if select else ""
             how += " that match --where" if select and where else ""

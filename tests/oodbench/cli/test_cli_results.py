@@ -47,6 +47,15 @@ def test_a_dry_run_on_a_server_without_our_tables(
     server.drop("dry")
 
 
+def test_long_tables_are_cut_and_say_so(oodbench: Run, finished: Path) -> None:
+    short = oodbench("query", "--db", finished, "--limit", "3").out
+    assert "The first 3 of 8 rows; --limit 0 shows all of them." in short
+    assert "8 runs at checkpoint last" in short
+    whole = oodbench("query", "--db", finished, "--limit", "0").out
+    assert whole.count("completed") == short.count("completed") + 5
+    assert "The first" not in whole
+
+
 def test_csv_and_json_give_back_what_python_gives(oodbench: Run, finished: Path) -> None:
     expected = api.query(finished)
     text = oodbench("query", "--db", finished, "--format", "csv").out
