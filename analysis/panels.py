@@ -34,8 +34,9 @@ class Panel:
         dataset: Its name.
         test_environments: As text, such as ``"2"`` or ``"0,1"``.
         algorithm: Its name.
-        runs: The completed runs with both scores: run, optimizer, id, ood (fractions) and
-            gap (``id - ood``).
+        runs: The completed runs with both scores: the columns of the table (id and ood are
+            fractions) and gap (``id - ood``).
+        lost: The runs that diverged or failed, with the columns of the table.
         counts: One row an optimizer, in order of first appearance; columns ``STATUS_COLUMNS``.
         chance: Chance accuracy of the dataset, or None where it is not known.
         n_id: Smallest and largest number of ID test examples behind a point, if known.
@@ -47,6 +48,7 @@ class Panel:
     test_environments: str
     algorithm: str
     runs: pd.DataFrame
+    lost: pd.DataFrame
     counts: pd.DataFrame
     chance: float | None
     n_id: tuple[int, int] | None
@@ -150,6 +152,14 @@ def panels(
     return tuple(_panel(chosen, *map(str, key)) for key in ordered.itertuples(index=False))
 
 
+def by_dataset(found: Sequence[Panel]) -> tuple[tuple[Panel, ...], ...]:
+    """Panels in rows: one dataset and choice of test environments a row, one algorithm a panel."""
+    rows: dict[tuple[str, str], list[Panel]] = {}
+    for panel in found:
+        rows.setdefault((panel.dataset, panel.test_environments), []).append(panel)
+    return tuple(tuple(row) for row in rows.values())
+
+
 def rows_of(
     table: pd.DataFrame, dataset: str, test_environments: str, algorithm: str
 ) -> pd.DataFrame:
@@ -161,13 +171,13 @@ def rows_of(
 def _panel(pairs: pd.DataFrame, dataset: str, test_environments: str, algorithm: str) -> Panel:
     mine = rows_of(pairs, dataset, test_environments, algorithm)
     scored = (mine["status"] == "completed") & mine["id"].notna() & mine["ood"].notna()
-    runs = mine.loc[scored, ["run", "optimizer", "id", "ood"]].reset_index(drop=True)
-    runs = runs.astype({"id": float, "ood": float})
+    runs = mine[scored].reset_index(drop=True).astype({"id": float, "ood": float})
     return Panel(
         dataset,
         test_environments,
         algorithm,
         runs.assign(gap=runs["id"] - runs["ood"]),
+        mine[mine["status"].isin(["diverged", "failed"])].reset_index(drop=True),
         count_statuses(mine),
         _chance(mine),
         _extent(mine[scored], "n_id"),

@@ -1,7 +1,6 @@
 """ID against OOD accuracy: one point a run, one panel per dataset and algorithm."""
 
-import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -11,20 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.panels import STATUS_COLUMNS, Panel, panels
-from analysis.plots.style import (
-    COLUMN_WIDTH,
-    GREY,
-    TEXT_WIDTH,
-    Look,
-    Palette,
-    looks,
-    marker_style,
-    styled,
-    tidy,
-)
+from analysis.panels import Panel, by_dataset, panels
+from analysis.plots.page import LINE, page, page_width, set_heading, write_counts
+from analysis.plots.style import GREY, Look, Palette, looks, marker_style, styled, tidy
 
-_LINE = 0.135  # inches a line of the counts under a panel takes
 _TURNS = 4
 
 
@@ -46,16 +35,11 @@ def scatter_data(
     pairs: pd.DataFrame, dataset: str | None = None, algorithm: str | None = None
 ) -> ScatterData:
     """The points, counts and limits of ``scatter``; see there for arguments and errors."""
-    rows: dict[tuple[str, str], list[Panel]] = {}
-    for panel in panels(pairs, dataset, algorithm):
-        rows.setdefault((panel.dataset, panel.test_environments), []).append(panel)
-    return ScatterData(
-        tuple(tuple(row) for row in rows.values()),
-        tuple(_limits(row) for row in rows.values()),
-    )
+    rows = by_dataset(panels(pairs, dataset, algorithm))
+    return ScatterData(rows, tuple(_limits(row) for row in rows))
 
 
-def _limits(row: list[Panel]) -> tuple[float, float]:
+def _limits(row: Sequence[Panel]) -> tuple[float, float]:
     """One range for both axes, so that y = x is the diagonal of every panel of the row."""
     seen = [panel.runs[["id", "ood"]].to_numpy(dtype=float).ravel() for panel in row]
     if not any(values.size for values in seen):
@@ -94,21 +78,15 @@ def scatter(
     data = scatter_data(pairs, dataset, algorithm)
     styles = looks(pairs, palette)
     columns = max(len(row) for row in data.rows)
-    width = COLUMN_WIDTH if columns == 1 else TEXT_WIDTH * max(1.0, columns / 2)
-    side = width / columns - 0.55
-    table_lines = [1 + max(len(panel.counts) for panel in row) for row in data.rows]
-    heights = [h for lines in table_lines for h in (side + 0.65, (lines + 1) * _LINE)]
+    side = page_width(columns) / columns - 0.55
+    lines = [1 + max(len(panel.counts) for panel in row) for row in data.rows]
     with styled():
-        figure = Figure(figsize=(width, sum(heights) + (0.3 if title else 0)), layout="constrained")
-        grid = figure.subplots(2 * len(data.rows), columns, squeeze=False, height_ratios=heights)
-        if title:
-            figure.suptitle("\n".join(textwrap.wrap(title, int(width * 15))), fontsize=9)
-        for axes in grid.flat:
-            axes.set_axis_off()
+        heights = [(side + 0.65, (n + 1) * LINE) for n in lines]
+        figure, stacks = page(data.rows, heights, title)
         for i, (row, limits) in enumerate(zip(data.rows, data.limits, strict=True)):
-            for j, panel in enumerate(row):
-                _draw(grid[2 * i, j], panel, limits, styles, int(side * 18))
-                _write_counts(grid[2 * i + 1, j], panel, styles, table_lines[i])
+            for (axes, table), panel in zip(stacks[i], row, strict=True):
+                _draw(axes, panel, limits, styles, int(side * 18))
+                write_counts(table, panel, styles, lines[i])
     return figure
 
 
@@ -134,8 +112,7 @@ def _draw(
         )
     axes.set(xlim=limits, ylim=limits, aspect="equal", xlabel="ID accuracy", ylabel="OOD accuracy")
     _draw_references(axes, panel.chance)
-    heading = [part for line in panel.heading for part in textwrap.wrap(line, wrap)]
-    axes.set_title("\n".join(heading), pad=11, loc="left", linespacing=1.25)
+    set_heading(axes, panel, wrap)
 
 
 def _draw_references(axes: Axes, chance: float | None) -> None:
@@ -154,25 +131,3 @@ def _draw_references(axes: Axes, chance: float | None) -> None:
     side = {"va": "bottom" if low else "top", "rotation": 90, **note}
     axes.annotate(name, (1, chance), (3, 0), xycoords=across, ha="left", **side)
     axes.annotate(name, (chance, 1), (0, 2), xycoords=up, ha="left" if low else "right", **note)
-
-
-def _write_counts(axes: Axes, panel: Panel, styles: Mapping[str, Look], lines: int) -> None:
-    """A small table that is the legend too: marker, optimizer, runs by status."""
-    shown = [s for s in STATUS_COLUMNS if s != "pending" or panel.counts["pending"].any()]
-    right = np.linspace(0.98 - 0.17 * (len(shown) - 1), 0.98, len(shown))
-    axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))
-    grey: dict[str, Any] = {"va": "center", "fontsize": 6.5, "color": GREY}
-    if not all(look.filled for look in styles.values()):
-        axes.text(0.01, 0, "hollow: adaptive", ha="left", **grey)
-    for x, status in zip(right, shown, strict=True):
-        axes.text(x, 0, status, ha="right", **grey)
-    for y, (optimizer, counts) in enumerate(panel.counts.iterrows(), start=1):
-        look = styles[str(optimizer)]
-        axes.scatter([0.03], [y], s=14, **marker_style(look, 1.0))
-        axes.text(0.07, y, _short(look.label), va="center", fontsize=7)
-        for x, status in zip(right, shown, strict=True):
-            axes.text(x, y, f"{counts[status]:,}", ha="right", va="center", fontsize=7)
-
-
-def _short(label: str, most: int = 20) -> str:
-    return label if len(label) <= most else label[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"

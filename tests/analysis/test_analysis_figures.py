@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.distributions import box_data
 from analysis.panels import panels
-from analysis.plots.box import box, box_data
+from analysis.plots.box import box
 from analysis.plots.save import save
 from analysis.plots.scatter import scatter, scatter_data
 from analysis.plots.style import looks

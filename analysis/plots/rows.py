@@ -1,0 +1,112 @@
+"""The page that box plots and violins share: a row a panel, columns ID, OOD and their gap."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.distributions import SCORES, Box, BoxRow
+from analysis.panels import STATUS_COLUMNS, Panel
+from analysis.plots.page import new_figure, set_heading, short
+from analysis.plots.style import GREY, TEXT_WIDTH, Look, marker_style, styled, tidy
+
+DrawOne = Callable[[Axes, Box, int, Look], None]
+"""Draws one box, or what stands for it, at a height."""
+
+
+def draw_rows(
+    rows: Sequence[BoxRow],
+    styles: Mapping[str, Look],
+    draw_one: DrawOne,
+    caption: str,
+    title: str | None,
+    *,
+    close: bool = False,
+) -> Figure:
+    """A figure with a row of three axes a panel; beside each optimizer its numbers of runs.
+
+    Args:
+        rows: The numbers.
+        styles: How optimizers look.
+        draw_one: Draws one box.
+        caption: Under the whole figure.
+        title: Over it.
+        close: Each axis spans its own runs only. Otherwise ID and OOD share one range that holds
+            chance, so that the two columns can be compared by eye; the best few of each optimizer
+            would be specks in it.
+    """
+    heights = [0.75 + 0.1 * len(row.panel.heading) + 0.29 * len(row.panel.counts) for row in rows]
+    with styled():
+        figure = new_figure(TEXT_WIDTH, sum(heights), title, caption)
+        grid = figure.subplots(
+            len(rows), len(SCORES), squeeze=False, sharey="row", height_ratios=heights
+        )
+        for line, row in zip(grid, rows, strict=True):
+            for axes, score in zip(line, SCORES, strict=True):
+                _draw(axes, row, score, styles, draw_one)
+                _draw_reference(axes, row.panel, score, close)
+            _label_optimizers(line[0], row.panel, styles)
+            set_heading(line[0], row.panel, 85)
+    return figure
+
+
+def draw_dots(axes: Axes, dots: Sequence[float], one: Box, y: int, look: Look) -> None:
+    """Runs as dots; a fixed zigzag keeps equal scores apart, the same in every rendering."""
+    offsets = 0.18 * np.sin(2.4 * np.arange(len(dots)))
+    axes.scatter(
+        dots, y + offsets, s=6, zorder=3, gid=f"runs-{one.optimizer}", **marker_style(look, 0.6)
+    )
+
+
+def _draw(
+    axes: Axes, row: BoxRow, score: str, styles: Mapping[str, Look], draw_one: DrawOne
+) -> None:
+    tidy(axes)
+    places = {str(name): y for y, name in enumerate(row.panel.counts.index)}
+    for one in row.boxes[score]:
+        draw_one(axes, one, places[one.optimizer], styles[one.optimizer])
+
+
+def _draw_reference(axes: Axes, panel: Panel, score: str, close: bool) -> None:
+    """Chance, or no gap, where it lies in the range."""
+    reference = 0.0 if score == "gap" else panel.chance
+    low, high = _limits(panel, score, None if close else reference, shared=not close)
+    axes.set(xlabel=SCORES[score], xlim=(low, high))
+    if reference is None or not low <= reference <= high:
+        return
+    axes.axvline(reference, color=GREY, linewidth=0.7, linestyle=":", zorder=0)
+    axes.annotate(
+        "no gap" if score == "gap" else f"chance {reference:.3g}",
+        (reference, 1),
+        (0, 2),
+        xycoords=axes.get_xaxis_transform(),
+        textcoords="offset points",
+        ha="center",
+        fontsize=6.5,
+        color=GREY,
+        annotation_clip=False,
+    )
+
+
+def _limits(panel: Panel, score: str, reference: float | None, shared: bool) -> tuple[float, float]:
+    scores = ["id", "ood"] if shared and score != "gap" else [score]
+    values = panel.runs[scores].to_numpy(dtype=float).ravel()
+    if not values.size:
+        return (-1.0, 1.0) if score == "gap" else (0.0, 1.0)
+    seen = values if reference is None else np.append(values, reference)
+    margin = max(0.05 * float(np.ptp(seen)), 0.02)
+    return float(seen.min()) - margin, float(seen.max()) + margin
+
+
+def _label_optimizers(axes: Axes, panel: Panel, styles: Mapping[str, Look]) -> None:
+    labels = []
+    for optimizer, counts in panel.counts.iterrows():
+        kept, completed = len(panel.of(str(optimizer))), counts["completed"]
+        numbers = [
+            f"{completed:,} completed" if kept == completed else f"{kept:,} of {completed:,}"
+        ]
+        numbers += [f"{counts[s]:,} {s}" for s in STATUS_COLUMNS[1:] if counts[s]]
+        labels.append(f"{short(styles[str(optimizer)].label, 28)}\n{', '.join(numbers)}")
+    axes.set_yticks(range(len(labels)), labels, fontsize=6.5)
+    axes.set_ylim(len(labels) - 0.5, -0.5)

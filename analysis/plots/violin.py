@@ -1,0 +1,73 @@
+"""Violins of ID accuracy, OOD accuracy and their gap, by optimizer."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.distributions import FEWEST, Box, box_data, density
+from analysis.plots.rows import draw_dots, draw_rows
+from analysis.plots.style import Look, Palette, looks
+
+_CAPTION = (
+    "Violins: Gaussian kernel density (Scott's bandwidth) of the runs (hyperparameters) from the "
+    "lowest to the highest; each to the same width; bar and line: quartiles and median. "
+    f"Fewer than {FEWEST} runs are shown as dots."
+)
+
+
+def violin(
+    pairs: pd.DataFrame,
+    *,
+    dataset: str | None = None,
+    algorithm: str | None = None,
+    keep: str = "all",
+    threshold: float | None = None,
+    top: int | None = None,
+    palette: Palette = "default",
+    title: str | None = None,
+) -> Figure:
+    """Violins over the completed runs of each optimizer: densities, with quartiles inside.
+
+    A row of panels per dataset, choice of test environments and algorithm; columns: ID accuracy,
+    OOD accuracy and the gap ID - OOD. Beside each optimizer stand its numbers of runs by status.
+
+    Args:
+        pairs: A row a run, as from ``oodbench.results.query.pairs``; needs run, dataset,
+            test_environments, algorithm, optimizer, status, id and ood (fractions).
+        dataset: Draw only this one.
+        algorithm: Draw only this one.
+        keep: ``"all"``, ``"above"`` a threshold or the ``"top"`` few of each optimizer, by accuracy
+            on ID validation examples; see ``analysis.keeping.keep_runs``.
+        threshold: For ``"above"``; by default chance accuracy.
+        top: For ``"top"``; by default 10.
+        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
+        title: Over the whole figure.
+
+    Raises:
+        RequestError: No runs, a column is missing, or the options of ``keep`` do not fit it.
+        UnknownNameError: No such dataset, algorithm, palette or ``keep``.
+    """
+    rows = box_data(pairs, dataset, algorithm, keep=keep, threshold=threshold, top=top)
+    return draw_rows(
+        rows, looks(pairs, palette), _draw_violin, _CAPTION, title, close=keep == "top"
+    )
+
+
+def _draw_violin(axes: Axes, one: Box, y: int, look: Look) -> None:
+    grid, height = density(one.values)
+    if len(one.values) < FEWEST or not grid.size:
+        draw_dots(axes, one.values, one, y, look)
+        return
+    half = 0.42 * height / height.max()
+    axes.fill_between(
+        grid,
+        y - half,
+        y + half,
+        color=look.color,
+        alpha=0.3,
+        linewidth=0.6,
+        gid=f"violin-{one.optimizer}",
+    )
+    low, middle, high = one.quartiles
+    axes.hlines(y, low, high, color=look.color, linewidth=3)
+    axes.vlines(middle, y - 0.2, y + 0.2, color="black", linewidth=1.2)
