@@ -9,22 +9,42 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.confirmation import confirmation_table
+    from analysis.curves import return_curves, return_table
     from analysis.plots.box import box
+    from analysis.plots.returns import returns
     from analysis.plots.save import save
     from analysis.plots.scatter import scatter
+    from analysis.returns import ReturnCurve, fit_return_curve
     from analysis.summary import summary_markdown
     from analysis.tables import optimizer_table
 
 _HOMES = {
     "box": "analysis.plots.box",
+    "ReturnCurve": "analysis.returns",
     "confirmation_table": "analysis.confirmation",
+    "fit_return_curve": "analysis.returns",
     "optimizer_table": "analysis.tables",
+    "return_curves": "analysis.curves",
+    "return_table": "analysis.curves",
+    "returns": "analysis.plots.returns",
     "save": "analysis.plots.save",
     "scatter": "analysis.plots.scatter",
     "summary_markdown": "analysis.summary",
 }
 
-__all__ = ["box", "confirmation_table", "optimizer_table", "save", "scatter", "summary_markdown"]
+__all__ = [
+    "ReturnCurve",
+    "box",
+    "confirmation_table",
+    "fit_return_curve",
+    "optimizer_table",
+    "return_curves",
+    "return_table",
+    "returns",
+    "save",
+    "scatter",
+    "summary_markdown",
+]
 
 
 def __getattr__(name: str) -> Any:  # the drawing libraries load when a figure is asked for

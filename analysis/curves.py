@@ -121,6 +121,7 @@ def return_table(curves: dict[Key, ReturnCurve]) -> pd.DataFrame:
         row |= {"lower_slope": shape.lower_slope.value, "upper_slope": shape.upper_slope.value}
         row["id_low"], row["id_high"] = curve.percentiles
         row |= {name: s.verdict for name, s in curve.shapes.items() if name != "accuracy"}
-        row |= {"reliability": curve.reliability or np.nan, "reason": curve.reason}
+        known = curve.reliability is not None
+        row |= {"reliability": curve.reliability if known else np.nan, "reason": curve.reason}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -8,7 +8,7 @@ upper third), and the *overall slope* between these two.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +27,9 @@ SMALLEST_CHANGE = 0.4
 
 SMALLEST_SLOPE = 0.1
 """An overall slope within this is flat: a point of ID accuracy buys less than a tenth of one."""
+
+SMALLEST_RANGE = 0.02
+"""Runs whose ID accuracies differ by less than two points, between the percentiles, say nothing."""
 
 PERCENTILES = (17, 83)
 
@@ -73,7 +76,7 @@ class ReturnCurve:
         reliability: Share of the variance of ID accuracy that is not the sampling of test examples,
             if ``n_id`` is known. Slopes are too small by about this factor.
         smallest_change, smallest_slope: The thresholds of the verdict.
-        reason: Why nothing could be fitted, or empty.
+        reason: Why nothing could be fitted or judged, or empty.
     """
 
     shapes: Mapping[str, Shape]
@@ -151,6 +154,7 @@ def fit_return_curve(
     n_ood: ArrayLike | None = None,
     smallest_change: float = SMALLEST_CHANGE,
     smallest_slope: float = SMALLEST_SLOPE,
+    smallest_range: float = SMALLEST_RANGE,
     scales: Sequence[str] = ("logit", "probit"),
     left_out: Mapping[str, int] = MappingProxyType({}),
     resamples: int = 2000,
@@ -169,6 +173,7 @@ def fit_return_curve(
             elsewhere such runs take part in the accuracy axis only.
         smallest_change: A change of the slope that matters, on each axis.
         smallest_slope: An overall slope that matters.
+        smallest_range: Nothing is determined where the percentiles of ID accuracy are closer.
         scales: Axes to look at beside that of accuracy.
         left_out: Runs that are missing here already: why -> how many; handed on.
         resamples: Of the cluster bootstrap.
@@ -207,12 +212,19 @@ def fit_return_curve(
     shapes = {"accuracy": _shape("accuracy", smooth, x, thresholds)}
     for name in scales:
         shapes[name] = _on_scale(name, x, y, sizes, options, thresholds)
+    lower, upper = _percentiles(x)
+    if upper - lower < smallest_range:
+        known["reason"] = (
+            f"The runs hardly differ in ID accuracy: {lower:.3f} and {upper:.3f} are its 17th and "
+            f"83rd percentiles, less than {smallest_range:g} apart."
+        )
+        shapes = {name: replace(shape, verdict=VERDICTS[-1]) for name, shape in shapes.items()}
     grid = np.linspace(smooth.low, smooth.high, 101)
     margin = stats.t.ppf(0.975, smooth.clusters - 4) * smooth.error_of(smooth.basis(grid))
     fitted = smooth.at(grid)
     return ReturnCurve(
         MappingProxyType(shapes),
-        percentiles=_percentiles(x),
+        percentiles=(lower, upper),
         grid=grid,
         fitted=fitted,
         low=fitted - margin,

@@ -95,6 +95,14 @@ def _draw(
 ) -> None:
     axes.set_axis_on()
     tidy(axes)
+    draw_points(axes, panel, styles)
+    axes.set(xlim=limits, ylim=limits, aspect="equal", xlabel="ID accuracy", ylabel="OOD accuracy")
+    draw_references(axes, panel.chance)
+    set_heading(axes, panel, wrap)
+
+
+def draw_points(axes: Axes, panel: Panel, styles: Mapping[str, Look], faint: bool = False) -> None:
+    """Every completed run; ``faint`` where something else is to be seen over them."""
     crowd = len(panel.runs)
     size, alpha = (14.0, 0.75) if crowd <= 300 else (8.0, 0.5) if crowd <= 2000 else (4.0, 0.3)
     # Optimizers take turns, so that the last one does not cover the others.
@@ -103,19 +111,16 @@ def _draw(
         axes.scatter(
             points["id"],
             points["ood"],
-            s=size,
+            s=size / 2 if faint else size,
             rasterized=crowd > 2000,  # or a PDF of 20,000 points opens slowly
             clip_on=False,
-            zorder=3,
+            zorder=2 if faint else 3,
             gid=f"runs-{optimizer}",
-            **marker_style(styles[optimizer], alpha),
+            **marker_style(styles[optimizer], alpha / 2 if faint else alpha),
         )
-    axes.set(xlim=limits, ylim=limits, aspect="equal", xlabel="ID accuracy", ylabel="OOD accuracy")
-    _draw_references(axes, panel.chance)
-    set_heading(axes, panel, wrap)
 
 
-def _draw_references(axes: Axes, chance: float | None) -> None:
+def draw_references(axes: Axes, chance: float | None) -> None:
     """y = x and chance; their names stand outside the axes, where no point can hide them."""
     note: dict[str, Any] = {"fontsize": 6.5, "color": GREY, "textcoords": "offset points"}
     note["annotation_clip"] = False

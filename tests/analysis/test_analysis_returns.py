@@ -12,6 +12,7 @@ from simulated_returns import DESIGNS, simulate, truths
 
 from analysis.curves import return_curves, return_table, usable
 from analysis.intervals import Estimate
+from analysis.plots.returns import returns
 from analysis.returns import fit_return_curve, judge
 from analysis.smooth import fit_smooth
 from oodbench.errors import RequestError
@@ -236,3 +237,14 @@ def test_datasets_are_never_pooled(run: Callable[..., dict]) -> None:
         return_curves(frame, by=("algorithm", "test_environments"))
     kept, left_out = usable(frame)
     assert (len(kept), left_out) == (9, {})
+
+
+def test_only_verdicts_that_are_found_are_drawn_as_curves(run: Callable[..., dict]) -> None:
+    few = [run(50 + i, "adam", (0.6 + i / 50, 0.3)) for i in range(3)]
+    figure = returns(pd.DataFrame([*rows(run, 40, 0), *few, run(99, "adam", None)]))
+    ids = {line.get_gid() for axes in figure.axes for line in axes.lines}
+    assert "curve-SGD" in ids
+    assert "curve-Adam" not in ids
+    words = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert words.index("linear") < words.index("not determined")
+    assert words[words.index("no curve") :][:4] == ["no curve", "3", "1", "0"]

@@ -1,0 +1,132 @@
+"""ID against OOD accuracy with the return curve of every optimizer, where its verdict is found."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.curves import Key, return_curves
+from analysis.intervals import Estimate
+from analysis.panels import Panel
+from analysis.plots.page import LINE, page, page_width, set_heading, short
+from analysis.plots.scatter import draw_points, draw_references, scatter_data
+from analysis.plots.style import GREY, Look, Palette, looks, marker_style, styled, tidy
+from analysis.returns import ReturnCurve
+
+CAPTION = (
+    "Lines: OOD accuracy as a smooth function of ID accuracy, with pointwise 95% bands (bootstrap "
+    "over configurations); drawn only where the verdict is found, and dotted beyond the 17th and "
+    "83rd percentiles of ID accuracy (bars on the line), between which the slope's change is "
+    "measured. n: runs in the curve; lost: diverged or failed; other: at chance, or left out."
+)
+COLUMNS = {"verdict": 0.13, "change (95%)": 0.735, "n": 0.81, "lost": 0.895, "other": 1.0}
+"""Where the columns of the table under a panel end (the first: begins), across the panel."""
+
+
+def returns(
+    pairs: pd.DataFrame,
+    *,
+    dataset: str | None = None,
+    algorithm: str | None = None,
+    palette: Palette = "default",
+    title: str | None = None,
+    curves: Mapping[Key, ReturnCurve] | None = None,
+) -> Figure:
+    """Every run as a point, and the return curves whose verdict is not "not determined".
+
+    A row of panels per dataset and choice of test environments, a panel per algorithm. Under each
+    panel stand, by optimizer, the verdict, the change of the slope with its 95% interval, and how
+    many runs are in the curve, diverged, failed, or were left out for another reason.
+
+    Args:
+        pairs: A row a run, as from ``oodbench.results.query.pairs``.
+        dataset: Draw only this one.
+        algorithm: Draw only this one.
+        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
+        title: Over the whole figure.
+        curves: As from ``analysis.return_curves``; without, they are fitted here.
+
+    Raises:
+        RequestError: No runs, or a column is missing.
+        UnknownNameError: No such dataset, algorithm or palette.
+    """
+    data = scatter_data(pairs, dataset, algorithm)
+    curves = return_curves(pairs) if curves is None else curves
+    styles = looks(pairs, palette)
+    columns = max(len(row) for row in data.rows)
+    side = page_width(columns) / columns - 0.55
+    lines = [1 + max(len(panel.counts) for panel in row) for row in data.rows]
+    with styled():
+        heights = [(side + 0.65, (n + 1) * LINE) for n in lines]
+        figure, stacks = page(data.rows, heights, title, CAPTION)
+        for i, (row, limits) in enumerate(zip(data.rows, data.limits, strict=True)):
+            for (axes, table), panel in zip(stacks[i], row, strict=True):
+                mine = curves_of(panel, curves)
+                axes.set_axis_on()
+                tidy(axes)
+                draw_points(axes, panel, styles, faint=True)
+                axes.set(xlim=limits, ylim=limits, aspect="equal")
+                axes.set(xlabel="ID accuracy", ylabel="OOD accuracy")
+                draw_references(axes, panel.chance)
+                set_heading(axes, panel, int(side * 18))
+                for optimizer, curve in mine.items():
+                    if curve.verdict != "not determined":
+                        draw_curve(axes, curve, styles[optimizer])
+                write_verdicts(table, mine, styles, lines[i])
+    return figure
+
+
+def curves_of(panel: Panel, curves: Mapping[Key, ReturnCurve]) -> dict[str, ReturnCurve]:
+    """The panel's curves by optimizer."""
+    key = (panel.dataset, panel.test_environments, panel.algorithm)
+    return {str(name): curves[(*key, str(name))] for name in panel.counts.index}
+
+
+def draw_curve(axes: Axes, curve: ReturnCurve, look: Look) -> None:
+    """The curve with its band; dotted where few runs are."""
+    x, (lower, upper) = curve.grid, curve.percentiles
+    inside = (x >= lower) & (x <= upper)
+    line: dict[str, Any] = {"color": look.color, "linewidth": 1.6, "zorder": 5}
+    edge: dict[str, Any] = {"color": "white", "linewidth": 2.8, "zorder": 4}
+    axes.fill_between(x, curve.low, curve.high, color=look.color, alpha=0.18, linewidth=0, zorder=3)
+    axes.plot(x[inside], curve.fitted[inside], **edge)
+    axes.plot(x[inside], curve.fitted[inside], gid=f"curve-{look.label}", **line)
+    for outside in (x <= lower, x >= upper):
+        axes.plot(x[outside], curve.fitted[outside], **{**line, "linewidth": 0.9, "linestyle": ":"})
+    ends = np.interp(curve.percentiles, x, curve.fitted)
+    axes.plot(curve.percentiles, ends, marker="|", linestyle="", markersize=6, **line)
+
+
+def write_verdicts(
+    axes: Axes,
+    curves: Mapping[str, ReturnCurve],
+    styles: Mapping[str, Look],
+    lines: int,
+) -> None:
+    """A small table that is the legend too; it begins under the labels of the y axis."""
+    axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))
+    cell: dict[str, Any] = {"va": "center", "fontsize": 6.5}
+    for name, x in COLUMNS.items():
+        axes.text(x, 0, name, ha="left" if name == "verdict" else "right", color=GREY, **cell)
+    for y, (optimizer, curve) in enumerate(curves.items(), start=1):
+        look, found = styles[optimizer], curve.verdict != "not determined"
+        axes.scatter([-0.125], [y], s=12, clip_on=False, **marker_style(look, 1.0))
+        axes.text(-0.095, y, short(look.label, 12), **cell)
+        axes.text(0.13, y, curve.verdict, color="black" if found else GREY, **cell)
+        lost = sum(curve.left_out.get(why, 0) for why in ("diverged", "failed"))
+        counts = (curve.n, lost, sum(curve.left_out.values()) - lost)
+        texts = (in_words(curve.change), *(f"{count:,}" for count in counts))
+        for x, text in zip(list(COLUMNS.values())[1:], texts, strict=True):
+            axes.text(x, y, text, ha="right", **cell)
+
+
+def in_words(estimate: Estimate) -> str:
+    """The estimate and its 95% interval, short."""
+    if not np.isfinite(estimate.low):
+        return "no curve"
+    digits = 2 if max(abs(estimate.low), abs(estimate.high)) < 9.995 else 1
+    parts = (f"{v:.{digits}f}" for v in (estimate.value, estimate.low, estimate.high))
+    return "{} ({}, {})".format(*parts).replace("-", "\N{MINUS SIGN}")
