@@ -86,6 +86,7 @@ def _keys() -> list[ColumnElement[Any]]:
         row.reason,
         _of_first_study(study_trials.c.sampler).label("sampler"),
         row.provenance["seconds"].as_float().label("seconds"),
+        row.provenance["gradient_evaluations"].as_integer().label("gradient_evaluations"),
     ]
 
 

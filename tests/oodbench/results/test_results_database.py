@@ -193,6 +193,16 @@ def test_a_database_of_the_first_schema_is_upgraded_with_its_runs(db: Database) 
         assert sql(upgraded, "SELECT excused FROM runs")["excused"].tolist() == [0]
 
 
+def test_upgrading_makes_the_views_anew(db: Database) -> None:
+    with db.write() as connection:
+        connection.exec_driver_sql("DROP VIEW v_pairs")
+        connection.exec_driver_sql("CREATE VIEW v_pairs AS SELECT id AS run FROM runs")
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0002'")
+    assert upgrade_database(db.url) == ("0002", REVISIONS[-1])
+    with open_database(db.url) as upgraded:
+        assert sql(upgraded, "SELECT gradient_evaluations FROM v_pairs").empty
+
+
 def test_read_only(tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
     open_database(path, create=True).close()

@@ -32,6 +32,9 @@ TRIALS = [
 ]
 
 
+COST = "gradient_evaluations"
+
+
 @pytest.fixture
 def filled(db: Database) -> Database:
     """Adam: two completed, one diverged, one waiting. SGD: one failed."""
@@ -62,7 +65,7 @@ def filled(db: Database) -> Database:
     ]
     assert store_runs(db, list(zip((zero, one, two), records, strict=True))) == []
     (failed,) = claim(db, "worker", size=1, lease=60)
-    how = {"status": "failed", "reason": "No memory.", "provenance": {"seconds": 2.5}}
+    how = {"status": "failed", "reason": "No memory.", "provenance": {"seconds": 2.5, "gradient_evaluations": 7}}
     store_runs(db, [(failed, make_record(failed.trial, **how))])
     with db.write() as connection:
         connection.exec_driver_sql("UPDATE runs SET state = 'waiting' WHERE state = 'running'")
@@ -77,6 +80,8 @@ def test_runs_has_a_row_for_each_run_whatever_its_status(filled: Database) -> No
     assert list(frame["reason"][2:]) == ["The loss is not finite.", "", "No memory."]
     assert list(frame["lr"]) == [0.1, 0.2, 0.3, 0.4, 0.5]
     assert frame["seconds"][4] == 2.5
+    assert frame["gradient_evaluations"][4] == 7
+    assert frame["gradient_evaluations"][:4].isna().all()
     assert set(frame["sampler"]) == {"random"}
     assert set(frame["test_environments"]) == {"2"}
     assert list(frame["seed"]) == [0, 1, 2, 3, 4]
@@ -125,7 +130,7 @@ def test_pairs_of_one_sweep(filled: Database) -> None:
 def test_the_views_say_the_same(filled: Database) -> None:
     frame = sql(filled, "SELECT * FROM v_pairs ORDER BY position")
     same = pairs(filled)
-    for name in ("run", "id", "ood", "n_id", "n_oracle_val", "chance", "status"):
+    for name in ("run", "id", "ood", "n_id", "n_oracle_val", "chance", "status", COST):
         pd.testing.assert_series_equal(frame[name], same[name], check_dtype=False)
     best = sql(filled, "SELECT run, optimizer, id_val FROM v_best")
     assert best.to_numpy().tolist() == [[TRIALS[1].id, "adam", 0.5]]
