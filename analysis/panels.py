@@ -186,18 +186,18 @@ def _panel(pairs: pd.DataFrame, dataset: str, test_environments: str, algorithm:
     )
 
 
-def _known(runs: pd.DataFrame, column: str) -> pd.Series:
+def values_of(runs: pd.DataFrame, column: str) -> pd.Series:
     """The values of a column that need not be there."""
     return runs[column].dropna() if column in runs.columns else pd.Series(dtype=float)
 
 
 def _chance(runs: pd.DataFrame) -> float | None:
-    known = _known(runs, "chance")
+    known = values_of(runs, "chance")
     return float(known.iloc[0]) if len(known) else None
 
 
 def _extent(runs: pd.DataFrame, column: str) -> tuple[int, int] | None:
-    known = _known(runs, column)
+    known = values_of(runs, column)
     return (int(known.min()), int(known.max())) if len(known) else None
 
 
@@ -205,7 +205,7 @@ def _remarks(runs: pd.DataFrame, unscored: int) -> tuple[str, ...]:
     """Whatever would mislead if it went unsaid: pooled settings, adaptive search, lost scores."""
     remarks = []
     for column in (*SETTINGS, "steps", "checkpoint", "sampler"):
-        known = _known(runs, column)
+        known = values_of(runs, column)
         if column in SETTINGS and column in runs.columns:
             known = runs[column].fillna("default")
         values = [str(value) for value in known.unique()]

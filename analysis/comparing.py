@@ -1,0 +1,199 @@
+"""Optimizers against each other, and adaptive ones against the others, at an equal tuning budget."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.best_of import RESAMPLES
+from analysis.contests import (
+    STATISTICS,
+    Contest,
+    Unit,
+    both_kinds,
+    every_pair,
+    freedoms,
+    statistics,
+    trials_for,
+)
+from analysis.intervals import Array, Estimate, from_error, spread, within_range
+from analysis.panels import GROUP
+from analysis.searches import FINISHED, SCORES, Searches, searches
+from analysis.testing import MARGIN, holm_within, p_value, verdict
+from oodbench.errors import RequestError
+
+RANGES = {"difference": (-1, 1), "improvement": (0, 1), "cliffs_delta": (-1, 1)}
+
+
+def compare_optimizers(
+    pairs: pd.DataFrame,
+    rule: str = "id_val",
+    *,
+    budget: float | None = None,
+    unit: Unit = "trials",
+    margin: float = MARGIN,
+    dataset: str | None = None,
+    algorithm: str | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Every optimizer against every other, in ID and in OOD accuracy, at an equal tuning budget.
+
+    ``difference``: of the expected accuracies of the runs that ``rule`` selects of each one's
+    trials. ``improvement``: the probability that a's selected run scores higher than b's, a tie
+    counting half. ``cliffs_delta``: P(a > b) - P(a < b) of single trials, without selection.
+    Diverged and failed trials are spent, and score what ``analysis.searches`` says.
+
+    Intervals and p-values are Student's t (``analysis.best_of.freedom``), from a bootstrap that
+    draws the trials of one index together for all optimizers, since they share their training
+    seed. They are over searches on these test examples. With independent draws the test of
+    ``cliffs_delta`` is that of Brunner and Munzel (2000), up to how the error is estimated.
+
+    Args:
+        pairs: As for ``analysis.searches.searches``.
+        rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
+        budget: Of each optimizer, in ``unit``. Default: an eighth of what the one with the least
+            has trained; differences at larger budgets rest on too few independent searches.
+        unit: ``trials``, or ``gradient_evaluations``: the number of trials of an optimizer is then
+            what the budget pays for, at the mean of its trials.
+        margin: Accuracies closer than this are called no different; fractions.
+        dataset: Only this one.
+        algorithm: Only this one.
+        resamples: Of the bootstrap.
+        seed: Decides the resamples.
+
+    Returns:
+        A row per dataset, test environments, algorithm, pair (``a``, ``b``) and ``score`` (id or
+        ood): ``rule``, ``unit``, ``budget``, ``n_a`` and ``n_b`` (trials of a search), ``trials``,
+        ``completed``, ``diverged``, ``failed`` of each, ``value_a``, ``value_b``, ``difference`` =
+        a - b with the ends ``low``, ``high`` (95%), ``low90``, ``high90``, ``p``, ``p_holm`` (over
+        the pairs of one score), ``verdict`` (``analysis.testing.verdict``); ``improvement`` and
+        ``cliffs_delta`` with ``_low`` and ``_high``, and of the latter ``_p`` and ``_p_holm``.
+        Intervals and p are missing for fewer than five configurations, or four searches' trials.
+
+    Raises:
+        RequestError: No runs, a column is missing, all runs are adaptive, or no such budget.
+        UnknownNameError: No such rule, unit, dataset or algorithm.
+    """
+    found = searches(pairs, rule, dataset, algorithm)
+    tables = [
+        compare(one, every_pair([mine.optimizer for mine in one.trials]), budget, unit, margin, resamples, seed)
+        for one in found
+        if len(one.trials) > 1
+    ]
+    if not tables:
+        raise RequestError(
+            "Two optimizers are compared that have finished runs on one dataset with one "
+            "algorithm; no two have. Train another optimizer."
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def compare_kinds(
+    pairs: pd.DataFrame,
+    rule: str = "id_val",
+    *,
+    budget: float | None = None,
+    unit: Unit = "trials",
+    margin: float = MARGIN,
+    dataset: str | None = None,
+    algorithm: str | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Adaptive against non-adaptive optimizers, in ID and in OOD accuracy.
+
+    The accuracy of a kind is the mean over its optimizers, each tuned by itself with the whole
+    budget: what to expect of one that is picked blindly. ``improvement`` and ``cliffs_delta`` are
+    means over all pairs of one optimizer of each kind. The intervals are over searches with these
+    optimizers; they say nothing of other optimizers of the kind. There is one comparison for each
+    panel and score, so ``p_holm`` is ``p``.
+
+    Returns:
+        As ``compare_optimizers``, with ``a`` = adaptive and ``b`` = non-adaptive; ``n_a``, ``n_b``:
+        the fewest trials of a search; the other counts are sums. Panels without both kinds have no
+        rows. See there for arguments and errors.
+    """
+    found = searches(pairs, rule, dataset, algorithm)
+    tables = [
+        compare(one, contests, budget, unit, margin, resamples, seed)
+        for one in found
+        if (contests := both_kinds(one))
+    ]
+    if not tables:
+        raise RequestError(
+            "Adaptive and non-adaptive optimizers can be compared where both have finished runs "
+            "on one dataset with one algorithm, and the column optimizer_kind says which is which; "
+            "that is nowhere so. Train optimizers of both kinds."
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def compare(
+    one: Searches,
+    contests: Sequence[Contest],
+    budget: float | None,
+    unit: Unit,
+    margin: float,
+    resamples: int,
+    seed: int,
+) -> pd.DataFrame:
+    """The rows of one panel; see ``compare_optimizers``."""
+    budget, n = trials_for(one, budget, unit)
+    points = statistics(one, contests, n, one.at_hand())[0]
+    drawn = one.resampled(resamples, np.random.default_rng(seed))
+    errors = spread([statistics(one, contests, n, weights) for weights in drawn])
+    rows = []
+    for (i, contest), (j, score) in product(enumerate(contests), enumerate(SCORES)):
+        known = {**one.key, "a": contest.a, "b": contest.b, "score": score, "rule": one.rule}
+        asked = {"unit": unit, "budget": budget, **_sides(one, contest, n)}
+        found = numbers(points[i, j], errors[i, j], freedoms(one, contest, n))
+        rows.append({**known, **asked, **found})
+    return judged(pd.DataFrame(rows), [*GROUP, "score"], margin)
+
+
+def _sides(one: Searches, contest: Contest, n: Mapping[str, int]) -> dict[str, int]:
+    """Numbers of trials behind both sides."""
+    columns = {}
+    for side, members in (("a", contest.members_a), ("b", contest.members_b)):
+        mine = [trials for trials in one.trials if trials.optimizer in members]
+        columns[f"n_{side}"] = min(n[name] for name in members)
+        columns[f"trials_{side}"] = sum(len(trials.rank) for trials in mine)
+        for status in FINISHED:
+            columns[f"{status}_{side}"] = sum(trials.counts[status] for trials in mine)
+    return columns
+
+
+def numbers(points: Array, errors: Array, degrees: Mapping[str, float]) -> dict[str, Any]:
+    """The statistics of one row, with the ends of their intervals and p-values."""
+    value = dict(zip(STATISTICS, points, strict=True))
+    error = dict(zip(STATISTICS, errors, strict=True))
+    row: dict[str, Any] = {"value_a": value["value_a"], "value_b": value["value_b"]}
+    for name, ends in RANGES.items():
+        freedom = degrees[name]
+        found = within_range(from_error(value[name], error[name], freedom), *ends)
+        prefix = "" if name == "difference" else f"{name}_"
+        row |= {name: found.value, f"{prefix}low": found.low, f"{prefix}high": found.high}
+        if name == "difference":
+            row |= {"low90": found.low90, "high90": found.high90}
+        if name != "improvement":
+            row[f"{prefix}p"] = p_value(value[name], error[name], freedom)
+    return row
+
+
+def judged(table: pd.DataFrame, family: list[str], margin: float) -> pd.DataFrame:
+    """The table with Holm's p-values, within each family of tests, and the verdicts."""
+    for prefix in ("", "cliffs_delta_"):
+        place = list(table.columns).index(f"{prefix}p") + 1
+        adjusted = holm_within(table, f"{prefix}p", family)
+        table.insert(place, f"{prefix}p_holm", adjusted)
+    words = [
+        verdict(Estimate(row.difference, row.low, row.high, row.low90, row.high90), row.p, margin)
+        for row in table[["difference", "low", "high", "low90", "high90"]]
+        .assign(p=table["p_holm"])
+        .itertuples(index=False)
+    ]
+    table.insert(list(table.columns).index("p_holm") + 1, "verdict", words)
+    return table

@@ -1,0 +1,198 @@
+"""The trials of each optimizer's search as arrays: what budgets and comparisons rest on."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.intervals import Array, resampled
+from analysis.panels import DESIGNS, Panel, panels, require, rows_of, values_of
+from oodbench.errors import RequestError, UnknownNameError
+from oodbench.results.select import RUN_RULES, drawn
+
+SCORES = ("id", "ood")
+FINISHED = ("completed", "diverged", "failed")
+
+
+@dataclass(frozen=True)
+class Trials:
+    """The finished trials that one optimizer's search drew, sorted by ``rank``.
+
+    A trial that diverged or failed was spent and is never selected while another was drawn: it
+    ranks below all that completed, and in each score has the panel's ``floor``.
+
+    Attributes:
+        optimizer: Its name.
+        kind: ``adaptive``, ``non-adaptive`` or, where it is not known, empty.
+        rank: (N,), ascending: what the selection rule reads; -inf if diverged or failed.
+        scores: ``id`` and ``ood`` -> (N,).
+        draws: (N,): which draw each trial came from. Repeats of a configuration on other seeds are
+            of one draw, and so are the trials of other optimizers that share its training seed.
+        cost: Mean gradient evaluations of a trial; NaN where unknown.
+        counts: Numbers of runs ``completed``, ``diverged``, ``failed``.
+    """
+
+    optimizer: str
+    kind: str
+    rank: Array
+    scores: Mapping[str, Array]
+    draws: NDArray[np.int64]
+    cost: float
+    counts: Mapping[str, int]
+
+    @property
+    def configurations(self) -> int:
+        """How many there are: repeats on other seeds are no further ones."""
+        return len(np.unique(self.draws))
+
+
+@dataclass(frozen=True)
+class Searches:
+    """The searches of one panel: dataset, test environments and algorithm.
+
+    Attributes:
+        panel: With the counts of all its runs and remarks.
+        rule: How a run is selected.
+        trials: One an optimizer that has any, in order of first appearance.
+        floor: Score -> what a diverged or failed trial has: the lowest of chance accuracy, where
+            it is known, and of the scores of the panel's completed runs. Chance alone would reward
+            divergence wherever training ends below chance, as under correlation shift.
+        left_out: Runs of adaptive searches (they are no independent draws), and completed ones
+            that lack a score.
+    """
+
+    panel: Panel
+    rule: str
+    trials: tuple[Trials, ...]
+    floor: Mapping[str, float]
+    left_out: Mapping[str, int]
+
+    @property
+    def key(self) -> dict[str, str]:
+        """Dataset, test environments and algorithm, by name."""
+        names = ("dataset", "test_environments", "algorithm")
+        return {name: getattr(self.panel, name) for name in names}
+
+    def at_hand(self) -> dict[str, Array]:
+        """Optimizer -> (1, N): each trial once."""
+        return {one.optimizer: np.ones((1, len(one.rank))) for one in self.trials}
+
+    def resampled(self, resamples: int, rng: np.random.Generator) -> Iterator[dict[str, Array]]:
+        """Optimizer -> (some, N): how often each trial is there in each bootstrap resample.
+
+        Whole draws are resampled, for all optimizers at once: trials of one index share their
+        training seed and, under a random search, the quantiles of their hyperparameters. Scores
+        of two optimizers may so be correlated, positively or negatively.
+        """
+        codes = np.unique(np.concatenate([one.draws for one in self.trials]), return_inverse=True)[1]
+        ends = np.cumsum([len(one.rank) for one in self.trials])[:-1]
+        for weights in resampled(codes.astype(np.int64), resamples, rng):
+            parts = np.split(weights, ends, axis=-1)
+            yield {one.optimizer: part for one, part in zip(self.trials, parts, strict=True)}
+
+
+def searches(
+    pairs: pd.DataFrame,
+    rule: str = "id_val",
+    dataset: str | None = None,
+    algorithm: str | None = None,
+) -> tuple[Searches, ...]:
+    """The searches of every panel that has a finished trial, in the order of ``panels``.
+
+    Args:
+        pairs: A row a run, as from ``oodbench.results.query.pairs``; needs run, dataset,
+            test_environments, algorithm, optimizer, status, id, ood and what the rule reads.
+            sampler, config_id, seed, chance, optimizer_kind and gradient_evaluations are used
+            where present.
+        rule: How a run is selected, one of ``oodbench.results.select.RUN_RULES``.
+        dataset: Only this one.
+        algorithm: Only this one.
+
+    Raises:
+        RequestError: No runs, a column is missing, or all runs are of adaptive searches.
+        UnknownNameError: No such rule, dataset or algorithm.
+    """
+    if rule not in RUN_RULES:
+        raise UnknownNameError("selection rule", rule, RUN_RULES)
+    require(pairs, ("id", "ood", RUN_RULES[rule]))
+    pairs = drawn(pairs)
+    of_design = _of_design(pairs)
+    if not of_design.any():
+        raise RequestError(
+            "Every run was found by an adaptive search, which draws each trial by the results of "
+            "earlier ones: they are no independent draws, so there is no expected best of n. Run "
+            "a sweep with `sampler: random`."
+        )
+    found = (
+        _of_panel(panel, rule, pairs, of_design)
+        for panel in panels(pairs[of_design], dataset, algorithm)
+    )
+    return tuple(one for one in found if one.trials)
+
+
+def _of_design(pairs: pd.DataFrame) -> "pd.Series[bool]":
+    """Which runs do not depend on earlier results; where nothing is known, those too."""
+    if "sampler" not in pairs.columns:
+        return pd.Series(True, index=pairs.index)
+    return pairs["sampler"].isin(DESIGNS) | pairs["sampler"].isna()
+
+
+def _of_panel(
+    panel: Panel, rule: str, pairs: pd.DataFrame, of_design: "pd.Series[bool]"
+) -> Searches:
+    key = (panel.dataset, panel.test_environments, panel.algorithm)
+    mine = rows_of(pairs[of_design], *key)
+    mine = mine[mine["status"].isin(FINISHED)]
+    completed = mine["status"] == "completed"
+    needed = [RUN_RULES[rule], *SCORES]
+    scored = mine[needed].notna().all(axis=1)
+    chance = [] if panel.chance is None else [panel.chance]
+    left_out = {
+        "adaptive": len(rows_of(pairs[~of_design], *key)),
+        "unscored": int((completed & ~scored).sum()),
+    }
+    floor = {
+        name: min([*mine.loc[completed & scored, name].astype(float), *chance], default=np.nan)
+        for name in SCORES
+    }
+    mine = mine[scored | ~completed]
+    mine = mine.assign(draw=_draws(mine))
+    made = (_trials(rows, RUN_RULES[rule], floor) for _, rows in mine.groupby("optimizer", sort=False))
+    order = list(panel.counts.index)
+    trials = sorted(made, key=lambda one: order.index(one.optimizer))
+    return Searches(panel, rule, tuple(trials), floor, left_out)
+
+
+def _trials(rows: pd.DataFrame, column: str, floor: Mapping[str, float]) -> Trials:
+    completed = rows["status"] == "completed"
+    rank = rows[column].astype(float).where(completed, -np.inf)
+    rows = rows.assign(rank=rank).sort_values("rank", kind="stable")
+    completed = rows["status"] == "completed"
+    kind, cost = (values_of(rows, name) for name in ("optimizer_kind", "gradient_evaluations"))
+    return Trials(
+        optimizer=str(rows["optimizer"].iloc[0]),
+        kind=str(kind.iloc[0]) if len(kind) else "",
+        rank=rows["rank"].to_numpy(dtype=float),
+        scores={
+            name: rows[name].astype(float).where(completed, floor[name]).to_numpy()
+            for name in SCORES
+        },
+        draws=rows["draw"].to_numpy(dtype=np.int64),
+        cost=float(cost.mean()) if len(cost) else np.nan,
+        counts={name: int((rows["status"] == name).sum()) for name in FINISHED},
+    )
+
+
+def _draws(runs: pd.DataFrame) -> NDArray[np.int64]:
+    """Code of the draw behind each run: its configuration, shared by training seed."""
+    optimizer = runs["optimizer"].astype(str)
+    config = (runs["config_id"] if "config_id" in runs.columns else runs["run"]).astype(str)
+    label = optimizer + "/" + config
+    if "seed" in runs.columns:
+        seed = runs["seed"].groupby(label).transform("min")
+        # Only one configuration of each optimizer: a seed that all runs have tells nothing apart.
+        first = label.groupby([optimizer, seed]).transform("first")
+        label = label.where(label != first, seed.astype(str))
+    return np.asarray(pd.factorize(label)[0], dtype=np.int64)
