@@ -14,6 +14,7 @@ from analysis.intervals import Array, from_error, spread, within_range
 from analysis.searches import SCORES, Searches, Trials, searches
 from oodbench.errors import RequestError
 
+
 def expected_best(
     pairs: pd.DataFrame,
     rule: str = "id_val",

@@ -79,7 +79,15 @@ def compare_optimizers(
     """
     found = searches(pairs, rule, dataset, algorithm)
     tables = [
-        compare(one, every_pair([mine.optimizer for mine in one.trials]), budget, unit, margin, resamples, seed)
+        compare(
+            one,
+            every_pair([mine.optimizer for mine in one.trials]),
+            budget,
+            unit,
+            margin,
+            resamples,
+            seed,
+        )
         for one in found
         if len(one.trials) > 1
     ]

@@ -55,9 +55,7 @@ def both_kinds(one: Searches) -> list[Contest]:
     return [Contest(*KINDS, a, b)] if a and b else []
 
 
-def trials_for(
-    one: Searches, budget: float | None, unit: Unit
-) -> tuple[float, dict[str, int]]:
+def trials_for(one: Searches, budget: float | None, unit: Unit) -> tuple[float, dict[str, int]]:
     """The budget, and how many trials each optimizer gets for it.
 
     Raises:

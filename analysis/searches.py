@@ -75,6 +75,10 @@ class Searches:
         names = ("dataset", "test_environments", "algorithm")
         return {name: getattr(self.panel, name) for name in names}
 
+    def of(self, optimizer: str) -> Trials:
+        """The trials of one optimizer that has some."""
+        return next(one for one in self.trials if one.optimizer == optimizer)
+
     def at_hand(self) -> dict[str, Array]:
         """Optimizer -> (1, N): each trial once."""
         return {one.optimizer: np.ones((1, len(one.rank))) for one in self.trials}
@@ -86,7 +90,9 @@ class Searches:
         training seed and, under a random search, the quantiles of their hyperparameters. Scores
         of two optimizers may so be correlated, positively or negatively.
         """
-        codes = np.unique(np.concatenate([one.draws for one in self.trials]), return_inverse=True)[1]
+        codes = np.unique(np.concatenate([one.draws for one in self.trials]), return_inverse=True)[
+            1
+        ]
         ends = np.cumsum([len(one.rank) for one in self.trials])[:-1]
         for weights in resampled(codes.astype(np.int64), resamples, rng):
             parts = np.split(weights, ends, axis=-1)
@@ -159,7 +165,9 @@ def _of_panel(
     }
     mine = mine[scored | ~completed]
     mine = mine.assign(draw=_draws(mine))
-    made = (_trials(rows, RUN_RULES[rule], floor) for _, rows in mine.groupby("optimizer", sort=False))
+    made = (
+        _trials(rows, RUN_RULES[rule], floor) for _, rows in mine.groupby("optimizer", sort=False)
+    )
     order = list(panel.counts.index)
     trials = sorted(made, key=lambda one: order.index(one.optimizer))
     return Searches(panel, rule, tuple(trials), floor, left_out)

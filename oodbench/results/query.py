@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["checkpoints", "curves", "pairs", "runs", "searched", "sql"]
 
 NUMBERS = ("seconds", *SCORES, "id", "ood", "chance")
-COUNTS = ("gradient_evaluations", "step", *(f"n_{role}" for role in SCORES), "n_id", "n_ood", "num_classes")
+COUNTS = (
+    "gradient_evaluations",
+    "step",
+    *(f"n_{role}" for role in SCORES),
+    "n_id",
+    "n_ood",
+    "num_classes",
+)
 
 
 def runs(db: Database, where: str | None = None, sweep: str | None = None) -> "pd.DataFrame":
@@ -47,7 +54,9 @@ def runs(db: Database, where: str | None = None, sweep: str | None = None) -> "p
     view = select_runs().subquery("v_runs")
     with db.read() as connection:
         statement = _filtered(connection, view, where, sweep).order_by(view.c.position)
-        frame = frame_of(connection.execute(statement), ["seconds", "started", "finished"], COUNTS[:1])
+        frame = frame_of(
+            connection.execute(statement), ["seconds", "started", "finished"], COUNTS[:1]
+        )
     return spread(frame.drop(columns=["summary", "facts"]))
 
 

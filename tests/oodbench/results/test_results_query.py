@@ -65,7 +65,11 @@ def filled(db: Database) -> Database:
     ]
     assert store_runs(db, list(zip((zero, one, two), records, strict=True))) == []
     (failed,) = claim(db, "worker", size=1, lease=60)
-    how = {"status": "failed", "reason": "No memory.", "provenance": {"seconds": 2.5, "gradient_evaluations": 7}}
+    how = {
+        "status": "failed",
+        "reason": "No memory.",
+        "provenance": {"seconds": 2.5, "gradient_evaluations": 7},
+    }
     store_runs(db, [(failed, make_record(failed.trial, **how))])
     with db.write() as connection:
         connection.exec_driver_sql("UPDATE runs SET state = 'waiting' WHERE state = 'running'")
