@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.best_of import RESAMPLES, freedom, selected
-from analysis.comparing import judged, numbers
+from analysis.comparing import judged_twice, numbers
 from analysis.contests import (
     FEWEST,
     STATISTICS,
@@ -148,7 +148,7 @@ def compare_across(
             f"No two {by}s have finished runs on one dataset with one algorithm, so there is "
             "nothing to compare. Train more, or check the filter."
         )
-    return judged(pd.DataFrame(rows), ["algorithm", "score"], margin)
+    return judged_twice(pd.DataFrame(rows), ["algorithm", "score"], margin)
 
 
 def _rows(
@@ -161,7 +161,8 @@ def _rows(
 ) -> list[dict[str, Any]]:
     def mean(weights: Sequence[Mapping[str, Array]]) -> Array:
         each = zip(tasks, n, weights, strict=True)
-        return np.mean([statistics(one, contests, k, w) for one, k, w in each], axis=0)
+        found: Array = np.mean([statistics(one, contests, k, w) for one, k, w in each], axis=0)
+        return found
 
     points = mean([one.at_hand() for one in tasks])[0]
     errors = spread([mean(weights) for weights in _stratified(tasks, resamples, seed)])

@@ -1,4 +1,4 @@
-"""Optimizers against each other, and adaptive ones against the others, at an equal tuning budget."""
+"""Optimizers, and adaptive ones against the others, compared at an equal tuning budget."""
 
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -18,10 +18,10 @@ from analysis.contests import (
     statistics,
     trials_for,
 )
-from analysis.intervals import Array, Estimate, from_error, spread, within_range
+from analysis.intervals import Array, from_error, spread, within_range
 from analysis.panels import GROUP
 from analysis.searches import FINISHED, SCORES, Searches, searches
-from analysis.testing import MARGIN, holm_within, p_value, verdict
+from analysis.testing import MARGIN, ends_of, holm_within, judged, p_value
 from oodbench.errors import RequestError
 
 RANGES = {"difference": (-1, 1), "improvement": (0, 1), "cliffs_delta": (-1, 1)}
@@ -79,17 +79,9 @@ def compare_optimizers(
     """
     found = searches(pairs, rule, dataset, algorithm)
     tables = [
-        compare(
-            one,
-            every_pair([mine.optimizer for mine in one.trials]),
-            budget,
-            unit,
-            margin,
-            resamples,
-            seed,
-        )
+        compare(one, contests, budget, unit, margin, resamples, seed)
         for one in found
-        if len(one.trials) > 1
+        if (contests := every_pair([mine.optimizer for mine in one.trials]))
     ]
     if not tables:
         raise RequestError(
@@ -159,7 +151,7 @@ def compare(
         asked = {"unit": unit, "budget": budget, **_sides(one, contest, n)}
         found = numbers(points[i, j], errors[i, j], freedoms(one, contest, n))
         rows.append({**known, **asked, **found})
-    return judged(pd.DataFrame(rows), [*GROUP, "score"], margin)
+    return judged_twice(pd.DataFrame(rows), [*GROUP, "score"], margin)
 
 
 def _sides(one: Searches, contest: Contest, n: Mapping[str, int]) -> dict[str, int]:
@@ -183,25 +175,15 @@ def numbers(points: Array, errors: Array, degrees: Mapping[str, float]) -> dict[
         freedom = degrees[name]
         found = within_range(from_error(value[name], error[name], freedom), *ends)
         prefix = "" if name == "difference" else f"{name}_"
-        row |= {name: found.value, f"{prefix}low": found.low, f"{prefix}high": found.high}
         if name == "difference":
-            row |= {"low90": found.low90, "high90": found.high90}
+            row |= ends_of(found)
+        else:
+            row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
         if name != "improvement":
             row[f"{prefix}p"] = p_value(value[name], error[name], freedom)
     return row
 
 
-def judged(table: pd.DataFrame, family: list[str], margin: float) -> pd.DataFrame:
-    """The table with Holm's p-values, within each family of tests, and the verdicts."""
-    for prefix in ("", "cliffs_delta_"):
-        place = list(table.columns).index(f"{prefix}p") + 1
-        adjusted = holm_within(table, f"{prefix}p", family)
-        table.insert(place, f"{prefix}p_holm", adjusted)
-    words = [
-        verdict(Estimate(row.difference, row.low, row.high, row.low90, row.high90), row.p, margin)
-        for row in table[["difference", "low", "high", "low90", "high90"]]
-        .assign(p=table["p_holm"])
-        .itertuples(index=False)
-    ]
-    table.insert(list(table.columns).index("p_holm") + 1, "verdict", words)
-    return table
+def judged_twice(table: pd.DataFrame, family: Sequence[str], margin: float) -> pd.DataFrame:
+    """The table with the verdicts, and Holm's p-values for the differences and Cliff's deltas."""
+    return holm_within(judged(table, family, margin), "cliffs_delta_p", family)

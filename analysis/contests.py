@@ -107,19 +107,22 @@ def statistics(
     for (i, contest), (j, score) in product(enumerate(contests), enumerate(SCORES)):
         scores = {name: t.scores[score] for name, t in trials.items()}
 
-        def value(side: Sequence[str], scores: Mapping[str, Array] = scores) -> Array:
-            return np.mean([chosen[name] @ scores[name] for name in side], axis=0)
-
-        def better(
-            p: Mapping[str, Array], contest: Contest = contest, scores: Mapping[str, Array] = scores
-        ) -> Array:
-            couples = product(contest.members_a, contest.members_b)
-            return np.mean([improvement(p[a], scores[a], p[b], scores[b]) for a, b in couples], 0)
-
-        a, b = value(contest.members_a), value(contest.members_b)
-        columns = [a, b, a - b, better(chosen), 2 * better(single) - 1]
+        a, b = (
+            np.mean([chosen[name] @ scores[name] for name in side], axis=0)
+            for side in (contest.members_a, contest.members_b)
+        )
+        best, any_trial = (_improvement(contest, scores, p) for p in (chosen, single))
+        columns = [a, b, a - b, best, 2 * any_trial - 1]
         result[:, i, j] = np.stack(columns, axis=-1)
     return result
+
+
+def _improvement(contest: Contest, scores: Mapping[str, Array], p: Mapping[str, Array]) -> Array:
+    """The mean over all pairs of one optimizer of each side."""
+    couples = product(contest.members_a, contest.members_b)
+    each = [improvement(p[a], scores[a], p[b], scores[b]) for a, b in couples]
+    mean: Array = np.mean(each, axis=0)
+    return mean
 
 
 def freedoms(one: Searches, contest: Contest, n: Mapping[str, int]) -> dict[str, float]:

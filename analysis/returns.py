@@ -191,7 +191,7 @@ def fit_return_curve(
     sizes = tuple(None if n is None else np.broadcast_to(n, x.shape) for n in (n_id, n_ood))
     labels = np.arange(len(x)) if configurations is None else np.asarray(configurations)
     scored = np.isfinite(x) & np.isfinite(y)
-    learned = scored & _above_chance(x, chance, sizes[0])
+    learned = scored & above_chance(x, chance, sizes[0])
     missing = {"without scores": int((~scored).sum()), "at chance": int((scored & ~learned).sum())}
     sizes = tuple(None if n is None else n[learned].astype(float) for n in sizes)
     x, y, labels = x[learned], y[learned], labels[learned]
@@ -252,7 +252,8 @@ def _accuracies(id_accuracy: ArrayLike, ood_accuracy: ArrayLike) -> tuple[Array,
     return x, y
 
 
-def _above_chance(x: Array, chance: float | None, n: Array | None) -> Any:
+def above_chance(x: Array, chance: float | None, n: Array | None) -> Any:
+    """Which accuracies exceed chance, where it is known, by more than 1.96 standard errors."""
     if chance is None:
         return np.ones(len(x), dtype=bool)
     error = 0.0 if n is None else 1.96 * np.sqrt(chance * (1 - chance) / np.maximum(n, 1))

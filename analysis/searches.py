@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.intervals import Array, resampled
+from analysis.intervals import Array, codes_of, resampled
 from analysis.panels import DESIGNS, Panel, panels, require, rows_of, values_of
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.results.select import RUN_RULES, drawn
@@ -90,11 +90,9 @@ class Searches:
         training seed and, under a random search, the quantiles of their hyperparameters. Scores
         of two optimizers may so be correlated, positively or negatively.
         """
-        codes = np.unique(np.concatenate([one.draws for one in self.trials]), return_inverse=True)[
-            1
-        ]
+        draws = np.concatenate([one.draws for one in self.trials])
         ends = np.cumsum([len(one.rank) for one in self.trials])[:-1]
-        for weights in resampled(codes.astype(np.int64), resamples, rng):
+        for weights in resampled(codes_of(draws, len(draws)), resamples, rng):
             parts = np.split(weights, ends, axis=-1)
             yield {one.optimizer: part for one, part in zip(self.trials, parts, strict=True)}
 
@@ -164,12 +162,13 @@ def _of_panel(
         for name in SCORES
     }
     mine = mine[scored | ~completed]
-    mine = mine.assign(draw=_draws(mine))
-    made = (
-        _trials(rows, RUN_RULES[rule], floor) for _, rows in mine.groupby("optimizer", sort=False)
-    )
-    order = list(panel.counts.index)
-    trials = sorted(made, key=lambda one: order.index(one.optimizer))
+    mine = mine.assign(draw=draw_codes(mine))
+    groups = dict(iter(mine.groupby("optimizer", sort=False)))
+    trials = [
+        _trials(groups[name], RUN_RULES[rule], floor)
+        for name in panel.counts.index
+        if name in groups
+    ]
     return Searches(panel, rule, tuple(trials), floor, left_out)
 
 
@@ -184,7 +183,7 @@ def _trials(rows: pd.DataFrame, column: str, floor: Mapping[str, float]) -> Tria
         kind=str(kind.iloc[0]) if len(kind) else "",
         rank=rows["rank"].to_numpy(dtype=float),
         scores={
-            name: rows[name].astype(float).where(completed, floor[name]).to_numpy()
+            name: np.asarray(rows[name].astype(float).where(completed, floor[name]), dtype=float)
             for name in SCORES
         },
         draws=rows["draw"].to_numpy(dtype=np.int64),
@@ -193,8 +192,12 @@ def _trials(rows: pd.DataFrame, column: str, floor: Mapping[str, float]) -> Tria
     )
 
 
-def _draws(runs: pd.DataFrame) -> NDArray[np.int64]:
-    """Code of the draw behind each run: its configuration, shared by training seed."""
+def draw_codes(runs: pd.DataFrame) -> NDArray[np.int64]:
+    """Which draw from a search space is behind each run, (n,): 0, 1, ...
+
+    Runs of one configuration are of one draw. The same draw of several optimizers is known by its
+    training seed: trial i of each has the same, and under a random search the same quantiles.
+    """
     optimizer = runs["optimizer"].astype(str)
     config = (runs["config_id"] if "config_id" in runs.columns else runs["run"]).astype(str)
     label = optimizer + "/" + config

@@ -1,5 +1,7 @@
 """From a value and its bootstrap error to an interval, a p-value and a word."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -11,6 +13,16 @@ LEVEL = 0.05
 
 MARGIN = 0.01
 """Accuracies that differ by less than one point are called no different."""
+
+
+ENDS = ("difference", "low", "high", "low90", "high90")
+"""Columns of a table for an estimated difference."""
+
+
+def ends_of(estimate: Estimate) -> dict[str, float]:
+    """An estimate as the columns ``ENDS``."""
+    values = (estimate.value, estimate.low, estimate.high, estimate.low90, estimate.high90)
+    return dict(zip(ENDS, values, strict=True))
 
 
 def p_value(value: float, error: float, freedom: float) -> float:
@@ -36,11 +48,6 @@ def holm(p: ArrayLike) -> Array:
     return adjusted
 
 
-def holm_within(table: pd.DataFrame, p: str, family: list[str]) -> "pd.Series[float]":
-    """Holm's adjusted p-values of the column ``p``, for each family by itself."""
-    return table.groupby(family, sort=False)[p].transform(holm)
-
-
 def verdict(difference: Estimate, p: float, margin: float = MARGIN) -> str:
     """``no difference``, ``higher``, ``lower`` or ``undecided``.
 
@@ -57,3 +64,27 @@ def verdict(difference: Estimate, p: float, margin: float = MARGIN) -> str:
     if p < LEVEL:
         return "higher" if difference.value > 0 else "lower"
     return "undecided"
+
+
+def holm_within(table: pd.DataFrame, p: str, family: Sequence[str]) -> pd.DataFrame:
+    """The table with Holm's p-values beside the column ``p``, for each family of tests by itself."""
+    adjusted = table.groupby(list(family), sort=False)[p].transform(holm)
+    table = table.copy()
+    table.insert(list(table.columns).index(p) + 1, f"{p}_holm", adjusted)
+    return table
+
+
+def judged(table: pd.DataFrame, family: Sequence[str], margin: float) -> pd.DataFrame:
+    """The table, with the columns ``ENDS`` and ``p``, with Holm's p-values and verdicts.
+
+    Where there is no difference to judge the verdict is ``not comparable``.
+    """
+    table = holm_within(table, "p", family)
+    words = [
+        verdict(Estimate(*(row[name] for name in ENDS)), row["p_holm"], margin)
+        if np.isfinite(row["difference"])
+        else "not comparable"
+        for row in table.to_dict("records")
+    ]
+    table.insert(list(table.columns).index("p_holm") + 1, "verdict", words)
+    return table
