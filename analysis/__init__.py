@@ -8,21 +8,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis.conclusions import Conclusions, conclude
+    from analysis.wording import conclusions_text
     from analysis.confirmation import confirmation_table
     from analysis.curves import return_curves, return_table
     from analysis.plots.box import box
     from analysis.plots.returns import returns
     from analysis.plots.save import save
     from analysis.plots.scatter import scatter
-    from analysis.returns import ReturnCurve, fit_return_curve
+    from analysis.fitting import ReturnCurve, fit_return_curve
     from analysis.summary import summary_markdown
     from analysis.tables import optimizer_table
 
 _HOMES = {
     "box": "analysis.plots.box",
-    "ReturnCurve": "analysis.returns",
+    "Conclusions": "analysis.conclusions",
+    "ReturnCurve": "analysis.fitting",
+    "conclude": "analysis.conclusions",
+    "conclusions_text": "analysis.wording",
     "confirmation_table": "analysis.confirmation",
-    "fit_return_curve": "analysis.returns",
+    "fit_return_curve": "analysis.fitting",
     "optimizer_table": "analysis.tables",
     "return_curves": "analysis.curves",
     "return_table": "analysis.curves",
@@ -33,6 +38,9 @@ _HOMES = {
 }
 
 __all__ = [
+    "Conclusions",
+    "conclude",
+    "conclusions_text",
     "ReturnCurve",
     "box",
     "confirmation_table",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analysis.curves import usable
 from analysis.intervals import Array, Estimate, from_error
 from analysis.panels import GROUP, panels, rows_of, values_of
-from analysis.returns import above_chance
+from analysis.fitting import above_chance
 from analysis.searches import draw_codes
 from analysis.smooth import PARAMETERS, Smooth, fit_smooth
 from analysis.testing import p_value

@@ -1,13 +1,13 @@
 """The return curve of every optimizer of a results table, and which runs it rests on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from analysis.panels import BY, DESIGNS, in_first_appearance, require
-from analysis.returns import ReturnCurve, fit_return_curve
+from analysis.fitting import ReturnCurve, fit_return_curve
 from oodbench.errors import RequestError
 from oodbench.results.select import drawn
 
@@ -92,7 +92,7 @@ def _curve(runs: pd.DataFrame, options: dict[str, Any]) -> ReturnCurve:
     )
 
 
-def return_table(curves: dict[Key, ReturnCurve]) -> pd.DataFrame:
+def return_table(curves: Mapping[Key, ReturnCurve]) -> pd.DataFrame:
     """One row a curve: its verdict and the numbers that it rests on.
 
     Args:

@@ -32,6 +32,7 @@ from oodbench.results import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.conclusions import Conclusions
     from oodbench.reproducing import Reproduced
 
 RECIPE = "digits.yaml"
@@ -232,6 +233,28 @@ def confirmed(db: str | Path, sweep: str | None = None) -> "pd.DataFrame":
     import analysis
 
     return analysis.confirmation_table(query(db, sweep=sweep))
+
+
+def conclude(
+    db: str | Path,
+    where: str | None = None,
+    *,
+    sweep: str | None = None,
+    checkpoint: str = "last",
+    **options: Any,
+) -> "Conclusions":
+    """What the runs say about optimizers out of distribution; see ``analysis.conclude``.
+
+    Args:
+        db: URL or path of the database.
+        where: A condition on the runs.
+        sweep: Runs of this sweep only.
+        checkpoint: Which checkpoint of a run is scored.
+        options: ``rule``, ``budget``, ``unit``, ``seed``.
+    """
+    import analysis
+
+    return analysis.conclude(query(db, where, sweep=sweep, checkpoint=checkpoint), **options)
 
 
 def show(db: str | Path, run: str) -> RunDetails:

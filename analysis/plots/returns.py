@@ -14,7 +14,7 @@ from analysis.panels import Panel
 from analysis.plots.page import LINE, page, page_width, set_heading, short
 from analysis.plots.scatter import draw_points, draw_references, scatter_data
 from analysis.plots.style import GREY, Look, Palette, looks, marker_style, styled, tidy
-from analysis.returns import ReturnCurve
+from analysis.fitting import ReturnCurve
 
 CAPTION = (
     "Lines: OOD accuracy as a smooth function of ID accuracy, with pointwise 95% bands (bootstrap "

@@ -11,9 +11,9 @@ from scipy import special, stats
 from simulated_returns import DESIGNS, simulate, truths
 
 from analysis.curves import return_curves, return_table, usable
+from analysis.fitting import fit_return_curve, judge
 from analysis.intervals import Estimate
 from analysis.plots.returns import returns
-from analysis.returns import fit_return_curve, judge
 from analysis.smooth import fit_smooth
 from oodbench.errors import RequestError
 

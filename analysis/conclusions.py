@@ -1,0 +1,202 @@
+"""What a results database says about optimizers out of distribution, as statements with verdicts.
+
+The statements are those of Naganuma et al. (TMLR 2023), and what one would do about them. Each is
+computed from the tables of this package; the verdicts are theirs.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.across import compare_across
+from analysis.comparing import compare_kinds, compare_optimizers
+from analysis.contests import Unit
+from analysis.curves import Key, return_curves
+from analysis.fitting import VERDICTS, ReturnCurve
+from analysis.matching import ood_at_equal_id
+from analysis.names import pretty
+from analysis.panels import GROUP
+from analysis.recommending import Recommendation, recommend
+from oodbench.results.select import drawn
+
+SAME_ID = "Adaptive optimizers are no different in ID accuracy"
+WORSE_OOD = "Adaptive optimizers are worse in OOD accuracy"
+WORSE_AT_EQUAL_ID = "Adaptive optimizers are worse in OOD accuracy at equal ID accuracy"
+RETURNS = "Return type"
+
+ALL = "all of the class"
+
+HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
+
+
+@dataclass(frozen=True)
+class Conclusions:
+    """The statements, and the tables that they rest on.
+
+    Attributes:
+        claims: A row a statement and place: ``claim``, ``shift`` (class), ``dataset`` (``ALL``
+            where it is averaged over the class), ``test_environments``, ``algorithm``,
+            ``verdict`` (holds, does not hold, undecided; or a return type), ``evidence`` (in
+            words, with numbers).
+        recommendations: One per class of shift and algorithm.
+        curves: The return curve of each optimizer.
+        kinds, optimizers: ``compare_kinds`` and ``compare_optimizers``; ``kinds`` is empty where
+            there is only one kind.
+        equal_id: ``ood_at_equal_id``.
+        runs: Numbers of runs by status.
+    """
+
+    claims: pd.DataFrame
+    recommendations: tuple[Recommendation, ...]
+    curves: Mapping[Key, ReturnCurve]
+    kinds: pd.DataFrame
+    optimizers: pd.DataFrame
+    equal_id: pd.DataFrame
+    runs: Mapping[str, int]
+
+
+def conclude(
+    pairs: pd.DataFrame,
+    rule: str = "id_val",
+    *,
+    budget: float | None = None,
+    unit: Unit = "trials",
+    seed: int = 0,
+) -> Conclusions:
+    """Judge every statement on every dataset, and by class of shift.
+
+    Args:
+        pairs: A row a run, as from ``oodbench.results.query.pairs``; ``shift`` (the class) and
+            ``optimizer_kind`` are used where present.
+        rule: How each optimizer's run is selected.
+        budget, unit: Of each optimizer; see ``analysis.compare_optimizers``.
+        seed: Decides the bootstraps.
+
+    Raises:
+        RequestError: No runs, a column is missing, or fewer than two optimizers anywhere.
+        UnknownNameError: No such rule or unit.
+    """
+    options: dict[str, Any] = {"budget": budget, "unit": unit, "seed": seed}
+    pairs = pairs.assign(shift=_classes(pairs))
+    optimizers = compare_optimizers(pairs, rule, **options)
+    equal_id = ood_at_equal_id(pairs, seed=seed)
+    curves = return_curves(pairs, seed=seed)
+    kinds = pd.DataFrame()
+    claims: list[dict[str, str]] = []
+    if _both_kinds(pairs):
+        kinds = compare_kinds(pairs, rule, **options)
+        claims += _of_kinds(kinds, {})
+        claims += _at_equal_id(equal_id, pairs)
+        for shift, mine in pairs[pairs["shift"] != ""].groupby("shift", sort=False):
+            if mine["dataset"].nunique() > 1:
+                across = compare_across(mine, rule, by="kind", **options)
+                claims += _of_kinds(across, {"dataset": ALL, "shift": str(shift)})
+    claims += _of_returns(curves)
+    table = pd.DataFrame(claims).reindex(
+        columns=["claim", "shift", *GROUP, "verdict", "evidence"], fill_value=""
+    )
+    known = pairs.drop_duplicates("dataset").set_index("dataset")["shift"]
+    table["shift"] = table["dataset"].map(known).fillna(table["shift"])
+    advice = recommend(pairs, optimizers, rule, options)
+    counts = {str(k): int(v) for k, v in drawn(pairs)["status"].value_counts().items()}
+    return Conclusions(table, advice, curves, kinds, optimizers, equal_id, counts)
+
+
+def _classes(pairs: pd.DataFrame) -> Any:
+    """The class of shift of each run's dataset; empty where it is not known."""
+    return pairs["shift"].fillna("") if "shift" in pairs.columns else ""
+
+
+def _both_kinds(pairs: pd.DataFrame) -> bool:
+    known = set(pairs["optimizer_kind"].dropna()) if "optimizer_kind" in pairs.columns else set()
+    return {"adaptive", "non-adaptive"} <= known
+
+
+def _of_kinds(table: pd.DataFrame, where: Mapping[str, str]) -> Iterable[dict[str, str]]:
+    """SAME_ID and WORSE_OOD, from rows that compare adaptive with non-adaptive optimizers."""
+    judged = {
+        "id": {"no difference": HOLDS, "higher": FAILS, "lower": FAILS},
+        "ood": {"lower": HOLDS, "higher": FAILS, "no difference": FAILS},
+    }
+    for row in table.to_dict("records"):
+        score = str(row["score"])
+        claim = SAME_ID if score == "id" else WORSE_OOD
+        yield {
+            "claim": claim,
+            **{name: str(row[name]) for name in GROUP if name in row},
+            **where,
+            "verdict": judged[score].get(str(row["verdict"]), UNDECIDED),
+            "evidence": f"{row['verdict']}, {points(row)}; {_budget(row)}; {_lost(row)}",
+        }
+
+
+def points(row: Mapping[Any, Any]) -> str:
+    """A difference of accuracies and its 95% interval: ``-14.5 points (-16.2 to -12.7)``."""
+    value, low, high = (100 * row[name] for name in ("difference", "low", "high"))
+    if not np.isfinite(low):
+        return f"{value:+.1f} points (too few trials for an interval)"
+    return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
+
+
+def _budget(row: Mapping[Any, Any]) -> str:
+    """Such as ``104 trials each``."""
+    return f"{row['budget']:,.6g} {str(row['unit']).replace('_', ' ')} each"
+
+
+def _lost(row: Mapping[Any, Any]) -> str:
+    """How many trials stand behind each side, and how many of them have no model."""
+    sides = []
+    for side in ("a", "b"):
+        gone = row[f"diverged_{side}"] + row[f"failed_{side}"]
+        sides.append(f"{row[f'trials_{side}']:,} {row[side]} ({gone:,} lost)")
+    return f"n = {' and '.join(sides)}"
+
+
+def _at_equal_id(table: pd.DataFrame, pairs: pd.DataFrame) -> Iterable[dict[str, str]]:
+    """WORSE_AT_EQUAL_ID, from every pair of an adaptive and a non-adaptive optimizer."""
+    kind = pairs.drop_duplicates("optimizer").set_index("optimizer")["optimizer_kind"]
+    swap = {"higher": "lower", "lower": "higher"}
+    for key, rows in table.groupby(list(GROUP), sort=False):
+        found: dict[str, int] = {}
+        for row in rows.to_dict("records"):
+            sides = (kind.get(row["a"]), kind.get(row["b"]))
+            verdict = str(row["verdict"])
+            if sides == ("non-adaptive", "adaptive"):
+                verdict = swap.get(verdict, verdict)
+            elif sides != ("adaptive", "non-adaptive"):
+                continue
+            found[verdict] = found.get(verdict, 0) + 1
+        comparable = sum(found.values()) - found.get("not comparable", 0)
+        against = found.get("higher", 0) + found.get("no difference", 0)
+        if comparable and found.get("lower", 0) == comparable:
+            verdict = HOLDS
+        else:
+            verdict = FAILS if comparable and against == comparable else UNDECIDED
+        yield {
+            "claim": WORSE_AT_EQUAL_ID,
+            **dict(zip(GROUP, map(str, key), strict=True)),
+            "verdict": verdict,
+            "evidence": "pairs of an adaptive and a non-adaptive optimizer: "
+            + ", ".join(f"{count} {name}" for name, count in found.items()),
+        }
+
+
+def _of_returns(curves: Mapping[Key, ReturnCurve]) -> Iterable[dict[str, str]]:
+    """RETURNS: the verdict that every optimizer's curve shares, of those that have one."""
+    groups: dict[Key, dict[str, list[str]]] = {}
+    for key, curve in curves.items():
+        groups.setdefault(key[:-1], {}).setdefault(curve.verdict, []).append(pretty(key[-1]))
+    for group, found in groups.items():
+        determined = [verdict for verdict in VERDICTS[:-1] if verdict in found]
+        verdict = determined[0] if len(determined) == 1 else VERDICTS[-1]
+        yield {
+            "claim": RETURNS,
+            **dict(zip(GROUP, group, strict=True)),
+            "verdict": "differs by optimizer" if len(determined) > 1 else verdict,
+            "evidence": "; ".join(
+                f"{name}: {', '.join(found[name])}" for name in VERDICTS if name in found
+            ),
+        }

@@ -1,0 +1,91 @@
+"""Which optimizer to train with, for a class of shift: the ones that no other beats, or none."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.across import compare_across
+from analysis.names import pretty
+
+NOTHING = "undecided"
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """Advice for one class of shift and one algorithm.
+
+    Attributes:
+        shift: The class, or empty where it is not known.
+        algorithm: Its name.
+        datasets: Those that it rests on.
+        optimizers: Those that no other optimizer beats in OOD accuracy, best first; empty for
+            "undecided".
+        words: The advice, with the numbers that it rests on.
+    """
+
+    shift: str
+    algorithm: str
+    datasets: tuple[str, ...]
+    optimizers: tuple[str, ...]
+    words: str
+
+
+def recommend(
+    pairs: pd.DataFrame, optimizers: pd.DataFrame, rule: str, options: Mapping[str, Any]
+) -> tuple[Recommendation, ...]:
+    """One recommendation per class of shift and algorithm.
+
+    Of each optimizer, the run that the rule selects at equal budget is scored out of distribution,
+    on average over the datasets of the class. An optimizer is advised against if another one's is
+    higher (Holm-corrected, over all pairs). If that leaves every optimizer, the advice is
+    *undecided*; if it leaves some, they are undecided among themselves. Where even the best is at
+    or below chance accuracy, no optimizer is recommended: it takes another algorithm or rule.
+
+    Args:
+        pairs: A row a run, with ``shift``.
+        optimizers: ``compare_optimizers`` of them.
+        rule: How a run is selected.
+        options: ``budget``, ``unit`` and ``seed``.
+    """
+    made = []
+    for shift, mine in pairs.groupby("shift", sort=False):
+        datasets = tuple(map(str, mine["dataset"].unique()))
+        table = optimizers[optimizers["dataset"].isin(datasets)]
+        if len(mine[["dataset", "test_environments"]].drop_duplicates()) > 1:
+            table = compare_across(mine, rule, **options)
+        chance = mine["chance"].dropna().mean() if "chance" in mine.columns else np.nan
+        for algorithm, rows in table[table["score"] == "ood"].groupby("algorithm", sort=False):
+            made.append(_advice(str(shift), str(algorithm), datasets, rows, float(chance)))
+    return tuple(made)
+
+
+def _advice(
+    shift: str, algorithm: str, datasets: tuple[str, ...], rows: pd.DataFrame, chance: float
+) -> Recommendation:
+    values = {**dict(zip(rows["a"], rows["value_a"], strict=True))}
+    values |= dict(zip(rows["b"], rows["value_b"], strict=True))
+    beaten = {*rows["a"][rows["verdict"] == "lower"], *rows["b"][rows["verdict"] == "higher"]}
+    ranked = sorted(values, key=lambda name: -values[name])
+    left = tuple(name for name in ranked if name not in beaten)
+    scores = ", ".join(f"{pretty(name)} {values[name]:.3f}" for name in ranked)
+    one = rows.iloc[0]
+    basis = (
+        f"OOD accuracy of the best by {one['rule']} of {one['budget']:,.6g} "
+        f"{str(one['unit']).replace('_', ' ')}: {scores}"
+    )
+    if values[ranked[0]] <= chance:
+        left = ()
+        words = (
+            f"none: no optimizer's selected run is above chance ({chance:.3g}) out of distribution"
+        )
+    elif len(left) == len(ranked):
+        left, words = (), f"{NOTHING}: no optimizer beats another"
+    elif len(left) == 1:
+        words = f"{pretty(left[0])}: every other optimizer is beaten by another"
+    else:
+        several = " or ".join(map(pretty, left))
+        words = f"{several}: undecided between them; every other is beaten by another"
+    return Recommendation(shift, algorithm, datasets, left, f"{words} ({basis}).")

@@ -1,0 +1,45 @@
+"""Conclusions as plain text, for a terminal or a Markdown file."""
+
+import textwrap
+from collections.abc import Iterator
+
+from analysis.conclusions import ALL, Conclusions
+from analysis.names import pretty
+from analysis.panels import GROUP
+
+READING = (
+    "Accuracies are of the run that the rule {rule} selects of an equal budget, each optimizer "
+    "tuned by itself. Lost runs diverged or failed: they are spent, and never selected. holds, "
+    "does not hold: the difference of the two kinds is significant in that direction, or the two "
+    "are equivalent within one point (TOST); undecided otherwise. Intervals (95%) are over "
+    "searches: hyperparameters and training seeds. They do not cover other datasets. Return types "
+    "are this package's rule, not the study's (docs/return-curves.md)."
+)
+
+
+def conclusions_text(conclusions: Conclusions, width: int = 100) -> str:
+    """The statements by dataset, then the recommendations, in lines of at most ``width``."""
+    reading = READING.format(rule=conclusions.optimizers["rule"].iloc[0])
+    lines = [
+        "Runs: " + ", ".join(f"{count:,} {name}" for name, count in conclusions.runs.items()) + "."
+    ]
+    for (dataset, environments), claims in conclusions.claims.groupby(list(GROUP[:2]), sort=False):
+        shift = claims["shift"].iloc[0]
+        kind = f"{shift} shift" if shift else "class of shift unknown"
+        tested = f", tested on environment {environments}" if dataset != ALL else ""
+        lines += ["", f"{dataset} ({kind}){tested}"]
+        for claim, rows in claims.groupby("claim", sort=False):
+            lines.append(f"  {claim}")
+            for row in rows.to_dict("records"):
+                verdict = str(row["verdict"]).upper() if claim != "Return type" else row["verdict"]
+                lines += _item(f"{pretty(row['algorithm'])}: {verdict}. {row['evidence']}", width)
+    lines += ["", "Recommendation"]
+    for advice in conclusions.recommendations:
+        shift = f"{advice.shift} shift" if advice.shift else "class of shift unknown"
+        where = f"{shift}, {pretty(advice.algorithm)} ({', '.join(advice.datasets)})"
+        lines += _item(f"{where}: {advice.words}", width)
+    return "\n".join([*lines, "", *textwrap.wrap(reading, width)])
+
+
+def _item(text: str, width: int) -> Iterator[str]:
+    yield from textwrap.wrap(text, width, initial_indent=" " * 4, subsequent_indent=" " * 6)
