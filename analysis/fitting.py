@@ -31,8 +31,6 @@ SMALLEST_SLOPE = 0.1
 SMALLEST_RANGE = 0.02
 """Runs whose ID accuracies differ by less than two points, between the percentiles, say nothing."""
 
-PERCENTILES = (17, 83)
-
 SCALES: Mapping[str, Any] = MappingProxyType({"logit": special.logit, "probit": special.ndtri})
 """Axes beside that of accuracy: what takes an accuracy there."""
 
@@ -209,10 +207,10 @@ def fit_return_curve(
     except RequestError as error:
         shapes = {name: Shape(name, "not determined") for name in ("accuracy", *scales)}
         return ReturnCurve(MappingProxyType(shapes), reason=str(error), **known)
-    shapes = {"accuracy": _shape("accuracy", smooth, x, thresholds)}
+    shapes = {"accuracy": _shape("accuracy", smooth, len(x), thresholds)}
     for name in scales:
         shapes[name] = _on_scale(name, x, y, sizes, options, thresholds)
-    lower, upper = _percentiles(x)
+    lower, upper = map(float, smooth.percentiles)
     if upper - lower < smallest_range:
         known["reason"] = (
             f"The runs hardly differ in ID accuracy: {lower:.3f} and {upper:.3f} are its 17th and "
@@ -260,20 +258,20 @@ def above_chance(x: Array, chance: float | None, n: Array | None) -> Any:
     return x > chance + error
 
 
-def _percentiles(x: Array) -> tuple[float, float]:
-    lower, upper = np.percentile(x, PERCENTILES)
-    return float(lower), float(upper)
+def _shape(scale: str, smooth: Smooth, n: int, thresholds: tuple[float, float]) -> Shape:
+    if smooth.percentiles[0] == smooth.percentiles[1]:
+        return Shape(scale, "not determined", n=n)
+    slopes = smooth.slope_basis
 
+    def chord(ends: Array) -> Array:
+        span = np.maximum(ends[..., 1] - ends[..., 0], 1e-12)
+        return np.diff(smooth.basis(ends), axis=-2)[..., 0, :] / span[..., None]
 
-def _shape(scale: str, smooth: Smooth, x: Array, thresholds: tuple[float, float]) -> Shape:
-    ends = np.array(_percentiles(x))
-    if ends[0] == ends[1]:
-        return Shape(scale, "not determined", n=len(x))
-    lower, upper = smooth.slope_basis(ends)
-    chord = np.diff(smooth.basis(ends), axis=0)[0] / (ends[1] - ends[0])
-    change, slope = smooth.estimate(upper - lower), smooth.estimate(chord)
-    at = smooth.estimate(lower), smooth.estimate(upper)
-    return Shape(scale, judge(change, slope, *thresholds), change, slope, *at, len(x))
+    change = smooth.between(lambda ends: slopes(ends[..., 1]) - slopes(ends[..., 0]))
+    slope = smooth.between(chord)
+    lower = smooth.between(lambda ends: slopes(ends[..., 0]))
+    upper = smooth.between(lambda ends: slopes(ends[..., 1]))
+    return Shape(scale, judge(change, slope, *thresholds), change, slope, lower, upper, n)
 
 
 def _on_scale(
@@ -297,7 +295,7 @@ def _on_scale(
         smooth = fit_smooth(u, v, **{**options, "clusters": options["clusters"][inside]})
     except RequestError:
         return Shape(scale, "not determined", n=int(inside.sum()))
-    return _shape(scale, smooth, u, thresholds)
+    return _shape(scale, smooth, len(u), thresholds)
 
 
 def _reliability(x: Array, n: Array | None) -> float | None:

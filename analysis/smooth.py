@@ -1,6 +1,7 @@
 """One smooth curve of four degrees of freedom through a cloud of points, with its bootstrap."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,9 @@ from numpy.typing import ArrayLike
 
 from analysis.intervals import Array, Estimate, codes_of, from_error, resampled
 from oodbench.errors import RequestError
+
+PERCENTILES = (17, 83)
+"""Of x: the middles of its lower and of its upper third."""
 
 PARAMETERS = 4
 """Intercept, slope, curvature below the median of x and above it."""
@@ -27,6 +31,8 @@ class Smooth:
         coefficients: (4,).
         draws: (resamples, 4), of the cluster bootstrap; resamples that cannot be fitted are left
             out.
+        percentiles: Of x, (2,): those of ``PERCENTILES``.
+        percentile_draws: (resamples, 2): the same of each resample.
         clusters: Number of clusters.
     """
 
@@ -37,6 +43,8 @@ class Smooth:
     high: float
     coefficients: Array
     draws: Array
+    percentiles: Array
+    percentile_draws: Array
     clusters: int
 
     def basis(self, x: ArrayLike) -> Array:
@@ -66,14 +74,24 @@ class Smooth:
         That of the bootstrap, times sqrt(G / (G - 4)) for G clusters: residuals of a fit are
         smaller than the errors.
         """
-        spread = np.std(self.draws @ contrast.T, axis=0, ddof=1)
+        return self._error(self.draws @ contrast.T)
+
+    def _error(self, draws: Array) -> Array:
+        spread = np.std(draws, axis=0, ddof=1)
         value: Array = spread * np.sqrt(self.clusters / max(self.clusters - PARAMETERS, 1))
         return value
 
-    def estimate(self, contrast: Array) -> Estimate:
-        """``contrast @ coefficients`` with Student's t intervals, for one contrast (4,)."""
-        value = float(contrast @ self.coefficients)
-        return from_error(value, float(self.error_of(contrast)), self.clusters - PARAMETERS)
+    def between(self, contrast: Callable[[Array], Array]) -> Estimate:
+        """What ``contrast`` makes of the curve between the two percentiles, with t intervals.
+
+        The percentiles are those of each resample: they are estimated, too.
+
+        Args:
+            contrast: Takes percentiles (..., 2) to contrasts (..., 4).
+        """
+        value = float(contrast(self.percentiles) @ self.coefficients)
+        draws = (contrast(self.percentile_draws) * self.draws).sum(axis=-1)
+        return from_error(value, float(self._error(draws)), self.clusters - PARAMETERS)
 
 
 def fit_smooth(
@@ -108,7 +126,8 @@ def fit_smooth(
     knot = (float(np.median(x)) - centre) / scale
     ends = float(x.min()), float(x.max())
     empty = np.zeros((0, PARAMETERS))
-    frame = Smooth(centre, scale, knot, *ends, np.zeros(PARAMETERS), empty, groups)
+    middle = np.percentile(x, PERCENTILES)
+    frame = Smooth(centre, scale, knot, *ends, np.zeros(PARAMETERS), empty, middle, empty, groups)
     basis = frame.basis(x)
     if np.linalg.matrix_rank(basis) < PARAMETERS:
         raise RequestError("A curve needs different ID accuracies on both sides of their median.")
@@ -117,10 +136,20 @@ def fit_smooth(
     q, r = np.linalg.qr(basis)
     products = (q[:, :, None] * q[:, None, :]).reshape(len(x), -1)
     moments = q * y[:, None]
-    draws = []
+    order = np.argsort(x)
+    draws, percentiles = [], []
     for weights in resampled(codes, resamples, np.random.default_rng(seed)):
         gram = (weights @ products).reshape(-1, PARAMETERS, PARAMETERS)
         sound = np.linalg.eigvalsh(gram)[:, 0] > 1e-9  # of 1, were all points drawn once
         draws.append(np.linalg.solve(gram[sound], (weights @ moments)[sound][..., None])[..., 0])
+        up_to = np.cumsum(weights[sound][:, order], axis=1)
+        shares = up_to / up_to[:, -1:]
+        at = [(shares >= percentile / 100).argmax(axis=1) for percentile in PERCENTILES]
+        percentiles.append(x[order][np.stack(at, axis=-1)])
     in_basis = np.linalg.solve(r, np.concatenate(draws).T).T
-    return Smooth(centre, scale, knot, *ends, coefficients, in_basis, groups)
+    return replace(
+        frame,
+        coefficients=coefficients,
+        draws=in_basis,
+        percentile_draws=np.concatenate(percentiles),
+    )
