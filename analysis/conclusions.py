@@ -95,9 +95,8 @@ def conclude(
                 across = compare_across(mine, rule, by="kind", **options)
                 claims += _of_kinds(across, {"dataset": ALL, "shift": str(shift)})
     claims += _of_returns(curves)
-    table = pd.DataFrame(claims).reindex(
-        columns=["claim", "shift", *GROUP, "verdict", "evidence"], fill_value=""
-    )
+    columns = ["claim", "shift", *GROUP, "verdict", "evidence"]
+    table = pd.DataFrame([{**dict.fromkeys(columns, ""), **claim} for claim in claims])
     known = pairs.drop_duplicates("dataset").set_index("dataset")["shift"]
     table["shift"] = table["dataset"].map(known).fillna(table["shift"])
     advice = recommend(pairs, optimizers, rule, options)
@@ -171,10 +170,9 @@ def _at_equal_id(table: pd.DataFrame, pairs: pd.DataFrame) -> Iterable[dict[str,
             found[verdict] = found.get(verdict, 0) + 1
         comparable = sum(found.values()) - found.get("not comparable", 0)
         against = found.get("higher", 0) + found.get("no difference", 0)
-        if comparable and found.get("lower", 0) == comparable:
-            verdict = HOLDS
-        else:
-            verdict = FAILS if comparable and against == comparable else UNDECIDED
+        verdict = UNDECIDED  # also where most pairs cannot be compared
+        if 2 * comparable > sum(found.values()) and comparable in (found.get("lower"), against):
+            verdict = FAILS if against else HOLDS
         yield {
             "claim": WORSE_AT_EQUAL_ID,
             **dict(zip(GROUP, map(str, key), strict=True)),

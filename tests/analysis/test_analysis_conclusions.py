@@ -1,0 +1,137 @@
+"""Conclusions on sweeps that were made so that the right one is known."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.conclusions import (
+    ALL,
+    RETURNS,
+    SAME_ID,
+    WORSE_AT_EQUAL_ID,
+    WORSE_OOD,
+    conclude,
+)
+from analysis.wording import conclusions_text
+from oodbench.errors import RequestError
+
+Make = Callable[..., dict]
+OPTIMIZERS = ("sgd", "momentum", "adam", "rmsprop")
+
+
+def sweep(
+    run: Make,
+    loss: float = 0.0,
+    *,
+    best: str = "",
+    dataset: str = "RotatedDigits",
+    shift: str = "diversity",
+    trials: int = 400,
+    lost: int = 0,
+    noise: float = 0.005,
+    **other: object,
+) -> list[dict]:
+    """Adaptive optimizers lose ``loss`` of OOD accuracy at every ID accuracy; slope .8, chance .1.
+
+    ``best`` gains .1, and the first ``lost`` trials of each adaptive optimizer diverged.
+    """
+    rows = []
+    for i, optimizer in enumerate(OPTIMIZERS):
+        rng = np.random.default_rng([i, len(dataset)])
+        adaptive = optimizer in ("adam", "rmsprop")
+        for number in range(trials):
+            seen = float(rng.uniform(0.5, 0.9))
+            shown = 0.8 * seen - 0.05 - loss * adaptive + 0.1 * (optimizer == best)
+            score = (seen, float(shown + noise * rng.standard_normal()))
+            known = {"dataset": dataset, "shift": shift, "chance": 0.1, "seed": number, **other}
+            gone = adaptive and number < lost
+            rows.append(run(1000 * i + number, optimizer, None if gone else score, **known))
+    return rows
+
+
+def verdicts(pairs: pd.DataFrame, **options: object) -> dict[str, str]:
+    claims = conclude(pairs, **options).claims
+    return dict(zip(claims["claim"], claims["verdict"], strict=True))
+
+
+def test_worse_by_construction(run: Make) -> None:
+    found = verdicts(pd.DataFrame(sweep(run, loss=0.1)))
+    assert found == {
+        SAME_ID: "holds",
+        WORSE_OOD: "holds",
+        WORSE_AT_EQUAL_ID: "holds",
+        RETURNS: "linear",
+    }
+
+
+def test_no_different_by_construction(run: Make) -> None:
+    found = verdicts(pd.DataFrame(sweep(run)))
+    assert found[SAME_ID] == "holds"
+    assert found[WORSE_OOD] == found[WORSE_AT_EQUAL_ID] == "does not hold"
+
+
+def test_a_few_trials_decide_nothing(run: Make) -> None:
+    found = conclude(pd.DataFrame(sweep(run, trials=10, noise=0.05)))
+    assert set(found.claims["verdict"]) <= {"undecided", "not determined"}
+    assert [advice.optimizers for advice in found.recommendations] == [()]
+    assert found.recommendations[0].words.startswith("undecided: no optimizer beats another")
+
+
+def test_the_better_one_is_recommended(run: Make) -> None:
+    (advice,) = conclude(pd.DataFrame(sweep(run, loss=0.05, best="momentum"))).recommendations
+    assert advice.optimizers == ("momentum",)
+    assert (advice.shift, advice.datasets) == ("diversity", ("RotatedDigits",))
+    assert "Momentum 0.7" in advice.words  # of an ID accuracy near .9: .8 x .9 - .05 + .1
+    (two,) = conclude(pd.DataFrame(sweep(run, loss=0.1))).recommendations
+    assert set(two.optimizers) == {"sgd", "momentum"}
+
+
+def test_nothing_is_recommended_below_chance(run: Make) -> None:
+    rows = sweep(run, shift="correlation")
+    (advice,) = conclude(pd.DataFrame(rows).assign(chance=0.75)).recommendations
+    assert advice.optimizers == ()
+    assert "run is above chance (0.75)" in advice.words
+
+
+def test_diverged_runs_are_told_and_cost(run: Make) -> None:
+    found = conclude(pd.DataFrame(sweep(run, lost=300)), budget=4)
+    row = found.claims[found.claims["claim"] == WORSE_OOD].iloc[0]
+    assert "800 adaptive (600 lost) and 800 non-adaptive (0 lost)" in row["evidence"]
+    assert row["verdict"] == "holds"  # with a quarter of four trials left, the best is worse
+    assert found.runs == {"completed": 1000, "diverged": 600}
+
+
+def test_a_class_of_shift_is_judged_as_a_whole_and_apart(run: Make) -> None:
+    pairs = pd.DataFrame(
+        [
+            *sweep(run, loss=0.1, dataset="RotatedDigits"),
+            *sweep(run, loss=0.1, dataset="RotatedMNIST"),
+            *sweep(run, loss=-0.1, dataset="ColoredMNIST", shift="correlation"),
+        ]
+    )
+    pairs["run"] = [f"{i:016x}" for i in range(len(pairs))]
+    found = conclude(pairs)
+    worse = found.claims[found.claims["claim"] == WORSE_OOD]
+    assert dict(zip(worse["dataset"], worse["verdict"], strict=True)) == {
+        "RotatedDigits": "holds",
+        "RotatedMNIST": "holds",
+        "ColoredMNIST": "does not hold",
+        ALL: "holds",
+    }
+    assert list(worse["shift"][worse["dataset"] == ALL]) == ["diversity"]
+    best = {advice.shift: set(advice.optimizers) for advice in found.recommendations}
+    assert best == {"diversity": {"sgd", "momentum"}, "correlation": {"adam", "rmsprop"}}
+    text = conclusions_text(found, 80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "all of the class (diversity shift)" in text
+
+
+def test_one_kind_alone_has_no_statement_about_kinds(run: Make) -> None:
+    pairs = pd.DataFrame(sweep(run))
+    found = conclude(pairs[pairs["optimizer"].isin(["sgd", "momentum"])])
+    assert set(found.claims["claim"]) == {RETURNS}
+    assert found.kinds.empty
+    with pytest.raises(RequestError, match="Train another optimizer"):
+        conclude(pairs[pairs["optimizer"] == "sgd"])
