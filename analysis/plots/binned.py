@@ -1,6 +1,7 @@
 """Mean OOD accuracy in bins of ID accuracy, with intervals and counts."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,14 +17,16 @@ from analysis.plots.page import (
     page_width,
     set_heading,
     short,
+    wrapped,
     write_counts,
 )
 from analysis.plots.style import GREY, Look, Palette, looks, marker_style, styled, tidy
 
 _CAPTION = (
     "Points: mean OOD accuracy of the runs whose ID accuracy lies in a bin, side by side; "
-    "a bin holds its lower edge. Bars: 95% t intervals over configurations (none for fewer than "
-    f"{FEWEST}): they describe the search, not training seeds. Numbers: runs in each bin."
+    "a bin holds its lower edge. Bars: 95% t intervals over configurations; they describe the "
+    f"search, not training seeds. Pale, without a bar: fewer than {FEWEST} configurations. "
+    "Dashed: y = x."
 )
 
 
@@ -70,7 +73,7 @@ def binned(
             limits = _limits([data[id(panel)] for panel in row])
             for (axes, numbers, table), panel in zip(stacks[i], row, strict=True):
                 _draw(axes, data[id(panel)], limits, styles)
-                set_heading(axes, panel, int((width - 0.6) * 18))
+                set_heading(axes, wrapped(panel.heading, int((width - 0.6) * 15.5)))
                 _write_numbers(numbers, data[id(panel)], limits, styles, lines[i])
                 write_counts(table, panel, styles, lines[i])
     return figure
@@ -107,8 +110,11 @@ def _draw(axes: Axes, data: Binned, limits: Limits, styles: Mapping[str, Look]) 
         x += width * 0.8 * ((k + 0.5) / len(optimizers) - 0.5)
         mean, low, high = np.array([(b.ood.value, b.ood.low, b.ood.high) for b in bins]).T
         axes.vlines(x, low, high, color=look.color, linewidth=1, zorder=2)
-        style = marker_style(look, 1.0)
-        axes.scatter(x, mean, s=13, zorder=3, clip_on=False, gid=f"means-{name}", **style)
+        enough = np.isfinite(low)
+        for chosen, alpha in ((enough, 1.0), (~enough, 0.4)):
+            style: dict[str, Any] = {"s": 13, "zorder": 3, "clip_on": False}
+            style |= {"gid": f"means-{name}", **marker_style(look, alpha)}
+            axes.scatter(x[chosen], mean[chosen], **style)
     if data.panel.chance is not None:
         draw_level(axes, data.panel.chance, f"chance {data.panel.chance:.3g}")
 

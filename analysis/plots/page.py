@@ -1,5 +1,6 @@
 """What every figure is made of: a page of panels, headings, counts of runs, reference lines."""
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,6 +11,9 @@ from matplotlib.figure import Figure
 
 from analysis.panels import STATUS_COLUMNS, Panel
 from analysis.plots.style import COLUMN_WIDTH, GREY, TEXT_WIDTH, Look, marker_style
+
+LARGE, SMALL = 8, 6.5
+"""Points: the fonts of headings; of small titles and notes."""
 
 LINE = 0.135
 """Inches that a line of a small table takes."""
@@ -60,18 +64,41 @@ def new_figure(width: float, height: float, title: str | None, caption: str = ""
     if title:
         figure.suptitle(textwrap.fill(title, int(width * 15)), fontsize=9)
     if note:
-        figure.supxlabel(note, fontsize=6.5, color=GREY)
+        figure.supxlabel(note, fontsize=SMALL, color=GREY)
     return figure
 
 
-def heading_text(panel: Panel, wrap: int) -> str:
-    """The panel's heading in lines of at most ``wrap`` characters."""
-    return "\n".join(part for line in panel.heading for part in textwrap.wrap(line, wrap))
+def wrapped(lines: Sequence[str], most: int) -> str:
+    """Lines of at most ``most`` characters."""
+    return "\n".join(part for line in lines for part in textwrap.wrap(line, most))
 
 
-def set_heading(axes: Axes, panel: Panel, wrap: int) -> None:
-    """Which panel it is and what stands behind it, over its first axes."""
-    axes.set_title(heading_text(panel, wrap), pad=11, loc="left", linespacing=1.25)
+def set_heading(axes: Axes, heading: str, below: str = "", pad: float = 11) -> None:
+    """A heading over its first axes, which it may be wider than.
+
+    Args:
+        axes: The first of those that the heading is for.
+        heading: Its lines.
+        below: A small title of these axes alone, between them and the heading.
+        pad: Points between the axes and what stands over them.
+    """
+    # The layout would push neighbours away from a wide title. So it does not know of the heading,
+    # and blank lines of a title make the room.
+    axes.annotate(
+        heading + ("\n" * (below.count("\n") + 1) if below else ""),
+        (0, 1),
+        (0, pad),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        va="bottom",
+        fontsize=LARGE,
+        linespacing=1.25,
+        annotation_clip=False,
+    ).set_in_layout(False)
+    size = SMALL if below else LARGE
+    blanks = [" "] * math.ceil((heading.count("\n") + 1) * LARGE / size)
+    title = "\n".join([*blanks, below] if below else blanks)
+    axes.set_title(title, pad=pad, linespacing=1.25, fontsize=size)
 
 
 def draw_level(axes: Axes, level: float, name: str) -> None:
@@ -87,7 +114,7 @@ def draw_level(axes: Axes, level: float, name: str) -> None:
         ha="left",
         va="bottom" if low else "top",
         rotation=90,
-        fontsize=6.5,
+        fontsize=SMALL,
         color=GREY,
         annotation_clip=False,
     )
@@ -103,9 +130,9 @@ def write_counts(axes: Axes, panel: Panel, styles: Mapping[str, Look], lines: in
         lines: Lines of the table that the axes have room for, its head among them.
     """
     shown = [s for s in STATUS_COLUMNS if s != "pending" or panel.counts["pending"].any()]
-    right = np.linspace(0.98 - 0.17 * (len(shown) - 1), 0.98, len(shown))
+    right = np.linspace(0.98 - 0.16 * (len(shown) - 1), 0.98, len(shown))
     axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))
-    grey: dict[str, Any] = {"va": "center", "fontsize": 6.5, "color": GREY}
+    grey: dict[str, Any] = {"va": "center", "fontsize": SMALL, "color": GREY}
     if not all(look.filled for look in styles.values()):
         axes.text(0.01, 0, "hollow: adaptive", ha="left", **grey)
     for x, status in zip(right, shown, strict=True):

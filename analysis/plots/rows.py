@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from analysis.distributions import SCORES, Box, BoxRow
 from analysis.panels import STATUS_COLUMNS, Panel
-from analysis.plots.page import new_figure, set_heading, short
+from analysis.plots.page import new_figure, set_heading, short, wrapped
 from analysis.plots.style import GREY, TEXT_WIDTH, Look, marker_style, styled, tidy
 
 DrawOne = Callable[[Axes, Box, int, Look], None]
@@ -47,7 +47,7 @@ def draw_rows(
                 _draw(axes, row, score, styles, draw_one)
                 _draw_reference(axes, row.panel, score, close)
             _label_optimizers(line[0], row.panel, styles)
-            set_heading(line[0], row.panel, 85)
+            set_heading(line[0], wrapped(row.panel.heading, 85))
     return figure
 
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.panels import Panel, by_dataset, panels
-from analysis.plots.page import LINE, page, page_width, set_heading, write_counts
+from analysis.plots.page import LINE, page, page_width, set_heading, wrapped, write_counts
 from analysis.plots.style import GREY, Look, Palette, looks, marker_style, styled, tidy
 
 _TURNS = 4

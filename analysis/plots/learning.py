@@ -1,0 +1,155 @@
+"""Learning curves: ID and OOD accuracy along training."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.learning import FEWEST, SCORES, Learning, learning_data
+from analysis.panels import by_dataset
+from analysis.plots.page import (
+    LINE,
+    draw_level,
+    page,
+    page_width,
+    set_heading,
+    short,
+    wrapped,
+    write_counts,
+)
+from analysis.plots.style import GREY, Look, Palette, looks, marker_style, styled, tidy
+
+_MEDIANS = (
+    "Lines and bands: median and quartiles over the completed runs that were measured at a step "
+    f"(no band for fewer than {FEWEST}). Diverged and failed runs are counted below, not drawn."
+)
+_SINGLES = "Lines: single runs. A cross ends the line of a run that diverged or failed."
+_DASHES = ("-", "--", ":", "-.")
+
+
+def learning(
+    pairs: pd.DataFrame,
+    checkpoints: pd.DataFrame,
+    *,
+    runs: Sequence[str] = (),
+    dataset: str | None = None,
+    algorithm: str | None = None,
+    palette: Palette = "default",
+    title: str | None = None,
+) -> Figure:
+    """ID and OOD accuracy along training: medians and quartiles by optimizer, or single runs.
+
+    A row of panels per dataset and choice of test environments, a panel per algorithm: ID accuracy
+    above OOD accuracy, and under them the runs by status.
+
+    Args:
+        pairs: A row a run, as from ``oodbench.results.query.pairs``; needs run, dataset,
+            test_environments, algorithm, optimizer, status, id and ood (fractions).
+        checkpoints: A row a checkpoint, as from ``oodbench.results.query.checkpoints``; needs run,
+            step, ood_test and id_test or id_val. Runs that ``pairs`` lacks are left out.
+        runs: Draw only these, each as a line of its own: ids or enough of their beginnings.
+            Diverged and failed runs may be among them.
+        dataset: Draw only this one.
+        algorithm: Draw only this one.
+        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
+        title: Over the whole figure.
+
+    Raises:
+        RequestError: No runs, no checkpoints, a column is missing, or no run or several begin with
+            one of ``runs``.
+        UnknownNameError: No such dataset, algorithm or palette.
+    """
+    found = learning_data(pairs, checkpoints, runs, dataset, algorithm)
+    data = {id(one.panel): one for one in found}
+    rows = by_dataset([one.panel for one in found])
+    styles = looks(pairs, palette)
+    columns = max(len(row) for row in rows)
+    wrap = int((page_width(columns) / columns - 0.6) * 15.5)
+    lines = [1 + max(_table_lines(data[id(panel)]) for panel in row) for row in rows]
+    with styled():
+        heights = [(1.75, 1.75, (n + 1) * LINE) for n in lines]
+        figure, stacks = page(rows, heights, title, _SINGLES if runs else _MEDIANS)
+        for i, row in enumerate(rows):
+            limits = _limits([data[id(panel)] for panel in row])
+            for (top, bottom, table), panel in zip(stacks[i], row, strict=True):
+                one = data[id(panel)]
+                for axes, score in ((top, "id"), (bottom, "ood")):
+                    _draw(axes, one, score, limits, styles)
+                set_heading(top, wrapped(_heading(one), wrap))
+                top.tick_params(labelbottom=False)
+                bottom.set_xlabel("training step")
+                if runs:
+                    _write_runs(table, one, styles, lines[i])
+                else:
+                    write_counts(table, panel, styles, lines[i])
+    return figure
+
+
+def _singles(one: Learning) -> int:
+    return sum(bool(curve.run) for curve in one.curves["ood"])
+
+
+def _table_lines(one: Learning) -> int:
+    return _singles(one) or len(one.panel.counts)
+
+
+def _heading(one: Learning) -> tuple[str, ...]:
+    """Of single runs, how many they are of all."""
+    which, drawn, *remarks = one.panel.heading
+    if _singles(one):
+        drawn = f"{_singles(one)} chosen of {int(one.panel.counts.to_numpy().sum()):,} runs"
+    return which, drawn, *remarks
+
+
+def _limits(row: Sequence[Learning]) -> tuple[float, float]:
+    """One range for ID and OOD and for the panels of a row, so that they compare by eye."""
+    seen = [c.quartiles.ravel() for one in row for curves in one.curves.values() for c in curves]
+    values = np.concatenate([*seen, [one.panel.chance for one in row if one.panel.chance]])
+    values = values[np.isfinite(values)]
+    if not any(part.size for part in seen) or not values.size:
+        return 0.0, 1.0
+    margin = max(0.05 * float(np.ptp(values)), 0.02)
+    return float(values.min()) - margin, float(values.max()) + margin
+
+
+def _draw(
+    axes: Axes,
+    one: Learning,
+    score: str,
+    limits: tuple[float, float],
+    styles: Mapping[str, Look],
+) -> None:
+    axes.set_axis_on()
+    tidy(axes)
+    axes.set(ylim=limits, ylabel=SCORES[score])
+    for k, curve in enumerate(one.curves[score]):
+        look = styles[curve.optimizer]
+        low, middle, high = curve.quartiles.T
+        axes.fill_between(curve.steps, low, high, color=look.color, alpha=0.12, linewidth=0)
+        dash = _DASHES[k % len(_DASHES)] if curve.run else "-"
+        gid = f"curve-{curve.run or curve.optimizer}"
+        axes.plot(curve.steps, middle, color=look.color, linewidth=1.1, linestyle=dash, gid=gid)
+        if not curve.run:
+            axes.scatter(curve.steps, middle, s=10, zorder=3, **marker_style(look, 1.0))
+        elif curve.status != "completed" and curve.steps.size:
+            axes.scatter(curve.steps[-1:], middle[-1:], s=22, marker="x", color=look.color)
+    last = max((c.steps[-1] for c in one.curves[score] if c.steps.size), default=1.0)
+    axes.set_xlim(0, 1.03 * last)
+    if one.panel.chance is not None:
+        draw_level(axes, one.panel.chance, f"chance {one.panel.chance:.3g}")
+
+
+def _write_runs(axes: Axes, one: Learning, styles: Mapping[str, Look], lines: int) -> None:
+    """Line, optimizer, run and status of each chosen run."""
+    axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))
+    axes.text(0.97, 0, "status", ha="right", va="center", fontsize=6.5, color=GREY)
+    axes.text(0.45, 0, "run", va="center", fontsize=6.5, color=GREY)
+    for y, curve in enumerate(one.curves["ood"], start=1):
+        look, dash = styles[curve.optimizer], _DASHES[(y - 1) % len(_DASHES)]
+        axes.plot([0.01, 0.09], [y, y], color=look.color, linewidth=1.1, linestyle=dash)
+        axes.text(0.12, y, short(look.label), va="center", fontsize=7)
+        axes.text(0.45, y, curve.run[:8], va="center", fontsize=7)
+        status = curve.status if curve.steps.size else f"{curve.status}, never measured"
+        axes.text(0.97, y, status, ha="right", va="center", fontsize=7)

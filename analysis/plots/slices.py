@@ -1,0 +1,182 @@
+"""A hyperparameter against ID and OOD accuracy, a column of panels per optimizer."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from analysis.panels import STATUS_COLUMNS
+from analysis.plots.page import SMALL, new_figure, set_heading, short, wrapped
+from analysis.plots.style import (
+    COLUMN_WIDTH,
+    GREY,
+    TEXT_WIDTH,
+    Look,
+    Palette,
+    looks,
+    marker_style,
+    styled,
+    tidy,
+)
+from analysis.slicing import FEWEST, MOST_VALUES, Slice, Slices, slices_data
+
+SCORES = {"id": "ID accuracy", "ood": "OOD accuracy"}
+_SIDE = 1.1  # inches
+_ACROSS = 6  # optimizers side by side on a page
+_CROWD = 500
+
+Styles = Mapping[str, Look]
+
+_CAPTION = (
+    "Dots: completed runs. Line and band: median and quartiles of the runs, in parts of equally "
+    f"many, or at each value where there are at most {MOST_VALUES}; parts of fewer than {FEWEST} "
+    "runs are left out. Marks at the upper edge: diverged runs (black) and failed ones (grey). "
+    "Dotted: chance. The other hyperparameters vary too."
+)
+
+
+def slices(
+    pairs: pd.DataFrame,
+    *,
+    hyperparameter: str = "lr",
+    scale: str | None = None,
+    dataset: str | None = None,
+    algorithm: str | None = None,
+    palette: Palette = "default",
+    title: str | None = None,
+) -> Figure:
+    """ID and OOD accuracy of every completed run against one of its hyperparameters.
+
+    A block per dataset, choice of test environments and algorithm: a column per optimizer that has
+    the hyperparameter, ID accuracy above OOD accuracy, all on the same axes. Optimizers for which
+    it is fixed, while others search it, are named in the heading instead.
+
+    Args:
+        pairs: A row a run, as from ``oodbench.results.query.pairs``; needs run, dataset,
+            test_environments, algorithm, optimizer, status, id and ood (fractions) and the
+            hyperparameter.
+        hyperparameter: The name of its column.
+        scale: That of its search range, as in sweep files: ``"uniform"``, ``"int"``, ``"log"`` or
+            ``"one_minus_log"``. By default, and where it cannot show every value, the one on which
+            the values are spread most evenly. Text and yes/no are shown as choices.
+        dataset: Draw only this one.
+        algorithm: Draw only this one.
+        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
+        title: Over the whole figure.
+
+    Raises:
+        RequestError: No runs, a column is missing, or no run has a value of the hyperparameter.
+        UnknownNameError: No such hyperparameter, scale, dataset, algorithm or palette.
+    """
+    data = slices_data(pairs, hyperparameter, dataset, algorithm, scale)
+    styles = looks(pairs, palette)
+    widest = min(_ACROSS, max(len(block.slices) for block in data))
+    width = COLUMN_WIDTH if widest <= 3 else TEXT_WIDTH
+    lines = [
+        (block, block.slices[start : start + _ACROSS], start == 0)
+        for block in data
+        for start in range(0, len(block.slices), _ACROSS)
+    ]
+    heads = [0.55 + 0.14 * (len(block.panel.heading) + 1) * first for block, _, first in lines]
+    with styled():
+        figure = new_figure(width, sum(heads) + 2 * _SIDE * len(lines), title, _CAPTION)
+        grid = figure.subplots(2 * len(lines), widest, squeeze=False)
+        for axes in grid.flat:
+            axes.set_axis_off()
+        for i, (block, part, first) in enumerate(lines):
+            pair = grid[2 * i : 2 * i + 2]
+            for column, one in zip(pair.T, part, strict=False):  # the last line may be shorter
+                _draw_column(column, block, one, hyperparameter, styles)
+            if first:
+                head = _heading(block, hyperparameter, int((width - 0.6) * 15.5))
+                set_heading(pair[0, 0], head, _counts(block, part[0], styles), 4)
+            for axes, name in zip(pair[:, 0], SCORES.values(), strict=True):
+                axes.set_ylabel(name)
+                axes.tick_params(labelleft=True)
+    return figure
+
+
+def _draw_column(
+    column: Sequence[Axes], block: Slices, one: Slice, hyperparameter: str, styles: Styles
+) -> None:
+    """One optimizer: ID accuracy above OOD accuracy."""
+    for axes, score in zip(column, SCORES, strict=True):
+        _draw(axes, block, one, score, styles[one.optimizer])
+        axes.tick_params(labelleft=False, labelbottom=score == "ood")
+    column[0].set_title(_counts(block, one, styles), fontsize=SMALL, pad=4)
+    column[1].set_xlabel(hyperparameter)
+
+
+def _heading(block: Slices, hyperparameter: str, wrap: int) -> str:
+    missing = f"not shown, {hyperparameter} is not searched: {', '.join(block.left_out)}"
+    return wrapped([*block.panel.heading, *[missing] * bool(block.left_out)], wrap)
+
+
+def _counts(block: Slices, one: Slice, styles: Styles) -> str:
+    """The optimizer and its runs by status, a line each: it stands over a narrow panel."""
+    counts = block.panel.counts.loc[one.optimizer]
+    shown = [s for s in STATUS_COLUMNS if s == "completed" or counts[s]]
+    return "\n".join(
+        [short(styles[one.optimizer].label, 16), *(f"{counts[s]:,} {s}" for s in shown)]
+    )
+
+
+def _draw(axes: Axes, block: Slices, one: Slice, score: str, look: Look) -> None:
+    axes.set_axis_on()
+    tidy(axes)
+    _set_scale(axes, block)
+    values, crowd = one.scores[score], len(one.x)
+    x = one.x
+    if block.scale == "choice":  # equal values side by side, the same in every rendering
+        x = x + 0.25 * np.sin(2.4 * np.arange(crowd))
+    axes.scatter(
+        x,
+        values,
+        s=3 if crowd > _CROWD else 8,
+        rasterized=crowd > _CROWD,
+        gid=f"runs-{one.optimizer}",
+        **marker_style(look, 0.25 if crowd > _CROWD else 0.5),
+    )
+    line = one.trends[score]
+    if line is not None:
+        axes.fill_between(
+            line.x, line.quartiles[:, 0], line.quartiles[:, 2], color="black", alpha=0.15
+        )
+        axes.plot(line.x, line.quartiles[:, 1], color="black", linewidth=1)
+    edge = axes.get_xaxis_transform()
+    for ended, color in ((one.failed, "#999999"), (one.diverged, "black")):
+        if ended.size:
+            axes.vlines(ended, 0.94, 1, color=color, linewidth=0.6, transform=edge)
+    if block.panel.chance is not None:
+        axes.axhline(block.panel.chance, color=GREY, linewidth=0.7, linestyle=":", zorder=1)
+
+
+def _set_scale(axes: Axes, block: Slices) -> None:
+    """The same axes for every optimizer of a panel, and for ID and OOD."""
+    seen = np.concatenate([np.concatenate([s.x, s.diverged, s.failed]) for s in block.slices])
+    scores = block.panel.runs[["id", "ood"]].to_numpy(dtype=float)
+    low, high = (scores.min(), scores.max()) if scores.size else (0.0, 1.0)
+    margin = max(0.05 * (high - low), 0.02)
+    axes.set_ylim(low - margin, high + 2.5 * margin)  # room for the marks at the upper edge
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    left, right = float(seen.min()), float(seen.max())
+    if block.scale in ("log", "one_minus_log"):
+        axes.set_xscale("log")
+        stretch = max((right / left) ** 0.05, 1.2)
+        limits = left / stretch, right * stretch
+        subs = (1.0, 5.0) if right / left < 100 else (1.0,)
+        axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=4))
+        axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        margin = max(0.05 * (right - left), 0.5 if block.choices else 1e-3)
+        limits = left - margin, right + margin
+        axes.xaxis.set_major_locator(MaxNLocator(3))
+    if block.scale == "one_minus_log":
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda rest, _: f"{1 - rest:.6g}"))
+        limits = limits[::-1]  # so that the value grows to the right
+    if block.choices:
+        axes.set_xticks(range(len(block.choices)), [short(c, 10) for c in block.choices])
+    axes.set_xlim(limits)
