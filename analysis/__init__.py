@@ -9,49 +9,61 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.conclusions import Conclusions, conclude
-    from analysis.wording import conclusions_text
     from analysis.confirmation import confirmation_table
     from analysis.curves import return_curves, return_table
+    from analysis.fitting import ReturnCurve, fit_return_curve
+    from analysis.plots.binned import binned
     from analysis.plots.box import box
+    from analysis.plots.learning import learning
     from analysis.plots.returns import returns
     from analysis.plots.save import save
     from analysis.plots.scatter import scatter
-    from analysis.fitting import ReturnCurve, fit_return_curve
+    from analysis.plots.slices import slices
+    from analysis.plots.violin import violin
     from analysis.summary import summary_markdown
     from analysis.tables import optimizer_table
+    from analysis.wording import conclusions_text
 
 _HOMES = {
-    "box": "analysis.plots.box",
     "Conclusions": "analysis.conclusions",
     "ReturnCurve": "analysis.fitting",
+    "binned": "analysis.plots.binned",
+    "box": "analysis.plots.box",
     "conclude": "analysis.conclusions",
     "conclusions_text": "analysis.wording",
     "confirmation_table": "analysis.confirmation",
     "fit_return_curve": "analysis.fitting",
+    "learning": "analysis.plots.learning",
     "optimizer_table": "analysis.tables",
     "return_curves": "analysis.curves",
     "return_table": "analysis.curves",
     "returns": "analysis.plots.returns",
     "save": "analysis.plots.save",
     "scatter": "analysis.plots.scatter",
+    "slices": "analysis.plots.slices",
     "summary_markdown": "analysis.summary",
+    "violin": "analysis.plots.violin",
 }
 
 __all__ = [
     "Conclusions",
+    "ReturnCurve",
+    "binned",
+    "box",
     "conclude",
     "conclusions_text",
-    "ReturnCurve",
-    "box",
     "confirmation_table",
     "fit_return_curve",
+    "learning",
     "optimizer_table",
     "return_curves",
     "return_table",
     "returns",
     "save",
     "scatter",
+    "slices",
     "summary_markdown",
+    "violin",
 ]
 
 

@@ -300,27 +300,34 @@ def plot(
     sweep: str | None = None,
     palette: str = "default",
     checkpoint: str = "last",
+    **options: Any,
 ) -> Path:
-    """Draw the runs of a database: ``scatter`` (ID against OOD accuracy) or ``box``.
+    """Draw the runs of a database into a file.
 
     Args:
-        kind: ``scatter`` or ``box``.
+        kind: ``scatter``, ``binned``, ``box``, ``violin``, ``slices`` or ``learning``: a function
+            of ``analysis``, which says what it shows.
         db: URL or path of the database.
         output: A file ending in .png, .pdf or .svg.
         where: As for ``query``.
         sweep: Only runs of this sweep.
         palette: ``default`` (colour-blind safe) or ``study`` (Naganuma et al. 2023).
         checkpoint: Which checkpoint is scored.
+        options: The kind's own, such as ``keep="top"``; see ``oodbench.plotting.KINDS``.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UnknownNameError: If there is no such kind, palette, column, sweep or checkpoint rule.
+        RequestError: If an option does not fit the kind, or the file cannot be written.
     """
     import analysis
+    from oodbench.plotting import draw
 
-    figures = {"scatter": analysis.scatter, "box": analysis.box}
-    if kind not in figures:
-        raise UnknownNameError("plot", kind, figures)
-    if palette not in ("default", "study"):
-        raise UnknownNameError("palette", palette, ("default", "study"))
-    frame = query(db, where, sweep=sweep, checkpoint=checkpoint)
-    figure = figures[kind](frame, palette=palette)
+    look = {"checkpoint": checkpoint, "palette": palette}
+    with open_database(db, read_only=True) as database:
+        figure = draw(database, kind, where, sweep=sweep, **look, **options)
     with _writable(Path(output)):
         return analysis.save(figure, output)
 

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.learning import FEWEST, SCORES, Learning, learning_data
+from analysis.learning_curves import FEWEST, SCORES, Learning, learning_data
 from analysis.panels import by_dataset
 from analysis.plots.page import (
     LINE,
@@ -145,11 +145,11 @@ def _write_runs(axes: Axes, one: Learning, styles: Mapping[str, Look], lines: in
     """Line, optimizer, run and status of each chosen run."""
     axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))
     axes.text(0.97, 0, "status", ha="right", va="center", fontsize=6.5, color=GREY)
-    axes.text(0.45, 0, "run", va="center", fontsize=6.5, color=GREY)
+    axes.text(0.36, 0, "run", va="center", fontsize=6.5, color=GREY)
     for y, curve in enumerate(one.curves["ood"], start=1):
         look, dash = styles[curve.optimizer], _DASHES[(y - 1) % len(_DASHES)]
         axes.plot([0.01, 0.09], [y, y], color=look.color, linewidth=1.1, linestyle=dash)
-        axes.text(0.12, y, short(look.label), va="center", fontsize=7)
-        axes.text(0.45, y, curve.run[:8], va="center", fontsize=7)
-        status = curve.status if curve.steps.size else f"{curve.status}, never measured"
+        axes.text(0.12, y, short(look.label, 14), va="center", fontsize=7)
+        axes.text(0.36, y, curve.run[:8], va="center", fontsize=7)
+        status = curve.status if curve.steps.size else f"{curve.status}, no score"
         axes.text(0.97, y, status, ha="right", va="center", fontsize=7)

@@ -83,7 +83,7 @@ def set_heading(axes: Axes, heading: str, below: str = "", pad: float = 11) -> N
         pad: Points between the axes and what stands over them.
     """
     # The layout would push neighbours away from a wide title. So it does not know of the heading,
-    # and blank lines of a title make the room.
+    # and blank lines of a title make the room; the first of them takes less than a line.
     axes.annotate(
         heading + ("\n" * (below.count("\n") + 1) if below else ""),
         (0, 1),
@@ -96,7 +96,7 @@ def set_heading(axes: Axes, heading: str, below: str = "", pad: float = 11) -> N
         annotation_clip=False,
     ).set_in_layout(False)
     size = SMALL if below else LARGE
-    blanks = [" "] * math.ceil((heading.count("\n") + 1) * LARGE / size)
+    blanks = [" "] * math.ceil((heading.count("\n") + 1) * LARGE / size + 0.6)
     title = "\n".join([*blanks, below] if below else blanks)
     axes.set_title(title, pad=pad, linespacing=1.25, fontsize=size)
 

@@ -8,6 +8,7 @@ import typer
 
 from oodbench.cli.options import Checkpoint, Db, Sweep, Where
 from oodbench.errors import UnknownNameError
+from oodbench.plotting import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,10 @@ def short(frame: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def plot(
-    kind: Annotated[str, typer.Argument(metavar="KIND", help="scatter or box.")],
+    kind: Annotated[
+        str,
+        typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}."),
+    ],
     db: Db,
     output: Annotated[Path, typer.Option("--output", "-o", help="A .png, .pdf or .svg file.")],
     where: Where = None,
@@ -82,18 +86,53 @@ def plot(
         str, typer.Option("--palette", help="default (colour-blind safe) or study.")
     ] = "default",
     checkpoint: Checkpoint = "last",
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            "--keep",
+            help="box, violin: which runs, by ID validation accuracy: all, above (a threshold) or "
+            "top (of each optimizer).  [default: all]",
+        ),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option("--threshold", help="With --keep above.  [default: chance accuracy]"),
+    ] = None,
+    top: Annotated[
+        int | None, typer.Option("--top", help="With --keep top: how many.  [default: 10]")
+    ] = None,
+    bins: Annotated[
+        int | None, typer.Option("--bins", help="binned: bins of ID accuracy.  [default: 10]")
+    ] = None,
+    hyperparameter: Annotated[
+        str | None, typer.Option("--hyperparameter", help="slices: its name.  [default: lr]")
+    ] = None,
+    run: Annotated[
+        list[str] | None,
+        typer.Option("--run", help="learning: only this run, by its id; repeatable."),
+    ] = None,
 ) -> None:
-    """Draw ID against OOD accuracy, or boxes per optimizer.
-
-    Example: oodbench plot scatter --db digits.db -o scatter.png --where "algorithm = 'erm'"
-    """
+    """Draw a figure of the runs; its help is ``plot_help``."""
     from oodbench import api
 
-    path = api.plot(kind, db, output, where, sweep=name, palette=palette, checkpoint=checkpoint)
-    print(f"wrote {path}")
+    own = {"keep": keep, "threshold": threshold, "top": top, "bins": bins}
+    own |= {"hyperparameter": hyperparameter, "runs": run or None}
+    given = {option: value for option, value in own.items() if value is not None}
+    look = {"palette": palette, "checkpoint": checkpoint}
+    print(f"wrote {api.plot(kind, db, output, where, sweep=name, **look, **given)}")
+
+
+def plot_help() -> str:
+    """The help of ``plot``, with its kinds."""
+    kinds = "\n".join(f"{name:<9} {kind.about}" for name, kind in KINDS.items())
+    return (
+        "Draw a figure of the runs, by optimizer, with how many there are and what became of them."
+        f"\n\n\b\n{kinds}\n\n"
+        "Example: oodbench plot scatter --db digits.db -o scatter.png --where \"algorithm = 'erm'\""
+    )
 
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
     app.command()(query)
-    app.command()(plot)
+    app.command(help=plot_help())(plot)

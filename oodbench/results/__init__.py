@@ -12,6 +12,7 @@ from oodbench.results.progress import counts, is_done, state_counts
 from oodbench.results.proposals import Growing, Past, add_trials, give_back_study, take_study
 from oodbench.results.query import checkpoints, curves, pairs, runs, searched, sql
 from oodbench.results.queue import Claim, abandon, claim, excuse, release, renew
+from oodbench.results.scales import searched_scale
 from oodbench.results.schema import CONFIRM
 from oodbench.results.select import CHECKPOINT_RULES, RUN_RULES
 from oodbench.results.store import load_run, store_runs
@@ -57,6 +58,7 @@ __all__ = [
     "run_details",
     "runs",
     "searched",
+    "searched_scale",
     "sql",
     "sqlite_file",
     "state_counts",

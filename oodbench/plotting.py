@@ -1,0 +1,118 @@
+"""The kinds of figures that ``oodbench plot`` draws, and what each of them needs."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from oodbench.errors import RequestError, UnknownNameError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from oodbench.results import Database
+
+PALETTES = ("default", "study")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a figure is asked for: which runs, at which checkpoint, and the kind's own options."""
+
+    where: str | None
+    sweep: str | None
+    options: Mapping[str, Any]
+
+
+Inputs = Callable[["Database", Asked], dict[str, Any]]
+"""Keyword arguments of a figure that are read from the database, besides the runs."""
+
+
+def _nothing(db: "Database", asked: Asked) -> dict[str, Any]:
+    return {}
+
+
+def _checkpoints(db: "Database", asked: Asked) -> dict[str, Any]:
+    from oodbench.results import checkpoints
+
+    return {"checkpoints": checkpoints(db, asked.where, asked.sweep)}
+
+
+def _scale(db: "Database", asked: Asked) -> dict[str, Any]:
+    from oodbench.results import searched_scale
+
+    name = asked.options.get("hyperparameter", "lr")
+    return {"scale": searched_scale(db, name, asked.sweep)}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure: the function of ``analysis`` of the same name draws it.
+
+    Attributes:
+        about: What it shows, for a list of kinds.
+        options: Keyword arguments of its own that a user may give.
+        inputs: What else it reads from the database.
+    """
+
+    about: str
+    options: tuple[str, ...] = ()
+    inputs: Inputs = _nothing
+
+
+KEEP = ("keep", "threshold", "top")
+KINDS = {
+    "scatter": Kind("ID against OOD accuracy, a point a run"),
+    "binned": Kind("mean OOD accuracy in bins of ID accuracy", ("bins",)),
+    "box": Kind("box plots of ID accuracy, OOD accuracy and their gap", KEEP),
+    "violin": Kind("the same as violins", KEEP),
+    "slices": Kind("a hyperparameter against both accuracies", ("hyperparameter",), _scale),
+    "learning": Kind("both accuracies along training", ("runs",), _checkpoints),
+}
+"""Kind -> what it is; a new one needs a line here, and a function in ``analysis``."""
+
+
+def draw(
+    db: "Database",
+    kind: str,
+    where: str | None = None,
+    *,
+    sweep: str | None = None,
+    checkpoint: str = "last",
+    palette: str = "default",
+    **options: Any,
+) -> "Figure":
+    """Draw the runs of a database.
+
+    Args:
+        db: The database.
+        kind: One of ``KINDS``.
+        where: A condition on the runs.
+        sweep: Only runs of this sweep.
+        checkpoint: Which checkpoint is scored.
+        palette: One of ``PALETTES``.
+        options: The kind's own.
+
+    Raises:
+        UnknownNameError: No such kind, palette, column, sweep, checkpoint rule, ...
+        RequestError: An option that the kind does not take, or what the figure refuses.
+    """
+    import analysis
+    from oodbench.results import pairs
+
+    if kind not in KINDS:
+        raise UnknownNameError("plot", kind, KINDS)
+    if palette not in PALETTES:
+        raise UnknownNameError("palette", palette, PALETTES)
+    for name in options:
+        if name not in KINDS[kind].options:
+            mine = ", ".join(KINDS[kind].options) or "none"
+            takers = ", ".join(other for other in KINDS if name in KINDS[other].options) or "none"
+            raise RequestError(
+                f"A plot of kind {kind!r} takes no {name}; options of its own: {mine}. "
+                f"Kinds that take {name}: {takers}."
+            )
+    figure = getattr(analysis, kind)
+    inputs = KINDS[kind].inputs(db, Asked(where, sweep, options))
+    runs = pairs(db, where, sweep, checkpoint)
+    drawn: Figure = figure(runs, palette=palette, **inputs, **options)
+    return drawn
