@@ -134,9 +134,8 @@ def _singles(
 def _curve(optimizer: str, run: str, status: str, points: pd.DataFrame, score: str) -> Curve:
     groups = points.dropna(subset=[score]).groupby("step")[score]
     n = groups.size()
-    table = groups.quantile([0.25, 0.5, 0.75]).unstack()
-    quartiles = np.array(table, dtype=float).reshape(-1, 3)
-    quartiles[np.ix_(n.to_numpy() < FEWEST, [0, 2])] = np.nan
+    quartiles = np.stack([groups.quantile(q).to_numpy(dtype=float) for q in (0.25, 0.5, 0.75)], 1)
+    quartiles[n.to_numpy() < FEWEST, ::2] = np.nan
     return Curve(
         optimizer, run, status, n.index.to_numpy(dtype=float), quartiles, tuple(n.tolist())
     )

@@ -63,7 +63,8 @@ class Slices:
         panel: The runs.
         scale: One of ``SCALES``.
         choices: The values of a ``choice``, in the order of the axis; else empty.
-        slices: One for each optimizer that has the hyperparameter, fixed ones left out.
+        slices: One for each optimizer that has the hyperparameter, unless several runs of it
+            all have the same value while those of others differ.
         left_out: Names of the optimizers without a slice.
     """
 
@@ -156,8 +157,9 @@ def _slices(panel: Panel, name: str, scale: str | None) -> Slices | None:
     every = pd.concat([panel.runs[columns], panel.lost[columns]]).dropna(subset=[name])
     if every.empty:
         return None
-    different = every.groupby("optimizer")[name].nunique()
-    searched = set(different.index[(different > 1) | (different.max() == 1)])
+    values = every.groupby("optimizer")[name].agg(["nunique", "size"])
+    fixed = (values["nunique"] == 1) & (values["size"] > 1)
+    searched = set(values.index if fixed.all() else values.index[~fixed])
     shown = every[every["optimizer"].isin(searched)]
     used = _scale(shown[name], scale)
     choices = tuple(sorted({str(value) for value in shown[name]})) if used == "choice" else ()
@@ -172,8 +174,9 @@ def _scale(values: pd.Series, asked: str | None) -> str:
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         return "choice"
     numbers = values.to_numpy(dtype=float)
-    shows = {"log": (numbers > 0).all(), "one_minus_log": (numbers < 1).all()}
-    return asked if asked and shows.get(asked, True) else fitting_scale(numbers)
+    positive = {"log": numbers, "one_minus_log": 1 - numbers}
+    shown = asked not in positive or bool((positive[asked] > 0).all())
+    return asked if asked and shown else fitting_scale(numbers)
 
 
 def _slice(panel: Panel, optimizer: str, name: str, scale: str, choices: tuple[str, ...]) -> Slice:

@@ -325,9 +325,9 @@ def plot(
     import analysis
     from oodbench.plotting import draw
 
-    look = {"checkpoint": checkpoint, "palette": palette}
+    look: dict[str, Any] = {"checkpoint": checkpoint, "palette": palette, **options}
     with open_database(db, read_only=True) as database:
-        figure = draw(database, kind, where, sweep=sweep, **look, **options)
+        figure = draw(database, kind, where, sweep=sweep, **look)
     with _writable(Path(output)):
         return analysis.save(figure, output)
 

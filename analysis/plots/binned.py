@@ -13,6 +13,7 @@ from analysis.panels import by_dataset
 from analysis.plots.page import (
     LINE,
     draw_level,
+    headings_room,
     page,
     page_width,
     set_heading,
@@ -68,12 +69,12 @@ def binned(
     lines = [1 + max(len(panel.counts) for panel in row) for row in rows]
     with styled():
         heights = [(2.1, n * LINE, (n + 1) * LINE) for n in lines]
-        figure, stacks = page(rows, heights, title, _CAPTION)
+        figure, stacks = page(rows, heights, title, _CAPTION, headings_room(rows))
         for i, row in enumerate(rows):
             limits = _limits([data[id(panel)] for panel in row])
             for (axes, numbers, table), panel in zip(stacks[i], row, strict=True):
                 _draw(axes, data[id(panel)], limits, styles)
-                set_heading(axes, wrapped(panel.heading, int((width - 0.6) * 15.5)))
+                set_heading(axes, wrapped(panel.heading, int((width - 0.6) * 16.5)))
                 _write_numbers(numbers, data[id(panel)], limits, styles, lines[i])
                 write_counts(table, panel, styles, lines[i])
     return figure

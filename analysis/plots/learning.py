@@ -12,6 +12,7 @@ from analysis.panels import by_dataset
 from analysis.plots.page import (
     LINE,
     draw_level,
+    headings_room,
     page,
     page_width,
     set_heading,
@@ -23,7 +24,8 @@ from analysis.plots.style import GREY, Look, Palette, looks, marker_style, style
 
 _MEDIANS = (
     "Lines and bands: median and quartiles over the completed runs that were measured at a step "
-    f"(no band for fewer than {FEWEST}). Diverged and failed runs are counted below, not drawn."
+    f"(no band for fewer than {FEWEST}). Diverged and failed runs are counted under each panel, "
+    "not drawn."
 )
 _SINGLES = "Lines: single runs. A cross ends the line of a run that diverged or failed."
 _DASHES = ("-", "--", ":", "-.")
@@ -66,11 +68,12 @@ def learning(
     rows = by_dataset([one.panel for one in found])
     styles = looks(pairs, palette)
     columns = max(len(row) for row in rows)
-    wrap = int((page_width(columns) / columns - 0.6) * 15.5)
+    caption = _SINGLES if runs else _MEDIANS
+    wrap = int((page_width(columns) / columns - 0.6) * 16.5)
     lines = [1 + max(_table_lines(data[id(panel)]) for panel in row) for row in rows]
     with styled():
-        heights = [(1.75, 1.75, (n + 1) * LINE) for n in lines]
-        figure, stacks = page(rows, heights, title, _SINGLES if runs else _MEDIANS)
+        heights = [(1.6, 1.6, (n + 1) * LINE) for n in lines]
+        figure, stacks = page(rows, heights, title, caption, headings_room(rows))
         for i, row in enumerate(rows):
             limits = _limits([data[id(panel)] for panel in row])
             for (top, bottom, table), panel in zip(stacks[i], row, strict=True):
@@ -96,8 +99,12 @@ def _table_lines(one: Learning) -> int:
 
 
 def _heading(one: Learning) -> tuple[str, ...]:
-    """Of single runs, how many they are of all."""
+    """The panel's heading; of single runs, how many they are of all."""
     which, drawn, *remarks = one.panel.heading
+    curves = [curve for found in one.curves.values() for curve in found if curve.n]
+    if any(min(curve.n) < max(curve.n) for curve in curves):
+        least, most = (find(n for c in curves for n in c.n) for find in (min, max))
+        remarks.append(f"not every run was measured at every step: {least:,} to {most:,} runs each")
     if _singles(one):
         drawn = f"{_singles(one)} chosen of {int(one.panel.counts.to_numpy().sum()):,} runs"
     return which, drawn, *remarks
@@ -145,11 +152,11 @@ def _write_runs(axes: Axes, one: Learning, styles: Mapping[str, Look], lines: in
     """Line, optimizer, run and status of each chosen run."""
     axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))
     axes.text(0.97, 0, "status", ha="right", va="center", fontsize=6.5, color=GREY)
-    axes.text(0.36, 0, "run", va="center", fontsize=6.5, color=GREY)
+    axes.text(0.4, 0, "run", va="center", fontsize=6.5, color=GREY)
     for y, curve in enumerate(one.curves["ood"], start=1):
         look, dash = styles[curve.optimizer], _DASHES[(y - 1) % len(_DASHES)]
         axes.plot([0.01, 0.09], [y, y], color=look.color, linewidth=1.1, linestyle=dash)
-        axes.text(0.12, y, short(look.label, 14), va="center", fontsize=7)
-        axes.text(0.36, y, curve.run[:8], va="center", fontsize=7)
+        axes.text(0.12, y, short(look.label, 13), va="center", fontsize=7)
+        axes.text(0.4, y, curve.run[:8], va="center", fontsize=7)
         status = curve.status if curve.steps.size else f"{curve.status}, no score"
         axes.text(0.97, y, status, ha="right", va="center", fontsize=7)

@@ -29,6 +29,7 @@ def page(
     heights: Sequence[Sequence[float]],
     title: str | None = None,
     caption: str = "",
+    room: float = 0.0,
 ) -> tuple[Figure, list[list[list[Axes]]]]:
     """An empty figure with a stack of axes for each panel; all axes are off.
 
@@ -37,6 +38,7 @@ def page(
         heights: Of each row the heights of its stack, top first, in inches.
         title: Over the whole figure.
         caption: Under the whole figure.
+        room: Inches besides, for headings.
 
     Returns:
         The figure, and the axes as ``[row][panel][place in the stack]``.
@@ -44,7 +46,7 @@ def page(
     columns, parts = max(len(row) for row in rows), len(heights[0])
     ratios = [height for stack in heights for height in stack]
     width = page_width(columns)
-    figure = new_figure(width, sum(ratios), title, caption)
+    figure = new_figure(width, sum(ratios) + room, title, caption)
     grid = figure.subplots(len(ratios), columns, squeeze=False, height_ratios=ratios)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -71,6 +73,11 @@ def new_figure(width: float, height: float, title: str | None, caption: str = ""
 def wrapped(lines: Sequence[str], most: int) -> str:
     """Lines of at most ``most`` characters."""
     return "\n".join(part for line in lines for part in textwrap.wrap(line, most))
+
+
+def headings_room(rows: Sequence[Sequence[Panel]]) -> float:
+    """Inches that the headings of all rows take, a line or two wrapped."""
+    return sum(0.14 * (1 + max(len(panel.heading) for panel in row)) for row in rows)
 
 
 def set_heading(axes: Axes, heading: str, below: str = "", pad: float = 11) -> None:

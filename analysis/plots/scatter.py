@@ -85,7 +85,7 @@ def scatter(
         figure, stacks = page(data.rows, heights, title)
         for i, (row, limits) in enumerate(zip(data.rows, data.limits, strict=True)):
             for (axes, table), panel in zip(stacks[i], row, strict=True):
-                _draw(axes, panel, limits, styles, int(side * 18))
+                _draw(axes, panel, limits, styles, int(side * 17))
                 write_counts(table, panel, styles, lines[i])
     return figure
 

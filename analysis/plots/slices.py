@@ -52,7 +52,7 @@ def slices(
 
     A block per dataset, choice of test environments and algorithm: a column per optimizer that has
     the hyperparameter, ID accuracy above OOD accuracy, all on the same axes. Optimizers for which
-    it is fixed, while others search it, are named in the heading instead.
+    it does not vary, though it does for others, are named in the heading instead.
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; needs run, dataset,
@@ -91,7 +91,7 @@ def slices(
             for column, one in zip(pair.T, part, strict=False):  # the last line may be shorter
                 _draw_column(column, block, one, hyperparameter, styles)
             if first:
-                head = _heading(block, hyperparameter, int((width - 0.6) * 15.5))
+                head = _heading(block, hyperparameter, int((width - 0.6) * 16.5))
                 set_heading(pair[0, 0], head, _counts(block, part[0], styles), 4)
             for axes, name in zip(pair[:, 0], SCORES.values(), strict=True):
                 axes.set_ylabel(name)
@@ -111,7 +111,7 @@ def _draw_column(
 
 
 def _heading(block: Slices, hyperparameter: str, wrap: int) -> str:
-    missing = f"not shown, {hyperparameter} is not searched: {', '.join(block.left_out)}"
+    missing = f"not shown, {hyperparameter} is absent or does not vary: {', '.join(block.left_out)}"
     return wrapped([*block.panel.heading, *[missing] * bool(block.left_out)], wrap)
 
 
@@ -167,8 +167,13 @@ def _set_scale(axes: Axes, block: Slices) -> None:
         axes.set_xscale("log")
         stretch = max((right / left) ** 0.05, 1.2)
         limits = left / stretch, right * stretch
-        subs = (1.0, 5.0) if right / left < 100 else (1.0,)
+        ratio = right / left
+        subs = (1.0, 2.0, 5.0) if ratio < 20 else (1.0, 3.0) if ratio < 100 else (1.0,)
+        if block.scale == "one_minus_log":  # whose round values are 0.5, 0.9, 0.95, 0.99
+            subs = (1.0, 5.0) if ratio < 100 else (1.0,)
         axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=4))
+        if ratio < 100:
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
         axes.xaxis.set_minor_locator(NullLocator())
     else:
         margin = max(0.05 * (right - left), 0.5 if block.choices else 1e-3)
@@ -178,5 +183,7 @@ def _set_scale(axes: Axes, block: Slices) -> None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda rest, _: f"{1 - rest:.6g}"))
         limits = limits[::-1]  # so that the value grows to the right
     if block.choices:
-        axes.set_xticks(range(len(block.choices)), [short(c, 10) for c in block.choices])
+        labels = [short(c, 12) for c in block.choices]
+        upright = max(map(len, labels)) > 4
+        axes.set_xticks(range(len(labels)), labels, rotation=90 if upright else 0)
     axes.set_xlim(limits)

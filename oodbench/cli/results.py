@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -115,11 +115,11 @@ def plot(
     """Draw a figure of the runs; its help is ``plot_help``."""
     from oodbench import api
 
-    own = {"keep": keep, "threshold": threshold, "top": top, "bins": bins}
+    own: dict[str, Any] = {"keep": keep, "threshold": threshold, "top": top, "bins": bins}
     own |= {"hyperparameter": hyperparameter, "runs": run or None}
     given = {option: value for option, value in own.items() if value is not None}
-    look = {"palette": palette, "checkpoint": checkpoint}
-    print(f"wrote {api.plot(kind, db, output, where, sweep=name, **look, **given)}")
+    look = {"sweep": name, "palette": palette, "checkpoint": checkpoint}
+    print(f"wrote {api.plot(kind, db, output, where, **{**look, **given})}")
 
 
 def plot_help() -> str:
