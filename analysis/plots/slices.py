@@ -80,7 +80,10 @@ def slices(
         for block in data
         for start in range(0, len(block.slices), _ACROSS)
     ]
-    heads = [0.55 + 0.14 * (len(block.panel.heading) + 1) * first for block, _, first in lines]
+    heads = [
+        0.55 + 0.14 * (len(block.panel.heading) + 1) * first + 0.6 * bool(block.choices)
+        for block, _, first in lines
+    ]
     with styled():
         figure = new_figure(width, sum(heads) + 2 * _SIDE * len(lines), title, _CAPTION)
         grid = figure.subplots(2 * len(lines), widest, squeeze=False)
