@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.panels import BY, DESIGNS, in_first_appearance, require
 from analysis.fitting import ReturnCurve, fit_return_curve
+from analysis.panels import BY, DESIGNS, in_first_appearance, require
 from oodbench.errors import RequestError
 from oodbench.results.select import drawn
 

@@ -62,6 +62,7 @@ class Kind:
 KEEP = ("keep", "threshold", "top")
 KINDS = {
     "scatter": Kind("ID against OOD accuracy, a point a run"),
+    "returns": Kind("the return curve of each optimizer, where its verdict is found"),
     "binned": Kind("mean OOD accuracy in bins of ID accuracy", ("bins",)),
     "box": Kind("box plots of ID accuracy, OOD accuracy and their gap", KEEP),
     "violin": Kind("the same as violins", KEEP),

@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.curves import Key, return_curves
+from analysis.fitting import ReturnCurve
 from analysis.intervals import Estimate
 from analysis.panels import Panel
-from analysis.plots.page import LINE, page, page_width, set_heading, short
+from analysis.plots.page import LINE, page, page_width, set_heading, short, wrapped
 from analysis.plots.scatter import draw_points, draw_references, scatter_data
 from analysis.plots.style import GREY, Look, Palette, looks, marker_style, styled, tidy
-from analysis.fitting import ReturnCurve
 
 CAPTION = (
     "Lines: OOD accuracy as a smooth function of ID accuracy, with pointwise 95% bands (bootstrap "
@@ -71,7 +71,7 @@ def returns(
                 axes.set(xlim=limits, ylim=limits, aspect="equal")
                 axes.set(xlabel="ID accuracy", ylabel="OOD accuracy")
                 draw_references(axes, panel.chance)
-                set_heading(axes, panel, int(side * 18))
+                set_heading(axes, wrapped(panel.heading, int(side * 17)))
                 for optimizer, curve in mine.items():
                     if curve.verdict != "not determined":
                         draw_curve(axes, curve, styles[optimizer])

@@ -98,7 +98,7 @@ def _draw(
     draw_points(axes, panel, styles)
     axes.set(xlim=limits, ylim=limits, aspect="equal", xlabel="ID accuracy", ylabel="OOD accuracy")
     draw_references(axes, panel.chance)
-    set_heading(axes, panel, wrap)
+    set_heading(axes, wrapped(panel.heading, wrap))
 
 
 def draw_points(axes: Axes, panel: Panel, styles: Mapping[str, Look], faint: bool = False) -> None:

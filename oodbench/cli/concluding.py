@@ -41,7 +41,9 @@ def conclude(
     """Say which optimizer wins out of distribution, and what ID accuracy buys.
 
     Each statement of the study holds, does not hold, or is undecided, on each dataset and by class
-    of shift. Example: oodbench conclude --db digits.db --tables digits/
+    of shift.
+
+    Example: oodbench conclude --db digits.db --tables digits/
     """
     from analysis import conclusions_text, return_table
     from oodbench import api

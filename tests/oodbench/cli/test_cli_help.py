@@ -14,6 +14,7 @@ COMMANDS = [
     ["status"],
     ["query"],
     ["plot"],
+    ["conclude"],
     ["show"],
     ["evaluate"],
     ["reproduce"],
