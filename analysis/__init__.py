@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from analysis.plots.scatter import scatter
     from analysis.plots.slices import slices
     from analysis.plots.violin import violin
+    from analysis.shift import measure_shift
+    from analysis.shift_classes import shift_class, shift_table
     from analysis.summary import summary_markdown
     from analysis.tables import optimizer_table
     from analysis.wording import conclusions_text
@@ -34,6 +36,7 @@ _HOMES = {
     "confirmation_table": "analysis.confirmation",
     "fit_return_curve": "analysis.fitting",
     "learning": "analysis.plots.learning",
+    "measure_shift": "analysis.shift",
     "optimizer_table": "analysis.tables",
     "return_curves": "analysis.curves",
     "return_table": "analysis.curves",
@@ -41,6 +44,8 @@ _HOMES = {
     "save": "analysis.plots.save",
     "scatter": "analysis.plots.scatter",
     "slices": "analysis.plots.slices",
+    "shift_class": "analysis.shift_classes",
+    "shift_table": "analysis.shift_classes",
     "summary_markdown": "analysis.summary",
     "violin": "analysis.plots.violin",
 }
@@ -55,12 +60,15 @@ __all__ = [
     "confirmation_table",
     "fit_return_curve",
     "learning",
+    "measure_shift",
     "optimizer_table",
     "return_curves",
     "return_table",
     "returns",
     "save",
     "scatter",
+    "shift_class",
+    "shift_table",
     "slices",
     "summary_markdown",
     "violin",

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oodbench.api import catalogue, query, quickstart, run_sweep, show, status
+    from oodbench.api import catalogue, query, quickstart, run_sweep, shift, show, status
     from oodbench.artifacts import load_model
     from oodbench.errors import OodbenchError
     from oodbench.evaluating import evaluate
@@ -31,6 +31,7 @@ _HOMES = {
     "quickstart": "oodbench.api",
     "reproduce": "oodbench.reproducing",
     "run_sweep": "oodbench.api",
+    "shift": "oodbench.api",
     "show": "oodbench.api",
     "status": "oodbench.api",
 }
@@ -48,6 +49,7 @@ __all__ = [
     "quickstart",
     "reproduce",
     "run_sweep",
+    "shift",
     "show",
     "status",
 ]

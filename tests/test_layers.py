@@ -16,6 +16,7 @@ LAYERS = [
     {"records", "registry", "seeds", "spaces"},
     {"data", "models", "algorithms", "optimizers", "results"},
     {"training"},
+    {"probes"},
     {"sweep", "search"},
     {"planning", "proposing", "describe", "digest", "plotting", "lease", "artifacts", "trainer"},
     {"worker"},

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from oodbench.cli import concluding, database, fetching, listing, results, runs, sweeping
+from oodbench.cli import concluding, database, fetching, listing, results, runs, shifting, sweeping
 from oodbench.errors import OodbenchError
 
 app = typer.Typer(
@@ -42,7 +42,7 @@ def options(
     """
 
 
-for group in (sweeping, results, concluding, runs, listing, fetching):
+for group in (sweeping, results, concluding, runs, listing, shifting, fetching):
     group.register(app)
 app.add_typer(database.app, name="db")
 

@@ -22,6 +22,7 @@ COMMANDS = [
     ["algorithms"],
     ["optimizers"],
     ["models"],
+    ["shift"],
     ["fetch"],
     ["retry"],
     ["cancel"],

@@ -1,0 +1,92 @@
+"""shift: what kind of shift lies between a dataset's environments."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oodbench.cli.options import Root, use_root
+from oodbench.errors import RequestError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def shift(
+    dataset: Annotated[str, typer.Argument(help="Name of the dataset.")],
+    test_environments: Annotated[
+        str | None,
+        typer.Option(
+            "--test-environments",
+            help="Indices on the test side, such as 2 or 0,1. [default: each in turn]",
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option("--trials", help="Classifiers to train.")] = 5,
+    seed: Annotated[int, typer.Option("--seed", help="Of the first trial.")] = 0,
+    examples: Annotated[
+        int, typer.Option("--examples", help="Most examples a side, to train and to measure on.")
+    ] = 5_000,
+    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, ...")] = "cpu",
+    csv: Annotated[bool, typer.Option("--csv", help="Print every column, as CSV.")] = False,
+    root: Root = None,
+) -> None:
+    """Measure diversity and correlation shift from training to test environments.
+
+    Example: oodbench shift ColoredDigits --test-environments 2
+    """
+    use_root(root)
+    from oodbench import api
+
+    table = api.shift(
+        dataset,
+        None if test_environments is None else indices(test_environments),
+        trials=trials,
+        seed=seed,
+        examples=examples,
+        device=device,
+        on_trial=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    if csv:
+        table.to_csv(sys.stdout, index=False)
+    else:
+        tell(table)
+
+
+def indices(text: str) -> tuple[int, ...]:
+    """``0,1`` as numbers."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise RequestError(
+            f"--test-environments needs indices such as 2 or 0,1, but got {text!r}."
+        ) from None
+
+
+def tell(table: "pd.DataFrame") -> None:
+    """Print the measured shifts, and what the numbers are."""
+    from oodbench.cli.tables import show
+
+    cells = table[["test_environments", "variant"]].copy()
+    for name, end in (("diversity", ""), ("correlation", "_")):  # two columns may share a heading
+        cells[name] = [
+            f"{mean:.3f}" + ("" if std != std else f" ± {std:.3f}")
+            for mean, std in zip(table[name], table[f"{name}_std"], strict=True)
+        ]
+        cells[f"iid{end}"] = [f"{value:.3f}" for value in table[f"{name}_iid"]]
+        cells[f"counted{end}"] = [f"{share:.0%}" for share in table[f"{name}_share"]]
+    show(cells)
+    first = table.iloc[0]
+    print(
+        f"\n{first['dataset']}: mean ± standard deviation over {first['trials']} trials. iid: the "
+        "same where there is\nno shift, from re-split examples. counted: the share of the points "
+        "where the densities\nwere compared that counted.\n"
+    )
+    for choice, rows in table.groupby("test_environments", sort=False):
+        row = rows.iloc[0]
+        few = f"; too few examples of the classes {row['skipped']}" if row["skipped"] else ""
+        print(f"test environments {choice}: {row['shift']}, n = {row['n']} examples a side{few}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's commands."""
+    app.command()(shift)

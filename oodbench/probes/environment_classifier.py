@@ -1,0 +1,196 @@
+"""Training or test environment? A classifier that learns to tell, for the features that do.
+
+The first half of OoD-Bench's measurement of shifts (Ye et al. 2022; m-Just/OoD-Bench at 0c34a79):
+the classifier is told the label, so its features keep what tells the environments apart given the
+label. ``analysis.shift`` measures the shifts on them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from oodbench.data import Dataset, Split
+from oodbench.errors import RequestError
+from oodbench.models import MODELS
+from oodbench.seeds import seed_of, stream
+from oodbench.training.random import seeded
+from oodbench.training.tensors import as_floats
+
+FEATURES = 8
+HALF_BATCH = 32
+"""Examples of either side in a batch."""
+LR, LAST_LR = 0.05, 0.025
+"""The learning rate, and what it falls to along half a cosine in the first half of the steps."""
+MOMENTUM, WEIGHT_DECAY = 0.9, 1e-4
+EPOCHS = 10
+LEAST_STEPS = 500
+"""Ours: on a few hundred examples the published ten epochs are too short to learn anything."""
+MLP = {"width": 390, "depth": 2}
+"""The published network for ColoredMNIST."""
+
+
+@dataclass(frozen=True)
+class EnvironmentFeatures:
+    """Features of examples that the classifier was not trained on.
+
+    Attributes:
+        z_p, z_q: (n, FEATURES) of the training and of the test environments.
+        y_p, y_q: (n,) labels.
+        accuracy: Of the classifier on them, both sides weighing alike; 0.5 is chance.
+    """
+
+    z_p: NDArray[np.float32]
+    y_p: NDArray[np.int64]
+    z_q: NDArray[np.float32]
+    y_q: NDArray[np.int64]
+    accuracy: float
+
+
+class EnvironmentClassifier(nn.Module):
+    """Features z of the input, times a linear map of the label; a linear layer tells the side."""
+
+    def __init__(self, backbone: nn.Module, num_classes: int) -> None:
+        super().__init__()
+        self.backbone, self.num_classes = backbone, num_classes
+        self.of_label = nn.Linear(num_classes, FEATURES)
+        self.side = nn.Linear(FEATURES, 2)
+
+    def forward(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """(n, FEATURES) features, which do not depend on the labels, and (n, 2) logits."""
+        z = self.backbone(inputs)
+        known = nn.functional.one_hot(labels, self.num_classes).to(z.dtype)
+        return z, self.side(z * self.of_label(known))
+
+
+@dataclass(frozen=True)
+class Side:
+    """Examples of the training environments, or of the test environments."""
+
+    inputs: Tensor
+    labels: Tensor
+
+    def __getitem__(self, which: NDArray[np.int64]) -> "Side":
+        index = torch.from_numpy(which).to(self.labels.device)
+        return Side(self.inputs[index], self.labels[index])
+
+
+def environment_features(
+    dataset: Dataset,
+    test_environments: tuple[int, ...],
+    *,
+    seed: int = 0,
+    examples: int = 5_000,
+    model: str = "mlp",
+    options: Mapping[str, Any] = MLP,
+    device: str = "cpu",
+) -> EnvironmentFeatures:
+    """Train a classifier to tell test from training environments; features of held-out examples.
+
+    It is trained on the ``train`` parts, and the features are those of all other parts, so that no
+    digit or photograph is in both. Label shift is removed before training: of each class, equally
+    many examples of either side are kept. Batches are drawn with replacement, half from each side;
+    the weights are averaged over the second half of the steps.
+
+    Args:
+        dataset: Its environments need ``train`` and further examples.
+        test_environments: Indices of those on the side Q.
+        seed: Of initialisation, batches and of the examples that are kept.
+        examples: Most examples a side to train on, and most to give features of.
+        model: Name of the backbone, which ends in ``FEATURES`` instead of classes.
+        options: Of the backbone.
+        device: Where to train.
+
+    Raises:
+        RequestError: If an environment has no train or no further examples.
+    """
+    where = torch.device(device)
+    rng = stream(seed, "environment classifier", "examples")
+    fit_p, fit_q = _sides(dataset, test_environments, False, examples, rng, where)
+    unseen = _sides(dataset, test_environments, True, examples, rng, where)
+    fit_p, fit_q = _without_label_shift(fit_p, fit_q, rng)
+    with seeded(seed_of(seed, "environment classifier"), where):
+        backbone = MODELS.get(model).build(dataset.input_shape, FEATURES, **options)
+        classifier = EnvironmentClassifier(backbone, dataset.num_classes).to(where)
+    classifier = train(classifier, fit_p, fit_q, seed)
+    with torch.inference_mode():
+        found = [classifier(as_floats(s.inputs, torch.float32), s.labels) for s in unseen]
+    right = [(logits.argmax(1) == side).float().mean() for side, (_, logits) in enumerate(found)]
+    (z_p, y_p), (z_q, y_q) = (
+        (z.cpu().numpy(), side.labels.cpu().numpy())
+        for (z, _), side in zip(found, unseen, strict=True)
+    )
+    return EnvironmentFeatures(z_p, y_p, z_q, y_q, float(sum(right)) / 2)
+
+
+def train(classifier: EnvironmentClassifier, p: Side, q: Side, seed: int) -> EnvironmentClassifier:
+    """Train on equally many examples of both sides; returns the average of the later weights."""
+    n = len(p.labels)
+    steps = max(EPOCHS * n // HALF_BATCH, LEAST_STEPS)
+    rng = stream(seed, "environment classifier", "batches")
+    optimizer = torch.optim.SGD(
+        classifier.parameters(), lr=LR, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
+    )
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps // 2, LAST_LR)
+    average = torch.optim.swa_utils.AveragedModel(classifier)
+    sides = torch.arange(2, device=p.labels.device).repeat_interleave(HALF_BATCH)
+    for step in range(steps):
+        batch = [side[rng.integers(n, size=HALF_BATCH)] for side in (p, q)]
+        inputs = as_floats(torch.cat([side.inputs for side in batch]), torch.float32)
+        _, logits = classifier(inputs, torch.cat([side.labels for side in batch]))
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(logits, sides).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        if step < steps // 2:
+            falling.step()
+        else:
+            average.update_parameters(classifier)
+    classifier.load_state_dict(average.module.state_dict())
+    return classifier.eval()
+
+
+def _sides(
+    dataset: Dataset,
+    test_environments: tuple[int, ...],
+    held_out: bool,
+    most: int,
+    rng: np.random.Generator,
+    device: torch.device,
+) -> tuple[Side, Side]:
+    """Of the ``train`` parts, or of all others, at most so many examples a side, at random."""
+    parts: list[list[Split]] = [[], []]
+    for i, environment in enumerate(dataset.environments):
+        splits = environment.splits
+        chosen = [split for name, split in splits.items() if (name != "train") == held_out]
+        if not chosen:
+            raise RequestError(
+                f"{dataset.name}: environment {environment.name} has only {', '.join(splits)} "
+                "examples; measuring a shift needs train examples and others in each."
+            )
+        parts[i in test_environments] += chosen
+    sides = []
+    for mine in parts:
+        inputs = np.concatenate([split.inputs for split in mine])
+        labels = np.concatenate([split.labels for split in mine])
+        kept = np.sort(rng.permutation(len(labels))[:most])
+        tensors = (torch.from_numpy(array[kept]).to(device) for array in (inputs, labels))
+        sides.append(Side(*tensors))
+    return sides[0], sides[1]
+
+
+def _without_label_shift(p: Side, q: Side, rng: np.random.Generator) -> tuple[Side, Side]:
+    """Equally many examples of each class on either side, drawn at random."""
+    labels = [side.labels.cpu().numpy() for side in (p, q)]
+    kept: list[list[NDArray[np.int64]]] = [[], []]
+    for label in np.intersect1d(labels[0], labels[1]):
+        both = [np.flatnonzero(of_side == label) for of_side in labels]
+        n = min(map(len, both))
+        for chosen, which in zip(kept, both, strict=True):
+            chosen.append(rng.choice(which, n, replace=False))
+    if not kept[0]:
+        raise RequestError("Training and test environments share no class: there is no shift.")
+    return p[np.concatenate(kept[0])], q[np.concatenate(kept[1])]
