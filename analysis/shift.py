@@ -31,11 +31,10 @@ FLOOR = 1e-3
 
 @dataclass(frozen=True)
 class Densities:
-    """Kernel estimates at points drawn from the pooled density.
+    """Densities at points that were drawn from ``pooled``.
 
     Attributes:
         p, q: (points,) densities of the two sides.
-        pooled: (points,) density that the points were drawn from.
         p_of, q_of: (classes, points) densities of each class.
         weights: (classes,) share of each class.
         skipped: Labels of the classes with too few examples for a density.
@@ -43,11 +42,15 @@ class Densities:
 
     p: Array
     q: Array
-    pooled: Array
     p_of: Array
     q_of: Array
     weights: Array
     skipped: tuple[int, ...] = ()
+
+    @property
+    def pooled(self) -> Array:
+        """(points,) the density of both sides together: (p + q) / 2."""
+        return (self.p + self.q) / 2
 
     @property
     def lower(self) -> Array:
@@ -137,10 +140,8 @@ def measure_shift(
     is_q = np.repeat([False, True], len(keep_p))
     spread = z.std(0)
     z = (z - z.mean(0)) / np.where(spread > 0, spread, 1)
-    pooled = _density(z)
-    at = pooled.resample(points, seed=rng)
-    measured = estimate_densities(z, y, is_q, at, pooled(at))
-    null = estimate_densities(z, y, resplit(y, is_q, rng), at, measured.pooled)
+    measured = estimate_densities(z, y, is_q, points, rng)
+    null = estimate_densities(z, y, resplit(y, is_q, rng), points, rng)
     thresholds = calibrate(null)
     return Shift(
         **{variant: estimate(measured, variant, thresholds) for variant in VARIANTS},
@@ -182,16 +183,21 @@ def resplit(y: Labels, is_q: Mask, rng: np.random.Generator) -> Mask:
     return dealt
 
 
-def estimate_densities(z: Array, y: Labels, is_q: Mask, at: Array, pooled: Array) -> Densities:
-    """Gaussian kernel estimates with Scott's bandwidth.
+def estimate_densities(
+    z: Array, y: Labels, is_q: Mask, points: int, rng: np.random.Generator
+) -> Densities:
+    """Gaussian kernel estimates with Scott's bandwidth, at points drawn from P and Q alike.
 
     Args:
         z: (n, d) features of both sides.
         y: (n,) labels; each class has equally many on both sides.
         is_q: (n,) which are of side Q.
-        at: (d, points).
-        pooled: (points,) the density of both sides together there.
+        points: How many.
+        rng: Decides the points.
     """
+    sides = [_density(z[side]) for side in (~is_q, is_q)]
+    halves = (points - points // 2, points // 2)
+    at = np.hstack([side.resample(n, seed=rng) for side, n in zip(sides, halves, strict=True)])
     of_class, sizes, skipped = [], [], []
     for label in np.unique(y):
         try:
@@ -206,8 +212,8 @@ def estimate_densities(z: Array, y: Labels, is_q: Mask, at: Array, pooled: Array
             "No class has enough examples for a density of its features. Measure more examples."
         )
     p_of, q_of = np.array(of_class).swapaxes(0, 1)
-    p, q = (_density(z[side])(at) for side in (~is_q, is_q))
-    return Densities(p, q, pooled, p_of, q_of, np.array(sizes) / sum(sizes), tuple(skipped))
+    p, q = (side(at) for side in sides)
+    return Densities(p, q, p_of, q_of, np.array(sizes) / sum(sizes), tuple(skipped))
 
 
 def estimate(d: Densities, variant: str, thresholds: Thresholds) -> Shifts:

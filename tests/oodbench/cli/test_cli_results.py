@@ -239,3 +239,16 @@ def test_set_changes_a_sweep_and_root_says_where_data_are(
     )
     assert ended.code == 2
     assert str(tmp_path / "nothing") in ended.err
+
+
+def test_a_shift_is_measured_and_told_with_its_class_and_n(oodbench: Run) -> None:
+    common = ("shift", "ColoredDigits", "--test-environments", 2, "--trials", 1, "--examples", 600)
+    ended = oodbench(*common)
+    assert "test environments 2: correlation, n = " in ended.out
+    assert "seed 0: diversity 0.0" in ended.err
+    (plus, legacy) = pd.read_csv(io.StringIO(oodbench(*common, "--csv").out)).to_dict("records")
+    assert (plus["variant"], legacy["variant"]) == ("plus", "legacy")
+    assert f"{plus['correlation']:.3f}" in ended.out
+    ended = oodbench("shift", "ColoredDigits", "--test-environments", "two")
+    assert (ended.code, ended.out) == (2, "")
+    assert "needs indices such as 2 or 0,1, but got 'two'" in ended.err
