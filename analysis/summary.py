@@ -34,6 +34,13 @@ _SELECTION = {
     "id_val": """\
 It reads validation examples of the training environments; where the dataset has ID test
   examples, the scores reported are on those other ones.""",
+    "worst_group_val": """\
+It reads the lowest accuracy on validation examples of a training environment.""",
+    "ood_val": """\
+It reads validation environments that are apart from the training and the test ones.""",
+    "leave_one_environment_out": """\
+It reads the mean, over the training environments, of the accuracy on validation examples of that
+  environment of a run that left it out as well.""",
     "oracle": """\
 **It reads the test environments**, which nobody has before deployment: these scores are an
   upper reference, not what a user would get.""",

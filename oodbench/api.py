@@ -195,7 +195,8 @@ def query(
         db: URL or path of the database.
         where: A condition on columns and hyperparameters:
             ``"optimizer = 'adam' and lr < 1e-3 and status = 'completed'"``.
-        select: A run rule (``id_val``, ``oracle``): only the run that it selects in each
+        select: A run rule (``id_val``, ``worst_group_val``, ``ood_val``,
+            ``leave_one_environment_out``, ``oracle``): only the run that it selects in each
             (dataset, test environments, algorithm, optimizer), among those that match ``where``.
         sql: Instead of the above, a SQL question; the connection is read-only. Views: ``v_runs``,
             ``v_pairs``, ``v_best``.

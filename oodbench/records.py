@@ -19,8 +19,8 @@ STATUSES: tuple[str, ...] = get_args(Status)
 Role = Literal["train", "id_val", "id_test", "ood_val", "ood_test", "oracle_val"]
 ROLES: tuple[str, ...] = get_args(Role)
 """``id_*``: training environments. ``ood_val``: environments held apart from training and test.
-``ood_test``: test environments. ``oracle_val``: a test environment's validation part, which only
-the rule ``oracle`` reads."""
+``ood_test``: test environments. ``oracle_val``: a test environment's validation part, which the
+rule ``oracle`` reads, and ``leave_one_environment_out`` where it is another run's training one."""
 
 
 def canonical_json(value: Any) -> str:

@@ -22,7 +22,12 @@ def query(
     db: Db,
     where: Where = None,
     select: Annotated[
-        str | None, typer.Option("--select", help="Only the selected runs: id_val or oracle.")
+        str | None,
+        typer.Option(
+            "--select",
+            help="Only the selected runs: id_val, worst_group_val, ood_val, "
+            "leave_one_environment_out or oracle.",
+        ),
     ] = None,
     sql: Annotated[
         str | None,

@@ -8,6 +8,7 @@ from sqlalchemy import JSON, ColumnElement, Connection, Select, Subquery, func, 
 from oodbench.records import ROLES
 from oodbench.results import schema
 from oodbench.results.database import Database
+from oodbench.results.environments import environment_scores
 from oodbench.results.hparams import hparam_names
 from oodbench.results.rawsql import sql
 from oodbench.results.select import check_checkpoint_rule
@@ -79,7 +80,9 @@ def pairs(
         checkpoint: Which checkpoint of a run is scored, one of ``CHECKPOINT_RULES``.
 
     Returns:
-        The columns of the view ``v_pairs``, ``checkpoint`` and the hyperparameters.
+        The columns of the view ``v_pairs``, ``checkpoint``, ``worst_group_val`` and
+        ``leave_one_environment_out`` (see ``oodbench.results.environments``) and the
+        hyperparameters.
 
     Raises:
         QueryError: If the condition is not one.
@@ -93,7 +96,12 @@ def pairs(
     with db.read() as connection:
         statement = _filtered(connection, view, where, sweep).order_by(view.c.position)
         frame = frame_of(connection.execute(statement), NUMBERS, COUNTS)
+        chosen = _filtered(connection, view, where, sweep, view.c.run)
+        scores = environment_scores(connection, checkpoint, chosen)
     frame.insert(list(frame.columns).index("step"), "checkpoint", checkpoint)
+    for name, values in scores.items():
+        column = frame["run"].map(values).astype("float64")
+        frame.insert(list(frame.columns).index("n_id_val"), name, column)
     return spread(frame)
 
 

@@ -1,6 +1,6 @@
 """Choosing one run of each group: the selection rules, for queries and for analysis alike."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from oodbench.errors import QueryError, UnknownNameError
@@ -14,9 +14,30 @@ CHECKPOINT_RULES = ("last", "best_id_val")
 """Which checkpoint of a run is scored: its last one, or the first of those with the highest mean
 accuracy on the validation parts of the training environments."""
 
-RUN_RULES = {"id_val": "id_val", "oracle": "oracle_val"}
+RUN_RULES = {
+    "id_val": "id_val",
+    "worst_group_val": "worst_group_val",
+    "ood_val": "ood_val",
+    "leave_one_environment_out": "leave_one_environment_out",
+    "oracle": "oracle_val",
+}
 """Which run of a group is chosen: the rule's name, and the score that it maximises. ``oracle``
 looks at the test environments, so what it chooses is no estimate of what one would get."""
+
+LACKING = {
+    "id_val": "has accuracy on validation examples of the training environments",
+    "worst_group_val": "has accuracy on validation examples of each training environment",
+    "ood_val": "was scored on validation environments apart from the training and the test ones "
+    "(their dataset has none)",
+    "leave_one_environment_out": "has its siblings: runs that differ from it only in one more test "
+    "environment, for each of its training environments. Train those too: in a sweep, the same "
+    "dataset with each pair of test environments",
+    "oracle": "has accuracy on validation examples of the test environments",
+}
+"""What no run has where a rule is refused."""
+
+LeftOut = tuple[Hashable, frozenset[int], int]
+"""Configuration, test environments of a run, and the one of them that it is scored on."""
 
 COUNTS = ("completed", "diverged", "failed", "waiting", "n_candidates")
 
@@ -45,23 +66,49 @@ def confirmed(runs: "pd.DataFrame") -> "pd.DataFrame":
     return runs[runs["sampler"] == CONFIRM]
 
 
+def left_out_mean(
+    left_out: Mapping[LeftOut, float],
+    configuration: Hashable,
+    test_environments: frozenset[int],
+    environments: Iterable[int],
+) -> float | None:
+    """The score of a configuration by leaving out one training environment at a time.
+
+    Args:
+        left_out: Accuracies on an environment of the runs that leave it out as well.
+        configuration: What those runs have in common with the one to be scored.
+        test_environments: That one's.
+        environments: All of the dataset's.
+
+    Returns:
+        The mean over the training environments; None unless each of them was left out once.
+    """
+    training = [e for e in environments if e not in test_environments]
+    keys = [(configuration, test_environments | {e}, e) for e in training]
+    if not all(key in left_out for key in keys):
+        return None
+    return sum(left_out[key] for key in keys) / len(keys)
+
+
 def select(runs: "pd.DataFrame", rule: str = "id_val", by: Sequence[str] = GROUP) -> "pd.DataFrame":
     """The best completed run of each group, under ``rule``, among those that were ``drawn``.
 
     Args:
-        runs: What ``query.pairs`` gives: a row for each run, whatever its status.
+        runs: What ``query.pairs`` gives: a row for each run, whatever its status. A run may have
+            several, one for each checkpoint that may be chosen with it.
         rule: One of ``RUN_RULES``. Equal scores go to the smallest run id.
         by: The columns that make a group.
 
     Returns:
         A row for each group, in order of appearance, with the columns of ``runs``, the ``rule``,
         how many of the group's runs are ``completed``, ``diverged``, ``failed`` and ``waiting``
-        (not finished), and ``n_candidates``: the completed ones with a score, of which the best
+        (not finished), and ``n_candidates``: the completed rows with a score, of which the best
         was taken. A group with no candidate has a row with nulls for its run.
 
     Raises:
         UnknownNameError: If there is no such rule.
-        QueryError: If a column that is needed is not there.
+        QueryError: If a column that is needed is not there, or runs completed and none has the
+            score that the rule reads: another rule is never taken in its place.
     """
     if rule not in RUN_RULES:
         raise UnknownNameError("selection rule", rule, RUN_RULES)
@@ -73,7 +120,13 @@ def select(runs: "pd.DataFrame", rule: str = "id_val", by: Sequence[str] = GROUP
             "oodbench.results.query.pairs returns."
         )
     runs = drawn(runs)
-    candidates = runs[(runs["status"] == "completed") & runs[score].notna()]
+    completed = runs["status"] == "completed"
+    candidates = runs[completed & runs[score].notna()]
+    if completed.any() and candidates.empty:
+        raise QueryError(
+            f"The rule {rule} cannot choose: of {completed.sum()} completed runs none "
+            f"{LACKING[rule]}. Or choose by another rule."
+        )
     ranked = candidates.sort_values([score, "run"], ascending=[False, True], kind="stable")
     best = ranked.drop_duplicates(groups)
     result = _counts(runs, candidates, groups).merge(best, on=groups, how="left")
@@ -88,6 +141,7 @@ def _counts(runs: "pd.DataFrame", candidates: "pd.DataFrame", groups: list[str])
     waiting = runs["status"].isin(["waiting", "running"])
     kinds = {name: runs[runs["status"] == name] for name in ("completed", "diverged", "failed")}
     for name, rows in {**kinds, "waiting": runs[waiting], "n_candidates": candidates}.items():
-        count = rows.groupby(groups, dropna=False).size().rename(name)
-        result = result.merge(count, left_on=groups, right_index=True, how="left")
+        grouped = rows.groupby(groups, dropna=False)
+        count = grouped.size() if name == "n_candidates" else grouped["run"].nunique()
+        result = result.merge(count.rename(name), left_on=groups, right_index=True, how="left")
     return result.fillna(dict.fromkeys(COUNTS, 0)).astype(dict.fromkeys(COUNTS, "int64"))

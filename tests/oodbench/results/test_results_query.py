@@ -284,8 +284,8 @@ def test_selection_never_reads_the_test_environments(filled: Database) -> None:
 
 
 def test_selection_refuses_what_it_cannot_do(filled: Database) -> None:
-    with pytest.raises(UnknownNameError, match=r"rule 'ood_val'.*Allowed: id_val, oracle"):
-        select(pairs(filled), "ood_val")
+    with pytest.raises(UnknownNameError, match=r"rule 'ood'.*Allowed: id_val, leave_one_env"):
+        select(pairs(filled), "ood")
     with pytest.raises(QueryError, match="needs the columns id_val"):
         select(runs(filled))
 

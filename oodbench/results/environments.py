@@ -1,0 +1,110 @@
+"""Scores that rest on single environments: what two of the selection rules read.
+
+Both are of a run at its checkpoint. ``worst_group_val`` is its smallest accuracy on the validation
+part of a training environment. ``leave_one_environment_out`` is the mean, over its training
+environments, of the accuracy on that environment's validation part of the run that differs from it
+only in leaving that environment out as well: same hyperparameters, same seed, one more test
+environment.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, func, select
+
+from oodbench.records import canonical_json
+from oodbench.results.schema import COMPLETED, curves, runs, studies, study_trials
+from oodbench.results.select import LeftOut, left_out_mean
+from oodbench.results.store import METRIC
+from oodbench.results.views import environments_text
+
+ENVIRONMENT_SCORES = ("worst_group_val", "leave_one_environment_out")
+
+
+def environment_scores(
+    connection: Connection, checkpoint: str, chosen: Select[Any]
+) -> dict[str, Mapping[str, float]]:
+    """Both scores of the ``chosen`` runs, by run; a run that lacks one is not there.
+
+    Args:
+        connection: To read with.
+        checkpoint: Which checkpoint of a run is scored, one of ``CHECKPOINT_RULES``.
+        chosen: A select of their ids. The runs that leave one more environment out are looked for
+            among all of the database.
+    """
+    return {
+        "worst_group_val": worst_group_val(connection, checkpoint, chosen),
+        "leave_one_environment_out": leave_one_environment_out(connection, checkpoint, chosen),
+    }
+
+
+def worst_group_val(
+    connection: Connection, checkpoint: str, chosen: Select[Any]
+) -> Mapping[str, float]:
+    """Run -> its smallest validation accuracy over training environments."""
+    at = _measured(checkpoint, "id_val").where(runs.c.id.in_(chosen)).subquery()
+    smallest = (
+        select(at.c.run, func.min(at.c.value).label("value"))
+        .group_by(at.c.run)
+        .having(func.count() == func.count(at.c.value))  # none is null: not finite
+    )
+    return {row.run: row.value for row in connection.execute(smallest)}
+
+
+def leave_one_environment_out(
+    connection: Connection, checkpoint: str, chosen: Select[Any]
+) -> Mapping[str, float]:
+    """Run -> the mean accuracy of its siblings, each on the environment that it leaves out too."""
+    several = environments_text(runs.c.test_environments).contains(",")
+    left_out: dict[LeftOut, float] = {}
+    siblings = {row.id: row for row in _configurations(connection, several)}
+    if not siblings:
+        return {}
+    at = _measured(checkpoint, "oracle_val").where(several, runs.c.state == COMPLETED)
+    for row in connection.execute(at):
+        if row.run in siblings and row.value is not None:
+            sibling = siblings[row.run]
+            index = sibling.facts["environments"].index(row.environment)
+            left_out[_configuration(sibling), _tested(sibling), index] = row.value
+    found = {}
+    for row in _configurations(connection, runs.c.id.in_(chosen)):
+        environments = range(len(row.facts["environments"]))
+        score = left_out_mean(left_out, _configuration(row), _tested(row), environments)
+        if score is not None:
+            found[row.id] = score
+    return found
+
+
+def _measured(checkpoint: str, role: str) -> Select[Any]:
+    """The accuracies of completed runs on each environment with this role, at their checkpoint."""
+    point, step = curves.c, runs.c.summary[(checkpoint, "step")].as_integer()
+    return (
+        select(point.run_id.label("run"), point.environment, point.value)
+        .join(runs, and_(runs.c.id == point.run_id, point.step == step))
+        .where(point.role == role, point.metric == METRIC)
+    )
+
+
+def _configurations(connection: Connection, which: Any) -> Iterable[Any]:
+    """Completed runs with their trial, and facts of a study that knows its environments' names."""
+    studied = (
+        select(studies.c.facts)
+        .join(study_trials, study_trials.c.study_id == studies.c.id)
+        .where(study_trials.c.run_id == runs.c.id)
+        .order_by(studies.c.created, studies.c.position, studies.c.id)
+        .limit(1)
+        .correlate(runs)
+        .scalar_subquery()
+    )
+    statement = select(runs.c.id, runs.c.trial, studied.label("facts"))
+    rows = connection.execute(statement.where(runs.c.state == COMPLETED, which))
+    return [row for row in rows if row.facts and row.facts.get("environments")]
+
+
+def _configuration(row: Any) -> str:
+    """What siblings share: all but the test environments."""
+    return canonical_json({k: v for k, v in row.trial.items() if k != "test_environments"})
+
+
+def _tested(row: Any) -> frozenset[int]:
+    return frozenset(row.trial["test_environments"])
