@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from analysis.conclusions import Conclusions, conclude
     from analysis.confirmation import confirmation_table
     from analysis.curves import return_curves, return_table
+    from analysis.domainbed import domainbed_candidates, read_domainbed
+    from analysis.domainbed_tables import domainbed_averages, domainbed_table, domainbed_text
     from analysis.fitting import ReturnCurve, fit_return_curve
     from analysis.plots.binned import binned
     from analysis.plots.box import box
@@ -34,10 +36,15 @@ _HOMES = {
     "conclude": "analysis.conclusions",
     "conclusions_text": "analysis.wording",
     "confirmation_table": "analysis.confirmation",
+    "domainbed_averages": "analysis.domainbed_tables",
+    "domainbed_candidates": "analysis.domainbed",
+    "domainbed_table": "analysis.domainbed_tables",
+    "domainbed_text": "analysis.domainbed_tables",
     "fit_return_curve": "analysis.fitting",
     "learning": "analysis.plots.learning",
     "measure_shift": "analysis.shift",
     "optimizer_table": "analysis.tables",
+    "read_domainbed": "analysis.domainbed",
     "return_curves": "analysis.curves",
     "return_table": "analysis.curves",
     "returns": "analysis.plots.returns",
@@ -58,10 +65,15 @@ __all__ = [
     "conclude",
     "conclusions_text",
     "confirmation_table",
+    "domainbed_averages",
+    "domainbed_candidates",
+    "domainbed_table",
+    "domainbed_text",
     "fit_return_curve",
     "learning",
     "measure_shift",
     "optimizer_table",
+    "read_domainbed",
     "return_curves",
     "return_table",
     "returns",
