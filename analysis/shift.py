@@ -9,14 +9,10 @@ q(y|z) where neither does.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.stats import gaussian_kde
+from numpy.typing import ArrayLike
 
+from analysis.densities import Array, Densities, Labels, Mask, estimate_densities
 from oodbench.errors import RequestError
-
-Array = NDArray[np.float64]
-Labels = NDArray[np.int64]
-Mask = NDArray[np.bool_]
 
 VARIANTS = ("plus", "legacy")
 """``plus``: squared Hellinger distances, of which the two shifts are parts (the published code's
@@ -27,35 +23,6 @@ TARGET = 0.0075
 
 FLOOR = 1e-3
 """Common support ends where p or q is below this part of the typical (median) pooled density."""
-
-
-@dataclass(frozen=True)
-class Densities:
-    """Densities at points that were drawn from ``pooled``.
-
-    Attributes:
-        p, q: (points,) densities of the two sides.
-        p_of, q_of: (classes, points) densities of each class.
-        weights: (classes,) share of each class.
-        skipped: Labels of the classes with too few examples for a density.
-    """
-
-    p: Array
-    q: Array
-    p_of: Array
-    q_of: Array
-    weights: Array
-    skipped: tuple[int, ...] = ()
-
-    @property
-    def pooled(self) -> Array:
-        """(points,) the density of both sides together: (p + q) / 2."""
-        return (self.p + self.q) / 2
-
-    @property
-    def lower(self) -> Array:
-        """(points,) the smaller of p and q."""
-        return np.minimum(self.p, self.q)
 
 
 @dataclass(frozen=True)
@@ -183,39 +150,6 @@ def resplit(y: Labels, is_q: Mask, rng: np.random.Generator) -> Mask:
     return dealt
 
 
-def estimate_densities(
-    z: Array, y: Labels, is_q: Mask, points: int, rng: np.random.Generator
-) -> Densities:
-    """Gaussian kernel estimates with Scott's bandwidth, at points drawn from P and Q alike.
-
-    Args:
-        z: (n, d) features of both sides.
-        y: (n,) labels; each class has equally many on both sides.
-        is_q: (n,) which are of side Q.
-        points: How many.
-        rng: Decides the points.
-    """
-    sides = [_density(z[side]) for side in (~is_q, is_q)]
-    halves = (points - points // 2, points // 2)
-    at = np.hstack([side.resample(n, seed=rng) for side, n in zip(sides, halves, strict=True)])
-    of_class, sizes, skipped = [], [], []
-    for label in np.unique(y):
-        try:
-            pair = [_density(z[side & (y == label)])(at) for side in (~is_q, is_q)]
-        except RequestError:  # counted and told: see Shift.skipped
-            skipped.append(int(label))
-        else:
-            of_class.append(pair)
-            sizes.append(int((y == label).sum()))
-    if not of_class:
-        raise RequestError(
-            "No class has enough examples for a density of its features. Measure more examples."
-        )
-    p_of, q_of = np.array(of_class).swapaxes(0, 1)
-    p, q = (side(at) for side in sides)
-    return Densities(p, q, p_of, q_of, np.array(sizes) / sum(sizes), tuple(skipped))
-
-
 def estimate(d: Densities, variant: str, thresholds: Thresholds) -> Shifts:
     """The shifts by importance sampling, over the points that count."""
     apart = d.lower <= thresholds.diversity_below
@@ -267,16 +201,6 @@ def _affordable(terms: Array, points: int) -> int:
 def _difference(a: Array, b: Array, variant: str) -> Array:
     found: Array = np.abs(a - b) if variant == "legacy" else (np.sqrt(a) - np.sqrt(b)) ** 2
     return found
-
-
-def _density(z: Array) -> gaussian_kde:
-    try:
-        return gaussian_kde(z.T)
-    except (np.linalg.LinAlgError, ValueError) as error:
-        raise RequestError(
-            f"The {z.shape[1]} features of {z.shape[0]} examples have no density: {error} "
-            "Give more examples, or leave out features that follow from the others."
-        ) from error
 
 
 def _checked(side: str, z: ArrayLike, y: ArrayLike) -> tuple[Array, Labels]:

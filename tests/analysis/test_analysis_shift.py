@@ -4,15 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from analysis.densities import Densities, estimate_densities
 from analysis.shift import (
     TARGET,
     VARIANTS,
-    Densities,
     Thresholds,
     balanced,
     calibrate,
     estimate,
-    estimate_densities,
     measure_shift,
     resplit,
 )
