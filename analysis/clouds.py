@@ -1,4 +1,4 @@
-"""The runs of each optimizer as a cloud of (ID, OOD) points with its curve, and their differences."""
+"""The runs of each optimizer as (ID, OOD) points with their curve, and how two such differ."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,8 +22,6 @@ CENTRAL = (5, 95)
 
 FEWEST = 10
 """Fewer configurations of either in the common range are not compared."""
-
-RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -67,49 +65,54 @@ class Cloud:
 
 @dataclass(frozen=True)
 class Mean:
-    """An estimated mean, and what each draw contributes to its error.
+    """An estimated mean, and how it would change without each draw: its delete-one jackknife.
 
     Attributes:
         value: The estimate.
-        error: Its standard error.
-        freedom: Degrees of freedom of the error.
-        draws, influence: (n,) draws, and the influence of each run on the value.
+        influence: Draw -> the value less what it is without the draw's runs.
+        freedom: Degrees of freedom of the error, the root of the sum of squared influences.
     """
 
     value: float
-    error: float
-    freedom: float
-    draws: NDArray[np.int64]
-    influence: Array
+    influence: "pd.Series[float]"
+    freedom: int
 
 
 def mean_of_curve(cloud: Cloud, curve: Smooth, x: Array) -> Mean:
     """The mean of the curve through a cloud over the points ``x``."""
-    contrast = curve.basis(x).mean(axis=0)
-    residuals = cloud.ood - curve.at(cloud.id)
-    influence = (contrast @ np.linalg.pinv(curve.basis(cloud.id))) * residuals
-    error, freedom = float(curve.error_of(contrast)), curve.clusters - PARAMETERS
-    return Mean(float(contrast @ curve.coefficients), error, freedom, cloud.draws, influence)
+    q, r = np.linalg.qr(curve.basis(cloud.id))
+    draws, codes = np.unique(cloud.draws, return_inverse=True)
+    gram = np.zeros((len(draws), PARAMETERS, PARAMETERS))
+    moment = np.zeros((len(draws), PARAMETERS))
+    np.add.at(gram, codes, q[:, :, None] * q[:, None, :])
+    np.add.at(moment, codes, q * cloud.ood[:, None])
+    rest = np.eye(PARAMETERS) - gram
+    # Where a curve cannot be fitted without some draw its error is not known.
+    rest[np.linalg.eigvalsh(rest)[:, 0] < 1e-9] = np.nan
+    without = np.linalg.solve(rest, (moment.sum(axis=0) - moment)[..., None])[..., 0]
+    contrast = np.linalg.solve(r.T, curve.basis(x).mean(axis=0))
+    influence = (moment.sum(axis=0) - without) @ contrast
+    value = float(curve.at(x).mean())
+    return Mean(value, pd.Series(influence, index=draws), len(draws) - PARAMETERS)
 
 
 def difference(a: Mean, b: Mean) -> tuple[Estimate, float]:
-    """a - b with its intervals, and the p-value that it is 0.
+    """a - b with Student's t intervals, and the p-value that it is 0.
 
     Runs of one draw share their training seed, and often their hyperparameters' quantiles, so the
-    two errors may be correlated: var(a) + var(b) - 2 cov(a, b), the covariance being the sum over
-    shared draws of the products of their influences.
+    two may be correlated, positively or negatively. The squared error is therefore the sum over
+    the draws of either of the squared difference of its influences (jackknife; for points with a
+    draw each it is the HC3 of MacKinnon and White 1985).
     """
-    shared = pd.concat(
-        [pd.Series(mean.influence).groupby(mean.draws).sum() for mean in (a, b)], axis=1
-    ).dropna()
-    covariance = float((shared[0] * shared[1]).sum())
-    error = float(np.sqrt(max(a.error**2 + b.error**2 - 2 * covariance, 0.0)))
+    every = a.influence.index.union(b.influence.index)
+    one, other = (mean.influence.reindex(every, fill_value=0.0).to_numpy() for mean in (a, b))
+    error = float(np.sqrt(((one - other) ** 2).sum()))
     value, freedom = a.value - b.value, min(a.freedom, b.freedom)
     return from_error(value, error, freedom), p_value(value, error, freedom)
 
 
 def clouds_of(
-    pairs: pd.DataFrame, dataset: str | None, algorithm: str | None, resamples: int, seed: int
+    pairs: pd.DataFrame, dataset: str | None, algorithm: str | None
 ) -> Iterator[tuple[dict[str, str], list[Cloud]]]:
     """Dataset, test environments and algorithm of each panel, and its optimizers' clouds.
 
@@ -120,27 +123,23 @@ def clouds_of(
         mine = drawn(rows_of(pairs, *key.values()))
         mine = mine.assign(draw=draw_codes(mine))
         found = (
-            _cloud(str(name), mine[mine["optimizer"] == name], panel.chance, resamples, seed)
+            _cloud(str(name), mine[mine["optimizer"] == name], panel.chance)
             for name in panel.counts.index
         )
         yield key, [cloud for cloud in found if len(cloud.id)]
 
 
-def _cloud(
-    optimizer: str, runs: pd.DataFrame, chance: float | None, resamples: int, seed: int
-) -> Cloud:
+def _cloud(optimizer: str, runs: pd.DataFrame, chance: float | None) -> Cloud:
     kept, left_out = usable(runs)
     x, y = (kept[name].to_numpy(dtype=float, na_value=np.nan) for name in ("id", "ood"))
     n = kept["n_id"].to_numpy(dtype=float) if len(values_of(kept, "n_id")) == len(kept) else None
     scored = np.isfinite(x) & np.isfinite(y)
     learned = scored & above_chance(x, chance, n)
-    left_out |= {
-        "without scores": int((~scored).sum()),
-        "at chance": int((scored & ~learned).sum()),
-    }
+    left_out["without scores"] = int((~scored).sum())
+    left_out["at chance"] = int((scored & ~learned).sum())
     x, y, draws = x[learned], y[learned], kept["draw"].to_numpy(dtype=np.int64)[learned]
     try:
-        curve = fit_smooth(x, y, clusters=draws, resamples=resamples, seed=seed)
+        curve = fit_smooth(x, y, clusters=draws, resamples=1)  # its bootstrap is not used here
     except RequestError:  # too few configurations that differ: having no curve is an answer here
         curve = None
     reasons = {why: count for why, count in left_out.items() if count}

@@ -12,6 +12,7 @@ from analysis.contests import (
     STATISTICS,
     Contest,
     Unit,
+    against,
     both_kinds,
     every_pair,
     freedoms,
@@ -22,7 +23,7 @@ from analysis.intervals import Array, from_error, spread, within_range
 from analysis.panels import GROUP
 from analysis.searches import FINISHED, SCORES, Searches, searches
 from analysis.testing import MARGIN, ends_of, holm_within, judged, p_value
-from oodbench.errors import RequestError
+from oodbench.errors import RequestError, UnknownNameError
 
 RANGES = {"difference": (-1, 1), "improvement": (0, 1), "cliffs_delta": (-1, 1)}
 
@@ -78,17 +79,13 @@ def compare_optimizers(
         UnknownNameError: No such rule, unit, dataset or algorithm.
     """
     found = searches(pairs, rule, dataset, algorithm)
-    tables = [
-        compare(one, contests, budget, unit, margin, resamples, seed)
-        for one in found
-        if (contests := every_pair([mine.optimizer for mine in one.trials]))
-    ]
-    if not tables:
+    contests = [every_pair([mine.optimizer for mine in one.trials]) for one in found]
+    if not any(contests):
         raise RequestError(
             "Two optimizers are compared that have finished runs on one dataset with one "
             "algorithm; no two have. Train another optimizer."
         )
-    return pd.concat(tables, ignore_index=True)
+    return _compared(found, contests, budget, unit, margin, resamples, seed)
 
 
 def compare_kinds(
@@ -117,41 +114,93 @@ def compare_kinds(
         rows. See there for arguments and errors.
     """
     found = searches(pairs, rule, dataset, algorithm)
-    tables = [
-        compare(one, contests, budget, unit, margin, resamples, seed)
-        for one in found
-        if (contests := both_kinds(one))
-    ]
-    if not tables:
+    contests = [both_kinds(one) for one in found]
+    if not any(contests):
         raise RequestError(
             "Adaptive and non-adaptive optimizers can be compared where both have finished runs "
             "on one dataset with one algorithm, and the column optimizer_kind says which is which; "
             "that is nowhere so. Train optimizers of both kinds."
         )
-    return pd.concat(tables, ignore_index=True)
+    return _compared(found, contests, budget, unit, margin, resamples, seed)
 
 
-def compare(
-    one: Searches,
-    contests: Sequence[Contest],
+def compare_to(
+    pairs: pd.DataFrame,
+    baseline: str | None = None,
+    rule: str = "id_val",
+    *,
+    budget: float | None = None,
+    unit: Unit = "trials",
+    margin: float = MARGIN,
+    dataset: str | None = None,
+    algorithm: str | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Every optimizer against one, or against the mean of all others, in ID and OOD accuracy.
+
+    Args:
+        baseline: An optimizer. Default: each one is compared with the mean of the others.
+
+    Returns:
+        As ``compare_optimizers``, with ``b`` the baseline or ``the others``. Panels without the
+        baseline have no rows. See there for the other arguments and errors.
+    """
+    found = searches(pairs, rule, dataset, algorithm)
+    names = [[mine.optimizer for mine in one.trials] for one in found]
+    every = list(dict.fromkeys(name for own in names for name in own))
+    if baseline is not None and baseline not in every:
+        raise UnknownNameError("optimizer", baseline, every)
+    contests = [against(own, baseline) for own in names]
+    if not any(contests):
+        raise RequestError(
+            "An optimizer is compared with others that have finished runs on the same dataset with "
+            "the same algorithm; there are none. Train another optimizer."
+        )
+    return _compared(found, contests, budget, unit, margin, resamples, seed)
+
+
+def _compared(
+    found: Sequence[Searches],
+    contests: Sequence[Sequence[Contest]],
     budget: float | None,
     unit: Unit,
     margin: float,
     resamples: int,
     seed: int,
 ) -> pd.DataFrame:
-    """The rows of one panel; see ``compare_optimizers``."""
-    budget, n = trials_for(one, budget, unit)
+    tables = [
+        _table(one, mine, *trials_for(one, budget, unit), resamples, seed).assign(unit=unit)
+        for one, mine in zip(found, contests, strict=True)
+        if mine
+    ]
+    table = judged_twice(pd.concat(tables, ignore_index=True), [*GROUP, "score"], margin)
+    table.insert(list(table.columns).index("budget"), "unit", table.pop("unit"))
+    return table
+
+
+def _table(
+    one: Searches,
+    contests: Sequence[Contest],
+    budget: float,
+    n: Mapping[str, int],
+    resamples: int,
+    seed: int,
+) -> pd.DataFrame:
     points = statistics(one, contests, n, one.at_hand())[0]
     drawn = one.resampled(resamples, np.random.default_rng(seed))
     errors = spread([statistics(one, contests, n, weights) for weights in drawn])
     rows = []
     for (i, contest), (j, score) in product(enumerate(contests), enumerate(SCORES)):
-        known = {**one.key, "a": contest.a, "b": contest.b, "score": score, "rule": one.rule}
-        asked = {"unit": unit, "budget": budget, **_sides(one, contest, n)}
-        found = numbers(points[i, j], errors[i, j], freedoms(one, contest, n))
-        rows.append({**known, **asked, **found})
-    return judged_twice(pd.DataFrame(rows), [*GROUP, "score"], margin)
+        rows.append(
+            {
+                **one.key,
+                **{"a": contest.a, "b": contest.b, "score": score, "rule": one.rule},
+                **{"budget": budget, **_sides(one, contest, n)},
+                **numbers(points[i, j], errors[i, j], freedoms(one, contest, n)),
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def _sides(one: Searches, contest: Contest, n: Mapping[str, int]) -> dict[str, int]:

@@ -49,6 +49,15 @@ def every_pair(names: Sequence[str]) -> list[Contest]:
     return [Contest(a, b, (a,), (b,)) for a, b in combinations(names, 2)]
 
 
+def against(names: Sequence[str], baseline: str | None) -> list[Contest]:
+    """Each optimizer against the baseline, or without one against the mean of all others."""
+    if baseline is not None:
+        others = [name for name in names if name != baseline]
+        return [Contest(a, baseline, (a,), (baseline,)) for a in others if baseline in names]
+    rest = {a: tuple(name for name in names if name != a) for a in names}
+    return [Contest(a, "the others", (a,), others) for a, others in rest.items() if others]
+
+
 def both_kinds(one: Searches) -> list[Contest]:
     """The two kinds of a panel's optimizers; empty unless it has both."""
     a, b = (tuple(m.optimizer for m in one.trials if m.kind == kind) for kind in KINDS)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.clouds import RESAMPLES, Cloud, check_name, clouds_of, difference, mean_of_curve
+from analysis.clouds import Cloud, check_name, clouds_of, difference, mean_of_curve
 from analysis.intervals import UNKNOWN
 from analysis.panels import GROUP, require
 from analysis.testing import ENDS, MARGIN, ends_of, judged
@@ -29,15 +29,13 @@ def ood_at_equal_id(
     least_share: float = LEAST_SHARE,
     dataset: str | None = None,
     algorithm: str | None = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Differences of OOD accuracy between optimizers at equal ID accuracy, for every pair.
 
     The difference of the two return curves, averaged evenly over the ID accuracies that lie in the
     central 90% of both optimizers' runs. Runs at chance, diverged and failed ones, and those of an
     adaptive search among others are in no curve, and are counted. Intervals are Student's t, from a
-    bootstrap over configurations of each; see ``analysis.clouds.difference``.
+    jackknife over draws; see ``analysis.clouds.difference``.
 
     ID accuracies are measured on finitely many examples, which flattens curves; where the two
     optimizers' ID accuracies are spread differently, it does so differently.
@@ -48,8 +46,6 @@ def ood_at_equal_id(
         least_share: What the common range must be of the range that either covers.
         dataset: Only this one.
         algorithm: Only this one.
-        resamples: Of the bootstraps.
-        seed: Decides the resamples.
 
     Returns:
         A row per dataset, test environments, algorithm and pair (``a``, ``b``): ``n_a``, ``n_b``
@@ -65,7 +61,7 @@ def ood_at_equal_id(
     """
     rows = [
         {**key, **_row(a, b, least_share)}
-        for key, clouds in clouds_of(pairs, dataset, algorithm, resamples, seed)
+        for key, clouds in clouds_of(pairs, dataset, algorithm)
         for a, b in combinations(clouds, 2)
     ]
     if not rows:
@@ -107,13 +103,11 @@ def difference_curve(
     *,
     dataset: str | None = None,
     algorithm: str | None = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """The difference of two optimizers' return curves at each ID accuracy that they share.
 
     Args:
-        pairs, dataset, algorithm, resamples, seed: As for ``ood_at_equal_id``.
+        pairs, dataset, algorithm: As for ``ood_at_equal_id``.
         a, b: Optimizers.
 
     Returns:
@@ -129,7 +123,7 @@ def difference_curve(
     for name in (a, b):
         check_name(pairs, "optimizer", name)
     tables = []
-    for key, clouds in clouds_of(pairs, dataset, algorithm, resamples, seed):
+    for key, clouds in clouds_of(pairs, dataset, algorithm):
         found = {cloud.optimizer: cloud for cloud in clouds if cloud.curve}
         if a in found and b in found and common_range(found[a], found[b])[2] > 0:
             tables.append(pd.DataFrame(_points(found[a], found[b])).assign(**key, a=a, b=b))

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from analysis.clouds import (
-    RESAMPLES,
     Cloud,
     Mean,
     check_name,
@@ -18,7 +18,7 @@ from analysis.clouds import (
     difference,
     mean_of_curve,
 )
-from analysis.intervals import UNKNOWN, codes_of, resampled
+from analysis.intervals import UNKNOWN
 from analysis.panels import GROUP, require
 from analysis.smooth import Smooth
 from analysis.testing import MARGIN, ends_of, judged
@@ -33,19 +33,17 @@ def effective_robustness(
     margin: float = MARGIN,
     dataset: str | None = None,
     algorithm: str | None = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """OOD accuracy above what a baseline's return curve expects of the same ID accuracy.
 
     The mean over an optimizer's runs of their distance to the curve. Runs whose ID accuracy lies
     outside the central 90% of the baseline's take no part, and are counted: the curve is not
     extended. Unlike in ``ood_at_equal_id`` ID accuracies weigh as often as the optimizer reaches
-    them. The interval is Student's t, from bootstraps of the runs and of the curve over
-    configurations; see ``analysis.clouds.difference``.
+    them. The interval is Student's t, from a jackknife over draws; see
+    ``analysis.clouds.difference``.
 
     Args:
-        pairs, dataset, algorithm, resamples, seed: As for ``ood_at_equal_id``.
+        pairs, dataset, algorithm: As for ``ood_at_equal_id``.
         baseline: An optimizer.
         baseline_algorithm: Whose runs the curve goes through, such as ``erm``. Default: each
             algorithm's own.
@@ -67,13 +65,9 @@ def effective_robustness(
     check_name(pairs, "optimizer", baseline)
     if baseline_algorithm is not None:
         check_name(pairs, "algorithm", baseline_algorithm)
-    every = [*clouds_of(pairs, dataset, None, resamples, seed)]
-    bases = {
-        tuple(key.values()): one
-        for key, clouds in every
-        for one in clouds
-        if one.optimizer == baseline
-    }
+    every = [*clouds_of(pairs, dataset, None)]
+    named = ((key, one) for key, clouds in every for one in clouds if one.optimizer == baseline)
+    bases = {tuple(key.values()): one for key, one in named}
     rows = []
     for key, clouds in every:
         source = baseline_algorithm or key["algorithm"]
@@ -81,7 +75,7 @@ def effective_robustness(
         if algorithm in (None, key["algorithm"]) and base and base.curve:
             known = {**key, "baseline": baseline, "baseline_algorithm": source}
             others = [one for one in clouds if one is not base]
-            rows += [{**known, **_row(one, base, base.curve, resamples, seed)} for one in others]
+            rows += [{**known, **_row(one, base, base.curve)} for one in others]
     if not rows:
         raise RequestError(
             f"The baseline {baseline!r} has no return curve where another optimizer has runs: a "
@@ -90,28 +84,22 @@ def effective_robustness(
     return judged(pd.DataFrame(rows), [*GROUP], margin)
 
 
-def _row(one: Cloud, base: Cloud, curve: Smooth, resamples: int, seed: int) -> dict[str, Any]:
+def _row(one: Cloud, base: Cloud, curve: Smooth) -> dict[str, Any]:
     low, high = base.range
     inside = one.inside(low, high)
     estimate, p = UNKNOWN, np.nan
     if one.enough(low, high):
         expected = mean_of_curve(base, curve, one.id[inside])
-        reached = _mean_of_runs(one, inside, curve, expected.value, resamples, seed)
-        estimate, p = difference(reached, expected)
+        estimate, p = difference(_mean_of_runs(one, inside, curve, expected.value), expected)
     row = {"optimizer": one.optimizer, "n": int(inside.sum()), "outside": int((~inside).sum())}
     row |= {"left_out": one.words, "n_baseline": len(base.id), "id_low": low, "id_high": high}
     return {**row, **ends_of(estimate), "p": p}
 
 
-def _mean_of_runs(
-    one: Cloud, inside: Any, curve: Smooth, expected: float, resamples: int, seed: int
-) -> Mean:
+def _mean_of_runs(one: Cloud, inside: NDArray[np.bool_], curve: Smooth, expected: float) -> Mean:
     """Mean OOD accuracy of the runs, with the error that it has about a curve held fixed."""
-    residuals = one.ood[inside] - curve.at(one.id[inside])
-    draws = one.draws[inside]
-    codes = codes_of(draws, len(draws))
-    drawn = resampled(codes, resamples, np.random.default_rng(seed))
-    means = np.concatenate([(weights @ residuals) / weights.sum(axis=1) for weights in drawn])
-    influence = (residuals - residuals.mean()) / len(residuals)
-    value, freedom = float(expected + residuals.mean()), int(codes.max())
-    return Mean(value, float(means.std(ddof=1)), freedom, draws, influence)
+    residuals = pd.Series(one.ood[inside] - curve.at(one.id[inside]))
+    of_draw = residuals.groupby(one.draws[inside])
+    n, mean = len(residuals), float(residuals.mean())
+    without = (residuals.sum() - of_draw.sum()) / (n - of_draw.size())
+    return Mean(expected + mean, mean - without, len(without) - 1)

@@ -1,7 +1,7 @@
 """The trials of each optimizer's search as arrays: what budgets and comparisons rest on."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -169,6 +169,9 @@ def _of_panel(
         for name in panel.counts.index
         if name in groups
     ]
+    if left_out["adaptive"]:
+        remark = f"left out: {left_out['adaptive']:,} found by an adaptive search"
+        panel = replace(panel, remarks=(*panel.remarks, remark))
     return Searches(panel, rule, tuple(trials), floor, left_out)
 
 

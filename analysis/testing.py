@@ -67,7 +67,7 @@ def verdict(difference: Estimate, p: float, margin: float = MARGIN) -> str:
 
 
 def holm_within(table: pd.DataFrame, p: str, family: Sequence[str]) -> pd.DataFrame:
-    """The table with Holm's p-values beside the column ``p``, for each family of tests by itself."""
+    """The table with Holm's p-values beside the column ``p``, for each family by itself."""
     adjusted = table.groupby(list(family), sort=False)[p].transform(holm)
     table = table.copy()
     table.insert(list(table.columns).index(p) + 1, f"{p}_holm", adjusted)

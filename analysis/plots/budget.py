@@ -1,0 +1,154 @@
+"""Budget curves: what each number of trials buys, ID and OOD."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.best_of import INDEPENDENT, RESAMPLES
+from analysis.contests import UNITS, Unit
+from analysis.panels import STATUS_COLUMNS
+from analysis.plots.page import LINE, draw_level, new_figure, set_heading, short
+from analysis.plots.style import TEXT_WIDTH, Look, Palette, looks, styled, tidy
+from analysis.searches import SCORES, Searches, searches
+from analysis.tuning import budget_table
+from oodbench.errors import RequestError, UnknownNameError
+
+_NAMES = {"id": "ID accuracy", "ood": "OOD accuracy"}
+_AXES = {"trials": "trials of a search", "gradient_evaluations": "gradient evaluations of a search"}
+_COLUMN = {"trials": "n", "gradient_evaluations": "gradient_evaluations"}
+
+_CAPTION = (
+    "Lines: expected accuracy of the run that {rule}{oracle} selects of n trials. Bands: 95% t "
+    "intervals over searches; dashed, without one, where the trials hold fewer than {independent} "
+    "independent searches of n. Diverged and failed trials are spent: never selected while "
+    "another was drawn, and else scored as the lowest of the panel's completed runs and chance."
+)
+
+
+def budget(
+    pairs: pd.DataFrame,
+    *,
+    rule: str = "id_val",
+    unit: Unit = "trials",
+    dataset: str | None = None,
+    algorithm: str | None = None,
+    palette: Palette = "default",
+    title: str | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Figure:
+    """Expected accuracy of the selected one of n trials against n, by optimizer.
+
+    A row of panels per dataset, choice of test environments and algorithm; columns: ID accuracy
+    and OOD accuracy. Under each row the numbers of runs by status. The numbers are those of
+    ``analysis.tuning.expected_best``; runs of adaptive searches are left out.
+
+    Args:
+        pairs: A row a run, as from ``oodbench.results.query.pairs``; see ``analysis.searches``.
+        rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
+        unit: Of the budget: ``trials`` or ``gradient_evaluations``.
+        dataset: Draw only this one.
+        algorithm: Draw only this one.
+        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
+        title: Over the whole figure.
+        resamples: Of the bootstrap behind the bands.
+        seed: Decides the resamples.
+
+    Raises:
+        RequestError: No runs, a column is missing, all runs are of adaptive searches, or the
+            gradient evaluations are not known.
+        UnknownNameError: No such rule, unit, dataset, algorithm or palette.
+    """
+    if unit not in UNITS:
+        raise UnknownNameError("unit", unit, UNITS)
+    found = searches(pairs, rule, dataset, algorithm)
+    styles = looks(pairs, palette)
+    oracle = " (which looks at the test environments)" if rule == "oracle" else ""
+    caption = _CAPTION.format(rule=rule, oracle=oracle, independent=INDEPENDENT)
+    lines = [-(-len(one.panel.counts) // 3) for one in found]
+    heights = [h for n in lines for h in (2.1, (n + 0.8) * LINE)]
+    with styled():
+        figure = new_figure(TEXT_WIDTH, sum(heights) + 0.3 * len(found), title, caption)
+        grid = figure.add_gridspec(2 * len(found), len(SCORES), height_ratios=heights)
+        for i, one in enumerate(found):
+            table = budget_table(one, None, resamples, seed)
+            if table[_COLUMN[unit]].isna().any():
+                raise RequestError(
+                    "A budget in gradient evaluations needs the column gradient_evaluations for "
+                    "runs of every optimizer. Pass what oodbench.results.query.pairs returns, or "
+                    "use unit='trials'."
+                )
+            both = [figure.add_subplot(grid[2 * i, j]) for j in range(len(SCORES))]
+            for axes, score in zip(both, SCORES, strict=True):
+                _draw(axes, one, table, score, unit, styles)
+            set_heading(both[0], one.panel, 100)
+            _write_legend(figure.add_subplot(grid[2 * i + 1, :]), one, styles)
+    return figure
+
+
+def _draw(
+    axes: Axes,
+    one: Searches,
+    table: pd.DataFrame,
+    score: str,
+    unit: Unit,
+    styles: Mapping[str, Look],
+) -> None:
+    tidy(axes)
+    for name, rows in table.groupby("optimizer", sort=False):
+        look = styles[str(name)]
+        x, y = rows[_COLUMN[unit]].to_numpy(dtype=float), rows[score].to_numpy(dtype=float)
+        ends = (rows[f"{score}_low"].to_numpy(), rows[f"{score}_high"].to_numpy())
+        axes.fill_between(x, *ends, color=look.color, alpha=0.15, linewidth=0)
+        axes.plot(x, y, color=look.color, linewidth=0.7, linestyle="--")
+        known = np.isfinite(ends[0])
+        style = {"zorder": 3, "gid": f"budget-{name}", "markevery": 0.12, **_line_style(look)}
+        axes.plot(x[known], y[known], **style)
+    axes.set(xscale="log", xlabel=_AXES[unit], ylabel=_NAMES[score])
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.minorticks_off()
+    axes.tick_params(labelsize=7)
+    chance = one.panel.chance
+    low, high = axes.get_ylim()
+    if chance is not None and low <= chance <= high:
+        draw_level(axes, chance, f"chance {chance:.3g}")
+
+
+def _line_style(look: Look) -> dict[str, Any]:
+    return {
+        "color": look.color,
+        "linewidth": 1.1,
+        "marker": look.marker,
+        "markersize": 3.5,
+        "markerfacecolor": look.color if look.filled else "white",
+        "markeredgewidth": 0.8,
+    }
+
+
+def _write_legend(axes: Axes, one: Searches, styles: Mapping[str, Look]) -> None:
+    """The optimizers in three columns, each with its runs by status."""
+    axes.set_axis_off()
+    handles, labels = [], []
+    for optimizer, counts in one.panel.counts.iterrows():
+        look = styles[str(optimizer)]
+        shown = [s for s in STATUS_COLUMNS if s == "completed" or counts[s]]
+        numbers = ", ".join(f"{counts[s]:,} {s}" for s in shown)
+        handles.append(Line2D([], [], **_line_style(look)))
+        labels.append(f"{short(look.label, 14)}: {numbers}")
+    axes.legend(
+        handles,
+        labels,
+        ncols=3,
+        loc="upper left",
+        fontsize=6.5,
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0,
+        handlelength=2.2,
+        columnspacing=1.2,
+    )

@@ -1,0 +1,137 @@
+"""Optimizers by datasets: differences of accuracy at an equal budget, with their intervals."""
+
+import textwrap
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from analysis.best_of import RESAMPLES
+from analysis.comparing import compare_to
+from analysis.contests import Unit
+from analysis.names import pretty
+from analysis.panels import GROUP
+from analysis.plots.page import new_figure, short
+from analysis.plots.style import COLUMN_WIDTH, GREY, styled
+from analysis.searches import SCORES
+from analysis.testing import MARGIN
+from oodbench.errors import UnknownNameError
+
+_CELL = (1.45, 0.5)
+_SIDES = (0.9, 0.95)
+"""Inches: a cell, and what stands beside and over the cells."""
+
+_COLORS = colormaps["PuOr_r"]  # its two ends stay apart under the colour-vision deficiencies
+_MINUS = "\N{MINUS SIGN}"
+
+_CAPTION = (
+    "Points of {score} accuracy above {baseline}, of the run that {rule}{oracle} selects at an "
+    "equal budget. In brackets: 95% t intervals over searches. Coloured and bold: different "
+    "(Holm's p < 0.05 over the optimizers of a column); =: no difference of {margin:g} or more "
+    "(two one-sided tests); else undecided. n: trials, with those that diverged or failed."
+)
+
+
+def heatmap(
+    pairs: pd.DataFrame,
+    *,
+    score: Literal["id", "ood"] = "ood",
+    baseline: str | None = None,
+    rule: str = "id_val",
+    budget: float | None = None,
+    unit: Unit = "trials",
+    margin: float = MARGIN,
+    dataset: str | None = None,
+    algorithm: str | None = None,
+    title: str | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Figure:
+    """Differences between optimizers in the accuracy that an equal tuning budget buys.
+
+    A row an optimizer, a column per dataset, test environments and algorithm. A cell holds the
+    difference in points of accuracy, its 95% interval, and the numbers of trials and of those that
+    diverged or failed. The numbers are those of ``analysis.comparing.compare_to``.
+
+    Args:
+        pairs: A row a run, as from ``oodbench.results.query.pairs``; see ``analysis.searches``.
+        score: Whose differences: ``ood`` or ``id``.
+        baseline: Optimizer that the others are compared with. Default: the mean of all others.
+        rule, budget, unit, margin, dataset, algorithm, resamples, seed: As for
+            ``analysis.comparing.compare_optimizers``.
+        title: Over the whole figure.
+
+    Raises:
+        RequestError: No runs, a column is missing, or nothing to compare.
+        UnknownNameError: No such score, optimizer, rule, unit, dataset or algorithm.
+    """
+    if score not in SCORES:
+        raise UnknownNameError("score", score, SCORES)
+    options: dict[str, Any] = {"budget": budget, "unit": unit, "margin": margin, "seed": seed}
+    options |= {"dataset": dataset, "algorithm": algorithm, "resamples": resamples}
+    table = compare_to(pairs, baseline, rule, **options)
+    table = table[table["score"] == score]
+    columns = table[list(GROUP)].drop_duplicates().reset_index(drop=True)
+    rows = [name for name in pd.unique(pairs["optimizer"]) if name in set(table["a"])]
+    caption = _CAPTION.format(
+        score=score.upper(),
+        baseline="the mean of the other optimizers" if baseline is None else pretty(baseline),
+        rule=rule,
+        oracle=" (which looks at the test environments)" if rule == "oracle" else "",
+        margin=100 * margin,
+    )
+    width = max(COLUMN_WIDTH, _SIDES[0] + _CELL[0] * len(columns))
+    with styled():
+        figure = new_figure(width, _SIDES[1] + _CELL[1] * len(rows), title, caption)
+        axes = figure.add_subplot()
+        norm = Normalize(*np.array([-1, 1]) * (np.abs(table["difference"]).max() or 1))
+        places = {tuple(key): x for x, key in enumerate(columns.to_numpy().tolist())}
+        for cell in table.to_dict("records"):
+            x = places[tuple(cell[name] for name in GROUP)]
+            _draw(axes, x, rows.index(cell["a"]), cell, norm)
+        heads = [_head(table, key) for key in places]
+        axes.set_xticks(range(len(heads)), heads, fontsize=7)
+        axes.set_yticks(range(len(rows)), [short(pretty(str(name)), 16) for name in rows])
+        axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
+        axes.set(xlim=(-0.5, len(heads) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+        axes.spines[:].set_visible(False)
+    return figure
+
+
+def _head(table: pd.DataFrame, key: tuple[Any, ...]) -> str:
+    dataset, environments, algorithm = map(str, key)
+    mine = table[np.logical_and.reduce([table[n] == v for n, v in zip(GROUP, key, strict=True)])]
+    budget, unit = mine["budget"].iloc[0], mine["unit"].iloc[0]
+    words = {"trials": "trials each", "gradient_evaluations": "gradients each"}[unit]
+    name = "\n".join(textwrap.wrap(f"{pretty(algorithm)} on {dataset}", 20))
+    return f"{name}\ntest env. {short(environments, 10)}\n{budget:,.0f} {words}"
+
+
+def _draw(axes: Axes, x: int, y: int, cell: dict[Any, Any], norm: Normalize) -> None:
+    """One cell: colour only where the verdict is a difference."""
+    decided = cell["verdict"] in ("higher", "lower")
+    color = _COLORS(norm(cell["difference"])) if decided else (0.96, 0.96, 0.96, 1.0)
+    axes.barh(y, 0.96, 0.92, left=x - 0.48, color=color)
+    luminance = float(np.dot(color[:3], (0.2126, 0.7152, 0.0722)))
+    ink, note = ("white", "white") if luminance < 0.5 else ("black", GREY)
+    place: dict[str, Any] = {"ha": "center", "va": "center"}
+    sign = "= " if cell["verdict"] == "no difference" else ""
+    weight = "bold" if decided else "normal"
+    value = sign + _points(cell["difference"])
+    axes.text(x, y - 0.24, value, fontsize=8, fontweight=weight, color=ink, **place)
+    known = np.isfinite(cell["low"])
+    ends = f"[{_points(cell['low'])}, {_points(cell['high'])}]" if known else "no interval"
+    axes.text(x, y + 0.03, ends, fontsize=6.5, color=ink, **place)
+    lost = [f"{cell[f'{s}_a']:,} {s}" for s in ("diverged", "failed") if cell[f"{s}_a"]]
+    counts = ", ".join([f"n = {cell['trials_a']:,}", *lost])
+    axes.text(x, y + 0.28, counts, fontsize=6, color=note, **place)
+
+
+def _points(fraction: float) -> str:
+    """Points with a sign; none for what rounds to 0."""
+    text = f"{100 * fraction:+.1f}".replace("-", _MINUS)
+    return "0.0" if text[1:] == "0.0" else text
