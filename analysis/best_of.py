@@ -69,8 +69,12 @@ def expected(rank: Array, scores: Array, budgets: NDArray[np.int64], weights: Ar
     """
     starts, level, up_to = _levels(rank, weights)
     means = _per_weight(np.add.reduceat(weights * scores, starts, axis=-1), level)
-    steps = (np.diff(up_to**n, prepend=0.0, axis=-1) for n in budgets)
-    return np.stack([(step * means).sum(-1) for step in steps], axis=-1)
+    # Summed by parts: one power for each level and n.
+    steps = np.diff(means, append=0.0, axis=-1)
+    with np.errstate(divide="ignore"):
+        logs = np.log(up_to)  # exp is several times faster than powers, of which there are many
+    powers = (np.exp(n * logs) for n in budgets)
+    return np.stack([-(power * steps).sum(-1) for power in powers], axis=-1)
 
 
 def improvement(p: Array, a: Array, q: Array, b: Array) -> Array:

@@ -117,7 +117,8 @@ def _draw(axes: Axes, x: int, y: int, cell: dict[Any, Any], norm: Normalize) -> 
     color = _COLORS(norm(cell["difference"])) if decided else (0.96, 0.96, 0.96, 1.0)
     axes.barh(y, 0.96, 0.92, left=x - 0.48, color=color)
     luminance = float(np.dot(color[:3], (0.2126, 0.7152, 0.0722)))
-    ink, note = ("white", "white") if luminance < 0.5 else ("black", GREY)
+    ink = "white" if luminance < 0.5 else "black"
+    note = ink if decided else GREY
     place: dict[str, Any] = {"ha": "center", "va": "center"}
     sign = "= " if cell["verdict"] == "no difference" else ""
     weight = "bold" if decided else "normal"
