@@ -108,21 +108,23 @@ def hyperparameters(pairs: pd.DataFrame) -> list[str]:
 def fitting_scale(values: Array) -> str:
     """``uniform``, ``log`` or ``one_minus_log``: on which the values are spread most evenly.
 
-    Evenness is the Kolmogorov-Smirnov distance to a uniform distribution between the smallest and
-    the largest value; values drawn from a search range are uniform on the range's own scale.
+    Unevenness is the Kolmogorov-Smirnov distance to a uniform distribution between the smallest
+    and the largest value: values drawn from a search range are uniform on the range's own scale.
+    Another scale than ``uniform`` must halve it, for over a short range they hardly differ.
     """
-    candidates = {"uniform": values}
+    found = {"uniform": _unevenness(values) / 2}
     if (values > 0).all():
-        candidates["log"] = np.log(values)
+        found["log"] = _unevenness(np.log(values))
     if (values < 1).all() and (values >= 0).all():
-        candidates["one_minus_log"] = -np.log1p(-values)
+        found["one_minus_log"] = _unevenness(-np.log1p(-values))
+    return min(found, key=lambda scale: found[scale])
 
-    def unevenness(scale: str) -> float:
-        seen = candidates[scale]
-        span = float(np.ptp(seen))
-        return float(stats.kstest((seen - seen.min()) / span, "uniform").statistic) if span else 1.0
 
-    return min(candidates, key=unevenness)
+def _unevenness(values: Array) -> float:
+    span = float(np.ptp(values))
+    if not span:
+        return 1.0
+    return float(stats.kstest((values - values.min()) / span, "uniform").statistic)
 
 
 def on_axis(values: pd.Series, scale: str, choices: tuple[str, ...]) -> Array:

@@ -375,15 +375,15 @@ def plot(
     """Draw the runs of a database into a file.
 
     Args:
-        kind: ``scatter``, ``binned``, ``box``, ``violin``, ``slices`` or ``learning``: a function
-            of ``analysis``, which says what it shows.
+        kind: ``scatter``, ``binned``, ``box``, ... of ``oodbench.plotting.KINDS``: each is a
+            function of ``analysis``, which says what it shows.
         db: URL or path of the database.
         output: A file ending in .png, .pdf or .svg.
         where: As for ``query``.
         sweep: Only runs of this sweep.
         palette: ``default`` (colour-blind safe) or ``study`` (Naganuma et al. 2023).
         checkpoint: Which checkpoint is scored.
-        options: The kind's own, such as ``keep="top"``; see ``oodbench.plotting.KINDS``.
+        options: The kind's own, such as ``keep="top"``.
 
     Returns:
         The path of the file.

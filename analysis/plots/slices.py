@@ -150,9 +150,11 @@ def _draw(axes: Axes, block: Slices, one: Slice, score: str, look: Look) -> None
         )
         axes.plot(line.x, line.quartiles[:, 1], color="black", linewidth=1)
     edge = axes.get_xaxis_transform()
-    for ended, color in ((one.failed, "#999999"), (one.diverged, "black")):
+    lost = (("failed", one.failed, "#999999"), ("diverged", one.diverged, "black"))
+    for status, ended, color in lost:
         if ended.size:
-            axes.vlines(ended, 0.94, 1, color=color, linewidth=0.6, transform=edge)
+            gid = f"{status}-{one.optimizer}"
+            axes.vlines(ended, 0.94, 1, color=color, linewidth=0.6, transform=edge, gid=gid)
     if block.panel.chance is not None:
         axes.axhline(block.panel.chance, color=GREY, linewidth=0.7, linestyle=":", zorder=1)
 

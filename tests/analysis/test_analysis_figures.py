@@ -5,12 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.distributions import box_data
+from analysis.distributions import box_data, density
 from analysis.panels import panels
+from analysis.plots.binned import binned
 from analysis.plots.box import box
 from analysis.plots.save import save
 from analysis.plots.scatter import scatter, scatter_data
 from analysis.plots.style import looks
+from analysis.plots.violin import violin
 from oodbench.errors import RequestError, UnknownNameError
 
 
@@ -107,6 +109,48 @@ def test_box_shows_every_run_of_a_small_group_and_only_outliers_of_a_large_one(r
     assert [x for x, _ in drawn] == [0.05]
 
 
+def test_box_and_violin_show_the_runs_kept_and_say_how_many(run):
+    values = [0.6, 0.7, 0.8, 0.9]
+    rows = pd.DataFrame([run(i, "sgd", (0.5, x), id_val=x) for i, x in enumerate(values)])
+    for draw in (box, violin):
+        figure = draw(rows, keep="top", top=2)
+        assert [x for x, _ in points(figure.axes[1], "sgd")] == [0.8, 0.9]
+        assert "SGD\n2 of 4" in texts(figure)
+        figure = draw(rows, keep="above", threshold=0.7)
+        assert [x for x, _ in points(figure.axes[1], "sgd")] == [0.8, 0.9]
+
+
+def test_the_axes_of_the_best_few_span_these_alone(run):
+    rows = pd.DataFrame([run(i, "sgd", (0.9 + 0.01 * i, 0.2 + 0.01 * i)) for i in range(3)])
+    ranges = [axes.get_xlim() for axes in box(rows, keep="top").axes]
+    assert ranges == [pytest.approx(r) for r in ((0.88, 0.94), (0.18, 0.24), (0.68, 0.72))]
+    together = [axes.get_xlim() for axes in box(rows).axes[:2]]
+    assert together[0] == together[1] == pytest.approx((0.164, 0.956))
+
+
+def test_densities_are_sums_of_gaussians_of_scotts_width():
+    values = (0.1, 0.2, 0.25, 0.6, 0.9)
+    grid, height = density(values, 50)
+    width = np.std(values, ddof=1) * len(values) ** (-1 / 5)
+    bumps = np.exp(-0.5 * ((grid[:, None] - np.array(values)) / width) ** 2)
+    expected = bumps.mean(axis=1) / (width * np.sqrt(2 * np.pi))
+    np.testing.assert_allclose(height, expected)
+    assert (grid[0], grid[-1]) == (0.1, 0.9)
+    assert density((0.5, 0.5))[0].size == density(())[0].size == 0
+
+
+def test_violins_stand_for_five_runs_or_more(run):
+    rows = [run(i, "sgd", (0.5 + 0.01 * i, 0.3)) for i in range(5)]
+    rows += [run(9 + i, "adam", (0.6 + 0.01 * i, 0.4)) for i in range(4)]
+    ids, oods, _ = violin(pd.DataFrame(rows)).axes
+    shapes = {c.get_gid(): c for c in ids.collections if c.get_gid()}
+    outline = shapes["violin-sgd"].get_paths()[0].vertices
+    assert (outline[:, 0].min(), outline[:, 0].max()) == pytest.approx((0.5, 0.54))
+    assert len(points(ids, "adam")) == 4
+    assert "violin-adam" not in shapes
+    assert len(points(oods, "sgd")) == 5  # equal scores have no density
+
+
 def test_box_labels_count_what_has_no_score(pairs):
     labels = set(texts(box(pairs)))
     assert "SGD\n3 completed, 1 diverged" in labels
@@ -114,13 +158,13 @@ def test_box_labels_count_what_has_no_score(pairs):
     assert "Adam\n0 completed, 1 diverged" in labels
 
 
-@pytest.mark.parametrize("draw", [scatter, box])
+@pytest.mark.parametrize("draw", [scatter, binned, box, violin])
 def test_runs_without_scores_draw_an_empty_figure_that_says_so(pairs, draw):
     figure = draw(pairs[pairs["status"] != "completed"])
     assert any("no completed run" in text for text in texts(figure))
 
 
-@pytest.mark.parametrize("draw", [scatter, box])
+@pytest.mark.parametrize("draw", [scatter, binned, box, violin])
 def test_no_runs_and_unknown_names_are_refused(pairs, draw):
     with pytest.raises(RequestError, match="no runs here"):
         draw(pairs.iloc[:0])
@@ -135,7 +179,7 @@ def test_no_runs_and_unknown_names_are_refused(pairs, draw):
         draw(other, dataset="Other", algorithm="irm")
 
 
-@pytest.mark.parametrize("draw", [scatter, box])
+@pytest.mark.parametrize("draw", [scatter, binned, box, violin])
 def test_names_are_drawn_literally(pairs, draw):
     odd = pairs.assign(dataset="D_$et$<1>", algorithm="$x_1$", optimizer="my_$\\opt$")
     figure = draw(odd, title="100$ and $\\nope{$")
@@ -161,8 +205,8 @@ def test_looks_are_fixed_distinct_and_mark_adaptive_optimizers(run):
 
 def test_drawing_leaves_the_global_settings_alone(pairs):
     before = dict(mpl.rcParams)
-    scatter(pairs)
-    box(pairs)
+    for draw in (scatter, binned, box, violin):
+        draw(pairs)
     assert dict(mpl.rcParams) == before
 
 

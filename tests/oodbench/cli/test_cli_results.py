@@ -1,5 +1,6 @@
 """status, query, plot, the listings, --dry-run: what they print can be relied on."""
 
+import inspect
 import io
 import json
 from collections.abc import Callable
@@ -10,11 +11,14 @@ import pandas as pd
 import pytest
 from postgres_server import Server
 
+import analysis
 from oodbench import api
 from oodbench.digest import edge_warnings
+from oodbench.errors import UnknownNameError
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.planning import plan
-from oodbench.results import add_sweep, is_empty, open_database
+from oodbench.plotting import KINDS
+from oodbench.results import add_sweep, is_empty, open_database, searched_scale
 from oodbench.search import at_edge
 from oodbench.sweep import parse_sweep
 from oodbench.worker import work
@@ -122,13 +126,51 @@ def test_status_names_the_sweep_only_where_there_are_several(
     assert "one" not in oodbench("status", "--db", path, "--sweep", "two").out
 
 
-@pytest.mark.parametrize("kind", ["scatter", "box"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_plots_are_written(oodbench: Run, finished: Path, tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"{kind}.png"
     where = "algorithm = 'erm'"
     ended = oodbench("plot", kind, "--db", finished, "-o", path, "--where", where)
     assert (ended.code, ended.out.split()) == (0, ["wrote", str(path)])
     assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_kind_takes_the_options_that_it_names_and_no_others(
+    oodbench: Run, finished: Path, tmp_path: Path
+) -> None:
+    for kind, what in KINDS.items():
+        figure = inspect.signature(getattr(analysis, kind)).parameters
+        assert set(what.options) <= set(figure)
+        assert f"{kind:<9} {what.about}" in oodbench("plot", "--help").out
+    run = api.query(finished)["run"][0]
+    asked = {
+        ("box", "--keep", "top", "--top", "1"): 0,
+        ("violin", "--keep", "above", "--threshold", "0.6"): 0,
+        ("binned", "--bins", "5"): 0,
+        ("slices", "--hyperparameter", "weight_decay"): 0,
+        ("learning", "--run", run, "--run", run[:8]): 0,
+        ("box", "--bins", "5"): "A plot of kind 'box' takes no bins; options of its own: keep, "
+        "threshold, top. Kinds that take bins: binned.",
+        ("scatter", "--keep", "top"): "options of its own: none. Kinds that take keep: box, violin",
+        ("box", "--top", "5"): "top=5 goes with keep='top' alone",
+        ("slices", "--hyperparameter", "lrr"): "unknown hyperparameter 'lrr'. Did you mean 'lr'?",
+    }
+    for arguments, expected in asked.items():
+        ended = oodbench("plot", *arguments, "--db", finished, "-o", tmp_path / "x.png")
+        if expected == 0:
+            assert (ended.code, ended.err) == (0, "")
+        else:
+            assert ended.code == 2
+            assert str(expected) in ended.err
+
+
+def test_the_scale_of_a_search_range_is_read_from_the_studies(finished: Path) -> None:
+    with open_database(finished, read_only=True) as db:
+        found = {name: searched_scale(db, name) for name in ("lr", "weight_decay", "beta1")}
+        assert found == {"lr": "log", "weight_decay": "log", "beta1": "one_minus_log"}
+        assert searched_scale(db, "nonesuch", "tiny") is None
+        with pytest.raises(UnknownNameError, match="Did you mean 'tiny'"):
+            searched_scale(db, "lr", "tinny")
 
 
 def test_listings_name_everything_and_tell_all_of_one(oodbench: Run) -> None:
