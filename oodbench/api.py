@@ -350,15 +350,29 @@ def shift(
 KINDS = ("datasets", "algorithms", "optimizers", "models")
 
 
-def catalogue(kind: str) -> "pd.DataFrame":
-    """What there is to choose from: ``datasets``, ``algorithms``, ``optimizers`` or ``models``."""
+def catalogue(kind: str, name: str | None = None) -> "pd.DataFrame":
+    """What there is to choose from.
+
+    Args:
+        kind: ``datasets``, ``algorithms``, ``optimizers`` or ``models``.
+        name: Only this one; it may be an optimizer of pytorch-optimizer, which are not listed.
+
+    Raises:
+        UnknownNameError: If there is none of that kind or name.
+    """
     import pandas as pd
 
-    from oodbench.describe import ROWS
+    from oodbench.describe import ROWS, optimizer
+    from oodbench.optimizers import OPTIMIZERS
 
     if kind not in ROWS:
         raise UnknownNameError("catalogue", kind, ROWS)
-    return pd.DataFrame(ROWS[kind]())
+    if name is not None and kind == "optimizers":
+        return pd.DataFrame([optimizer(OPTIMIZERS.get(name))])
+    table = pd.DataFrame(ROWS[kind]())
+    if name is not None and name not in set(table["name"]):
+        raise UnknownNameError(kind.removesuffix("s"), name, table["name"])
+    return table if name is None else table[table["name"] == name]
 
 
 def plot(

@@ -6,7 +6,7 @@ from typing import Any
 from oodbench.algorithms import ALGORITHMS
 from oodbench.data import DATASETS
 from oodbench.models import MODELS
-from oodbench.optimizers import OPTIMIZERS
+from oodbench.optimizers import OPTIMIZERS, OptimizerSpec
 from oodbench.spaces import Range, Space
 
 Row = dict[str, Any]
@@ -65,15 +65,19 @@ def algorithms() -> list[Row]:
 
 def optimizers() -> list[Row]:
     """One row an optimizer."""
-    return [
-        {
-            "name": spec.name,
-            "kind": spec.kind,
-            "space": space_text(spec.space),
-            "reference": spec.reference,
-        }
-        for spec in OPTIMIZERS
-    ]
+    return [optimizer(spec) for spec in OPTIMIZERS]
+
+
+def optimizer(spec: OptimizerSpec) -> Row:
+    """The row of one optimizer."""
+    return {
+        "name": spec.name,
+        "kind": spec.kind,
+        "space": space_text(spec.space),
+        "gradients a step": spec.evaluations,
+        "needs": spec.package or "torch",
+        "reference": spec.reference,
+    }
 
 
 def models() -> list[Row]:

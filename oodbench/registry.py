@@ -1,6 +1,6 @@
 """A name, and the thing that it names."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Generic, Protocol, TypeVar
@@ -25,10 +25,20 @@ class Registry(Generic[T]):
     Args:
         kind: What the things are, in the singular, as errors say it: ``"optimizer"``.
         things: The built-in ones.
+        find: Asked for a name that is not registered; what it finds can be had by name, and is in
+            no listing.
+        pattern: What such names look like, for messages.
     """
 
-    def __init__(self, kind: str, things: Iterable[T] = ()) -> None:
-        self.kind = kind
+    def __init__(
+        self,
+        kind: str,
+        things: Iterable[T] = (),
+        find: Callable[[str], T | None] = lambda name: None,
+        pattern: str = "",
+    ) -> None:
+        self.kind, self._find = kind, find
+        self._patterns = [pattern] if pattern else []
         self._things: dict[str, T] = {}
         self._plugins_read = False
         for thing in things:
@@ -54,9 +64,10 @@ class Registry(Generic[T]):
             UnknownNameError: If there is none; it lists the names that exist.
         """
         self._read_plugins()
-        if name not in self._things:
-            raise UnknownNameError(self.kind, name, self._things)
-        return self._things[name]
+        found = self._things.get(name) or self._find(name)
+        if found is None:
+            raise UnknownNameError(self.kind, name, [*self._things, *self._patterns])
+        return found
 
     def names(self) -> list[str]:
         """All names, in the order of registration."""

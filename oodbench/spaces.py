@@ -6,7 +6,7 @@ In YAML a range is ``{log: [1e-4, 1]}``, ``{uniform: [0, 0.5]}``, ``{int: [1, 8]
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from oodbench.errors import RequestError, UnknownNameError
@@ -127,11 +127,16 @@ class Range:
 class Choice:
     """One of a few values, each equally likely. One value alone is a constant.
 
+    Attributes:
+        values: What may be drawn.
+        allowed: What may be drawn instead, if asked for; empty: anything.
+
     Raises:
         RequestError: If there are no values, or one comes twice, is not finite or no scalar.
     """
 
     values: tuple[Scalar, ...]
+    allowed: tuple[Scalar, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if not self.values:
@@ -225,7 +230,7 @@ def override(space: Space, changes: Mapping[str, Any], owner: str) -> dict[str, 
     A fixed value is coerced to the type of the range that it replaces.
 
     Raises:
-        UnknownNameError: If ``owner`` does not take one of the hyperparameters.
+        UnknownNameError: If ``owner`` does not take one of the hyperparameters, or of the values.
         RequestError: If a range is not well formed.
     """
     result = dict(space)
@@ -241,5 +246,11 @@ def override(space: Space, changes: Mapping[str, Any], owner: str) -> dict[str, 
                 new = Choice(tuple(old.coerce(value) for value in new.values))
         except RequestError as error:
             raise RequestError(f"{owner}, {name}: {error}") from error
+        allowed = old.allowed if isinstance(old, Choice) else ()
+        for value in new.values if isinstance(new, Choice) and allowed else ():
+            if value not in allowed:
+                raise UnknownNameError(name, value, map(str, allowed), where=owner)
+        if allowed and isinstance(new, Range):
+            raise RequestError(f"{owner}, {name}: needs one of {list(allowed)}, not a range.")
         result[name] = new
     return result

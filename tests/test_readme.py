@@ -1,5 +1,6 @@
 """What the README shows runs as written."""
 
+import os
 import re
 import subprocess
 import sys
@@ -22,6 +23,54 @@ def test_the_python_example_runs(tmp_path: Path) -> None:
     assert header.split() == ["optimizer", "id", "ood", "n_ood"]
     assert [row.split()[1] for row in rows] == ["sgd", "adam"]
     assert (tmp_path / "first.png").stat().st_size > 10_000
+
+
+OWN_PACKAGE = """
+import torch
+
+class Mine(torch.optim.Optimizer):
+    def __init__(self, params, lr, decay):
+        super().__init__(params, {"lr": lr, "decay": decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for p in group["params"]:
+                p.mul_(1 - group["lr"] * group["decay"]).sub_(p.grad.sign(), alpha=group["lr"])
+"""
+
+
+def test_the_example_of_an_optimizer_of_ones_own_is_found_by_every_worker(tmp_path: Path) -> None:
+    """As an entry point, which is how a package of its own announces it."""
+    example = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    (tmp_path / "my_package.py").write_text(OWN_PACKAGE, encoding="utf-8")
+    (tmp_path / "my_contestant.py").write_text(f"{example}\nREGISTER = [MINE]\n")
+    about = tmp_path / "my_package-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[oodbench.optimizers]\nmine = my_contestant\n")
+    code = """
+        import oodbench
+        oodbench.run_sweep({
+            "name": "own",
+            "datasets": [{"name": "ColoredDigits", "test_environments": [2]}],
+            "algorithms": ["erm"],
+            "optimizers": ["sgd", "mine"],
+            "model": {"name": "mlp"},
+            "search": {"trials": 2},
+            "train": {"steps": 4, "batch": {"per_environment": 8}},
+        }, "own.db", workers=1)
+        runs = oodbench.query("own.db", where="optimizer = 'mine'")
+        print(runs[["status", "optimizer_kind"]].to_numpy().tolist(), runs["decay"].notna().sum())
+        print(oodbench.show("own.db", runs["run"][0]).provenance["stacked"])
+    """
+    where = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    run = [sys.executable, "-c", textwrap.dedent(code)]
+    settings = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 300}
+    done = subprocess.run(run, env={**os.environ, "PYTHONPATH": where}, **settings)
+    stored, stacked = done.stdout.strip().splitlines()
+    assert stored == "[['completed', 'adaptive'], ['completed', 'adaptive']] 2", done.stderr
+    assert stacked == "True"
 
 
 def test_the_example_of_loading_a_model_runs(tmp_path: Path) -> None:

@@ -20,16 +20,12 @@ def tell(kind: str, name: str | None) -> None:
     """List the things of one kind, or tell all of one of them."""
     from oodbench import api
     from oodbench.cli.tables import show, show_one
-    from oodbench.errors import UnknownNameError
 
-    table = api.catalogue(kind)
+    table = api.catalogue(kind, name)
     if name is None:
         show(table[COLUMNS[kind]])
-        return
-    rows = table[table["name"] == name]
-    if rows.empty:
-        raise UnknownNameError(kind.removesuffix("s"), name, table["name"])
-    show_one(rows.iloc[0])
+    else:
+        show_one(table.iloc[0])
 
 
 def datasets(

@@ -1,13 +1,31 @@
 """Optimizers by name, one family a file. To add one: write its file, list it here."""
 
+from oodbench.optimizers import pytorch_optimizer
+from oodbench.optimizers.adafactor import ADAFACTOR
+from oodbench.optimizers.adagrad import ADADELTA, ADAGRAD
 from oodbench.optimizers.adam import ADAM, ADAMW
+from oodbench.optimizers.adam_family import ADAMAX, NADAM, RADAM
+from oodbench.optimizers.asgd import ASGD
+from oodbench.optimizers.muon import MUON
 from oodbench.optimizers.rmsprop import RMSPROP
+from oodbench.optimizers.rprop import RPROP
+from oodbench.optimizers.sam import SAM, SAM_ADAM, sam_of
+from oodbench.optimizers.schedule_free import SCHEDULE_FREE_ADAMW, SCHEDULE_FREE_SGD
 from oodbench.optimizers.sgd import MOMENTUM, NESTEROV, SGD
+from oodbench.optimizers.smoothness_aware import SASAM, SASGD
 from oodbench.optimizers.spec import OptimizerSpec
 from oodbench.registry import Registry
 
-__all__ = ["OPTIMIZERS", "OptimizerSpec"]
+__all__ = ["OPTIMIZERS", "OptimizerSpec", "sam_of"]
 
 OPTIMIZERS: Registry[OptimizerSpec] = Registry(
-    "optimizer", [SGD, MOMENTUM, NESTEROV, RMSPROP, ADAM, ADAMW]
+    "optimizer",
+    [
+        *(SGD, MOMENTUM, NESTEROV, RMSPROP, ADAM, ADAMW),
+        *(ADAGRAD, ADADELTA, ADAMAX, NADAM, RADAM, ADAFACTOR, ASGD, RPROP, MUON),
+        *(SCHEDULE_FREE_SGD, SCHEDULE_FREE_ADAMW),
+        *(SAM, SAM_ADAM, SASGD, SASAM),
+    ],
+    find=pytorch_optimizer.find,
+    pattern=pytorch_optimizer.PATTERN,
 )

@@ -32,7 +32,7 @@ ADAM = OptimizerSpec(
     "adaptive",
     {**SPACE, "weight_decay": log(1e-6, 1e-3)},
     build_adam,
-    elementwise=True,
+    flat=True,
     reference="Kingma & Ba 2015",
 )
 
@@ -42,6 +42,6 @@ ADAMW = OptimizerSpec(
     # Decoupled decay acts per step as lr * weight_decay, hence a wider and higher range.
     {**SPACE, "weight_decay": log(1e-4, 0.3)},
     build_adamw,
-    elementwise=True,
+    flat=True,
     reference="Loshchilov & Hutter 2019",
 )

@@ -23,6 +23,6 @@ RMSPROP = OptimizerSpec(
         "weight_decay": log(1e-6, 1e-3),
     },
     build,
-    elementwise=True,
+    flat=True,
     reference="Tieleman & Hinton 2012",
 )

@@ -15,11 +15,11 @@ def build_sgd(params: Any, **hparams: Any) -> Any:
     return optim.SGD(params, fused=True, **hparams)
 
 
-def build_nesterov(params: Any, **hparams: Any) -> Any:
-    """``torch.optim.SGD`` with ``nesterov=True``."""
+def build_nesterov(params: Any, momentum: float, **hparams: Any) -> Any:
+    """``torch.optim.SGD`` with ``nesterov=True``, which torch refuses where momentum is 0."""
     from torch import optim
 
-    return optim.SGD(params, nesterov=True, fused=True, **hparams)
+    return optim.SGD(params, momentum=momentum, nesterov=momentum > 0, fused=True, **hparams)
 
 
 SGD = OptimizerSpec(
@@ -27,7 +27,7 @@ SGD = OptimizerSpec(
     "non-adaptive",
     {"lr": log(1e-3, 1.0), "weight_decay": WEIGHT_DECAY},
     build_sgd,
-    elementwise=True,
+    flat=True,
     reference="Robbins & Monro 1951",
 )
 
@@ -36,7 +36,7 @@ MOMENTUM = OptimizerSpec(
     "non-adaptive",
     {"lr": log(1e-4, 1.0), "momentum": one_minus_log(0.5, 0.99), "weight_decay": WEIGHT_DECAY},
     build_sgd,
-    elementwise=True,
+    flat=True,
     reference="Polyak 1964; Sutskever et al. 2013 (torch.optim.SGD)",
 )
 
@@ -45,6 +45,6 @@ NESTEROV = OptimizerSpec(
     "non-adaptive",
     MOMENTUM.space,
     build_nesterov,
-    elementwise=True,
+    flat=True,
     reference="Nesterov 1983; Sutskever et al. 2013 (torch.optim.SGD, nesterov=True)",
 )

@@ -2,13 +2,18 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
+from oodbench.errors import RequestError
 from oodbench.spaces import Space
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
+
+EXTRA = "oodbench[optimizers]"
+"""What installs the packages that some optimizers come from."""
 
 
 @dataclass(frozen=True)
@@ -17,15 +22,22 @@ class OptimizerSpec:
 
     Attributes:
         name: As sweep files write it.
-        kind: ``adaptive`` if it scales each coordinate by its gradient history, else
-            ``non-adaptive``.
+        kind: ``adaptive`` if it rescales the gradient by coordinates, layers or matrices (by their
+            history, sign, norm or spectrum), else ``non-adaptive``: its steps are combinations of
+            gradients, however long.
         space: Its hyperparameters and their default search ranges; no others are accepted.
         build: ``build(params, **hparams)``; gets exactly the hyperparameters of ``space``.
-        elementwise: Each coordinate's step depends on that coordinate alone, so that a model's
-            parameters may be given as one flat vector (the same numbers, fewer calls). Leave it
-            False for norms, layers or matrices (LARS, SAM, Muon, Adafactor, clipping).
-        in_place: The step writes to the parameters it was given. Where it does not, its models
-            are trained one by one instead of in a stack.
+        flat: A model's parameters may be given as one flat vector (the same numbers, fewer calls):
+            the step goes by coordinates, or by norms over all of them. Leave it False where layers
+            or matrices count (LARS, Muon, Adafactor).
+        stackable: The step writes to the parameters that it was given and draws nothing at random.
+            Where it does not, its models are trained one by one instead of in a stack.
+        evaluations: Gradients that it takes at each step: see
+            ``oodbench.optimizers.rules.reevaluating``.
+        sets_lr: It chooses its own learning rate, so a schedule and clipping are refused.
+        averages: What is to be evaluated is an average of the iterates: its ``eval()`` puts it in
+            the parameters, and ``train()`` takes it out again.
+        package: What has to be installed for it; empty if torch is enough.
         reference: The paper.
     """
 
@@ -33,8 +45,12 @@ class OptimizerSpec:
     kind: Literal["adaptive", "non-adaptive"]
     space: Space
     build: "Callable[..., Optimizer]"
-    elementwise: bool = False
-    in_place: bool = True
+    flat: bool = False
+    stackable: bool = True
+    evaluations: int = 1
+    sets_lr: bool = False
+    averages: bool = False
+    package: str = ""
     reference: str = ""
 
     def __call__(
@@ -42,3 +58,17 @@ class OptimizerSpec:
     ) -> "Optimizer":
         """The optimizer for ``params``, with its own share of ``hparams``."""
         return self.build(params, **{name: hparams[name] for name in self.space})
+
+    @property
+    def installed(self) -> bool:
+        """Whether what it needs is installed here."""
+        return not self.package or find_spec(self.package) is not None
+
+
+def check_installed(name: str, package: str) -> None:
+    """Raise RequestError if an optimizer needs a package that is not installed here."""
+    if package and find_spec(package) is None:
+        raise RequestError(
+            f"optimizer {name} needs the package {package}, which is not installed; "
+            f"pip install '{EXTRA}'."
+        )

@@ -10,6 +10,7 @@ from oodbench.data import DATASETS
 from oodbench.errors import UnknownNameError
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
+from oodbench.optimizers.spec import check_installed
 from oodbench.spaces import override
 from oodbench.sweep.settings import Part, TrainChanges, told_with_place
 
@@ -94,8 +95,9 @@ class OptimizerEntry(Entry):
     @model_validator(mode="after")
     @told_with_place
     def check(self) -> "OptimizerEntry":
-        """The optimizer exists and takes these hyperparameters."""
+        """The optimizer exists, is installed and takes these hyperparameters."""
         spec = OPTIMIZERS.get(self.name)
+        check_installed(spec.name, spec.package)
         self.check_options({})
         override(spec.space, self.space, f"optimizer {self.name}")
         return self

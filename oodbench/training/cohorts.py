@@ -45,24 +45,34 @@ def train(
     device = torch.device(device)
     if len({trial.cohort_key for trial in trials}) != 1:
         raise ValueError("Trials that are trained together must have one cohort key.")
-    together = [trial for trial in trials if OPTIMIZERS.get(trial.optimizer).in_place]
+    together = [trial for trial in trials if OPTIMIZERS.get(trial.optimizer).stackable]
     module = build_module(trials[0], data.shape, data.num_classes)
     if not can_stack(module):
         together = []
     begun = [[trial] for trial in together if saving.begun(trial)]
-    fresh = [trial for trial in together if not saving.begun(trial)]
+    fresh = by_evaluations([trial for trial in together if not saving.begun(trial)])
     if not stacks_alone(module):
-        begun, fresh = [], fresh if len(fresh) > 1 else []
+        begun, fresh = [], [cohort for cohort in fresh if len(cohort) > 1]
     build = partial(Run, data=data, device=device, selected=saving.selected, clock=clock)
     records: dict[Trial, RunRecord] = {}
-    for cohort in (*begun, fresh):
-        if cohort:
-            records |= carry_out(cohort, build, tick, saving)
+    for cohort in (*begun, *fresh):
+        records |= carry_out(cohort, build, tick, saving)
     for trial in trials:
         if trial not in records:
             with seeded(seed_of(trial.seed, "layers"), device):  # for dropout
                 records |= carry_out([trial], partial(build, stacked=False), tick, saving)
     return [records[trial] for trial in trials]
+
+
+def by_evaluations(trials: Sequence[Trial]) -> list[list[Trial]]:
+    """The trials in stacks whose models all need as many gradients a step.
+
+    In a common one, each would pay for as many as its neighbours need.
+    """
+    stacks: dict[int, list[Trial]] = {}
+    for trial in trials:
+        stacks.setdefault(OPTIMIZERS.get(trial.optimizer).evaluations, []).append(trial)
+    return list(stacks.values())
 
 
 def carry_out(

@@ -4,9 +4,10 @@ What a model becomes does not depend on its neighbours, on K, on how often it is
 which process trains it.
 """
 
-import math
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from types import GeneratorType
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from oodbench.training import provenance
 from oodbench.training.batches import BLOCK, Batches
 from oodbench.training.clock import DATA, EVALUATION, MODEL, OPTIMIZER, Clock
 from oodbench.training.evaluation import evaluate
-from oodbench.training.random import seeded
+from oodbench.training.random import generator_states, seeded, set_generator_states
 from oodbench.training.stack import Models, Single, Stack
 from oodbench.training.stepping import stepper
 from oodbench.training.tensors import Tensors
@@ -75,6 +76,7 @@ class Run:
         )
         seeds = [trial.seed for trial in trials]
         self.batches = Batches(data.sizes, first.batch, seeds, device)
+        self.specs = [OPTIMIZERS.get(trial.optimizer) for trial in trials]
         self.optimizers = [self.build_optimizer(model) for model in range(self.k)]
         self.steppers = [stepper(optimizer) for optimizer in self.optimizers]
         self.measurements: list[list[Measurement]] = [[] for _ in trials]
@@ -96,8 +98,8 @@ class Run:
         if restarted and self.algorithm.restart_as is not None:
             name, added = self.algorithm.restart_as
             hparams |= added
-        spec = OPTIMIZERS.get(name)
-        return spec(self.models.parameters_of(model, flat=spec.elementwise), hparams)
+        self.specs[model] = spec = OPTIMIZERS.get(name)
+        return spec(self.models.parameters_of(model, flat=spec.flat), hparams)
 
     def train(self, tick: Callable[[], None]) -> None:
         """Train to the last step."""
@@ -137,14 +139,31 @@ class Run:
         with self.clock(DATA):
             indices = self.batches.at(step)
             inputs, labels = self.data.inputs[indices], self.data.labels[indices]
+        drawn = {} if self.stacked else generator_states(self.device)
+        losses = self.gradients(inputs, labels, step)
+        with self.clock(OPTIMIZER), torch.no_grad():
+            taken = [take() for k, take in enumerate(self.steppers) if k not in self.diverged]
+        while unfinished := self.advance(taken):
+            set_generator_states(drawn, self.device)  # the same loss: dropout masks too
+            self.gradients(inputs, labels, step)
+            taken = unfinished
+        return losses
+
+    def gradients(self, inputs: Tensor, labels: Tensor, step: int) -> Tensor:
+        """Compute the gradients where the parameters are; returns the (K,) losses."""
         with self.clock(MODEL):
             losses = self.algorithm.losses(self.models, inputs, labels, step)
             self.models.backward(losses)
-        with self.clock(OPTIMIZER), torch.no_grad():
-            for model, take_step in enumerate(self.steppers):
-                if model not in self.diverged:
-                    take_step()
         return losses.detach()
+
+    def advance(self, steps: Sequence[Any]) -> list[Generator[None, None, None]]:
+        """Take steps of optimizers that re-evaluate up to where they need their next gradients.
+
+        Returns:
+            Those that do.
+        """
+        with self.clock(OPTIMIZER), torch.no_grad():
+            return [s for s in steps if isinstance(s, GeneratorType) and next(s, s) is None]
 
     def freeze(self, bad_since: Tensor, step: int) -> None:
         """Stop the models whose loss or parameters are no longer finite."""
@@ -155,13 +174,35 @@ class Run:
 
     def measure(self, step: int, losses: Tensor, steps: int) -> None:
         """Record accuracies and the mean training loss of the models that have not diverged."""
-        with self.clock(EVALUATION):
+        with self.clock(EVALUATION), self.averaged():
             scores = evaluate(self.models, self.data.evaluation, self.k, step)
-        for model, loss in enumerate(losses.tolist()):
-            if model not in self.diverged:
-                loss_ = Measurement(step, "", "train", "train", "loss", loss, steps)
-                self.measurements[model] += [*scores[model], loss_]
-                self.keep_best(model, step, scores[model])
+            for model, loss in enumerate(losses.tolist()):
+                if model not in self.diverged:
+                    loss_ = Measurement(step, "", "train", "train", "loss", loss, steps)
+                    self.measurements[model] += [*scores[model], loss_]
+                    self.keep_best(model, step, scores[model])
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, each model has the parameters that are to be evaluated.
+
+        They are those it is trained with unless its optimizer averages; these come back bit for
+        bit, so that evaluating changes nothing.
+        """
+        models = [m for m, spec in enumerate(self.specs) if spec.averages]
+        trained = [self.models.state(model) for model in models]
+        averaging: list[Any] = [self.optimizers[model] for model in models]
+        for optimizer in averaging:
+            optimizer.eval()
+        yield
+        for model, optimizer, state in zip(models, averaging, trained, strict=True):
+            optimizer.train()
+            self.models.load_state(model, state)
+
+    def weights(self, model: int) -> dict[str, Tensor]:
+        """A copy of the parameters and buffers that a model is evaluated with, by name."""
+        with torch.no_grad(), self.averaged():
+            return self.models.state(model)
 
     def keep_best(self, model: int, step: int, scores: Sequence[Measurement]) -> None:
         """Keep the weights if they are to be kept, and no checkpoint before was as good."""
@@ -187,25 +228,7 @@ class Run:
                     "completed" if since is None else "diverged",
                     "" if since is None else reason,
                     tuple(self.measurements[model]),
-                    self.provenance(model),
+                    provenance.of_run(self, model),
                 )
             )
         return result
-
-    def provenance(self, model: int) -> dict[str, Any]:
-        """How the run of one model came about."""
-        steps = self.diverged.get(model, self.trials[model].steps)
-        optimizer = type(self.optimizers[model])
-        return {
-            **provenance.code(),
-            "device": provenance.device_name(self.device),
-            "stack_size": self.k,
-            "stacked": self.stacked,
-            "optimizer_class": f"{optimizer.__module__}.{optimizer.__qualname__}",
-            "seconds": round(self.seconds / self.k, 6),
-            **({"resumed_at": self.resumed_at} if self.resumed_at else {}),
-            "gradient_evaluations": steps,
-            "examples_per_step": math.prod(self.batches.at(0).shape[1:]),
-            "shared_examples": self.data.shared,
-            "peak_memory_bytes": provenance.peak_memory(self.device),
-        }

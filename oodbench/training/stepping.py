@@ -11,12 +11,17 @@ from typing import Any
 import torch
 from torch.optim import optimizer as base
 
+from oodbench.optimizers.rules.reevaluating import Reevaluating
+
 
 def stepper(optimizer: torch.optim.Optimizer) -> Callable[[], Any]:
     """What takes the optimizer's step; to be called where gradients are off.
 
-    Only torch's own optimizers are unwrapped, and only while no hook is registered.
+    Only torch's own optimizers are unwrapped, and only while no hook is registered. That of an
+    optimizer that re-evaluates gives a generator: see ``Reevaluating.passes``.
     """
+    if isinstance(optimizer, Reevaluating):
+        return optimizer.passes
     kind = type(optimizer)
     hooks: list[Any] = [
         *(optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks),

@@ -34,7 +34,7 @@ def keep_weights(run: "Run", model: int, record: RunRecord, saving: Saving) -> R
         return record
     kept = []
     if LAST in wanted:
-        kept.append((LAST, record.trial.steps, run.models.state(model)))
+        kept.append((LAST, record.trial.steps, run.weights(model)))
     if BEST in wanted and model in run.best:
         _, step, state = run.best[model]
         kept.append((BEST, step, state))

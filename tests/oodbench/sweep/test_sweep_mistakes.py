@@ -54,6 +54,18 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ),
     (algorithm(rescal=True), "algorithms.0: irm: unknown key 'rescal'. Did you mean 'rescale'?"),
     (optimizer(lr=3), "optimizers.0: sgd: unknown key 'lr'. Allowed: space."),
+    (
+        {"optimizers": [{"name": "sasam", "space": {"variant": "paper"}}]},
+        "optimizers.0: optimizer sasam: unknown variant 'paper'. Allowed: code, transcription.",
+    ),
+    (
+        {"optimizers": [{"name": "sasam", "space": {"variant": {"log": [1, 2]}}}]},
+        "optimizers.0: optimizer sasam, variant: needs one of ['code', 'transcription'], not a",
+    ),
+    (
+        {"optimizers": ["lbfgs"]},
+        "optimizers.0: optimizer lbfgs is not supported: it evaluates the loss itself",
+    ),
     ({"model": {"name": "mlp", "widht": 8}}, "unknown option 'widht'. Did you mean 'width'?"),
     (
         search(sed=3),

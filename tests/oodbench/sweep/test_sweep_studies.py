@@ -23,6 +23,27 @@ def trials(values: dict[str, Any]) -> list[Trial]:
     return [trial for study in planned(values).studies for trial in study.trials]
 
 
+def test_words_among_the_hyperparameters_are_constants_unless_several_are_asked_for(
+    tiny: Tiny,
+) -> None:
+    both = {"name": "sasam", "space": {"variant": {"choice": ["code", "transcription"]}}}
+    found = trials(tiny(optimizers=["sasgd", both], search={"trials": 16}))
+    variants = {
+        o: {t.hparams["variant"] for t in found if t.optimizer == o} for o in ("sasgd", "sasam")
+    }
+    assert variants == {"sasgd": {"code"}, "sasam": {"code", "transcription"}}
+
+
+def test_an_optimizer_of_pytorch_optimizer_is_asked_for_by_its_name(tiny: Tiny) -> None:
+    pytest.importorskip("pytorch_optimizer", reason="pytorch-optimizer is not installed")
+    wider = {"name": "pytorch_optimizer.lion", "space": {"beta1": {"one_minus_log": [0.5, 0.99]}}}
+    (study,) = planned(tiny(optimizers=[wider], search={"trials": 8})).studies
+    values = [trial.hparams for trial in study.trials]
+    assert study.facts["optimizer_kind"] == "adaptive"
+    assert len({h["lr"] for h in values}) == len({h["beta1"] for h in values}) == 8
+    assert {(h["beta2"], h["weight_decouple"]) for h in values} == {(0.99, True)}
+
+
 def test_the_grid_has_a_study_for_each_combination(tiny: Tiny) -> None:
     digits = [
         {"name": "ColoredDigits", "test_environments": [0, 2]},

@@ -68,8 +68,8 @@ def plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
     for registry in (OPTIMIZERS, MODELS):
         monkeypatch.setattr(registry, "_things", dict(registry._things))
     space = {"lr": OPTIMIZERS.get("sgd").space["lr"]}
-    for name, in_place in (("replacing", True), ("confessing", False)):
-        OPTIMIZERS.add(OptimizerSpec(name, "non-adaptive", space, Replacing, in_place=in_place))
+    for name, stackable in (("replacing", True), ("confessing", False)):
+        OPTIMIZERS.add(OptimizerSpec(name, "non-adaptive", space, Replacing, stackable=stackable))
 
 
 @pytest.mark.parametrize("name", ["replacing", "confessing"])

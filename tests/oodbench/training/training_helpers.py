@@ -12,11 +12,12 @@ from oodbench.training import Tensors
 from oodbench.training.loop import Run
 
 CPU = torch.device("cpu")
+NAMES = [spec.name for spec in OPTIMIZERS if spec.installed]
 
 
 def make_trials(n: int, algorithm: str = "erm", optimizer: str | None = None, **changes) -> list:
     """``n`` trials, of all optimizers in turn unless one is named, each with its own seed."""
-    names = [optimizer] if optimizer else OPTIMIZERS.names()
+    names = [optimizer] if optimizer else NAMES
     hparams = changes.pop("hparams", {})
     trials = []
     for seed, name in enumerate(islice(cycle(names), n)):

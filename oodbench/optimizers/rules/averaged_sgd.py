@@ -1,0 +1,27 @@
+"""torch's ASGD, with its average put to use."""
+
+import torch
+from torch.optim import ASGD
+
+
+class AveragedSGD(ASGD):
+    """``torch.optim.ASGD``, which keeps the average of its iterates but leaves using it to others.
+
+    ``eval()`` puts the average into the parameters, ``train()`` the iterates back.
+    """
+
+    @torch.no_grad()
+    def eval(self) -> None:
+        """The average, in place of the iterates."""
+        for state, p in self._averaged():
+            state["iterate"] = p.clone()
+            p.copy_(state["ax"])
+
+    @torch.no_grad()
+    def train(self) -> None:
+        """The iterates again."""
+        for state, p in self._averaged():
+            p.copy_(state.pop("iterate"))
+
+    def _averaged(self) -> list[tuple[dict[str, torch.Tensor], torch.Tensor]]:
+        return [(self.state[p], p) for p in self.param_groups[0]["params"] if self.state[p]]
