@@ -55,6 +55,12 @@ class Trial:
         algorithm_options: Likewise.
         pretrained: sha256 of the pretrained file, if any.
         precision: ``float32`` or ``float64``.
+        schedule: Of the learning rate: ``constant``, ``linear``, ``cosine`` or ``step``.
+        warmup: Share of the steps in which the learning rate first grows.
+        clip_norm: Largest norm of a step's gradient; longer ones are shortened. 0: none is.
+        label_smoothing: Share of each label that is spread over all classes.
+        average: Averaged weights, evaluated in place of the last: ``{"ema": decay}`` or
+            ``{"swa": share of the steps from which on}``; empty: none.
         parallel: Method of data-parallel training; empty for one replica.
         replicas: Number of replicas.
         protocol: See ``PROTOCOL``.
@@ -77,6 +83,11 @@ class Trial:
     algorithm_options: Mapping[str, Any] = field(default_factory=dict)
     pretrained: str = ""
     precision: str = "float32"
+    schedule: str = "constant"
+    warmup: float = 0.0
+    clip_norm: float = 0.0
+    label_smoothing: float = 0.0
+    average: Mapping[str, float] = field(default_factory=dict)
     parallel: str = ""
     replicas: int = 1
     protocol: str = PROTOCOL

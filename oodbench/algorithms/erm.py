@@ -1,9 +1,10 @@
 """Empirical risk minimization: the mean cross-entropy over all examples."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from oodbench.algorithms.spec import AlgorithmSpec, HParams
+from oodbench.algorithms.cross_entropy import cross_entropies
+from oodbench.algorithms.spec import AlgorithmSpec, Forward, HParams
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -15,23 +16,26 @@ class EmpiricalRisk:
     restarts: Mapping[int, Sequence[int]] = {}
     restart_as: tuple[str, HParams] | None = None
 
-    def __init__(self, hparams: Sequence[HParams], steps: int, device: Any, dtype: Any) -> None:
-        pass
+    def __init__(
+        self,
+        hparams: Sequence[HParams],
+        steps: int,
+        device: Any,
+        dtype: Any,
+        smoothing: float = 0.0,
+    ) -> None:
+        self._smoothing = smoothing
+        self.state: dict[str, Tensor] = {}
 
-    def losses(
-        self, forward: "Callable[[Tensor], Tensor]", inputs: "Tensor", labels: "Tensor", step: int
-    ) -> "Tensor":
+    def losses(self, forward: Forward, inputs: "Tensor", labels: "Tensor", step: int) -> "Tensor":
         """Mean cross-entropy of each model, every environment's examples weighing the same."""
-        from torch.nn.functional import cross_entropy
-
-        logits = forward(inputs)
-        each = cross_entropy(logits.flatten(0, 2), labels.flatten(), reduction="none")
-        return each.view(len(labels), -1).mean(1)
+        return cross_entropies(forward(inputs), labels, self._smoothing).flatten(1).mean(1)
 
 
 ERM = AlgorithmSpec(
     "erm",
     EmpiricalRisk,
+    smooths=True,
     summary="Mean cross-entropy over the training environments.",
     reference="Vapnik 1998",
 )

@@ -18,8 +18,22 @@ if TYPE_CHECKING:
 HParams = Mapping[str, bool | int | float | str]
 
 
+class Forward(Protocol):
+    """The forward pass of K models, as their algorithm sees it."""
+
+    def __call__(self, inputs: "Tensor", /) -> "Tensor":
+        """(K, G, B, *shape) inputs to (K, G, B, classes) logits, model by model."""
+
+    def features(self, inputs: "Tensor", /) -> "tuple[Tensor, Tensor]":
+        """(K, G, B, *shape) inputs to (K, G, B, d) inputs of the last layer, and the logits."""
+
+
 class Algorithm(Protocol):
     """The losses of K models that are trained together."""
+
+    @property
+    def state(self) -> "dict[str, Tensor]":
+        """What it remembers from one step to the next, saved with a run's checkpoints."""
 
     @property
     def restarts(self) -> Mapping[int, Sequence[int]]:
@@ -30,17 +44,15 @@ class Algorithm(Protocol):
         """What it is built as. None: the same optimizer and hyperparameters. Else an optimizer's
         name and the hyperparameters to add to the trial's own."""
 
-    def losses(
-        self, forward: "Callable[[Tensor], Tensor]", inputs: "Tensor", labels: "Tensor", step: int
-    ) -> "Tensor":
+    def losses(self, forward: Forward, inputs: "Tensor", labels: "Tensor", step: int) -> "Tensor":
         """The K losses of one step.
 
         Args:
-            forward: (K, G, B, *shape) inputs to (K, G, B, classes) logits, model by model.
+            forward: The models.
             inputs: G groups of B examples for each of K models. A group is an environment's batch,
                 or the whole batch where it is drawn from the pooled environments.
             labels: (K, G, B) integers.
-            step: Steps taken before this one.
+            step: Steps taken before this one; an optimizer may ask several times for one step.
 
         Returns:
             (K,) losses; the loss of one model must not depend on the others.
@@ -59,6 +71,8 @@ class AlgorithmSpec:
         options: Option -> the values it may take, the default first.
         smallest_group: Fewest examples of one environment in a batch; 0 if environments may be
             pooled.
+        every_environment: Each batch must have examples of every training environment, in order.
+        smooths: ``build`` takes ``smoothing``, the share of a label that goes to all classes.
         summary: One sentence.
         reference: The paper.
     """
@@ -68,6 +82,8 @@ class AlgorithmSpec:
     space: Space = field(default_factory=dict)
     options: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     smallest_group: int = 0
+    every_environment: bool = False
+    smooths: bool = False
     summary: str = ""
     reference: str = ""
 
@@ -78,11 +94,13 @@ class AlgorithmSpec:
         options: Mapping[str, Any],
         device: "torch.device",
         dtype: "torch.dtype",
+        smoothing: float = 0.0,
     ) -> Algorithm:
         """The algorithm for K models, with its own share of their hyperparameters."""
         own = [{name: values[name] for name in self.space} for values in hparams]
         chosen = {name: values[0] for name, values in self.options.items()}
-        return self.build(own, steps, device, dtype, **{**chosen, **options})
+        more = {"smoothing": smoothing} if smoothing else {}
+        return self.build(own, steps, device, dtype, **{**chosen, **options, **more})
 
     def check(self, options: Mapping[str, Any], batch: Mapping[str, int]) -> None:
         """Raise unless the options exist and the batch gives what the algorithm needs."""
@@ -99,6 +117,11 @@ class AlgorithmSpec:
             raise RequestError(
                 f"{self.name} needs batches by environment, but got batch: {dict(batch)}. "
                 "Write batch: {per_environment: n} or {size: n, environments: m}."
+            )
+        if self.every_environment and "per_environment" not in batch:
+            raise RequestError(
+                f"{self.name} needs every environment in each batch, but got batch: {dict(batch)}. "
+                "Write batch: {per_environment: n}."
             )
         if size < self.smallest_group:
             raise RequestError(

@@ -11,6 +11,7 @@ from oodbench.cli.options import Artifacts, Db, Device, Root, use_root
 from oodbench.errors import RequestError, UnknownNameError
 
 if TYPE_CHECKING:
+    from oodbench.records import Trial
     from oodbench.reproducing import Reproduced
     from oodbench.results import RunDetails
 
@@ -45,6 +46,16 @@ def show(
         show_table(scores_table(details.scores))
 
 
+REGIME = ("schedule", "warmup", "clip_norm", "label_smoothing", "average")
+"""Training settings that are told only where they are not at their default."""
+
+
+def regime(trial: "Trial") -> str:
+    """Such as ``, schedule cosine, warmup 0.1``."""
+    given = {k: v for k, v in trial.to_json().items() if k in REGIME}
+    return "".join(f", {name.replace('_', ' ')} {value}" for name, value in given.items())
+
+
 def describe(details: "RunDetails", db: str) -> Iterator[tuple[str, str]]:
     """What a run is and what became of it, in the order in which one asks."""
     from oodbench.executors.local import log_of
@@ -64,7 +75,7 @@ def describe(details: "RunDetails", db: str) -> Iterator[tuple[str, str]]:
     yield (
         "training",
         f"{trial.steps} steps, batch {batch}, evaluated every {trial.evaluate_every}, "
-        f"{trial.precision}, seed {trial.seed}, data seed {trial.data_seed}",
+        f"{trial.precision}, seed {trial.seed}, data seed {trial.data_seed}{regime(trial)}",
     )
     for item in details.asked_by:
         yield (

@@ -103,6 +103,20 @@ class Batch(Part):
         return {"size": size} | ({"environments": self.environments} if self.environments else {})
 
 
+class Average(Part):
+    """Weights that are averaged along a run. See ``oodbench.training.averaging``."""
+
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
+    swa: Annotated[float, Field(ge=0, lt=1)] | None = None
+
+    @model_validator(mode="after")
+    def check(self) -> "Average":
+        """One of the two."""
+        if (self.ema is None) == (self.swa is None):
+            raise ValueError("write either ema or swa")
+        return self
+
+
 class TrainChanges(Part):
     """Training settings; those that are not given stay as they are."""
 
@@ -111,6 +125,11 @@ class TrainChanges(Part):
     batch: Batch | None = None
     evaluate_every: Positive | None = None
     precision: Literal["float32", "float64"] | None = None
+    schedule: Literal["constant", "linear", "cosine", "step"] | None = None
+    warmup: Annotated[float, Field(ge=0, lt=1)] | None = None
+    clip_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
+    average: Average | None = None
 
     @model_validator(mode="after")
     def check_length(self) -> "TrainChanges":
@@ -146,6 +165,19 @@ class Train(TrainChanges):
         for change in changes:
             values |= change.given() if change else {}
         return self.model_copy(update=values)
+
+    @property
+    def changes_lr(self) -> bool:
+        """Whether the learning rate or the length of gradients is changed from outside."""
+        scheduled = self.schedule not in (None, "constant") or bool(self.warmup)
+        return scheduled or bool(self.clip_norm)
+
+    def regime(self) -> dict[str, Any]:
+        """What a trial takes over as it is; defaults are left out."""
+        names = ("schedule", "warmup", "clip_norm", "label_smoothing")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        average = self.average.model_dump(exclude_none=True) if self.average else {}
+        return given | {"average": average}
 
     def resolve_steps(self, examples: int, environments: int, size: int) -> int:
         """Steps of a run: as given, or ceil(epochs * examples / batch)."""

@@ -47,9 +47,13 @@ class SweepSpec(Part):
                 )
         for algorithm in self.algorithms:
             for dataset in self.datasets:
-                batch = self.train.changed(dataset.train, algorithm.train).batch
+                train = self.train.changed(dataset.train, algorithm.train)
+                for optimizer in self.optimizers:
+                    check_optimizer(optimizer.name, train)
+                batch, spec = train.batch, ALGORITHMS.get(algorithm.name)
+                if train.label_smoothing and not spec.smooths:
+                    raise ValueError(f"{algorithm.name} does not take label_smoothing")
                 for size in batch.sizes.values:
-                    spec = ALGORITHMS.get(algorithm.name)
                     spec.check(algorithm.options, batch.resolve(int(size)))
                 for turn in dataset.turns():
                     trained = len(DATASETS.get(dataset.name).environments) - len(turn)
@@ -120,6 +124,18 @@ class SweepSpec(Part):
         return self._built[key]
 
 
+def check_optimizer(name: str, train: Train) -> None:
+    """Raise ValueError if the optimizer does not go with the training settings."""
+    spec = OPTIMIZERS.get(name)
+    if spec.sets_lr and train.changes_lr:
+        raise ValueError(
+            f"{name} sets its own learning rate from the gradients, so schedule, warmup and "
+            "clip_norm would change what it is; leave them out, or it"
+        )
+    if spec.averages and train.average:
+        raise ValueError(f"{name} is evaluated at an average of its own; leave out average, or it")
+
+
 def different(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The options that are not at their default: only they enter a trial's id."""
     return {name: value for name, value in options.items() if value != defaults[name]}
@@ -148,6 +164,7 @@ TOLD = {
     "float_type": "needs a number",
     "finite_number": "needs a finite number",
     "greater_than": "needs more than {gt:g}",
+    "less_than": "needs less than {lt:g}",
     "greater_than_equal": "needs at least {ge}",
     "string_type": "needs text (a number or a date is text in quotes)",
     "string_pattern_mismatch": "needs letters, digits, '.', '_' and '-', no space or path",

@@ -105,4 +105,5 @@ class Study:
             model_options=d["model_options"],
             algorithm_options=d["algorithm_options"],
             precision=self.train.precision,
+            **self.train.regime(),
         )

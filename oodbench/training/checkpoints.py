@@ -23,7 +23,7 @@ from oodbench.training.random import generator_states, set_generator_states
 if TYPE_CHECKING:
     from oodbench.training.loop import Run
 
-FORMAT = 1
+FORMAT = 2
 """Of the files; those of another format are not read."""
 EVERY = 300.0
 """Seconds from one checkpoint to the next, unless told otherwise."""
@@ -146,6 +146,8 @@ def snapshot(run: "Run") -> dict[str, Any]:
         "step": run.done,
         "model": run.models.state(0),
         "optimizer": run.optimizers[0].state_dict(),
+        "algorithm": run.algorithm.state,
+        "average": run.average.state_dict() if run.average else {},
         # A stack draws nothing while it is trained: see ``can_stack``.
         "generators": {} if run.stacked else generator_states(run.device),
         "bad_since": run.bad_since,
@@ -174,6 +176,9 @@ def restore(run: "Run", saved: Mapping[str, Any]) -> None:
             run.restart(run.algorithm.restarts[step])
     run.models.load_state(0, saved["model"])
     run.optimizers[0].load_state_dict(saved["optimizer"])
+    run.algorithm.state.update({k: v.to(run.device) for k, v in saved["algorithm"].items()})
+    if run.average:
+        run.average.load_state_dict(saved["average"])
     run.bad_since.copy_(saved["bad_since"])
     run.total.copy_(saved["total"])
     run.done, run.summed, run.diverged = saved["step"], saved["summed"], saved["diverged"]

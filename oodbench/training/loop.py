@@ -6,7 +6,7 @@ which process trains it.
 
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import GeneratorType
 from typing import Any
 
@@ -19,10 +19,12 @@ from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import Measurement, RunRecord, Trial
 from oodbench.seeds import seed_of
 from oodbench.training import provenance
+from oodbench.training.averaging import WeightAverage
 from oodbench.training.batches import BLOCK, Batches
 from oodbench.training.clock import DATA, EVALUATION, MODEL, OPTIMIZER, Clock
 from oodbench.training.evaluation import evaluate
 from oodbench.training.random import generator_states, seeded, set_generator_states
+from oodbench.training.schedule import set_learning_rates
 from oodbench.training.stack import Models, Single, Stack
 from oodbench.training.stepping import stepper
 from oodbench.training.tensors import Tensors
@@ -72,10 +74,15 @@ class Run:
             self.models = Single(module, device, dtype)
         hparams = [trial.hparams for trial in trials]
         self.algorithm: Algorithm = ALGORITHMS.get(first.algorithm)(
-            hparams, first.steps, first.algorithm_options, device, dtype
+            hparams, first.steps, first.algorithm_options, device, dtype, first.label_smoothing
         )
         seeds = [trial.seed for trial in trials]
         self.batches = Batches(data.sizes, first.batch, seeds, device)
+        self.average = (
+            WeightAverage(*self.models.memory(), first.average, first.steps)
+            if first.average
+            else None
+        )
         self.specs = [OPTIMIZERS.get(trial.optimizer) for trial in trials]
         self.optimizers = [self.build_optimizer(model) for model in range(self.k)]
         self.steppers = [stepper(optimizer) for optimizer in self.optimizers]
@@ -113,6 +120,8 @@ class Run:
             self.total += losses
             self.summed += 1
             self.done = step + 1
+            if self.average:
+                self.average.update(self.done)
             if self.done in evaluation_steps or self.done % BLOCK == 0:
                 self.freeze(self.bad_since, self.done)
             if self.done in evaluation_steps:
@@ -141,6 +150,7 @@ class Run:
             inputs, labels = self.data.inputs[indices], self.data.labels[indices]
         drawn = {} if self.stacked else generator_states(self.device)
         losses = self.gradients(inputs, labels, step)
+        set_learning_rates(self.optimizers, self.trials[0], step)
         with self.clock(OPTIMIZER), torch.no_grad():
             taken = [take() for k, take in enumerate(self.steppers) if k not in self.diverged]
         while unfinished := self.advance(taken):
@@ -154,6 +164,8 @@ class Run:
         with self.clock(MODEL):
             losses = self.algorithm.losses(self.models, inputs, labels, step)
             self.models.backward(losses)
+            if clip := self.trials[0].clip_norm:
+                self.models.clip(clip)
         return losses.detach()
 
     def advance(self, steps: Sequence[Any]) -> list[Generator[None, None, None]]:
@@ -186,15 +198,16 @@ class Run:
     def averaged(self) -> Iterator[None]:
         """Inside, each model has the parameters that are to be evaluated.
 
-        They are those it is trained with unless its optimizer averages; these come back bit for
-        bit, so that evaluating changes nothing.
+        They are those it is trained with unless its optimizer averages, or the trial asks for
+        averages; these come back bit for bit, so that evaluating changes nothing.
         """
         models = [m for m, spec in enumerate(self.specs) if spec.averages]
         trained = [self.models.state(model) for model in models]
         averaging: list[Any] = [self.optimizers[model] for model in models]
         for optimizer in averaging:
             optimizer.eval()
-        yield
+        with self.average.in_place() if self.average else nullcontext():
+            yield
         for model, optimizer, state in zip(models, averaging, trained, strict=True):
             optimizer.train()
             self.models.load_state(model, state)

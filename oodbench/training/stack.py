@@ -13,11 +13,15 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from oodbench.training.batched import Forward, batched_forward
+from oodbench.training.features import body_and_head
 from oodbench.training.winograd import with_fast_convolutions
 
 IMAGES = 64
 """In one forward pass of convolutions on a CPU: what more of them leave behind outgrows the cache.
 """
+
+CLIP_EPS = 1e-6
+"""Added to a norm before it divides, as ``torch.nn.utils.clip_grad_norm_`` does."""
 
 
 class Models(Protocol):
@@ -26,11 +30,20 @@ class Models(Protocol):
     def __call__(self, inputs: Tensor) -> Tensor:
         """(K, G, B, *shape) inputs to (K, G, B, classes) logits, model by model."""
 
+    def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """(K, G, B, *shape) inputs to (K, G, B, d) features and (K, G, B, classes) logits."""
+
     def predict(self, inputs: Tensor) -> Tensor:
         """(n, *shape) inputs, the same for every model, to (K, n, classes) logits."""
 
     def backward(self, losses: Tensor) -> None:
         """Put the gradient of each of the (K,) losses where its model's optimizer reads it."""
+
+    def clip(self, max_norm: float) -> None:
+        """Shorten each model's gradient to this norm, over all its parameters, if it is longer."""
+
+    def memory(self) -> tuple[list[Tensor], bool]:
+        """What all parameters of all models lie in, and whether there are buffers beside them."""
 
     def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
         """The parameters of one model, for its optimizer; as one flat vector if that is allowed."""
@@ -72,9 +85,11 @@ def stacks_alone(module: nn.Module) -> bool:
 def by_vmap(module: nn.Module) -> Forward:
     """The forward pass of K models of any shape that ``can_stack``."""
     skeleton = module.to("meta")  # its own parameters are never used
+    names = [name for name, _ in skeleton.named_parameters()]
 
     def run(parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-        logits: Tensor = functional_call(skeleton, dict(parameters), (inputs,))
+        own = {name: parameters[name] for name in names}
+        logits: Tensor = functional_call(skeleton, own, (inputs,))
         return logits
 
     forward: Forward = vmap(run)
@@ -95,7 +110,9 @@ class Stack:
         self._stacked = {name: p.requires_grad_() for name, p in self._views(self._rows).items()}
         self._stacked_grads = list(self._views(self._grads).values())
         self._given: dict[int, list[tuple[Tensor, int, int]]] = {}
+        self._module = modules[0]  # only its structure is read
         self._forward = batched_forward(modules[0]) or by_vmap(modules[0])
+        self._parts: list[Forward] = []  # up to the features, and from there; made when asked for
 
     def _views(self, rows: Tensor) -> dict[str, Tensor]:
         """Each parameter as a view of the matrix (K, *shape) or of one row (*shape)."""
@@ -110,6 +127,16 @@ class Stack:
         k, groups, size = inputs.shape[:3]
         return self._forward(self._stacked, inputs.flatten(1, 2)).view(k, groups, size, -1)
 
+    def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        k, groups, size = inputs.shape[:3]
+        if not self._parts:
+            parts = body_and_head(self._module)
+            self._parts = [batched_forward(part) or by_vmap(part) for part in parts]
+        body, head = self._parts
+        features = body(self._stacked, inputs.flatten(1, 2))
+        logits = head(self._stacked, features)
+        return features.view(k, groups, size, -1), logits.view(k, groups, size, -1)
+
     def predict(self, inputs: Tensor) -> Tensor:
         return self._forward(self._stacked, inputs.expand(len(self._rows), *inputs.shape))
 
@@ -118,6 +145,13 @@ class Stack:
         grads = torch.autograd.grad(losses.sum(), list(self._stacked.values()))
         for its_place, grad in zip(self._stacked_grads, grads, strict=True):
             its_place.copy_(grad)
+
+    def clip(self, max_norm: float) -> None:
+        for grad in self._grads:  # one by one: sums must not depend on the size of the stack
+            grad.mul_((max_norm / (grad.norm() + CLIP_EPS)).clamp(max=1.0))
+
+    def memory(self) -> tuple[list[Tensor], bool]:
+        return [self._rows], False
 
     def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
         row, grad = self._rows[model], self._grads[model]
@@ -169,6 +203,14 @@ class Single:
         logits: Tensor = self._module(inputs.flatten(0, 2))
         return logits.view(1, groups, size, -1)
 
+    def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        self._module.train()
+        _, groups, size = inputs.shape[:3]
+        body, head = body_and_head(self._module)
+        features: Tensor = body(inputs.flatten(0, 2))
+        logits: Tensor = head(features)
+        return features.view(1, groups, size, -1), logits.view(1, groups, size, -1)
+
     def predict(self, inputs: Tensor) -> Tensor:
         self._module.eval()
         parts = torch.split(inputs, self._images or len(inputs))
@@ -177,6 +219,12 @@ class Single:
     def backward(self, losses: Tensor) -> None:
         self._module.zero_grad()
         losses.sum().backward()  # type: ignore[no-untyped-call]
+
+    def clip(self, max_norm: float) -> None:
+        nn.utils.clip_grad_norm_(self._module.parameters(), max_norm)
+
+    def memory(self) -> tuple[list[Tensor], bool]:
+        return list(self._module.parameters()), bool(list(self._module.buffers()))
 
     def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
         return list(self._module.parameters())

@@ -63,6 +63,16 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         "optimizers.0: optimizer sasam, variant: needs one of ['code', 'transcription'], not a",
     ),
     (
+        {"optimizers": ["sgd", "sasam"], **train(schedule="cosine")},
+        "sasam sets its own learning rate from the gradients, so schedule, warmup and clip_norm",
+    ),
+    ({"optimizers": ["sasgd"], **train(clip_norm=1.0)}, "sasgd sets its own learning rate"),
+    ({"optimizers": ["asgd"], **train(average={"ema": 0.9})}, "asgd is evaluated at an average of"),
+    (train(schedule="warm"), "train.schedule: needs 'constant', 'linear', 'cosine' or 'step'"),
+    (train(warmup=1.0), "train.warmup: needs less than 1, but got 1.0"),
+    (train(average={}), "train.average: write either ema or swa"),
+    (train(average={"ema": 0.9, "swa": 0.5}), "train.average: write either ema or swa"),
+    (
         {"optimizers": ["lbfgs"]},
         "optimizers.0: optimizer lbfgs is not supported: it evaluates the loss itself",
     ),

@@ -23,6 +23,28 @@ def trials(values: dict[str, Any]) -> list[Trial]:
     return [trial for study in planned(values).studies for trial in study.trials]
 
 
+def test_how_it_is_trained_is_part_of_a_trial(tiny: Tiny) -> None:
+    base = tiny()["train"]
+    plain = trials(tiny())
+    changes = [
+        {"schedule": "cosine"},
+        {"warmup": 0.1},
+        {"clip_norm": 1},
+        {"label_smoothing": 0.1},
+        {"average": {"swa": 0.5}},
+        {"average": {"ema": 0.5}},
+    ]
+    for change in changes:
+        changed = trials(tiny(train=base | change))
+        for one, other in zip(plain, changed, strict=True):
+            assert one.id != other.id
+            assert one.cohort_key != other.cohort_key
+            ((name, value),) = change.items()
+            assert getattr(other, name) == value
+    nothing = {"schedule": "constant", "warmup": 0, "clip_norm": 0, "label_smoothing": 0}
+    assert [t.id for t in trials(tiny(train=base | nothing))] == [t.id for t in plain]
+
+
 def test_words_among_the_hyperparameters_are_constants_unless_several_are_asked_for(
     tiny: Tiny,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from training_helpers import CPU, make_trials
+from training_helpers import CPU, NAMES, make_trials
 
 from oodbench.errors import StopTrainingError
 from oodbench.models import MODELS, ModelSpec
@@ -82,6 +82,11 @@ SETTINGS = {
     "IRM, restarted": ("irm", "adam", {"algorithm_options": {"restart": "same"}}),
     "IRM, restarted as Adam": ("irm", "momentum", {"algorithm_options": {"restart": "adam"}}),
     "dropout": ("erm", "adamw", {"model": "dropping", "model_options": {}}),
+    "dropout, SA-SAM": ("erm", "sasam", {"model": "dropping", "model_options": {}}),
+    "group DRO": ("group_dro", "sam", {}),
+    "EMA, cosine": ("erm", "adam", {"average": {"ema": 0.9}, "schedule": "cosine", "warmup": 0.2}),
+    "SWA": ("irm", "sgd", {"average": {"swa": 0.3}}),
+    **{name: ("erm", name, {}) for name in NAMES if name not in ("adam", "momentum", "sgd")},
 }
 
 
@@ -108,7 +113,7 @@ def test_three_interruptions_change_nothing(colored32, tmp_path: Path, name: str
     (found,) = train([trial], colored32, saving=saving)
     assert torch.equal(torch.get_rng_state(), before)
     assert found.provenance["resumed_at"] == [7, 21, 32]
-    assert found.provenance["stacked"] == (name != "dropout")
+    assert found.provenance["stacked"] == ("dropout" not in name)
     check_equal(found, uninterrupted(trial, colored32, there), [here, there])
 
 

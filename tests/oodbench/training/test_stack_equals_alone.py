@@ -34,6 +34,20 @@ def test_stack_of_64_equals_64_alone(colored64, algorithm: str) -> None:
             assert alone.measurements[0][:-1] == stack.measurements[model][:-1]
 
 
+@pytest.mark.parametrize("algorithm", ["vrex", "group_dro", "coral"])
+def test_the_state_of_an_algorithm_is_each_models_own(colored64, algorithm: str) -> None:
+    hparams = {"lr": 0.01, "penalty_weight": 2.0}
+    trials = make_trials(7, algorithm, hparams=hparams, label_smoothing=0.1)
+    stack = run_together(trials, colored64)
+    for model, trial in enumerate(trials):
+        alone = run_together([trial], colored64, stacked=False)
+        torch.testing.assert_close(
+            parameters(stack, model), parameters(alone, 0), rtol=1e-8, atol=1e-10
+        )
+        for name, value in alone.algorithm.state.items():
+            torch.testing.assert_close(stack.algorithm.state[name][model], value[0])
+
+
 @pytest.mark.parametrize("algorithm", ["erm", "irm"])
 def test_one_step_in_float32(colored32, algorithm: str) -> None:
     trials = make_trials(12, algorithm, precision="float32", steps=1, evaluate_every=1)

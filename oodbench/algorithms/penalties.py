@@ -1,0 +1,73 @@
+"""A risk and a weighted penalty, whose weight jumps once: what IRM and VREx have in common."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from oodbench.algorithms.spec import Forward, HParams
+from oodbench.spaces import Space, log, uniform
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+DOMAINBED_ADAM: HParams = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
+"""What ``restart: adam`` adds to the trial's lr and weight_decay: torch's own defaults."""
+SPACE: Space = {"penalty_weight": log(1.0, 1e4), "anneal_fraction": uniform(0.1, 0.9)}
+OPTIONS: dict[str, tuple[Any, ...]] = {
+    "restart": ("same", "none", "adam"),
+    "rescale": (True, False),
+}
+
+
+class Penalized(ABC):
+    """See ``oodbench.algorithms.spec.Algorithm``.
+
+    Args:
+        hparams: ``penalty_weight``; ``anneal_fraction``: the share of the steps that are trained
+            with a penalty weight of 1 first.
+        steps: Of the whole run.
+        restart: What happens to the optimizer when the weight jumps: ``same`` builds the same
+            optimizer anew; ``none`` goes on; ``adam`` puts a fresh Adam with the trial's lr and
+            weight_decay whatever the optimizer was, as DomainBed does.
+        rescale: Divide the loss by a penalty weight above 1, as the original code does and
+            DomainBed does not.
+        smoothing: Of the labels.
+    """
+
+    def __init__(
+        self,
+        hparams: Sequence[HParams],
+        steps: int,
+        device: "torch.device",
+        dtype: "torch.dtype",
+        restart: Literal["same", "none", "adam"],
+        rescale: bool,
+        smoothing: float = 0.0,
+    ) -> None:
+        import torch
+
+        jumps = [round(float(h["anneal_fraction"]) * steps) for h in hparams]
+        self._jumps = torch.tensor(jumps, device=device)
+        weights = [float(h["penalty_weight"]) for h in hparams]
+        self._weights = torch.tensor(weights, device=device, dtype=dtype)
+        self._rescale, self._smoothing = rescale, smoothing
+        self.state: dict[str, Tensor] = {}
+        self.restart_as = ("adam", DOMAINBED_ADAM) if restart == "adam" else None
+        self.restarts: dict[int, list[int]] = {}
+        if restart != "none":
+            for model, jump in enumerate(jumps):
+                self.restarts.setdefault(jump, []).append(model)
+
+    @abstractmethod
+    def risk_and_penalty(
+        self, logits: "Tensor", labels: "Tensor", smoothing: float
+    ) -> "tuple[Tensor, Tensor]":
+        """The (K,) risks and penalties from (K, G, B, classes) logits and (K, G, B) labels."""
+
+    def losses(self, forward: Forward, inputs: "Tensor", labels: "Tensor", step: int) -> "Tensor":
+        """Risk plus weighted penalty of each model."""
+        risk, penalty = self.risk_and_penalty(forward(inputs), labels, self._smoothing)
+        weight = self._weights.where(self._jumps <= step, 1.0)
+        loss = risk + weight * penalty
+        return loss / weight.clamp(min=1.0) if self._rescale else loss
