@@ -8,9 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.curves import usable
+from analysis.fitting import above_chance
 from analysis.intervals import Array, Estimate, from_error
 from analysis.panels import GROUP, panels, rows_of, values_of
-from analysis.fitting import above_chance
 from analysis.searches import draw_codes
 from analysis.smooth import PARAMETERS, Smooth, fit_smooth
 from analysis.testing import p_value
@@ -45,7 +45,9 @@ class Cloud:
 
     @property
     def range(self) -> tuple[float, float]:
-        """The central part of its ID accuracies."""
+        """The central part of its ID accuracies; NaN where no run is left."""
+        if not len(self.id):
+            return np.nan, np.nan
         low, high = np.percentile(self.id, CENTRAL)
         return float(low), float(high)
 
@@ -122,11 +124,13 @@ def clouds_of(
         key = {name: str(getattr(panel, name)) for name in GROUP}
         mine = drawn(rows_of(pairs, *key.values()))
         mine = mine.assign(draw=draw_codes(mine))
-        found = (
-            _cloud(str(name), mine[mine["optimizer"] == name], panel.chance)
-            for name in panel.counts.index
+        yield (
+            key,
+            [
+                _cloud(str(name), mine[mine["optimizer"] == name], panel.chance)
+                for name in panel.counts.index
+            ],
         )
-        yield key, [cloud for cloud in found if len(cloud.id)]
 
 
 def _cloud(optimizer: str, runs: pd.DataFrame, chance: float | None) -> Cloud:

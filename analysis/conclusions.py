@@ -82,7 +82,7 @@ def conclude(
     options: dict[str, Any] = {"budget": budget, "unit": unit, "seed": seed}
     pairs = pairs.assign(shift=_classes(pairs))
     optimizers = compare_optimizers(pairs, rule, **options)
-    equal_id = ood_at_equal_id(pairs, seed=seed)
+    equal_id = ood_at_equal_id(pairs)
     curves = return_curves(pairs, seed=seed)
     kinds = pd.DataFrame()
     claims: list[dict[str, str]] = []

@@ -52,11 +52,13 @@ class Kind:
         about: What it shows, for a list of kinds.
         options: Keyword arguments of its own that a user may give.
         inputs: What else it reads from the database.
+        by_optimizer: Its colours are those of optimizers, of the palette.
     """
 
     about: str
     options: tuple[str, ...] = ()
     inputs: Inputs = _nothing
+    by_optimizer: bool = True
 
 
 KEEP = ("keep", "threshold", "top")
@@ -66,6 +68,12 @@ KINDS = {
     "binned": Kind("mean OOD accuracy in bins of ID accuracy", ("bins",)),
     "box": Kind("box plots of ID accuracy, OOD accuracy and their gap", KEEP),
     "violin": Kind("the same as violins", KEEP),
+    "budget": Kind("what each number of trials buys, ID and OOD", ("rule", "unit")),
+    "heatmap": Kind(
+        "differences between optimizers at an equal tuning budget, by dataset",
+        ("score", "baseline", "rule", "budget", "unit"),
+        by_optimizer=False,
+    ),
     "slices": Kind("a hyperparameter against both accuracies", ("hyperparameter",), _scale),
     "learning": Kind("both accuracies along training", ("runs",), _checkpoints),
 }
@@ -115,5 +123,7 @@ def draw(
     figure = getattr(analysis, kind)
     inputs = KINDS[kind].inputs(db, Asked(where, sweep, options))
     runs = pairs(db, where, sweep, checkpoint)
-    drawn: Figure = figure(runs, palette=palette, **inputs, **options)
+    if KINDS[kind].by_optimizer:
+        inputs["palette"] = palette
+    drawn: Figure = figure(runs, **inputs, **options)
     return drawn

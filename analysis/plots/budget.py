@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from analysis.best_of import INDEPENDENT, RESAMPLES
 from analysis.contests import UNITS, Unit
 from analysis.panels import STATUS_COLUMNS
-from analysis.plots.page import LINE, draw_level, new_figure, set_heading, short
+from analysis.plots.page import LINE, draw_level, new_figure, set_heading, short, wrapped
 from analysis.plots.style import TEXT_WIDTH, Look, Palette, looks, styled, tidy
 from analysis.searches import SCORES, Searches, searches
 from analysis.tuning import budget_table
@@ -86,7 +86,7 @@ def budget(
             both = [figure.add_subplot(grid[2 * i, j]) for j in range(len(SCORES))]
             for axes, score in zip(both, SCORES, strict=True):
                 _draw(axes, one, table, score, unit, styles)
-            set_heading(both[0], one.panel, 100)
+            set_heading(both[0], wrapped(one.panel.heading, 100))
             _write_legend(figure.add_subplot(grid[2 * i + 1, :]), one, styles)
     return figure
 

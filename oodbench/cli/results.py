@@ -112,6 +112,32 @@ def plot(
     hyperparameter: Annotated[
         str | None, typer.Option("--hyperparameter", help="slices: its name.  [default: lr]")
     ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option("--select", help="budget, heatmap: the selection rule.  [default: id_val]"),
+    ] = None,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            "--unit",
+            help="budget, heatmap: of budgets: trials or gradient_evaluations.  [default: trials]",
+        ),
+    ] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            "--budget", help="heatmap: of each optimizer.  [default: an eighth of the least]"
+        ),
+    ] = None,
+    score: Annotated[
+        str | None, typer.Option("--score", help="heatmap: ood or id.  [default: ood]")
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline", help="heatmap: compare with this one.  [default: mean of the others]"
+        ),
+    ] = None,
     run: Annotated[
         list[str] | None,
         typer.Option("--run", help="learning: only this run, by its id; repeatable."),
@@ -122,6 +148,7 @@ def plot(
 
     own: dict[str, Any] = {"keep": keep, "threshold": threshold, "top": top, "bins": bins}
     own |= {"hyperparameter": hyperparameter, "runs": run or None}
+    own |= {"rule": rule, "unit": unit, "budget": budget, "score": score, "baseline": baseline}
     given = {option: value for option, value in own.items() if value is not None}
     look = {"sweep": name, "palette": palette, "checkpoint": checkpoint}
     print(f"wrote {api.plot(kind, db, output, where, **{**look, **given})}")
