@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 
-from analysis.conclusions import ALL, Conclusions
+from analysis.conclusions import ALL, RETURNS, Conclusions
 from analysis.names import pretty
 from analysis.panels import GROUP
 
@@ -29,10 +29,10 @@ def conclusions_text(conclusions: Conclusions, width: int = 100) -> str:
         tested = f", tested on environment {environments}" if dataset != ALL else ""
         lines += ["", f"{dataset} ({kind}){tested}"]
         for claim, rows in claims.groupby("claim", sort=False):
-            lines.append(f"  {claim}")
+            lines.append(f"  {claim}" + (", by optimizer" if claim == RETURNS else ""))
             for row in rows.to_dict("records"):
-                verdict = str(row["verdict"]).upper() if claim != "Return type" else row["verdict"]
-                lines += _item(f"{pretty(row['algorithm'])}: {verdict}. {row['evidence']}", width)
+                said = f"{str(row['verdict']).upper()}. " if claim != RETURNS else ""
+                lines += _item(f"{pretty(row['algorithm'])}: {said}{row['evidence']}", width)
     lines += ["", "Recommendation"]
     for advice in conclusions.recommendations:
         shift = f"{advice.shift} shift" if advice.shift else "class of shift unknown"
