@@ -89,10 +89,12 @@ def set_heading(axes: Axes, heading: str, below: str = "", pad: float = 11) -> N
         below: A small title of these axes alone, between them and the heading.
         pad: Points between the axes and what stands over them.
     """
+    own = [below] if below else []
+    under = below.count("\n") + len(own)
     # The layout would push neighbours away from a wide title. So it does not know of the heading,
     # and blank lines of a title make the room; the first of them takes less than a line.
     axes.annotate(
-        heading + ("\n" * (below.count("\n") + 1) if below else ""),
+        heading + "\n" * under,
         (0, 1),
         (0, pad),
         xycoords="axes fraction",
@@ -103,8 +105,8 @@ def set_heading(axes: Axes, heading: str, below: str = "", pad: float = 11) -> N
         annotation_clip=False,
     ).set_in_layout(False)
     size = SMALL if below else LARGE
-    blanks = [" "] * math.ceil((heading.count("\n") + 1) * LARGE / size + 0.6)
-    title = "\n".join([*blanks, below] if below else blanks)
+    lines = (heading.count("\n") + 1 + under) * LARGE / size - under
+    title = "\n".join([" "] * math.ceil(lines + 0.6) + own)
     axes.set_title(title, pad=pad, linespacing=1.25, fontsize=size)
 
 
