@@ -1,6 +1,5 @@
 """What every figure is made of: a page of panels, headings, counts of runs, reference lines."""
 
-import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -80,23 +79,14 @@ def headings_room(rows: Sequence[Sequence[Panel]]) -> float:
     return sum(0.14 * (1 + max(len(panel.heading) for panel in row)) for row in rows)
 
 
-def set_heading(axes: Axes, heading: str, below: str = "", pad: float = 11) -> None:
-    """A heading over its first axes, which it may be wider than.
-
-    Args:
-        axes: The first of those that the heading is for.
-        heading: Its lines.
-        below: A small title of these axes alone, between them and the heading.
-        pad: Points between the axes and what stands over them.
-    """
-    own = [below] if below else []
-    under = below.count("\n") + len(own)
+def set_heading(axes: Axes, heading: str) -> None:
+    """A heading over its first axes, which it may be wider than."""
     # The layout would push neighbours away from a wide title. So it does not know of the heading,
     # and blank lines of a title make the room; the first of them takes less than a line.
     axes.annotate(
-        heading + "\n" * under,
+        heading,
         (0, 1),
-        (0, pad),
+        (0, 11),
         xycoords="axes fraction",
         textcoords="offset points",
         va="bottom",
@@ -104,10 +94,8 @@ def set_heading(axes: Axes, heading: str, below: str = "", pad: float = 11) -> N
         linespacing=1.25,
         annotation_clip=False,
     ).set_in_layout(False)
-    size = SMALL if below else LARGE
-    lines = (heading.count("\n") + 1 + under) * LARGE / size - under
-    title = "\n".join([" "] * math.ceil(lines + 0.6) + own)
-    axes.set_title(title, pad=pad, linespacing=1.25, fontsize=size)
+    blanks = [" "] * (heading.count("\n") + 2)
+    axes.set_title("\n".join(blanks), pad=11, linespacing=1.25, fontsize=LARGE)
 
 
 def draw_level(axes: Axes, level: float, name: str) -> None:

@@ -1,6 +1,7 @@
 """A hyperparameter against ID and OOD accuracy, a column of panels per optimizer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from analysis.panels import STATUS_COLUMNS
-from analysis.plots.page import SMALL, new_figure, set_heading, short, wrapped
+from analysis.plots.page import LARGE, SMALL, new_figure, short, wrapped
 from analysis.plots.style import (
     COLUMN_WIDTH,
     GREY,
@@ -24,7 +25,8 @@ from analysis.plots.style import (
 from analysis.slicing import FEWEST, MOST_VALUES, Slice, Slices, slices_data
 
 SCORES = {"id": "ID accuracy", "ood": "OOD accuracy"}
-_SIDE = 1.1  # inches
+_SIDE, _GAP, _LEFT = 1.1, 0.18, 0.5  # inches: of axes, between them, left of them
+_SHORT = 4  # characters of a choice that are written side by side
 _ACROSS = 6  # optimizers side by side on a page
 _CROWD = 500
 
@@ -75,42 +77,90 @@ def slices(
     styles = looks(pairs, palette)
     widest = min(_ACROSS, max(len(block.slices) for block in data))
     width = COLUMN_WIDTH if widest <= 3 else TEXT_WIDTH
-    lines = [
-        (block, block.slices[start : start + _ACROSS], start == 0)
-        for block in data
-        for start in range(0, len(block.slices), _ACROSS)
-    ]
-    heads = [
-        0.55 + 0.14 * (len(block.panel.heading) + 1) * first + 0.6 * bool(block.choices)
-        for block, _, first in lines
-    ]
+    strips = [strip for block in data for strip in _strips(block, hyperparameter, width)]
     with styled():
-        figure = new_figure(width, sum(heads) + 2 * _SIDE * len(lines), title, _CAPTION)
-        grid = figure.subplots(2 * len(lines), widest, squeeze=False)
-        for axes in grid.flat:
-            axes.set_axis_off()
-        for i, (block, part, first) in enumerate(lines):
-            pair = grid[2 * i : 2 * i + 2]
-            for column, one in zip(pair.T, part, strict=False):  # the last line may be shorter
-                _draw_column(column, block, one, hyperparameter, styles)
-            if first:
-                head = _heading(block, hyperparameter, int((width - 0.6) * 16.5))
-                set_heading(pair[0, 0], head, _counts(block, part[0], styles), 4)
-            for axes, name in zip(pair[:, 0], SCORES.values(), strict=True):
-                axes.set_ylabel(name)
-                axes.tick_params(labelleft=True)
+        figure = new_figure(width, sum(strip.height for strip in strips), title, _CAPTION)
+        figure.set_layout_engine("none")  # it takes seconds for dozens of axes
+        top = figure.get_figheight() - (0.3 if title else 0.0)
+        for strip in strips:
+            figure.text(
+                *(_LEFT / width, (top - 0.05) / figure.get_figheight()),
+                strip.heading,
+                va="top",
+                fontsize=LARGE,
+                linespacing=1.25,
+            )
+            for column, one in enumerate(strip.part):
+                pair = _place_column(figure, strip, top, column, widest)
+                _draw_column(pair, strip.block, one, hyperparameter, styles)
+                for axes, name in zip(pair, SCORES.values(), strict=True):
+                    axes.tick_params(labelleft=column == 0)
+                    axes.set_ylabel(name if column == 0 else "")
+            top -= strip.height
     return figure
 
 
+@dataclass(frozen=True)
+class _Strip:
+    """Optimizers side by side: as many of a block as fit on a page.
+
+    Attributes:
+        block: What they are of.
+        part: Their slices.
+        heading: Over the first strip of a block; else empty.
+        above: Inches that the heading and the optimizers' counts take.
+        below: Inches that the labels of the axis take.
+    """
+
+    block: Slices
+    part: tuple[Slice, ...]
+    heading: str
+    above: float
+    below: float
+
+    @property
+    def height(self) -> float:
+        """Inches."""
+        return self.above + 2 * _SIDE + _GAP + self.below
+
+
+def _strips(block: Slices, hyperparameter: str, width: float) -> list[_Strip]:
+    made = []
+    for start in range(0, len(block.slices), _ACROSS):
+        part = block.slices[start : start + _ACROSS]
+        heading = "" if start else _heading(block, hyperparameter, int((width - _LEFT) * 16.5))
+        lines = 2 + max(_counts(block, one).count("\n") for one in part)
+        head = 0.14 * (heading.count("\n") + 1) if heading else 0.0
+        below = 1.1 if max(map(len, block.choices), default=0) > _SHORT else 0.55
+        made.append(_Strip(block, part, heading, head + 0.11 * lines + 0.14, below))
+    return made
+
+
+def _place_column(
+    figure: Figure, strip: _Strip, top: float, column: int, columns: int
+) -> tuple[Axes, Axes]:
+    """The two axes of one optimizer."""
+    width, height = figure.get_size_inches()
+    wide = (width - _LEFT - 0.1 - _GAP * (columns - 1)) / columns
+    left, upper = _LEFT + column * (wide + _GAP), top - strip.above - _SIDE
+    bottoms = (upper, upper - _GAP - _SIDE)
+    above, below = (
+        figure.add_axes((left / width, bottom / height, wide / width, _SIDE / height))
+        for bottom in bottoms
+    )
+    return above, below
+
+
 def _draw_column(
-    column: Sequence[Axes], block: Slices, one: Slice, hyperparameter: str, styles: Styles
+    pair: tuple[Axes, Axes], block: Slices, one: Slice, hyperparameter: str, styles: Styles
 ) -> None:
     """One optimizer: ID accuracy above OOD accuracy."""
-    for axes, score in zip(column, SCORES, strict=True):
+    for axes, score in zip(pair, SCORES, strict=True):
         _draw(axes, block, one, score, styles[one.optimizer])
-        axes.tick_params(labelleft=False, labelbottom=score == "ood")
-    column[0].set_title(_counts(block, one, styles), fontsize=SMALL, pad=4)
-    column[1].set_xlabel(hyperparameter)
+        axes.tick_params(labelbottom=score == "ood")
+    label = short(styles[one.optimizer].label, 16)
+    pair[0].set_title(f"{label}\n{_counts(block, one)}", fontsize=SMALL, pad=4)
+    pair[1].set_xlabel(hyperparameter)
 
 
 def _heading(block: Slices, hyperparameter: str, wrap: int) -> str:
@@ -118,17 +168,14 @@ def _heading(block: Slices, hyperparameter: str, wrap: int) -> str:
     return wrapped([*block.panel.heading, *[missing] * bool(block.left_out)], wrap)
 
 
-def _counts(block: Slices, one: Slice, styles: Styles) -> str:
-    """The optimizer and its runs by status, a line each: it stands over a narrow panel."""
+def _counts(block: Slices, one: Slice) -> str:
+    """The optimizer's runs by status, a line each: it stands over narrow axes."""
     counts = block.panel.counts.loc[one.optimizer]
     shown = [s for s in STATUS_COLUMNS if s == "completed" or counts[s]]
-    return "\n".join(
-        [short(styles[one.optimizer].label, 16), *(f"{counts[s]:,} {s}" for s in shown)]
-    )
+    return "\n".join(f"{counts[s]:,} {s}" for s in shown)
 
 
 def _draw(axes: Axes, block: Slices, one: Slice, score: str, look: Look) -> None:
-    axes.set_axis_on()
     tidy(axes)
     _set_scale(axes, block)
     values, crowd = one.scores[score], len(one.x)
@@ -189,6 +236,6 @@ def _set_scale(axes: Axes, block: Slices) -> None:
         limits = limits[::-1]  # so that the value grows to the right
     if block.choices:
         labels = [short(c, 12) for c in block.choices]
-        upright = max(map(len, labels)) > 4
+        upright = max(map(len, labels)) > _SHORT
         axes.set_xticks(range(len(labels)), labels, rotation=90 if upright else 0)
     axes.set_xlim(limits)

@@ -90,7 +90,7 @@ def test_the_figure_shows_runs_and_marks(searched):
         ((start, end),) = marks[gid].get_segments()
         assert (start[0], end[0]) == (x, x)
         assert end[1] == 1  # the upper edge
-    titles = [axes.get_title().split("\n")[-3:] for axes in figure.axes[:2]]
+    titles = [axes.get_title().split("\n")[-3:] for axes in figure.axes[:4:2]]
     assert titles[0] == ["5 completed", "1 diverged", "1 failed"]
     assert titles[1][-2:] == ["Momentum", "1 completed"]
 
