@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oodbench.api import catalogue, query, quickstart, run_sweep, shift, show, status
+    from oodbench.api import catalogue, conclude, query, quickstart, run_sweep, shift, show, status
     from oodbench.artifacts import load_model
     from oodbench.errors import OodbenchError
     from oodbench.evaluating import evaluate
@@ -24,6 +24,7 @@ _HOMES = {
     "RunRecord": "oodbench.records",
     "Trial": "oodbench.records",
     "catalogue": "oodbench.api",
+    "conclude": "oodbench.api",
     "evaluate": "oodbench.evaluating",
     "load_model": "oodbench.artifacts",
     "plan": "oodbench.planning",
@@ -42,6 +43,7 @@ __all__ = [
     "RunRecord",
     "Trial",
     "catalogue",
+    "conclude",
     "evaluate",
     "load_model",
     "plan",
