@@ -28,7 +28,10 @@ def refused(ended: Any, *parts: str) -> None:
         (["query", "--where", "lr <"], "The condition 'lr <' cannot be read"),
         (["query", "--sql", "DELETE FROM runs"], "Only one statement that reads is allowed"),
         (["query", "--sql", "SELECT 1", "--select", "id_val"], "sql goes alone"),
-        (["query", "--select", "best"], "unknown selection rule 'best'. Allowed: id_val, oracle."),
+        (
+            ["query", "--select", "best"],
+            "unknown selection rule 'best'. Allowed: id_val, leave_one_environment_out, ood_val,",
+        ),
         (["query", "--checkpoint", "first"], "Allowed: best_id_val, last."),
         (["query", "--format", "xml"], "unknown format 'xml'. Allowed: csv, json, table."),
         (["query", "--sweep", "tinny"], "unknown sweep 'tinny'. Did you mean 'tiny'?"),
