@@ -122,7 +122,7 @@ def draw(
             )
     figure = getattr(analysis, kind)
     inputs = KINDS[kind].inputs(db, Asked(where, sweep, options))
-    runs = pairs(db, where, sweep, checkpoint)
+    runs = pairs(db, where, sweep, checkpoint, per_environment="rule" in options)
     if KINDS[kind].by_optimizer:
         inputs["palette"] = palette
     drawn: Figure = figure(runs, **inputs, **options)

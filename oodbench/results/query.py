@@ -66,6 +66,7 @@ def pairs(
     where: str | None = None,
     sweep: str | None = None,
     checkpoint: str = "last",
+    per_environment: bool = True,
 ) -> "pd.DataFrame":
     """A row for each run with its scores: ``id`` against ``ood``, and what they are made of.
 
@@ -78,6 +79,7 @@ def pairs(
         where: A condition, see ``oodbench.results.where``; scores are those at ``checkpoint``.
         sweep: Runs of this sweep only.
         checkpoint: Which checkpoint of a run is scored, one of ``CHECKPOINT_RULES``.
+        per_environment: With the two scores that rest on single environments; see Returns.
 
     Returns:
         The columns of the view ``v_pairs``, ``checkpoint``, ``worst_group_val`` and
@@ -97,7 +99,7 @@ def pairs(
         statement = _filtered(connection, view, where, sweep).order_by(view.c.position)
         frame = frame_of(connection.execute(statement), NUMBERS, COUNTS)
         chosen = _filtered(connection, view, where, sweep, view.c.run)
-        scores = environment_scores(connection, checkpoint, chosen)
+        scores = environment_scores(connection, checkpoint, chosen) if per_environment else {}
     frame.insert(list(frame.columns).index("step"), "checkpoint", checkpoint)
     for name, values in scores.items():
         column = frame["run"].map(values).astype("float64")
