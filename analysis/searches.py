@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analysis.intervals import Array, codes_of, resampled
 from analysis.panels import DESIGNS, Panel, panels, require, rows_of, values_of
 from oodbench.errors import RequestError, UnknownNameError
-from oodbench.results.select import RUN_RULES, drawn
+from oodbench.results.select import LACKING, RUN_RULES, drawn
 
 SCORES = ("id", "ood")
 FINISHED = ("completed", "diverged", "failed")
@@ -115,7 +115,8 @@ def searches(
         algorithm: Only this one.
 
     Raises:
-        RequestError: No runs, a column is missing, or all runs are of adaptive searches.
+        RequestError: No runs, a column is missing, all runs are of adaptive searches, or none has
+            the score that the rule reads.
         UnknownNameError: No such rule, dataset or algorithm.
     """
     if rule not in RUN_RULES:
@@ -128,6 +129,12 @@ def searches(
             "Every run was found by an adaptive search, which draws each trial by the results of "
             "earlier ones: they are no independent draws, so there is no expected best of n. Run "
             "a sweep with `sampler: random`."
+        )
+    completed = pairs["status"] == "completed"
+    if completed.any() and pairs.loc[completed, RUN_RULES[rule]].isna().all():
+        raise RequestError(
+            f"The rule {rule} cannot choose: of {completed.sum():,} completed runs none "
+            f"{LACKING[rule]}. Or choose by another rule."
         )
     found = (
         _of_panel(panel, rule, pairs, of_design)

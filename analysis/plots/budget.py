@@ -12,7 +12,15 @@ from matplotlib.lines import Line2D
 from analysis.best_of import INDEPENDENT, RESAMPLES
 from analysis.contests import UNITS, Unit
 from analysis.panels import STATUS_COLUMNS
-from analysis.plots.page import LINE, draw_level, new_figure, set_heading, short, wrapped
+from analysis.plots.page import (
+    LINE,
+    draw_level,
+    headings_room,
+    new_figure,
+    set_heading,
+    short,
+    wrapped,
+)
 from analysis.plots.style import TEXT_WIDTH, Look, Palette, looks, styled, tidy
 from analysis.searches import SCORES, Searches, searches
 from analysis.tuning import budget_table
@@ -73,7 +81,8 @@ def budget(
     lines = [-(-len(one.panel.counts) // 3) for one in found]
     heights = [h for n in lines for h in (2.1, (n + 0.8) * LINE)]
     with styled():
-        figure = new_figure(TEXT_WIDTH, sum(heights) + 0.3 * len(found), title, caption)
+        room = headings_room([[one.panel] for one in found])
+        figure = new_figure(TEXT_WIDTH, sum(heights) + room, title, caption)
         grid = figure.add_gridspec(2 * len(found), len(SCORES), height_ratios=heights)
         for i, one in enumerate(found):
             table = budget_table(one, None, resamples, seed)

@@ -55,13 +55,13 @@ def test_intervals_cover_the_interquartile_mean_over_tasks():
     rng = np.random.default_rng(0)
     # The middle half of two tasks with uniform scores on [0, 1] and on [1, 2] is [.5, 1.5].
     covered = 0
-    for seed in range(100):
+    for seed in range(50):
         scores = [rng.random(30), 1 + rng.random(30)]
         tasks = (search("sgd", s / 2, s / 2, dataset=f"D{i}") for i, s in enumerate(scores))
         frame = together(*tasks)
-        table = analysis.interquartile_means(frame, budget=1, resamples=200, seed=seed)
+        table = analysis.interquartile_means(frame, budget=1, resamples=100, seed=seed)
         covered += table["low"].iloc[1] <= 0.5 <= table["high"].iloc[1]
-    assert covered >= 88  # of 100; of 95 expected, fewer by chance in 1 of 200
+    assert covered >= 43  # of 50; of 47.5 expected, fewer by chance in 1 of 300
 
 
 def test_tasks_that_lack_an_optimizer_are_left_out():

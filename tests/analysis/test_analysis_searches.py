@@ -47,10 +47,13 @@ def test_only_adaptive_runs_and_unknown_rules_are_refused():
     frame = search("sgd", [0.5], [0.1], sampler="gp")
     with pytest.raises(RequestError, match=r"no independent draws.*sampler: random"):
         searches(frame)
-    with pytest.raises(UnknownNameError, match=r"selection rule 'best'.*id_val, .*oracle"):
+    with pytest.raises(UnknownNameError, match=r"selection rule 'best'.*id_val, leave_one"):
         searches(frame, "best")
     with pytest.raises(RequestError, match="lacks oracle_val"):
         searches(frame, "oracle")
+    frame = search("sgd", [0.5], [0.1], diverged=1, ood_val=np.nan)
+    with pytest.raises(RequestError, match="of 1 completed runs none was scored on validation"):
+        searches(frame, "ood_val")
 
 
 def test_unknown_samplers_and_no_sampler_count():

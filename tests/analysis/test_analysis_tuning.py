@@ -103,9 +103,9 @@ def test_intervals_cover_the_expectation_of_the_search_distribution(n):
         for name, values in (("id", rank), ("ood", ood))
     }
     covered = dict.fromkeys(truth, 0)
-    for _ in range(100):
+    for _ in range(50):
         frame = search("sgd", *draw(rng, 40))
-        (row,) = analysis.expected_best(frame, budgets=[n], resamples=200).to_dict("records")
+        (row,) = analysis.expected_best(frame, budgets=[n], resamples=100).to_dict("records")
         for name, value in truth.items():
             covered[name] += row[f"{name}_low"] <= value <= row[f"{name}_high"]
-    assert min(covered.values()) >= 88  # of 100; of 95 expected, fewer by chance in 1 of 200
+    assert min(covered.values()) >= 43  # of 50; of 47.5 expected, fewer by chance in 1 of 300
