@@ -28,24 +28,7 @@ def violin(
 ) -> Figure:
     """Violins over the completed runs of each optimizer: densities, with quartiles inside.
 
-    A row of panels per dataset, choice of test environments and algorithm; columns: ID accuracy,
-    OOD accuracy and the gap ID - OOD. Beside each optimizer stand its numbers of runs by status.
-
-    Args:
-        pairs: A row a run, as from ``oodbench.results.query.pairs``; needs run, dataset,
-            test_environments, algorithm, optimizer, status, id and ood (fractions).
-        dataset: Draw only this one.
-        algorithm: Draw only this one.
-        keep: ``"all"``, ``"above"`` a threshold or the ``"top"`` few of each optimizer, by accuracy
-            on ID validation examples; see ``analysis.keeping.keep_runs``.
-        threshold: For ``"above"``; by default chance accuracy.
-        top: For ``"top"``; by default 10.
-        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
-        title: Over the whole figure.
-
-    Raises:
-        RequestError: No runs, a column is missing, or the options of ``keep`` do not fit it.
-        UnknownNameError: No such dataset, algorithm, palette or ``keep``.
+    Rows, columns, arguments and errors are those of ``analysis.box``.
     """
     rows = box_data(pairs, dataset, algorithm, keep=keep, threshold=threshold, top=top)
     return draw_rows(
