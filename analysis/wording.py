@@ -17,9 +17,16 @@ READING = (
 )
 
 
+ORACLE = (
+    " The rule oracle looks at the test environments: its scores are no estimate of what one would "
+    "get, and nothing here recommends an optimizer for environments that one has not seen."
+)
+
+
 def conclusions_text(conclusions: Conclusions, width: int = 100) -> str:
     """The statements by dataset, then the recommendations, in lines of at most ``width``."""
-    reading = READING.format(rule=conclusions.optimizers["rule"].iloc[0])
+    rule = str(conclusions.optimizers["rule"].iloc[0])
+    reading = READING.format(rule=rule) + (ORACLE if rule == "oracle" else "")
     lines = [
         "Runs: " + ", ".join(f"{count:,} {name}" for name, count in conclusions.runs.items()) + "."
     ]

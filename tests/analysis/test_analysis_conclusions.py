@@ -128,6 +128,13 @@ def test_a_class_of_shift_is_judged_as_a_whole_and_apart(run: Make) -> None:
     assert "all of the class (diversity shift)" in text
 
 
+def test_the_oracle_says_so(run: Make) -> None:
+    pairs = pd.DataFrame(sweep(run, trials=40))
+    pairs["oracle_val"] = pairs["ood"]
+    assert "looks at the test environments" in conclusions_text(conclude(pairs, "oracle"))
+    assert "looks at the test environments" not in conclusions_text(conclude(pairs))
+
+
 def test_one_kind_alone_has_no_statement_about_kinds(run: Make) -> None:
     pairs = pd.DataFrame(sweep(run))
     found = conclude(pairs[pairs["optimizer"].isin(["sgd", "momentum"])])
