@@ -140,7 +140,14 @@ def searches(
         _of_panel(panel, rule, pairs, of_design)
         for panel in panels(pairs[of_design], dataset, algorithm)
     )
-    return tuple(one for one in found if one.trials)
+    known = tuple(one for one in found if one.trials)
+    if not known:
+        raise RequestError(
+            "No run here has diverged, failed, or completed with both an ID and an OOD score, so "
+            "there is nothing to compare. Let workers finish some (oodbench status), on a dataset "
+            "with test environments."
+        )
+    return known
 
 
 def _of_design(pairs: pd.DataFrame) -> "pd.Series[bool]":

@@ -1,5 +1,3 @@
-import time
-
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -208,16 +206,6 @@ def test_drawing_leaves_the_global_settings_alone(pairs):
     for draw in (scatter, binned, box, violin):
         draw(pairs)
     assert dict(mpl.rcParams) == before
-
-
-def test_twenty_thousand_points_draw_fast(run, tmp_path):
-    draws = np.random.default_rng(0).random((20_000, 2))
-    rows = pd.DataFrame([run(0, "sgd", (0.5, 0.5))] * 20_000)
-    rows[["id", "ood"]] = draws
-    rows["optimizer"] = np.resize(["sgd", "adam", "rmsprop"], 20_000)
-    start = time.perf_counter()
-    save(scatter(rows), tmp_path / "many.png")
-    assert time.perf_counter() - start < 5  # a quarter of it on an idle machine
 
 
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])

@@ -43,6 +43,12 @@ def test_repeats_pending_unscored_and_adaptive_runs_are_no_draws():
     assert "left out: 1 found by an adaptive search" in one.panel.remarks
 
 
+def test_runs_without_scores_are_refused():
+    frame = search("sgd", [0.5, 0.6], [0.1, 0.2]).assign(ood=np.nan)
+    with pytest.raises(RequestError, match="nothing to compare"):
+        searches(frame)
+
+
 def test_only_adaptive_runs_and_unknown_rules_are_refused():
     frame = search("sgd", [0.5], [0.1], sampler="gp")
     with pytest.raises(RequestError, match=r"no independent draws.*sampler: random"):
