@@ -258,6 +258,44 @@ def conclude(
     return analysis.conclude(query(db, where, sweep=sweep, checkpoint=checkpoint), **options)
 
 
+def probe(
+    kind: str,
+    db: str | Path,
+    where: str | None = None,
+    *,
+    select: str | None = None,
+    sweep: str | None = None,
+    **options: Any,
+) -> "pd.DataFrame":
+    """Train completed runs again, measure something on the way, and store it with them.
+
+    Args:
+        kind: ``rsi-eb`` or ``sharpness``.
+        db: URL or path of the database.
+        where: A condition on the runs.
+        select: A run rule, as in ``query``.
+        sweep: Runs of this sweep only.
+        options: See ``oodbench.probing.probe``.
+
+    Returns:
+        A row a run.
+
+    Raises:
+        UnknownNameError: If there is no such probe.
+        RequestError: If no completed run is left, or one cannot be trained here.
+    """
+    from oodbench.probing import KINDS
+    from oodbench.probing import probe as run_probe
+
+    if kind not in KINDS:
+        raise UnknownNameError("probe", kind, KINDS)
+    frame = query(db, where, select=select, sweep=sweep)
+    runs = list(dict.fromkeys(frame.loc[frame["status"] == "completed", "run"]))
+    if not runs:
+        raise RequestError("No completed run matches: there is nothing to probe.")
+    return run_probe(db, kind, runs, **options)
+
+
 def show(db: str | Path, run: str) -> RunDetails:
     """All that is known of one run, by its id or enough of its beginning."""
     with open_database(db, read_only=True) as database:

@@ -15,7 +15,9 @@ from oodbench.results import load_run, open_database
 from oodbench.trainer import check_fingerprint, find_device
 from oodbench.training import DTYPES
 from oodbench.training.evaluation import accuracy
-from oodbench.training.stack import Models, Single, Stack
+from oodbench.training.models import Models
+from oodbench.training.single import Single
+from oodbench.training.stack import Stack
 from oodbench.training.tensors import examples, roles_of
 
 if TYPE_CHECKING:

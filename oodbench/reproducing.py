@@ -10,6 +10,7 @@ from typing import Any
 from oodbench.errors import RequestError
 from oodbench.records import Measurement, RunRecord
 from oodbench.results import load_run, open_database
+from oodbench.results.probing import TRAINED
 from oodbench.trainer import Trainer, find_device
 from oodbench.training import Saving
 from oodbench.training.weights import LAST, write_file
@@ -137,7 +138,8 @@ def compare(stored: RunRecord, found: RunRecord, tolerance: float) -> Reproduced
 
 def values(measurements: tuple[Measurement, ...]) -> dict[Key, float]:
     """What was measured, by step, environment, split and metric."""
-    return {(m.step, m.environment, m.split, m.metric): m.value for m in measurements}
+    trained = (m for m in measurements if m.metric in TRAINED)  # probes came later
+    return {(m.step, m.environment, m.split, m.metric): m.value for m in trained}
 
 
 def difference(a: float | None, b: float | None) -> float:

@@ -20,7 +20,7 @@ LAYERS = [
     {"sweep", "search"},
     {"planning", "proposing", "describe", "digest", "plotting", "lease", "artifacts", "trainer"},
     {"worker"},
-    {"executors", "evaluating", "reproducing"},
+    {"executors", "evaluating", "probing", "reproducing"},
     {"api"},
     {"cli"},
 ]

@@ -11,7 +11,17 @@ from typing import Annotated
 
 import typer
 
-from oodbench.cli import concluding, database, fetching, listing, results, runs, shifting, sweeping
+from oodbench.cli import (
+    concluding,
+    database,
+    fetching,
+    listing,
+    probing,
+    results,
+    runs,
+    shifting,
+    sweeping,
+)
 from oodbench.errors import OodbenchError
 
 app = typer.Typer(
@@ -45,6 +55,7 @@ def options(
 for group in (sweeping, results, concluding, runs, listing, shifting, fetching):
     group.register(app)
 app.add_typer(database.app, name="db")
+app.add_typer(probing.app, name="probe")
 
 
 def main() -> None:

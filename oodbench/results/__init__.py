@@ -8,6 +8,7 @@ from oodbench.results.details import RunDetails, run_details
 from oodbench.results.integrity import Checked, check_database
 from oodbench.results.keeping import weights_to_keep
 from oodbench.results.plans import AddedSweep, PlannedStudy
+from oodbench.results.probing import probed, store_probes
 from oodbench.results.progress import counts, is_done, state_counts
 from oodbench.results.proposals import Growing, Past, add_trials, give_back_study, take_study
 from oodbench.results.query import checkpoints, curves, pairs, runs, searched, sql
@@ -52,6 +53,7 @@ __all__ = [
     "open_database",
     "pairs",
     "preview_sweep",
+    "probed",
     "release",
     "renew",
     "retry",
@@ -62,6 +64,7 @@ __all__ = [
     "sql",
     "sqlite_file",
     "state_counts",
+    "store_probes",
     "store_runs",
     "take_study",
     "upgrade_database",

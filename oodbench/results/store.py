@@ -40,7 +40,7 @@ def store_runs(db: Database, results: Sequence[tuple[Claim, RunRecord]]) -> list
                 )
             )
             if connection.execute(finishing).rowcount == 1:
-                rows += [_curve_row(claim.run, item) for item in record.measurements]
+                rows += [curve_row(claim.run, item) for item in record.measurements]
             else:
                 refused.append(claim.run)
         if rows:
@@ -127,7 +127,7 @@ def find_run(connection: Connection, run: str) -> str:
     )
 
 
-def _curve_row(run: str, item: Measurement) -> dict[str, Any]:
+def curve_row(run: str, item: Measurement) -> dict[str, Any]:
     return {
         "run_id": run,
         "step": item.step,

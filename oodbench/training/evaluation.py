@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from oodbench.records import Measurement
-from oodbench.training.stack import Models
+from oodbench.training.models import Models
 from oodbench.training.tensors import EvaluationSplit, Inputs
 
 CHUNK = 8192

@@ -23,9 +23,11 @@ from oodbench.training.averaging import WeightAverage
 from oodbench.training.batches import BLOCK, Batches
 from oodbench.training.clock import DATA, EVALUATION, MODEL, OPTIMIZER, Clock
 from oodbench.training.evaluation import evaluate
+from oodbench.training.models import Models
 from oodbench.training.random import generator_states, seeded, set_generator_states
 from oodbench.training.schedule import set_learning_rates
-from oodbench.training.stack import Models, Single, Stack
+from oodbench.training.single import Single
+from oodbench.training.stack import Stack
 from oodbench.training.stepping import stepper
 from oodbench.training.tensors import Tensors
 
@@ -97,6 +99,8 @@ class Run:
         self.summed = 0  # so many
         self.seconds = 0.0
         self.resumed_at: list[int] = []
+        # Called with this and the step whenever the gradients are there, before they are clipped.
+        self.on_gradients: Callable[[Run, int], None] | None = None
 
     def build_optimizer(self, model: int, restarted: bool = False) -> torch.optim.Optimizer:
         """The trial's optimizer, or the one that its algorithm restarts it as."""
@@ -164,6 +168,8 @@ class Run:
         with self.clock(MODEL):
             losses = self.algorithm.losses(self.models, inputs, labels, step)
             self.models.backward(losses)
+            if self.on_gradients:
+                self.on_gradients(self, step)
             if clip := self.trials[0].clip_norm:
                 self.models.clip(clip)
         return losses.detach()

@@ -1,4 +1,4 @@
-"""K models of one shape that take each step together, or one model that cannot be stacked.
+"""K models of one shape that take each step together.
 
 The parameters of a stack lie in one (K, P) matrix, a row a model; so do the gradients. The forward
 pass sees each parameter as a (K, *shape) view of that matrix; each model's own optimizer sees views
@@ -6,7 +6,6 @@ of its row. So the optimizers are the stock ones, and stacking re-implements no 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,51 +13,9 @@ from torch.func import functional_call, vmap
 
 from oodbench.training.batched import Forward, batched_forward
 from oodbench.training.features import body_and_head
-from oodbench.training.winograd import with_fast_convolutions
-
-IMAGES = 64
-"""In one forward pass of convolutions on a CPU: what more of them leave behind outgrows the cache.
-"""
 
 CLIP_EPS = 1e-6
 """Added to a norm before it divides, as ``torch.nn.utils.clip_grad_norm_`` does."""
-
-
-class Models(Protocol):
-    """What the training loop drives."""
-
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """(K, G, B, *shape) inputs to (K, G, B, classes) logits, model by model."""
-
-    def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """(K, G, B, *shape) inputs to (K, G, B, d) features and (K, G, B, classes) logits."""
-
-    def predict(self, inputs: Tensor) -> Tensor:
-        """(n, *shape) inputs, the same for every model, to (K, n, classes) logits."""
-
-    def backward(self, losses: Tensor) -> None:
-        """Put the gradient of each of the (K,) losses where its model's optimizer reads it."""
-
-    def clip(self, max_norm: float) -> None:
-        """Shorten each model's gradient to this norm, over all its parameters, if it is longer."""
-
-    def memory(self) -> tuple[list[Tensor], bool]:
-        """What all parameters of all models lie in, and whether there are buffers beside them."""
-
-    def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
-        """The parameters of one model, for its optimizer; as one flat vector if that is allowed."""
-
-    def finite(self) -> Tensor:
-        """(K,) whether all of a model's parameters are finite."""
-
-    def intact(self, model: int) -> bool:
-        """Whether the optimizer still writes to the parameters it was given."""
-
-    def state(self, model: int) -> dict[str, Tensor]:
-        """A copy of one model's parameters and buffers by name."""
-
-    def load_state(self, model: int, state: Mapping[str, Tensor]) -> None:
-        """Write such a copy into the memory of one model's parameters and buffers."""
 
 
 def can_stack(module: nn.Module) -> bool:
@@ -97,7 +54,7 @@ def by_vmap(module: nn.Module) -> Forward:
 
 
 class Stack:
-    """K models in one matrix of parameters. See ``Models``."""
+    """K models in one matrix of parameters. See ``oodbench.training.models.Models``."""
 
     def __init__(
         self, modules: Sequence[nn.Module], device: torch.device, dtype: torch.dtype
@@ -150,6 +107,12 @@ class Stack:
         for grad in self._grads:  # one by one: sums must not depend on the size of the stack
             grad.mul_((max_norm / (grad.norm() + CLIP_EPS)).clamp(max=1.0))
 
+    def vectors(self) -> tuple[Tensor, Tensor]:
+        return self._rows.detach(), self._grads
+
+    def set_gradients(self, rows: Tensor) -> None:
+        self._grads.copy_(rows)
+
     def memory(self) -> tuple[list[Tensor], bool]:
         return [self._rows], False
 
@@ -181,64 +144,3 @@ class Stack:
     def load_state(self, model: int, state: Mapping[str, Tensor]) -> None:
         for name, view in self._views(self._rows[model]).items():
             view.copy_(state[name])
-
-
-class Single:
-    """One model, run as it is, for those that cannot be stacked. See ``Models``.
-
-    On a CPU, convolutions that ``oodbench.training.winograd`` can do faster are done there. Tensors
-    are not made channels last: there torch's GroupNorm rounds ten times as much.
-    """
-
-    def __init__(self, module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
-        self._module = module.to(device, dtype)
-        self._images: int | None = None  # in one forward pass of ``predict``
-        if device.type == "cpu" and any(isinstance(m, nn.Conv2d) for m in module.modules()):
-            with_fast_convolutions(module)
-            self._images = IMAGES
-
-    def __call__(self, inputs: Tensor) -> Tensor:
-        self._module.train()
-        _, groups, size = inputs.shape[:3]
-        logits: Tensor = self._module(inputs.flatten(0, 2))
-        return logits.view(1, groups, size, -1)
-
-    def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        self._module.train()
-        _, groups, size = inputs.shape[:3]
-        body, head = body_and_head(self._module)
-        features: Tensor = body(inputs.flatten(0, 2))
-        logits: Tensor = head(features)
-        return features.view(1, groups, size, -1), logits.view(1, groups, size, -1)
-
-    def predict(self, inputs: Tensor) -> Tensor:
-        self._module.eval()
-        parts = torch.split(inputs, self._images or len(inputs))
-        return torch.cat([self._module(part) for part in parts]).unsqueeze(0)
-
-    def backward(self, losses: Tensor) -> None:
-        self._module.zero_grad()
-        losses.sum().backward()  # type: ignore[no-untyped-call]
-
-    def clip(self, max_norm: float) -> None:
-        nn.utils.clip_grad_norm_(self._module.parameters(), max_norm)
-
-    def memory(self) -> tuple[list[Tensor], bool]:
-        return list(self._module.parameters()), bool(list(self._module.buffers()))
-
-    def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
-        return list(self._module.parameters())
-
-    def finite(self) -> Tensor:
-        checks = [p.detach().isfinite().all() for p in self._module.parameters()]
-        return torch.stack(checks).all().unsqueeze(0)
-
-    def intact(self, model: int) -> bool:
-        return True
-
-    def state(self, model: int) -> dict[str, Tensor]:
-        state: dict[str, Any] = self._module.state_dict()
-        return {name: value.detach().clone() for name, value in state.items()}
-
-    def load_state(self, model: int, state: Mapping[str, Tensor]) -> None:
-        self._module.load_state_dict(state)

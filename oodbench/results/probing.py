@@ -1,0 +1,59 @@
+"""Measurements that probes made of runs that were stored before, and reading them back."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, select
+
+from oodbench.records import Measurement
+from oodbench.results.database import Database
+from oodbench.results.schema import curves
+from oodbench.results.store import curve_row
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TRAINED = ("accuracy", "loss")
+"""What training itself measures; all else is a probe's."""
+
+
+def store_probes(db: Database, found: Mapping[str, Sequence[Measurement]]) -> None:
+    """Store what a probe measured, in place of what it measured before, in one transaction.
+
+    Args:
+        db: The database.
+        found: Run -> its measurements, of other metrics than ``TRAINED``.
+
+    Raises:
+        ValueError: If a metric is one of training's.
+    """
+    with db.write() as connection:
+        for run, items in found.items():
+            metrics = {item.metric for item in items}
+            if metrics & set(TRAINED):
+                raise ValueError(f"{sorted(metrics & set(TRAINED))} are no probe's to measure.")
+            mine = (curves.c.run_id == run) & curves.c.metric.in_(metrics)
+            connection.execute(delete(curves).where(mine))
+            if items:
+                connection.execute(curves.insert(), [curve_row(run, item) for item in items])
+
+
+def probed(db: Database, metrics: str = "") -> "pd.DataFrame":
+    """What probes measured: a row for each run and step, a column for each metric.
+
+    Args:
+        db: The database.
+        metrics: Only those that begin so: ``path_``, ``sharpness_``.
+
+    Returns:
+        ``run``, ``step`` and the metrics; values that are not finite are NaN.
+    """
+    from oodbench.results.frames import frame_of
+
+    c = curves.c
+    wanted = c.metric.not_in(TRAINED) & c.metric.startswith(metrics, autoescape=True)
+    statement = select(c.run_id.label("run"), c.step, c.metric, c.value).where(wanted)
+    with db.read() as connection:
+        frame = frame_of(connection.execute(statement), ["value"])
+    wide = frame.pivot(index=["run", "step"], columns="metric", values="value")
+    return wide.rename_axis(columns=None).reset_index()

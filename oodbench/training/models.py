@@ -1,0 +1,49 @@
+"""What the training loop drives: K models that take each step together, however that is done."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Models(Protocol):
+    """What the training loop drives."""
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """(K, G, B, *shape) inputs to (K, G, B, classes) logits, model by model."""
+
+    def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """(K, G, B, *shape) inputs to (K, G, B, d) features and (K, G, B, classes) logits."""
+
+    def predict(self, inputs: Tensor) -> Tensor:
+        """(n, *shape) inputs, the same for every model, to (K, n, classes) logits."""
+
+    def backward(self, losses: Tensor) -> None:
+        """Put the gradient of each of the (K,) losses where its model's optimizer reads it."""
+
+    def clip(self, max_norm: float) -> None:
+        """Shorten each model's gradient to this norm, over all its parameters, if it is longer."""
+
+    def vectors(self) -> tuple[Tensor, Tensor]:
+        """The (K, P) weights and gradients; the memory itself or a copy, to be read alone."""
+
+    def set_gradients(self, rows: Tensor) -> None:
+        """Put (K, P) gradients where the optimizers read them."""
+
+    def memory(self) -> tuple[list[Tensor], bool]:
+        """What all parameters of all models lie in, and whether there are buffers beside them."""
+
+    def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
+        """The parameters of one model, for its optimizer; as one flat vector if that is allowed."""
+
+    def finite(self) -> Tensor:
+        """(K,) whether all of a model's parameters are finite."""
+
+    def intact(self, model: int) -> bool:
+        """Whether the optimizer still writes to the parameters it was given."""
+
+    def state(self, model: int) -> dict[str, Tensor]:
+        """A copy of one model's parameters and buffers by name."""
+
+    def load_state(self, model: int, state: Mapping[str, Tensor]) -> None:
+        """Write such a copy into the memory of one model's parameters and buffers."""

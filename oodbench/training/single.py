@@ -1,0 +1,87 @@
+"""One model, run as it is, for those that cannot be stacked."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from oodbench.training.features import body_and_head
+from oodbench.training.winograd import with_fast_convolutions
+
+IMAGES = 64
+"""In one forward pass of convolutions on a CPU: what more of them leave behind outgrows the cache.
+"""
+
+
+class Single:
+    """A stack of one that is none. See ``oodbench.training.models.Models``.
+
+    On a CPU, convolutions that ``oodbench.training.winograd`` can do faster are done there. Tensors
+    are not made channels last: there torch's GroupNorm rounds ten times as much.
+    """
+
+    def __init__(self, module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
+        self._module = module.to(device, dtype)
+        self._images: int | None = None  # in one forward pass of ``predict``
+        if device.type == "cpu" and any(isinstance(m, nn.Conv2d) for m in module.modules()):
+            with_fast_convolutions(module)
+            self._images = IMAGES
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        self._module.train()
+        _, groups, size = inputs.shape[:3]
+        logits: Tensor = self._module(inputs.flatten(0, 2))
+        return logits.view(1, groups, size, -1)
+
+    def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        self._module.train()
+        _, groups, size = inputs.shape[:3]
+        body, head = body_and_head(self._module)
+        features: Tensor = body(inputs.flatten(0, 2))
+        logits: Tensor = head(features)
+        return features.view(1, groups, size, -1), logits.view(1, groups, size, -1)
+
+    def predict(self, inputs: Tensor) -> Tensor:
+        self._module.eval()
+        parts = torch.split(inputs, self._images or len(inputs))
+        return torch.cat([self._module(part) for part in parts]).unsqueeze(0)
+
+    def backward(self, losses: Tensor) -> None:
+        self._module.zero_grad()
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+
+    def clip(self, max_norm: float) -> None:
+        nn.utils.clip_grad_norm_(self._module.parameters(), max_norm)
+
+    def vectors(self) -> tuple[Tensor, Tensor]:
+        weights = list(self._module.parameters())
+        grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in weights]
+        flat = nn.utils.parameters_to_vector
+        return flat(weights).detach().unsqueeze(0), flat(grads).unsqueeze(0)
+
+    def set_gradients(self, rows: Tensor) -> None:
+        weights = list(self._module.parameters())
+        parts = torch.split(rows[0], [p.numel() for p in weights])
+        for p, part in zip(weights, parts, strict=True):
+            p.grad = part.view_as(p).clone()
+
+    def memory(self) -> tuple[list[Tensor], bool]:
+        return list(self._module.parameters()), bool(list(self._module.buffers()))
+
+    def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
+        return list(self._module.parameters())
+
+    def finite(self) -> Tensor:
+        checks = [p.detach().isfinite().all() for p in self._module.parameters()]
+        return torch.stack(checks).all().unsqueeze(0)
+
+    def intact(self, model: int) -> bool:
+        return True
+
+    def state(self, model: int) -> dict[str, Tensor]:
+        state: dict[str, Any] = self._module.state_dict()
+        return {name: value.detach().clone() for name, value in state.items()}
+
+    def load_state(self, model: int, state: Mapping[str, Tensor]) -> None:
+        self._module.load_state_dict(state)
