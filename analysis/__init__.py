@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from analysis.plots.budget import budget
     from analysis.plots.heatmap import heatmap
     from analysis.plots.learning import learning
+    from analysis.plots.paths import paths
     from analysis.plots.returns import returns
     from analysis.plots.save import save
     from analysis.plots.scatter import scatter
@@ -62,6 +63,7 @@ _HOMES = {
     "measure_shift": "analysis.shift",
     "ood_at_equal_id": "analysis.matching",
     "optimizer_table": "analysis.tables",
+    "paths": "analysis.plots.paths",
     "read_domainbed": "analysis.domainbed",
     "return_curves": "analysis.curves",
     "return_table": "analysis.curves",
@@ -102,6 +104,7 @@ __all__ = [
     "measure_shift",
     "ood_at_equal_id",
     "optimizer_table",
+    "paths",
     "read_domainbed",
     "return_curves",
     "return_table",

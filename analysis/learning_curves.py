@@ -107,7 +107,7 @@ def _medians(panel: Panel, points: pd.DataFrame) -> dict[str, tuple[Curve, ...]]
     mine = panel.runs[["run", "optimizer"]].merge(points, on="run", sort=False)
     return {
         score: tuple(
-            _curve(str(optimizer), "", "completed", mine[mine["optimizer"] == optimizer], score)
+            curve_of(str(optimizer), "", "completed", mine[mine["optimizer"] == optimizer], score)
             for optimizer in panel.counts.index
             if (mine["optimizer"] == optimizer).any()
         )
@@ -124,14 +124,14 @@ def _singles(
     wanted = [tuple(map(str, row)) for row in rows]
     return {
         score: tuple(
-            _curve(optimizer, run, status, points[points["run"] == run], score)
+            curve_of(optimizer, run, status, points[points["run"] == run], score)
             for run, optimizer, status in wanted
         )
         for score in SCORES
     }
 
 
-def _curve(optimizer: str, run: str, status: str, points: pd.DataFrame, score: str) -> Curve:
+def curve_of(optimizer: str, run: str, status: str, points: pd.DataFrame, score: str) -> Curve:
     groups = points.dropna(subset=[score]).groupby("step")[score]
     n = groups.size()
     quartiles = np.stack([groups.quantile(q).to_numpy(dtype=float) for q in (0.25, 0.5, 0.75)], 1)

@@ -37,6 +37,12 @@ def _checkpoints(db: "Database", asked: Asked) -> dict[str, Any]:
     return {"checkpoints": checkpoints(db, asked.where, asked.sweep)}
 
 
+def _probes(db: "Database", asked: Asked) -> dict[str, Any]:
+    from oodbench.results import probed
+
+    return {"probes": probed(db, "path_")}
+
+
 def _scale(db: "Database", asked: Asked) -> dict[str, Any]:
     from oodbench.results import searched_scale
 
@@ -76,6 +82,7 @@ KINDS = {
     ),
     "slices": Kind("a hyperparameter against both accuracies", ("hyperparameter",), _scale),
     "learning": Kind("both accuracies along training", ("runs",), _checkpoints),
+    "paths": Kind("RSI, EB and gamma along training, once probed", (), _probes),
 }
 """Kind -> what it is; a new one needs a line here, and a function in ``analysis``."""
 

@@ -1,0 +1,81 @@
+"""RSI, EB, gamma and the implied learning rate along training: medians and quartiles."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.learning_curves import Curve, curve_of
+from analysis.panels import Panel, panels
+from oodbench.errors import RequestError
+
+QUANTITIES = {
+    "path_rsi": "RSI",
+    "path_eb": "EB",
+    "path_gamma": "gamma",
+    "path_best_lr": "best lr",
+}
+NULL = "path_gamma_null"
+"""What gamma would be if the gradients were noise."""
+LEFT_OUT = 0.05
+"""Share of the steps, the last ones, that is not drawn: there the end point is all there is."""
+WINDOWS = 20
+"""Of steps, in each of which the median of a run is taken: single steps are mostly noise."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    """One panel's curves.
+
+    Attributes:
+        panel: Of the runs that were probed.
+        curves: Quantity -> one curve an optimizer, also for ``NULL`` where it was measured.
+        probed: How many runs of the panel were.
+    """
+
+    panel: Panel
+    curves: Mapping[str, tuple[Curve, ...]]
+    probed: int
+
+
+def path_data(
+    pairs: pd.DataFrame,
+    probes: pd.DataFrame,
+    dataset: str | None = None,
+    algorithm: str | None = None,
+) -> tuple[Paths, ...]:
+    """The numbers of ``paths``; see there for arguments and errors."""
+    missing = {"run", "step", *QUANTITIES} - set(probes.columns)
+    if missing or probes.empty:
+        raise RequestError(
+            "No run was probed for its path here. Measure first: oodbench probe rsi-eb --db URL."
+        )
+    last = probes.groupby("run")["step"].transform("max")
+    points = in_windows(probes[probes["step"] <= (1 - LEFT_OUT) * last])
+    mine = pairs[pairs["run"].isin(points["run"])]
+    if mine.empty:
+        raise RequestError("None of these runs was probed for its path: oodbench probe rsi-eb.")
+    return tuple(_of(panel, points) for panel in panels(mine, dataset, algorithm))
+
+
+def in_windows(points: pd.DataFrame) -> pd.DataFrame:
+    """The median of each run in each of ``WINDOWS`` windows of its steps; ``step`` is a window's
+    middle."""
+    ends = points.groupby("run")["step"].transform("max") + 1
+    share = (points["step"] * WINDOWS // ends + 0.5) / WINDOWS
+    medians = points.drop(columns="step").groupby(["run", share * ends]).median()
+    return medians.rename_axis(index=["run", "step"]).reset_index()
+
+
+def _of(panel: Panel, points: pd.DataFrame) -> Paths:
+    rows = panel.runs[["run", "optimizer"]].merge(points, on="run", sort=False)
+    names = [*QUANTITIES, *([NULL] if NULL in rows and rows[NULL].notna().any() else [])]
+    curves = {
+        name: tuple(
+            curve_of(str(optimizer), "", "completed", rows[rows["optimizer"] == optimizer], name)
+            for optimizer in panel.counts.index
+            if (rows["optimizer"] == optimizer).any()
+        )
+        for name in names
+    }
+    return Paths(panel, curves, int(rows["run"].nunique()))

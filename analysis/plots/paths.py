@@ -1,0 +1,111 @@
+"""The geometry of optimization paths: RSI, EB, gamma beside its null, the implied learning rate."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from analysis.learning_curves import FEWEST
+from analysis.panels import by_dataset
+from analysis.path_curves import LEFT_OUT, NULL, QUANTITIES, WINDOWS, Paths, path_data
+from analysis.plots.page import (
+    LINE,
+    headings_room,
+    page,
+    page_width,
+    set_heading,
+    wrapped,
+    write_counts,
+)
+from analysis.plots.style import GREY, Look, Palette, looks, styled, tidy
+
+BANDS = 3
+"""More optimizers than these have no bands: they would hide one another."""
+_CAPTION = (
+    f"Medians over an optimizer's probed runs, each first in {WINDOWS} windows of steps, towards "
+    f"its own end point. Bands, of up to {BANDS} optimizers: quartiles (none for fewer than "
+    f"{FEWEST} runs). best lr: RSI / EB\N{SUPERSCRIPT TWO}. Dashed: gamma of the same optimizer on "
+    "noise; only above it do gradients say more than that the end point lies where they led. On "
+    "logarithmic axes values below 0 have no place. The last "
+    f"{LEFT_OUT:.0%} of the steps are not drawn."
+)
+
+
+def paths(
+    pairs: pd.DataFrame,
+    probes: pd.DataFrame,
+    *,
+    dataset: str | None = None,
+    algorithm: str | None = None,
+    palette: Palette = "default",
+    title: str | None = None,
+) -> Figure:
+    """RSI, EB, gamma and RSI / EB^2 along training, a line an optimizer.
+
+    A row of panels per dataset and choice of test environments, a panel per algorithm, and under
+    each the probed runs by status.
+
+    Args:
+        pairs: A row a run, as from ``oodbench.results.query.pairs``.
+        probes: A row a run and step, as from ``oodbench.results.probed``; needs run, step and the
+            columns of ``analysis.path_curves.QUANTITIES``.
+        dataset: Draw only this one.
+        algorithm: Draw only this one.
+        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
+        title: Over the whole figure.
+
+    Raises:
+        RequestError: None of the runs was probed, or a column is missing.
+        UnknownNameError: No such dataset, algorithm or palette.
+    """
+    found = path_data(pairs, probes, dataset, algorithm)
+    data = {id(one.panel): one for one in found}
+    rows = by_dataset([one.panel for one in found])
+    styles = looks(pairs, palette)
+    wrap = int((page_width(max(map(len, rows))) / max(map(len, rows)) - 0.6) * 16.5)
+    lines = [1 + max(len(panel.counts) for panel in row) for row in rows]
+    with styled():
+        heights = [(1.0, 1.0, 1.9, 1.0, (n + 1) * LINE) for n in lines]
+        figure, stacks = page(rows, heights, title, _CAPTION, headings_room(rows))
+        for i, row in enumerate(rows):
+            for stack, panel in zip(stacks[i], row, strict=True):
+                one = data[id(panel)]
+                *plots, table = stack
+                for axes, name in zip(plots, QUANTITIES, strict=True):
+                    _draw(axes, one, name, styles)
+                _align(plots)
+                heading = (panel.heading[0], f"{one.probed:,} probed runs")
+                set_heading(plots[0], wrapped(heading, wrap))
+                write_counts(table, panel, styles, lines[i])
+    return figure
+
+
+def _draw(axes: Axes, one: Paths, name: str, styles: Mapping[str, Look]) -> None:
+    axes.set_axis_on()
+    tidy(axes)
+    axes.set_ylabel(QUANTITIES[name])
+    for curve in one.curves[name]:
+        low, middle, high = curve.quartiles.T
+        color = styles[curve.optimizer].color
+        if len(one.curves[name]) <= BANDS:
+            axes.fill_between(curve.steps, low, high, color=color, alpha=0.12, linewidth=0)
+        axes.plot(curve.steps, middle, color=color, linewidth=1.1, gid=f"{name}-{curve.optimizer}")
+    if name == "path_gamma":
+        for curve in one.curves.get(NULL, ()):
+            color, gid = styles[curve.optimizer].color, f"null-{curve.optimizer}"
+            middle = curve.quartiles[:, 1]
+            axes.plot(curve.steps, middle, color=color, linewidth=0.9, linestyle="--", gid=gid)
+        axes.axhline(0, color=GREY, linewidth=0.6)
+    else:
+        axes.set_yscale("log", nonpositive="mask")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _align(plots: Sequence[Axes]) -> None:
+    """One axis of steps under them all."""
+    for axes in plots[:-1]:
+        axes.tick_params(labelbottom=False)
+    plots[-1].set_xlabel("training step")
