@@ -158,7 +158,8 @@ def test_batches_that_do_not_do(name: str, batch: dict, words: str) -> None:
 
 
 def test_features_are_the_inputs_of_the_last_layer() -> None:
-    from oodbench.training.stack import Single, Stack
+    from oodbench.training.single import Single
+    from oodbench.training.stack import Stack
 
     def chain(*layers: nn.Module) -> nn.Sequential:
         return nn.Sequential(nn.Flatten(), *layers, nn.Linear(6, 3)).double()

@@ -23,6 +23,8 @@ COMMANDS = [
     ["optimizers"],
     ["models"],
     ["shift"],
+    ["probe", "rsi-eb"],
+    ["probe", "sharpness"],
     ["fetch"],
     ["retry"],
     ["cancel"],
