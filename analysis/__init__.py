@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.across import compare_across, interquartile_means
+    from analysis.classes import compare_by_class
     from analysis.comparing import compare_kinds, compare_optimizers, compare_to
     from analysis.conclusions import Conclusions, conclude
     from analysis.confirmation import confirmation_table
@@ -43,6 +44,7 @@ _HOMES = {
     "box": "analysis.plots.box",
     "budget": "analysis.plots.budget",
     "compare_across": "analysis.across",
+    "compare_by_class": "analysis.classes",
     "compare_kinds": "analysis.comparing",
     "compare_optimizers": "analysis.comparing",
     "compare_to": "analysis.comparing",
@@ -84,6 +86,7 @@ __all__ = [
     "box",
     "budget",
     "compare_across",
+    "compare_by_class",
     "compare_kinds",
     "compare_optimizers",
     "compare_to",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.across import compare_across
+from analysis.classes import UNKNOWN, classes_of, compare_by_class
 from analysis.comparing import compare_kinds, compare_optimizers
 from analysis.contests import Unit
 from analysis.curves import Key, return_curves
@@ -45,6 +45,7 @@ class Conclusions:
         curves: The return curve of each optimizer.
         kinds, optimizers: ``compare_kinds`` and ``compare_optimizers``; ``kinds`` is empty where
             there is only one kind.
+        classes: ``compare_by_class`` of every pair of optimizers.
         equal_id: ``ood_at_equal_id``.
         runs: Numbers of runs by status.
     """
@@ -54,6 +55,7 @@ class Conclusions:
     curves: Mapping[Key, ReturnCurve]
     kinds: pd.DataFrame
     optimizers: pd.DataFrame
+    classes: pd.DataFrame
     equal_id: pd.DataFrame
     runs: Mapping[str, int]
 
@@ -80,7 +82,7 @@ def conclude(
         UnknownNameError: No such rule or unit.
     """
     options: dict[str, Any] = {"budget": budget, "unit": unit, "seed": seed}
-    pairs = pairs.assign(shift=_classes(pairs))
+    pairs = pairs.assign(shift=classes_of(pairs))
     optimizers = compare_optimizers(pairs, rule, **options)
     equal_id = ood_at_equal_id(pairs)
     curves = return_curves(pairs, seed=seed)
@@ -90,23 +92,20 @@ def conclude(
         kinds = compare_kinds(pairs, rule, **options)
         claims += _of_kinds(kinds, {})
         claims += _at_equal_id(equal_id, pairs)
-        for shift, mine in pairs[pairs["shift"] != ""].groupby("shift", sort=False):
-            if mine["dataset"].nunique() > 1:
-                across = compare_across(mine, rule, by="kind", **options)
-                claims += _of_kinds(across, {"dataset": ALL, "shift": str(shift)})
+        by_class = compare_by_class(pairs, rule, by="kind", **options)
+        for shift, rows in by_class[by_class["tasks"] > 1].groupby("shift", sort=False):
+            if shift != UNKNOWN:
+                claims += _of_kinds(rows, {"dataset": ALL, "shift": str(shift)})
     claims += _of_returns(curves)
     columns = ["claim", "shift", *GROUP, "verdict", "evidence"]
     table = pd.DataFrame([{**dict.fromkeys(columns, ""), **claim} for claim in claims])
     known = pairs.drop_duplicates("dataset").set_index("dataset")["shift"]
     table["shift"] = table["dataset"].map(known).fillna(table["shift"])
-    advice = recommend(pairs, optimizers, rule, options)
+    classes = compare_by_class(pairs, rule, **options)
     counts = {str(k): int(v) for k, v in drawn(pairs)["status"].value_counts().items()}
-    return Conclusions(table, advice, curves, kinds, optimizers, equal_id, counts)
-
-
-def _classes(pairs: pd.DataFrame) -> Any:
-    """The class of shift of each run's dataset; empty where it is not known."""
-    return pairs["shift"].fillna("") if "shift" in pairs.columns else ""
+    return Conclusions(
+        table, recommend(classes), curves, kinds, optimizers, classes, equal_id, counts
+    )
 
 
 def _both_kinds(pairs: pd.DataFrame) -> bool:

@@ -1,13 +1,9 @@
 """Which optimizer to train with, for a class of shift: the ones that no other beats, or none."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from analysis.across import compare_across
 from analysis.names import pretty
 
 NOTHING = "undecided"
@@ -20,7 +16,7 @@ class Recommendation:
     Attributes:
         shift: The class, or empty where it is not known.
         algorithm: Its name.
-        datasets: Those that it rests on.
+        datasets: Names of those that it rests on.
         optimizers: Those that no other optimizer beats in OOD accuracy, best first; empty for
             "undecided".
         words: The advice, with the numbers that it rests on.
@@ -28,14 +24,12 @@ class Recommendation:
 
     shift: str
     algorithm: str
-    datasets: tuple[str, ...]
+    datasets: str
     optimizers: tuple[str, ...]
     words: str
 
 
-def recommend(
-    pairs: pd.DataFrame, optimizers: pd.DataFrame, rule: str, options: Mapping[str, Any]
-) -> tuple[Recommendation, ...]:
+def recommend(classes: pd.DataFrame) -> tuple[Recommendation, ...]:
     """One recommendation per class of shift and algorithm.
 
     Of each optimizer, the run that the rule selects at equal budget is scored out of distribution,
@@ -45,26 +39,16 @@ def recommend(
     or below chance accuracy, no optimizer is recommended: it takes another algorithm or rule.
 
     Args:
-        pairs: A row a run, with ``shift``.
-        optimizers: ``compare_optimizers`` of them.
-        rule: How a run is selected.
-        options: ``budget``, ``unit`` and ``seed``.
+        classes: ``compare_by_class`` of every pair of optimizers.
     """
-    made = []
-    for shift, mine in pairs.groupby("shift", sort=False):
-        datasets = tuple(map(str, mine["dataset"].unique()))
-        table = optimizers[optimizers["dataset"].isin(datasets)]
-        if len(mine[["dataset", "test_environments"]].drop_duplicates()) > 1:
-            table = compare_across(mine, rule, **options)
-        chance = mine["chance"].dropna().mean() if "chance" in mine.columns else np.nan
-        for algorithm, rows in table[table["score"] == "ood"].groupby("algorithm", sort=False):
-            made.append(_advice(str(shift), str(algorithm), datasets, rows, float(chance)))
-    return tuple(made)
+    ood = classes[classes["score"] == "ood"]
+    return tuple(
+        _advice(str(shift), str(algorithm), rows)
+        for (shift, algorithm), rows in ood.groupby(["shift", "algorithm"], sort=False)
+    )
 
 
-def _advice(
-    shift: str, algorithm: str, datasets: tuple[str, ...], rows: pd.DataFrame, chance: float
-) -> Recommendation:
+def _advice(shift: str, algorithm: str, rows: pd.DataFrame) -> Recommendation:
     values = {**dict(zip(rows["a"], rows["value_a"], strict=True))}
     values |= dict(zip(rows["b"], rows["value_b"], strict=True))
     beaten = {*rows["a"][rows["verdict"] == "lower"], *rows["b"][rows["verdict"] == "higher"]}
@@ -72,6 +56,7 @@ def _advice(
     left = tuple(name for name in ranked if name not in beaten)
     scores = ", ".join(f"{pretty(name)} {values[name]:.3f}" for name in ranked)
     one = rows.iloc[0]
+    chance = float(one["chance"])
     basis = (
         f"OOD accuracy of the best by {one['rule']} of {one['budget']:,.6g} "
         f"{str(one['unit']).replace('_', ' ')}: {scores}"
@@ -88,4 +73,4 @@ def _advice(
     else:
         several = " or ".join(map(pretty, left))
         words = f"{several}: undecided between them; every other is beaten by another"
-    return Recommendation(shift, algorithm, datasets, left, f"{words} ({basis}).")
+    return Recommendation(shift, algorithm, str(one["datasets"]), left, f"{words} ({basis}).")

@@ -43,7 +43,7 @@ def conclusions_text(conclusions: Conclusions, width: int = 100) -> str:
     lines += ["", "Recommendation"]
     for advice in conclusions.recommendations:
         shift = f"{advice.shift} shift" if advice.shift else "class of shift unknown"
-        where = f"{shift}, {pretty(advice.algorithm)} ({', '.join(advice.datasets)})"
+        where = f"{shift}, {pretty(advice.algorithm)} ({advice.datasets})"
         lines += _item(f"{where}: {advice.words}", width)
     return "\n".join([*lines, "", *textwrap.wrap(reading, width)])
 

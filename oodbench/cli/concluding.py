@@ -69,6 +69,7 @@ def conclude(
     if tables is not None:
         tables.mkdir(parents=True, exist_ok=True)
         frames = {"claims": found.claims, "returns": return_table(found.curves)}
+        frames |= {"classes": found.classes}
         frames |= {"optimizers": found.optimizers, "equal_id": found.equal_id}
         frames |= {"kinds": found.kinds} if len(found.kinds) else {}
         for title, frame in frames.items():

@@ -82,7 +82,7 @@ def test_a_few_trials_decide_nothing(run: Make) -> None:
 def test_the_better_one_is_recommended(run: Make) -> None:
     (advice,) = conclude(pd.DataFrame(sweep(run, loss=0.05, best="momentum"))).recommendations
     assert advice.optimizers == ("momentum",)
-    assert (advice.shift, advice.datasets) == ("diversity", ("RotatedDigits",))
+    assert (advice.shift, advice.datasets) == ("diversity", "RotatedDigits")
     assert "Momentum 0.7" in advice.words  # of an ID accuracy near .9: .8 x .9 - .05 + .1
     (two,) = conclude(pd.DataFrame(sweep(run, loss=0.1))).recommendations
     assert set(two.optimizers) == {"sgd", "momentum"}
@@ -123,6 +123,11 @@ def test_a_class_of_shift_is_judged_as_a_whole_and_apart(run: Make) -> None:
     assert list(worse["shift"][worse["dataset"] == ALL]) == ["diversity"]
     best = {advice.shift: set(advice.optimizers) for advice in found.recommendations}
     assert best == {"diversity": {"sgd", "momentum"}, "correlation": {"adam", "rmsprop"}}
+    classes = found.classes[found.classes["score"] == "ood"]
+    assert set(classes["datasets"][classes["shift"] == "diversity"]) == {
+        "RotatedDigits, RotatedMNIST"
+    }
+    assert set(classes["tasks"][classes["shift"] == "correlation"]) == {1}
     text = conclusions_text(found, 80)
     assert max(map(len, text.splitlines())) <= 80
     assert "all of the class (diversity shift)" in text
