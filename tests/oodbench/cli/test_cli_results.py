@@ -126,7 +126,20 @@ def test_status_names_the_sweep_only_where_there_are_several(
     assert "one" not in oodbench("status", "--db", path, "--sweep", "two").out
 
 
-@pytest.mark.parametrize("kind", KINDS)
+PROBED = {"paths"}
+"""Figures of what `oodbench probe` has measured; nothing has been, in the finished sweep."""
+
+
+@pytest.mark.parametrize("kind", PROBED)
+def test_figures_of_probed_runs_say_what_is_missing(
+    oodbench: Run, finished: Path, tmp_path: Path, kind: str
+) -> None:
+    ended = oodbench("plot", kind, "--db", finished, "-o", tmp_path / "a.png")
+    assert ended.code == 2
+    assert "oodbench probe" in ended.err
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in PROBED])
 def test_plots_are_written(oodbench: Run, finished: Path, tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"{kind}.png"
     where = "algorithm = 'erm'"
