@@ -43,7 +43,10 @@ _STUDY = {
 _PALETTES = {"default": _DEFAULT, "study": _STUDY}
 _MARKERS = {"sgd": "o", "momentum": "s", "nesterov": "^", "rmsprop": "v", "adam": "D", "adamw": "P"}
 _ADAPTIVE = frozenset({"rmsprop", "adam", "adamw"})
-_SPARE_COLORS = ("#332288", "#882255", "#999933", "#44AA99", "#661100", "#000000", "#AA4499")
+_SPARE_COLORS = (
+    *("#332288", "#882255", "#999933", "#44AA99", "#661100", "#000000", "#AA4499", "#117733"),
+    *("#DDCC77", "#CC6677", "#88CCEE", "#4477AA", "#EE7733", "#777777", "#6699CC"),
+)
 _SPARE_MARKERS = ("X", "<", ">", "p", "h", "*", "d", "H", "8")
 
 _RC: dict[Any, Any] = {
