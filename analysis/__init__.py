@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analysis.curves import return_curves, return_table
     from analysis.domainbed import domainbed_candidates, read_domainbed
     from analysis.domainbed_tables import domainbed_averages, domainbed_table, domainbed_text
-    from analysis.fitting import ReturnCurve, fit_return_curve
+    from analysis.fitting import fit_return_curve
     from analysis.matching import difference_curve, ood_at_equal_id
     from analysis.plots.binned import binned
     from analysis.plots.box import box
@@ -35,11 +35,12 @@ if TYPE_CHECKING:
     from analysis.summary import summary_markdown
     from analysis.tables import optimizer_table
     from analysis.tuning import expected_best
+    from analysis.verdicts import ReturnCurve
     from analysis.wording import conclusions_text
 
 _HOMES = {
     "Conclusions": "analysis.conclusions",
-    "ReturnCurve": "analysis.fitting",
+    "ReturnCurve": "analysis.verdicts",
     "binned": "analysis.plots.binned",
     "box": "analysis.plots.box",
     "budget": "analysis.plots.budget",

@@ -1,14 +1,18 @@
 """Optimizers compared by class of shift: correlation shift apart from diversity shift."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from analysis.across import compare_across
+from analysis.searches import FINISHED, of_design
 
 UNKNOWN = ""
 """The class of a dataset that declares none, or whose measurement is not clear."""
+
+COLUMNS = ("shift", "datasets", "chance", "algorithm", "a", "b", "score", "tasks")
+"""Of a table without rows."""
 
 
 def classes_of(pairs: pd.DataFrame) -> "pd.Series[str]":
@@ -18,28 +22,47 @@ def classes_of(pairs: pd.DataFrame) -> "pd.Series[str]":
     return pairs["shift"].fillna(UNKNOWN).astype(str)
 
 
-def compare_by_class(pairs: pd.DataFrame, rule: str = "id_val", **options: Any) -> pd.DataFrame:
+def compare_by_class(
+    pairs: pd.DataFrame,
+    rule: str = "id_val",
+    *,
+    by: Literal["optimizer", "kind"] = "optimizer",
+    **options: Any,
+) -> pd.DataFrame:
     """``compare_across`` over the datasets of each class of shift, one class after the other.
+
+    Optimizers that have no finished runs on some dataset of a class, with an algorithm, are left
+    out there: a mean over other datasets would not compare them.
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; ``shift`` is the class.
-        rule, options: As for ``analysis.compare_across``: ``by="kind"`` compares adaptive with
-            non-adaptive optimizers.
+        rule, by, options: As for ``analysis.compare_across``.
 
     Returns:
         Its rows, and before them ``shift`` (the class; empty where unknown), ``datasets`` (their
-        names) and ``chance`` (mean chance accuracy over the datasets, where known).
+        names) and ``chance`` (mean chance accuracy over the datasets, where known). A class and
+        algorithm without two optimizers (or both kinds) on all of its datasets has no rows.
 
     Raises:
         RequestError: As there, for any class.
         UnknownNameError: As there.
     """
     tables = []
-    for shift, mine in pairs.groupby(classes_of(pairs), sort=False):
-        table = compare_across(mine, rule, **options)
+    for (shift, _), runs in pairs.groupby([classes_of(pairs), pairs["algorithm"]], sort=False):
+        mine = _on_every_dataset(runs)
+        if mine["optimizer_kind" if by == "kind" else "optimizer"].nunique() < 2:
+            continue
+        table = compare_across(mine, rule, by=by, **options)
         chance = mine.groupby("dataset")["chance"].first().mean() if "chance" in mine else np.nan
         table.insert(0, "chance", chance)
         table.insert(0, "datasets", ", ".join(map(str, mine["dataset"].unique())))
-        table.insert(0, "shift", shift)
+        table.insert(0, "shift", str(shift))
         tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
+
+
+def _on_every_dataset(runs: pd.DataFrame) -> pd.DataFrame:
+    """The ended runs of optimizers that have some on each dataset with each choice of test side."""
+    ended = runs[runs["status"].isin(FINISHED) & of_design(runs)]
+    tasks = ended.groupby(["dataset", "test_environments"])["optimizer"].agg(set)
+    return ended[ended["optimizer"].isin(set.intersection(*tasks) if len(tasks) else set())]

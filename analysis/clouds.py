@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.curves import usable
-from analysis.fitting import above_chance
+from analysis.fitting import learned
 from analysis.intervals import Array, Estimate, from_error
 from analysis.panels import GROUP, panels, rows_of, values_of
 from analysis.searches import draw_codes
@@ -137,16 +137,13 @@ def _cloud(optimizer: str, runs: pd.DataFrame, chance: float | None) -> Cloud:
     kept, left_out = usable(runs)
     x, y = (kept[name].to_numpy(dtype=float, na_value=np.nan) for name in ("id", "ood"))
     n = kept["n_id"].to_numpy(dtype=float) if len(values_of(kept, "n_id")) == len(kept) else None
-    scored = np.isfinite(x) & np.isfinite(y)
-    learned = scored & above_chance(x, chance, n)
-    left_out["without scores"] = int((~scored).sum())
-    left_out["at chance"] = int((scored & ~learned).sum())
-    x, y, draws = x[learned], y[learned], kept["draw"].to_numpy(dtype=np.int64)[learned]
+    usual, missing = learned(x, y, chance, n)
+    x, y, draws = x[usual], y[usual], kept["draw"].to_numpy(dtype=np.int64)[usual]
     try:
         curve = fit_smooth(x, y, clusters=draws, resamples=1)  # its bootstrap is not used here
     except RequestError:  # too few configurations that differ: having no curve is an answer here
         curve = None
-    reasons = {why: count for why, count in left_out.items() if count}
+    reasons = {why: count for why, count in {**left_out, **missing}.items() if count}
     return Cloud(optimizer, x, y, draws, reasons, curve)
 
 

@@ -15,11 +15,12 @@ from analysis.classes import UNKNOWN, classes_of, compare_by_class
 from analysis.comparing import compare_kinds, compare_optimizers
 from analysis.contests import Unit
 from analysis.curves import Key, return_curves
-from analysis.fitting import VERDICTS, ReturnCurve
 from analysis.matching import ood_at_equal_id
 from analysis.names import pretty
 from analysis.panels import GROUP
 from analysis.recommending import Recommendation, recommend
+from analysis.searches import FINISHED
+from analysis.verdicts import NOT_DETERMINED, VERDICTS, ReturnCurve
 from oodbench.results.select import drawn
 
 SAME_ID = "Adaptive optimizers are no different in ID accuracy"
@@ -109,8 +110,12 @@ def conclude(
 
 
 def _both_kinds(pairs: pd.DataFrame) -> bool:
-    known = set(pairs["optimizer_kind"].dropna()) if "optimizer_kind" in pairs.columns else set()
-    return {"adaptive", "non-adaptive"} <= known
+    """Whether optimizers of both kinds have finished runs on one dataset with one algorithm."""
+    if "optimizer_kind" not in pairs.columns:
+        return False
+    ended = pairs[pairs["status"].isin(FINISHED)]
+    kinds = ended.dropna(subset="optimizer_kind").groupby(list(GROUP))["optimizer_kind"]
+    return bool((kinds.nunique() > 1).any())
 
 
 def _of_kinds(table: pd.DataFrame, where: Mapping[str, str]) -> Iterable[dict[str, str]]:
@@ -127,7 +132,8 @@ def _of_kinds(table: pd.DataFrame, where: Mapping[str, str]) -> Iterable[dict[st
             **{name: str(row[name]) for name in GROUP if name in row},
             **where,
             "verdict": judged[score].get(str(row["verdict"]), UNDECIDED),
-            "evidence": f"{row['verdict']}, {points(row)}; {_budget(row)}; {_lost(row)}",
+            "evidence": f"{row['verdict']}, P(improvement) {row['improvement']:.2f}, "
+            f"{points(row)}; {_budget(row)}; {_lost(row)}",
         }
 
 
@@ -188,12 +194,16 @@ def _of_returns(curves: Mapping[Key, ReturnCurve]) -> Iterable[dict[str, str]]:
         groups.setdefault(key[:-1], {}).setdefault(curve.verdict, []).append(pretty(key[-1]))
     for group, found in groups.items():
         determined = [verdict for verdict in VERDICTS[:-1] if verdict in found]
-        verdict = determined[0] if len(determined) == 1 else VERDICTS[-1]
+        verdict = determined[0] if len(determined) == 1 else NOT_DETERMINED
+        told = [f"{name}: {', '.join(found[name])}" for name in VERDICTS if name in found]
+        told += [
+            f"{pretty(key[-1])} {curve.disagreement}"
+            for key, curve in curves.items()
+            if key[:-1] == group and curve.disagreement
+        ]
         yield {
             "claim": RETURNS,
             **dict(zip(GROUP, group, strict=True)),
             "verdict": "differs by optimizer" if len(determined) > 1 else verdict,
-            "evidence": "; ".join(
-                f"{name}: {', '.join(found[name])}" for name in VERDICTS if name in found
-            ),
+            "evidence": "; ".join(told),
         }

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.fitting import ReturnCurve, fit_return_curve
+from analysis.fitting import fit_return_curve
 from analysis.panels import BY, DESIGNS, in_first_appearance, require
+from analysis.verdicts import ReturnCurve
 from oodbench.errors import RequestError
 from oodbench.results.select import drawn
 
@@ -103,7 +104,8 @@ def return_table(curves: Mapping[Key, ReturnCurve]) -> pd.DataFrame:
         ``configurations``, ``left_out`` (words), ``change`` with ``change_low`` and
         ``change_high`` (95%), ``slope`` likewise, ``lower_slope``, ``upper_slope``, ``id_low``,
         ``id_high`` (the percentiles between which they are measured), ``logit``, ``probit``
-        (verdicts on those axes), ``reliability``, ``reason``.
+        (verdicts on those axes) and ``logit_n``, ``probit_n`` (runs there: those at 0 or 1 may be
+        missing), ``reliability``, ``reason``.
     """
     rows = []
     for key, curve in curves.items():
@@ -120,7 +122,9 @@ def return_table(curves: Mapping[Key, ReturnCurve]) -> pd.DataFrame:
             }
         row |= {"lower_slope": shape.lower_slope.value, "upper_slope": shape.upper_slope.value}
         row["id_low"], row["id_high"] = curve.percentiles
-        row |= {name: s.verdict for name, s in curve.shapes.items() if name != "accuracy"}
+        for name, other in curve.shapes.items():
+            if name != "accuracy":
+                row |= {name: other.verdict, f"{name}_n": other.n}
         known = curve.reliability is not None
         row |= {"reliability": curve.reliability if known else np.nan, "reason": curve.reason}
         rows.append(row)

@@ -1,145 +1,33 @@
-"""Return curves: how much OOD accuracy a gain in ID accuracy buys, and whether that changes.
+"""Fitting a return curve: how much OOD accuracy a gain in ID accuracy buys.
 
-The study that this package descends from judged its scatter plots by eye and published no rule, so
-the rule here is ours. One smooth curve is fitted to the runs, ``ood = f(id)``. Its slope is the
-price: points of OOD accuracy for a point of ID accuracy. What decides is the *change* of the slope,
-from the 17th to the 83rd percentile of the runs' ID accuracies (the middles of the lower and of the
-upper third), and the *overall slope* between these two.
+One smooth curve is fitted to the runs, ``ood = f(id)``. Its slope is the price: points of OOD
+accuracy for a point of ID accuracy. ``analysis.verdicts`` has the rule that judges it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-from analysis.intervals import UNKNOWN, Array, Estimate
-from analysis.smooth import Smooth, fit_smooth
+from analysis.intervals import Array
+from analysis.smooth import PARAMETERS, Smooth, fit_smooth
+from analysis.verdicts import (
+    NOT_DETERMINED,
+    SMALLEST_CHANGE,
+    SMALLEST_RANGE,
+    SMALLEST_SLOPE,
+    ReturnCurve,
+    Shape,
+    judge,
+)
 from oodbench.errors import RequestError, UnknownNameError
-
-VERDICTS = ("increasing", "diminishing", "linear", "flat", "inverse", "not determined")
-
-SMALLEST_CHANGE = 0.4
-"""Changes of the slope below this do not matter: four tenths of an OOD point per ID point."""
-
-SMALLEST_SLOPE = 0.1
-"""An overall slope within this is flat: a point of ID accuracy buys less than a tenth of one."""
-
-SMALLEST_RANGE = 0.02
-"""Runs whose ID accuracies differ by less than two points, between the percentiles, say nothing."""
 
 SCALES: Mapping[str, Any] = MappingProxyType({"logit": special.logit, "probit": special.ndtri})
 """Axes beside that of accuracy: what takes an accuracy there."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What one axis says about the runs.
-
-    Attributes:
-        scale: ``accuracy``, ``logit`` or ``probit``, of both axes.
-        verdict: One of ``VERDICTS``.
-        change: The slope at the upper percentile minus that at the lower one.
-        slope: The overall slope: of the chord between the two.
-        lower_slope, upper_slope: The slopes at the two.
-        n: Runs behind the fit.
-    """
-
-    scale: str
-    verdict: str
-    change: Estimate = UNKNOWN
-    slope: Estimate = UNKNOWN
-    lower_slope: Estimate = UNKNOWN
-    upper_slope: Estimate = UNKNOWN
-    n: int = 0
-
-
-@dataclass(frozen=True)
-class ReturnCurve:
-    """OOD accuracy bought by ID accuracy, among runs that differ in their configuration.
-
-    Attributes:
-        shapes: Scale -> what it says; the verdict is that of ``accuracy``.
-        n: Runs behind the curve.
-        configurations: Different configurations among them: what the bootstrap draws.
-        left_out: Why runs are not in the curve -> how many.
-        percentiles: The ID accuracies between which the change is measured.
-        grid: ID accuracies at which the curve is given, from the smallest to the largest; empty
-            where there is no curve.
-        fitted, low, high: The curve and its pointwise 95% band, of the grid's shape.
-        smooth: The fit behind it.
-        reliability: Share of the variance of ID accuracy that is not the sampling of test examples,
-            if ``n_id`` is known. Slopes are too small by about this factor.
-        smallest_change, smallest_slope: The thresholds of the verdict.
-        reason: Why nothing could be fitted or judged, or empty.
-    """
-
-    shapes: Mapping[str, Shape]
-    n: int
-    configurations: int
-    left_out: Mapping[str, int]
-    smallest_change: float
-    smallest_slope: float
-    percentiles: tuple[float, float] = (np.nan, np.nan)
-    grid: Array = field(default_factory=lambda: np.empty(0))
-    fitted: Array = field(default_factory=lambda: np.empty(0))
-    low: Array = field(default_factory=lambda: np.empty(0))
-    high: Array = field(default_factory=lambda: np.empty(0))
-    smooth: Smooth | None = None
-    reliability: float | None = None
-    reason: str = ""
-
-    @property
-    def verdict(self) -> str:
-        """One of ``VERDICTS``, on the accuracy axis."""
-        return self.shapes["accuracy"].verdict
-
-    @property
-    def change(self) -> Estimate:
-        """Of the slope, on the accuracy axis."""
-        return self.shapes["accuracy"].change
-
-    @property
-    def slope(self) -> Estimate:
-        """The overall slope on the accuracy axis."""
-        return self.shapes["accuracy"].slope
-
-    @property
-    def disagreement(self) -> str:
-        """What the logit and probit axes say where it differs from the verdict, or empty.
-
-        An axis on which nothing is determined does not disagree.
-        """
-        other = [s for name, s in self.shapes.items() if name != "accuracy"]
-        differ = [s for s in other if s.verdict not in (self.verdict, "not determined")]
-        return "; ".join(f"{s.verdict} on the {s.scale} axis" for s in differ)
-
-
-def judge(change: Estimate, slope: Estimate, smallest_change: float, smallest_slope: float) -> str:
-    """The verdict on a change of slope and an overall slope; one of ``VERDICTS``.
-
-    *inverse*: the overall slope is below minus the smallest slope. *increasing* and *diminishing*:
-    the change exceeds the smallest change, and the overall slope is not inverse. *flat* and
-    *linear*: the change lies within it, and the overall slope within the smallest slope, or above.
-    "Exceeds", "below" and "above": the 95% interval excludes 0 and the 90% interval lies beyond
-    the threshold; "within": the 90% interval lies inside. So each is wrong in at most 5% of cases,
-    even at a threshold. Whatever is left is *not determined*.
-    """
-    direction = slope.beyond(smallest_slope)
-    if direction < 0:
-        return "inverse"
-    bend = change.beyond(smallest_change)
-    if bend and slope.low90 > -smallest_slope:
-        return "increasing" if bend > 0 else "diminishing"
-    if change.within(smallest_change):
-        if slope.within(smallest_slope):
-            return "flat"
-        if direction > 0:
-            return "linear"
-    return "not determined"
 
 
 def fit_return_curve(
@@ -188,11 +76,9 @@ def fit_return_curve(
     x, y = _accuracies(id_accuracy, ood_accuracy)
     sizes = tuple(None if n is None else np.broadcast_to(n, x.shape) for n in (n_id, n_ood))
     labels = np.arange(len(x)) if configurations is None else np.asarray(configurations)
-    scored = np.isfinite(x) & np.isfinite(y)
-    learned = scored & above_chance(x, chance, sizes[0])
-    missing = {"without scores": int((~scored).sum()), "at chance": int((scored & ~learned).sum())}
-    sizes = tuple(None if n is None else n[learned].astype(float) for n in sizes)
-    x, y, labels = x[learned], y[learned], labels[learned]
+    kept, missing = learned(x, y, chance, sizes[0])
+    sizes = tuple(None if n is None else n[kept].astype(float) for n in sizes)
+    x, y, labels = x[kept], y[kept], labels[kept]
     known: dict[str, Any] = {
         "n": len(x),
         "configurations": len(np.unique(labels)),
@@ -200,12 +86,12 @@ def fit_return_curve(
         "smallest_change": smallest_change,
         "smallest_slope": smallest_slope,
     }
-    options = {"clusters": labels, "resamples": resamples, "seed": seed}
+    options: dict[str, Any] = {"clusters": labels, "resamples": resamples, "seed": seed}
     thresholds = (smallest_change, smallest_slope)
     try:
         smooth = fit_smooth(x, y, **options)
     except RequestError as error:
-        shapes = {name: Shape(name, "not determined") for name in ("accuracy", *scales)}
+        shapes = {name: Shape(name, NOT_DETERMINED) for name in ("accuracy", *scales)}
         return ReturnCurve(MappingProxyType(shapes), reason=str(error), **known)
     shapes = {"accuracy": _shape("accuracy", smooth, len(x), thresholds)}
     for name in scales:
@@ -216,9 +102,9 @@ def fit_return_curve(
             f"The runs hardly differ in ID accuracy: {lower:.3f} and {upper:.3f} are its 17th and "
             f"83rd percentiles, less than {smallest_range:g} apart."
         )
-        shapes = {name: replace(shape, verdict=VERDICTS[-1]) for name, shape in shapes.items()}
+        shapes = {name: replace(shape, verdict=NOT_DETERMINED) for name, shape in shapes.items()}
     grid = np.linspace(smooth.low, smooth.high, 101)
-    margin = stats.t.ppf(0.975, smooth.clusters - 4) * smooth.error_of(smooth.basis(grid))
+    margin = stats.t.ppf(0.975, smooth.clusters - PARAMETERS) * smooth.error_of(smooth.basis(grid))
     fitted = smooth.at(grid)
     return ReturnCurve(
         MappingProxyType(shapes),
@@ -250,17 +136,31 @@ def _accuracies(id_accuracy: ArrayLike, ood_accuracy: ArrayLike) -> tuple[Array,
     return x, y
 
 
-def above_chance(x: Array, chance: float | None, n: Array | None) -> Any:
-    """Which accuracies exceed chance, where it is known, by more than 1.96 standard errors."""
-    if chance is None:
-        return np.ones(len(x), dtype=bool)
-    error = 0.0 if n is None else 1.96 * np.sqrt(chance * (1 - chance) / np.maximum(n, 1))
-    return x > chance + error
+def learned(
+    x: Array, y: Array, chance: float | None, n: Array | None
+) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    """Which runs a curve can rest on, and why others cannot: reason -> how many.
+
+    Those with both scores whose ID accuracy exceeds chance, where it is known, by more than 1.96
+    standard errors, where the number of examples is known.
+
+    Args:
+        x, y: ID and OOD accuracies; NaN for none.
+        chance: Accuracy of guessing.
+        n: ID examples of each.
+    """
+    scored = np.isfinite(x) & np.isfinite(y)
+    kept = scored
+    if chance is not None:
+        error = 0.0 if n is None else 1.96 * np.sqrt(chance * (1 - chance) / np.maximum(n, 1))
+        kept = scored & (x > chance + error)
+    lost = {"without scores": int((~scored).sum()), "at chance": int((scored & ~kept).sum())}
+    return kept, lost
 
 
 def _shape(scale: str, smooth: Smooth, n: int, thresholds: tuple[float, float]) -> Shape:
     if smooth.percentiles[0] == smooth.percentiles[1]:
-        return Shape(scale, "not determined", n=n)
+        return Shape(scale, NOT_DETERMINED, n=n)
     slopes = smooth.slope_basis
 
     def chord(ends: Array) -> Array:
@@ -294,7 +194,7 @@ def _on_scale(
     try:
         smooth = fit_smooth(u, v, **{**options, "clusters": options["clusters"][inside]})
     except RequestError:
-        return Shape(scale, "not determined", n=int(inside.sum()))
+        return Shape(scale, NOT_DETERMINED, n=int(inside.sum()))
     return _shape(scale, smooth, len(u), thresholds)
 
 

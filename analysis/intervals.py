@@ -1,11 +1,11 @@
 """Estimates with intervals, and the resampling of whole configurations that they come from."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import stats
 
 Array = NDArray[np.float64]
@@ -33,11 +33,6 @@ class Estimate:
     low90: float
     high90: float
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Whether the 95% interval lies on one side of 0; False where there is none."""
-        return self.low > 0 or self.high < 0
-
     def within(self, margin: float) -> bool:
         """Equivalent to 0 by this margin: the 90% interval lies inside it."""
         return -margin < self.low90 and self.high90 < margin
@@ -55,25 +50,12 @@ class Estimate:
 UNKNOWN = Estimate(np.nan, np.nan, np.nan, np.nan, np.nan)
 
 
-def from_draws(value: float, draws: ArrayLike) -> Estimate:
-    """Percentile intervals from bootstrap draws, a 1-D array; draws that are NaN are left out."""
-    kept = np.asarray(draws, dtype=float)
-    kept = kept[np.isfinite(kept)]
-    if not kept.size or not np.isfinite(value):
-        return UNKNOWN
-    low, low90, high90, high = np.percentile(kept, [2.5, 5, 95, 97.5])
-    return Estimate(float(value), float(low), float(high), float(low90), float(high90))
-
-
 def from_error(value: float, error: float, freedom: float) -> Estimate:
     """Student's t intervals from a standard error; with no degree of freedom, no interval."""
     if freedom < 1 or not np.isfinite(error):
-        return Estimate(float(value), *UNKNOWN_ENDS)
+        return replace(UNKNOWN, value=float(value))
     wide, narrow = (float(stats.t.ppf(p, freedom)) * error for p in (0.975, 0.95))
     return Estimate(float(value), value - wide, value + wide, value - narrow, value + narrow)
-
-
-UNKNOWN_ENDS = (np.nan, np.nan, np.nan, np.nan)
 
 
 def within_range(estimate: Estimate, low: float, high: float) -> Estimate:

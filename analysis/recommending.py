@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.names import pretty
 
-NOTHING = "undecided"
+UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def recommend(classes: pd.DataFrame) -> tuple[Recommendation, ...]:
 
     Of each optimizer, the run that the rule selects at equal budget is scored out of distribution,
     on average over the datasets of the class. An optimizer is advised against if another one's is
-    higher (Holm-corrected, over all pairs). If that leaves every optimizer, the advice is
+    higher (Holm-corrected, over all pairs). If that leaves every optimizer or none, the advice is
     *undecided*; if it leaves some, they are undecided among themselves. Where even the best is at
     or below chance accuracy, no optimizer is recommended: it takes another algorithm or rule.
 
@@ -67,7 +67,9 @@ def _advice(shift: str, algorithm: str, rows: pd.DataFrame) -> Recommendation:
             f"none: no optimizer's selected run is above chance ({chance:.3g}) out of distribution"
         )
     elif len(left) == len(ranked):
-        left, words = (), f"{NOTHING}: no optimizer beats another"
+        left, words = (), f"{UNDECIDED}: no optimizer beats another"
+    elif not left:
+        words = f"{UNDECIDED}: every optimizer is beaten by another"
     elif len(left) == 1:
         words = f"{pretty(left[0])}: every other optimizer is beaten by another"
     else:

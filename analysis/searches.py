@@ -123,8 +123,8 @@ def searches(
         raise UnknownNameError("selection rule", rule, RUN_RULES)
     require(pairs, ("id", "ood", RUN_RULES[rule]))
     pairs = drawn(pairs)
-    of_design = _of_design(pairs)
-    if not of_design.any():
+    by_design = of_design(pairs)
+    if not by_design.any():
         raise RequestError(
             "Every run was found by an adaptive search, which draws each trial by the results of "
             "earlier ones: they are no independent draws, so there is no expected best of n. Run "
@@ -137,8 +137,8 @@ def searches(
             f"{LACKING[rule]}. Or choose by another rule."
         )
     found = (
-        _of_panel(panel, rule, pairs, of_design)
-        for panel in panels(pairs[of_design], dataset, algorithm)
+        _of_panel(panel, rule, pairs, by_design)
+        for panel in panels(pairs[by_design], dataset, algorithm)
     )
     known = tuple(one for one in found if one.trials)
     if not known:
@@ -150,7 +150,7 @@ def searches(
     return known
 
 
-def _of_design(pairs: pd.DataFrame) -> "pd.Series[bool]":
+def of_design(pairs: pd.DataFrame) -> "pd.Series[bool]":
     """Which runs do not depend on earlier results; where nothing is known, those too."""
     if "sampler" not in pairs.columns:
         return pd.Series(True, index=pairs.index)
@@ -158,17 +158,17 @@ def _of_design(pairs: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def _of_panel(
-    panel: Panel, rule: str, pairs: pd.DataFrame, of_design: "pd.Series[bool]"
+    panel: Panel, rule: str, pairs: pd.DataFrame, by_design: "pd.Series[bool]"
 ) -> Searches:
     key = (panel.dataset, panel.test_environments, panel.algorithm)
-    mine = rows_of(pairs[of_design], *key)
+    mine = rows_of(pairs[by_design], *key)
     mine = mine[mine["status"].isin(FINISHED)]
     completed = mine["status"] == "completed"
     needed = [RUN_RULES[rule], *SCORES]
     scored = mine[needed].notna().all(axis=1)
     chance = [] if panel.chance is None else [panel.chance]
     left_out = {
-        "adaptive": len(rows_of(pairs[~of_design], *key)),
+        "adaptive": len(rows_of(pairs[~by_design], *key)),
         "unscored": int((completed & ~scored).sum()),
     }
     floor = {

@@ -63,11 +63,6 @@ class Smooth:
         value: Array = self.basis(x) @ self.coefficients
         return value
 
-    def draws_at(self, x: ArrayLike) -> Array:
-        """The curves of the resamples, (resamples, len(x))."""
-        value: Array = self.draws @ self.basis(x).T
-        return value
-
     def error_of(self, contrast: Array) -> Array:
         """Standard errors of ``contrast @ coefficients`` for contrasts (..., 4).
 

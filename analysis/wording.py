@@ -41,6 +41,8 @@ def conclusions_text(conclusions: Conclusions, width: int = 100) -> str:
                 said = f"{str(row['verdict']).upper()}. " if claim != RETURNS else ""
                 lines += _item(f"{pretty(row['algorithm'])}: {said}{row['evidence']}", width)
     lines += ["", "Recommendation"]
+    if not conclusions.recommendations:
+        lines += _item("undecided: no two optimizers ran on all datasets of a class.", width)
     for advice in conclusions.recommendations:
         shift = f"{advice.shift} shift" if advice.shift else "class of shift unknown"
         where = f"{shift}, {pretty(advice.algorithm)} ({advice.datasets})"

@@ -8,13 +8,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oodbench.api import catalogue, conclude, query, quickstart, run_sweep, shift, show, status
+    from oodbench.api import catalogue, conclude, query, quickstart, run_sweep, show, status
     from oodbench.artifacts import load_model
     from oodbench.errors import OodbenchError
     from oodbench.evaluating import evaluate
     from oodbench.planning import plan
     from oodbench.records import Measurement, RunRecord, Trial
     from oodbench.reproducing import reproduce
+    from oodbench.shifting import shift
 
 __version__ = "0.1.0"
 
@@ -32,7 +33,7 @@ _HOMES = {
     "quickstart": "oodbench.api",
     "reproduce": "oodbench.reproducing",
     "run_sweep": "oodbench.api",
-    "shift": "oodbench.api",
+    "shift": "oodbench.shifting",
     "show": "oodbench.api",
     "status": "oodbench.api",
 }

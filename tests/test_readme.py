@@ -68,6 +68,7 @@ def test_the_example_of_an_optimizer_of_ones_own_is_found_by_every_worker(tmp_pa
     run = [sys.executable, "-c", textwrap.dedent(code)]
     settings = {"cwd": tmp_path, "capture_output": True, "text": True, "timeout": 300}
     done = subprocess.run(run, env={**os.environ, "PYTHONPATH": where}, **settings)
+    assert done.returncode == 0, done.stderr
     stored, stacked = done.stdout.strip().splitlines()
     assert stored == "[['completed', 'adaptive'], ['completed', 'adaptive']] 2", done.stderr
     assert stacked == "True"

@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.curves import Key, return_curves
-from analysis.fitting import ReturnCurve
 from analysis.intervals import Estimate
 from analysis.panels import Panel
-from analysis.plots.page import LINE, page, page_width, set_heading, short, wrapped
-from analysis.plots.scatter import draw_points, draw_references, scatter_data
-from analysis.plots.style import GREY, Look, Palette, looks, marker_style, styled, tidy
+from analysis.plots.page import short
+from analysis.plots.scatter import draw_panels, draw_points, scatter_data
+from analysis.plots.style import GREY, Look, Palette, looks, marker_style
+from analysis.verdicts import NOT_DETERMINED, ReturnCurve
 
 CAPTION = (
     "Lines: OOD accuracy as a smooth function of ID accuracy, with pointwise 95% bands (bootstrap "
@@ -54,29 +54,18 @@ def returns(
         UnknownNameError: No such dataset, algorithm or palette.
     """
     data = scatter_data(pairs, dataset, algorithm)
-    curves = return_curves(pairs) if curves is None else curves
+    found = return_curves(pairs) if curves is None else curves
     styles = looks(pairs, palette)
-    columns = max(len(row) for row in data.rows)
-    side = page_width(columns) / columns - 0.55
-    lines = [1 + max(len(panel.counts) for panel in row) for row in data.rows]
-    with styled():
-        heights = [(side + 0.65, (n + 1) * LINE) for n in lines]
-        figure, stacks = page(data.rows, heights, title, CAPTION)
-        for i, (row, limits) in enumerate(zip(data.rows, data.limits, strict=True)):
-            for (axes, table), panel in zip(stacks[i], row, strict=True):
-                mine = curves_of(panel, curves)
-                axes.set_axis_on()
-                tidy(axes)
-                draw_points(axes, panel, styles, faint=True)
-                axes.set(xlim=limits, ylim=limits, aspect="equal")
-                axes.set(xlabel="ID accuracy", ylabel="OOD accuracy")
-                draw_references(axes, panel.chance)
-                set_heading(axes, wrapped(panel.heading, int(side * 17)))
-                for optimizer, curve in mine.items():
-                    if curve.verdict != "not determined":
-                        draw_curve(axes, curve, styles[optimizer])
-                write_verdicts(table, mine, styles, lines[i])
-    return figure
+
+    def draw(axes: Axes, table: Axes, panel: Panel, lines: int) -> None:
+        mine = curves_of(panel, found)
+        draw_points(axes, panel, styles, faint=True)
+        for optimizer, curve in mine.items():
+            if curve.verdict != NOT_DETERMINED:
+                draw_curve(axes, curve, styles[optimizer])
+        write_verdicts(table, mine, styles, lines)
+
+    return draw_panels(data, draw, title, CAPTION)
 
 
 def curves_of(panel: Panel, curves: Mapping[Key, ReturnCurve]) -> dict[str, ReturnCurve]:
@@ -112,7 +101,7 @@ def write_verdicts(
     for name, x in COLUMNS.items():
         axes.text(x, 0, name, ha="left" if name == "verdict" else "right", color=GREY, **cell)
     for y, (optimizer, curve) in enumerate(curves.items(), start=1):
-        look, found = styles[optimizer], curve.verdict != "not determined"
+        look, found = styles[optimizer], curve.verdict != NOT_DETERMINED
         axes.scatter([-0.125], [y], s=12, clip_on=False, **marker_style(look, 1.0))
         axes.text(-0.095, y, short(look.label, 12), **cell)
         axes.text(0.13, y, curve.verdict, color="black" if found else GREY, **cell)

@@ -1,6 +1,6 @@
 """ID against OOD accuracy: one point a run, one panel per dataset and algorithm."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -75,30 +75,44 @@ def scatter(
         RequestError: No runs, or a column is missing.
         UnknownNameError: No such dataset, algorithm or palette.
     """
-    data = scatter_data(pairs, dataset, algorithm)
     styles = looks(pairs, palette)
+
+    def draw(axes: Axes, table: Axes, panel: Panel, lines: int) -> None:
+        draw_points(axes, panel, styles)
+        write_counts(table, panel, styles, lines)
+
+    return draw_panels(scatter_data(pairs, dataset, algorithm), draw, title)
+
+
+DrawPanel = Callable[[Axes, Axes, Panel, int], None]
+"""Draws a panel's runs, and in the axes under them a table of so many lines."""
+
+
+def draw_panels(data: ScatterData, draw: DrawPanel, title: str | None, caption: str = "") -> Figure:
+    """A page of square ID/OOD axes with y = x and chance, a small table under each.
+
+    Args:
+        data: The panels and the range of their axes.
+        draw: Draws what is in them.
+        title: Over the whole figure.
+        caption: Under it.
+    """
     columns = max(len(row) for row in data.rows)
     side = page_width(columns) / columns - 0.55
     lines = [1 + max(len(panel.counts) for panel in row) for row in data.rows]
     with styled():
         heights = [(side + 0.65, (n + 1) * LINE) for n in lines]
-        figure, stacks = page(data.rows, heights, title)
+        figure, stacks = page(data.rows, heights, title, caption)
         for i, (row, limits) in enumerate(zip(data.rows, data.limits, strict=True)):
             for (axes, table), panel in zip(stacks[i], row, strict=True):
-                _draw(axes, panel, limits, styles, int(side * 17))
-                write_counts(table, panel, styles, lines[i])
+                axes.set_axis_on()
+                tidy(axes)
+                axes.set(xlim=limits, ylim=limits, aspect="equal")
+                axes.set(xlabel="ID accuracy", ylabel="OOD accuracy")
+                draw(axes, table, panel, lines[i])
+                draw_references(axes, panel.chance)
+                set_heading(axes, wrapped(panel.heading, int(side * 17)))
     return figure
-
-
-def _draw(
-    axes: Axes, panel: Panel, limits: tuple[float, float], styles: Mapping[str, Look], wrap: int
-) -> None:
-    axes.set_axis_on()
-    tidy(axes)
-    draw_points(axes, panel, styles)
-    axes.set(xlim=limits, ylim=limits, aspect="equal", xlabel="ID accuracy", ylabel="OOD accuracy")
-    draw_references(axes, panel.chance)
-    set_heading(axes, wrapped(panel.heading, wrap))
 
 
 def draw_points(axes: Axes, panel: Panel, styles: Mapping[str, Look], faint: bool = False) -> None:

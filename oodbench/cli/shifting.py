@@ -35,9 +35,9 @@ def shift(
     Example: oodbench shift ColoredDigits --test-environments 2
     """
     use_root(root)
-    from oodbench import api
+    from oodbench import shifting
 
-    table = api.shift(
+    table = shifting.shift(
         dataset,
         None if test_environments is None else indices(test_environments),
         trials=trials,

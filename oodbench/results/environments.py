@@ -18,8 +18,6 @@ from oodbench.results.select import LeftOut, left_out_mean
 from oodbench.results.store import METRIC
 from oodbench.results.views import environments_text
 
-ENVIRONMENT_SCORES = ("worst_group_val", "leave_one_environment_out")
-
 
 def environment_scores(
     connection: Connection, checkpoint: str, chosen: Select[Any]

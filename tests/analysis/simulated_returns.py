@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.fitting import SMALLEST_CHANGE, fit_return_curve
+from analysis.fitting import fit_return_curve
+from analysis.verdicts import SMALLEST_CHANGE
 
 NOISE = 0.07
 """Standard deviation of OOD accuracy around the curve, as a share of the range of ID accuracy."""

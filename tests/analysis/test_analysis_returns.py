@@ -11,10 +11,11 @@ from scipy import special, stats
 from simulated_returns import DESIGNS, simulate, truths
 
 from analysis.curves import return_curves, return_table, usable
-from analysis.fitting import fit_return_curve, judge
+from analysis.fitting import fit_return_curve
 from analysis.intervals import Estimate
 from analysis.plots.returns import returns
 from analysis.smooth import fit_smooth
+from analysis.verdicts import judge
 from oodbench.errors import RequestError
 
 

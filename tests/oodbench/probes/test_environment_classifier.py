@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+import oodbench
 from analysis.shift import measure_shift
 from analysis.shift_classes import shift_class
-from oodbench import api
 from oodbench.data import Dataset, Environment, Split
 from oodbench.errors import RequestError
 from oodbench.probes.environment_classifier import environment_features
@@ -68,6 +68,6 @@ def test_what_cannot_be_measured_is_refused():
     with pytest.raises(RequestError, match="environment 0 has only train examples"):
         environment_features(make_dataset(parts=("train",)), (1,), options=SMALL)
     with pytest.raises(RequestError, match="at least 1, but got 0 and 5000"):
-        api.shift("ColoredDigits", [2], trials=0)
+        oodbench.shift("ColoredDigits", [2], trials=0)
     with pytest.raises(RequestError, match="needs different indices between 0 and 2"):
-        api.shift("ColoredDigits", [7])
+        oodbench.shift("ColoredDigits", [7])
