@@ -6,7 +6,6 @@ trial: two optimizers, two algorithms and two hyperparameter draws always see th
 
 import hashlib
 import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -90,20 +89,6 @@ ROOT_VARIABLE = "OODBENCH_DATA"
 
 Where the files lie is the machine's business: it is never part of a trial or of its id.
 """
-
-
-CACHE_VARIABLE = "OODBENCH_CACHE"
-"""Environment variable with the cache folder, in place of the platform's own."""
-
-
-def cache_folder() -> Path:
-    """Where this machine keeps what can be computed again."""
-    if named := os.environ.get(CACHE_VARIABLE):
-        return Path(named).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches/oodbench"
-    usual = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
-    return Path(usual or Path.home() / ".cache") / "oodbench"
 
 
 @dataclass(frozen=True)

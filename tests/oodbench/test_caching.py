@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from domainbed_adapters.cache import cached
-from oodbench.data import cache_folder
+from oodbench.caching import cache_folder, cached
 
 ARRAY = np.arange(1000, dtype=np.uint8).reshape(10, 100)
 
@@ -70,7 +69,7 @@ def test_processes_that_start_at_once_build_it_once(folder: Path) -> None:
     code = f"""
 import time, numpy as np
 from pathlib import Path
-from domainbed_adapters.cache import cached
+from oodbench.caching import cached
 def build():
     print("built")
     time.sleep(0.5)

@@ -6,6 +6,7 @@ holds numbers only: nothing in it is ever run.
 """
 
 import os
+import sys
 import tempfile
 import warnings
 import zlib
@@ -17,8 +18,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodbench.data import CACHE_VARIABLE, cache_folder
 from oodbench.records import hash_of
+
+CACHE_VARIABLE = "OODBENCH_CACHE"
+"""Environment variable with the cache folder, in place of the platform's own."""
+
+
+def cache_folder() -> Path:
+    """Where this machine keeps what can be computed again."""
+    if named := os.environ.get(CACHE_VARIABLE):
+        return Path(named).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/oodbench"
+    usual = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
+    return Path(usual or Path.home() / ".cache") / "oodbench"
 
 
 def cached(name: str, key: Any, build: Callable[[], NDArray[Any]]) -> NDArray[Any]:
