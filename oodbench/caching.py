@@ -5,7 +5,9 @@ checksum of its content. So a file that is damaged or cut short is noticed, and 
 holds numbers only: nothing in it is ever run.
 """
 
+import math
 import os
+import shutil
 import sys
 import tempfile
 import warnings
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oodbench.errors import RequestError
 from oodbench.records import hash_of
 
 CACHE_VARIABLE = "OODBENCH_CACHE"
@@ -67,6 +70,73 @@ def cached(name: str, key: Any, build: Callable[[], NDArray[Any]]) -> NDArray[An
     return array if found is None else found
 
 
+def filled(
+    name: str,
+    key: Any,
+    shape: tuple[int, ...],
+    dtype: str,
+    fill: Callable[[NDArray[Any]], None],
+) -> NDArray[Any]:
+    """An array too large for memory, from the cache; if it is not there, ``fill`` writes it.
+
+    As ``cached``, but it is written to its file piece by piece, and cannot do without the cache.
+
+    Args:
+        name: What it is, as part of a file name.
+        key: Everything that decides it, as JSON.
+        shape: Of the array.
+        dtype: Likewise.
+        fill: Gets a writable array of zeros, mapped to the file.
+
+    Raises:
+        RequestError: If it does not fit on the disk, or cannot be written.
+    """
+    folder, stem = cache_folder(), f"{name}-{hash_of(key)}"
+    found = _read(folder, stem)
+    if found is not None:
+        return found
+    with _alone(folder, stem):
+        found = _read(folder, stem)
+        if found is not None:
+            return found
+        try:
+            _fill(folder, stem, shape, dtype, fill)
+        except OSError as error:
+            raise RequestError(
+                f"{name} cannot be written to the cache {folder}: {error.strerror or error}. "
+                f"Name another folder in {CACHE_VARIABLE}."
+            ) from error
+        found = _read(folder, stem)
+    if found is None:
+        raise RequestError(f"{name} changed in the cache {folder} right after it was written.")
+    return found
+
+
+def _fill(
+    folder: Path, stem: str, shape: tuple[int, ...], dtype: str, fill: Callable[..., None]
+) -> None:
+    """Write the file whole or not at all; refuse before the first byte if it will not fit."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_damaged(folder, stem)
+    needed = math.prod(shape) * np.dtype(dtype).itemsize
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise RequestError(
+            f"{stem} needs {needed / 2**30:,.1f} GiB of disk, but {folder} has {free / 2**30:,.1f} "
+            f"free. Make room, or name a folder on another disk in {CACHE_VARIABLE}."
+        )
+    handle, path = tempfile.mkstemp(dir=folder, prefix=stem, suffix=".tmp")
+    os.close(handle)
+    try:
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        fill(array)
+        array.flush()
+        _publish(Path(path), folder, stem, array)
+    except BaseException:
+        os.unlink(path)
+        raise
+
+
 def _checksum(array: NDArray[Any]) -> str:
     return f"{zlib.crc32(np.ascontiguousarray(array).data):08x}"
 
@@ -84,17 +154,26 @@ def _read(folder: Path, stem: str) -> NDArray[Any] | None:
 def _write(folder: Path, stem: str, array: NDArray[Any]) -> None:
     """Write the file whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    for damaged in folder.glob(f"{stem}.*.npy"):
-        damaged.unlink(missing_ok=True)
+    _remove_damaged(folder, stem)
     with tempfile.NamedTemporaryFile(dir=folder, prefix=stem, suffix=".tmp", delete=False) as file:
         try:
             np.save(file, array, allow_pickle=False)
             file.close()
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, folder / f"{stem}.{_checksum(array)}.npy")
+            _publish(Path(file.name), folder, stem, array)
         except BaseException:
             os.unlink(file.name)
             raise
+
+
+def _remove_damaged(folder: Path, stem: str) -> None:
+    for damaged in folder.glob(f"{stem}.*.npy"):
+        damaged.unlink(missing_ok=True)
+
+
+def _publish(file: Path, folder: Path, stem: str, array: NDArray[Any]) -> None:
+    """Give a whole file the name under which it is found."""
+    file.chmod(0o644)
+    file.replace(folder / f"{stem}.{_checksum(array)}.npy")
 
 
 @contextmanager

@@ -19,6 +19,40 @@ from oodbench.errors import RequestError, UnknownNameError
 from oodbench.registry import Registry
 
 
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some examples of an array that is too large to copy: each is read when it is asked for.
+
+    Attributes:
+        stored: (N, ...) array, as a rule one that is mapped from a file.
+        rows: (n,) which of its N examples these are, in order.
+    """
+
+    stored: NDArray[Any]
+    rows: NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, ...)."""
+        return (len(self.rows), *self.stored.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of one number."""
+        return self.stored.dtype
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, which: Any) -> NDArray[Any]:
+        chosen: NDArray[Any] = self.stored[self.rows[which]]
+        return chosen
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """All of them, read into memory."""
+        return np.asarray(self[:], dtype)
+
+
 @dataclass(frozen=True)
 class Split:
     """Examples that play one part.
@@ -30,12 +64,21 @@ class Split:
             image do. Scores count n / copies examples, so that no interval claims too much.
     """
 
-    inputs: NDArray[Any]
+    inputs: NDArray[Any] | Rows
     labels: NDArray[np.int64]
     copies: int = 1
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __add__(self, other: "Split") -> "Split":
+        """The examples of both, in this order."""
+        a, b = self.inputs, other.inputs
+        if isinstance(a, Rows) and isinstance(b, Rows) and a.stored is b.stored:
+            inputs: NDArray[Any] | Rows = Rows(a.stored, np.concatenate([a.rows, b.rows]))
+        else:
+            inputs = np.concatenate([np.asarray(a), np.asarray(b)])
+        return Split(inputs, np.concatenate([self.labels, other.labels]), self.copies)
 
 
 @dataclass(frozen=True)
@@ -56,12 +99,15 @@ class Dataset:
         num_classes: Labels are 0 to num_classes - 1.
         shared: Whether the validation and the test examples of all environments are the same ones,
             shown differently. A mean over environments then counts them once.
+        content: Hash of all stored examples that ``Rows`` choose from, so that the fingerprint need
+            not read them; empty if there are none.
     """
 
     name: str
     environments: tuple[Environment, ...]
     num_classes: int
     shared: bool = False
+    content: str = ""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -72,9 +118,11 @@ class Dataset:
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change with any example, label or split."""
         digest = hashlib.sha256(repr((self.name, self.num_classes)).encode())
+        digest.update(self.content.encode())
         for environment in self.environments:
             for part, split in sorted(environment.splits.items()):
-                for array in (split.inputs, split.labels):
+                inputs = split.inputs.rows if isinstance(split.inputs, Rows) else split.inputs
+                for array in (inputs, split.labels):
                     digest.update(repr((environment.name, part, array.shape)).encode())
                     digest.update(array.dtype.str.encode() + np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
