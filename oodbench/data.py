@@ -139,6 +139,12 @@ Where the files lie is the machine's business: it is never part of a trial or of
 """
 
 
+def data_roots() -> list[Path]:
+    """The data folders of this machine."""
+    value = os.environ.get(ROOT_VARIABLE, "")
+    return [Path(part).expanduser() for part in value.split(os.pathsep) if part]
+
+
 @dataclass(frozen=True)
 class Source:
     """Files that datasets are made from, and that do not come with oodbench.
@@ -149,13 +155,16 @@ class Source:
         check: ``check(root)`` raises RequestError unless the files under this data folder are
             complete and right.
         fetch: ``fetch(root, tell)`` puts them there, verified; it keeps what is right already and
-            calls ``tell`` with a line for each file.
+            calls ``tell`` with a line for each file. None: they cannot be downloaded without asking
+            their owners.
+        get: Where to get them, in a sentence, if they are not fetched.
     """
 
     name: str
     folder: str
     check: Callable[[Path], None]
-    fetch: Callable[[Path, Callable[[str], None]], None]
+    fetch: Callable[[Path, Callable[[str], None]], None] | None = None
+    get: str = ""
 
     def find(self) -> Path:
         """The first data folder of this machine that has this source's folder.
@@ -163,18 +172,17 @@ class Source:
         Raises:
             RequestError: If none has, or none is named.
         """
-        value = os.environ.get(ROOT_VARIABLE, "")
-        roots = [Path(part).expanduser() for part in value.split(os.pathsep) if part]
+        roots = data_roots()
         for root in roots:
             if (root / self.folder).is_dir():
                 return root
         where = f"{ROOT_VARIABLE} names no data folder"
         if roots:
             where = f"no {self.folder} in {' or '.join(map(str, roots))}"
+        get = self.get or f"oodbench fetch {self.name} --root DIR puts the files there."
         raise RequestError(
             f"{self.name} needs files that are not here: {where}. Name a folder that has "
-            f"{self.folder} in {ROOT_VARIABLE} or --root; "
-            f"oodbench fetch {self.name} --root DIR puts the files there."
+            f"{self.folder} in {ROOT_VARIABLE} or --root; {get}"
         )
 
 
@@ -195,7 +203,9 @@ class DatasetSpec:
         layout: Where the examples come from.
         licence: Of the data.
         citation: Whom to cite.
-        source: The files that it needs; None if it comes with a package.
+        source: The files that it needs; None if it comes with a package, or an option names them.
+        resolve: ``resolve(options)`` gives this dataset with the environments and classes that it
+            has with these options; None: it always has the same. See ``resolved``.
     """
 
     name: str
@@ -210,6 +220,15 @@ class DatasetSpec:
     licence: str = ""
     citation: str = ""
     source: Source | None = None
+    resolve: "Callable[[Mapping[str, Any]], DatasetSpec] | None" = None
+
+    def resolved(self, options: Mapping[str, Any]) -> "DatasetSpec":
+        """This dataset with the environments and classes that it has with these options.
+
+        Raises:
+            RequestError: If they hang on files that are not there.
+        """
+        return self if self.resolve is None else self.resolve(options)
 
     def load(self, options: Mapping[str, Any], data_seed: int) -> Dataset:
         """Build the dataset with ``options`` in place of the defaults.
