@@ -88,7 +88,9 @@ def load_model(
     with open_database(target, read_only=True) as db:
         record = load_run(db, run)
     path, kept = find_weights(target, record, checkpoint, artifacts)
-    return read_model(path, kept["sha256"]).module
+    from oodbench.training.frozen import whole_model
+
+    return whole_model(record.trial, read_model(path, kept["sha256"]).module)
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class KeptModel:
     """What a weights file holds.
 
     Attributes:
-        module: In eval mode, on the CPU.
+        module: In eval mode, on the CPU; without a frozen body, whose features it then takes.
         trial: What it was trained for.
         input_shape: Shape of one example.
         num_classes: Size of the label set.

@@ -12,9 +12,10 @@ from oodbench.data import DATASETS, Dataset
 from oodbench.errors import RequestError
 from oodbench.records import RunRecord
 from oodbench.results import load_run, open_database
-from oodbench.trainer import check_fingerprint, find_device
+from oodbench.trainer import data_of, find_device
 from oodbench.training import DTYPES
 from oodbench.training.evaluation import accuracy
+from oodbench.training.frozen import as_inputs
 from oodbench.training.models import Models
 from oodbench.training.single import Single
 from oodbench.training.stack import Stack
@@ -63,9 +64,10 @@ def evaluate(
     with open_database(target, read_only=True) as db:
         record = load_run(db, run)
     model, step = _model(target, record, checkpoint, weights, artifacts)
-    data = _dataset(model, dataset)
+    where = find_device(device)
+    data = _dataset(model, dataset, where)
     _check_environments(data, environments)
-    frame = pd.DataFrame(_scores(model, record, data, environments, find_device(device)))
+    frame = pd.DataFrame(_scores(model, record, data, environments, where))
     known = {(m.environment, m.split): m.value for m in record.measurements if m.step == step}
     keys = zip(frame["environment"], frame["split"], strict=True)
     frame["stored"] = [math.nan if dataset else known.get(key, math.nan) for key in keys]
@@ -95,14 +97,12 @@ def _model(
     return model, record.trial.steps
 
 
-def _dataset(model: KeptModel, other: str | None) -> Dataset:
+def _dataset(model: KeptModel, other: str | None, device: torch.device) -> Dataset:
     """The run's own dataset, or another that its model can read."""
     trial = model.trial
     if other is None:
-        data = DATASETS.get(trial.dataset).load(trial.dataset_options, trial.data_seed)
-        check_fingerprint(trial, data.fingerprint)
-        return data
-    data = DATASETS.get(other).load({}, trial.data_seed)
+        return as_inputs(data_of(trial), trial, device)
+    data = as_inputs(DATASETS.get(other).load({}, trial.data_seed), trial, device)
     for what in ("input_shape", "num_classes"):
         expected, found = getattr(model, what), getattr(data, what)
         if expected != found:

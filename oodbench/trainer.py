@@ -7,10 +7,11 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
+from typing import Any
 
 import torch
 
-from oodbench.data import DATASETS
+from oodbench.data import DATASETS, Dataset
 from oodbench.errors import (
     LostLeaseError,
     RequestError,
@@ -19,6 +20,7 @@ from oodbench.errors import (
 )
 from oodbench.records import RunRecord, Trial, canonical_json
 from oodbench.training import DTYPES, NOTHING, Clock, Saving, Tensors, load, train
+from oodbench.training.frozen import as_inputs, check_pretrained
 from oodbench.training.sizing import SIZES, memory_bound, stack_size
 
 FALLBACK = 32
@@ -156,12 +158,8 @@ def tensors_for(trial: Trial, device: torch.device) -> Tensors:
     Raises:
         RequestError: If the data on this machine are not those of the trial.
     """
-    options = canonical_json(dict(trial.dataset_options))
-    tensors, fingerprint = _tensors(
-        trial.dataset, options, trial.data_seed, trial.test_environments, device, trial.precision
-    )
-    check_fingerprint(trial, fingerprint)
-    return tensors
+    known = {name: value for name, value in trial.to_json().items() if name in DECIDE_DATA}
+    return _tensors(canonical_json({**ANY, **known}), device)
 
 
 def check_fingerprint(trial: Trial, fingerprint: str) -> None:
@@ -173,14 +171,43 @@ def check_fingerprint(trial: Trial, fingerprint: str) -> None:
         )
 
 
+DECIDE_DATA = (
+    "dataset",
+    "fingerprint",
+    "test_environments",
+    "data_seed",
+    "dataset_options",
+    "model",
+    "model_options",
+    "pretrained",
+    "precision",
+)
+"""What a trial's tensors hang on: the model only where a frozen part of it makes features."""
+ANY: dict[str, Any] = {
+    "algorithm": "",
+    "optimizer": "",
+    "hparams": {},
+    "steps": 0,
+    "batch": {},
+    "evaluate_every": 0,
+    "seed": 0,
+}
+
+
 @lru_cache(maxsize=4)
-def _tensors(
-    name: str,
-    options: str,
-    data_seed: int,
-    test_environments: tuple[int, ...],
-    device: torch.device,
-    precision: str,
-) -> tuple[Tensors, str]:
-    dataset = DATASETS.get(name).load(json.loads(options), data_seed)
-    return load(dataset, test_environments, device, DTYPES[precision]), dataset.fingerprint
+def _tensors(text: str, device: torch.device) -> Tensors:
+    trial = Trial.from_json(json.loads(text))
+    check_pretrained(trial)
+    dataset = as_inputs(data_of(trial), trial, device)
+    return load(dataset, trial.test_environments, device, DTYPES[trial.precision])
+
+
+def data_of(trial: Trial) -> Dataset:
+    """The dataset of a trial.
+
+    Raises:
+        RequestError: If the data on this machine are not those of the trial.
+    """
+    dataset = DATASETS.get(trial.dataset).load(trial.dataset_options, trial.data_seed)
+    check_fingerprint(trial, dataset.fingerprint)
+    return dataset

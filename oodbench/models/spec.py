@@ -18,9 +18,14 @@ class ModelSpec:
         name: As sweep files write it.
         build: ``build(input_shape, num_classes, **options)`` gives a module from (n, *input_shape)
             to (n, num_classes) logits, initialised from torch's global generator.
-        options: Every option with its default; an option has the type of its default.
+        options: Every option with its default, and an option has its type; of several values, the
+            first is the default, and there are no others.
         summary: One sentence.
         reference: Whom to cite, if anyone.
+        pretrained: ``pretrained(options)`` gives the sha256 of the weights file that the model
+            begins with; empty for random weights.
+        frozen: ``frozen(options)`` gives a module from images to features, if only a head on them
+            is trained, which ``build`` then makes; else None.
     """
 
     name: str
@@ -28,6 +33,16 @@ class ModelSpec:
     options: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""
     reference: str = ""
+    pretrained: Callable[[Mapping[str, Any]], str] = lambda options: ""
+    frozen: "Callable[[Mapping[str, Any]], nn.Module | None]" = lambda options: None
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Option -> what it is unless told otherwise."""
+        return {
+            name: value[0] if isinstance(value, tuple) else value
+            for name, value in self.options.items()
+        }
 
     def check(self, options: Mapping[str, Any]) -> None:
         """Raise unless every option is one of this model's and has its type."""
@@ -35,9 +50,14 @@ class ModelSpec:
             if name not in self.options:
                 raise UnknownNameError("option", name, self.options, where=f"model {self.name}")
             default = self.options[name]
+            if isinstance(default, tuple):
+                if value not in default:
+                    where = f"model {self.name}, {name}"
+                    raise UnknownNameError("value", value, default, where=where)
+                continue
             if type(value) is not type(default):
                 raise RequestError(
                     f"model {self.name}: {name} needs a value like {default!r}, but got {value!r}."
                 )
-            if type(value) in (int, float) and value <= 0:
+            if type(value) in (int, float) and (value < 0 or value == 0 != default):
                 raise RequestError(f"model {self.name}: {name} must be above 0, but got {value!r}.")

@@ -117,3 +117,13 @@ class ModelEntry(Entry):
         """The model exists and takes these options."""
         MODELS.get(self.name).check(self.options)
         return self
+
+    @property
+    def pretrained(self) -> str:
+        """The sha256 of the weights file that it begins with; empty: random weights.
+
+        Raises:
+            RequestError: If the file is not on this machine, or is damaged.
+        """
+        spec = MODELS.get(self.name)
+        return spec.pretrained({**spec.defaults, **self.options})

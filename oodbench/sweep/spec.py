@@ -99,13 +99,15 @@ class SweepSpec(Part):
             ),
             "optimizer": optimizer.name,
             "model": self.model.name,
-            "model_options": different(self.model.options, MODELS.get(self.model.name).options),
+            "model_options": different(self.model.options, MODELS.get(self.model.name).defaults),
             "train": train.model_dump(exclude_none=True),
             "space": {name: what.to_yaml() for name, what in space.items()},
             "sampler": self.search.sampler,
             "search_seed": self.search.seed,
             "data_seed": self.data_seed,
         }
+        if pretrained := self.model.pretrained:
+            definition["pretrained"] = pretrained
         facts = {
             "chance": 1 / dataset_spec.num_classes,
             "num_classes": dataset_spec.num_classes,

@@ -104,6 +104,7 @@ class Study:
             dataset_options=d["dataset_options"],
             model_options=d["model_options"],
             algorithm_options=d["algorithm_options"],
+            pretrained=d.get("pretrained", ""),
             precision=self.train.precision,
             **self.train.regime(),
         )

@@ -38,7 +38,7 @@ def build_module(trial: Trial, shape: tuple[int, ...], num_classes: int) -> torc
     """The trial's model, initialised from its seed alone."""
     with seeded(seed_of(trial.seed, "init")):
         spec = MODELS.get(trial.model)
-        options = {**spec.options, **trial.model_options}
+        options = {**spec.defaults, **trial.model_options}
         return spec.build(shape, num_classes, **options)
 
 

