@@ -14,6 +14,8 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,34 @@ def cache_folder() -> Path:
         return Path.home() / "Library/Caches/oodbench"
     usual = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
     return Path(usual or Path.home() / ".cache") / "oodbench"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of the cache.
+
+    Attributes:
+        name: What it is.
+        path: Where.
+        size: In bytes.
+        read: When it was last read, as far as the file system keeps that.
+    """
+
+    name: str
+    path: Path
+    size: int
+    read: datetime
+
+
+def entries() -> list[Entry]:
+    """The arrays in the cache, largest first; what is being written is not among them."""
+    found = []
+    for path in cache_folder().glob("*.npy"):
+        with suppress(FileNotFoundError):  # dropped meanwhile
+            stat = path.stat()
+            read = datetime.fromtimestamp(max(stat.st_atime, stat.st_mtime))
+            found.append(Entry(path.name.split(".")[0], path, stat.st_size, read))
+    return sorted(found, key=lambda entry: (-entry.size, entry.name))
 
 
 def cached(name: str, key: Any, build: Callable[[], NDArray[Any]]) -> NDArray[Any]:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from oodbench.cli import (
+    caching,
     concluding,
     database,
     fetching,
@@ -55,6 +56,7 @@ def options(
 for group in (sweeping, results, concluding, runs, listing, shifting, fetching):
     group.register(app)
 app.add_typer(database.app, name="db")
+app.add_typer(caching.app, name="cache")
 app.add_typer(probing.app, name="probe")
 
 
