@@ -37,9 +37,9 @@ test-faults: install
 bench: install
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
 
-# The site in site/; a broken link, a broken anchor or a warning stops it. Nothing is fetched but mkdocs.
+# The site in site/; a broken link, a broken anchor or any other warning stops it (not with --quiet).
 docs: $(VENV)/.docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "site/index.html is built; for its search: $(BIN)/python -m http.server --directory site"
 
 $(VENV)/.docs: $(VENV)/.installed

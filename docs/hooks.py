@@ -16,6 +16,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+ROOT = Path(__file__).parents[1]
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]+)")
 OPTIONS = re.compile(r"<!-- options: (.+?) -->")
 SOURCE = "---\nsearch: {{exclude: true}}\n---\n# {path}\n\n````{language}\n{text}\n````\n"
@@ -24,13 +25,12 @@ LANGUAGES = {".py": "python", ".yaml": "yaml", ".toml": "toml"}
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the changelog, and a page for each file outside docs/ that a page links to."""
-    root = Path(config.config_file_path).parent
-    changelog = root / "CHANGELOG.md"
-    files.append(File.generated(config, "changelog.md", abs_src_path=str(changelog)))
+    changelog = str(ROOT / "CHANGELOG.md")
+    files.append(File.generated(config, "changelog.md", abs_src_path=changelog))
     pages = [file for file in files.documentation_pages() if file.src_uri != "changelog.md"]
     linked = {path for file in pages for _, path in outside(file.content_string, file.src_uri)}
     for path in sorted(linked - {"CHANGELOG.md"}):
-        text = (root / path).read_text(encoding="utf-8")
+        text = (ROOT / path).read_text(encoding="utf-8")
         language = LANGUAGES.get(Path(path).suffix, "text")
         shown = SOURCE.format(path=path, language=language, text=text)
         files.append(File.generated(config, source_page(path), content=shown))
@@ -50,10 +50,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def outside(markdown: str, here: str) -> Iterator[tuple[str, str]]:
-    """The links of a page that leave docs/: as written, and as paths from the project's top."""
+    """The links of a page to files outside docs/: as written, and from the project's top.
+
+    Others, also those that lead nowhere, are left to mkdocs to judge.
+    """
     for target in dict.fromkeys(LINK.findall(markdown)):
         path = os.path.normpath(os.path.join("docs", os.path.dirname(here), target))
-        if not path.startswith("docs/"):
+        if not path.startswith(("docs/", "/")) and (ROOT / path).is_file():
             yield target, path
 
 
