@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from domainbed_adapters.cache import cached
 from domainbed_adapters.dealing import Images
 from domainbed_adapters.mnist_files import FILES, Digits
+from oodbench.caching import cached
 
 
 def rotate(images: Images, angle: float) -> Images:

@@ -170,6 +170,8 @@ def fetch(name: str, root: str | Path, tell: Callable[[str], None] = print) -> P
     from oodbench.data import source_named
 
     source = source_named(name)
+    if source.fetch is None:
+        raise RequestError(f"{name} cannot be fetched: {source.get}")
     source.fetch(Path(root), tell)
     return Path(root) / source.folder
 

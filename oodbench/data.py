@@ -6,7 +6,6 @@ trial: two optimizers, two algorithms and two hyperparameter draws always see th
 
 import hashlib
 import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +19,40 @@ from oodbench.errors import RequestError, UnknownNameError
 from oodbench.registry import Registry
 
 
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Some examples of an array that is too large to copy: each is read when it is asked for.
+
+    Attributes:
+        stored: (N, ...) array, as a rule one that is mapped from a file.
+        rows: (n,) which of its N examples these are, in order.
+    """
+
+    stored: NDArray[Any]
+    rows: NDArray[np.int64]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, ...)."""
+        return (len(self.rows), *self.stored.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of one number."""
+        return self.stored.dtype
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, which: Any) -> NDArray[Any]:
+        chosen: NDArray[Any] = self.stored[self.rows[which]]
+        return chosen
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """All of them, read into memory."""
+        return np.asarray(self[:], dtype)
+
+
 @dataclass(frozen=True)
 class Split:
     """Examples that play one part.
@@ -31,12 +64,21 @@ class Split:
             image do. Scores count n / copies examples, so that no interval claims too much.
     """
 
-    inputs: NDArray[Any]
+    inputs: NDArray[Any] | Rows
     labels: NDArray[np.int64]
     copies: int = 1
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __add__(self, other: "Split") -> "Split":
+        """The examples of both, in this order."""
+        a, b = self.inputs, other.inputs
+        if isinstance(a, Rows) and isinstance(b, Rows) and a.stored is b.stored:
+            inputs: NDArray[Any] | Rows = Rows(a.stored, np.concatenate([a.rows, b.rows]))
+        else:
+            inputs = np.concatenate([np.asarray(a), np.asarray(b)])
+        return Split(inputs, np.concatenate([self.labels, other.labels]), self.copies)
 
 
 @dataclass(frozen=True)
@@ -57,12 +99,15 @@ class Dataset:
         num_classes: Labels are 0 to num_classes - 1.
         shared: Whether the validation and the test examples of all environments are the same ones,
             shown differently. A mean over environments then counts them once.
+        content: Hash of all stored examples that ``Rows`` choose from, so that the fingerprint need
+            not read them; empty if there are none.
     """
 
     name: str
     environments: tuple[Environment, ...]
     num_classes: int
     shared: bool = False
+    content: str = ""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -73,9 +118,11 @@ class Dataset:
     def fingerprint(self) -> str:
         """16 hexadecimal digits that change with any example, label or split."""
         digest = hashlib.sha256(repr((self.name, self.num_classes)).encode())
+        digest.update(self.content.encode())
         for environment in self.environments:
             for part, split in sorted(environment.splits.items()):
-                for array in (split.inputs, split.labels):
+                inputs = split.inputs.rows if isinstance(split.inputs, Rows) else split.inputs
+                for array in (inputs, split.labels):
                     digest.update(repr((environment.name, part, array.shape)).encode())
                     digest.update(array.dtype.str.encode() + np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
@@ -92,18 +139,10 @@ Where the files lie is the machine's business: it is never part of a trial or of
 """
 
 
-CACHE_VARIABLE = "OODBENCH_CACHE"
-"""Environment variable with the cache folder, in place of the platform's own."""
-
-
-def cache_folder() -> Path:
-    """Where this machine keeps what can be computed again."""
-    if named := os.environ.get(CACHE_VARIABLE):
-        return Path(named).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library/Caches/oodbench"
-    usual = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
-    return Path(usual or Path.home() / ".cache") / "oodbench"
+def data_roots() -> list[Path]:
+    """The data folders of this machine."""
+    value = os.environ.get(ROOT_VARIABLE, "")
+    return [Path(part).expanduser() for part in value.split(os.pathsep) if part]
 
 
 @dataclass(frozen=True)
@@ -116,13 +155,16 @@ class Source:
         check: ``check(root)`` raises RequestError unless the files under this data folder are
             complete and right.
         fetch: ``fetch(root, tell)`` puts them there, verified; it keeps what is right already and
-            calls ``tell`` with a line for each file.
+            calls ``tell`` with a line for each file. None: they cannot be downloaded without asking
+            their owners.
+        get: Where to get them, in a sentence, if they are not fetched.
     """
 
     name: str
     folder: str
     check: Callable[[Path], None]
-    fetch: Callable[[Path, Callable[[str], None]], None]
+    fetch: Callable[[Path, Callable[[str], None]], None] | None = None
+    get: str = ""
 
     def find(self) -> Path:
         """The first data folder of this machine that has this source's folder.
@@ -130,18 +172,17 @@ class Source:
         Raises:
             RequestError: If none has, or none is named.
         """
-        value = os.environ.get(ROOT_VARIABLE, "")
-        roots = [Path(part).expanduser() for part in value.split(os.pathsep) if part]
+        roots = data_roots()
         for root in roots:
             if (root / self.folder).is_dir():
                 return root
         where = f"{ROOT_VARIABLE} names no data folder"
         if roots:
             where = f"no {self.folder} in {' or '.join(map(str, roots))}"
+        get = self.get or f"oodbench fetch {self.name} --root DIR puts the files there."
         raise RequestError(
             f"{self.name} needs files that are not here: {where}. Name a folder that has "
-            f"{self.folder} in {ROOT_VARIABLE} or --root; "
-            f"oodbench fetch {self.name} --root DIR puts the files there."
+            f"{self.folder} in {ROOT_VARIABLE} or --root; {get}"
         )
 
 
@@ -162,7 +203,9 @@ class DatasetSpec:
         layout: Where the examples come from.
         licence: Of the data.
         citation: Whom to cite.
-        source: The files that it needs; None if it comes with a package.
+        source: The files that it needs; None if it comes with a package, or an option names them.
+        resolve: ``resolve(options)`` gives this dataset with the environments and classes that it
+            has with these options; None: it always has the same. See ``resolved``.
     """
 
     name: str
@@ -177,6 +220,15 @@ class DatasetSpec:
     licence: str = ""
     citation: str = ""
     source: Source | None = None
+    resolve: "Callable[[Mapping[str, Any]], DatasetSpec] | None" = None
+
+    def resolved(self, options: Mapping[str, Any]) -> "DatasetSpec":
+        """This dataset with the environments and classes that it has with these options.
+
+        Raises:
+            RequestError: If they hang on files that are not there.
+        """
+        return self if self.resolve is None else self.resolve(options)
 
     def load(self, options: Mapping[str, Any], data_seed: int) -> Dataset:
         """Build the dataset with ``options`` in place of the defaults.

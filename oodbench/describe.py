@@ -35,8 +35,9 @@ def datasets() -> list[Row]:
     return [
         {
             "name": spec.name,
-            "environments": ", ".join(f"{i}: {e}" for i, e in enumerate(spec.environments)),
-            "classes": spec.num_classes,
+            "environments": ", ".join(f"{i}: {e}" for i, e in enumerate(spec.environments))
+            or "those of its folder",
+            "classes": spec.num_classes or "",
             "shift": spec.shift,
             "metric": spec.metric,
             "options": options_text(spec.options.items()),

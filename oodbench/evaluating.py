@@ -18,7 +18,7 @@ from oodbench.training.evaluation import accuracy
 from oodbench.training.models import Models
 from oodbench.training.single import Single
 from oodbench.training.stack import Stack
-from oodbench.training.tensors import examples, roles_of
+from oodbench.training.tensors import examples, part_of, roles_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,8 +137,10 @@ def _scores(
         if wanted is not None and index not in wanted:
             continue
         is_test = index in model.trial.test_environments
-        roles = roles_of(environment, is_test) | ({} if is_test else {"train": "train"})
-        for name, split in environment.splits.items():
+        roles = roles_of(environment, is_test, data.shared)
+        roles |= {} if is_test else {"train": "train"}
+        for name in dict.fromkeys((*environment.splits, *roles)):
+            split = part_of(environment, name)
             inputs, labels = examples(split, device, dtype)
             yield {
                 "environment": environment.name,

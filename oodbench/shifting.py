@@ -56,7 +56,7 @@ def shift(
         raise RequestError(
             f"trials and examples must be at least 1, but got {trials} and {examples}."
         )
-    spec = DATASETS.get(dataset)
+    spec = DATASETS.get(dataset).resolved(options or {})
     each = [(i,) for i in range(len(spec.environments))]
     choices = each if test_environments is None else [tuple(test_environments)]
     for choice in choices:

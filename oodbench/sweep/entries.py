@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from oodbench.algorithms import ALGORITHMS
-from oodbench.data import DATASETS
+from oodbench.data import DATASETS, DatasetSpec
 from oodbench.errors import UnknownNameError
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
@@ -58,16 +58,21 @@ class DatasetEntry(Entry):
     @told_with_place
     def check(self) -> "DatasetEntry":
         """The dataset exists and has these environments and options."""
-        spec = DATASETS.get(self.name)
-        self.check_options(spec.options)
+        self.check_options(DATASETS.get(self.name).options)
+        spec = self.spec
         for test_environments in self.turns():
             spec.check_test_environments(test_environments)
         return self
 
+    @property
+    def spec(self) -> DatasetSpec:
+        """The dataset, with the environments that it has with these options."""
+        return DATASETS.get(self.name).resolved(self.options)
+
     def turns(self) -> list[tuple[int, ...]]:
         """The sets of test environments: one, or each environment in turn."""
         if self.test_environments == "each":
-            return [(i,) for i in range(len(DATASETS.get(self.name).environments))]
+            return [(i,) for i in range(len(self.spec.environments))]
         return [tuple(self.test_environments)]
 
 

@@ -56,7 +56,7 @@ class SweepSpec(Part):
                 for size in batch.sizes.values:
                     spec.check(algorithm.options, batch.resolve(int(size)))
                 for turn in dataset.turns():
-                    trained = len(DATASETS.get(dataset.name).environments) - len(turn)
+                    trained = len(dataset.spec.environments) - len(turn)
                     if (batch.environments or 0) > trained:
                         raise ValueError(
                             f"batch asks for {batch.environments} environments, but {dataset.name} "
@@ -88,7 +88,7 @@ class SweepSpec(Part):
         }
         if len(train.batch.sizes.values) > 1:
             space["batch_size"] = train.batch.sizes
-        dataset_spec = DATASETS.get(dataset.name)
+        dataset_spec = dataset.spec
         definition = {
             "dataset": dataset.name,
             "dataset_options": different(dataset.options, dataset_spec.options),

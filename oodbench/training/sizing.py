@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from oodbench.data import cache_folder
+from oodbench.caching import cache_folder
 from oodbench.records import Trial, hash_of
 from oodbench.training import provenance
 from oodbench.training.checkpoints import written_whole

@@ -1,11 +1,13 @@
 """A dataset as the training loop needs it: on the device, with each split's role for the trial."""
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from oodbench.data import Dataset, Environment, Split
+from oodbench.data import Dataset, Environment, Rows, Split
 
 FEW = 64 * 2**20
 """Bytes of floats that a split may need to be kept as such."""
@@ -16,32 +18,39 @@ class Inputs:
     """Examples on the device, as floats when they are indexed.
 
     Bytes stay bytes until then where they are many: as floats they would need four times the
-    memory, or eight.
+    memory, or eight. What is mapped from a file stays there: only what is indexed is read.
 
     Attributes:
-        stored: (n, *shape) bytes or floats.
+        stored: (N, *shape) bytes or floats.
         dtype: Of the floats.
+        rows: (n,) which of the stored ones these are, where they lie; None: all of them.
+        device: Of the floats; None: where the stored ones are.
     """
 
     stored: Tensor
     dtype: torch.dtype
+    rows: Tensor | None = None
+    device: torch.device | None = None
 
-    @classmethod
-    def of(cls, examples: Tensor, dtype: torch.dtype) -> "Inputs":
-        """Examples as they are, or at once as floats where these are few."""
-        few = examples.numel() * dtype.itemsize <= FEW
-        return cls(as_floats(examples, dtype) if few else examples, dtype)
+    def settled(self) -> "Inputs":
+        """The same, at once as floats where these are few."""
+        if self.rows is not None or self.stored.numel() * self.dtype.itemsize > FEW:
+            return self
+        return Inputs(as_floats(self.stored, self.dtype), self.dtype)
 
     @property
     def shape(self) -> torch.Size:
         """(n, *shape)."""
-        return self.stored.shape
+        n = len(self.stored if self.rows is None else self.rows)
+        return torch.Size((n, *self.stored.shape[1:]))
 
     def __getitem__(self, which: Tensor | slice) -> Tensor:
         """The chosen examples: (*indices, *shape) floats."""
+        if self.rows is not None:
+            which = self.rows[which if isinstance(which, slice) else which.cpu()]
         if isinstance(which, slice):
             return as_floats(self.stored[which], self.dtype)
-        chosen = self.stored.index_select(0, which.flatten())
+        chosen = self.stored.index_select(0, which.flatten()).to(self.device)
         return as_floats(chosen.view(*which.shape, *self.shape[1:]), self.dtype)
 
 
@@ -105,22 +114,51 @@ def role_of(split: str, is_test_environment: bool) -> str:
     return {"val": "id_val", "test": "id_test"}[split]
 
 
-def roles_of(environment: Environment, is_test_environment: bool) -> dict[str, str]:
+def roles_of(
+    environment: Environment, is_test_environment: bool, shared: bool = False
+) -> dict[str, str]:
     """The splits of an environment that are evaluated, each with its role.
 
-    An environment without ``test`` examples, as in DomainBed, has no ID test; as a test environment
-    it is tested on its ``train`` examples, of which nothing was trained on.
+    A test environment is tested on its ``train`` examples as well (``train+test``): nothing was
+    trained on them. Not so where environments share their test examples: there ID and OOD accuracy
+    rest on the same ones. An environment without ``test`` examples, as in DomainBed, has no ID
+    test.
+
+    Args:
+        environment: One of the dataset's.
+        is_test_environment: Whether the trial keeps it out of training.
+        shared: See ``oodbench.data.Dataset``.
     """
     roles = {s: role_of(s, is_test_environment) for s in environment.splits if s != "train"}
-    if is_test_environment and "test" not in roles:
-        roles["train"] = role_of("test", True)
+    if is_test_environment and not (shared and "test" in roles):
+        tested = "train+test" if roles.pop("test", None) else "train"
+        roles[tested] = role_of("test", True)
     return roles
 
 
+def part_of(environment: Environment, name: str) -> Split:
+    """A split by its name, or several as one: ``train+test``."""
+    first, *others = (environment.splits[part] for part in name.split("+"))
+    return sum(others, start=first)
+
+
 def examples(split: Split, device: torch.device, dtype: torch.dtype) -> tuple[Inputs, Tensor]:
-    """The inputs and labels of a split on ``device``."""
+    """The inputs and labels of a split: on ``device``, or brought there when they are indexed."""
     labels = torch.from_numpy(split.labels).to(device)
+    if isinstance(split.inputs, Rows):
+        with warnings.catch_warnings(action="ignore"):  # it is read-only, and only read
+            stored = torch.from_numpy(split.inputs.stored)
+        return Inputs(stored, dtype, torch.from_numpy(split.inputs.rows), device), labels
     return Inputs(torch.from_numpy(split.inputs).to(device), dtype), labels
+
+
+def joined(parts: Sequence[Inputs]) -> Inputs:
+    """The examples of all parts, which are of one dataset, one part after the other."""
+    first = parts[0]
+    rows = [part.rows for part in parts if part.rows is not None]
+    if rows:
+        return Inputs(first.stored, first.dtype, torch.cat(rows), first.device)
+    return Inputs(torch.cat([part.stored for part in parts]), first.dtype)
 
 
 def load(
@@ -132,10 +170,10 @@ def load(
     """Put on ``device`` what a trial with these test environments trains on and is scored on."""
 
     def to_evaluate(environment: Environment, name: str, role: str) -> EvaluationSplit:
-        split = environment.splits[name]
+        split = part_of(environment, name)
         inputs, labels = examples(split, device, dtype)
         n = len(split) // split.copies
-        return EvaluationSplit(environment.name, name, role, inputs, labels, n)
+        return EvaluationSplit(environment.name, name, role, inputs.settled(), labels, n)
 
     training = [
         examples(dataset.environments[i].splits["train"], device, dtype)
@@ -144,10 +182,10 @@ def load(
     evaluation = [
         to_evaluate(environment, split, role)
         for i, environment in enumerate(dataset.environments)
-        for split, role in roles_of(environment, i in test_environments).items()
+        for split, role in roles_of(environment, i in test_environments, dataset.shared).items()
     ]
     return Tensors(
-        Inputs(torch.cat([inputs.stored for inputs, _ in training]), dtype),
+        joined([inputs for inputs, _ in training]).settled(),
         torch.cat([labels for _, labels in training]),
         tuple(len(labels) for _, labels in training),
         tuple(evaluation),

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.classes import compare_by_class
 from analysis.conclusions import (
     ALL,
     RETURNS,
@@ -14,6 +15,7 @@ from analysis.conclusions import (
     WORSE_OOD,
     conclude,
 )
+from analysis.recommending import recommend
 from analysis.wording import conclusions_text
 from oodbench.errors import RequestError
 
@@ -147,3 +149,59 @@ def test_one_kind_alone_has_no_statement_about_kinds(run: Make) -> None:
     assert found.kinds.empty
     with pytest.raises(RequestError, match="Train another optimizer"):
         conclude(pairs[pairs["optimizer"] == "sgd"])
+
+
+def test_an_optimizer_that_did_not_run_on_all_of_a_class_is_left_out_there(run: Make) -> None:
+    rows = sweep(run, loss=0.1, trials=40)
+    rows += [
+        row
+        for row in sweep(run, loss=0.1, dataset="RotatedMNIST", trials=40)
+        if row["optimizer"] != "rmsprop"
+    ]
+    pairs = pd.DataFrame(rows).assign(run=[f"{i:016x}" for i in range(len(rows))])
+    table = compare_by_class(pairs)
+    assert {*table["a"], *table["b"]} == {"sgd", "momentum", "adam"}
+    # Each optimizer on a dataset of its own: nothing to compare, and a table that says so.
+    apart = (pairs["optimizer"] == "sgd") == (pairs["dataset"] == "RotatedDigits")
+    none = compare_by_class(pairs[apart & pairs["optimizer"].isin(["sgd", "momentum"])])
+    assert none.empty
+    assert recommend(none) == ()
+
+
+def test_conclusions_without_a_class_in_common_still_have_their_statements(run: Make) -> None:
+    """One kind on each dataset: the datasets are judged apart and nothing is recommended."""
+    nobody = {"RotatedDigits": ("adam", "rmsprop"), "RotatedMNIST": ("sgd", "momentum")}
+    rows = [
+        row
+        for dataset, gone in nobody.items()
+        for row in sweep(run, dataset=dataset, trials=40)
+        if row["optimizer"] not in gone
+    ]
+    found = conclude(pd.DataFrame(rows).assign(run=[f"{i:016x}" for i in range(len(rows))]))
+    assert set(found.claims["claim"]) == {RETURNS}
+    assert found.recommendations == ()
+    assert "undecided: no two optimizers ran on all datasets" in conclusions_text(found)
+
+
+def test_a_cycle_of_losses_recommends_nobody() -> None:
+    """Holm's verdicts need not be transitive: a over b, b over c, c over a leaves nobody."""
+    one = {"shift": "diversity", "datasets": "D", "chance": 0.1, "algorithm": "erm"}
+    one |= {"score": "ood", "rule": "id_val", "budget": 8, "unit": "trials", "verdict": "higher"}
+    cycle = [("a", "b", 0.5, 0.4), ("b", "c", 0.4, 0.3), ("c", "a", 0.3, 0.5)]
+    rows = [{**one, "a": a, "b": b, "value_a": x, "value_b": y} for a, b, x, y in cycle]
+    (advice,) = recommend(pd.DataFrame(rows))
+    assert advice.optimizers == ()
+    assert advice.words.startswith("undecided: every optimizer is beaten by another")
+
+
+def test_evidence_says_what_other_axes_say_and_how_likely_an_improvement_is(run: Make) -> None:
+    """A line through the logits is no line through accuracies: told for each optimizer."""
+    rows = sweep(run, loss=0.1)
+    for row in rows:
+        z = np.log(row["id"] / (1 - row["id"])) * 1.6 - 3
+        noise = 0.004 * np.random.default_rng(row["seed"]).standard_normal()
+        row["ood"] = float(1 / (1 + np.exp(-z)) + noise)
+    claims = conclude(pd.DataFrame(rows)).claims.set_index("claim")
+    assert "P(improvement) 0." in claims.loc[SAME_ID, "evidence"]
+    told = claims.loc[RETURNS, "evidence"]
+    assert "SGD linear on the logit axis" in told

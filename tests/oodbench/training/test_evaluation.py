@@ -6,6 +6,7 @@ import torch
 from sklearn.metrics import accuracy_score
 from torch import nn
 
+from oodbench.data import Dataset, Environment, Rows, Split
 from oodbench.training import evaluation, load
 from oodbench.training.stack import Stack
 from oodbench.training.tensors import role_of
@@ -27,10 +28,72 @@ def test_roles() -> None:
     assert [role_of(s, True) for s in ("val", "test")] == ["oracle_val", "ood_test"]
 
 
-def test_training_examples_are_those_of_the_training_environments(colored_digits) -> None:
+@pytest.mark.parametrize(("few", "dtype"), [(0, torch.uint8), (2**30, torch.float32)])
+def test_training_examples_are_those_of_the_training_environments(
+    colored_digits, monkeypatch: pytest.MonkeyPatch, few: int, dtype: torch.dtype
+) -> None:
+    """Kept as bytes where they are many: floats only where they are used."""
+    monkeypatch.setattr("oodbench.training.tensors.FEW", few)
     tensors = load(colored_digits, (0, 2), torch.device("cpu"), torch.float32)
     only = colored_digits.environments[1].splits["train"]
     assert tensors.sizes == (len(only),)
     np.testing.assert_array_equal(tensors.labels.numpy(), only.labels)
-    assert tensors.inputs.stored.dtype == torch.uint8  # floats only where they are used
+    assert tensors.inputs.stored.dtype == dtype
     np.testing.assert_allclose(tensors.inputs[:].numpy(), only.inputs / 255, rtol=1e-6)
+
+
+@pytest.fixture
+def mapped() -> tuple[Dataset, np.ndarray]:
+    """Two environments of five rows each of one array, and that array."""
+    stored = np.arange(10 * 4, dtype=np.uint8).reshape(10, 4)
+    environments = []
+    for i, name in enumerate("ab"):
+        parts = np.split(np.random.default_rng(i).permutation(5) + 5 * i, [2, 3])
+        splits = {
+            part: Split(Rows(stored, rows), rows % 3)
+            for part, rows in zip(("train", "val", "test"), parts, strict=True)
+        }
+        environments.append(Environment(name, splits))
+    return Dataset("mapped", tuple(environments), 3, content="digest"), stored
+
+
+def test_examples_mapped_from_a_file_are_read_where_they_are_indexed(mapped) -> None:
+    dataset, stored = mapped
+    tensors = load(dataset, (1,), torch.device("cpu"), torch.float64)
+    rows = dataset.environments[0].splits["train"].inputs.rows
+    assert tensors.shape == (4,)
+    assert tensors.inputs.shape == (2, 4)
+    assert tensors.inputs.stored.data_ptr() == stored.ctypes.data  # not a copy
+    which = torch.tensor([[[1, 0, 1]]])
+    np.testing.assert_allclose(tensors.inputs[which].numpy(), stored[rows[which]] / 255)
+    both = load(dataset, (), torch.device("cpu"), torch.float64)
+    assert both.sizes == (2, 2)
+    rows = [*rows, *dataset.environments[1].splits["train"].inputs.rows]
+    np.testing.assert_allclose(both.inputs[0:4].numpy(), stored[rows] / 255)
+
+
+def test_a_test_environment_of_its_own_examples_is_tested_on_all_but_its_validation(mapped) -> None:
+    dataset, stored = mapped
+    tensors = load(dataset, (1,), torch.device("cpu"), torch.float64)
+    found = {(s.environment, s.split): (s.role, s.n) for s in tensors.evaluation}
+    assert found == {
+        ("a", "val"): ("id_val", 1),
+        ("a", "test"): ("id_test", 2),
+        ("b", "val"): ("oracle_val", 1),
+        ("b", "train+test"): ("ood_test", 4),
+    }
+    (whole,) = [s for s in tensors.evaluation if s.role == "ood_test"]
+    splits = dataset.environments[1].splits
+    rows = [*splits["train"].inputs.rows, *splits["test"].inputs.rows]
+    np.testing.assert_allclose(whole.inputs[:].numpy(), stored[rows] / 255)
+    np.testing.assert_array_equal(whole.labels.numpy(), np.array(rows) % 3)
+
+
+def test_the_fingerprint_of_mapped_examples_is_that_of_their_content_and_choice(mapped) -> None:
+    dataset, _ = mapped
+    a, b = dataset.environments
+    same = Dataset("mapped", (a, b), 3, content="digest")
+    other = Dataset("mapped", (a, b), 3, content="another")
+    chosen = Dataset("mapped", (a, a), 3, content="digest")
+    assert dataset.fingerprint == same.fingerprint
+    assert len({dataset.fingerprint, other.fingerprint, chosen.fingerprint}) == 3

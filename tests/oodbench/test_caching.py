@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from domainbed_adapters.cache import cached
-from oodbench.data import cache_folder
+from oodbench.caching import cache_folder, cached, filled
+from oodbench.errors import RequestError
 
 ARRAY = np.arange(1000, dtype=np.uint8).reshape(10, 100)
 
@@ -65,12 +65,44 @@ def test_where_it_cannot_be_written_it_is_built_each_time(folder: Path) -> None:
         assert build.calls == calls
 
 
+def test_a_large_array_is_written_piece_by_piece_whole_or_not_at_all(folder: Path) -> None:
+    def fill(array: np.ndarray) -> None:
+        array[:5] = ARRAY[:5]
+        array[5:] = ARRAY[5:]
+
+    def fail(array: np.ndarray) -> None:
+        array[:5] = ARRAY[:5]
+        raise RuntimeError("torn")
+
+    with pytest.raises(RuntimeError, match="torn"):
+        filled("squares", 1, ARRAY.shape, "uint8", fail)
+    assert list(folder.glob("*.npy")) == list(folder.glob("*.tmp")) == []
+    np.testing.assert_array_equal(filled("squares", 1, ARRAY.shape, "uint8", fill), ARRAY)
+    found = filled("squares", 1, ARRAY.shape, "uint8", fail)  # it is there
+    np.testing.assert_array_equal(found, ARRAY)
+    assert not found.flags.writeable
+    (path,) = folder.glob("*.npy")
+    path.write_bytes(path.read_bytes()[:-1])
+    np.testing.assert_array_equal(filled("squares", 1, ARRAY.shape, "uint8", fill), ARRAY)
+
+
+def test_what_does_not_fit_on_the_disk_is_refused_before_it_starts(folder: Path) -> None:
+    with pytest.raises(RequestError, match=r"big-\w+ needs 931\.3 GiB .* OODBENCH_CACHE"):
+        filled("big", 1, (1000, 10**9), "uint8", lambda array: pytest.fail("it started"))
+
+
+def test_a_large_array_needs_a_cache_that_can_be_written(folder: Path) -> None:
+    folder.write_text("a file, not a folder")
+    with pytest.raises(RequestError, match=r"cannot be written to the cache .* OODBENCH_CACHE"):
+        filled("small", 1, (1,), "uint8", lambda array: None)
+
+
 def test_processes_that_start_at_once_build_it_once(folder: Path) -> None:
     folder.mkdir()
     code = f"""
 import time, numpy as np
 from pathlib import Path
-from domainbed_adapters.cache import cached
+from oodbench.caching import cached
 def build():
     print("built")
     time.sleep(0.5)

@@ -1,0 +1,83 @@
+"""Datasets that are folders of images, split as DomainBed splits them or as our own are."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domainbed_adapters.domainbed import Seeds, in_out
+from domainbed_adapters.image_cache import content_of, decoded
+from domainbed_adapters.image_tree import ImageTree
+from oodbench.data import Dataset, Environment, Rows, Split
+from oodbench.errors import RequestError
+from oodbench.seeds import stream
+
+OPTIONS: dict[str, Any] = {"size": 224, "holdout": 0.2, "corrupt": "fail", "domainbed": None}
+"""``size``: height and width of the images. ``holdout``: share of an environment's examples that is
+its validation part, and of as many its test part. ``corrupt``: ``fail`` or ``skip`` where a file is
+no image. ``domainbed``: ``{seed, trial_seed}`` of DomainBed, for its own splits."""
+
+
+def build_images(
+    name: str,
+    tree: ImageTree,
+    names: tuple[str, ...],
+    data_seed: int,
+    *,
+    size: int,
+    holdout: float,
+    corrupt: Any,
+    domainbed: Any,
+) -> Dataset:
+    """The images of a tree as a dataset.
+
+    Args:
+        name: Of the dataset; also names its random streams.
+        tree: Its files.
+        names: What the environments are called, in the order of their folders.
+        data_seed: Of the splits, unless they are DomainBed's.
+        size, holdout, corrupt, domainbed: See ``OPTIONS``.
+
+    Raises:
+        RequestError: If an option is not what it must be, a file is no image, or the decoded images
+            do not fit on the disk.
+    """
+    _check_options(name, size, holdout, corrupt)
+    seeds = None if domainbed is None else Seeds.from_option(name, domainbed)
+    pixels, digests = decoded(name, tree, size, corrupt)
+    there = np.flatnonzero(digests.any(axis=1))
+    environments = []
+    for i, environment in enumerate(names):
+        rows = np.intersect1d(tree.rows_of(i), there)
+        if seeds is not None:
+            in_, out = in_out(len(rows), seeds.trial_seed, i)
+            parts = {"train": rows[in_], "val": rows[out]}
+        else:
+            parts = _split(rows, holdout, name, data_seed, environment)
+        splits = {p: Split(Rows(pixels, mine), tree.labels[mine]) for p, mine in parts.items()}
+        environments.append(Environment(environment, splits))
+    content = content_of([f"{size}".encode(), *(bytes(digest) for digest in digests)])
+    return Dataset(name, tuple(environments), len(tree.classes), content=content)
+
+
+def _split(
+    rows: NDArray[np.int64], holdout: float, name: str, data_seed: int, environment: str
+) -> dict[str, NDArray[np.int64]]:
+    """Train, validation and test examples of one environment."""
+    order = stream(data_seed, name, "split", environment).permutation(rows)
+    held = round(holdout * len(rows))
+    if held < 1:
+        raise RequestError(
+            f"{name}: a holdout of {holdout} of the {len(rows)} images of {environment} is none. "
+            "Use a larger one, or more images."
+        )
+    return {"train": order[2 * held :], "val": order[:held], "test": order[held : 2 * held]}
+
+
+def _check_options(name: str, size: Any, holdout: Any, corrupt: Any) -> None:
+    if type(size) is not int or not 8 <= size <= 1024:
+        raise RequestError(f"{name}: size must be a whole number from 8 to 1024, not {size!r}.")
+    if type(holdout) is not float or not 0 < holdout < 0.5:
+        raise RequestError(f"{name}: holdout must be between 0 and 0.5, not {holdout!r}.")
+    if corrupt not in ("fail", "skip"):
+        raise RequestError(f"{name}: corrupt must be fail or skip, not {corrupt!r}.")

@@ -1,0 +1,63 @@
+"""ImageFolders: any folder laid out ``environment/class/image``, of one's own."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from domainbed_adapters.image_folders import OPTIONS, build_images
+from domainbed_adapters.image_tree import ImageTree, read_tree
+from oodbench.data import Dataset, DatasetSpec, data_roots
+from oodbench.errors import RequestError
+
+NAME = "ImageFolders"
+
+
+def find(folder: Any) -> Path:
+    """The folder of that name under a data folder of this machine, or at that path.
+
+    Raises:
+        RequestError: If there is none.
+    """
+    if not isinstance(folder, str) or not folder:
+        raise RequestError(
+            f"{NAME} needs folder: the name of a folder under a data folder (--root), which has a "
+            f"folder for each environment with one for each class; got {folder!r}."
+        )
+    roots = data_roots()
+    for root in roots:
+        if (root / folder).is_dir():
+            return root / folder
+    looked = " or ".join(map(str, roots)) or "no data folder: name one with --root"
+    raise RequestError(f"{NAME}: there is no folder {folder!r} in {looked}.")
+
+
+def read(folder: Any) -> ImageTree:
+    """List its images; every environment must have the same classes."""
+    return read_tree(find(folder))
+
+
+def resolve(options: Mapping[str, Any]) -> DatasetSpec:
+    """This dataset with the environments and classes that the folder has."""
+    tree = read(options.get("folder"))
+    return replace(SPEC, environments=tree.environments, num_classes=len(tree.classes))
+
+
+def build(data_seed: int, folder: Any, **options: Any) -> Dataset:
+    """The images under that folder."""
+    tree = read(folder)
+    return build_images(NAME, tree, tree.environments, data_seed, **options)
+
+
+SPEC = DatasetSpec(
+    NAME,
+    (),
+    0,
+    build,
+    options={"folder": "", **OPTIONS},
+    summary="A folder of your own images; its sub-folders, in order of name, are the environments.",
+    layout="FOLDER/ENVIRONMENT/CLASS/IMAGE under a data folder; the same classes everywhere.",
+    licence="Yours.",
+    resolve=resolve,
+)
+REGISTER = [SPEC]

@@ -1,0 +1,189 @@
+"""Arrays that take long to compute, kept on disk for every process of this machine.
+
+A cache file is an .npy file, named after what it is, a hash of everything that decides it, and the
+checksum of its content. So a file that is damaged or cut short is noticed, and is made anew. It
+holds numbers only: nothing in it is ever run.
+"""
+
+import math
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oodbench.errors import RequestError
+from oodbench.records import hash_of
+
+CACHE_VARIABLE = "OODBENCH_CACHE"
+"""Environment variable with the cache folder, in place of the platform's own."""
+
+
+def cache_folder() -> Path:
+    """Where this machine keeps what can be computed again."""
+    if named := os.environ.get(CACHE_VARIABLE):
+        return Path(named).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/oodbench"
+    usual = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
+    return Path(usual or Path.home() / ".cache") / "oodbench"
+
+
+def cached(name: str, key: Any, build: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    """What ``build`` returns, from the cache if it is there; read-only and mapped into memory.
+
+    Processes that ask at once wait for the one that builds it. Where the cache cannot be written,
+    the array is built each time, with a warning.
+
+    Args:
+        name: What it is, as part of a file name.
+        key: Everything that decides it, as JSON.
+        build: Computes it.
+    """
+    folder, stem = cache_folder(), f"{name}-{hash_of(key)}"
+    found = _read(folder, stem)
+    if found is not None:
+        return found
+    with _alone(folder, stem):
+        found = _read(folder, stem)  # another process may have built it meanwhile
+        if found is not None:
+            return found
+        array = build()
+        try:
+            _write(folder, stem, array)
+        except OSError as error:
+            warnings.warn(
+                f"{name} is computed anew each time: cannot write to the cache {folder}: "
+                f"{error.strerror or error}. Name another folder in {CACHE_VARIABLE}.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+    found = _read(folder, stem)
+    return array if found is None else found
+
+
+def filled(
+    name: str,
+    key: Any,
+    shape: tuple[int, ...],
+    dtype: str,
+    fill: Callable[[NDArray[Any]], None],
+) -> NDArray[Any]:
+    """An array too large for memory, from the cache; if it is not there, ``fill`` writes it.
+
+    As ``cached``, but it is written to its file piece by piece, and cannot do without the cache.
+
+    Args:
+        name: What it is, as part of a file name.
+        key: Everything that decides it, as JSON.
+        shape: Of the array.
+        dtype: Likewise.
+        fill: Gets a writable array of zeros, mapped to the file.
+
+    Raises:
+        RequestError: If it does not fit on the disk, or cannot be written.
+    """
+    folder, stem = cache_folder(), f"{name}-{hash_of(key)}"
+    found = _read(folder, stem)
+    if found is not None:
+        return found
+    with _alone(folder, stem):
+        found = _read(folder, stem)
+        if found is not None:
+            return found
+        try:
+            _fill(folder, stem, shape, dtype, fill)
+        except OSError as error:
+            raise RequestError(
+                f"{name} cannot be written to the cache {folder}: {error.strerror or error}. "
+                f"Name another folder in {CACHE_VARIABLE}."
+            ) from error
+        found = _read(folder, stem)
+    if found is None:
+        raise RequestError(f"{name} changed in the cache {folder} right after it was written.")
+    return found
+
+
+def _fill(
+    folder: Path, stem: str, shape: tuple[int, ...], dtype: str, fill: Callable[..., None]
+) -> None:
+    """Write the file whole or not at all; refuse before the first byte if it will not fit."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_damaged(folder, stem)
+    needed = math.prod(shape) * np.dtype(dtype).itemsize
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise RequestError(
+            f"{stem} needs {needed / 2**30:,.1f} GiB of disk, but {folder} has {free / 2**30:,.1f} "
+            f"free. Make room, or name a folder on another disk in {CACHE_VARIABLE}."
+        )
+    handle, path = tempfile.mkstemp(dir=folder, prefix=stem, suffix=".tmp")
+    os.close(handle)
+    try:
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        fill(array)
+        array.flush()
+        _publish(Path(path), folder, stem, array)
+    except BaseException:
+        os.unlink(path)
+        raise
+
+
+def _checksum(array: NDArray[Any]) -> str:
+    return f"{zlib.crc32(np.ascontiguousarray(array).data):08x}"
+
+
+def _read(folder: Path, stem: str) -> NDArray[Any] | None:
+    """The array, unless there is none whose content has the checksum in its name."""
+    for path in folder.glob(f"{stem}.*.npy"):
+        with suppress(OSError, ValueError, EOFError):
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            if path.name == f"{stem}.{_checksum(array)}.npy":
+                return array  # type: ignore[no-any-return]
+    return None
+
+
+def _write(folder: Path, stem: str, array: NDArray[Any]) -> None:
+    """Write the file whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_damaged(folder, stem)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix=stem, suffix=".tmp", delete=False) as file:
+        try:
+            np.save(file, array, allow_pickle=False)
+            file.close()
+            _publish(Path(file.name), folder, stem, array)
+        except BaseException:
+            os.unlink(file.name)
+            raise
+
+
+def _remove_damaged(folder: Path, stem: str) -> None:
+    for damaged in folder.glob(f"{stem}.*.npy"):
+        damaged.unlink(missing_ok=True)
+
+
+def _publish(file: Path, folder: Path, stem: str, array: NDArray[Any]) -> None:
+    """Give a whole file the name under which it is found."""
+    file.chmod(0o644)
+    file.replace(folder / f"{stem}.{_checksum(array)}.npy")
+
+
+@contextmanager
+def _alone(folder: Path, stem: str) -> Iterator[None]:
+    """Hold a lock that ends with the process; where locks do not work, go on without."""
+    with ExitStack() as stack:
+        with suppress(ImportError, OSError):
+            import fcntl  # not on Windows
+
+            folder.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context((folder / f"{stem}.lock").open("wb"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
