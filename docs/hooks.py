@@ -5,6 +5,7 @@ read from the program itself, so they cannot go stale. Links that leave docs/, s
 test that proves a method, lead to a page with that file.
 """
 
+import html
 import os
 import re
 from collections.abc import Iterator
@@ -76,7 +77,7 @@ def options_table(command: str) -> str:
 
 def cell(text: str) -> str:
     """Text for a cell of a Markdown table."""
-    return re.sub(r"([|<>*_\[\]])", r"\\\1", text)
+    return re.sub(r"([|*_`\[\]])", r"\\\1", html.escape(text, quote=False))
 
 
 def find_command(name: str) -> tuple[Any, Any]:

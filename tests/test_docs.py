@@ -120,6 +120,7 @@ def test_options_are_read_from_the_program(monkeypatch: pytest.MonkeyPatch) -> N
     assert source.lower().startswith("| `source")  # releases of typer differ in the rest
     assert destination.lower().startswith("| `destination")
     sweep = hooks.options_table("sweep")
+    assert "lr &lt; 1e-3" in hooks.options_table("query")
     assert "| `--dry-run` | Say what would be trained; write nothing. |" in sweep
     with pytest.raises(Exception, match="no such command"):
         hooks.options_table("db drop")
