@@ -86,7 +86,7 @@ def find_command(name: str) -> tuple[Any, Any]:
 
     from oodbench.cli import app
 
-    found = typer.main.get_command(app)
+    found: Any = typer.main.get_command(app)
     context = found.context_class(found, info_name="oodbench")
     for word in name.split():
         found = getattr(found, "commands", {}).get(word)
