@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart test test-slow test-faults test-gpu bench check format clean
+.PHONY: install quickstart docs test test-slow test-faults test-gpu bench check format clean
 
 install: $(VENV)/.installed
 
@@ -37,6 +37,15 @@ test-faults: install
 bench: install
 	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
 
+# The site in site/; a broken link, a broken anchor or any other warning stops it (not with --quiet).
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "site/index.html is built; for its search: $(BIN)/python -m http.server --directory site"
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	@touch $@
+
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -47,4 +56,4 @@ format: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
