@@ -110,11 +110,13 @@ def _all(x: Array, y: Array, groups: Sequence[NDArray[np.bool_]], weights: Array
         rank_correlations(x[g], y[g], weights[:, g]) if g.sum() >= FEWEST else nothing
         for g in groups
     ]
-    sizes = [weights[:, g].sum(1) for g in groups]
     overall = rank_correlations(x, y, weights) if len(x) >= FEWEST else nothing
-    known = np.ma.masked_invalid(np.stack(own)) if own else np.ma.masked_all((1, len(weights)))
-    shares = np.stack(sizes) if sizes else np.ones((1, len(weights)))
-    within = np.ma.average(known, axis=0, weights=shares).filled(np.nan)
+    total, shares = np.zeros(len(weights)), np.zeros(len(weights))
+    for rho, group in zip(own, groups, strict=True):
+        share = np.where(np.isfinite(rho), weights[:, group].sum(1), 0.0)
+        total, shares = total + share * np.nan_to_num(rho), shares + share
+    with np.errstate(invalid="ignore"):
+        within = total / shares
     return np.stack([overall, within, *own])
 
 
