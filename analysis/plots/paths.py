@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from analysis.learning_curves import FEWEST
+from analysis.learning_curves import FEWEST, Curve
 from analysis.panels import by_dataset
 from analysis.path_curves import LEFT_OUT, NULL, QUANTITIES, WINDOWS, Paths, path_data
 from analysis.plots.page import (
@@ -108,11 +109,17 @@ def _draw(axes: Axes, one: Paths, name: str, styles: Mapping[str, Look]) -> None
             color, gid = styles[curve.optimizer].color, f"null-{curve.optimizer}"
             middle = curve.quartiles[:, 1]
             axes.plot(curve.steps, middle, color=color, linewidth=0.9, linestyle="--", gid=gid)
+    if name == "gamma" or not _mostly_positive(one.curves[name]):
         axes.axhline(0, color=GREY, linewidth=0.6)
     else:
         axes.set_yscale("log", nonpositive="mask")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _mostly_positive(curves: Sequence[Curve]) -> bool:
+    """So that they may have a logarithmic axis; towards another run's end point few may be."""
+    return bool(np.median(np.concatenate([curve.quartiles[:, 1] for curve in curves])) > 0)
 
 
 def _align(plots: Sequence[Axes]) -> None:

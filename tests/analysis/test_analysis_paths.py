@@ -94,6 +94,9 @@ def test_other_end_points_and_full_gradients_have_columns_of_their_own() -> None
         assert set(one.curves) == set(QUANTITIES)  # the null is of batches and own ends
         for mine, of_own in zip(one.curves["eb"], plain.curves["eb"], strict=True):
             np.testing.assert_allclose(mine.quartiles, factor * of_own.quartiles)
+    away = measured.assign(path_seed_rsi=-measured["path_seed_rsi"])
+    scales = [axes.get_yscale() for axes in analysis.paths(pairs, away, end="seed").axes[:4]]
+    assert scales == ["linear", "log", "linear", "log"]
     figure = analysis.paths(pairs, measured, end="0123456789abcdef")
     caption = figure.get_supxlabel().replace("\n", " ")
     assert "towards the end of run 0123456789abcdef." in caption
