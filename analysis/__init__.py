@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from analysis.plots.heatmap import heatmap
     from analysis.plots.learning import learning
     from analysis.plots.paths import paths
+    from analysis.plots.probed import probed
     from analysis.plots.returns import returns
     from analysis.plots.save import save
     from analysis.plots.scatter import scatter
@@ -67,6 +68,7 @@ _HOMES = {
     "ood_at_equal_id": "analysis.matching",
     "optimizer_table": "analysis.tables",
     "paths": "analysis.plots.paths",
+    "probed": "analysis.plots.probed",
     "read_domainbed": "analysis.domainbed",
     "return_curves": "analysis.curves",
     "return_table": "analysis.curves",
@@ -109,6 +111,7 @@ __all__ = [
     "ood_at_equal_id",
     "optimizer_table",
     "paths",
+    "probed",
     "read_domainbed",
     "return_curves",
     "return_table",

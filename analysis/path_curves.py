@@ -9,14 +9,10 @@ from analysis.learning_curves import Curve, curve_of
 from analysis.panels import Panel, panels
 from oodbench.errors import RequestError
 
-QUANTITIES = {
-    "path_rsi": "RSI",
-    "path_eb": "EB",
-    "path_gamma": "gamma",
-    "path_best_lr": "best lr",
-}
-NULL = "path_gamma_null"
-"""What gamma would be if the gradients were noise."""
+QUANTITIES = {"rsi": "RSI", "eb": "EB", "gamma": "gamma", "best_lr": "best lr"}
+"""Of a path, and of one with full gradients: what it is -> how it is called."""
+NULL = "gamma_null"
+"""What gamma would be if the gradients were noise: of paths to a run's own end."""
 LEFT_OUT = 0.05
 """Share of the steps, the last ones, that is not drawn: there the end point is all there is."""
 WINDOWS = 20
@@ -29,7 +25,8 @@ class Paths:
 
     Attributes:
         panel: Of the runs that were probed.
-        curves: Quantity -> one curve an optimizer, also for ``NULL`` where it was measured.
+        curves: One of ``QUANTITIES`` -> one curve an optimizer, also for ``NULL`` where it was
+            measured.
         probed: How many runs of the panel were.
     """
 
@@ -43,19 +40,47 @@ def path_data(
     probes: pd.DataFrame,
     dataset: str | None = None,
     algorithm: str | None = None,
+    *,
+    end: str = "own",
+    full: bool = False,
 ) -> tuple[Paths, ...]:
     """The numbers of ``paths``; see there for arguments and errors."""
-    missing = {"run", "step", *QUANTITIES} - set(probes.columns)
+    prefix = prefix_of(probes, end)
+    columns = {f"{prefix}{'full_' if full else ''}{name}": name for name in QUANTITIES}
+    missing = {"run", "step", *columns} - set(probes.columns)
     if missing or probes.empty:
+        more = f" --end {end}" * (end != "own") + " --full-every 10" * full
         raise RequestError(
-            "No run was probed for its path here. Measure first: oodbench probe rsi-eb --db URL."
+            "No run was probed for this path here. Measure first: oodbench probe rsi-eb --db URL"
+            f"{more}."
         )
-    last = probes.groupby("run")["step"].transform("max")
-    points = in_windows(probes[probes["step"] <= (1 - LEFT_OUT) * last])
+    if not full and f"{prefix}{NULL}" in probes:
+        columns[f"{prefix}{NULL}"] = NULL
+    chosen = probes[["run", "step", *columns]].rename(columns=columns)
+    chosen = chosen[chosen[list(QUANTITIES)].notna().any(axis=1)]
+    last = chosen.groupby("run")["step"].transform("max")
+    points = in_windows(chosen[chosen["step"] <= (1 - LEFT_OUT) * last])
     mine = pairs[pairs["run"].isin(points["run"])]
     if mine.empty:
-        raise RequestError("None of these runs was probed for its path: oodbench probe rsi-eb.")
+        raise RequestError("None of these runs was probed for this path: oodbench probe rsi-eb.")
     return tuple(_of(panel, points) for panel in panels(mine, dataset, algorithm))
+
+
+def prefix_of(probes: pd.DataFrame, end: str) -> str:
+    """How the columns of paths to this end point begin.
+
+    Raises:
+        RequestError: If several runs that were end points begin so.
+    """
+    if end in ("own", "seed"):
+        return {"own": "path_", "seed": "path_seed_"}[end]
+    runs = {name.split("_")[2] for name in probes.columns if name.startswith("path_to_")}
+    mine = sorted(run for run in runs if run.startswith(end[:10]))
+    if len(mine) > 1:
+        raise RequestError(
+            f"Several end points begin with {end!r}: {', '.join(mine)}. Give more of the run's id."
+        )
+    return f"path_to_{mine[0] if mine else end}_"
 
 
 def in_windows(points: pd.DataFrame) -> pd.DataFrame:

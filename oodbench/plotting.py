@@ -43,6 +43,14 @@ def _probes(db: "Database", asked: Asked) -> dict[str, Any]:
     return {"probes": probed(db, "path_")}
 
 
+def _measured(db: "Database", asked: Asked) -> dict[str, Any]:
+    from oodbench.results import probed
+
+    name = asked.options.get("measurement", "")
+    found = probed(db, name)
+    return {"probes": found if name in found else probed(db)}  # all of them, to be named
+
+
 def _scale(db: "Database", asked: Asked) -> dict[str, Any]:
     from oodbench.results import searched_scale
 
@@ -82,7 +90,12 @@ KINDS = {
     ),
     "slices": Kind("a hyperparameter against both accuracies", ("hyperparameter",), _scale),
     "learning": Kind("both accuracies along training", ("runs",), _checkpoints),
-    "paths": Kind("RSI, EB and gamma along training, once probed", (), _probes),
+    "paths": Kind("RSI, EB and gamma along training, once probed", ("end", "full"), _probes),
+    "probed": Kind(
+        "a probe's measurement against OOD accuracy, with rank correlations",
+        ("measurement", *KEEP),
+        _measured,
+    ),
 }
 """Kind -> what it is; a new one needs a line here, and a function in ``analysis``."""
 

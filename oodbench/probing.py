@@ -9,11 +9,13 @@ import torch
 
 from oodbench.errors import RequestError
 from oodbench.optimizers import OPTIMIZERS
+from oodbench.probes.ends import check_end, end_of, other_seed
 from oodbench.probes.noise import noise_paths
-from oodbench.probes.path import measurements, record_paths, retrain
+from oodbench.probes.path import Array, measurements
+from oodbench.probes.recording import record_paths, retrain
 from oodbench.probes.sharpness import sharpness
 from oodbench.records import Measurement, RunRecord, Trial
-from oodbench.results import load_run, open_database
+from oodbench.results import Database, load_run, open_database
 from oodbench.results.probing import store_probes
 from oodbench.trainer import find_device, tensors_for
 from oodbench.training import Tensors
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Tick = Callable[[], None]
+ENDS = ("own", "seed")
+"""End points by name; anything else is a run's id."""
 Probed = tuple[dict[str, Any], list[Measurement]]
 """A row to show, and what is stored."""
 
@@ -47,20 +51,24 @@ def probe(
         device: Where to train.
         stack: Most models trained together.
         tick: Called after every step.
-        options: ``rsi-eb``: ``every``, ``null``, ``end``. ``sharpness``: ``examples``, ``rho``.
+        options: ``rsi-eb``: ``every``, ``null``, ``full_every``, and ``end``: ``own``, ``seed`` or
+            enough of a run's id. ``sharpness``: ``examples``, ``rho``.
 
     Returns:
         A row a run: what is stored at a glance, and ``difference``: the largest between an
         accuracy at the last step as it is stored and as it was now.
 
     Raises:
-        RequestError: If a run is not completed, or the data on this machine are others.
+        RequestError: If a run is not completed, the data on this machine are others, or the end
+            point is a run of another model or dataset.
     """
     import pandas as pd
 
     where, rows = find_device(device), []
     with open_database(target) as db:
         records = [load_run(db, run) for run in runs]
+        if options.get("end", "own") not in ENDS:
+            options["end"] = end_run(db, options["end"], records)
         for cohort in cohorts(records, where, stack):
             trials = [record.trial for record in cohort]
             data = tensors_for(trials[0], where)
@@ -69,6 +77,21 @@ def probe(
             store_probes(db, {t.id: items for t, (_, items) in zip(trials, found, strict=True)})
             rows += [row for row, _ in found]
     return pd.DataFrame(rows)
+
+
+def end_run(db: Database, run: str, records: Sequence[RunRecord]) -> RunRecord:
+    """The run that is to be the end point of others.
+
+    Raises:
+        QueryError: If no run or several begin so.
+        RequestError: If it is not completed, or of another model or dataset than one of them.
+    """
+    found = load_run(db, run)
+    if found.status != "completed":
+        raise RequestError(f"Run {found.trial.id} is {found.status}: it is no end point.")
+    for record in records:
+        check_end(record.trial, found.trial)
+    return found
 
 
 def cohorts(
@@ -107,24 +130,64 @@ def rsi_eb(
     tick: Tick,
     every: int = 1,
     null: bool = True,
+    full_every: int = 0,
+    end: str | RunRecord = "own",
 ) -> list[Probed]:
     """RSI and EB along the path: see ``oodbench.probes.path``."""
     trials = [record.trial for record in records]
-    paths, again = record_paths(trials, data, device, stacked, tick=tick)
+    point = end_point(trials, data, device, stacked, tick, end)
+    paths, again = record_paths(trials, data, device, stacked, point, tick, full_every)
+    null = null and point is None  # elsewhere noise leads nowhere: gamma is 0 on average
     nulls = noise_paths(trials, paths, data, device, stacked, tick=tick) if null else []
     found = []
     for k, (record, path) in enumerate(zip(records, paths, strict=True)):
-        gamma_null = nulls[k].gamma if null else path.noise
         row = {
             **about(record, again.records[k]),
-            "gamma": float(np.nanmedian(path.gamma)),
-            "gamma / noise": float(np.nanmedian(path.gamma / gamma_null)),
-            "RSI": float(np.nanmedian(path.rsi)),
-            "EB": float(np.nanmedian(path.eb)),
-            "best lr": float(np.nanmedian(path.best_lr)),
+            "gamma": median(path.gamma),
+            "RSI": median(path.rsi),
+            "EB": median(path.eb),
+            "best lr": median(path.best_lr),
         }
-        found.append((row, measurements(path, gamma_null if null else None, every)))
+        if path.full:
+            row["full gamma"] = median(path.full.gamma)
+        if point is None:
+            gamma_null = nulls[k].gamma if null else path.noise
+            row["gamma / noise"] = median(path.gamma / gamma_null)
+        else:
+            row["last distance"] = path.last
+        arrived = np.isfinite(path.last)  # the other seed may have diverged: then nothing is known
+        stored = measurements(path, nulls[k].gamma if null else None, every, prefix_of(end))
+        found.append((row, stored if arrived else []))
     return found
+
+
+def end_point(
+    trials: Sequence[Trial],
+    data: Tensors,
+    device: torch.device,
+    stacked: bool,
+    tick: Tick,
+    end: str | RunRecord,
+) -> torch.Tensor | None:
+    """(K, P) or (1, P) end points; None for the trials' own."""
+    if end == "own":
+        return None
+    if isinstance(end, RunRecord):
+        return end_of([end.trial], data, device, stackable(end.trial, data), tick)
+    return end_of([other_seed(trial) for trial in trials], data, device, stacked, tick)
+
+
+def prefix_of(end: str | RunRecord) -> str:
+    """How the metrics of a path begin, by its end point."""
+    if isinstance(end, RunRecord):
+        return f"path_to_{end.trial.id[:10]}_"
+    return {"own": "path_", "seed": "path_seed_"}[end]
+
+
+def median(values: Array) -> float:
+    """Of those that are numbers; NaN if none is."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else float("nan")
 
 
 def end_sharpness(

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from analysis.learning_curves import FEWEST
+from analysis.learning_curves import FEWEST, Curve
 from analysis.panels import by_dataset
 from analysis.path_curves import LEFT_OUT, NULL, QUANTITIES, WINDOWS, Paths, path_data
 from analysis.plots.page import (
@@ -24,13 +25,16 @@ from analysis.plots.style import GREY, Look, Palette, looks, styled, tidy
 BANDS = 3
 """More optimizers than these have no bands: they would hide one another."""
 _CAPTION = (
-    f"Medians over an optimizer's probed runs, each first in {WINDOWS} windows of steps, towards "
-    f"its own end point. Bands, of up to {BANDS} optimizers: quartiles (none for fewer than "
-    f"{FEWEST} runs). best lr: RSI / EB\N{SUPERSCRIPT TWO}. Dashed: gamma of the same optimizer on "
-    "noise; only above it do gradients say more than that the end point lies where they led. On "
-    "logarithmic axes values below 0 have no place. The last "
+    f"Medians over an optimizer's probed runs, each first in {WINDOWS} windows of steps, {{what}}. "
+    f"Bands, of up to {BANDS} optimizers: quartiles (none for fewer than {FEWEST} runs). best lr: "
+    "RSI / EB\N{SUPERSCRIPT TWO}. {null}On logarithmic axes values below 0 have no place. The last "
     f"{LEFT_OUT:.0%} of the steps are not drawn."
 )
+_NULL = (
+    "Dashed: gamma of the same optimizer on noise; only above it do gradients say more than that "
+    "the end point lies where they led. "
+)
+_ENDS = {"own": "its own end point", "seed": "where another training seed ends"}
 
 
 def paths(
@@ -39,6 +43,8 @@ def paths(
     *,
     dataset: str | None = None,
     algorithm: str | None = None,
+    end: str = "own",
+    full: bool = False,
     palette: Palette = "default",
     title: str | None = None,
 ) -> Figure:
@@ -49,10 +55,11 @@ def paths(
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
-        probes: A row a run and step, as from ``oodbench.results.probed``; needs run, step and the
-            columns of ``analysis.path_curves.QUANTITIES``.
+        probes: A row a run and step, as from ``oodbench.results.probed``: run, step, path_rsi, ...
         dataset: Draw only this one.
         algorithm: Draw only this one.
+        end: Towards which end point: ``own``, ``seed``, or enough of the id of a run.
+        full: With the gradients over the whole training set.
         palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
         title: Over the whole figure.
 
@@ -60,15 +67,20 @@ def paths(
         RequestError: None of the runs was probed, or a column is missing.
         UnknownNameError: No such dataset, algorithm or palette.
     """
-    found = path_data(pairs, probes, dataset, algorithm)
+    found = path_data(pairs, probes, dataset, algorithm, end=end, full=full)
     data = {id(one.panel): one for one in found}
     rows = by_dataset([one.panel for one in found])
     styles = looks(pairs, palette)
+    caption = _CAPTION.format(
+        what=f"towards {_ENDS.get(end, f'the end of run {end}')}"
+        + ", of gradients over the whole training set" * full,
+        null=_NULL * any(NULL in one.curves for one in found),
+    )
     wrap = int((page_width(max(map(len, rows))) / max(map(len, rows)) - 0.6) * 16.5)
     lines = [1 + max(len(panel.counts) for panel in row) for row in rows]
     with styled():
         heights = [(1.0, 1.0, 1.9, 1.0, (n + 1) * LINE) for n in lines]
-        figure, stacks = page(rows, heights, title, _CAPTION, headings_room(rows))
+        figure, stacks = page(rows, heights, title, caption, headings_room(rows))
         for i, row in enumerate(rows):
             for stack, panel in zip(stacks[i], row, strict=True):
                 one = data[id(panel)]
@@ -92,16 +104,22 @@ def _draw(axes: Axes, one: Paths, name: str, styles: Mapping[str, Look]) -> None
         if len(one.curves[name]) <= BANDS:
             axes.fill_between(curve.steps, low, high, color=color, alpha=0.12, linewidth=0)
         axes.plot(curve.steps, middle, color=color, linewidth=1.1, gid=f"{name}-{curve.optimizer}")
-    if name == "path_gamma":
+    if name == "gamma":
         for curve in one.curves.get(NULL, ()):
             color, gid = styles[curve.optimizer].color, f"null-{curve.optimizer}"
             middle = curve.quartiles[:, 1]
             axes.plot(curve.steps, middle, color=color, linewidth=0.9, linestyle="--", gid=gid)
+    if name == "gamma" or not _mostly_positive(one.curves[name]):
         axes.axhline(0, color=GREY, linewidth=0.6)
     else:
         axes.set_yscale("log", nonpositive="mask")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _mostly_positive(curves: Sequence[Curve]) -> bool:
+    """So that they may have a logarithmic axis; towards another run's end point few may be."""
+    return bool(np.median(np.concatenate([curve.quartiles[:, 1] for curve in curves])) > 0)
 
 
 def _align(plots: Sequence[Axes]) -> None:

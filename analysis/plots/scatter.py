@@ -118,7 +118,7 @@ def draw_panels(data: ScatterData, draw: DrawPanel, title: str | None, caption: 
 def draw_points(axes: Axes, panel: Panel, styles: Mapping[str, Look], faint: bool = False) -> None:
     """Every completed run; ``faint`` where something else is to be seen over them."""
     crowd = len(panel.runs)
-    size, alpha = (14.0, 0.75) if crowd <= 300 else (8.0, 0.5) if crowd <= 2000 else (4.0, 0.3)
+    size, alpha = point_size(crowd)
     # Optimizers take turns, so that the last one does not cover the others.
     for turn, optimizer in product(range(_TURNS), map(str, panel.counts.index)):
         points = panel.of(optimizer).iloc[turn::_TURNS]
@@ -132,6 +132,11 @@ def draw_points(axes: Axes, panel: Panel, styles: Mapping[str, Look], faint: boo
             gid=f"runs-{optimizer}",
             **marker_style(styles[optimizer], alpha / 2 if faint else alpha),
         )
+
+
+def point_size(crowd: int) -> tuple[float, float]:
+    """Size and opacity of each of so many points."""
+    return (14.0, 0.75) if crowd <= 300 else (8.0, 0.5) if crowd <= 2000 else (4.0, 0.3)
 
 
 def draw_references(axes: Axes, chance: float | None) -> None:

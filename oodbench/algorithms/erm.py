@@ -35,6 +35,7 @@ class EmpiricalRisk:
 ERM = AlgorithmSpec(
     "erm",
     EmpiricalRisk,
+    averages=True,
     smooths=True,
     summary="Mean cross-entropy over the training environments.",
     reference="Vapnik 1998",

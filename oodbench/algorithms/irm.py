@@ -60,6 +60,7 @@ IRM = AlgorithmSpec(
     space=SPACE,
     options=OPTIONS,
     smallest_group=2,
+    averages=True,
     smooths=True,
     summary="IRMv1: cross-entropy plus a penalty on how far each environment's risk is from a "
     "minimum in the scale of the logits.",

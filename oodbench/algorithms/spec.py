@@ -72,6 +72,7 @@ class AlgorithmSpec:
         smallest_group: Fewest examples of one environment in a batch; 0 if environments may be
             pooled.
         every_environment: Each batch must have examples of every training environment, in order.
+        averages: Its loss is the mean over environments of what it is for each of them alone.
         smooths: ``build`` takes ``smoothing``, the share of a label that goes to all classes.
         summary: One sentence.
         reference: The paper.
@@ -83,6 +84,7 @@ class AlgorithmSpec:
     options: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     smallest_group: int = 0
     every_environment: bool = False
+    averages: bool = False
     smooths: bool = False
     summary: str = ""
     reference: str = ""

@@ -36,17 +36,37 @@ def rsi_eb(
     where: Where = None,
     select: Select = None,
     name: Sweep = None,
-    every: Annotated[int, typer.Option("--every", help="Store every so many steps.")] = 1,
+    every: Annotated[int, typer.Option("--every", min=1, help="Store every so many steps.")] = 1,
+    full_every: Annotated[
+        int,
+        typer.Option(
+            "--full-every",
+            min=0,
+            help="Every so many steps, the gradient over the whole training set too; 0: never.",
+        ),
+    ] = 0,
+    end: Annotated[
+        str,
+        typer.Option(
+            "--end",
+            help="Where the paths are to lead: own, their end points; seed, where the same "
+            "configuration ends on another training seed; or a run, by its id.",
+        ),
+    ] = "own",
     null: Annotated[
-        bool, typer.Option("--null/--no-null", help="Also measure what noise would give.")
+        bool,
+        typer.Option(
+            "--null/--no-null", help="Also measure what noise would give (own end points)."
+        ),
     ] = True,
     device: Device = "auto",
 ) -> None:
-    """RSI, EB and gamma along the path of each run towards its own end point.
+    """RSI, EB and gamma along the path of each run towards its end point, or another one.
 
-    Example: oodbench probe rsi-eb --db digits.db --select id_val
+    Example: oodbench probe rsi-eb --db digits.db --select id_val --end seed --full-every 10
     """
-    tell("rsi-eb", db, where, select, sweep=name, every=every, null=null, device=device)
+    options = {"every": every, "full_every": full_every, "end": end, "null": null}
+    tell("rsi-eb", db, where, select, sweep=name, device=device, **options)
 
 
 @app.command()

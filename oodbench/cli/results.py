@@ -95,8 +95,8 @@ def plot(
         str | None,
         typer.Option(
             "--keep",
-            help="box, violin: which runs, by ID validation accuracy: all, above (a threshold) or "
-            "top (of each optimizer).  [default: all]",
+            help="box, violin, probed: which runs, by ID validation accuracy: all, above (a "
+            "threshold) or top (of each optimizer).  [default: all]",
         ),
     ] = None,
     threshold: Annotated[
@@ -112,6 +112,20 @@ def plot(
     hyperparameter: Annotated[
         str | None, typer.Option("--hyperparameter", help="slices: its name.  [default: lr]")
     ] = None,
+    measurement: Annotated[
+        str | None,
+        typer.Option("--measurement", help="probed: which, such as sharpness_trace."),
+    ] = None,
+    end: Annotated[
+        str | None,
+        typer.Option(
+            "--end",
+            help="paths: to which end point: own, seed or a run, by its id.  [default: own]",
+        ),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="paths: of gradients over the whole training set.")
+    ] = False,
     rule: Annotated[
         str | None,
         typer.Option("--select", help="budget, heatmap: the selection rule.  [default: id_val]"),
@@ -147,7 +161,8 @@ def plot(
     from oodbench import api
 
     own: dict[str, Any] = {"keep": keep, "threshold": threshold, "top": top, "bins": bins}
-    own |= {"hyperparameter": hyperparameter, "runs": run or None}
+    own |= {"hyperparameter": hyperparameter, "runs": run or None, "measurement": measurement}
+    own |= {"end": end, "full": full or None}
     own |= {"rule": rule, "unit": unit, "budget": budget, "score": score, "baseline": baseline}
     given = {option: value for option, value in own.items() if value is not None}
     look = {"sweep": name, "palette": palette, "checkpoint": checkpoint}

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from oodbench.probes.path import Hook, Path, Recorder, retrain
+from oodbench.probes.path import Path
+from oodbench.probes.recording import Hook, Recorder, retrain
 from oodbench.records import Trial
 from oodbench.seeds import seed_of
 from oodbench.training.loop import Run

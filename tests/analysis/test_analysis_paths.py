@@ -39,7 +39,7 @@ def probes(pairs: pd.DataFrame) -> pd.DataFrame:
     table["path_eb"] = 2 * table["path_rsi"]
     table["path_gamma"] = 0.5
     table["path_best_lr"] = 0.25 / table["path_rsi"]
-    return table.assign(**{NULL: 0.1})
+    return table.assign(path_gamma_null=0.1)
 
 
 def test_the_curves_are_the_medians() -> None:
@@ -47,7 +47,7 @@ def test_the_curves_are_the_medians() -> None:
     (one,) = path_data(pairs, probes(pairs))
     assert one.probed == 12
     assert set(one.curves) == {*QUANTITIES, NULL}
-    for curve in one.curves["path_rsi"]:
+    for curve in one.curves["rsi"]:
         assert curve.steps.max() <= (1 - LEFT_OUT) * (STEPS - 1)
         assert len(curve.steps) == WINDOWS
         # Two steps a window (but where 38 do not divide by 20): medians of t + 1 lie within it.
@@ -61,7 +61,7 @@ def test_only_probed_runs_count() -> None:
     measured = probes(pairs)
     (one,) = path_data(pairs, measured[measured["run"].str.startswith("sgd")])
     assert one.probed == 6
-    assert [c.optimizer for c in one.curves["path_eb"]] == ["sgd"]
+    assert [c.optimizer for c in one.curves["eb"]] == ["sgd"]
 
 
 def test_what_is_drawn() -> None:
@@ -70,9 +70,43 @@ def test_what_is_drawn() -> None:
     lines = {line.get_gid(): line for axes in figure.axes for line in axes.lines if line.get_gid()}
     assert {f"{name}-{o}" for name in QUANTITIES for o in ("sgd", "adam")} <= set(lines)
     assert set(lines["null-adam"].get_ydata()) == {0.1}
-    np.testing.assert_allclose(
-        lines["path_eb-sgd"].get_ydata(), 2 * lines["path_rsi-sgd"].get_ydata()
-    )
+    np.testing.assert_allclose(lines["eb-sgd"].get_ydata(), 2 * lines["rsi-sgd"].get_ydata())
+
+
+def test_other_end_points_and_full_gradients_have_columns_of_their_own() -> None:
+    pairs = runs()
+    own = probes(pairs)
+    measured = own.copy()
+    names = [f"path_{name}" for name in QUANTITIES]
+    for i, prefix in enumerate(("full_", "seed_", "seed_full_", "to_0123456789_"), start=2):
+        for name in names:
+            measured[name.replace("path_", f"path_{prefix}")] = i * own[name]
+    measured.loc[measured["step"] % 4 > 0, "path_full_rsi"] = np.nan  # taken every four steps
+    asked = {
+        2: {"full": True},
+        3: {"end": "seed"},
+        4: {"end": "seed", "full": True},
+        5: {"end": "0123"},
+    }
+    for factor, options in asked.items():
+        (one,) = path_data(pairs, measured, **options)
+        (plain,) = path_data(pairs, own)
+        assert set(one.curves) == set(QUANTITIES)  # the null is of batches and own ends
+        for mine, of_own in zip(one.curves["eb"], plain.curves["eb"], strict=True):
+            np.testing.assert_allclose(mine.quartiles, factor * of_own.quartiles)
+    away = measured.assign(path_seed_rsi=-measured["path_seed_rsi"])
+    scales = [axes.get_yscale() for axes in analysis.paths(pairs, away, end="seed").axes[:4]]
+    assert scales == ["linear", "log", "linear", "log"]
+    figure = analysis.paths(pairs, measured, end="0123456789abcdef")
+    caption = figure.get_supxlabel().replace("\n", " ")
+    assert "towards the end of run 0123456789abcdef." in caption
+    assert "Dashed" not in caption
+    assert "Dashed" in analysis.paths(pairs, measured).get_supxlabel()
+    with pytest.raises(RequestError, match="rsi-eb --db URL --end 99 --full-every 10"):
+        path_data(pairs, measured, end="99", full=True)
+    measured["path_to_0124567890_rsi"] = 0.0
+    with pytest.raises(RequestError, match=r"0123456789, 0124567890. Give more"):
+        path_data(pairs, measured, end="012")
 
 
 def test_what_was_not_probed_is_said() -> None:

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import oodbench
 from oodbench import api
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import QueryError, RequestError, UnknownNameError
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.planning import plan
 from oodbench.records import Measurement
@@ -73,6 +74,74 @@ def test_probing_again_replaces(probed_db: Path) -> None:
     assert before.sort_values(key, ignore_index=True).equals(
         after.sort_values(key, ignore_index=True)
     )
+
+
+def test_full_gradients_are_stored_where_they_were_taken(probed_db: Path) -> None:
+    where = "optimizer in ('adam', 'sasam') and algorithm = 'group_dro'"
+    found = api.probe("rsi-eb", probed_db, where, device="cpu", every=2, full_every=5)
+    assert np.isfinite(found["full gamma"]).all()
+    with open_database(probed_db, read_only=True) as db:
+        frame = probed(db, "path_full_")
+    assert {*frame["run"]} == {*found["run"]}
+    assert {*frame["step"]} == {0, 5, 10, 15}
+    np.testing.assert_allclose(
+        frame["path_full_rsi"] / frame["path_full_eb"], frame["path_full_gamma"]
+    )
+    api.probe("rsi-eb", probed_db, where, device="cpu")  # every step, for the other tests
+
+
+def paths_of(path: Path, prefix: str, run: str) -> pd.DataFrame:
+    with open_database(path, read_only=True) as db:
+        frame = probed(db, prefix)
+    frame = frame[frame["run"] == run].drop(columns="run")
+    return (
+        frame.rename(columns=lambda name: name.removeprefix(prefix))
+        .dropna(axis=1)
+        .reset_index(drop=True)
+    )
+
+
+def test_other_end_points(probed_db: Path) -> None:
+    where = "optimizer in ('sgd', 'asgd') and algorithm = 'erm'"
+    runs = oodbench.query(probed_db, where)
+    run = runs["run"].iloc[0]
+    of_seed = api.probe("rsi-eb", probed_db, where, device="cpu", end="seed", full_every=10)
+    assert len(of_seed) == len(runs)
+    assert (of_seed["last distance"] > 0.1).all()
+    toward = api.probe("rsi-eb", probed_db, where, device="cpu", end=run[:6]).set_index("run")
+    assert toward["last distance"][run] == 0  # it is its own
+    assert (toward["last distance"].drop(run) > 0).all()
+    own = paths_of(probed_db, "path_", run)
+    shared = ["step", "distance", "rsi", "eb", "gamma", "best_lr", "alignment"]
+    to_itself = paths_of(probed_db, f"path_to_{run[:10]}_", run)
+    assert sorted(to_itself.columns) == sorted(shared)
+    assert own[shared].equals(to_itself[shared])  # to the bit
+    seed = paths_of(probed_db, "path_seed_", run)
+    assert not np.isclose(own["distance"], seed["distance"]).any()
+    assert own["alignment"].iloc[-1] > 0.999
+    assert seed["alignment"].iloc[-1] < 0.9
+    with open_database(probed_db, read_only=True) as db:
+        assert len(probed(db, "path_seed_full_")) == 2 * len(runs)
+
+
+def test_an_end_point_has_to_be_a_completed_run_of_the_model(
+    probed_db: Path, tiny: Callable[..., dict[str, Any]]
+) -> None:
+    sgd = {"name": "sgd", "space": {"lr": 1e30}}
+    wider = {"name": "mlp", "width": 9, "depth": 1}
+    for name, changes in (("hot", {"optimizers": [sgd]}), ("wide", {"model": wider})):
+        planned = plan(tiny(name=name, search={"trials": 1}, **changes))
+        with open_database(probed_db) as db:
+            add_sweep(db, name, {}, planned.studies)
+        work(probed_db, name, device="cpu")
+    where = "optimizer = 'sgd' and lr < 1e9 and algorithm = 'erm'"
+    refused = {"hot": "is diverged: it is no end point", "wide": "its model_options is {'width': 9"}
+    for name, said in refused.items():
+        run = oodbench.query(probed_db, sweep=name)["run"].iloc[0]
+        with pytest.raises(RequestError, match=said):
+            api.probe("rsi-eb", probed_db, where, sweep="tiny", device="cpu", end=run)
+    with pytest.raises(QueryError, match="No run has an id that begins with 'sead'"):
+        api.probe("rsi-eb", probed_db, where, sweep="tiny", device="cpu", end="sead")
 
 
 def test_a_probed_run_still_reproduces(probed_db: Path) -> None:

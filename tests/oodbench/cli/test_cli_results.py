@@ -126,11 +126,11 @@ def test_status_names_the_sweep_only_where_there_are_several(
     assert "one" not in oodbench("status", "--db", path, "--sweep", "two").out
 
 
-PROBED = {"paths"}
+PROBED = {"paths", "probed"}
 """Figures of what `oodbench probe` has measured; nothing has been, in the finished sweep."""
 
 
-@pytest.mark.parametrize("kind", PROBED)
+@pytest.mark.parametrize("kind", sorted(PROBED))
 def test_figures_of_probed_runs_say_what_is_missing(
     oodbench: Run, finished: Path, tmp_path: Path, kind: str
 ) -> None:
@@ -164,7 +164,11 @@ def test_a_kind_takes_the_options_that_it_names_and_no_others(
         ("learning", "--run", run, "--run", run[:8]): 0,
         ("box", "--bins", "5"): "A plot of kind 'box' takes no bins; options of its own: keep, "
         "threshold, top. Kinds that take bins: binned.",
-        ("scatter", "--keep", "top"): "options of its own: none. Kinds that take keep: box, violin",
+        (
+            "scatter",
+            "--keep",
+            "top",
+        ): "options of its own: none. Kinds that take keep: box, violin, probed",
         ("box", "--top", "5"): "top=5 goes with keep='top' alone",
         ("slices", "--hyperparameter", "lrr"): "unknown hyperparameter 'lrr'. Did you mean 'lr'?",
     }

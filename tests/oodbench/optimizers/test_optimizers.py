@@ -178,6 +178,16 @@ def test_every_optimizer_has_a_rule() -> None:
     assert set(RULES) | ELSEWHERE == set(OPTIMIZERS.names())
 
 
+def test_all_of_torchs_that_take_dense_first_order_steps_are_contestants() -> None:
+    """LBFGS takes several steps in one, and SparseAdam sparse gradients."""
+    classes = {name.lower() for name, kind in vars(torch.optim).items() if isinstance(kind, type)}
+    assert classes - {"optimizer", "lbfgs", "sparseadam"} <= set(OPTIMIZERS.names())
+    for spec in OPTIMIZERS:
+        assert spec.kind in ("adaptive", "non-adaptive")
+        assert "lr" in spec.space
+        assert any(c.isdigit() for c in spec.reference)  # a year
+
+
 def ready(name: str) -> None:
     spec = OPTIMIZERS.get(name)
     if not spec.installed:

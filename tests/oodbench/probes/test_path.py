@@ -5,40 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from path_helpers import CONTESTANTS, SGD, STEPS, trial
 
 from oodbench.probes.noise import noise_paths
-from oodbench.probes.path import Path, measurements, record_paths, retrain
+from oodbench.probes.path import Path, measurements
+from oodbench.probes.recording import record_paths, retrain
 from oodbench.records import Trial
 from oodbench.training import Tensors
 from oodbench.training.loop import Run
 
 CPU = torch.device("cpu")
-STEPS = 60
-SGD = {"lr": 0.05, "weight_decay": 0.0}
-CONTESTANTS = {
-    "sgd": SGD,
-    "momentum": {**SGD, "momentum": 0.9},
-    "adam": {**SGD, "lr": 0.003, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8},
-    "sam": {**SGD, "momentum": 0.9, "rho": 0.05},
-}
-
-
-def trial(optimizer: str = "sgd", **changes) -> Trial:
-    settings = {
-        "dataset": "ColoredDigits",
-        "fingerprint": "x",
-        "test_environments": (2,),
-        "model": "mlp",
-        "algorithm": "erm",
-        "optimizer": optimizer,
-        "hparams": CONTESTANTS[optimizer],
-        "steps": STEPS,
-        "batch": {"per_environment": 16},
-        "evaluate_every": 10,
-        "seed": 0,
-        "model_options": {"width": 8},
-    }
-    return Trial(**(settings | changes))
 
 
 def walk(data: Tensors, what: Trial) -> tuple[np.ndarray, np.ndarray]:
@@ -54,6 +30,13 @@ def walk(data: Tensors, what: Trial) -> tuple[np.ndarray, np.ndarray]:
     run.train(lambda: None)
     points.append(run.models.vectors()[0][0].double().numpy())
     return np.array(points), np.array(gradients)
+
+
+def test_updates_are_seen_in_float64_too(colored64: Tensors) -> None:
+    """There the weights that are compared are the very memory that the optimizers write to."""
+    (path,), _ = record_paths([trial(precision="float64")], colored64, CPU)
+    np.testing.assert_allclose(path.update, SGD["lr"] * path.gradient, rtol=1e-9)
+    np.testing.assert_allclose(path.alignment, path.gamma, rtol=1e-9)
 
 
 @pytest.mark.parametrize("optimizer", CONTESTANTS)
