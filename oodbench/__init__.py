@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from oodbench.artifacts import load_model
     from oodbench.errors import OodbenchError
     from oodbench.evaluating import evaluate
+    from oodbench.importing import import_domainbed
     from oodbench.planning import plan
     from oodbench.records import Measurement, RunRecord, Trial
     from oodbench.reproducing import reproduce
@@ -27,6 +28,7 @@ _HOMES = {
     "catalogue": "oodbench.api",
     "conclude": "oodbench.api",
     "evaluate": "oodbench.evaluating",
+    "import_domainbed": "oodbench.importing",
     "load_model": "oodbench.artifacts",
     "plan": "oodbench.planning",
     "query": "oodbench.api",
@@ -46,6 +48,7 @@ __all__ = [
     "catalogue",
     "conclude",
     "evaluate",
+    "import_domainbed",
     "load_model",
     "plan",
     "query",

@@ -13,7 +13,7 @@ from oodbench.probes.noise import noise_paths
 from oodbench.probes.path import measurements, record_paths, retrain
 from oodbench.probes.sharpness import sharpness
 from oodbench.records import Measurement, RunRecord, Trial
-from oodbench.results import load_run, open_database
+from oodbench.results import load_run, open_database, refuse_imported
 from oodbench.results.probing import store_probes
 from oodbench.trainer import find_device, tensors_for
 from oodbench.training import Tensors
@@ -61,6 +61,8 @@ def probe(
     where, rows = find_device(device), []
     with open_database(target) as db:
         records = [load_run(db, run) for run in runs]
+        for record in records:
+            refuse_imported(record.trial, "trained again")
         for cohort in cohorts(records, where, stack):
             trials = [record.trial for record in cohort]
             data = tensors_for(trials[0], where)

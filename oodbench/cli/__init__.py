@@ -15,6 +15,7 @@ from oodbench.cli import (
     concluding,
     database,
     fetching,
+    importing,
     listing,
     probing,
     results,
@@ -56,6 +57,7 @@ for group in (sweeping, results, concluding, runs, listing, shifting, fetching):
     group.register(app)
 app.add_typer(database.app, name="db")
 app.add_typer(probing.app, name="probe")
+app.add_typer(importing.app, name="import")
 
 
 def main() -> None:
