@@ -24,6 +24,9 @@ STATUS_COLUMNS = ("completed", "diverged", "failed", "pending")
 SETTINGS = ("model", "model_options", "algorithm_options", "dataset_options", "batch")
 """Columns of settings; a missing value means that nothing differs from the defaults."""
 
+MOST = 12
+"""Values that a remark lists; imported tables may have thousands of models."""
+
 DESIGNS = frozenset({"random", "qmc", "grid", UNKNOWN})
 """Samplers whose draws do not depend on earlier results; of imported runs it may not be known."""
 
@@ -218,7 +221,8 @@ def _remarks(runs: pd.DataFrame, unscored: int) -> tuple[str, ...]:
             known = runs[column].fillna("default")
         values = [str(value) for value in known.unique()]
         if len(values) > 1:
-            remarks.append(f"pooled over {column}: {', '.join(values)}")
+            told = ", ".join(values) if len(values) <= MOST else f"{len(values):,} of them"
+            remarks.append(f"pooled over {column}: {told}")
         elif values and column == "steps":  # algorithms often differ in their budget
             remarks.append(f"{int(float(values[0])):,} steps")
         elif values == [UNKNOWN] or (column == "steps" and values == ["0"]):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from oodbench.artifacts import load_model
     from oodbench.errors import OodbenchError
     from oodbench.evaluating import evaluate
-    from oodbench.importing import import_domainbed
+    from oodbench.importing import import_csv, import_domainbed, import_wandb
     from oodbench.planning import plan
     from oodbench.records import Measurement, RunRecord, Trial
     from oodbench.reproducing import reproduce
@@ -28,7 +28,9 @@ _HOMES = {
     "catalogue": "oodbench.api",
     "conclude": "oodbench.api",
     "evaluate": "oodbench.evaluating",
+    "import_csv": "oodbench.importing",
     "import_domainbed": "oodbench.importing",
+    "import_wandb": "oodbench.importing",
     "load_model": "oodbench.artifacts",
     "plan": "oodbench.planning",
     "query": "oodbench.api",
@@ -48,7 +50,9 @@ __all__ = [
     "catalogue",
     "conclude",
     "evaluate",
+    "import_csv",
     "import_domainbed",
+    "import_wandb",
     "load_model",
     "plan",
     "query",

@@ -118,10 +118,15 @@ class Trial:
 
         So a field added later changes no id of a trial that does not use it.
         """
+        return dict(self._plain)
+
+    @cached_property
+    def _plain(self) -> dict[str, Any]:
+        """What ``to_json`` gives; made once, for three hashes need it."""
         result: dict[str, Any] = {}
         for item in fields(self):
             value = getattr(self, item.name)
-            if isinstance(value, Mapping):
+            if isinstance(value, MappingProxyType):
                 value = dict(value)
             elif isinstance(value, tuple):
                 value = list(value)

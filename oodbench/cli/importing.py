@@ -20,6 +20,23 @@ app = typer.Typer(
 Name = Annotated[
     str | None, typer.Option("--name", help="Of the sweep in the database. [default: the source's]")
 ]
+Map = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        help="FIELD=COLUMN: id, id_val, ood, dataset, optimizer, algorithm, model, seed, "
+        "hparams.lr, n_ood, status, ...; repeatable.",
+    ),
+]
+Constants = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="FIELD=VALUE for every row, such as dataset=CIFAR; also shift=correlation, "
+        "chance=0.1, sampler=random; repeatable.",
+    ),
+]
+Percent = Annotated[bool, typer.Option("--percent", help="Accuracies are in percent.")]
 SHOWN = 20
 """How many things that were skipped are told one by one."""
 
@@ -48,7 +65,7 @@ def tell(done: "ImportedRuns", db: str) -> None:
         print(f"skipped: {line}")
     if len(done.skipped) > SHOWN:
         print(f"skipped: and {len(done.skipped) - SHOWN:,} more")
-    print(f"Ask it: oodbench query --db {describe_target(db)} --select id_val")
+    print(f"Ask it: oodbench query --db {describe_target(db)}")
 
 
 @app.callback()
@@ -79,3 +96,49 @@ def domainbed(
     from oodbench.importing import import_domainbed
 
     tell(import_domainbed(folder, db, name=name, **pairs_of("--set", facts)), db)
+
+
+@app.command("csv")
+def table(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A header, and a row a model.")],
+    db: Db,
+    columns: Map = None,
+    constants: Constants = None,
+    percent: Percent = False,
+    separator: Annotated[
+        str | None, typer.Option("--separator", help="Between cells. [default: found out]")
+    ] = None,
+    name: Name = None,
+) -> None:
+    """Import a table of models with ID and OOD accuracies.
+
+    Rows that are no model are named and skipped.
+
+    Example: oodbench import csv models.csv --db runs.db --map id=val --map ood=test --set dataset=X
+    """
+    from oodbench.importing import import_csv
+
+    maps = pairs_of("--map", columns), pairs_of("--set", constants)
+    done = import_csv(file, db, *maps, name=name, percent=percent, separator=separator)
+    tell(done, db)
+
+
+@app.command()
+def wandb(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A table of runs, as CSV.")],
+    db: Db,
+    columns: Map = None,
+    constants: Constants = None,
+    percent: Percent = False,
+    name: Name = None,
+) -> None:
+    """Import a table of runs that was exported from Weights & Biases.
+
+    Crashed, failed and killed runs are failed runs; those that have not ended are skipped.
+
+    Example: oodbench import wandb w.csv --db w.db --map id_val=val --map ood=test --set dataset=X
+    """
+    from oodbench.importing import import_wandb
+
+    maps = pairs_of("--map", columns), pairs_of("--set", constants)
+    tell(import_wandb(file, db, *maps, name=name, percent=percent), db)
