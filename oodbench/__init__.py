@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from oodbench.artifacts import load_model
     from oodbench.errors import OodbenchError
     from oodbench.evaluating import evaluate
+    from oodbench.exporting import export, export_optuna
     from oodbench.importing import import_csv, import_domainbed, import_wandb
     from oodbench.planning import plan
     from oodbench.records import Measurement, RunRecord, Trial
@@ -28,6 +29,8 @@ _HOMES = {
     "catalogue": "oodbench.api",
     "conclude": "oodbench.api",
     "evaluate": "oodbench.evaluating",
+    "export": "oodbench.exporting",
+    "export_optuna": "oodbench.exporting",
     "import_csv": "oodbench.importing",
     "import_domainbed": "oodbench.importing",
     "import_wandb": "oodbench.importing",
@@ -50,6 +53,8 @@ __all__ = [
     "catalogue",
     "conclude",
     "evaluate",
+    "export",
+    "export_optuna",
     "import_csv",
     "import_domainbed",
     "import_wandb",

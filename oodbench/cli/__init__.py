@@ -14,6 +14,7 @@ import typer
 from oodbench.cli import (
     concluding,
     database,
+    exporting,
     fetching,
     importing,
     listing,
@@ -58,6 +59,7 @@ for group in (sweeping, results, concluding, runs, listing, shifting, fetching):
 app.add_typer(database.app, name="db")
 app.add_typer(probing.app, name="probe")
 app.add_typer(importing.app, name="import")
+app.add_typer(exporting.app, name="export")
 
 
 def main() -> None:
