@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from analysis.conclusions import Conclusions, conclude
     from analysis.confirmation import confirmation_table
     from analysis.curves import return_curves, return_table
-    from analysis.domainbed import domainbed_candidates, read_domainbed
+    from analysis.domainbed import domainbed_candidates, read_domainbed, stored_domainbed
     from analysis.domainbed_tables import domainbed_averages, domainbed_table, domainbed_text
     from analysis.fitting import fit_return_curve
     from analysis.matching import difference_curve, ood_at_equal_id
@@ -78,6 +78,7 @@ _HOMES = {
     "shift_class": "analysis.shift_classes",
     "shift_table": "analysis.shift_classes",
     "slices": "analysis.plots.slices",
+    "stored_domainbed": "analysis.domainbed",
     "summary_markdown": "analysis.summary",
     "violin": "analysis.plots.violin",
 }
@@ -121,6 +122,7 @@ __all__ = [
     "shift_class",
     "shift_table",
     "slices",
+    "stored_domainbed",
     "summary_markdown",
     "violin",
 ]

@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.domainbed import DomainBedSweep, domainbed_candidates
 from oodbench.errors import UnknownNameError
+from oodbench.results.domainbed import environment_names
 from oodbench.results.select import RUN_RULES, select
 
 METHODS = {
@@ -15,17 +16,6 @@ METHODS = {
     "test-domain validation set (oracle)": ("oracle", "last"),
 }
 """DomainBed's method -> our run rule, and which checkpoints of a run it may choose."""
-
-ENVIRONMENTS = {
-    "ColoredMNIST": ("+90%", "+80%", "-90%"),
-    "RotatedMNIST": ("0", "15", "30", "45", "60", "75"),
-    "VLCS": ("C", "L", "S", "V"),
-    "PACS": ("A", "C", "P", "S"),
-    "OfficeHome": ("A", "C", "P", "R"),
-    "TerraIncognita": ("L100", "L38", "L43", "L46"),
-    "DomainNet": ("clip", "info", "paint", "quick", "real", "sketch"),
-}
-"""What DomainBed calls them; those of other datasets are told by their index."""
 
 GROUP = ("dataset", "algorithm")
 TRIAL = (*GROUP, "trial_seed", "test_environments")
@@ -128,8 +118,7 @@ def _over_trials(chosen: pd.DataFrame, by: list[str], method: str) -> pd.DataFra
 def _names(sweep: DomainBedSweep, dataset: str) -> Sequence[str]:
     mine = sweep.accuracies[sweep.accuracies["dataset"] == dataset]
     number = int(mine["environment"].max()) + 1
-    names = ENVIRONMENTS.get(dataset, ())
-    return names if len(names) == number else [str(i) for i in range(number)]
+    return environment_names(dataset, number)
 
 
 def _cells(table: pd.DataFrame, keys: int) -> Cells:

@@ -8,7 +8,9 @@ import pandas as pd
 
 from analysis.names import group_name
 from oodbench.errors import RequestError, UnknownNameError
-from oodbench.results.select import drawn
+from oodbench.records import IMPORTED
+from oodbench.results import UNKNOWN
+from oodbench.results.select import check_protocols, drawn
 
 GROUP = ("dataset", "test_environments", "algorithm")
 """What tells one panel, and one table, from another."""
@@ -22,8 +24,11 @@ STATUS_COLUMNS = ("completed", "diverged", "failed", "pending")
 SETTINGS = ("model", "model_options", "algorithm_options", "dataset_options", "batch")
 """Columns of settings; a missing value means that nothing differs from the defaults."""
 
-DESIGNS = frozenset({"random", "qmc", "grid"})
-"""Samplers whose draws do not depend on earlier results."""
+MOST = 12
+"""Values that a remark lists; imported tables may have thousands of models."""
+
+DESIGNS = frozenset({"random", "qmc", "grid", UNKNOWN})
+"""Samplers whose draws do not depend on earlier results; of imported runs it may not be known."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,8 @@ def require(pairs: pd.DataFrame, columns: Sequence[str] = ()) -> None:
     """Refuse a table that has no runs or lacks a column.
 
     Raises:
-        RequestError: No rows, or a column of ``columns`` or of the groups is missing.
+        RequestError: No rows, a column of ``columns`` or of the groups is missing, or runs of
+            different protocols would be pooled.
     """
     needed = ("run", *GROUP, "optimizer", "status", *columns)
     missing = [name for name in needed if name not in pairs.columns]
@@ -91,6 +97,7 @@ def require(pairs: pd.DataFrame, columns: Sequence[str] = ()) -> None:
             "There are no runs here: the table has 0 rows. Check the database and any filter, "
             "or let a worker train some first (oodbench status shows what is waiting)."
         )
+    check_protocols(pairs)
 
 
 def count_statuses(pairs: pd.DataFrame, by: Sequence[str] = ("optimizer",)) -> pd.DataFrame:
@@ -203,16 +210,23 @@ def _extent(runs: pd.DataFrame, column: str) -> tuple[int, int] | None:
 
 def _remarks(runs: pd.DataFrame, unscored: int) -> tuple[str, ...]:
     """Whatever would mislead if it went unsaid: pooled settings, adaptive search, lost scores."""
-    remarks = []
+    remarks = [
+        f"imported from {str(name).removeprefix(IMPORTED)}"
+        for name in values_of(runs, "protocol").unique()
+        if str(name).startswith(IMPORTED)
+    ]
     for column in (*SETTINGS, "steps", "checkpoint", "sampler"):
         known = values_of(runs, column)
         if column in SETTINGS and column in runs.columns:
             known = runs[column].fillna("default")
         values = [str(value) for value in known.unique()]
         if len(values) > 1:
-            remarks.append(f"pooled over {column}: {', '.join(values)}")
+            told = ", ".join(values) if len(values) <= MOST else f"{len(values):,} of them"
+            remarks.append(f"pooled over {column}: {told}")
         elif values and column == "steps":  # algorithms often differ in their budget
             remarks.append(f"{int(float(values[0])):,} steps")
+        elif values == [UNKNOWN] or (column == "steps" and values == ["0"]):
+            remarks.append(f"{column} not known")
         elif column == "sampler" and not DESIGNS.issuperset(values):
             remarks.append(f"found by an adaptive search: {values[0]}")
     scored = runs[runs["id"].notna()]

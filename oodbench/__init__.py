@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from oodbench.artifacts import load_model
     from oodbench.errors import OodbenchError
     from oodbench.evaluating import evaluate
+    from oodbench.exporting import export, export_optuna
+    from oodbench.importing import import_csv, import_domainbed, import_wandb
     from oodbench.planning import plan
     from oodbench.records import Measurement, RunRecord, Trial
     from oodbench.reproducing import reproduce
@@ -27,6 +29,11 @@ _HOMES = {
     "catalogue": "oodbench.api",
     "conclude": "oodbench.api",
     "evaluate": "oodbench.evaluating",
+    "export": "oodbench.exporting",
+    "export_optuna": "oodbench.exporting",
+    "import_csv": "oodbench.importing",
+    "import_domainbed": "oodbench.importing",
+    "import_wandb": "oodbench.importing",
     "load_model": "oodbench.artifacts",
     "plan": "oodbench.planning",
     "query": "oodbench.api",
@@ -46,6 +53,11 @@ __all__ = [
     "catalogue",
     "conclude",
     "evaluate",
+    "export",
+    "export_optuna",
+    "import_csv",
+    "import_domainbed",
+    "import_wandb",
     "load_model",
     "plan",
     "query",

@@ -16,6 +16,7 @@ from oodbench.executors.local import (
     run_local,
     seconds_by_phase,
 )
+from oodbench.hooks import absolute, load_hook
 from oodbench.planning import Sweep, as_spec, plan
 from oodbench.proposing import extend
 from oodbench.results import (
@@ -65,6 +66,7 @@ def run_sweep(
     logs: str | Path | None = None,
     artifacts: str | Path | None = None,
     save_every: float = 300.0,
+    on_run_end: str | None = None,
     on_progress: Callable[[Counts], None] = lambda counts: None,
     on_profile: Callable[[dict[str, float]], None] | None = None,
 ) -> "pd.DataFrame":
@@ -87,6 +89,8 @@ def run_sweep(
         artifacts: Folder of checkpoints and weights; by default beside a SQLite file
             (``digits.artifacts``), else ``oodbench-artifacts``.
         save_every: Seconds from one checkpoint of a run that is trained alone to the next.
+        on_run_end: A function to call after each run is stored, in the worker that trained it:
+            ``module:function`` or ``file.py:function``; see ``oodbench.hooks``.
         on_progress: Called a few times a second with the number of runs in each state.
         on_profile: If given, called at the end with the seconds that the workers spent in each
             phase; ``all`` is all their time.
@@ -113,6 +117,9 @@ def run_sweep(
         "save-every": save_every,
         "artifacts": artifacts and Path(artifacts).absolute(),
     }
+    if on_run_end is not None:
+        load_hook(on_run_end)  # a wrong name is told before anything is trained
+        given["on-run-end"] = absolute(on_run_end)
     options = [f"--{name}={value}" for name, value in given.items() if value is not None]
     options += ["--profile"] if on_profile else []
     planned = plan(sweep)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from oodbench.errors import ArtifactError, UnknownNameError
 from oodbench.records import RunRecord, Trial
-from oodbench.results import CHECKPOINT_RULES, describe_target, load_run, open_database, sqlite_file
+from oodbench.results import (
+    CHECKPOINT_RULES,
+    describe_target,
+    load_run,
+    open_database,
+    refuse_imported,
+    sqlite_file,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,10 +44,12 @@ def find_weights(
     Raises:
         UnknownNameError: If there is no such checkpoint rule.
         ArtifactError: If they were not kept, or are not there.
+        RequestError: If the run was imported.
     """
     if checkpoint is not None and checkpoint not in CHECKPOINT_RULES:
         raise UnknownNameError("checkpoint rule", checkpoint, CHECKPOINT_RULES)
     run, kept = record.trial.id, record.provenance.get("weights", [])
+    refuse_imported(record.trial, "scored or loaded")
     again = (
         f"Train it again here: oodbench reproduce {run} --db {describe_target(target)} "
         f"--weights {run}.safetensors"

@@ -15,7 +15,7 @@ from oodbench.probes.path import Array, measurements
 from oodbench.probes.recording import record_paths, retrain
 from oodbench.probes.sharpness import sharpness
 from oodbench.records import Measurement, RunRecord, Trial
-from oodbench.results import Database, load_run, open_database
+from oodbench.results import Database, load_run, open_database, refuse_imported
 from oodbench.results.probing import store_probes
 from oodbench.trainer import find_device, tensors_for
 from oodbench.training import Tensors
@@ -67,6 +67,8 @@ def probe(
     where, rows = find_device(device), []
     with open_database(target) as db:
         records = [load_run(db, run) for run in runs]
+        for record in records:
+            refuse_imported(record.trial, "trained again")
         if options.get("end", "own") not in ENDS:
             options["end"] = end_run(db, options["end"], records)
         for cohort in cohorts(records, where, stack):

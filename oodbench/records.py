@@ -16,6 +16,9 @@ PROTOCOL = "1"
 Status = Literal["completed", "diverged", "failed"]
 STATUSES: tuple[str, ...] = get_args(Status)
 
+IMPORTED = "imported:"
+"""How the protocol of an imported run begins; its source follows, such as ``domainbed``."""
+
 Role = Literal["train", "id_val", "id_test", "ood_val", "ood_test", "oracle_val"]
 ROLES: tuple[str, ...] = get_args(Role)
 """``id_*``: training environments. ``ood_val``: environments held apart from training and test.
@@ -63,7 +66,9 @@ class Trial:
             ``{"swa": share of the steps from which on}``; empty: none.
         parallel: Method of data-parallel training; empty for one replica.
         replicas: Number of replicas.
-        protocol: See ``PROTOCOL``.
+        imported: Of a run that was trained elsewhere: hash of what is known of it. Its fields say
+            what is known; a seed of -1, 0 steps or a batch without sizes are not known.
+        protocol: See ``PROTOCOL`` and ``IMPORTED``.
     """
 
     dataset: str
@@ -90,6 +95,7 @@ class Trial:
     average: Mapping[str, float] = field(default_factory=dict)
     parallel: str = ""
     replicas: int = 1
+    imported: str = ""
     protocol: str = PROTOCOL
 
     def __post_init__(self) -> None:
@@ -112,10 +118,15 @@ class Trial:
 
         So a field added later changes no id of a trial that does not use it.
         """
+        return dict(self._plain)
+
+    @cached_property
+    def _plain(self) -> dict[str, Any]:
+        """What ``to_json`` gives; made once, for three hashes need it."""
         result: dict[str, Any] = {}
         for item in fields(self):
             value = getattr(self, item.name)
-            if isinstance(value, Mapping):
+            if isinstance(value, MappingProxyType):
                 value = dict(value)
             elif isinstance(value, tuple):
                 value = list(value)
@@ -136,8 +147,17 @@ class Trial:
 
     @cached_property
     def config_id(self) -> str:
-        """The id without the seed: shared by repeats of one configuration."""
-        return hash_of({k: v for k, v in self.to_json().items() if k != "seed"})
+        """The id without the seed: shared by repeats of one configuration.
+
+        An imported run whose seed is not known repeats no other.
+        """
+        free = ("seed",) if self.seed < 0 else ("seed", "imported")
+        return hash_of({k: v for k, v in self.to_json().items() if k not in free})
+
+    @property
+    def source(self) -> str:
+        """Where an imported run comes from, such as ``domainbed``; empty if trained by oodbench."""
+        return self.protocol.removeprefix(IMPORTED) if self.protocol.startswith(IMPORTED) else ""
 
     @cached_property
     def cohort_key(self) -> str:
@@ -165,7 +185,7 @@ class Measurement:
         role: What the split is to this trial, one of ``ROLES``.
         metric: ``accuracy`` (a fraction) or ``loss``.
         value: The number.
-        n: How many examples it rests on.
+        n: How many examples it rests on; 0 if that is not known, as of imported runs.
     """
 
     step: int

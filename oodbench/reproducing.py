@@ -9,7 +9,7 @@ from typing import Any
 
 from oodbench.errors import RequestError
 from oodbench.records import Measurement, RunRecord
-from oodbench.results import load_run, open_database
+from oodbench.results import load_run, open_database, refuse_imported
 from oodbench.results.probing import TRAINED
 from oodbench.trainer import Trainer, find_device
 from oodbench.training import Saving
@@ -86,8 +86,8 @@ def reproduce(
 
     Raises:
         QueryError: If no run or several begin so, or it is not finished.
-        RequestError: If the data on this machine are not those of the run, or the tolerance or
-            the place for the weights cannot be used.
+        RequestError: If the run was imported, the data on this machine are not those of the run,
+            or the tolerance or the place for the weights cannot be used.
         ArtifactError: If the weights cannot be written.
     """
     if not tolerance >= 0:
@@ -96,6 +96,7 @@ def reproduce(
         raise RequestError(f"Cannot write weights to {weights}: its folder does not exist.")
     with open_database(target, read_only=True) as db:
         stored = load_run(db, run)
+    refuse_imported(stored.trial, "trained again")
     where = find_device(device)
     with tempfile.TemporaryDirectory() as folder:
         kept = {item["checkpoint"] for item in stored.provenance.get("weights", [])} | {LAST}

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from oodbench.artifacts import artifacts_folder
 from oodbench.errors import DatabaseError, LostLeaseError, RequestError, StopTrainingError
+from oodbench.hooks import call_hook, load_hook
 from oodbench.lease import Lease, patiently
 from oodbench.proposing import extend
 from oodbench.records import RunRecord
@@ -65,6 +66,7 @@ def work(
     artifacts: str | Path | None = None,
     save_every: float = EVERY,
     profile: bool = False,
+    on_run_end: str | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Work:
     """Train trials of the sweep until none is left or ``should_stop`` says so.
@@ -82,15 +84,17 @@ def work(
             Workers on several machines need one that they share.
         save_every: Seconds from one checkpoint of a run that is trained alone to the next.
         profile: Say at the end where the time went; on a GPU, wait for it after every phase.
+        on_run_end: Name of a function to call after each run is stored: see ``oodbench.hooks``.
         should_stop: Asked after every step.
 
     Raises:
         DatabaseError: If the database cannot be used.
         RequestError: If the data on this machine are not those of the sweep, or the device, the
-            stack or the lease cannot be used.
+            stack, the lease or the hook cannot be used.
         ArtifactError: If weights that are to be kept cannot be written.
     """
     check_numbers(stack, stack_memory, lease, save_every)
+    hook = None if on_run_end is None else load_hook(on_run_end)
     folder = artifacts_folder(target) if artifacts is None else Path(artifacts)
     saving = Saving(folder, save_every)
     where = find_device(device)
@@ -116,9 +120,11 @@ def work(
                 late = patiently(partial(store_runs, db, done), should_stop)
             for run in late:
                 print(f"run {run}: result refused, another worker has it", file=sys.stderr)
-            for held, _ in done:
+            for held, record in done:
                 if held.run not in late:
                     saving.forget(held.run)
+                    if hook is not None:
+                        call_hook(hook, record)
             stored, refused = stored + len(done) - len(late), refused + len(late)
     clock.seconds[ALL] = time.perf_counter() - began
     why = "asked to stop" if should_stop() else "nothing is left to train"

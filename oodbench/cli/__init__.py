@@ -15,7 +15,9 @@ from oodbench.cli import (
     caching,
     concluding,
     database,
+    exporting,
     fetching,
+    importing,
     listing,
     probing,
     results,
@@ -58,6 +60,8 @@ for group in (sweeping, results, concluding, runs, listing, shifting, fetching):
 app.add_typer(database.app, name="db")
 app.add_typer(caching.app, name="cache")
 app.add_typer(probing.app, name="probe")
+app.add_typer(importing.app, name="import")
+app.add_typer(exporting.app, name="export")
 
 
 def main() -> None:

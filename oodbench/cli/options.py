@@ -71,6 +71,14 @@ SaveEvery = Annotated[
     ),
 ]
 
+OnRunEnd = Annotated[
+    str | None,
+    typer.Option(
+        "--on-run-end",
+        help="Function to call after each run is stored: module:function or file.py:function.",
+    ),
+]
+
 
 def use_root(root: Path | None) -> None:
     """Where this process and its workers look for data: never part of a trial."""

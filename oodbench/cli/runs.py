@@ -72,23 +72,37 @@ def describe(details: "RunDetails", db: str) -> Iterator[tuple[str, str]]:
     yield "optimizer", trial.optimizer
     yield "hyperparameters", ", ".join(f"{k} {v}" for k, v in trial.hparams.items())
     batch = ", ".join(f"{k} {v}" for k, v in trial.batch.items())
-    yield (
-        "training",
-        f"{trial.steps} steps, batch {batch}, evaluated every {trial.evaluate_every}, "
-        f"{trial.precision}, seed {trial.seed}, data seed {trial.data_seed}{regime(trial)}",
-    )
+    if trial.steps:
+        yield (
+            "training",
+            f"{trial.steps} steps, batch {batch or 'unknown'}, evaluated every "
+            f"{trial.evaluate_every}, {trial.precision}, seed {trial.seed}, data seed "
+            f"{trial.data_seed}{regime(trial)}",
+        )
     for item in details.asked_by:
         yield (
             "asked for by" if item is details.asked_by[0] else "and by",
             f"sweep {item['sweep']}, study {item['study']}, trial {item['index']} "
             f"({item['sampler']})",
         )
+    if trial.source:
+        yield from imported(details)
+        return
     yield "worker", f"{details.owner or 'none yet'}, attempt {details.attempts}"
     log = log_of(db, details.owner) if details.owner else None
     if log is not None:
         yield "its log", str(log)
     if "torch" in details.provenance:  # a failed run has none
         yield from origin(details.provenance)
+
+
+def imported(details: "RunDetails") -> Iterator[tuple[str, str]]:
+    """Where an imported run comes from, and what is not known of it."""
+    known = details.provenance["imported"]
+    place = ", ".join(f"{key} {known[key]}" for key in ("folder", "file", "row") if key in known)
+    yield "imported from", f"{known['from']}, {place}"
+    for item in known["unknown"]:
+        yield "not known" if item is known["unknown"][0] else "nor", item
 
 
 def listed(options: Mapping[str, Any]) -> str:
@@ -127,7 +141,7 @@ def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> Any:
         f"{rule} (step {values['step']})": [f"{values[role]:.4f}" for role in roles]
         for rule, values in scores.items()
     }
-    n = [last[f"n_{role}"] for role in roles]
+    n = [last[f"n_{role}"] or "?" for role in roles]
     return pd.DataFrame({"accuracy": roles, **columns, "n": n})
 
 

@@ -13,6 +13,7 @@ from oodbench.cli.options import (
     Db,
     Device,
     Gpus,
+    OnRunEnd,
     Root,
     SaveEvery,
     Set,
@@ -65,6 +66,7 @@ def sweep(
         Path | None,
         typer.Option("--logs", help="Folder of the workers' logs. [default: beside the database]"),
     ] = None,
+    on_run_end: OnRunEnd = None,
     changes: Set = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Say where the workers' time went.")
@@ -110,6 +112,7 @@ def sweep(
             artifacts=artifacts,
             save_every=save_every,
             logs=logs,
+            on_run_end=on_run_end,
             on_progress=progress,
             on_profile=shares.update if profile else None,
         )
@@ -142,6 +145,7 @@ def worker(
         int,
         typer.Option("--peers", help="Workers that share the sweep: its last trials are divided."),
     ] = 1,
+    on_run_end: OnRunEnd = None,
     profile: Annotated[
         bool, typer.Option("--profile", help="Say at the end where the time went.")
     ] = False,
@@ -170,6 +174,7 @@ def worker(
         owner=owner,
         peers=peers,
         profile=profile,
+        on_run_end=on_run_end,
         artifacts=artifacts,
         save_every=save_every,
         should_stop=stop,

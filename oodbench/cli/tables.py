@@ -27,7 +27,11 @@ def texts(column: "pd.Series[Any]") -> list[str]:
         form = "{:.3f}"
     else:
         form = "{:.0f}" if (known % 1 == 0).all() or (known.abs() >= 1e4).any() else "{:.4g}"
-    return ["" if value is None or value != value else form.format(value) for value in column]
+    missing = column.isna()
+    return [
+        "" if lacking else form.format(value)
+        for value, lacking in zip(column, missing, strict=True)
+    ]
 
 
 def show(frame: "pd.DataFrame") -> None:

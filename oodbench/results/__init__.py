@@ -5,6 +5,13 @@ from oodbench.results.changes import cancel, retry
 from oodbench.results.copying import Copied, copy_database
 from oodbench.results.database import Database, is_empty, open_database, upgrade_database
 from oodbench.results.details import RunDetails, run_details
+from oodbench.results.imports import (
+    UNKNOWN,
+    Imported,
+    ImportedRuns,
+    add_imported,
+    refuse_imported,
+)
 from oodbench.results.integrity import Checked, check_database
 from oodbench.results.keeping import weights_to_keep
 from oodbench.results.plans import AddedSweep, PlannedStudy
@@ -24,16 +31,20 @@ __all__ = [
     "CHECKPOINT_RULES",
     "CONFIRM",
     "RUN_RULES",
+    "UNKNOWN",
     "AddedSweep",
     "Checked",
     "Claim",
     "Copied",
     "Database",
     "Growing",
+    "Imported",
+    "ImportedRuns",
     "Past",
     "PlannedStudy",
     "RunDetails",
     "abandon",
+    "add_imported",
     "add_sweep",
     "add_trials",
     "cancel",
@@ -54,6 +65,7 @@ __all__ = [
     "pairs",
     "preview_sweep",
     "probed",
+    "refuse_imported",
     "release",
     "renew",
     "retry",

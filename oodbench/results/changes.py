@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from sqlalchemy import Connection, and_, delete, exists, select, update
 
 from oodbench.errors import UnknownNameError
+from oodbench.records import IMPORTED
 from oodbench.results.database import Database
 from oodbench.results.engines import PLANNING, wait_for_turn
 from oodbench.results.queue import lock_runs
@@ -18,7 +19,8 @@ RETRIED = (FAILED, DIVERGED)
 def retry(db: Database, sweep: str, statuses: Sequence[str] = (FAILED,)) -> int:
     """Put finished runs of a sweep back in line, as if they had never been tried.
 
-    What came of them is removed, also for other sweeps that share them.
+    What came of them is removed, also for other sweeps that share them. Imported runs stay: there
+    is nothing to try again.
 
     Args:
         db: The database.
@@ -35,7 +37,8 @@ def retry(db: Database, sweep: str, statuses: Sequence[str] = (FAILED,)) -> int:
         if status not in RETRIED:
             raise UnknownNameError("status to retry", status, RETRIED)
     with db.write() as connection:
-        wanted = and_(runs.c.state.in_(statuses), in_sweep(connection, sweep))
+        own = ~runs.c.protocol.startswith(IMPORTED, autoescape=True)
+        wanted = and_(runs.c.state.in_(statuses), own, in_sweep(connection, sweep))
         found = lock_runs(connection, wanted)
         for some in _chunks(found):
             connection.execute(delete(curves).where(curves.c.run_id.in_(some)))

@@ -7,6 +7,7 @@ only in leaving that environment out as well: same hyperparameters, same seed, o
 environment.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -63,12 +64,13 @@ def leave_one_environment_out(
         if row.run in siblings and row.value is not None:
             sibling = siblings[row.run]
             index = sibling.facts["environments"].index(row.environment)
-            left_out[_configuration(sibling), _tested(sibling), index] = row.value
+            key = _configuration(sibling), _tested(sibling), index
+            left_out[key] = math.nan if key in left_out else row.value  # which one is not known
     found = {}
     for row in _configurations(connection, runs.c.id.in_(chosen)):
         environments = range(len(row.facts["environments"]))
         score = left_out_mean(left_out, _configuration(row), _tested(row), environments)
-        if score is not None:
+        if score is not None and not math.isnan(score):
             found[row.id] = score
     return found
 
@@ -100,8 +102,13 @@ def _configurations(connection: Connection, which: Any) -> Iterable[Any]:
 
 
 def _configuration(row: Any) -> str:
-    """What siblings share: all but the test environments."""
-    return canonical_json({k: v for k, v in row.trial.items() if k != "test_environments"})
+    """What siblings share: all but the test environments.
+
+    DomainBed derives the training seed from them, so it is not shared by imported siblings.
+    """
+    own = ("seed", "imported") if row.trial.get("imported") else ()
+    free = ("test_environments", *own)
+    return canonical_json({k: v for k, v in row.trial.items() if k not in free})
 
 
 def _tested(row: Any) -> frozenset[int]:

@@ -136,7 +136,7 @@ def checkpoints(db: Database, where: str | None = None, sweep: str | None = None
                 point.step,
                 point.role,
                 func.avg(point.value).label("score"),
-                func.sum(point.n).label("n"),
+                func.nullif(func.sum(point.n), 0).label("n"),
                 (func.count() - func.count(point.value)).label("not_finite"),
             )
             .where(point.metric == METRIC, point.run_id.in_(chosen))

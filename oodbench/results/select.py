@@ -52,6 +52,28 @@ def check_checkpoint_rule(rule: str) -> None:
         raise UnknownNameError("checkpoint rule", rule, CHECKPOINT_RULES)
 
 
+def check_protocols(runs: "pd.DataFrame") -> None:
+    """Refuse to pool runs of different protocols, such as imported ones with our own.
+
+    Args:
+        runs: A row a run; nothing is checked without the column ``protocol``.
+
+    Raises:
+        QueryError: If runs of one dataset, test environments and algorithm differ in it.
+    """
+    if "protocol" not in runs.columns or runs["protocol"].nunique() < 2:
+        return
+    for group, rows in runs.groupby(list(GROUP[:3]), sort=False):
+        protocols = rows["protocol"].unique()
+        if len(protocols) > 1:
+            where = " or ".join(f"--where \"protocol = '{name}'\"" for name in sorted(protocols))
+            raise QueryError(
+                f"Runs on {group[0]}, test environments {group[1]}, with {group[2]} are of the "
+                f"protocols {', '.join(sorted(protocols))}, and what differs in protocol is not "
+                f"compared. Choose one: {where}."
+            )
+
+
 def drawn(runs: "pd.DataFrame") -> "pd.DataFrame":
     """The runs that a search drew, without those that repeat a winner on other seeds.
 
@@ -107,8 +129,9 @@ def select(runs: "pd.DataFrame", rule: str = "id_val", by: Sequence[str] = GROUP
 
     Raises:
         UnknownNameError: If there is no such rule.
-        QueryError: If a column that is needed is not there, or runs completed and none has the
-            score that the rule reads: another rule is never taken in its place.
+        QueryError: If a column that is needed is not there, runs of different protocols would be
+            pooled, or runs completed and none has the score that the rule reads: another rule is
+            never taken in its place.
     """
     if rule not in RUN_RULES:
         raise UnknownNameError("selection rule", rule, RUN_RULES)
@@ -120,6 +143,7 @@ def select(runs: "pd.DataFrame", rule: str = "id_val", by: Sequence[str] = GROUP
             "oodbench.results.query.pairs returns."
         )
     runs = drawn(runs)
+    check_protocols(runs)
     completed = runs["status"] == "completed"
     candidates = runs[completed & runs[score].notna()]
     if completed.any() and candidates.empty:

@@ -33,7 +33,7 @@ def store_runs(db: Database, results: Sequence[tuple[Claim, RunRecord]]) -> list
                 .values(
                     state=record.status,
                     reason=record.reason,
-                    provenance=_finite(record.provenance),
+                    provenance=finite(record.provenance),
                     summary=summarise(record),
                     lease=None,
                     finished=now(),
@@ -52,7 +52,8 @@ def summarise(record: RunRecord) -> dict[str, dict[str, Any]]:
     """The scores that selection reads, for each checkpoint rule.
 
     Each holds the ``step`` and, for each role, the unweighted mean over environments and, as
-    ``n_<role>``, the number of examples; those that all environments share count once.
+    ``n_<role>``, the number of examples; those that all environments share count once. None: not
+    known.
     ``best_id_val`` is the checkpoint with the highest ``id_val``, the earliest of equal ones. Only
     a completed run has scores: what a diverged one had before may not be selected.
     """
@@ -80,8 +81,9 @@ def _checkpoints(record: RunRecord) -> list[dict[str, Any]]:
     for step in sorted(groups):
         scores: dict[str, Any] = {"step": step}
         for role, items in groups[step].items():
-            scores[role] = _finite(sum(item.value for item in items) / len(items))
-            scores[f"n_{role}"] = count(item.n for item in items)
+            scores[role] = finite(sum(item.value for item in items) / len(items))
+            known = all(item.n > 0 for item in items)
+            scores[f"n_{role}"] = count(item.n for item in items) if known else None
         result.append(scores)
     return result
 
@@ -135,7 +137,7 @@ def curve_row(run: str, item: Measurement) -> dict[str, Any]:
         "split": item.split,
         "role": item.role,
         "metric": item.metric,
-        "value": _finite(item.value),
+        "value": finite(item.value),
         "n": item.n,
     }
 
@@ -145,12 +147,12 @@ def _measurement(row: Any) -> Measurement:
     return Measurement(row.step, row.environment, row.split, row.role, row.metric, value, row.n)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """The value with None for what is not finite, which neither JSON nor every database has."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     return value

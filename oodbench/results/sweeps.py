@@ -32,7 +32,7 @@ def preview_sweep(db: Database | None, plan: Sequence[PlannedStudy]) -> AddedSwe
     if db is None:
         return _added(plan, {}, {})
     with db.read() as connection:
-        return _added(plan, _states(connection, _by_id(plan)), _extended(connection, plan))
+        return _added(plan, known_states(connection, _by_id(plan)), _extended(connection, plan))
 
 
 def add_sweep(
@@ -55,11 +55,11 @@ def add_sweep(
     trials = _by_id(plan)
     with db.write() as connection:
         wait_for_turn(connection, PLANNING)
-        states, extended = _states(connection, trials), _extended(connection, plan)
-        sweep = _put_sweep(connection, name, spec)
-        _put_studies(connection, sweep, plan)
+        states, extended = known_states(connection, trials), _extended(connection, plan)
+        sweep = put_sweep(connection, name, spec)
+        put_studies(connection, sweep, plan)
         put_runs(connection, [trial for run, trial in trials.items() if run not in states])
-        _put_links(connection, plan)
+        put_links(connection, plan)
         update_statistics(connection, runs, studies, study_trials)
     return _added(plan, states, extended)
 
@@ -129,7 +129,7 @@ def _extended(connection: Connection, plan: Sequence[PlannedStudy]) -> dict[str,
     return found
 
 
-def _states(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+def known_states(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
     """The state of each run that the database has."""
     wanted, found = list(ids), {}
     for start in range(0, len(wanted), CHUNK):
@@ -146,14 +146,14 @@ def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.
     return sqlite.insert(table)
 
 
-def _put_sweep(connection: Connection, name: str, spec: Mapping[str, Any]) -> int:
+def put_sweep(connection: Connection, name: str, spec: Mapping[str, Any]) -> int:
     inserting = _insert(connection, sweeps).values(name=name, spec=dict(spec), created=now())
     connection.execute(inserting.on_conflict_do_nothing())
     connection.execute(update(sweeps).where(sweeps.c.name == name).values(spec=dict(spec)))
     return sweep_id(connection, name)
 
 
-def _put_studies(connection: Connection, sweep: int, plan: Sequence[PlannedStudy]) -> None:
+def put_studies(connection: Connection, sweep: int, plan: Sequence[PlannedStudy]) -> None:
     created = connection.scalar(select(now()))
     for position, study in enumerate(plan):
         inserting = _insert(connection, studies).values(
@@ -222,7 +222,7 @@ def run_columns(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _put_links(connection: Connection, plan: Sequence[PlannedStudy]) -> None:
+def put_links(connection: Connection, plan: Sequence[PlannedStudy]) -> None:
     """Give each study its trials. An index that is taken by another trial is not changed."""
     rows = []
     for study in plan:

@@ -1,0 +1,144 @@
+"""import domainbed, import csv, import wandb."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oodbench.cli.options import Db
+from oodbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from oodbench.results import ImportedRuns
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Bring results that you already have into a database. Twice adds nothing.",
+)
+
+Name = Annotated[
+    str | None, typer.Option("--name", help="Of the sweep in the database. [default: the source's]")
+]
+Map = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        help="FIELD=COLUMN: id, id_val, ood, dataset, optimizer, algorithm, model, seed, "
+        "hparams.lr, n_ood, status, ...; repeatable.",
+    ),
+]
+Constants = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="FIELD=VALUE for every row, such as dataset=CIFAR; also shift=correlation, "
+        "chance=0.1, sampler=random; repeatable.",
+    ),
+]
+Percent = Annotated[bool, typer.Option("--percent", help="Accuracies are in percent.")]
+SHOWN = 20
+"""How many things that were skipped are told one by one."""
+
+
+def pairs_of(option: str, given: Sequence[str] | None) -> dict[str, str]:
+    """``["a=b"]`` as ``{"a": "b"}``."""
+    found: dict[str, str] = {}
+    for text in given or ():
+        key, equals, value = text.partition("=")
+        if not (key and equals and value):
+            raise RequestError(f"{option} needs NAME=VALUE, but got {text!r}.")
+        if key in found:
+            raise RequestError(f"{option} {key} is given twice: {found[key]!r} and {value!r}.")
+        found[key] = value
+    return found
+
+
+def tell(done: "ImportedRuns", db: str) -> None:
+    """Say what was imported, and what was not."""
+    from oodbench.results import describe_target
+
+    statuses = ", ".join(f"{n:,} {status}" for status, n in done.statuses.items())
+    print(f"{done.new:,} runs added, {done.known:,} there already, to the sweep {done.sweep}")
+    print(f"in all: {statuses}")
+    for line in done.skipped[:SHOWN]:
+        print(f"skipped: {line}")
+    if len(done.skipped) > SHOWN:
+        print(f"skipped: and {len(done.skipped) - SHOWN:,} more")
+    print(f"Ask it: oodbench query --db {describe_target(db)}")
+
+
+@app.callback()
+def importing() -> None:
+    """Bring results that you already have into a database. Twice adds nothing."""
+
+
+@app.command()
+def domainbed(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A sweep's --output_dir.")],
+    db: Db,
+    name: Name = None,
+    facts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="What DomainBed does not log: shift=diversity, chance=0.2, num_classes=5; "
+            "repeatable.",
+        ),
+    ] = None,
+) -> None:
+    """Import the finished runs of a DomainBed sweep, with all their checkpoints.
+
+    Torn, unfinished and foreign files are named and skipped.
+
+    Example: oodbench import domainbed domainbed_sweeps/vlcs_erm --db vlcs.db --set shift=diversity
+    """
+    from oodbench.importing import import_domainbed
+
+    tell(import_domainbed(folder, db, name=name, **pairs_of("--set", facts)), db)
+
+
+@app.command("csv")
+def table(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A header, and a row a model.")],
+    db: Db,
+    columns: Map = None,
+    constants: Constants = None,
+    percent: Percent = False,
+    separator: Annotated[
+        str | None, typer.Option("--separator", help="Between cells. [default: found out]")
+    ] = None,
+    name: Name = None,
+) -> None:
+    """Import a table of models with ID and OOD accuracies.
+
+    Rows that are no model are named and skipped.
+
+    Example: oodbench import csv models.csv --db runs.db --map id=val --map ood=test --set dataset=X
+    """
+    from oodbench.importing import import_csv
+
+    maps = pairs_of("--map", columns), pairs_of("--set", constants)
+    done = import_csv(file, db, *maps, name=name, percent=percent, separator=separator)
+    tell(done, db)
+
+
+@app.command()
+def wandb(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A table of runs, as CSV.")],
+    db: Db,
+    columns: Map = None,
+    constants: Constants = None,
+    percent: Percent = False,
+    name: Name = None,
+) -> None:
+    """Import a table of runs that was exported from Weights & Biases.
+
+    Crashed, failed and killed runs are failed runs; those that have not ended are skipped.
+
+    Example: oodbench import wandb w.csv --db w.db --map id_val=val --map ood=test --set dataset=X
+    """
+    from oodbench.importing import import_wandb
+
+    maps = pairs_of("--map", columns), pairs_of("--set", constants)
+    tell(import_wandb(file, db, *maps, name=name, percent=percent), db)

@@ -1,0 +1,90 @@
+"""What analysis needs to know of imported runs' studies, as far as it is known here."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from oodbench.errors import RequestError, UnknownNameError
+from oodbench.optimizers import OPTIMIZERS
+
+NUM_CLASSES = {
+    "ColoredMNIST": 2,
+    "RotatedMNIST": 10,
+    "VLCS": 5,
+    "PACS": 7,
+    "OfficeHome": 65,
+    "TerraIncognita": 10,
+    "DomainNet": 345,
+}
+"""Of DomainBed's datasets."""
+
+
+KINDS = {
+    "shift": ("correlation", "diversity"),
+    "optimizer_kind": ("adaptive", "non-adaptive"),
+    "chance": "a fraction",
+    "num_classes": "a whole number above 1",
+}
+"""Facts that a user may give: what they may be."""
+
+
+def check_facts(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a user says of a dataset or an optimizer, as numbers where numbers are meant.
+
+    Raises:
+        UnknownNameError: If there is no such fact, or no such value.
+        RequestError: If a number is needed, and this is none.
+    """
+    checked: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in KINDS:
+            raise UnknownNameError("fact", name, KINDS)
+        allowed = KINDS[name]
+        if isinstance(allowed, tuple):
+            if value not in allowed:
+                raise UnknownNameError(name, value, allowed)
+            checked[name] = value
+            continue
+        number = _number(value)
+        if name == "num_classes" and number >= 2 and number == int(number):
+            checked[name] = int(number)
+        elif name == "chance" and 0 <= number <= 1:
+            checked[name] = number
+        else:
+            raise RequestError(f"{name} needs {allowed}, but got {value!r}.")
+    return checked
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return math.nan
+
+
+def facts_of(
+    dataset: str,
+    optimizer: str,
+    environments: Sequence[str] = (),
+    given: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The facts of a study; what is not known is left out.
+
+    Args:
+        dataset: Its name.
+        optimizer: Likewise.
+        environments: Names of the dataset's environments.
+        given: What the user says, such as ``{"shift": "diversity"}``; it goes first.
+    """
+    facts: dict[str, Any] = {"metric": "accuracy"}
+    if environments:
+        facts["environments"] = list(environments)
+    if dataset in NUM_CLASSES:
+        facts |= {"num_classes": NUM_CLASSES[dataset], "chance": 1 / NUM_CLASSES[dataset]}
+    known = {spec.name: spec.kind for spec in OPTIMIZERS}
+    if optimizer in known:
+        facts["optimizer_kind"] = known[optimizer]
+    facts |= given or {}
+    if "num_classes" in facts:
+        facts.setdefault("chance", 1 / facts["num_classes"])
+    return facts

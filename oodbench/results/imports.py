@@ -1,0 +1,238 @@
+"""Putting runs that were trained elsewhere into the database, finished as they are."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from oodbench.errors import QueryError, RequestError
+from oodbench.records import IMPORTED, PROTOCOL, RunRecord, Trial, hash_of
+from oodbench.results.database import Database
+from oodbench.results.engines import PLANNING, update_statistics, wait_for_turn
+from oodbench.results.plans import PlannedStudy
+from oodbench.results.schema import curves, now, runs, studies, study_trials, sweeps
+from oodbench.results.store import METRIC, curve_row, finite, summarise
+from oodbench.results.sweeps import (
+    in_sweep,
+    known_states,
+    put_links,
+    put_studies,
+    put_sweep,
+    run_columns,
+)
+
+CHUNK = 1000
+"""Runs that are inserted at a time."""
+
+UNKNOWN = "unknown"
+"""What ``sampler`` and other texts say of what is not known of an imported run."""
+
+Group = tuple[str, tuple[int, ...], str, str]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Runs to be imported, of one source.
+
+    Attributes:
+        source: Such as ``domainbed``.
+        sweep: The sweep that they will make up.
+        origin: What ``sweeps.spec`` keeps, such as the file's name.
+        records: What is known of each run; its trial's protocol names the source.
+        facts: Dataset, test environments, algorithm, optimizer -> the facts of that study.
+        sampler: Who drew the runs, or ``unknown``.
+        skipped: One sentence for each thing that was left out.
+    """
+
+    source: str
+    sweep: str
+    origin: Mapping[str, Any]
+    records: Sequence[RunRecord]
+    facts: Mapping[Group, Mapping[str, Any]]
+    sampler: str = UNKNOWN
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ImportedRuns:
+    """What an import did.
+
+    Attributes:
+        sweep: Name of the sweep.
+        new: Runs that were added.
+        known: Runs that were there already, from an earlier import: nothing was changed.
+        statuses: How many of all have each status.
+        skipped: One sentence for each thing that was left out, and why.
+    """
+
+    sweep: str
+    new: int
+    known: int
+    statuses: Mapping[str, int] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
+
+
+def refuse_imported(trial: Trial, what: str) -> None:
+    """Refuse to do with an imported run what only one trained here allows.
+
+    Args:
+        trial: The run's.
+        what: Such as ``trained again``.
+
+    Raises:
+        RequestError: If it is imported.
+    """
+    if trial.source:
+        raise RequestError(
+            f"Run {trial.id} was imported from {trial.source}, so it cannot be {what}: oodbench "
+            "has neither its weights nor all that decided it. Choose a run trained by oodbench: "
+            f"oodbench query --where \"protocol = '{PROTOCOL}'\"."
+        )
+
+
+def group_of(record: RunRecord) -> Group:
+    """The study that a run belongs to."""
+    trial = record.trial
+    return trial.dataset, trial.test_environments, trial.algorithm, trial.optimizer
+
+
+def add_imported(db: Database, imported: Imported) -> ImportedRuns:
+    """Add runs with their measurements, all in one transaction. Runs that are there stay.
+
+    No worker will ever train them: they are finished.
+
+    Raises:
+        RequestError: If the sweep is one that oodbench trains, or was imported from elsewhere.
+    """
+    by_id = {record.trial.id: record for record in imported.records}
+    counts: dict[str, int] = defaultdict(int)
+    for record in by_id.values():
+        counts[record.status] += 1
+    with db.write() as connection:
+        wait_for_turn(connection, PLANNING)
+        _check_sweep(connection, imported)
+        known = known_states(connection, by_id)
+        plan = list(_studies(imported, by_id))
+        put_studies(connection, put_sweep(connection, imported.sweep, _spec(imported)), plan)
+        _put_finished(connection, [r for run, r in by_id.items() if run not in known])
+        put_links(connection, [_unlinked(connection, study) for study in plan])
+        update_statistics(connection, runs, studies, study_trials, curves)
+    new = len(by_id) - len(known)
+    return ImportedRuns(imported.sweep, new, len(known), dict(counts), imported.skipped)
+
+
+def _spec(imported: Imported) -> dict[str, Any]:
+    return {"imported_from": imported.source, **imported.origin}
+
+
+def _check_sweep(connection: Connection, imported: Imported) -> None:
+    spec = connection.scalar(select(sweeps.c.spec).where(sweeps.c.name == imported.sweep))
+    if spec is None:
+        return
+    source = spec.get("imported_from")
+    if source != imported.source:
+        whose = f"was imported from {source}" if source else "is trained by oodbench"
+        raise RequestError(
+            f"The database has a sweep {imported.sweep!r} already, and that one {whose}. "
+            "Name another for these runs (--name)."
+        )
+
+
+def _studies(imported: Imported, by_id: Mapping[str, RunRecord]) -> Iterator[PlannedStudy]:
+    groups: dict[Group, list[RunRecord]] = {}
+    for record in by_id.values():
+        groups.setdefault(group_of(record), []).append(record)
+    for group, records in groups.items():
+        dataset, test_environments, algorithm, optimizer = group
+        yield PlannedStudy(
+            id=hash_of([IMPORTED, imported.source, imported.sweep, [*group]]),
+            dataset=dataset,
+            test_environments=test_environments,
+            algorithm=algorithm,
+            optimizer=optimizer,
+            definition=_spec(imported),
+            space={},  # what was searched is not known
+            sampler=imported.sampler,
+            sampler_seed=0,
+            facts=imported.facts[group],
+            trials=[record.trial for record in records],
+        )
+
+
+def _unlinked(connection: Connection, study: PlannedStudy) -> PlannedStudy:
+    """The study with those of its trials that it does not have yet."""
+    link = study_trials.c
+    linked = set(connection.scalars(select(link.run_id).where(link.study_id == study.id)))
+    return replace(study, trials=[trial for trial in study.trials if trial.id not in linked])
+
+
+def _put_finished(connection: Connection, records: Sequence[RunRecord]) -> None:
+    if not records:
+        return
+    last = connection.scalar(select(func.coalesce(func.max(runs.c.position), -1)))
+    created = connection.scalar(select(now()))
+    start = int(last or 0) + 1
+    for first in range(0, len(records), CHUNK):
+        some = records[first : first + CHUNK]
+        rows = [
+            {
+                **run_columns(record.trial),
+                "position": start + first + index,
+                "state": record.status,
+                "reason": record.reason,
+                "provenance": finite(record.provenance),
+                "summary": summarise(record),
+                "created": created,
+                "finished": created,
+            }
+            for index, record in enumerate(some)
+        ]
+        connection.execute(runs.insert(), rows)
+        measured = [curve_row(r.trial.id, item) for r in some for item in r.measurements]
+        if measured:
+            connection.execute(curves.insert(), measured)
+
+
+def domainbed_accuracies(db: Database, sweep: str | None = None) -> list[dict[str, Any]]:
+    """What runs that were imported from DomainBed logged, as ``DomainBedRun.accuracies`` has it.
+
+    Args:
+        db: The database.
+        sweep: Only runs of this sweep.
+
+    Returns:
+        A dictionary for each run, checkpoint, environment and split, with the ``run``'s id.
+
+    Raises:
+        QueryError: If no run was imported from DomainBed.
+        UnknownNameError: If there is no such sweep.
+    """
+    with db.read() as connection:
+        mine = runs.c.protocol == f"{IMPORTED}domainbed", in_sweep(connection, sweep)
+        columns = runs.c.id, runs.c.provenance
+        jobs = {
+            row.id: row.provenance["imported"]
+            for row in connection.execute(select(*columns).where(*mine).order_by(runs.c.position))
+        }
+        if not jobs:
+            raise QueryError("No run here was imported from DomainBed: oodbench import domainbed.")
+        point = curves.c
+        measured = (
+            select(point.run_id, point.step, point.environment, point.split, point.value)
+            .join(runs, runs.c.id == point.run_id)
+            .where(point.metric == METRIC, *mine)
+            .order_by(point.id)
+        )
+        return [
+            {
+                "run": row.run_id,
+                **jobs[row.run_id]["job"],
+                "step": row.step - 1,  # DomainBed counts from 0
+                "environment": jobs[row.run_id]["environments"].index(row.environment),
+                "split": row.split,
+                "accuracy": row.value,
+            }
+            for row in connection.execute(measured)
+        ]

@@ -1,0 +1,210 @@
+"""DomainBed's folders in the database: its own tables come out of it, and nothing is guessed."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import analysis
+import oodbench
+from oodbench.errors import QueryError, RequestError, UnknownNameError
+from oodbench.importing import import_domainbed
+from oodbench.results import check_database, load_run, open_database, retry, state_counts
+
+Write = Callable[..., Path]
+SCORES = [(0.9, 0.8), (0.7, 0.6), (0.5, 0.4)]
+EARLIER = [(0.3, 0.85), (0.3, 0.75), (0.3, 0.2)]
+
+
+def expected_cells(vlcs: Path) -> dict[str, list[str]]:
+    """Selection method -> the mean of each environment, as DomainBed prints it."""
+    cells = {}
+    for block in vlcs.with_name("vlcs_erm.expected.txt").read_text().split("\n\n"):
+        title, _, row, *_ = [*block.strip().splitlines(), "", "", ""]
+        if title.startswith("-------- Dataset"):
+            cells[title.split("method: ")[1]] = row.split()[1:-1:3]
+    return cells
+
+
+def test_the_tables_of_the_imported_database_are_domainbeds_to_the_last_digit(
+    vlcs: Path, tmp_path: Path
+) -> None:
+    db = tmp_path / "vlcs.db"
+    done = import_domainbed(vlcs, db)
+    assert (done.new, done.known, done.skipped, done.sweep) == (40, 0, (), "vlcs_erm")
+    expected = vlcs.with_name("vlcs_erm.expected.txt").read_text()
+    assert analysis.domainbed_text(analysis.stored_domainbed(db)) == expected
+    cells = expected_cells(vlcs)
+    assert {len(row) for row in cells.values()} == {4}
+    for method, rule, checkpoint in (
+        ("training-domain validation set", "id_val", "best_id_val"),
+        ("test-domain validation set (oracle)", "oracle", "last"),
+    ):
+        found = {}
+        for trial in (0, 1):
+            rows = oodbench.query(db, f"data_seed = {trial}", select=rule, checkpoint=checkpoint)
+            for row in rows.itertuples():
+                found.setdefault(row.test_environments, []).append(row.ood)
+        means = [100 * sum(found[e]) / 2 for e in "0123"]
+        assert [f"{mean:.1f}" for mean in means] == cells[method]
+    table = analysis.optimizer_table(oodbench.query(db, checkpoint="best_id_val"))
+    assert table["completed"].tolist() == [4] * 10
+    assert table["n_ood"].isna().all()
+
+
+def test_a_second_import_adds_nothing(vlcs: Path, tmp_path: Path) -> None:
+    db = tmp_path / "vlcs.db"
+    import_domainbed(vlcs, db)
+    before = oodbench.query(db)
+    done = import_domainbed(vlcs, db)
+    assert (done.new, done.known) == (0, 40)
+    assert oodbench.query(db).equals(before)
+    found = check_database(db)
+    assert found.problems == ()
+    assert (found.rows["study_trials"], found.rows["curves"]) == (40, 40 * 5 * 9)
+
+
+def test_what_a_run_says_of_itself(write: Write, tmp_path: Path) -> None:
+    write("a", [2], EARLIER, SCORES, hparams={"optimizer": "SGD", "depths": [1, 2], "none": None})
+    db = tmp_path / "mine.db"
+    import_domainbed(tmp_path / "sweep", db, shift="diversity", num_classes="4")
+    (row,) = oodbench.query(db).to_dict("records")
+    assert (row["algorithm"], row["optimizer"], row["optimizer_kind"]) == (
+        "vrex", "sgd", "non-adaptive",
+    )  # fmt: skip
+    assert (row["protocol"], row["shift"], row["chance"]) == (
+        "imported:domainbed", "diversity", 0.25,
+    )  # fmt: skip
+    assert (row["id_val"], row["id"], row["ood"], row["oracle_val"]) == pytest.approx(
+        (0.7, 0.7, 0.5, 0.4)
+    )
+    assert (row["steps"], row["seed"], row["data_seed"], row["lr"]) == (101, 77, 0, 1e-3)
+    assert (row["batch"], row["depths"], row["model"]) == (
+        '{"per_environment":8}', "[1, 2]", "unknown",
+    )  # fmt: skip
+    assert "none" not in row
+    best = oodbench.query(db, checkpoint="best_id_val")
+    assert best[["step", "id", "ood"]].to_numpy().tolist() == [[1, 0.8, 0.3]]
+    with open_database(db) as database:
+        record = load_run(database, row["run"])
+    roles = {(m.environment, m.split): m.role for m in record.measurements if m.environment}
+    assert roles["0", "in"] == "train"
+    assert roles["0", "out"] == "id_val"
+    assert roles["2", "in"] == "ood_test"
+    assert roles["2", "out"] == "oracle_val"
+    assert "data_dir" not in record.provenance["imported"]["args"]
+    assert any("no ID test part" in line for line in record.provenance["imported"]["unknown"])
+
+
+def test_forks_that_search_optimizers_or_grids_are_told_apart(write: Write, tmp_path: Path) -> None:
+    write("plain", [0], SCORES)
+    write("sgd", [0], SCORES, hparams={"optimizer": "sgd"})
+    write("argument", [0], SCORES, optimizer="RMSProp")
+    write("theirs", [0], SCORES, hparams={"optimizer": "Lookahead"})
+    write("grid", [0], SCORES, hparams={"lr": 1e-2})
+    done = import_domainbed(tmp_path / "sweep", tmp_path / "mine.db")
+    assert (done.new, done.skipped) == (5, ())
+    found = sorted(oodbench.query(tmp_path / "mine.db")["optimizer"])
+    assert found == ["Lookahead", "adam", "adam", "rmsprop", "sgd"]
+
+
+def test_torn_unfinished_and_foreign_files_are_named_and_skipped(
+    write: Write, tmp_path: Path
+) -> None:
+    write("fine", [0], SCORES)
+    (write("unfinished", [1], SCORES).parent / "done").unlink()
+    torn = write("torn", [1], SCORES, SCORES)
+    torn.write_text(torn.read_text()[:-40])
+    bare = write("bare", [1], SCORES)
+    bare.write_text(bare.read_text().replace('"hparams"', '"other"'))
+    two = write("two", [1], SCORES, SCORES)
+    two.write_text(two.read_text()[::-1].replace('8 :"ezis_hctab"', '9 :"ezis_hctab"', 1)[::-1])
+    (tmp_path / "sweep" / "notes").mkdir()
+    (tmp_path / "sweep" / "todo.txt").write_text("sleep")
+    (tmp_path / "sweep" / "results.txt").write_text("what collect_results printed")
+    done = import_domainbed(tmp_path / "sweep", tmp_path / "mine.db")
+    assert done.new == 1
+    assert sorted(done.skipped) == [
+        "bare: it does not say its hparams.",
+        "notes: no run of DomainBed's, for it has no results.jsonl.",
+        "todo.txt: no folder of a run.",
+        "torn/results.jsonl: line 2 is torn or no JSON.",
+        "two: line 2 has other hparams than those before it.",
+        "unfinished: it did not end, for it has no file 'done'.",
+    ]
+
+
+def test_a_loss_that_is_not_finite_is_a_diverged_run(write: Write, tmp_path: Path) -> None:
+    write("a", [0], SCORES, loss=float("nan"))
+    db = tmp_path / "mine.db"
+    assert import_domainbed(tmp_path / "sweep", db).statuses == {"diverged": 1}
+    (row,) = oodbench.query(db).to_dict("records")
+    assert row["reason"] == "DomainBed logged a loss that is not finite at its step 0."
+    assert row["id"] != row["id"]
+    with open_database(db) as database:
+        assert retry(database, "sweep", ["diverged"]) == 0  # no worker is to train it
+        assert state_counts(database)["waiting"] == 0
+
+
+def test_our_leave_one_out_rule_finds_domainbeds_siblings(write: Write, tmp_path: Path) -> None:
+    """Their training seeds differ, for DomainBed derives them from the test environments."""
+    write("a", [2], SCORES)
+    write("a0", [0, 2], [(0, 0.25), (0, 0.1), (0, 0.1)], seed=78)
+    write("a1", [1, 2], [(0, 0.1), (0, 0.75), (0, 0.1)], seed=79)
+    import_domainbed(tmp_path / "sweep", tmp_path / "mine.db")
+    rows = oodbench.query(tmp_path / "mine.db").set_index("test_environments")
+    assert rows["leave_one_environment_out"]["2"] == 0.5
+
+
+def test_imported_runs_are_never_pooled_with_others(write: Write, tmp_path: Path) -> None:
+    write("a", [0], SCORES)
+    db = tmp_path / "mine.db"
+    import_domainbed(tmp_path / "sweep", db)
+    own = oodbench.query(db)
+    both = own.assign(protocol="1", run="x")
+    import pandas as pd
+
+    pooled = pd.concat([own, both], ignore_index=True)
+    for question in (analysis.optimizer_table, analysis.scatter, analysis.conclude):
+        with pytest.raises(QueryError, match=r"of the protocols 1, imported:domainbed"):
+            question(pooled)
+    elsewhere = pd.concat([own, both.assign(dataset="Other")], ignore_index=True)
+    assert len(analysis.optimizer_table(elsewhere)) == 2
+
+
+def test_a_sweep_of_another_kind_is_not_added_to(write: Write, tmp_path: Path) -> None:
+    write("a", [0], SCORES)
+    db = tmp_path / "mine.db"
+    with open_database(db, create=True) as database:
+        from oodbench.results import add_sweep
+
+        add_sweep(database, "sweep", {"name": "sweep"}, [])
+    with pytest.raises(RequestError, match=r"'sweep' already, and that one is trained by oodbench"):
+        import_domainbed(tmp_path / "sweep", db)
+    assert import_domainbed(tmp_path / "sweep", db, name="theirs").new == 1
+
+
+def test_facts_are_checked(write: Write, tmp_path: Path) -> None:
+    write("a", [0], SCORES)
+    for facts, error, match in (
+        ({"shift": "covariate"}, UnknownNameError, "unknown shift 'covariate'"),
+        ({"chanse": "1"}, UnknownNameError, "unknown fact 'chanse'. Did you mean 'chance'"),
+        ({"chance": "10"}, RequestError, "chance needs a fraction, but got '10'"),
+        ({"num_classes": "ten"}, RequestError, "num_classes needs a whole number above 1"),
+    ):
+        with pytest.raises(error, match=match):
+            import_domainbed(tmp_path / "sweep", tmp_path / "mine.db", **facts)
+    assert not (tmp_path / "mine.db").exists()
+
+
+def test_an_imported_run_is_not_trained_or_scored_here(write: Write, tmp_path: Path) -> None:
+    write("a", [0], SCORES)
+    db = tmp_path / "mine.db"
+    import_domainbed(tmp_path / "sweep", db)
+    run = oodbench.query(db)["run"][0]
+    with pytest.raises(RequestError, match="imported from domainbed, so it cannot be trained"):
+        oodbench.reproduce(db, run)
+    with pytest.raises(RequestError, match="imported from domainbed, so it cannot be scored"):
+        oodbench.evaluate(db, run)
+    with pytest.raises(RequestError, match="imported from domainbed, so it cannot be scored"):
+        oodbench.load_model(db, run)

@@ -1,0 +1,161 @@
+"""Tables of models and W&B exports: what is read, and what is refused by its row."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import analysis
+import oodbench
+from oodbench.errors import RequestError, UnknownNameError
+from oodbench.importing import import_csv, import_wandb
+from oodbench.results import check_database, load_run, open_database
+
+COLUMNS = {"id": "val", "ood": "test"}
+X = {"dataset": "X"}
+
+
+def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
+    path.write_text(text, encoding=encoding)
+    return path
+
+
+def test_real_pairs_come_out_as_they_went_in(tmp_path: Path) -> None:
+    file = Path(os.environ.get("OODBENCH_TEST_DATA", "nowhere")) / "id_ood_pairs" / "pairs.csv"
+    if not file.is_file():
+        pytest.skip("needs OODBENCH_TEST_DATA to name a folder that has id_ood_pairs/pairs.csv")
+    import pandas as pd
+
+    theirs = pd.read_csv(file).query("pair == 'imagenet-r-classes->imagenet-r'")
+    theirs.to_csv(tmp_path / "pairs.csv", index=False)
+    names = {"id": "id", "ood": "ood", "dataset": "pair", "model": "model", "n_ood": "n_ood"}
+    db = tmp_path / "pairs.db"
+    done = import_csv(tmp_path / "pairs.csv", db, names, {"algorithm": "erm", "sampler": "random"})
+    assert (done.new, done.skipped) == (len(theirs), ())
+    assert import_csv(tmp_path / "pairs.csv", db, names, {"algorithm": "erm"}).new == 0
+    runs = oodbench.query(db)
+    assert np.array_equal(runs["id"], theirs["id"])
+    assert np.array_equal(runs["ood"], theirs["ood"])
+    assert runs["n_id"].isna().all()
+    (curve,) = analysis.return_curves(runs).values()
+    assert curve.verdict == "increasing"  # Imagenet-R bends upward
+
+
+def test_what_a_row_says(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "models.csv",
+        "val;test;n;lr;nesterov;seed;who\n0.8;0.5;100;1e-3;true;3;anna\n0.8;0.4;100;0.001;true;4;b\n",
+        "utf-8-sig",
+    )
+    columns = {**COLUMNS, "n_ood": "n", "hparams.lr": "lr", "hparams.nesterov": "nesterov"}
+    columns |= {"seed": "seed", "name": "who"}
+    db = tmp_path / "m.db"
+    import_csv(file, db, columns, {**X, "optimizer": "sgd", "chance": 0.1})
+    first, second = oodbench.query(db).to_dict("records")
+    assert (first["id"], first["ood"], first["n_ood"], first["lr"]) == (0.8, 0.5, 100, 1e-3)
+    assert (first["nesterov"], first["seed"], first["chance"]) == (True, 3, 0.1)
+    assert (first["protocol"], first["optimizer_kind"]) == ("imported:csv", "non-adaptive")
+    assert first["config_id"] == second["config_id"]  # they differ in seed alone
+    assert first["run"] != second["run"]
+    with open_database(db) as database:
+        said = load_run(database, first["run"]).provenance["imported"]
+    assert (said["file"], said["row"], said["name"]) == ("models.csv", 2, "anna")
+    assert check_database(db).problems == ()
+
+
+def test_models_without_a_seed_are_configurations_of_their_own(tmp_path: Path) -> None:
+    file = write(tmp_path / "m.csv", "val,test\n0.8,0.5\n0.8,0.4\n")
+    import_csv(file, tmp_path / "m.db", COLUMNS, X)
+    assert oodbench.query(tmp_path / "m.db")["config_id"].nunique() == 2
+
+
+def test_importing_again_in_another_order_adds_nothing(tmp_path: Path) -> None:
+    file, db = write(tmp_path / "m.csv", "val,test\n0.8,0.5\n0.7,0.4\n"), tmp_path / "m.db"
+    import_csv(file, db, COLUMNS, X)
+    write(file, "test,val\n0.4,0.7\n0.9,0.9\n0.5,0.8\n")
+    done = import_csv(file, db, COLUMNS, X)
+    assert (done.new, done.known) == (1, 2)
+    assert check_database(db).rows["study_trials"] == 3
+
+
+def test_bad_rows_are_named_and_skipped(tmp_path: Path) -> None:
+    rows = "0.8,0.5\n0.7,\n0.7,x\n-0.1,0.5\n0.7\n\n0.8,0.5\nnan,0.5\n"
+    done = import_csv(write(tmp_path / "m.csv", "val,test\n" + rows), tmp_path / "m.db", COLUMNS, X)
+    assert done.new == 1
+    assert set(done.skipped) == {
+        "row 3: ood is missing.",
+        "row 4: ood 'x' is no number.",
+        "row 5: id -0.1 is no fraction between 0 and 1.",
+        "row 6: it has 1 cells, the header 2.",
+        "row 8: it says the same as row 2.",
+        "row 9: id nan is no fraction between 0 and 1.",
+    }
+
+
+def test_percent_is_converted_only_when_told(tmp_path: Path) -> None:
+    file, db = write(tmp_path / "m.csv", "val,test\n80,0.5\n120,3\n"), tmp_path / "m.db"
+    with pytest.raises(RequestError, match=r"3 are above 1 \(row 2: id 80; .* say --percent"):
+        import_csv(file, db, COLUMNS, X)
+    done = import_csv(file, db, COLUMNS, X, percent=True)
+    assert done.skipped == ("row 3: id 120 is no percent between 0 and 100.",)
+    assert oodbench.query(db)[["id", "ood"]].to_numpy().tolist() == [[0.8, 0.005]]
+    with pytest.raises(RequestError, match="no accuracy is above 1, so they are fractions"):
+        import_csv(write(file, "val,test\n0.8,0.5\n"), db, COLUMNS, X, percent=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "constants", "error", "message"),
+    [
+        ("", COLUMNS, X, RequestError, "is empty"),
+        ("val,test\n", COLUMNS, X, RequestError, "it has a header only"),
+        ("vall,test\n1,1\n", COLUMNS, X, UnknownNameError, "column 'val'. Did you mean 'vall'"),
+        ("val,test\n1,1\n", {"idd": "val"}, X, UnknownNameError, "Did you mean 'id'"),
+        ("val,test\n1,1\n", COLUMNS, {}, RequestError, "not said what is the dataset of a model"),
+        ("val,test\n1,1\n", {"ood": "test"}, X, RequestError, "what is the id or id_val"),
+        ("val,val,test\n1,1,1\n", COLUMNS, X, RequestError, "several columns 'val'"),
+        ("val,test\n1,1\n", COLUMNS, {**X, "id": 1}, RequestError, "id is given twice"),
+        ("val,test\n1,1\n", COLUMNS, {**X, "sampler": "bayes"}, UnknownNameError, "sampler"),
+    ],
+)
+def test_files_and_mappings_that_cannot_be_used(
+    tmp_path: Path, text: str, columns: dict, constants: dict, error: type, message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        import_csv(write(tmp_path / "m.csv", text), tmp_path / "m.db", columns, constants)
+    assert not (tmp_path / "m.db").exists()
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes(b"val,test\n\xff\xfe,1\n")
+    with pytest.raises(RequestError, match=r"is no UTF-8 text \(byte 9\)"):
+        import_csv(tmp_path / "m.csv", tmp_path / "m.db", COLUMNS, X)
+
+
+def test_wandb_states(tmp_path: Path) -> None:
+    """A run that crashed is a result; one that runs is none yet."""
+    file = write(
+        tmp_path / "export.csv",
+        '"Name","State","Created","lr","val","test","loss"\n'
+        '"a","finished","2024-01-01","0.1","0.8","0.5","0.2"\n'
+        '"b","finished","2024-01-01","0.1","0.8","0.5","0.2"\n'
+        '"c","crashed","2024-01-01","0.3","","",""\n'
+        '"d","running","2024-01-01","0.1","0.6","0.5","0.3"\n'
+        '"e","finished","2024-01-01","9","0.1","0.1","NaN"\n',
+    )
+    columns = {"id_val": "val", "ood": "test", "hparams.lr": "lr", "loss": "loss"}
+    done = import_wandb(file, tmp_path / "w.db", columns, X)
+    assert done.statuses == {"completed": 2, "failed": 1, "diverged": 1}
+    assert done.skipped == ("row 5: its state is running: not ended.",)
+    runs = oodbench.query(tmp_path / "w.db")
+    assert runs["protocol"].unique().tolist() == ["imported:wandb"]
+    told = dict(zip(runs["status"], runs["reason"], strict=True))
+    assert told["failed"] == "W&B says that the run crashed."
+    assert told["diverged"] == "The training loss was NaN."
+    assert import_wandb(file, tmp_path / "w.db", columns, X).new == 0
+
+
+def test_a_table_without_states_is_not_wandbs(tmp_path: Path) -> None:
+    file = write(tmp_path / "m.csv", "val,test\n0.8,0.5\n")
+    with pytest.raises(RequestError, match="no column State, so it is no table of runs from W&B"):
+        import_wandb(file, tmp_path / "m.db", COLUMNS, X)
