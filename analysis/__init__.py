@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from analysis.domainbed import domainbed_candidates, read_domainbed
     from analysis.domainbed_tables import domainbed_averages, domainbed_table, domainbed_text
     from analysis.fitting import fit_return_curve
+    from analysis.lines import fit_line
     from analysis.matching import difference_curve, ood_at_equal_id
     from analysis.plots.binned import binned
     from analysis.plots.box import box
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from analysis.plots.scatter import scatter
     from analysis.plots.slices import slices
     from analysis.plots.violin import violin
+    from analysis.report.page import report_html
     from analysis.robustness import effective_robustness
     from analysis.shift import measure_shift
     from analysis.shift_classes import shift_class, shift_table
@@ -59,6 +61,7 @@ _HOMES = {
     "domainbed_text": "analysis.domainbed_tables",
     "effective_robustness": "analysis.robustness",
     "expected_best": "analysis.tuning",
+    "fit_line": "analysis.lines",
     "fit_return_curve": "analysis.fitting",
     "heatmap": "analysis.plots.heatmap",
     "interquartile_means": "analysis.across",
@@ -68,6 +71,7 @@ _HOMES = {
     "optimizer_table": "analysis.tables",
     "paths": "analysis.plots.paths",
     "read_domainbed": "analysis.domainbed",
+    "report_html": "analysis.report.page",
     "return_curves": "analysis.curves",
     "return_table": "analysis.curves",
     "returns": "analysis.plots.returns",
@@ -101,6 +105,7 @@ __all__ = [
     "domainbed_text",
     "effective_robustness",
     "expected_best",
+    "fit_line",
     "fit_return_curve",
     "heatmap",
     "interquartile_means",
@@ -110,6 +115,7 @@ __all__ = [
     "optimizer_table",
     "paths",
     "read_domainbed",
+    "report_html",
     "return_curves",
     "return_table",
     "returns",

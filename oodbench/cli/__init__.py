@@ -17,6 +17,7 @@ from oodbench.cli import (
     fetching,
     listing,
     probing,
+    reporting,
     results,
     runs,
     shifting,
@@ -52,7 +53,7 @@ def options(
     """
 
 
-for group in (sweeping, results, concluding, runs, listing, shifting, fetching):
+for group in (sweeping, results, concluding, reporting, runs, listing, shifting, fetching):
     group.register(app)
 app.add_typer(database.app, name="db")
 app.add_typer(probing.app, name="probe")

@@ -7,6 +7,7 @@ from oodbench.results.database import Database, is_empty, open_database, upgrade
 from oodbench.results.details import RunDetails, run_details
 from oodbench.results.integrity import Checked, check_database
 from oodbench.results.keeping import weights_to_keep
+from oodbench.results.origins import ORIGIN, origins, sweep_specs
 from oodbench.results.plans import AddedSweep, PlannedStudy
 from oodbench.results.probing import probed, store_probes
 from oodbench.results.progress import counts, is_done, state_counts
@@ -23,6 +24,7 @@ from oodbench.results.where import compile_where
 __all__ = [
     "CHECKPOINT_RULES",
     "CONFIRM",
+    "ORIGIN",
     "RUN_RULES",
     "AddedSweep",
     "Checked",
@@ -51,6 +53,7 @@ __all__ = [
     "is_empty",
     "load_run",
     "open_database",
+    "origins",
     "pairs",
     "preview_sweep",
     "probed",
@@ -66,6 +69,7 @@ __all__ = [
     "state_counts",
     "store_probes",
     "store_runs",
+    "sweep_specs",
     "take_study",
     "upgrade_database",
     "weights_to_keep",
