@@ -90,7 +90,7 @@ def pack_curves(pairs: pd.DataFrame, checkpoints: pd.DataFrame) -> Packed:
     grid = np.zeros(len(pairs), dtype=np.uint16)
     steps, at = points["step"].to_numpy(dtype=np.int64), points["at"].to_numpy(dtype=np.int64)
     starts = np.flatnonzero(np.diff(at, prepend=-1))
-    for start, end in zip(starts, [*starts[1:], len(at)], strict=True):
+    for start, end in zip(starts, [*starts, len(at)][1:], strict=True):
         mine = tuple(map(int, steps[start:end]))
         grid[at[start]] = grids.setdefault(mine, len(grids))
     scores = {name: packed(_quantised(points[name])) for name in ("id", "ood")}

@@ -12,7 +12,7 @@ from analysis.curves import Key, return_curves
 from analysis.tables import optimizer_table
 from analysis.tuning import expected_best
 from analysis.verdicts import ReturnCurve
-from oodbench.errors import RequestError
+from oodbench.errors import RequestError, UnknownNameError
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ def compute(
         on_step: Told what is being computed.
 
     Raises:
-        RequestError: No runs, or a column is missing.
+        RequestError: No runs, a column is missing, or no such budget.
         QueryError: No run has the score that the rule reads.
         UnknownNameError: No such rule or unit.
     """
@@ -60,7 +60,10 @@ def compute(
     selected = optimizer_table(pairs, rule)
     on_step("judging statements")
     options: dict[str, Any] = {"budget": budget, "unit": unit, "seed": seed}
-    found = _or_reason(lambda: conclude(pairs, rule, **options))
+    if budget is None:
+        found = _or_reason(lambda: conclude(pairs, rule, **options))
+    else:  # a budget that these runs do not allow was asked for, and is refused
+        found = conclude(pairs, rule, **options)
     if isinstance(found, str):
         on_step("fitting return curves")
         curves = return_curves(pairs, seed=seed)
@@ -75,5 +78,7 @@ def _or_reason(compute: Callable[[], T]) -> T | str:
     """What is computed, or why these runs do not allow it: the report is of the rest, and says."""
     try:
         return compute()
+    except UnknownNameError:  # a mistake in the request, not in the runs
+        raise
     except RequestError as error:
         return str(error)

@@ -104,6 +104,7 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
   matching = Filters.rows();
   draw().then(() => {
     listen();
+    Report.ready = performance.now(); // milliseconds since the navigation began
     document.documentElement.dataset.ready = "true";
   });
   Theme.whenChanged(() => { draw(); redrawCurves(); Run.redraw(); });

@@ -270,7 +270,7 @@ def test_everything_is_reached_by_keyboard(
             assert "logit" in page.evaluate(
                 "document.getElementById('scatter').layout.xaxis.title.text"
             )
-    assert {"Skip to the explorer", "Colored", "adam", "Reset filters", "accuracy"} <= set(seen)
+    assert {"Skip to the explorer", "Colored", "adam", "reset", "accuracy"} <= set(seen)
     assert "optimizer" in seen  # of the line's choices
 
 
