@@ -67,11 +67,13 @@ const Filters = (() => {
     start();
   }
 
-  // More panels than fit are not shown at first: those of the first dataset and test side are.
+  const FEW_PANELS = 4, FEW_RUNS = 5000;
+
+  // Of more panels or runs, those of the first dataset and test side are shown at first.
   function start() {
     for (const { input } of boxes) input.checked = true;
     for (const { low, high } of ranges) low.value = high.value = "";
-    if (Store.panels.length > 4) {
+    if (Store.panels.length > FEW_PANELS || (Store.n > FEW_RUNS && Store.panels.length)) {
       const first = Store.panels[0];
       for (const { name, input } of boxes) {
         if (name === "dataset" || name === "test_environments") input.checked = input.value === first[name];

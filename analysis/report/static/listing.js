@@ -15,7 +15,7 @@ const Listing = (() => {
     table.replaceChildren(Filters.element("thead", {}, head), Filters.element("tbody", {}, ...body));
   }
 
-  const digits = (value) => (Number.isFinite(value) ? value.toPrecision(6) : "–");
+  const digits = (value) => (Number.isFinite(value) ? value.toPrecision(5).replace("-", "\u2212") : "–");
 
   function fits(facets) {
     const heads = [["panel", ""], ["optimizer", ""], ["n", "number"], ["slope", "number"], ["intercept", "number"], ["R²", "number"], ["left out", "number"]];
