@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from analysis.domainbed import domainbed_candidates, read_domainbed, stored_domainbed
     from analysis.domainbed_tables import domainbed_averages, domainbed_table, domainbed_text
     from analysis.fitting import fit_return_curve
+    from analysis.lines import fit_line
     from analysis.matching import difference_curve, ood_at_equal_id
     from analysis.plots.binned import binned
     from analysis.plots.box import box
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from analysis.plots.scatter import scatter
     from analysis.plots.slices import slices
     from analysis.plots.violin import violin
+    from analysis.report.page import report_html
     from analysis.robustness import effective_robustness
     from analysis.shift import measure_shift
     from analysis.shift_classes import shift_class, shift_table
@@ -60,6 +62,7 @@ _HOMES = {
     "domainbed_text": "analysis.domainbed_tables",
     "effective_robustness": "analysis.robustness",
     "expected_best": "analysis.tuning",
+    "fit_line": "analysis.lines",
     "fit_return_curve": "analysis.fitting",
     "heatmap": "analysis.plots.heatmap",
     "interquartile_means": "analysis.across",
@@ -70,6 +73,7 @@ _HOMES = {
     "paths": "analysis.plots.paths",
     "probed": "analysis.plots.probed",
     "read_domainbed": "analysis.domainbed",
+    "report_html": "analysis.report.page",
     "return_curves": "analysis.curves",
     "return_table": "analysis.curves",
     "returns": "analysis.plots.returns",
@@ -104,6 +108,7 @@ __all__ = [
     "domainbed_text",
     "effective_robustness",
     "expected_best",
+    "fit_line",
     "fit_return_curve",
     "heatmap",
     "interquartile_means",
@@ -114,6 +119,7 @@ __all__ = [
     "paths",
     "probed",
     "read_domainbed",
+    "report_html",
     "return_curves",
     "return_table",
     "returns",

@@ -59,7 +59,7 @@ def learning_data(
             "There are no checkpoints to draw here. Pass what "
             "oodbench.results.query.checkpoints returns, of runs that were trained."
         )
-    points = _points(checkpoints)
+    points = points_of(checkpoints)
     found = panels(pairs, dataset, algorithm)
     if not runs:
         return tuple(Learning(panel, _medians(panel, points)) for panel in found)
@@ -68,7 +68,7 @@ def learning_data(
     return tuple(one for one in made if any(one.curves.values()))
 
 
-def _points(checkpoints: pd.DataFrame) -> pd.DataFrame:
+def points_of(checkpoints: pd.DataFrame) -> pd.DataFrame:
     """run, step, id, ood: ID is on test examples, or on validation ones where a run has no other.
 
     A score that was not finite stays missing.

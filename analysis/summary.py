@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.confirmation import confirmation_table
 from analysis.names import pretty
 from analysis.panels import STATUS_COLUMNS, Panel, count_statuses, panels, require, rows_of
+from analysis.reasons import reasons
 from analysis.tables import optimizer_table
 from oodbench.results.select import drawn
 
@@ -30,7 +31,7 @@ _READING = """\
   an error. Neither has scores, so neither is in a figure as a point; both are counted, because an
   optimizer that often diverges costs runs that its best score does not show."""
 
-_SELECTION = {
+SELECTION = {
     "id_val": """\
 It reads validation examples of the training environments; where the dataset has ID test
   examples, the scores reported are on those other ones.""",
@@ -79,7 +80,7 @@ def summary_markdown(
         parts += ["## Why runs diverged or failed", "\n".join(reasons)]
     if figures:
         parts += ["## Figures", *map(_figure_link, figures)]
-    selection = _SELECTION.get(rule, "")
+    selection = SELECTION.get(rule, "")
     checkpoint = pairs["checkpoint"].iloc[0] if "checkpoint" in pairs.columns else "last"
     reading = _READING.format(rule=rule, selection=selection, checkpoint=checkpoint)
     parts += ["## How to read this", reading.replace("\n  \n", "\n")]
@@ -176,26 +177,13 @@ def _signed(gap: float) -> str:
 
 
 def _reason_lines(pairs: pd.DataFrame) -> list[str]:
-    """One line for each kind of reason, the most frequent first; numbers do not tell kinds apart.
-
-    Runs that diverged at different steps so fall together, and one of them is quoted.
-    """
-    ended = pairs[pairs["status"].isin(["diverged", "failed"])]
-    reasons = ended["reason"] if "reason" in ended.columns else pd.Series("", index=ended.index)
-    reasons = reasons.fillna("").replace("", "no reason was stored")
-    kinds = reasons.astype(str).str.replace(r"\d+(\.\d+)?(e[+-]?\d+)?", "0", regex=True)
-    lines = []
-    for (status, _), rows in ended.groupby([ended["status"], kinds], sort=False):
-        counts = rows["optimizer"].value_counts(sort=False)
-        who = ", ".join(f"{escape(pretty(str(name)))} {n:,}" for name, n in counts.items())
-        text = escape(str(reasons[rows.index[0]]))
-        alike = (
-            ""
-            if reasons[rows.index].nunique() == 1
-            else " (one of them; the others differ in numbers only)"
-        )
-        lines.append((len(rows), f"- {len(rows):,} {status} ({who}): {text}{alike}"))
-    return [line for _, line in sorted(lines, key=lambda item: -item[0])]
+    """A line for each row of ``reasons``."""
+    different = " (one of them; the others differ in numbers only)"
+    return [
+        f"- {row['n']:,} {row['status']} ({escape(row['optimizers'])}): {escape(row['reason'])}"
+        f"{'' if row['alike'] else different}"
+        for row in reasons(pairs).to_dict("records")
+    ]
 
 
 def _figure_link(path: str) -> str:

@@ -8,7 +8,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oodbench.api import catalogue, conclude, query, quickstart, run_sweep, show, status
+    from oodbench.api import (
+        catalogue,
+        conclude,
+        query,
+        quickstart,
+        report,
+        run_sweep,
+        show,
+        status,
+    )
     from oodbench.artifacts import load_model
     from oodbench.errors import OodbenchError
     from oodbench.evaluating import evaluate
@@ -38,6 +47,7 @@ _HOMES = {
     "plan": "oodbench.planning",
     "query": "oodbench.api",
     "quickstart": "oodbench.api",
+    "report": "oodbench.api",
     "reproduce": "oodbench.reproducing",
     "run_sweep": "oodbench.api",
     "shift": "oodbench.shifting",
@@ -62,6 +72,7 @@ __all__ = [
     "plan",
     "query",
     "quickstart",
+    "report",
     "reproduce",
     "run_sweep",
     "shift",

@@ -394,6 +394,49 @@ def plot(
         return analysis.save(figure, output)
 
 
+def report(
+    db: str | Path,
+    output: str | Path,
+    where: str | None = None,
+    *,
+    sweep: str | None = None,
+    checkpoint: str = "last",
+    **options: Any,
+) -> Path:
+    """Write what the runs say as one HTML file that opens offline.
+
+    Args:
+        db: URL or path of the database.
+        output: A file ending in .html; replaced if it exists, and never left half written.
+        where: As for ``query``.
+        sweep: Only runs of this sweep.
+        checkpoint: Which checkpoint is scored.
+        options: ``rule``, ``budget``, ``unit``, ``seed``, ``title``, ``palette`` and ``on_step`` of
+            ``analysis.report_html``.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UnknownNameError: No such rule, unit, palette, column, sweep or checkpoint rule.
+        QueryError: If the condition is none, or no run has the score that the rule reads.
+        RequestError: No runs, the file cannot be written, or plotly is not installed.
+    """
+    from oodbench.reporting import report_page
+    from oodbench.results import describe_target
+
+    path = Path(output)
+    if path.suffix not in (".html", ".htm"):
+        raise RequestError(f"A report is an .html file, but got {str(path)!r}: name it so.")
+    with open_database(db, read_only=True) as database:
+        look: dict[str, Any] = {"checkpoint": checkpoint, "name": describe_target(db), **options}
+        page = report_page(database, where, sweep=sweep, **look)
+    with _writable(path):
+        part = path.with_name(f"{path.name}.part")
+        part.write_text(page, encoding="utf-8", newline="\n")
+        return part.replace(path)
+
+
 @contextmanager
 def _writable(path: Path) -> Iterator[None]:
     try:

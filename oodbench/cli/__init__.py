@@ -20,6 +20,7 @@ from oodbench.cli import (
     importing,
     listing,
     probing,
+    reporting,
     results,
     runs,
     shifting,
@@ -55,7 +56,7 @@ def options(
     """
 
 
-for group in (sweeping, results, concluding, runs, listing, shifting, fetching):
+for group in (sweeping, results, concluding, reporting, runs, listing, shifting, fetching):
     group.register(app)
 app.add_typer(database.app, name="db")
 app.add_typer(caching.app, name="cache")

@@ -14,6 +14,7 @@ from oodbench.results.imports import (
 )
 from oodbench.results.integrity import Checked, check_database
 from oodbench.results.keeping import weights_to_keep
+from oodbench.results.origins import ORIGIN, origins, sweep_specs
 from oodbench.results.plans import AddedSweep, PlannedStudy
 from oodbench.results.probing import probed, store_probes
 from oodbench.results.progress import counts, is_done, state_counts
@@ -30,6 +31,7 @@ from oodbench.results.where import compile_where
 __all__ = [
     "CHECKPOINT_RULES",
     "CONFIRM",
+    "ORIGIN",
     "RUN_RULES",
     "UNKNOWN",
     "AddedSweep",
@@ -62,6 +64,7 @@ __all__ = [
     "is_empty",
     "load_run",
     "open_database",
+    "origins",
     "pairs",
     "preview_sweep",
     "probed",
@@ -78,6 +81,7 @@ __all__ = [
     "state_counts",
     "store_probes",
     "store_runs",
+    "sweep_specs",
     "take_study",
     "upgrade_database",
     "weights_to_keep",

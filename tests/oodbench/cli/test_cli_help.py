@@ -15,6 +15,7 @@ COMMANDS = [
     ["query"],
     ["plot"],
     ["conclude"],
+    ["report"],
     ["show"],
     ["evaluate"],
     ["reproduce"],

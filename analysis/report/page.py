@@ -1,0 +1,226 @@
+"""The report as one HTML page: everything in it, nothing beside it, no network."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+
+from analysis.conclusions import Conclusions
+from analysis.contests import Unit
+from analysis.names import pretty
+from analysis.panels import require
+from analysis.plots.style import Palette
+from analysis.recommending import Recommendation
+from analysis.report import charts, packing, tables, words
+from analysis.report.statistics import Statistics, compute
+from oodbench.errors import RequestError
+from oodbench.results.views import select_pairs
+
+SCRIPTS = (
+    *("store", "axes", "fit", "theme", "swatch", "filters", "facets", "scatter"),
+    *("run", "listing", "csv", "curves", "main"),
+)
+"""Files of ``static``, in the order in which they are run."""
+
+STYLES = ("report", "print")
+
+ADDED = ("checkpoint", "worst_group_val", "leave_one_environment_out", "gap")
+"""Columns of a table of runs that are neither in the view nor hyperparameters."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the runs came from, as far as it is known.
+
+    Attributes:
+        facts: Name -> text, such as the database and the condition.
+        origins: As from ``oodbench.results.origins``; None where there is no database.
+        sweeps: As from ``oodbench.results.sweep_specs``.
+        notes: What to know before believing the numbers.
+    """
+
+    facts: Mapping[str, str] = field(default_factory=dict)
+    origins: pd.DataFrame | None = None
+    sweeps: Sequence[Mapping[str, Any]] = ()
+    notes: Sequence[str] = ()
+
+
+def report_html(
+    pairs: pd.DataFrame,
+    checkpoints: pd.DataFrame | None = None,
+    *,
+    rule: str = "id_val",
+    budget: float | None = None,
+    unit: Unit = "trials",
+    seed: int = 0,
+    title: str = "Optimizers out of distribution",
+    palette: Palette = "default",
+    source: Source | None = None,
+    on_step: Callable[[str], None] = lambda what: None,
+) -> str:
+    """What the runs say, as one HTML page that opens from disk, offline.
+
+    Args:
+        pairs: A row a run, as from ``oodbench.results.query.pairs``.
+        checkpoints: As from ``oodbench.results.query.checkpoints``: the learning curves. None: the
+            page has none.
+        rule: How each optimizer's run is selected, such as ``id_val``; ``oracle`` says so.
+        budget, unit, seed: As for ``analysis.conclude``.
+        title: Of the page.
+        palette: As for the figures.
+        source: Where the runs came from.
+        on_step: Told what is being done: the statistics of 20,000 runs take half a minute.
+
+    Raises:
+        RequestError: No runs, a column is missing, or plotly or Jinja are not installed.
+        QueryError: No run has the score that the rule reads.
+        UnknownNameError: No such rule, unit or palette.
+    """
+    require(pairs, ("id", "ood"))
+    library, template = _libraries()
+    pairs = pairs.reset_index(drop=True)
+    statistics = compute(pairs, rule, budget=budget, unit=unit, seed=seed, on_step=on_step)
+    on_step("writing the page")
+    data = _data(pairs, checkpoints, statistics, palette)
+    scripts = [library, *(_static(f"{name}.js") for name in SCRIPTS)]
+    return str(
+        template.render(
+            title=title,
+            policy=_policy(scripts),
+            styles=[_static(f"{name}.css") for name in STYLES],
+            scripts=scripts,
+            data=packing.script_json(data),
+            **_texts(pairs, statistics, source or Source()),
+        )
+    )
+
+
+def hyperparameters_of(pairs: pd.DataFrame) -> list[str]:
+    """The columns that neither the view ``v_pairs`` nor ``pairs`` has of its own, and any value."""
+    known = {column.name for column in select_pairs().selected_columns} | set(ADDED)
+    return [str(c) for c in pairs.columns if c not in known and pairs[c].notna().any()]
+
+
+def _libraries() -> tuple[str, Any]:
+    """plotly.js and the page's template."""
+    try:
+        from jinja2 import Environment, PackageLoader
+        from plotly.offline import get_plotlyjs
+    except ImportError as error:
+        raise RequestError(
+            f"The report needs plotly and Jinja, and {error.name} is not installed: "
+            "pip install 'oodbench[report]'."
+        ) from error
+    page = Environment(loader=PackageLoader("analysis.report"), autoescape=True, trim_blocks=True)
+    # Line ends are as an HTML parser has them, or the policy would not know the script.
+    library = str(get_plotlyjs()).replace("\r\n", "\n").replace("\r", "\n")
+    return library, page.get_template("report.html")
+
+
+def _static(name: str) -> str:
+    return (files("analysis.report") / "static" / name).read_text(encoding="utf-8")
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """A content security policy under which these scripts run and nothing is fetched.
+
+    plotly's WebGL compiles its drawing code at run time, and sets styles: hence the two "unsafe".
+    """
+    hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()) for text in scripts)
+    allowed = " ".join(f"'sha256-{digest.decode()}'" for digest in hashes)
+    return (
+        f"default-src 'none'; script-src 'unsafe-eval' {allowed}; style-src 'unsafe-inline'; "
+        "img-src data: blob:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _data(
+    pairs: pd.DataFrame,
+    checkpoints: pd.DataFrame | None,
+    statistics: Statistics,
+    palette: Palette,
+) -> dict[str, Any]:
+    bought = statistics.budget
+    curves = pd.DataFrame() if checkpoints is None else checkpoints
+    return {
+        "runs": packing.pack_runs(pairs, hyperparameters_of(pairs)),
+        "learning": packing.pack_curves(pairs, curves),
+        "looks": charts.optimizer_looks(pairs, palette),
+        "panels": charts.panel_facts(pairs),
+        "returns": charts.curves_of_returns(statistics.curves),
+        "budget": [] if isinstance(bought, str) else charts.budget_curves(bought),
+        "names": {str(name): pretty(str(name)) for name in pairs["algorithm"].unique()},
+        "rule": statistics.rule,
+    }
+
+
+def _texts(pairs: pd.DataFrame, statistics: Statistics, source: Source) -> dict[str, Any]:
+    """What the template shows besides the data of the browser."""
+    return {
+        **_head(pairs, statistics),
+        **_judged(statistics.conclusions),
+        **_bought(statistics.budget),
+        "source": source,
+        "specs": [_spec(sweep) for sweep in source.sweeps],
+        "origins": None if source.origins is None else tables.origin_table(source.origins),
+        "selected": tables.selected_tables(statistics),
+        "returns": tables.return_tables(statistics),
+        "health": tables.health_tables(pairs),
+        "methods": words.METHODS,
+        "terms": words.TERMS,
+    }
+
+
+def _head(pairs: pd.DataFrame, statistics: Statistics) -> dict[str, Any]:
+    """What the whole page is of."""
+    return {
+        "rule": statistics.rule,
+        "reads": words.READS.get(statistics.rule, ""),
+        "oracle": words.ORACLE if statistics.rule == "oracle" else "",
+        "checkpoint": str(pairs["checkpoint"].iloc[0]) if "checkpoint" in pairs else "last",
+        "statuses": {str(k): int(v) for k, v in pairs["status"].value_counts().items()},
+        "total": len(pairs),
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def _judged(found: Conclusions | str) -> dict[str, Any]:
+    """The statements and comparisons, or why there are none."""
+    if isinstance(found, str):
+        return {"not_judged": found}
+    return {
+        "not_judged": "",
+        "recommendations": [_advice(advice) for advice in found.recommendations],
+        "verdicts": tables.verdict_tables(found),
+        "comparisons": {
+            "kinds": tables.kind_tables(found),
+            "pairs": tables.pair_tables(found),
+            "classes": tables.class_tables(found),
+            "equal_id": tables.equal_id_tables(found),
+        },
+    }
+
+
+def _bought(bought: pd.DataFrame | str) -> dict[str, Any]:
+    """The budget tables, or why there are none."""
+    if isinstance(bought, str):
+        return {"no_budget": bought, "budget": ()}
+    return {"no_budget": "", "budget": tables.budget_tables(bought)}
+
+
+def _advice(advice: Recommendation) -> dict[str, str]:
+    shift = f"{advice.shift} shift" if advice.shift else "class of shift unknown"
+    where = f"{shift[0].upper()}{shift[1:]}, {pretty(advice.algorithm)}"
+    return {"where": where, "datasets": advice.datasets, "words": advice.words}
+
+
+def _spec(sweep: Mapping[str, Any]) -> dict[str, Any]:
+    created = datetime.fromtimestamp(sweep["created"], UTC).strftime("%Y-%m-%d %H:%M UTC")
+    spec = json.dumps(sweep["spec"], indent=2, ensure_ascii=False)
+    return {"name": sweep["name"], "created": created, "runs": sweep["runs"], "spec": spec}

@@ -1,0 +1,23 @@
+"use strict";
+// The data behind what is shown, as CSV (RFC 4180); numbers have all their digits.
+
+const Csv = (() => {
+  const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const field = (value) => (value === null ? "" : quoted(String(value)));
+
+  function text(rows) {
+    const lines = rows.map((row) => Store.names.map((name) => field(Store.value(name, row))).join(","));
+    return [Store.names.map(quoted).join(","), ...lines].join("\r\n") + "\r\n";
+  }
+
+  function download(rows, name) {
+    const address = URL.createObjectURL(new Blob([text(rows)], { type: "text/csv" }));
+    const link = Filters.element("a", { href: address, download: name });
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(address), 10000);
+  }
+
+  return { text, download };
+})();

@@ -1,0 +1,46 @@
+"use strict";
+// The lines and the runs that are shown, as tables: what a keyboard and a screen reader reach.
+
+const Listing = (() => {
+  const MOST = 50; // of runs with scores, and as many without
+  const cell = (tag, text, className = "") => Filters.element(tag, { textContent: text, className });
+
+  function fill(table, heads, rows) {
+    const head = Filters.element("tr", {}, ...heads.map(([text, kind]) => cell("th", text, kind)));
+    const body = rows.map((cells) =>
+      Filters.element("tr", {}, ...cells.map((content, i) => {
+        if (content instanceof Node) return Filters.element("td", {}, content);
+        return cell("td", content, heads[i][1]);
+      })));
+    table.replaceChildren(Filters.element("thead", {}, head), Filters.element("tbody", {}, ...body));
+  }
+
+  const digits = (value) => (Number.isFinite(value) ? value.toPrecision(5).replace("-", "\u2212") : "–");
+
+  function fits(facets) {
+    const heads = [["panel", ""], ["optimizer", ""], ["n", "number"], ["slope", "number"], ["intercept", "number"], ["R²", "number"], ["left out", "number"]];
+    const rows = facets.flatMap((facet) => facet.lines.map(({ look, fit }) => [
+      facet.panel.title, look ? look.label : "all", fit.n.toLocaleString("en"), digits(fit.slope), digits(fit.intercept), digits(fit.r2), String(fit.leftOut),
+    ]));
+    fill(document.getElementById("fits"), heads, rows);
+  }
+
+  // The best by ID accuracy first, which is no selection; then those that diverged or failed.
+  function runs(rows, click) {
+    const id = Store.columns.id.numbers;
+    const scored = rows.filter((row) => Store.value("status", row) === "completed");
+    const lost = rows.filter((row) => ["diverged", "failed"].includes(Store.value("status", row)));
+    scored.sort((a, b) => (id[b] || 0) - (id[a] || 0));
+    const shown = [...scored.slice(0, MOST), ...lost.slice(0, MOST)];
+    const heads = [["run", ""], ["optimizer", ""], ["panel", ""], ["status", ""], ["ID", "number"], ["OOD", "number"], ["reason", ""]];
+    const score = (name, row) => { const value = Store.value(name, row); return value === null ? "–" : value.toFixed(4); };
+    const cells = shown.map((row) => {
+      const button = Filters.element("button", { type: "button", className: "plain", textContent: Store.value("run", row) });
+      button.addEventListener("click", () => click(row));
+      return [button, Run.label(row), Store.panels[Store.panelOf[row]].title, Store.value("status", row), score("id", row), score("ood", row), Store.value("reason", row) || ""];
+    });
+    fill(document.getElementById("listing"), heads, cells);
+  }
+
+  return { fits, runs };
+})();

@@ -1,0 +1,68 @@
+"use strict";
+// Colours of the charts in light, in dark and on paper.
+
+const Theme = (() => {
+  let onPaper = false;
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const PAPER = { fg: "#000000", quiet: "#444444", line: "#999999", grid: "#e4e4e4", bg: "#ffffff" };
+
+  function color(name) {
+    if (onPaper) return PAPER[name];
+    return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  }
+
+  const parts = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+
+  // An optimizer's colour; the darkest ones are lightened on a dark page.
+  function ofLook(look, alpha = 1) {
+    let rgb = parts(look.color);
+    const light = (0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2]) / 255;
+    if (dark.matches && !onPaper && light < 0.42) rgb = rgb.map((c) => Math.round(c + (255 - c) * 0.4));
+    return `rgba(${rgb.join(",")},${alpha})`;
+  }
+
+  // What every chart has in common.
+  function layout(extra) {
+    return {
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false,
+      font: { family: "system-ui, Roboto, Liberation Sans, sans-serif", size: 12, color: color("fg") },
+      margin: { l: 0, r: 0, t: 0, b: 0 }, ...extra,
+    };
+  }
+
+  function axis(extra) {
+    return {
+      gridcolor: color("grid"), linecolor: color("line"), zeroline: false, showline: true, ticks: "outside",
+      tickcolor: color("line"), ticklen: 4, ...extra,
+    };
+  }
+
+  // plotly reads some HTML in its texts; names are shown as they are.
+  const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+
+  const CONFIG = {
+    displaylogo: false, responsive: false, doubleClick: "reset+autosize",
+    // By name, lest a new plotly add one that sends data somewhere.
+    modeBarButtons: [["zoomIn2d", "zoomOut2d", "pan2d", "resetScale2d", "toImage"]],
+  };
+
+  const PAPER_WIDTH = 660; // of A4 within its margins, in CSS pixels
+  const width = (element) => (onPaper ? PAPER_WIDTH : Math.floor(element.clientWidth));
+
+  // Draw again whenever the colours or the width of the page change.
+  function whenChanged(draw) {
+    dark.addEventListener("change", draw);
+    let waiting = 0;
+    let last = innerWidth;
+    addEventListener("resize", () => {
+      if (innerWidth === last) return; // a phone's address bar comes and goes
+      last = innerWidth;
+      clearTimeout(waiting);
+      waiting = setTimeout(draw, 150);
+    });
+    addEventListener("beforeprint", () => { onPaper = true; draw(); });
+    addEventListener("afterprint", () => { onPaper = false; draw(); });
+  }
+
+  return { printing: () => onPaper, color, ofLook, layout, axis, plain, CONFIG, width, whenChanged };
+})();

@@ -1,0 +1,84 @@
+"""What the report says that takes long to compute: verdicts, return curves, budget curves."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from analysis.conclusions import Conclusions, conclude
+from analysis.contests import Unit
+from analysis.curves import Key, return_curves
+from analysis.tables import optimizer_table
+from analysis.tuning import expected_best
+from analysis.verdicts import ReturnCurve
+from oodbench.errors import RequestError, UnknownNameError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """All that is said of the runs. Where a part cannot be said, its reason stands in its place.
+
+    Attributes:
+        rule: How runs are selected.
+        selected: ``optimizer_table``.
+        conclusions: ``conclude``, or why not (such as a single optimizer).
+        curves: ``return_curves``.
+        budget: ``expected_best``, or why not (such as an adaptive search alone).
+    """
+
+    rule: str
+    selected: pd.DataFrame
+    conclusions: Conclusions | str
+    curves: Mapping[Key, ReturnCurve]
+    budget: pd.DataFrame | str
+
+
+def compute(
+    pairs: pd.DataFrame,
+    rule: str,
+    *,
+    budget: float | None = None,
+    unit: Unit = "trials",
+    seed: int = 0,
+    on_step: Callable[[str], None] = lambda what: None,
+) -> Statistics:
+    """Compute them.
+
+    Args:
+        pairs, rule, budget, unit, seed: As for ``analysis.conclude``.
+        on_step: Told what is being computed.
+
+    Raises:
+        RequestError: No runs, a column is missing, or no such budget.
+        QueryError: No run has the score that the rule reads.
+        UnknownNameError: No such rule or unit.
+    """
+    on_step("selecting runs")
+    selected = optimizer_table(pairs, rule)
+    on_step("judging statements")
+    options: dict[str, Any] = {"budget": budget, "unit": unit, "seed": seed}
+    if budget is None:
+        found = _or_reason(lambda: conclude(pairs, rule, **options))
+    else:  # a budget that these runs do not allow was asked for, and is refused
+        found = conclude(pairs, rule, **options)
+    if isinstance(found, str):
+        on_step("fitting return curves")
+        curves = return_curves(pairs, seed=seed)
+    else:
+        curves = dict(found.curves)
+    on_step("computing budget curves")
+    bought = _or_reason(lambda: expected_best(pairs, rule, seed=seed))
+    return Statistics(rule, selected, found, curves, bought)
+
+
+def _or_reason(compute: Callable[[], T]) -> T | str:
+    """What is computed, or why these runs do not allow it: the report is of the rest, and says."""
+    try:
+        return compute()
+    except UnknownNameError:  # a mistake in the request, not in the runs
+        raise
+    except RequestError as error:
+        return str(error)

@@ -1,0 +1,289 @@
+"""Tables of the report: strings in columns, made from the DataFrames of ``analysis``."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis.conclusions import ALL, Conclusions
+from analysis.curves import return_table
+from analysis.names import group_name, pretty
+from analysis.panels import BY, GROUP, STATUS_COLUMNS, count_statuses, in_first_appearance
+from analysis.reasons import reasons
+from analysis.report.statistics import Statistics
+
+Row = Mapping[str, Any]
+Column = tuple[str, Callable[[Row], str]]
+"""A heading, and what a row shows under it. Headings that begin with "#" are of numbers."""
+
+NONE = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a table shows.
+
+    Attributes:
+        title: Above it; may be empty.
+        heads: Of the columns.
+        numeric: Whether each column is of numbers: these stand to the right.
+        rows: One string a column.
+        folded: Whether it is opened by a click: it is long.
+    """
+
+    title: str
+    heads: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: tuple[tuple[str, ...], ...]
+    folded: bool = False
+
+
+def make(title: str, columns: Sequence[Column], rows: pd.DataFrame, folded: bool = False) -> Table:
+    """The table whose columns show these rows."""
+    records: list[Row] = [{str(k): v for k, v in row.items()} for row in rows.to_dict("records")]
+    return Table(
+        title,
+        tuple(head.removeprefix("#") for head, _ in columns),
+        tuple(head.startswith("#") for head, _ in columns),
+        tuple(tuple(show(row) for _, show in columns) for row in records),
+        folded,
+    )
+
+
+def missing(value: Any) -> bool:
+    """Whether there is none."""
+    return bool(pd.isna(value))
+
+
+def text(name: str) -> Callable[[Row], str]:
+    """What the column says, or a dash."""
+    return lambda row: NONE if missing(row[name]) or row[name] == "" else str(row[name])
+
+
+def count(name: str) -> Callable[[Row], str]:
+    """A whole number."""
+    return lambda row: NONE if missing(row[name]) else f"{int(row[name]):,}"
+
+
+def named(name: str) -> Callable[[Row], str]:
+    """An optimizer or algorithm, by the name that a reader knows."""
+    return lambda row: pretty(str(row[name]))
+
+
+def place(row: Row) -> str:
+    """Dataset, test environments and algorithm in words."""
+    return group_name(*(str(row[name]) for name in GROUP))
+
+
+def fraction(name: str, signed: bool = False, digits: int = 3) -> Callable[[Row], str]:
+    """A number with its interval, if the row has one: ``0.624 (0.573 to 0.672)``."""
+
+    def show(row: Row) -> str:
+        if missing(row[name]):
+            return NONE
+        prefix = "" if name == "difference" else f"{name}_"
+        ends = [row.get(f"{prefix}{end}") for end in ("low", "high")]
+        sign = "+" if signed else ""
+        # Adding 0 to the rounded number takes the sign of a zero away.
+        numbers = [round(float(v), digits) + 0.0 for v in (row[name], *ends) if not missing(v)]
+        shown = [f"{number:{sign}.{digits}f}" for number in numbers]
+        words = shown[0] if len(shown) < 3 else f"{shown[0]} ({shown[1]} to {shown[2]})"
+        return words.replace("-", MINUS)
+
+    return show
+
+
+def p_value(row: Row) -> str:
+    """Holm's p."""
+    p = row["p_holm"]
+    return NONE if missing(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def by_panel(
+    table: pd.DataFrame, columns: Sequence[Column], folded: bool = False
+) -> tuple[Table, ...]:
+    """A table for each dataset, choice of test environments and algorithm."""
+    return tuple(
+        make(group_name(*map(str, key)), columns, rows, folded)
+        for key, rows in table.groupby(list(GROUP), sort=False)
+    )
+
+
+def selected_tables(statistics: Statistics) -> tuple[Table, ...]:
+    """The selected run of each optimizer, with what became of the others."""
+    pending = [("#pending", count("pending"))] if "pending" in statistics.selected else []
+    columns: list[Column] = [
+        ("optimizer", named("optimizer")),
+        *((f"#{name}", count(name)) for name in STATUS_COLUMNS[:3]),
+        *pending,
+        ("#ID accuracy (95%)", fraction("id")),
+        ("#n", count("n_id")),
+        ("#OOD accuracy (95%)", fraction("ood")),
+        ("#n", count("n_ood")),
+        ("#gap", fraction("gap", signed=True)),
+        ("selected run", text("run")),
+    ]
+    return by_panel(statistics.selected, columns)
+
+
+def verdict_tables(conclusions: Conclusions) -> tuple[Table, ...]:
+    """The statements about each dataset and class of shift."""
+    columns: list[Column] = [
+        ("statement", text("claim")),
+        ("algorithm", named("algorithm")),
+        ("verdict", text("verdict")),
+        ("evidence", text("evidence")),
+    ]
+    tables = []
+    for (dataset, environments), rows in conclusions.claims.groupby(list(GROUP[:2]), sort=False):
+        shift = str(rows["shift"].iloc[0])
+        kind = f"{shift} shift" if shift else "class of shift unknown"
+        where = "" if dataset == ALL else f", tested on environment {environments}"
+        tables.append(make(f"{dataset} ({kind}){where}", columns, rows))
+    return tuple(tables)
+
+
+def return_tables(statistics: Statistics) -> tuple[Table, ...]:
+    """The return curve of each optimizer, in numbers."""
+    columns: list[Column] = [
+        ("optimizer", named("optimizer")),
+        ("verdict", text("verdict")),
+        ("#change of slope (95%)", fraction("change", signed=True, digits=2)),
+        ("#overall slope (95%)", fraction("slope", signed=True, digits=2)),
+        ("#n", count("n")),
+        ("#configurations", count("configurations")),
+        ("logit axis", text("logit")),
+        ("probit axis", text("probit")),
+        ("left out", text("left_out")),
+    ]
+    return by_panel(return_table(statistics.curves), columns)
+
+
+def _sides(row: Row) -> str:
+    """Trials behind both sides, and how many of them were lost."""
+    sides = []
+    for side in ("a", "b"):
+        lost = row[f"diverged_{side}"] + row[f"failed_{side}"]
+        sides.append(f"{row[f'trials_{side}']:,} ({lost:,})")
+    return " / ".join(sides)
+
+
+def _budget(row: Row) -> str:
+    """Such as ``7 trials``."""
+    return f"{row['budget']:,.6g} {str(row['unit']).replace('_', ' ')}"
+
+
+COMPARISON: tuple[Column, ...] = (
+    ("a", named("a")),
+    ("b", named("b")),
+    ("score", lambda row: str(row["score"]).upper()),
+    ("verdict on a", text("verdict")),
+    ("#a", fraction("value_a")),
+    ("#b", fraction("value_b")),
+    ("#a \N{MINUS SIGN} b (95%)", fraction("difference", signed=True)),
+    ("#p (Holm)", p_value),
+    ("#P(a better)", fraction("improvement", digits=2)),
+)
+TRIALS: tuple[Column, ...] = (("#budget of each", _budget), ("#trials (lost), a / b", _sides))
+
+
+def pair_tables(conclusions: Conclusions) -> tuple[Table, ...]:
+    """Every optimizer against every other, at an equal budget."""
+    return by_panel(conclusions.optimizers, (*COMPARISON, *TRIALS), folded=True)
+
+
+def kind_tables(conclusions: Conclusions) -> tuple[Table, ...]:
+    """Adaptive optimizers against the others, at an equal budget."""
+    if conclusions.kinds.empty:
+        return ()
+    return by_panel(conclusions.kinds, (*COMPARISON, *TRIALS))
+
+
+def class_tables(conclusions: Conclusions) -> tuple[Table, ...]:
+    """Every optimizer against every other, on average over the datasets of a class of shift."""
+    columns: tuple[Column, ...] = (*COMPARISON, ("#datasets and test sides", count("tasks")))
+    return tuple(
+        make(
+            f"{f'{shift} shift' if shift else 'class of shift unknown'}, {pretty(str(algorithm))}: "
+            f"{rows['datasets'].iloc[0]}",
+            columns,
+            rows,
+            folded=True,
+        )
+        for (shift, algorithm), rows in conclusions.classes.groupby(
+            ["shift", "algorithm"], sort=False
+        )
+    )
+
+
+def equal_id_tables(conclusions: Conclusions) -> tuple[Table, ...]:
+    """Differences of OOD accuracy at equal ID accuracy."""
+    columns: list[Column] = [
+        ("a", named("a")),
+        ("b", named("b")),
+        ("verdict on a", text("verdict")),
+        ("#a \N{MINUS SIGN} b (95%)", fraction("difference", signed=True)),
+        ("#p (Holm)", p_value),
+        ("#share of ID range", fraction("shared", digits=2)),
+        ("#n of a", count("n_a")),
+        ("#n of b", count("n_b")),
+        ("left out of a", text("left_out_a")),
+        ("left out of b", text("left_out_b")),
+    ]
+    return by_panel(conclusions.equal_id, columns, folded=True)
+
+
+def budget_tables(budget: pd.DataFrame) -> tuple[Table, ...]:
+    """Some points of the budget curves: the powers of two."""
+    columns: list[Column] = [
+        ("optimizer", named("optimizer")),
+        ("#n of a search", count("n")),
+        ("#ID accuracy (95%)", fraction("id")),
+        ("#OOD accuracy (95%)", fraction("ood")),
+        *((f"#{name}", count(name)) for name in ("trials", *STATUS_COLUMNS[:3])),
+    ]
+    powers = budget[budget["n"].isin([2**i for i in range(20)])]
+    return by_panel(powers, columns, folded=True)
+
+
+def health_tables(pairs: pd.DataFrame) -> tuple[Table, ...]:
+    """What became of the runs, and why some have no scores."""
+    counts = in_first_appearance(count_statuses(pairs, BY).reset_index(), pairs)
+    counts["runs"] = counts[list(STATUS_COLUMNS)].sum(axis=1)
+    lost = counts["diverged"] + counts["failed"]
+    counts["lost"] = (100 * lost / counts["runs"]).map("{:.1f}%".format)
+    columns: list[Column] = [
+        ("where", place),
+        ("optimizer", named("optimizer")),
+        *((f"#{name}", count(name)) for name in ("runs", *STATUS_COLUMNS)),
+        ("#lost", text("lost")),
+    ]
+    why: list[Column] = [
+        ("status", text("status")),
+        ("#runs", count("n")),
+        ("optimizers", text("optimizers")),
+        ("reason (of one of them, where they differ in numbers)", text("reason")),
+    ]
+    found = reasons(pairs)
+    parts = [make("Runs by status", columns, counts, folded=len(counts) > 40)]
+    return (*parts, *([make("Why runs diverged or failed", why, found)] if len(found) else []))
+
+
+def origin_table(origins: pd.DataFrame) -> Table:
+    """Versions, commit and device behind the runs, with how many runs each made."""
+    names = [name for name in origins.columns if name not in ("run", "dirty")]
+    told = origins.assign(
+        commit=[_commit(*pair) for pair in zip(origins["commit"], origins["dirty"], strict=True)]
+    )
+    shown = told[names].fillna("").astype(str)
+    counted = shown.value_counts(sort=False).rename("runs").reset_index()
+    columns: list[Column] = [(name, text(name)) for name in names]
+    return make("Code and machines", [*columns, ("#runs", count("runs"))], counted)
+
+
+def _commit(commit: Any, dirty: Any) -> str:
+    if missing(commit):
+        return "not a checkout"
+    return f"{commit}{' with uncommitted changes' if dirty is True else ''}"

@@ -1,0 +1,74 @@
+"""The report of a table of runs, and the real browser that opens it."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from report_helpers import make_checkpoints, make_runs
+
+from analysis import report_html
+
+CHROMIUM = os.environ.get("OODBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")
+ARGUMENTS = ["--no-sandbox", "--enable-unsafe-swiftshader"]  # for root, and WebGL without a GPU
+
+
+@pytest.fixture(scope="session")
+def runs() -> pd.DataFrame:
+    return make_runs()
+
+
+@pytest.fixture(scope="session")
+def checkpoints(runs: pd.DataFrame) -> pd.DataFrame:
+    return make_checkpoints(runs)
+
+
+@pytest.fixture(scope="session")
+def report(
+    runs: pd.DataFrame, checkpoints: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The report of these runs."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    path.write_text(report_html(runs, checkpoints), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless chromium."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no chromium is installed: apt install chromium, or set OODBENCH_CHROMIUM")
+    with playwright.sync_playwright() as library:
+        opened = library.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a file; at the end nothing but it may have been asked for, and no error said."""
+    contexts, requests, errors = [], [], []
+
+    def open_file(path: Path, **options: Any) -> Any:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda said: said.type == "error" and errors.append(said.text))
+        page.on("dialog", lambda dialog: (errors.append(dialog.message), dialog.dismiss()))
+        page.goto(path.as_uri())
+        page.wait_for_selector("html[data-ready]", state="attached")
+        requests.remove(path.as_uri())
+        return page
+
+    yield open_file
+    for context in contexts:
+        context.close()
+    assert [url for url in requests if not url.startswith("blob:")] == []
+    assert errors == []

@@ -1,0 +1,316 @@
+"""The report in a real browser: filters, axes, lasso, lines, downloads, runs, keyboard."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import fit_line
+from analysis.lines import AXES
+
+NAMES = {"SGD": "sgd", "Momentum": "momentum", "Adam": "adam"}
+PANELS = {
+    "ERM on Colored, test environment 2": ("Colored", "erm"),
+    "IRM on Colored, test environment 2": ("Colored", "irm"),
+    "ERM on Rotated, test environments 0,1": ("Rotated", "erm"),
+}
+
+
+def drawn(page: Any) -> None:
+    """Wait until what was asked for is on the screen."""
+    page.evaluate("new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))")
+
+
+def lines(page: Any) -> list[dict[str, Any]]:
+    """The lines that the browser fitted, with all their digits."""
+    drawn(page)
+    found: list[dict[str, Any]] = page.evaluate(
+        "Report.facets.flatMap(f => f.lines.map(l => ({panel: f.panel.title, "
+        "optimizer: l.look && l.look.label, ...l.fit})))"
+    )
+    return found
+
+
+def points(page: Any) -> int:
+    """How many points plotly draws."""
+    drawn(page)
+    return int(
+        page.evaluate(
+            "document.getElementById('scatter').data.filter(t => t.mode === 'markers')"
+            ".reduce((n, t) => n + t.x.length, 0)"
+        )
+    )
+
+
+def download(page: Any) -> pd.DataFrame:
+    with page.expect_download() as waiting:
+        page.click("#download")
+    return pd.read_csv(waiting.value.path(), dtype={"run": str, "test_environments": str})
+
+
+def completed(runs: pd.DataFrame) -> pd.DataFrame:
+    return runs[runs["status"] == "completed"]
+
+
+def test_every_completed_run_is_a_point(
+    report: Path, runs: pd.DataFrame, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(report)
+    assert points(page) == len(completed(runs))
+    said = page.text_content("#shown")
+    assert f"{len(completed(runs))} points of {len(runs)} runs" in said
+    assert "9 diverged, 3 failed" in said
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_lines_are_those_of_python(
+    report: Path, runs: pd.DataFrame, open_page: Callable[..., Any], axis: str
+) -> None:
+    page = open_page(report)
+    page.check(f'input[name="axis"][value="{axis}"]')
+    found = lines(page)
+    assert len(found) == 9
+    for line in found:
+        dataset, algorithm = PANELS[line["panel"]]
+        mine = completed(runs)
+        mine = mine[(mine["dataset"] == dataset) & (mine["algorithm"] == algorithm)]
+        mine = mine[mine["optimizer"] == NAMES[line["optimizer"]]]
+        sizes = {"n_id": mine["n_id"], "n_ood": mine["n_ood"]}
+        expected = fit_line(mine["id"], mine["ood"], axis, **sizes)
+        assert line["n"] == expected.n == len(mine)
+        for name in ("slope", "intercept", "r2"):
+            assert line[name] == pytest.approx(getattr(expected, name), abs=1e-6)
+
+
+def test_axes_show_accuracies_at_their_places(report: Path, open_page: Callable[..., Any]) -> None:
+    page = open_page(report)
+    page.check('input[name="axis"][value="logit"]')
+    drawn(page)
+    ticks = page.evaluate("document.getElementById('scatter').layout.xaxis.tickvals")
+    names = page.evaluate("document.getElementById('scatter').layout.xaxis.ticktext")
+    levels = np.array([float(name) for name in names])
+    np.testing.assert_allclose(ticks, np.log(levels / (1 - levels)), atol=1e-12)
+    assert "logit axis" in page.evaluate(
+        "document.getElementById('scatter').layout.xaxis.title.text"
+    )
+
+
+def test_filters_keep_what_they_say(
+    report: Path, runs: pd.DataFrame, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(report)
+    page.uncheck('input[name="optimizer"][value="adam"]')
+    page.uncheck('input[name="dataset"][value="Rotated"]')
+    page.uncheck('input[name="algorithm"][value="irm"]')
+    page.click("text=Hyperparameter ranges")
+    page.fill('input[name="lr-least"]', "1e-3")
+    page.fill('input[name="lr-most"]', "0.1")
+    kept = runs[(runs["optimizer"] != "adam") & (runs["dataset"] != "Rotated")]
+    kept = kept[(kept["algorithm"] != "irm") & kept["lr"].between(1e-3, 0.1)]
+    assert points(page) == len(completed(kept)) > 5
+    assert sorted(download(page)["run"]) == sorted(kept["run"])
+    page.uncheck('input[name="variant"][value="code"]')
+    assert points(page) == len(completed(kept[kept["variant"] == "paper"]))
+    page.click("#reset")
+    assert points(page) == len(completed(runs))
+
+
+def test_a_bound_that_is_no_number_is_shown_and_ignored(
+    report: Path, runs: pd.DataFrame, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(report)
+    page.click("text=Hyperparameter ranges")
+    page.fill('input[name="lr-least"]', "small")
+    assert points(page) == len(completed(runs))
+    assert page.get_attribute('input[name="lr-least"]', "aria-invalid") == "true"
+
+
+def test_nothing_matches_and_says_so(report: Path, open_page: Callable[..., Any]) -> None:
+    page = open_page(report)
+    for name in NAMES.values():
+        page.uncheck(f'input[name="optimizer"][value="{name}"]')
+    assert points(page) == 0
+    assert "No run with scores matches" in page.text_content("#shown")
+
+
+def test_the_download_is_the_table(
+    report: Path, runs: pd.DataFrame, open_page: Callable[..., Any]
+) -> None:
+    """Every digit of every number, and the quotes in the reasons."""
+    table = download(open_page(report))
+    assert {"id", "ood", "n_id", "lr", "momentum", "variant", "reason"} <= set(table.columns)
+    expected = runs[list(table.columns)].astype({"steps": "int64"})
+    expected = expected.assign(reason=expected["reason"].replace("", np.nan))
+    pd.testing.assert_frame_equal(table, expected, check_exact=True, check_dtype=False)
+
+
+@pytest.mark.parametrize("kind", ["lasso", "box"])
+def test_dragging_selects_refits_and_downloads(
+    report: Path, runs: pd.DataFrame, open_page: Callable[..., Any], kind: str
+) -> None:
+    page = open_page(report)
+    page.check(f'input[name="drag"][value="{kind}"]')
+    drawn(page)
+    page.locator("#scatter").scroll_into_view_if_needed()
+    corners = page.evaluate(
+        """() => { const div = document.getElementById("scatter");
+        const box = div.getBoundingClientRect();
+        const {xaxis: x, yaxis: y} = div._fullLayout;
+        const at = (a, b) => [box.left + x._offset + x.d2p(a), box.top + y._offset + y.d2p(b)];
+        return [at(0.6, 0.3), at(0.8, 0.3), at(0.8, 0.65), at(0.6, 0.65)]; }"""
+    )
+    path = [corners[0], corners[2]] if kind == "box" else [*corners, corners[0]]
+    page.mouse.move(*path[0])
+    page.mouse.down()
+    for corner in path[1:]:
+        page.mouse.move(*corner, steps=8)
+    page.mouse.up()
+    page.wait_for_selector("#clear:not([hidden])")
+    first = completed(runs)
+    first = first[(first["dataset"] == "Colored") & (first["algorithm"] == "erm")]
+    inside = first[first["id"].between(0.6, 0.8) & first["ood"].between(0.3, 0.65)]
+    assert 5 < len(inside) < len(first)
+    assert sorted(download(page)["run"]) == sorted(inside["run"])
+    line = next(one for one in lines(page) if one["optimizer"] == "SGD" and one["n"])
+    mine = inside[inside["optimizer"] == "sgd"]
+    assert line["n"] == len(mine)
+    assert line["slope"] == pytest.approx(np.polyfit(mine["id"], mine["ood"], 1)[0], abs=1e-6)
+    page.click("#clear")
+    assert {one["n"] for one in lines(page)} == set(
+        completed(runs).groupby(["dataset", "algorithm", "optimizer"]).size()
+    )
+
+
+def place_of(page: Any, run: str) -> list[float]:
+    """Where a run's point is on the screen."""
+    page.locator("#scatter").scroll_into_view_if_needed()
+    found: list[float] = page.evaluate(
+        """(run) => { const div = document.getElementById('scatter');
+        const box = div.getBoundingClientRect(), {levels, codes} = Store.columns.run;
+        const row = codes.indexOf(levels.indexOf(run));
+        for (const t of div._fullData.filter((t) => t.mode === 'markers')) {
+          const i = div.data[t.index].rows.indexOf(row);
+          if (i < 0) continue;
+          const x = div._fullLayout[t.xaxis.replace('x', 'xaxis')];
+          const y = div._fullLayout[t.yaxis.replace('y', 'yaxis')];
+          return [box.left + x._offset + x.d2p(t.x[i]), box.top + y._offset + y.d2p(t.y[i])];
+        } }""",
+        run,
+    )
+    return found
+
+
+def test_hover_and_click_show_a_run_and_its_learning_curves(
+    report: Path, runs: pd.DataFrame, checkpoints: pd.DataFrame, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(report)
+    mine = runs[(runs["optimizer"] == "momentum") & (runs["status"] == "completed")]
+    row = mine.sort_values("ood").iloc[0]  # alone at the end of the scale, in the first panel
+    x, y = place_of(page, row["run"])
+    page.mouse.move(x - 3, y)
+    page.mouse.move(x, y, steps=3)
+    page.wait_for_selector("#tip:not([hidden])")
+    tip = page.text_content("#tip")
+    same = [name for name in mine[mine["id"] == 1.0]["run"] if name in tip]  # they coincide
+    assert "completed" in tip
+    assert "ID 1.0000 (n = 359 examples)" in tip
+    assert "lr " in tip
+    page.mouse.down()
+    page.mouse.up()
+    page.wait_for_selector("#run:not([hidden])")
+    shown = page.text_content("#run dl")
+    assert "completed" in shown
+    assert same == [] or same[0] in shown
+
+
+def test_a_run_is_found_by_its_id_with_its_curves(
+    report: Path, runs: pd.DataFrame, checkpoints: pd.DataFrame, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(report)
+    page.click("#listing-fold summary")
+    for status in ("completed", "diverged"):
+        row = runs[(runs["status"] == status) & (runs["algorithm"] == "irm")].iloc[1]
+        page.fill("#find", row["run"][:8])
+        drawn(page)
+        assert row["run"] in page.text_content("#run h3")
+        curves = page.evaluate("document.getElementById('learning').data.map(t => [t.x, t.y])")
+        points = checkpoints[checkpoints["run"] == row["run"]]
+        for (x, y), score in zip(curves, ("id_test", "ood_test"), strict=True):
+            assert list(x) == points["step"].tolist()
+            np.testing.assert_allclose(y, points[score], atol=1e-5)
+        assert (row["reason"] in page.text_content("#run dl")) or status == "completed"
+    assert len(page.query_selector_all("#listing tbody tr")) == 50 + 12
+    page.click("#close-run")
+    assert not page.is_visible("#run")
+
+
+def test_everything_is_reached_by_keyboard(
+    report: Path, runs: pd.DataFrame, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(report)
+    seen = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        seen.append(
+            page.evaluate(
+                "document.activeElement.value || document.activeElement.id "
+                "|| document.activeElement.textContent.trim()"
+            )
+        )
+        if seen[-1] == "adam":
+            page.keyboard.press("Space")
+            assert points(page) == len(completed(runs[runs["optimizer"] != "adam"]))
+        if seen[-1] == "accuracy":
+            page.keyboard.press("ArrowRight")
+            drawn(page)
+            assert page.is_checked('input[name="axis"][value="logit"]')
+            assert "logit" in page.evaluate(
+                "document.getElementById('scatter').layout.xaxis.title.text"
+            )
+    assert {"Skip to the explorer", "Colored", "adam", "reset", "accuracy"} <= set(seen)
+    assert "optimizer" in seen  # of the line's choices
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_and_a_phone_scrolls_one_way(
+    report: Path, open_page: Callable[..., Any], scheme: str
+) -> None:
+    page = open_page(report, color_scheme=scheme, viewport={"width": 390, "height": 844})
+    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    drawn(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    colors = page.evaluate(
+        "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor, "
+        "document.getElementById('scatter').layout.font.color]"
+    )
+    ink, paper = (np.array([int(v) for v in c[4:-1].split(",")]) for c in colors[:2])
+    assert (paper.mean() > 200) == (scheme == "light")
+    assert abs(ink.mean() - paper.mean()) > 150
+    assert colors[2] == "#" + "".join(f"{value:02x}" for value in ink)
+
+
+def test_curves_are_drawn_once_they_come_near(report: Path, open_page: Callable[..., Any]) -> None:
+    page = open_page(report)
+    for name in ("returns", "budget"):
+        page.locator(f"#{name}-chart").scroll_into_view_if_needed()
+        page.wait_for_selector(f"#{name}-chart .plot-container")
+        assert page.locator(f"#{name}-legend li").count() == 3
+        page.select_option(f"#{name}-panel", label="ERM on Rotated, test environments 0,1")
+    trials = page.text_content("#budget-legend")
+    assert "SGD: 24 trials" in trials
+
+
+def test_on_paper_every_chart_is_drawn(report: Path, open_page: Callable[..., Any]) -> None:
+    page = open_page(report, color_scheme="dark")
+    made = page.pdf(format="A4")
+    assert made.startswith(b"%PDF")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    drawn(page)
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("document.getElementById('scatter').layout.font.color") == "#000000"
+    assert page.query_selector("#budget-chart .plot-container") is not None
+    assert not page.is_visible("nav")

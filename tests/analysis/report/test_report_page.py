@@ -1,0 +1,172 @@
+"""The page as text: what it says, where it cannot say something, what it holds."""
+
+import base64
+import hashlib
+import json
+import re
+import sys
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_helpers import make_checkpoints, make_runs
+
+from analysis import report_html
+from analysis.report.packing import TOP, column, pack_curves, script_json
+from analysis.report.page import Source, hyperparameters_of
+from oodbench.errors import QueryError, RequestError, UnknownNameError
+
+
+@pytest.fixture(scope="module")
+def small() -> pd.DataFrame:
+    return make_runs(8)
+
+
+def data_of(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)
+    return json.loads(found[1])
+
+
+def test_every_rule_is_named_and_every_script_is_allowed(small: pd.DataFrame) -> None:
+    page = report_html(small)
+    assert page.count("id_val") > 8
+    assert "oracle" not in page.split("<script")[0]
+    scripts = re.findall(r"(?s)<script>(.*?)</script>", page)
+    assert len(scripts) == 14
+    for script in scripts:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"&#39;sha256-{digest}&#39;" in page
+    assert not re.search(r'(src|href)="(?!#)', re.sub(r"(?s)<script>.*?</script>", "", page))
+
+
+def test_oracle_says_so(small: pd.DataFrame) -> None:
+    page = report_html(small.assign(oracle_val=small["ood"]), rule="oracle")
+    head = page.split("<script")[0]
+    assert "The rule oracle looks at the test environments" in head
+    assert "an upper reference, no advice" in head
+    assert "It reads the test environments" in head
+
+
+def test_tables_say_what_analysis_says(small: pd.DataFrame) -> None:
+    from analysis import conclude, optimizer_table
+
+    page = report_html(small)
+    found = conclude(small)
+    for evidence in found.claims["evidence"]:
+        assert evidence.replace("'", "&#39;") in page
+    for advice in found.recommendations:
+        assert advice.words.replace("'", "&#39;") in page
+    for row in optimizer_table(small).to_dict("records"):
+        assert row["run"] in page
+        assert f"{row['ood']:.3f} ({row['ood_low']:.3f} to {row['ood_high']:.3f})" in page
+    assert "9 diverged" in page
+    assert "Out of memory." in page
+
+
+def test_one_optimizer_is_reported_without_verdicts(small: pd.DataFrame) -> None:
+    page = report_html(small[small["optimizer"] == "sgd"])
+    assert "Not judged: Two optimizers are compared" in page
+    assert data_of(page)["budget"]
+
+
+def test_an_adaptive_search_has_no_budget_curves(small: pd.DataFrame) -> None:
+    page = report_html(small.assign(sampler="tpe"))
+    assert re.search(r"<p>None: .*adaptive", page)
+    assert data_of(page)["returns"]
+
+
+def test_runs_that_all_failed_are_a_report_too(small: pd.DataFrame) -> None:
+    lost = small[small["status"] != "completed"]
+    page = report_html(lost)
+    assert f"{len(lost)} runs" in page
+    assert "Out of memory." in page
+
+
+def test_origins_and_sweeps_are_shown(small: pd.DataFrame) -> None:
+    origins = pd.DataFrame({"run": small["run"], "protocol": "1", "oodbench": "0.1.0"})
+    origins = origins.assign(commit="abc", dirty=True, python="3.12", device="cpu")
+    sweep = {"name": "mine", "spec": {"search": {"trials": 8}}, "created": 0.0, "runs": 72}
+    page = report_html(small, source=Source({"database": "runs.db"}, origins, [sweep]))
+    assert "abc with uncommitted changes" in page
+    assert "Sweep mine" in page
+    assert "1970-01-01" in page
+    assert "&#34;trials&#34;: 8" in page
+    assert "runs.db" in page
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (lambda runs: runs.iloc[:0], RequestError, "no runs here"),
+        (lambda runs: runs.drop(columns="ood"), RequestError, "it lacks ood"),
+        (lambda runs: runs, UnknownNameError, "unknown selection rule 'best'"),
+    ],
+)
+def test_what_cannot_be_reported_is_refused(
+    small: pd.DataFrame, change: Any, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        report_html(change(small), rule="best")
+
+
+def test_a_rule_whose_score_no_run_has_is_refused(small: pd.DataFrame) -> None:
+    with pytest.raises(QueryError, match="ood_val cannot choose"):
+        report_html(small.assign(ood_val=np.nan), rule="ood_val")
+
+
+def test_without_plotly_the_extra_is_named(
+    small: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    with pytest.raises(RequestError, match=r"pip install 'oodbench\[report\]'"):
+        report_html(small)
+
+
+def test_json_in_a_script_ends_no_script() -> None:
+    text = script_json({"a": "</script><!--&\u2028"})
+    assert not set("<>&\u2028") & set(text)
+    assert json.loads(text) == {"a": "</script><!--&\u2028"}
+    with pytest.raises(ValueError, match="Out of range"):
+        script_json(float("nan"))
+
+
+def test_columns_are_exact() -> None:
+    numbers = pd.Series([0.1, np.nan, 1 / 3, 1e-300])
+    raw = base64.b64decode(column(numbers)["numbers"])
+    np.testing.assert_array_equal(np.frombuffer(raw, "<f8"), numbers)
+    texts = column(pd.Series(["b", None, "a", "b"]))
+    codes = np.frombuffer(base64.b64decode(texts["codes"]), "<u2")
+    assert [texts["levels"][code] for code in codes] == ["b", "", "a", "b"]
+    many = column(pd.Series([f"run {i}" for i in range(70_000)]))
+    assert len(base64.b64decode(many["codes"])) == 4 * 70_000
+    flags = column(pd.Series([True, False]))
+    assert flags["levels"] == ["True", "False"]
+
+
+def test_learning_curves_are_right_to_what_is_seen(small: pd.DataFrame) -> None:
+    points = make_checkpoints(small)
+    points.loc[5, "ood_test"] = np.nan
+    shuffled = small.sample(frac=1, random_state=0).reset_index(drop=True)
+    packed = pack_curves(shuffled, points)
+    grid = np.frombuffer(base64.b64decode(packed["grid"]), "<u2")
+    ood = np.frombuffer(base64.b64decode(packed["ood"]), "<u2").astype(float)
+    ood[ood > TOP] = np.nan
+    start = 0
+    for run, number in zip(shuffled["run"], grid, strict=True):
+        mine = points[points["run"] == run]
+        steps = packed["grids"][number]
+        assert steps == mine["step"].tolist()
+        found = ood[start : start + len(steps)] / TOP
+        np.testing.assert_allclose(found, mine["ood_test"], atol=0.5 / TOP + 1e-12)
+        start += len(steps)
+    assert start == len(ood)
+
+
+def test_hyperparameters_are_what_no_view_has(small: pd.DataFrame) -> None:
+    assert hyperparameters_of(small) == ["lr", "momentum", "variant"]
+    assert hyperparameters_of(small.assign(unused=np.nan, worst_group_val=0.5)) == [
+        "lr",
+        "momentum",
+        "variant",
+    ]
