@@ -166,6 +166,10 @@ class Source:
     fetch: Callable[[Path, Callable[[str], None]], None] | None = None
     get: str = ""
 
+    def is_here(self) -> bool:
+        """Whether a data folder of this machine has this source's folder."""
+        return any((root / self.folder).is_dir() for root in data_roots())
+
     def find(self) -> Path:
         """The first data folder of this machine that has this source's folder.
 

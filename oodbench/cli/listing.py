@@ -45,7 +45,12 @@ def datasets(
 
     for spec in [DATASETS.get(name)] if name else DATASETS:
         where = "needs no files: it comes with an installed package"
+        if spec.resolve is not None:
+            where = "its folder is named in a sweep file, and checked there"
         if spec.source is not None:
+            if name is None and not spec.source.is_here():
+                print(f"{spec.name}: its files are not on this machine")
+                continue
             root = spec.source.find()
             spec.source.check(root)
             where = f"the files in {root / spec.source.folder} are complete and right"

@@ -124,6 +124,7 @@ def test_the_commands(small_mnist, mirror, monkeypatch, capsys, name: str) -> No
     assert code == 0
     assert told.count("complete and right") == 2
     assert told.count("needs no files") == 2
+    assert "PACS: its files are not on this machine" in told
 
 
 def test_names_that_cannot_be_fetched() -> None:

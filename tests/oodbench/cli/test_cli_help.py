@@ -39,6 +39,9 @@ COMMANDS = [
     ["db", "check"],
     ["db", "copy"],
     ["db", "upgrade"],
+    ["cache", "list"],
+    ["cache", "build"],
+    ["cache", "drop"],
 ]
 
 
