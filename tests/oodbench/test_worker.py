@@ -230,8 +230,11 @@ def test_an_optimizer_that_this_machine_lacks_fails_no_run(
 def test_other_data_than_the_sweeps_give_the_trials_back(
     add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, real = add(), trainer._tensors
-    monkeypatch.setattr(trainer, "_tensors", lambda *args: (real(*args)[0], "beef"))
+    from oodbench.data import Dataset
+
+    path = add()
+    trainer._tensors.cache_clear()
+    monkeypatch.setattr(Dataset, "fingerprint", "beef")
     with pytest.raises(
         RequestError, match="ColoredDigits on this machine has the fingerprint beef"
     ):
