@@ -240,7 +240,7 @@ def test_sql_on_postgresql_gives_what_sqlite_would(filled: Database) -> None:
     assert sql(filled, "SELECT facts FROM studies WHERE id = 'b'").iloc[0, 0] == (
         '{"num_classes": 10}'
     )
-    assert sql(filled, "SELECT hparams ->> 'lr' AS lr FROM v_runs")["lr"][0] == "0.1"
+    assert sql(filled, "SELECT hparams ->> 'lr' AS lr FROM v_runs ORDER BY 1")["lr"][0] == "0.1"
 
 
 @pytest.mark.parametrize("target", ["sqlite"], indirect=True)
