@@ -200,8 +200,8 @@ class DatasetSpec:
         num_classes: Size of the label set.
         build: ``build(data_seed=..., **options)`` gives the Dataset; the same every time.
         options: Every option with its default.
-        shift: ``correlation`` or ``diversity`` shift, as ``oodbench shift`` measures it (Ye et al.
-            2022); empty if it is neither, or was not measured.
+        shift: ``correlation`` or ``diversity`` shift, as ``oodbench shift`` measures it, or as Ye
+            et al. 2022 (OoD-Bench) published it; empty if it is neither, or was not measured.
         metric: Name of the official metric.
         summary: One sentence.
         layout: Where the examples come from.

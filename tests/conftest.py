@@ -1,5 +1,6 @@
 """Fixtures that the tests of several packages share."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -59,3 +60,12 @@ def server() -> Iterator[Server]:
     finally:
         server.stop()
         shutil.rmtree(folder)
+
+
+@pytest.fixture
+def vlcs() -> Path:
+    """DomainBed's 40 runs of ERM on VLCS; beside them what its collect_results prints."""
+    path = Path(os.environ.get("OODBENCH_TEST_DATA", "nowhere")) / "domainbed_sweeps" / "vlcs_erm"
+    if not path.is_dir():
+        pytest.skip("needs OODBENCH_TEST_DATA to name a folder that has domainbed_sweeps/vlcs_erm")
+    return path

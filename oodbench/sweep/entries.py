@@ -1,6 +1,7 @@
 """What a sweep file asks for by name: datasets, algorithms, optimizers, the model."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -64,7 +65,7 @@ class DatasetEntry(Entry):
             spec.check_test_environments(test_environments)
         return self
 
-    @property
+    @cached_property  # it may have to list a large folder
     def spec(self) -> DatasetSpec:
         """The dataset, with the environments that it has with these options."""
         return DATASETS.get(self.name).resolved(self.options)

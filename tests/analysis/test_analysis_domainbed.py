@@ -1,7 +1,6 @@
 """DomainBed's three methods: its own tables of its own sweep, and a sweep worked by hand."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,15 +18,6 @@ from analysis.domainbed_tables import (
 from oodbench.errors import QueryError, RequestError, UnknownNameError
 
 IID, LEAVE_ONE_OUT, ORACLE = METHODS
-
-
-@pytest.fixture
-def vlcs() -> Path:
-    """DomainBed's 40 runs of ERM on VLCS; beside them what its collect_results prints."""
-    path = Path(os.environ.get("OODBENCH_TEST_DATA", "nowhere")) / "domainbed_sweeps" / "vlcs_erm"
-    if not path.is_dir():
-        pytest.skip("needs OODBENCH_TEST_DATA to name a folder that has domainbed_sweeps/vlcs_erm")
-    return path
 
 
 Write = Callable[..., Path]

@@ -1,20 +1,10 @@
 """DomainBed folders, real and made up."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-
-@pytest.fixture
-def vlcs() -> Path:
-    """DomainBed's 40 runs of ERM on VLCS; beside them what its collect_results prints."""
-    path = Path(os.environ.get("OODBENCH_TEST_DATA", "nowhere")) / "domainbed_sweeps" / "vlcs_erm"
-    if not path.is_dir():
-        pytest.skip("needs OODBENCH_TEST_DATA to name a folder that has domainbed_sweeps/vlcs_erm")
-    return path
 
 
 @pytest.fixture
