@@ -115,10 +115,10 @@ def test_a_rule_whose_score_no_run_has_is_refused(small: pd.DataFrame) -> None:
         report_html(small.assign(ood_val=np.nan), rule="ood_val")
 
 
-def test_without_plotly_the_extra_is_named(
+def test_without_jinja_the_extra_is_named(
     small: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(RequestError, match=r"pip install 'oodbench\[report\]'"):
         report_html(small)
 
