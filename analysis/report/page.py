@@ -187,6 +187,7 @@ def _head(pairs: pd.DataFrame, statistics: Statistics) -> dict[str, Any]:
         "checkpoint": str(pairs["checkpoint"].iloc[0]) if "checkpoint" in pairs else "last",
         "statuses": {str(k): int(v) for k, v in pairs["status"].value_counts().items()},
         "total": len(pairs),
+        "imported": tables.imported_counts(pairs),
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }
 
