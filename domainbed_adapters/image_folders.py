@@ -42,7 +42,7 @@ def build_images(
         RequestError: If an option is not what it must be, a file is no image, or the decoded images
             do not fit on the disk.
     """
-    _check_options(name, size, holdout, corrupt)
+    check_options(name, size, holdout, corrupt)
     seeds = None if domainbed is None else Seeds.from_option(name, domainbed)
     pixels, digests = decoded(name, tree, size, corrupt)
     there = np.flatnonzero(digests.any(axis=1))
@@ -74,7 +74,8 @@ def _split(
     return {"train": order[2 * held :], "val": order[:held], "test": order[held : 2 * held]}
 
 
-def _check_options(name: str, size: Any, holdout: Any, corrupt: Any) -> None:
+def check_options(name: str, size: Any, holdout: Any, corrupt: Any) -> None:
+    """Raise RequestError unless the options are what ``OPTIONS`` says."""
     if type(size) is not int or not 8 <= size <= 1024:
         raise RequestError(f"{name}: size must be a whole number from 8 to 1024, not {size!r}.")
     if type(holdout) is not float or not 0 < holdout < 0.5:

@@ -318,6 +318,13 @@ def evaluate(db: str | Path, run: str, **options: Any) -> "pd.DataFrame":
     return score(db, run, **options)
 
 
+def score(dataset: str, **options: Any) -> "pd.DataFrame":
+    """What a dataset's authors report of a classifier: see ``oodbench.scoring.score``."""
+    from oodbench.scoring import score as as_its_authors
+
+    return as_its_authors(dataset, **options)
+
+
 def reproduce(db: str | Path, run: str, **options: Any) -> "Reproduced":
     """Train a stored run again and compare: see ``oodbench.reproducing.reproduce``."""
     from oodbench.reproducing import reproduce as train_again

@@ -138,7 +138,7 @@ def _scores(
             continue
         is_test = index in model.trial.test_environments
         roles = roles_of(environment, is_test, data.shared)
-        roles |= {} if is_test else {"train": "train"}
+        roles |= {"train": "train"} if "train" in environment.splits and not is_test else {}
         for name in dict.fromkeys((*environment.splits, *roles)):
             split = part_of(environment, name)
             inputs, labels = examples(split, device, dtype)

@@ -56,7 +56,7 @@ class SweepSpec(Part):
                 for size in batch.sizes.values:
                     spec.check(algorithm.options, batch.resolve(int(size)))
                 for turn in dataset.turns():
-                    trained = len(dataset.spec.environments) - len(turn)
+                    trained = dataset.spec.trained(turn)
                     if (batch.environments or 0) > trained:
                         raise ValueError(
                             f"batch asks for {batch.environments} environments, but {dataset.name} "
@@ -114,6 +114,7 @@ class SweepSpec(Part):
             "metric": dataset_spec.metric,
             "shift": dataset_spec.shift,
             "environments": list(dataset_spec.environments),
+            "apart": list(dataset_spec.apart),
             "optimizer_kind": optimizer_spec.kind,
         }
         data = Data.of(self._dataset(dataset), test_environments)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from oodbench.caching import filled
-from oodbench.data import Dataset, Environment, Rows, Split
+from oodbench.data import Dataset, Rows, Split
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
 from oodbench.records import Trial
@@ -64,7 +64,7 @@ def as_inputs(dataset: Dataset, trial: Trial, device: torch.device) -> Dataset:
             name: replace(split, inputs=features.of(split, dataset, environment.name, name))
             for name, split in environment.splits.items()
         }
-        parts.append(Environment(environment.name, splits))
+        parts.append(replace(environment, splits=splits))
     return replace(dataset, environments=tuple(parts))
 
 

@@ -122,13 +122,16 @@ def roles_of(
     A test environment is tested on its ``train`` examples as well (``train+test``): nothing was
     trained on them. Not so where environments share their test examples: there ID and OOD accuracy
     rest on the same ones. An environment without ``test`` examples, as in DomainBed, has no ID
-    test.
+    test. One that is ``apart`` has the role that it says, or is tested on all of its examples.
 
     Args:
         environment: One of the dataset's.
         is_test_environment: Whether the trial keeps it out of training.
         shared: See ``oodbench.data.Dataset``.
     """
+    if environment.apart:
+        role = role_of("test", True) if is_test_environment else environment.apart
+        return dict.fromkeys(environment.splits, role)
     roles = {s: role_of(s, is_test_environment) for s in environment.splits if s != "train"}
     if is_test_environment and not (shared and "test" in roles):
         tested = "train+test" if roles.pop("test", None) else "train"
