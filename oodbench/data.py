@@ -109,6 +109,10 @@ class Dataset:
             shown differently. A mean over environments then counts them once.
         content: Hash of all stored examples that ``Rows`` choose from, so that the fingerprint need
             not read them; empty if there are none.
+        augment: How training images are augmented, by its name in
+            ``oodbench.training.augmentation``; empty: they are not.
+        augment_id_val: Whether ID validation images are augmented as well: once, each by a draw
+            of its own.
     """
 
     name: str
@@ -116,6 +120,8 @@ class Dataset:
     num_classes: int
     shared: bool = False
     content: str = ""
+    augment: str = ""
+    augment_id_val: bool = False
 
     @property
     def input_shape(self) -> tuple[int, ...]:

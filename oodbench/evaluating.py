@@ -19,7 +19,7 @@ from oodbench.training.frozen import as_inputs
 from oodbench.training.models import Models
 from oodbench.training.single import Single
 from oodbench.training.stack import Stack
-from oodbench.training.tensors import examples, part_of, roles_of
+from oodbench.training.tensors import evaluated, part_of, roles_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,12 +140,12 @@ def _scores(
         roles = roles_of(environment, is_test, data.shared)
         roles |= {"train": "train"} if "train" in environment.splits and not is_test else {}
         for name in dict.fromkeys((*environment.splits, *roles)):
-            split = part_of(environment, name)
-            inputs, labels = examples(split, device, dtype)
+            split, role = part_of(environment, name), roles.get(name, "")
+            inputs, labels = evaluated(data, environment, name, role, device, dtype)
             yield {
                 "environment": environment.name,
                 "split": name,
-                "role": roles.get(name, ""),
+                "role": role,
                 "accuracy": accuracy(scored, inputs, labels, 1)[0],
                 "n": len(split) // split.copies,
             }

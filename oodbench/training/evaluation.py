@@ -7,16 +7,20 @@ from torch import Tensor
 
 from oodbench.records import Measurement
 from oodbench.training.models import Models
-from oodbench.training.tensors import EvaluationSplit, Inputs
+from oodbench.training.tensors import AugmentedInputs, EvaluationSplit, Inputs
 
 CHUNK = 8192
 """Examples times models in one forward pass: more would leave a CPU's cache."""
+NUMBERS = 2**26
+"""In the inputs that are read at once: 256 MiB of them in single precision."""
 
 
 @torch.inference_mode()
-def accuracy(models: Models, inputs: Tensor | Inputs, labels: Tensor, k: int) -> list[float]:
+def accuracy(
+    models: Models, inputs: Tensor | Inputs | AugmentedInputs, labels: Tensor, k: int
+) -> list[float]:
     """The share of right predictions of each of ``k`` models."""
-    size = max(1, CHUNK // k)
+    size = max(1, min(CHUNK // k, NUMBERS // max(1, inputs.shape[1:].numel())))
     right = torch.zeros(k, dtype=torch.long, device=labels.device)
     for start in range(0, len(labels), size):
         logits = models.predict(inputs[start : start + size])

@@ -47,6 +47,8 @@ def as_inputs(dataset: Dataset, trial: Trial, device: torch.device) -> Dataset:
 
     Raises:
         RequestError: If the backbone takes no such images, or its weights are not here.
+
+    Training images are not augmented there: their features are computed once.
     """
     body = frozen_body(trial)
     if body is None:
@@ -65,7 +67,7 @@ def as_inputs(dataset: Dataset, trial: Trial, device: torch.device) -> Dataset:
             for name, split in environment.splits.items()
         }
         parts.append(replace(environment, splits=splits))
-    return replace(dataset, environments=tuple(parts))
+    return replace(dataset, environments=tuple(parts), augment="", augment_id_val=False)
 
 
 class Features:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from oodbench.data import Dataset, Environment, Rows, Split
+from oodbench.seeds import stream
+from oodbench.training.augmentation import RECIPES, Amounts, augment, draw
 
 FEW = 64 * 2**20
 """Bytes of floats that a split may need to be kept as such."""
@@ -54,6 +56,35 @@ class Inputs:
         return as_floats(chosen.view(*which.shape, *self.shape[1:]), self.dtype)
 
 
+@dataclass(frozen=True)
+class AugmentedInputs:
+    """Images that are augmented whenever they are read, each always in the same way.
+
+    Attributes:
+        plain: n images.
+        amounts: What is done to each.
+    """
+
+    plain: Inputs
+    amounts: Amounts
+
+    @property
+    def shape(self) -> torch.Size:
+        """(n, *shape)."""
+        return self.plain.shape
+
+    def settled(self) -> "AugmentedInputs":
+        """The same: they are read too seldom to be kept twice."""
+        return self
+
+    def __getitem__(self, which: slice) -> Tensor:
+        """The chosen images, as floats."""
+        images = self.plain[which]
+        result, rows = torch.empty_like(images), torch.arange(len(images), device=images.device)
+        augment(images.__getitem__, self.amounts[which], result, rows)
+        return result
+
+
 def as_floats(inputs: Tensor, dtype: torch.dtype) -> Tensor:
     """Bytes scaled to [0, 1]; anything else as it is."""
     floats = inputs.to(dtype)
@@ -76,7 +107,7 @@ class EvaluationSplit:
     environment: str
     split: str
     role: str
-    inputs: Inputs
+    inputs: Inputs | AugmentedInputs
     labels: Tensor
     n: int
 
@@ -91,7 +122,7 @@ class Tensors:
         sizes: Number of training examples of each training environment.
         evaluation: See ``EvaluationSplit``.
         num_classes: Size of the label set.
-        shared: See ``oodbench.data.Dataset``.
+        shared, augment: See ``oodbench.data.Dataset``.
     """
 
     inputs: Inputs
@@ -100,6 +131,7 @@ class Tensors:
     evaluation: tuple[EvaluationSplit, ...]
     num_classes: int
     shared: bool
+    augment: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -155,6 +187,27 @@ def examples(split: Split, device: torch.device, dtype: torch.dtype) -> tuple[In
     return Inputs(torch.from_numpy(split.inputs).to(device), dtype), labels
 
 
+def evaluated(
+    dataset: Dataset,
+    environment: Environment,
+    name: str,
+    role: str,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> tuple[Inputs | AugmentedInputs, Tensor]:
+    """The inputs and labels of a split, as a model is scored on them in this role.
+
+    Only if the dataset says so is anything augmented: DomainBed augments what it validates on.
+    """
+    inputs, labels = examples(part_of(environment, name), device, dtype)
+    if role != "id_val" or not dataset.augment_id_val:
+        return inputs, labels
+    n, _, height, width = inputs.shape
+    generator = stream("augment_id_val", dataset.fingerprint, environment.name)
+    amounts = draw(RECIPES[dataset.augment], n, height, width, generator)
+    return AugmentedInputs(inputs, amounts), labels
+
+
 def joined(parts: Sequence[Inputs]) -> Inputs:
     """The examples of all parts, which are of one dataset, one part after the other."""
     first = parts[0]
@@ -174,7 +227,7 @@ def load(
 
     def to_evaluate(environment: Environment, name: str, role: str) -> EvaluationSplit:
         split = part_of(environment, name)
-        inputs, labels = examples(split, device, dtype)
+        inputs, labels = evaluated(dataset, environment, name, role, device, dtype)
         n = len(split) // split.copies
         return EvaluationSplit(environment.name, name, role, inputs.settled(), labels, n)
 
@@ -194,4 +247,5 @@ def load(
         tuple(evaluation),
         dataset.num_classes,
         dataset.shared,
+        dataset.augment,
     )
