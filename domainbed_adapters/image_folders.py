@@ -42,7 +42,9 @@ def build_images(
         RequestError: If an option is not what it must be, a file is no image, or the decoded images
             do not fit on the disk.
     """
-    _check_options(name, size, holdout, corrupt)
+    check_image_options(name, size, corrupt)
+    if type(holdout) is not float or not 0 < holdout < 0.5:
+        raise RequestError(f"{name}: holdout must be between 0 and 0.5, not {holdout!r}.")
     seeds = None if domainbed is None else Seeds.from_option(name, domainbed)
     pixels, digests = decoded(name, tree, size, corrupt)
     there = np.flatnonzero(digests.any(axis=1))
@@ -74,10 +76,9 @@ def _split(
     return {"train": order[2 * held :], "val": order[:held], "test": order[held : 2 * held]}
 
 
-def _check_options(name: str, size: Any, holdout: Any, corrupt: Any) -> None:
+def check_image_options(name: str, size: Any, corrupt: Any) -> None:
+    """Raise RequestError unless ``size`` and ``corrupt`` are what they must be."""
     if type(size) is not int or not 8 <= size <= 1024:
         raise RequestError(f"{name}: size must be a whole number from 8 to 1024, not {size!r}.")
-    if type(holdout) is not float or not 0 < holdout < 0.5:
-        raise RequestError(f"{name}: holdout must be between 0 and 0.5, not {holdout!r}.")
     if corrupt not in ("fail", "skip"):
         raise RequestError(f"{name}: corrupt must be fail or skip, not {corrupt!r}.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from oodbench.artifacts import KeptModel, find_weights, read_model
-from oodbench.data import DATASETS, Dataset
+from oodbench.data import DATASETS, Dataset, Split
 from oodbench.errors import RequestError
 from oodbench.records import RunRecord
 from oodbench.results import load_run, open_database
@@ -68,7 +68,11 @@ def evaluate(
     data = _dataset(model, dataset, where)
     _check_environments(data, environments)
     frame = pd.DataFrame(_scores(model, record, data, environments, where))
-    known = {(m.environment, m.split): m.value for m in record.measurements if m.step == step}
+    known = {
+        (m.environment, m.split): m.value
+        for m in record.measurements
+        if (m.step, m.metric) == (step, "accuracy")
+    }
     keys = zip(frame["environment"], frame["split"], strict=True)
     frame["stored"] = [math.nan if dataset else known.get(key, math.nan) for key in keys]
     if dataset:
@@ -140,12 +144,18 @@ def _scores(
         roles = roles_of(environment, is_test, data.shared)
         roles |= {} if is_test else {"train": "train"}
         for name in dict.fromkeys((*environment.splits, *roles)):
-            split = part_of(environment, name)
-            inputs, labels = examples(split, device, dtype)
-            yield {
-                "environment": environment.name,
-                "split": name,
-                "role": roles.get(name, ""),
-                "accuracy": accuracy(scored, inputs, labels, 1)[0],
-                "n": len(split) // split.copies,
-            }
+            score = _score(scored, part_of(environment, name), device, dtype)
+            where = {"environment": environment.name, "split": name, "role": roles.get(name, "")}
+            yield {**where, **score}
+    for given in data.published if wanted is None else ():
+        where = {"environment": "", "split": given.name, "role": given.role}
+        yield {**where, **_score(scored, given.split, device, dtype)}
+
+
+def _score(
+    models: Models, split: Split, device: torch.device, dtype: torch.dtype
+) -> dict[str, float | int]:
+    """The accuracy of one model, and how many independent examples it rests on."""
+    inputs, labels = examples(split, device, dtype)
+    value = accuracy(models, inputs, labels, 1)[0]
+    return {"accuracy": value, "n": len(split) // split.copies}

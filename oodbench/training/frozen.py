@@ -65,7 +65,14 @@ def as_inputs(dataset: Dataset, trial: Trial, device: torch.device) -> Dataset:
             for name, split in environment.splits.items()
         }
         parts.append(Environment(environment.name, splits))
-    return replace(dataset, environments=tuple(parts))
+    published = tuple(
+        replace(
+            given,
+            split=replace(given.split, inputs=features.of(given.split, dataset, "", given.name)),
+        )
+        for given in dataset.published
+    )
+    return replace(dataset, environments=tuple(parts), published=published)
 
 
 class Features:
