@@ -219,7 +219,9 @@ def _remarks(runs: pd.DataFrame, unscored: int) -> tuple[str, ...]:
         known = values_of(runs, column)
         if column in SETTINGS and column in runs.columns:
             known = runs[column].fillna("default")
-        values = [str(value) for value in known.unique()]
+        values = sorted(
+            (str(value) for value in known.unique()), key=lambda text: (len(text), text)
+        )
         if len(values) > 1:
             told = ", ".join(values) if len(values) <= MOST else f"{len(values):,} of them"
             remarks.append(f"pooled over {column}: {told}")

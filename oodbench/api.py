@@ -426,7 +426,7 @@ def report(
     Raises:
         UnknownNameError: No such rule, unit, palette, column, sweep or checkpoint rule.
         QueryError: If the condition is none, or no run has the score that the rule reads.
-        RequestError: No runs, the file cannot be written, or plotly is not installed.
+        RequestError: No runs, the file cannot be written, or Jinja is not installed.
     """
     from oodbench.reporting import report_page
     from oodbench.results import describe_target
