@@ -38,6 +38,7 @@ COMMANDS = [
     ["cancel"],
     ["db", "check"],
     ["db", "copy"],
+    ["db", "merge"],
     ["db", "upgrade"],
     ["cache", "list"],
     ["cache", "build"],
