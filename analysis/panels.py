@@ -231,6 +231,8 @@ def _remarks(runs: pd.DataFrame, unscored: int) -> tuple[str, ...]:
             remarks.append(f"{column} not known")
         elif column == "sampler" and not DESIGNS.issuperset(values):
             remarks.append(f"found by an adaptive search: {values[0]}")
+    if "subpopulation" in set(values_of(runs, "shift")):
+        remarks.append("subpopulation shift: OOD accuracy is that of the worst group")
     scored = runs[runs["id"].notna()]
     if "id_test" in runs.columns and scored["id_test"].isna().any():
         remarks.append("ID scores are of validation examples: there is no ID test split")

@@ -97,10 +97,15 @@ def _split(
 
 def check_options(name: str, size: Any, holdout: Any, corrupt: Any) -> None:
     """Raise RequestError unless the options are what ``OPTIONS`` says."""
-    if type(size) is not int or not 8 <= size <= 1024:
-        raise RequestError(f"{name}: size must be a whole number from 8 to 1024, not {size!r}.")
+    check_image_options(name, size, corrupt)
     if type(holdout) is not float or not 0 < holdout < 0.5:
         raise RequestError(f"{name}: holdout must be between 0 and 0.5, not {holdout!r}.")
+
+
+def check_image_options(name: str, size: Any, corrupt: Any) -> None:
+    """Raise RequestError unless ``size`` and ``corrupt`` are what they must be."""
+    if type(size) is not int or not 8 <= size <= 1024:
+        raise RequestError(f"{name}: size must be a whole number from 8 to 1024, not {size!r}.")
     if corrupt not in ("fail", "skip"):
         raise RequestError(f"{name}: corrupt must be fail or skip, not {corrupt!r}.")
 

@@ -22,6 +22,8 @@ from oodbench.proposing import extend
 from oodbench.results import (
     AddedSweep,
     RunDetails,
+    Shard,
+    add_shard,
     add_sweep,
     counts,
     is_empty,
@@ -137,6 +139,28 @@ def run_sweep(
         return counts(database, name)
 
 
+def prepare_shard(sweep: Sweep, db: str | Path, shard: str) -> str:
+    """Put one part of a sweep into a database of its own, for a worker that shares none.
+
+    Args:
+        sweep: A sweep file.
+        db: URL or path of this shard's database; created if missing.
+        shard: Which part, such as ``3/16``: 0/16 is the first.
+
+    Returns:
+        The name of the sweep.
+
+    Raises:
+        RequestError: If the sweep is not drawn whole before anything is trained.
+        DatabaseError: If the database has trials of another shard.
+    """
+    part, planned = Shard.parse(shard), plan(sweep)
+    spec = planned.spec.model_dump(mode="json", exclude_none=True)
+    with open_database(db, create=True) as database:
+        add_shard(database, planned.spec.name, spec, planned.studies, part)
+    return planned.spec.name
+
+
 TEST_SCORES = r"\b(ood|ood_test|oracle_val)\b"
 """Columns that only the rule ``oracle`` may look at."""
 
@@ -197,6 +221,7 @@ def query(
     sql: str | None = None,
     sweep: str | None = None,
     checkpoint: str = "last",
+    metric: str = "accuracy",
 ) -> "pd.DataFrame":
     """Runs with their scores, as a DataFrame.
 
@@ -211,6 +236,8 @@ def query(
             ``v_pairs``, ``v_best``.
         sweep: Only runs of this sweep.
         checkpoint: Which checkpoint is scored: ``last`` or ``best_id_val``.
+        metric: Of the scores, in place of accuracy, such as ``worst_group_accuracy``: what
+            datasets with published splits are scored by. Conditions and checkpoints go by accuracy.
 
     Returns:
         A row a run: ``id`` and ``ood`` accuracy, what they are made of, status, hyperparameters.
@@ -220,6 +247,7 @@ def query(
         UnknownNameError: If a column, a rule or the sweep does not exist.
         RequestError: If ``where`` looks at test scores before a rule that may not.
     """
+    from oodbench.metrics import LOWER
     from oodbench.results import pairs
     from oodbench.results import sql as run_sql
     from oodbench.results.select import select as select_runs
@@ -229,12 +257,14 @@ def query(
             f"The rule {select} never looks at test scores, but {where!r} would drop runs by "
             "theirs before it selects. Filter what it selects instead, or select by oracle."
         )
+    if select and metric in LOWER:
+        raise RequestError(f"Selection takes the highest score, but {metric} is better if lower.")
     with open_database(db, read_only=True) as database:
         if sql is not None:
             if where or select or sweep:
                 raise RequestError("sql goes alone: put conditions into the SQL itself.")
             return run_sql(database, sql)
-        frame = pairs(database, where, sweep, checkpoint)
+        frame = pairs(database, where, sweep, checkpoint, metric=metric)
     return frame if select is None else select_runs(frame, select)
 
 

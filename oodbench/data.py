@@ -98,8 +98,33 @@ class Environment:
 
 
 @dataclass(frozen=True)
+class Published:
+    """Examples to which the dataset's authors gave their role, scored as a whole.
+
+    Attributes:
+        name: As they call it, such as ``id_val``.
+        role: One of ``oodbench.records.ROLES``.
+        split: The examples.
+        groups: (n, m) the groups that each example is in, as indices of ``Dataset.groups``; -1:
+            none. None: it has none.
+        worst: The role of the group with the lowest accuracy, where that group stands for what is
+            out of distribution: under subpopulation shift. Empty: it has none.
+    """
+
+    name: str
+    role: str
+    split: Split
+    groups: NDArray[np.int64] | None = None
+    worst: str = ""
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Named environments over one label set.
+
+    A dataset has splits of each environment, and a trial keeps some environments out of training;
+    or its authors published the splits. Then its environments have ``train`` examples alone, all of
+    them are trained on, and no trial names test environments.
 
     Attributes:
         name: As registered.
@@ -113,6 +138,10 @@ class Dataset:
             ``oodbench.training.augmentation``; empty: they are not.
         augment_id_val: Whether ID validation images are augmented as well: once, each by a draw
             of its own.
+        published: See ``Published``.
+        groups: Names of the groups that published examples are in.
+        metrics: What published splits are scored by beside what all are: names of
+            ``oodbench.metrics.OFFICIAL``, the official one first.
     """
 
     name: str
@@ -122,6 +151,9 @@ class Dataset:
     content: str = ""
     augment: str = ""
     augment_id_val: bool = False
+    published: tuple[Published, ...] = ()
+    groups: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -135,10 +167,12 @@ class Dataset:
         digest.update(self.content.encode())
         for environment in self.environments:
             for part, split in sorted(environment.splits.items()):
-                inputs = split.inputs.rows if isinstance(split.inputs, Rows) else split.inputs
-                for array in (inputs, split.labels):
-                    digest.update(repr((environment.name, part, array.shape)).encode())
-                    digest.update(array.dtype.str.encode() + np.ascontiguousarray(array).tobytes())
+                for array in _arrays(split):
+                    _add(digest, (environment.name, part, array.shape), array)
+        for given in self.published:
+            groups = () if given.groups is None else (given.groups,)
+            for array in (*_arrays(given.split), *groups):
+                _add(digest, (given.name, given.role, array.shape), array)
         return digest.hexdigest()[:16]
 
     def training_environments(self, test_environments: tuple[int, ...]) -> tuple[int, ...]:
@@ -169,6 +203,17 @@ class Scores:
     of_imagenet: Callable[[], NDArray[np.int64]]
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+
+
+def _arrays(split: Split) -> tuple[NDArray[Any], NDArray[Any]]:
+    """What tells the examples of a split: the inputs, or which they are, and the labels."""
+    inputs = split.inputs.rows if isinstance(split.inputs, Rows) else split.inputs
+    return inputs, split.labels
+
+
+def _add(digest: Any, place: tuple[Any, ...], array: NDArray[Any]) -> None:
+    digest.update(repr(place).encode())
+    digest.update(array.dtype.str.encode() + np.ascontiguousarray(array).tobytes())
 
 
 ROOT_VARIABLE = "OODBENCH_DATA"
@@ -240,7 +285,8 @@ class DatasetSpec:
         build: ``build(data_seed=..., **options)`` gives the Dataset; the same every time.
         options: Every option with its default.
         shift: ``correlation`` or ``diversity`` shift, as ``oodbench shift`` measures it, or as Ye
-            et al. 2022 (OoD-Bench) published it; empty if it is neither, or was not measured.
+            et al. 2022 (OoD-Bench) published it; ``subpopulation`` shift, where nothing is out of
+            distribution but the shares of the groups; empty if it is none, or was not measured.
         metric: Name of the official metric.
         summary: One sentence.
         layout: Where the examples come from.
@@ -253,6 +299,7 @@ class DatasetSpec:
         decodes: Whether these are image files, which are decoded into the cache.
         apart: Indices of the environments that nothing can be trained on; ``each`` means those.
         scores: What its authors report of a classifier, if that is more than accuracies.
+        published: Its authors published the splits: no test environments are chosen.
     """
 
     name: str
@@ -260,7 +307,7 @@ class DatasetSpec:
     num_classes: int
     build: Callable[..., Dataset]
     options: Mapping[str, Any] = field(default_factory=dict)
-    shift: Literal["correlation", "diversity", ""] = ""
+    shift: Literal["correlation", "diversity", "subpopulation", ""] = ""
     metric: str = "accuracy"
     summary: str = ""
     layout: str = ""
@@ -276,6 +323,8 @@ class DatasetSpec:
     def trained(self, test_environments: tuple[int, ...]) -> int:
         """How many environments are left to train on."""
         return len({*range(len(self.environments))} - {*self.apart, *test_environments})
+
+    published: bool = False
 
     def resolved(self, options: Mapping[str, Any]) -> "DatasetSpec":
         """This dataset with the environments and classes that it has with these options.
@@ -298,6 +347,13 @@ class DatasetSpec:
 
     def check_test_environments(self, indices: tuple[int, ...]) -> None:
         """Raise RequestError unless ``indices`` leave at least one environment to train on."""
+        if self.published:
+            if indices:
+                raise RequestError(
+                    f"{self.name} has published splits, so no test environments are chosen: leave "
+                    f"test_environments out, in place of {list(indices)}."
+                )
+            return
         last = len(self.environments) - 1
         listing = ", ".join(f"{i} = {name}" for i, name in enumerate(self.environments))
         if (

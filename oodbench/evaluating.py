@@ -19,7 +19,7 @@ from oodbench.training.frozen import as_inputs
 from oodbench.training.models import Models
 from oodbench.training.single import Single
 from oodbench.training.stack import Stack
-from oodbench.training.tensors import evaluated, part_of, roles_of
+from oodbench.training.tensors import evaluated, examples, part_of, roles_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,11 @@ def evaluate(
     data = _dataset(model, dataset, where)
     _check_environments(data, environments)
     frame = pd.DataFrame(_scores(model, record, data, environments, where))
-    known = {(m.environment, m.split): m.value for m in record.measurements if m.step == step}
+    known = {
+        (m.environment, m.split): m.value
+        for m in record.measurements
+        if (m.step, m.metric) == (step, "accuracy")
+    }
     keys = zip(frame["environment"], frame["split"], strict=True)
     frame["stored"] = [math.nan if dataset else known.get(key, math.nan) for key in keys]
     if dataset:
@@ -149,3 +153,12 @@ def _scores(
                 "accuracy": accuracy(scored, inputs, labels, 1)[0],
                 "n": len(split) // split.copies,
             }
+    for given in data.published if wanted is None else ():
+        inputs, labels = examples(given.split, device, dtype)
+        yield {
+            "environment": "",
+            "split": given.name,
+            "role": given.role,
+            "accuracy": accuracy(scored, inputs, labels, 1)[0],
+            "n": len(given.split) // given.split.copies,
+        }

@@ -183,10 +183,11 @@ class Measurement:
 
     Attributes:
         step: Optimizer steps taken before it.
-        environment: Name of the environment; empty if it covers all training environments.
-        split: ``train``, ``val`` or ``test``.
+        environment: Name of the environment; empty if it covers all training environments, or the
+            split is a published one. Of the metric ``group_accuracy``, the group's name.
+        split: ``train``, ``val`` or ``test``, or as the dataset's authors call it.
         role: What the split is to this trial, one of ``ROLES``.
-        metric: ``accuracy`` (a fraction) or ``loss``.
+        metric: ``accuracy`` (a fraction), ``loss``, or one of ``oodbench.metrics``.
         value: The number.
         n: How many examples it rests on; 0 if that is not known, as of imported runs.
     """

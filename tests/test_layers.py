@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"errors"},
     {"records", "registry", "seeds", "spaces"},
-    {"caching"},
+    {"caching", "metrics"},
     {"data", "models", "algorithms", "optimizers", "results"},
     {"training"},
     {"probes"},

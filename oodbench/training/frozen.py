@@ -67,7 +67,20 @@ def as_inputs(dataset: Dataset, trial: Trial, device: torch.device) -> Dataset:
             for name, split in environment.splits.items()
         }
         parts.append(replace(environment, splits=splits))
-    return replace(dataset, environments=tuple(parts), augment="", augment_id_val=False)
+    published = tuple(
+        replace(
+            given,
+            split=replace(given.split, inputs=features.of(given.split, dataset, "", given.name)),
+        )
+        for given in dataset.published
+    )
+    return replace(
+        dataset,
+        environments=tuple(parts),
+        published=published,
+        augment="",
+        augment_id_val=False,
+    )
 
 
 class Features:

@@ -195,7 +195,9 @@ class Run:
     def measure(self, step: int, losses: Tensor, steps: int) -> None:
         """Record accuracies and the mean training loss of the models that have not diverged."""
         with self.clock(EVALUATION), self.averaged():
-            scores = evaluate(self.models, self.data.evaluation, self.k, step)
+            scores = evaluate(
+                self.models, self.data.evaluation, self.k, step, self.data.num_classes
+            )
             for model, loss in enumerate(losses.tolist()):
                 if model not in self.diverged:
                     loss_ = Measurement(step, "", "train", "train", "loss", loss, steps)
@@ -227,7 +229,7 @@ class Run:
 
     def keep_best(self, model: int, step: int, scores: Sequence[Measurement]) -> None:
         """Keep the weights if they are to be kept, and no checkpoint before was as good."""
-        values = [item.value for item in scores if item.role == "id_val"]
+        values = [s.value for s in scores if (s.role, s.metric) == ("id_val", "accuracy")]
         if not values or self.trials[model].id not in self.selected:
             return
         score = sum(values) / len(values)

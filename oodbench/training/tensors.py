@@ -4,10 +4,12 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from oodbench.data import Dataset, Environment, Rows, Split
+from oodbench.data import Dataset, Environment, Published, Rows, Split
 from oodbench.seeds import stream
 from oodbench.training.augmentation import RECIPES, Amounts, augment, draw
 
@@ -96,12 +98,15 @@ class EvaluationSplit:
     """Examples that some selection or reporting rule reads.
 
     Attributes:
-        environment: Its name.
-        split: ``train``, ``val`` or ``test``.
+        environment: Its name; empty if the split is a published one, of several.
+        split: ``train``, ``val`` or ``test``, or the name of a published one.
         role: What the split is to the trial: see ``oodbench.records.ROLES``.
         inputs: n examples.
         labels: (n,) integers.
         n: How many independent examples these are: see ``oodbench.data.Split.copies``.
+        groups, worst: See ``oodbench.data.Published``.
+        group_names, metrics: Of the dataset, see ``oodbench.data.Dataset``.
+        graded: Whether it is scored by more than accuracy: published splits are.
     """
 
     environment: str
@@ -110,6 +115,11 @@ class EvaluationSplit:
     inputs: Inputs | AugmentedInputs
     labels: Tensor
     n: int
+    groups: NDArray[np.int64] | None = None
+    worst: str = ""
+    group_names: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    graded: bool = False
 
 
 @dataclass(frozen=True)
@@ -231,6 +241,22 @@ def load(
         n = len(split) // split.copies
         return EvaluationSplit(environment.name, name, role, inputs.settled(), labels, n)
 
+    def as_published(given: Published) -> EvaluationSplit:
+        inputs, labels = examples(given.split, device, dtype)
+        return EvaluationSplit(
+            "",
+            given.name,
+            given.role,
+            inputs.settled(),
+            labels,
+            len(given.split) // given.split.copies,
+            given.groups,
+            given.worst,
+            dataset.groups,
+            dataset.metrics,
+            graded=True,
+        )
+
     training = [
         examples(dataset.environments[i].splits["train"], device, dtype)
         for i in dataset.training_environments(test_environments)
@@ -240,6 +266,7 @@ def load(
         for i, environment in enumerate(dataset.environments)
         for split, role in roles_of(environment, i in test_environments, dataset.shared).items()
     ]
+    evaluation += [as_published(given) for given in dataset.published]
     return Tensors(
         joined([inputs for inputs, _ in training]).settled(),
         torch.cat([labels for _, labels in training]),

@@ -39,6 +39,7 @@ COMMANDS = [
     ["cancel"],
     ["db", "check"],
     ["db", "copy"],
+    ["db", "merge"],
     ["db", "upgrade"],
     ["cache", "list"],
     ["cache", "build"],
