@@ -28,7 +28,7 @@ class Outlook:
         studies: How many.
         models: How many, retrained winners among them.
         seconds: Of one GPU, at the rate that the sweep file states; None: it states none, or gives
-            epochs, whose steps hang on the data.
+            epochs, whose steps hang on the data, or how many examples are scored is not known.
         cache: Bytes of decoded images, 0: none are decoded; None: how many is not known.
         partly: Whether ``cache`` leaves out images whose number is not known.
         database: Bytes, about.
@@ -101,7 +101,7 @@ def _seconds(
 ) -> float | None:
     """Of one model: what it trains on, and what it is scored on."""
     train = spec.train_of(dataset, algorithm)
-    if spec.rate is None or train.steps is None:
+    if spec.rate is None or train.steps is None or not dataset.spec.examples:
         return None
     about, sizes = dataset.spec, [float(size) for size in train.batch.sizes.values]
     trained = about.trained(turn)

@@ -37,7 +37,10 @@ def show_outlook(specs: "list[SweepSpec]") -> None:
     if rates:
         print(f"GPU hours: training at {', or '.join(rates)}; scoring three times as fast.")
     if missing[0]:
-        print("GPU hours need a rate in the sweep file, and steps in place of epochs.")
+        print(
+            "?: GPU hours need a rate in the sweep file, steps in place of epochs, and a dataset "
+            "whose size was published."
+        )
     print(
         f"Images are counted as published. Database: {RUN_BYTES:,} bytes a run and "
         f"{MEASUREMENT_BYTES} a measurement, as found in SQLite."

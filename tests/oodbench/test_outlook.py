@@ -70,5 +70,7 @@ def test_what_is_not_known_is_said() -> None:
     assert of(**resnet, datasets=[{**pacs, "size": 64}]).cache == 9991 * 3 * 64 * 64
     assert of(**resnet, datasets=[{"name": "SVIRO", "test_environments": [0]}]).cache is None
     backgrounds = {"name": "BackgroundsChallenge", "test_environments": [2]}
+    digits = {"name": "RotatedDigits", "test_environments": [0]}
+    assert of(datasets=[digits]).seconds is None  # how many are rendered is an option
     found = of(**resnet, datasets=[backgrounds])
     assert (found.cache, found.partly) == (32400 * 3 * 224 * 224, True)

@@ -48,7 +48,7 @@ def test_a_dry_run_without_a_database_says_what_it_would_take(
     path = sweep_file(search={"trials": 3})
     out = oodbench("sweep", path, "--dry-run").out
     assert "2 studies, 6 models to train: ? GPU hours; on disk 0.0 MiB of decoded images" in out
-    assert "GPU hours need a rate in the sweep file" in out
+    assert "?: GPU hours need a rate in the sweep file" in out
     rate = "rate={examples_per_second: 1, source: a guess}"
     digits = "datasets=[{name: ColoredMNIST, test_environments: [2]}]"
     out = oodbench("sweep", path, "--dry-run", "--set", rate, "--set", digits).out
