@@ -12,10 +12,19 @@ from oodbench.data import Dataset, Environment, Rows, Split
 from oodbench.errors import RequestError
 from oodbench.seeds import stream
 
-OPTIONS: dict[str, Any] = {"size": 224, "holdout": 0.2, "corrupt": "fail", "domainbed": None}
+OPTIONS: dict[str, Any] = {
+    "size": 224,
+    "holdout": 0.2,
+    "corrupt": "fail",
+    "domainbed": None,
+    "augment": "domainbed",
+    "augment_id_val": False,
+}
 """``size``: height and width of the images. ``holdout``: share of an environment's examples that is
 its validation part, and of as many its test part. ``corrupt``: ``fail`` or ``skip`` where a file is
-no image. ``domainbed``: ``{seed, trial_seed}`` of DomainBed, for its own splits."""
+no image. ``domainbed``: ``{seed, trial_seed}`` of DomainBed, for its own splits. ``augment``:
+training images as DomainBed augments them, or ``none``. ``augment_id_val``: validation images of
+training environments too, as there."""
 
 
 def build_images(
@@ -28,6 +37,9 @@ def build_images(
     holdout: float,
     corrupt: Any,
     domainbed: Any,
+    augment: Any,
+    augment_id_val: Any,
+    recipe: str = "domainbed",
 ) -> Dataset:
     """The images of a tree as a dataset.
 
@@ -36,14 +48,15 @@ def build_images(
         tree: Its files.
         names: What the environments are called, in the order of their folders.
         data_seed: Of the splits, unless they are DomainBed's.
-        size, holdout, corrupt, domainbed: See ``OPTIONS``.
+        size, holdout, corrupt, domainbed, augment, augment_id_val: See ``OPTIONS``.
+        recipe: What ``augment: domainbed`` means for this dataset.
 
     Raises:
         RequestError: If an option is not what it must be, a file is no image, or the decoded images
             do not fit on the disk.
     """
-    check_image_options(name, size, corrupt)
-    check_holdout(name, holdout)
+    check_options(name, size, holdout, corrupt)
+    _check_augmentation(name, augment, augment_id_val)
     seeds = None if domainbed is None else Seeds.from_option(name, domainbed)
     pixels, digests = decoded(name, tree, size, corrupt)
     there = np.flatnonzero(digests.any(axis=1))
@@ -58,7 +71,14 @@ def build_images(
         splits = {p: Split(Rows(pixels, mine), tree.labels[mine]) for p, mine in parts.items()}
         environments.append(Environment(environment, splits))
     content = content_of([f"{size}".encode(), *(bytes(digest) for digest in digests)])
-    return Dataset(name, tuple(environments), len(tree.classes), content=content)
+    return Dataset(
+        name,
+        tuple(environments),
+        len(tree.classes),
+        content=content,
+        augment="" if augment == "none" else recipe,
+        augment_id_val=augment_id_val,
+    )
 
 
 def split_parts(
@@ -82,9 +102,26 @@ def check_holdout(name: str, holdout: Any) -> None:
         raise RequestError(f"{name}: holdout must be between 0 and 0.5, not {holdout!r}.")
 
 
+def check_options(name: str, size: Any, holdout: Any, corrupt: Any) -> None:
+    """Raise RequestError unless the options are what ``OPTIONS`` says."""
+    check_image_options(name, size, corrupt)
+    check_holdout(name, holdout)
+
+
 def check_image_options(name: str, size: Any, corrupt: Any) -> None:
     """Raise RequestError unless ``size`` and ``corrupt`` are what they must be."""
     if type(size) is not int or not 8 <= size <= 1024:
         raise RequestError(f"{name}: size must be a whole number from 8 to 1024, not {size!r}.")
     if corrupt not in ("fail", "skip"):
         raise RequestError(f"{name}: corrupt must be fail or skip, not {corrupt!r}.")
+
+
+def _check_augmentation(name: str, augment: Any, augment_id_val: Any) -> None:
+    if augment not in ("domainbed", "none"):
+        raise RequestError(f"{name}: augment must be domainbed or none, not {augment!r}.")
+    if type(augment_id_val) is not bool:
+        raise RequestError(f"{name}: augment_id_val must be true or false, not {augment_id_val!r}.")
+    if augment_id_val and augment == "none":
+        raise RequestError(
+            f"{name}: augment_id_val: true needs augment: domainbed, which says how; leave one out."
+        )

@@ -22,6 +22,8 @@ from oodbench.proposing import extend
 from oodbench.results import (
     AddedSweep,
     RunDetails,
+    Shard,
+    add_shard,
     add_sweep,
     counts,
     is_empty,
@@ -135,6 +137,28 @@ def run_sweep(
         if on_profile:
             on_profile(seconds_by_phase(slots))
         return counts(database, name)
+
+
+def prepare_shard(sweep: Sweep, db: str | Path, shard: str) -> str:
+    """Put one part of a sweep into a database of its own, for a worker that shares none.
+
+    Args:
+        sweep: A sweep file.
+        db: URL or path of this shard's database; created if missing.
+        shard: Which part, such as ``3/16``: 0/16 is the first.
+
+    Returns:
+        The name of the sweep.
+
+    Raises:
+        RequestError: If the sweep is not drawn whole before anything is trained.
+        DatabaseError: If the database has trials of another shard.
+    """
+    part, planned = Shard.parse(shard), plan(sweep)
+    spec = planned.spec.model_dump(mode="json", exclude_none=True)
+    with open_database(db, create=True) as database:
+        add_shard(database, planned.spec.name, spec, planned.studies, part)
+    return planned.spec.name
 
 
 TEST_SCORES = r"\b(ood|ood_test|oracle_val)\b"
@@ -322,6 +346,13 @@ def evaluate(db: str | Path, run: str, **options: Any) -> "pd.DataFrame":
     from oodbench.evaluating import evaluate as score
 
     return score(db, run, **options)
+
+
+def score(dataset: str, **options: Any) -> "pd.DataFrame":
+    """What a dataset's authors report of a classifier: see ``oodbench.scoring.score``."""
+    from oodbench.scoring import score as as_its_authors
+
+    return as_its_authors(dataset, **options)
 
 
 def reproduce(db: str | Path, run: str, **options: Any) -> "Reproduced":

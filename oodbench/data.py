@@ -83,10 +83,18 @@ class Split:
 
 @dataclass(frozen=True)
 class Environment:
-    """A domain: its name and its ``train``, ``val`` and ``test`` examples."""
+    """A domain: its name and its ``train``, ``val`` and ``test`` examples.
+
+    Attributes:
+        name: Of the domain.
+        splits: Its examples.
+        apart: Where it has test examples alone and nothing is ever trained on it: their role (see
+            ``oodbench.records.ROLES``) in trials that do not name it as a test environment.
+    """
 
     name: str
     splits: Mapping[str, Split]
+    apart: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,6 +134,10 @@ class Dataset:
             shown differently. A mean over environments then counts them once.
         content: Hash of all stored examples that ``Rows`` choose from, so that the fingerprint need
             not read them; empty if there are none.
+        augment: How training images are augmented, by its name in
+            ``oodbench.training.augmentation``; empty: they are not.
+        augment_id_val: Whether ID validation images are augmented as well: once, each by a draw
+            of its own.
         published: See ``Published``.
         groups: Names of the groups that published examples are in.
         metrics: What published splits are scored by beside what all are: names of
@@ -137,6 +149,8 @@ class Dataset:
     num_classes: int
     shared: bool = False
     content: str = ""
+    augment: str = ""
+    augment_id_val: bool = False
     published: tuple[Published, ...] = ()
     groups: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
@@ -144,7 +158,7 @@ class Dataset:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one example."""
-        return tuple(self.environments[0].splits["train"].inputs.shape[1:])
+        return tuple(next(iter(self.environments[0].splits.values())).inputs.shape[1:])
 
     @cached_property
     def fingerprint(self) -> str:
@@ -163,7 +177,32 @@ class Dataset:
 
     def training_environments(self, test_environments: tuple[int, ...]) -> tuple[int, ...]:
         """Indices of the environments that are trained on."""
-        return tuple(i for i in range(len(self.environments)) if i not in test_environments)
+        return tuple(
+            i
+            for i, environment in enumerate(self.environments)
+            if i not in test_environments and not environment.apart
+        )
+
+
+Predict = Callable[[NDArray[np.uint8]], NDArray[np.int64]]
+"""A classifier: (n, 3, height, width) images -> (n,) labels."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a dataset's authors report of any classifier, whoever trained it.
+
+    Attributes:
+        measure: ``measure(predict, size, slow)`` gives score -> (value, number of examples);
+            ``slow`` asks for those that take long, too.
+        of_imagenet: Gives the (1000,) labels of ImageNet-1k's classes; -1: a wrong answer.
+        mean, std: Of each channel of images in [0, 1], for models of the dataset's own classes.
+    """
+
+    measure: Callable[[Predict, int, bool], Mapping[str, tuple[float, int]]]
+    of_imagenet: Callable[[], NDArray[np.int64]]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
 
 
 def _arrays(split: Split) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -256,6 +295,8 @@ class DatasetSpec:
         source: The files that it needs; None if it comes with a package, or an option names them.
         resolve: ``resolve(options)`` gives this dataset with the environments and classes that it
             has with these options; None: it always has the same. See ``resolved``.
+        apart: Indices of the environments that nothing can be trained on; ``each`` means those.
+        scores: What its authors report of a classifier, if that is more than accuracies.
         published: Its authors published the splits: no test environments are chosen.
     """
 
@@ -272,6 +313,13 @@ class DatasetSpec:
     citation: str = ""
     source: Source | None = None
     resolve: "Callable[[Mapping[str, Any]], DatasetSpec] | None" = None
+    apart: tuple[int, ...] = ()
+    scores: Scores | None = None
+
+    def trained(self, test_environments: tuple[int, ...]) -> int:
+        """How many environments are left to train on."""
+        return len({*range(len(self.environments))} - {*self.apart, *test_environments})
+
     published: bool = False
 
     def resolved(self, options: Mapping[str, Any]) -> "DatasetSpec":
@@ -313,7 +361,7 @@ class DatasetSpec:
                 f"{self.name}: test_environments needs different indices between 0 and {last}, "
                 f"but got {list(indices)}. Its environments are {listing}."
             )
-        if len(indices) > last:
+        if not self.trained(indices):
             raise RequestError(
                 f"{self.name}: test_environments {list(indices)} leaves none to train on. "
                 f"Its environments are {listing}."

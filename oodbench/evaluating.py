@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from oodbench.artifacts import KeptModel, find_weights, read_model
-from oodbench.data import DATASETS, Dataset, Split
+from oodbench.data import DATASETS, Dataset
 from oodbench.errors import RequestError
 from oodbench.records import RunRecord
 from oodbench.results import load_run, open_database
@@ -19,7 +19,7 @@ from oodbench.training.frozen import as_inputs
 from oodbench.training.models import Models
 from oodbench.training.single import Single
 from oodbench.training.stack import Stack
-from oodbench.training.tensors import examples, part_of, roles_of
+from oodbench.training.tensors import evaluated, examples, part_of, roles_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,20 +142,23 @@ def _scores(
             continue
         is_test = index in model.trial.test_environments
         roles = roles_of(environment, is_test, data.shared)
-        roles |= {} if is_test else {"train": "train"}
+        roles |= {"train": "train"} if "train" in environment.splits and not is_test else {}
         for name in dict.fromkeys((*environment.splits, *roles)):
-            score = _score(scored, part_of(environment, name), device, dtype)
-            where = {"environment": environment.name, "split": name, "role": roles.get(name, "")}
-            yield {**where, **score}
+            split, role = part_of(environment, name), roles.get(name, "")
+            inputs, labels = evaluated(data, environment, name, role, device, dtype)
+            yield {
+                "environment": environment.name,
+                "split": name,
+                "role": role,
+                "accuracy": accuracy(scored, inputs, labels, 1)[0],
+                "n": len(split) // split.copies,
+            }
     for given in data.published if wanted is None else ():
-        where = {"environment": "", "split": given.name, "role": given.role}
-        yield {**where, **_score(scored, given.split, device, dtype)}
-
-
-def _score(
-    models: Models, split: Split, device: torch.device, dtype: torch.dtype
-) -> dict[str, float | int]:
-    """The accuracy of one model, and how many independent examples it rests on."""
-    inputs, labels = examples(split, device, dtype)
-    value = accuracy(models, inputs, labels, 1)[0]
-    return {"accuracy": value, "n": len(split) // split.copies}
+        inputs, labels = examples(given.split, device, dtype)
+        yield {
+            "environment": "",
+            "split": given.name,
+            "role": given.role,
+            "accuracy": accuracy(scored, inputs, labels, 1)[0],
+            "n": len(given.split) // given.split.copies,
+        }

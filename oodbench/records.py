@@ -19,11 +19,14 @@ STATUSES: tuple[str, ...] = get_args(Status)
 IMPORTED = "imported:"
 """How the protocol of an imported run begins; its source follows, such as ``domainbed``."""
 
-Role = Literal["train", "id_val", "id_test", "ood_val", "ood_test", "oracle_val"]
+Role = Literal["train", "id_val", "id_test", "ood_val", "ood_test", "oracle_val", "measured"]
 ROLES: tuple[str, ...] = get_args(Role)
 """``id_*``: training environments. ``ood_val``: environments held apart from training and test.
 ``ood_test``: test environments. ``oracle_val``: a test environment's validation part, which the
-rule ``oracle`` reads, and ``leave_one_environment_out`` where it is another run's training one."""
+rule ``oracle`` reads, and ``leave_one_environment_out`` where it is another run's training one.
+``measured``: an environment that is neither, scored for its own sake: no rule reads it, and no mean
+counts it."""
+MEASURED = "measured"
 
 
 def canonical_json(value: Any) -> str:

@@ -31,7 +31,7 @@ LAYERS = [
         "hooks",
     },
     {"worker"},
-    {"executors", "evaluating", "probing", "reproducing", "shifting", "reporting"},
+    {"executors", "evaluating", "scoring", "probing", "reproducing", "shifting", "reporting"},
     {"api"},
     {"cli"},
 ]

@@ -23,6 +23,7 @@ from oodbench.cli import (
     reporting,
     results,
     runs,
+    scoring,
     shifting,
     sweeping,
 )
@@ -56,7 +57,7 @@ def options(
     """
 
 
-for group in (sweeping, results, concluding, reporting, runs, listing, shifting, fetching):
+for group in (sweeping, results, concluding, reporting, runs, scoring, listing, shifting, fetching):
     group.register(app)
 app.add_typer(database.app, name="db")
 app.add_typer(caching.app, name="cache")

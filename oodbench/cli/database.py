@@ -1,4 +1,4 @@
-"""db check, db copy, db upgrade."""
+"""db check, db copy, db merge, db upgrade."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -71,6 +71,49 @@ def copy(
             f"{copied.released} runs were being trained; they wait in the copy, where they will be "
             "trained again"
         )
+
+
+@app.command()
+def merge(
+    destination: Annotated[
+        str, typer.Argument(help="A SQLite file or a URL; made if missing.", show_default=False)
+    ],
+    sources: Annotated[
+        list[str], typer.Argument(help="SQLite files or URLs; only read.", show_default=False)
+    ],
+    keep_first: Annotated[
+        bool,
+        typer.Option("--keep-first", help="Where results differ, keep those merged first."),
+    ] = False,
+) -> None:
+    """Put databases together: shards, or what went on in two places.
+
+    Merging again changes nothing. Exit code 1 if a source was damaged, missing or in conflict.
+
+    Example: oodbench db merge digits.db shards/*.db
+    """
+    from oodbench.results import merge_databases
+
+    merged = merge_databases(destination, sources, keep_first=keep_first)
+    for one in merged.sources:
+        if one.problem:
+            print(f"{one.source}: NOT MERGED: {one.problem}")
+            continue
+        kept = f", {one.kept} of them differ and were kept as they are" if one.kept else ""
+        print(
+            f"{one.source}: {one.new} new runs, {one.results} new results, "
+            f"{one.known} known already{kept}"
+        )
+    if merged.lacking:
+        of = ", ".join(
+            f"{number}/{of}"
+            for of, number in sorted({(one.of, n) for one in merged.lacking for n in one.shards})
+        )
+        print(
+            f"{sum(one.trials for one in merged.lacking)} trials are in none so far; shards: {of}"
+        )
+    if any(one.problem for one in merged.sources):
+        raise typer.Exit(1)
 
 
 def _counted(rows: Mapping[str, int]) -> str:

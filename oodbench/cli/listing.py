@@ -58,6 +58,8 @@ def datasets(
             root = spec.source.find()
             spec.source.check(root)
             where = f"the files in {root / spec.source.folder} are complete and right"
+            if spec.resolve is not None:
+                where += "; other folders are named in a sweep file, and checked there"
         print(f"{spec.name}: {where}")
 
 

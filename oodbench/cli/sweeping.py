@@ -139,6 +139,14 @@ def worker(
     root: Root = None,
     artifacts: Artifacts = None,
     save_every: SaveEvery = 300.0,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="i/N",
+            help="Without a shared database: make --db with part i (0 to N - 1) of the sweep file.",
+        ),
+    ] = None,
     parent: Annotated[int | None, typer.Option("--parent", hidden=True)] = None,
     owner: Annotated[str | None, typer.Option("--owner", hidden=True)] = None,
     peers: Annotated[
@@ -158,12 +166,9 @@ def worker(
     """
     use_root(root)
     stop = _StopSignal(parent)
+    name = _sweep_name(name, db, shard)
     from oodbench.worker import work
 
-    if name.endswith((".yaml", ".yml")):
-        from oodbench.sweep import load_sweep
-
-        name = load_sweep(name).name
     work(
         db,
         name,
@@ -179,6 +184,23 @@ def worker(
         save_every=save_every,
         should_stop=stop,
     )
+
+
+def _sweep_name(name: str, db: str, shard: str | None) -> str:
+    """The sweep that is named, or is in the file that is; a shard of it is put into ``db``."""
+    from oodbench.errors import RequestError
+
+    if not name.endswith((".yaml", ".yml")):
+        if shard is not None:
+            raise RequestError(f"--shard needs the sweep's file, to draw its trials; got {name!r}.")
+        return name
+    if shard is not None:
+        from oodbench.api import prepare_shard
+
+        return prepare_shard(name, db, shard)
+    from oodbench.sweep import load_sweep
+
+    return load_sweep(name).name
 
 
 class _StopSignal:

@@ -14,6 +14,7 @@ from oodbench.results.imports import (
 )
 from oodbench.results.integrity import Checked, check_database
 from oodbench.results.keeping import weights_to_keep
+from oodbench.results.merging import Merged, MergedAll, merge_databases
 from oodbench.results.origins import ORIGIN, origins, sweep_specs
 from oodbench.results.plans import AddedSweep, PlannedStudy
 from oodbench.results.probing import probed, store_probes
@@ -24,6 +25,7 @@ from oodbench.results.queue import Claim, abandon, claim, excuse, release, renew
 from oodbench.results.scales import searched_scale
 from oodbench.results.schema import CONFIRM
 from oodbench.results.select import CHECKPOINT_RULES, RUN_RULES
+from oodbench.results.shards import Lacking, Shard, add_shard
 from oodbench.results.store import load_run, store_runs
 from oodbench.results.sweeps import add_sweep, preview_sweep
 from oodbench.results.where import compile_where
@@ -42,11 +44,16 @@ __all__ = [
     "Growing",
     "Imported",
     "ImportedRuns",
+    "Lacking",
+    "Merged",
+    "MergedAll",
     "Past",
     "PlannedStudy",
     "RunDetails",
+    "Shard",
     "abandon",
     "add_imported",
+    "add_shard",
     "add_sweep",
     "add_trials",
     "cancel",
@@ -63,6 +70,7 @@ __all__ = [
     "is_done",
     "is_empty",
     "load_run",
+    "merge_databases",
     "open_database",
     "origins",
     "pairs",

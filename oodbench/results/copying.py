@@ -70,15 +70,15 @@ def _copy(reading: Connection, writing: Connection, table: Table) -> int:
     everything = select(table).order_by(*table.primary_key)
     result = reading.execution_options(yield_per=CHUNK).execute(everything)
     for chunk in result.mappings().partitions(CHUNK):
-        writing.execute(table.insert(), [_released(table, dict(row)) for row in chunk])
+        writing.execute(table.insert(), [released(table, dict(row)) for row in chunk])
         total += len(chunk)
     if total and writing.dialect.name == "postgresql":
         _set_sequences(writing, table)
     return total
 
 
-def _released(table: Table, row: dict[str, Any]) -> dict[str, Any]:
-    """A row in nobody's hands."""
+def released(table: Table, row: dict[str, Any]) -> dict[str, Any]:
+    """A row in nobody's hands: its workers are those of another database."""
     if table is studies:
         return {**row, "proposer_owner": None, "proposer_lease": None}
     if table is runs and row["state"] == RUNNING:

@@ -75,7 +75,8 @@ def leave_one_environment_out(
             left_out[key] = math.nan if key in left_out else row.value  # which one is not known
     found = {}
     for row in _configurations(connection, runs.c.id.in_(chosen)):
-        environments = range(len(row.facts["environments"]))
+        apart = row.facts.get("apart", ())  # nothing is trained on these
+        environments = [i for i, _ in enumerate(row.facts["environments"]) if i not in apart]
         score = left_out_mean(left_out, _configuration(row), _tested(row), environments)
         if score is not None and not math.isnan(score):
             found[row.id] = score

@@ -96,7 +96,8 @@ def _of_sqlite(url: URL, error: Exception) -> DatabaseError | None:
     if "not a database" in str(error):
         return DatabaseError(f"{show(url)} is not a SQLite database; correct the path.")
     if "malformed" in str(error):
-        return DatabaseError(f"{show(url)} is damaged: {error}. Restore it from a copy.")
+        why = getattr(error, "orig", error)
+        return DatabaseError(f"{show(url)} is damaged: {why}. Restore it from a copy.")
     return None
 
 

@@ -1,6 +1,6 @@
 """What is asked of ``add_sweep``, and what it answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ class PlannedStudy:
             for each configuration; ``data`` (fingerprint, examples, environments); ``search``
             (trials, startup, cohort), if adaptive; ``confirm`` (top, by, seeds), if asked for;
             ``runs``: how many the study will have in the end. None if nothing is to be added.
+        indices: Place of each trial in the order of draws, where these are not all of them.
     """
 
     id: str
@@ -42,6 +43,12 @@ class PlannedStudy:
     facts: Mapping[str, Any]
     trials: Sequence[Trial]
     agenda: Mapping[str, Any] | None = None
+    indices: Sequence[int] | None = None
+
+    def drawn(self) -> Iterator[tuple[int, Trial]]:
+        """The trials, each with its place in the order of draws."""
+        places = range(len(self.trials)) if self.indices is None else self.indices
+        return zip(places, self.trials, strict=True)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, ColumnElement, Connection, Select, Subquery, func, select
 
-from oodbench.records import ROLES
+from oodbench.records import MEASURED, ROLES
 from oodbench.results import schema
 from oodbench.results.database import Database
 from oodbench.results.environments import environment_scores
@@ -144,7 +144,7 @@ def checkpoints(db: Database, where: str | None = None, sweep: str | None = None
                 func.nullif(func.sum(point.n), 0).label("n"),
                 (func.count() - func.count(point.value)).label("not_finite"),
             )
-            .where(point.metric == METRIC, point.run_id.in_(chosen))
+            .where(point.metric == METRIC, point.role != MEASURED, point.run_id.in_(chosen))
             .group_by(point.run_id, point.step, point.role)
         )
         long = frame_of(connection.execute(means), ["score"], ["n"])

@@ -36,7 +36,11 @@ def preview_sweep(db: Database | None, plan: Sequence[PlannedStudy]) -> AddedSwe
 
 
 def add_sweep(
-    db: Database, name: str, spec: Mapping[str, Any], plan: Sequence[PlannedStudy]
+    db: Database,
+    name: str,
+    spec: Mapping[str, Any],
+    plan: Sequence[PlannedStudy],
+    order: Mapping[str, int] | None = None,
 ) -> AddedSweep:
     """Add a sweep, or to a sweep of that name what it lacks. Nothing is removed or trained again.
 
@@ -48,6 +52,7 @@ def add_sweep(
         name: The sweep's name.
         spec: The sweep file's content; the latest is kept.
         plan: Its studies.
+        order: Place in the queue of each run; by default behind those that are there.
 
     Raises:
         DatabaseError: If a study belongs to another sweep already.
@@ -58,7 +63,7 @@ def add_sweep(
         states, extended = known_states(connection, trials), _extended(connection, plan)
         sweep = put_sweep(connection, name, spec)
         put_studies(connection, sweep, plan)
-        put_runs(connection, [trial for run, trial in trials.items() if run not in states])
+        put_runs(connection, [t for run, t in trials.items() if run not in states], order)
         put_links(connection, plan)
         update_statistics(connection, runs, studies, study_trials)
     return _added(plan, states, extended)
@@ -182,15 +187,28 @@ def put_studies(connection: Connection, sweep: int, plan: Sequence[PlannedStudy]
             )
 
 
-def put_runs(connection: Connection, trials: Sequence[Trial]) -> None:
-    """Let these trials wait behind all others; those that the database has stay as they are."""
+def put_runs(
+    connection: Connection, trials: Sequence[Trial], order: Mapping[str, int] | None = None
+) -> None:
+    """Let these trials wait; those that the database has stay as they are.
+
+    Args:
+        connection: In a write transaction.
+        trials: The trials.
+        order: Place in the queue of each; by default behind all others.
+    """
     if not trials:
         return
     last = connection.scalar(select(func.coalesce(func.max(runs.c.position), -1)))
     created = connection.scalar(select(now()))
     rows = [
-        {**run_columns(trial), "position": position, "state": WAITING, "created": created}
-        for position, trial in enumerate(trials, start=int(last or 0) + 1)
+        {
+            **run_columns(trial),
+            "position": behind if order is None else order[trial.id],
+            "state": WAITING,
+            "created": created,
+        }
+        for behind, trial in enumerate(trials, start=int(last or 0) + 1)
     ]
     connection.execute(_insert(connection, runs).on_conflict_do_nothing(), rows)
 
@@ -229,8 +247,9 @@ def put_links(connection: Connection, plan: Sequence[PlannedStudy]) -> None:
         mine = select(study_trials.c.idx, study_trials.c.run_id)
         rows_of_study = connection.execute(mine.where(study_trials.c.study_id == study.id))
         taken = {row.idx: row.run_id for row in rows_of_study}
-        known, end = set(taken.values()), max(len(study.trials), *taken, -1) + 1
-        for index, trial in enumerate(study.trials):
+        drawn = list(study.drawn())
+        known, end = set(taken.values()), max(len(drawn), *taken, *(i for i, _ in drawn), -1) + 1
+        for index, trial in drawn:
             if index in taken and trial.id in known:
                 continue
             if index in taken:

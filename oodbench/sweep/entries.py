@@ -77,7 +77,7 @@ class DatasetEntry(Entry):
     def turns(self) -> list[tuple[int, ...]]:
         """The sets of test environments: one, or each environment in turn."""
         if self.test_environments == "each":
-            return [(i,) for i in range(len(self.spec.environments))]
+            return [(i,) for i in self.spec.apart or range(len(self.spec.environments))]
         return [tuple(self.test_environments or ())]
 
 

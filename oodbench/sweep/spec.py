@@ -45,6 +45,8 @@ class SweepSpec(Part):
                     f"{name!r} is listed twice, but studies are told apart by name; "
                     "put the second into a sweep of another name and database"
                 )
+        for dataset in self.datasets:
+            check_augmentation(dataset, self.model)
         for algorithm in self.algorithms:
             for dataset in self.datasets:
                 train = self.train.changed(dataset.train, algorithm.train)
@@ -56,7 +58,7 @@ class SweepSpec(Part):
                 for size in batch.sizes.values:
                     spec.check(algorithm.options, batch.resolve(int(size)))
                 for turn in dataset.turns():
-                    trained = len(dataset.spec.environments) - len(turn)
+                    trained = dataset.spec.trained(turn)
                     if (batch.environments or 0) > trained:
                         raise ValueError(
                             f"batch asks for {batch.environments} environments, but {dataset.name} "
@@ -114,6 +116,7 @@ class SweepSpec(Part):
             "metric": dataset_spec.metric,
             "shift": dataset_spec.shift,
             "environments": list(dataset_spec.environments),
+            "apart": list(dataset_spec.apart),
             "optimizer_kind": optimizer_spec.kind,
         }
         data = Data.of(self._dataset(dataset), test_environments)
@@ -124,6 +127,17 @@ class SweepSpec(Part):
         if key not in self._built:
             self._built[key] = DATASETS.get(entry.name).load(entry.options, self.data_seed)
         return self._built[key]
+
+
+def check_augmentation(dataset: DatasetEntry, model: ModelEntry) -> None:
+    """Raise ValueError if what is trained on features of images is to see augmented ones."""
+    asked = {key: dataset.options.get(key) for key in ("augment", "augment_id_val")}
+    for key, value in asked.items():
+        if model.options.get("train") == "head" and value not in (None, False, "none"):
+            raise ValueError(
+                f"{dataset.name} asks for {key}: {value!r}, but {model.name} with train: head is "
+                f"trained on features that are computed once; leave {key} out, or use train: all"
+            )
 
 
 def check_optimizer(name: str, train: Train) -> None:

@@ -10,14 +10,18 @@ from torch import Tensor
 from oodbench.metrics import WORST, Answers, scores
 from oodbench.records import Measurement
 from oodbench.training.models import Models
-from oodbench.training.tensors import EvaluationSplit, Inputs
+from oodbench.training.tensors import AugmentedInputs, EvaluationSplit, Inputs
 
 CHUNK = 8192
 """Examples times models in one forward pass: more would leave a CPU's cache."""
+NUMBERS = 2**26
+"""In the inputs that are read at once: 256 MiB of them in single precision."""
 
 
 @torch.inference_mode()
-def accuracy(models: Models, inputs: Tensor | Inputs, labels: Tensor, k: int) -> list[float]:
+def accuracy(
+    models: Models, inputs: Tensor | Inputs | AugmentedInputs, labels: Tensor, k: int
+) -> list[float]:
     """The share of right predictions of each of ``k`` models."""
     right = torch.zeros(k, dtype=torch.long, device=labels.device)
     for rows, logits in _predictions(models, inputs, len(labels), k):
@@ -26,10 +30,10 @@ def accuracy(models: Models, inputs: Tensor | Inputs, labels: Tensor, k: int) ->
 
 
 def _predictions(
-    models: Models, inputs: Tensor | Inputs, n: int, k: int
+    models: Models, inputs: Tensor | Inputs | AugmentedInputs, n: int, k: int
 ) -> Iterator[tuple[slice, Tensor]]:
     """Some examples at a time, and the (k, examples, classes) logits."""
-    size = max(1, CHUNK // k)
+    size = max(1, min(CHUNK // k, NUMBERS // max(1, inputs.shape[1:].numel())))
     for start in range(0, n, size):
         rows = slice(start, start + size)
         yield rows, models.predict(inputs[rows])

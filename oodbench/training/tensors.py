@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from oodbench.data import Dataset, Environment, Published, Rows, Split
+from oodbench.seeds import stream
+from oodbench.training.augmentation import RECIPES, Amounts, augment, draw
 
 FEW = 64 * 2**20
 """Bytes of floats that a split may need to be kept as such."""
@@ -56,6 +58,35 @@ class Inputs:
         return as_floats(chosen.view(*which.shape, *self.shape[1:]), self.dtype)
 
 
+@dataclass(frozen=True)
+class AugmentedInputs:
+    """Images that are augmented whenever they are read, each always in the same way.
+
+    Attributes:
+        plain: n images.
+        amounts: What is done to each.
+    """
+
+    plain: Inputs
+    amounts: Amounts
+
+    @property
+    def shape(self) -> torch.Size:
+        """(n, *shape)."""
+        return self.plain.shape
+
+    def settled(self) -> "AugmentedInputs":
+        """The same: they are read too seldom to be kept twice."""
+        return self
+
+    def __getitem__(self, which: slice) -> Tensor:
+        """The chosen images, as floats."""
+        images = self.plain[which]
+        result, rows = torch.empty_like(images), torch.arange(len(images), device=images.device)
+        augment(images.__getitem__, self.amounts[which], result, rows)
+        return result
+
+
 def as_floats(inputs: Tensor, dtype: torch.dtype) -> Tensor:
     """Bytes scaled to [0, 1]; anything else as it is."""
     floats = inputs.to(dtype)
@@ -81,7 +112,7 @@ class EvaluationSplit:
     environment: str
     split: str
     role: str
-    inputs: Inputs
+    inputs: Inputs | AugmentedInputs
     labels: Tensor
     n: int
     groups: NDArray[np.int64] | None = None
@@ -101,7 +132,7 @@ class Tensors:
         sizes: Number of training examples of each training environment.
         evaluation: See ``EvaluationSplit``.
         num_classes: Size of the label set.
-        shared: See ``oodbench.data.Dataset``.
+        shared, augment: See ``oodbench.data.Dataset``.
     """
 
     inputs: Inputs
@@ -110,6 +141,7 @@ class Tensors:
     evaluation: tuple[EvaluationSplit, ...]
     num_classes: int
     shared: bool
+    augment: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -132,13 +164,16 @@ def roles_of(
     A test environment is tested on its ``train`` examples as well (``train+test``): nothing was
     trained on them. Not so where environments share their test examples: there ID and OOD accuracy
     rest on the same ones. An environment without ``test`` examples, as in DomainBed, has no ID
-    test.
+    test. One that is ``apart`` has the role that it says, or is tested on all of its examples.
 
     Args:
         environment: One of the dataset's.
         is_test_environment: Whether the trial keeps it out of training.
         shared: See ``oodbench.data.Dataset``.
     """
+    if environment.apart:
+        role = role_of("test", True) if is_test_environment else environment.apart
+        return dict.fromkeys(environment.splits, role)
     roles = {s: role_of(s, is_test_environment) for s in environment.splits if s != "train"}
     if is_test_environment and not (shared and "test" in roles):
         tested = "train+test" if roles.pop("test", None) else "train"
@@ -162,6 +197,27 @@ def examples(split: Split, device: torch.device, dtype: torch.dtype) -> tuple[In
     return Inputs(torch.from_numpy(split.inputs).to(device), dtype), labels
 
 
+def evaluated(
+    dataset: Dataset,
+    environment: Environment,
+    name: str,
+    role: str,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> tuple[Inputs | AugmentedInputs, Tensor]:
+    """The inputs and labels of a split, as a model is scored on them in this role.
+
+    Only if the dataset says so is anything augmented: DomainBed augments what it validates on.
+    """
+    inputs, labels = examples(part_of(environment, name), device, dtype)
+    if role != "id_val" or not dataset.augment_id_val:
+        return inputs, labels
+    n, _, height, width = inputs.shape
+    generator = stream("augment_id_val", dataset.fingerprint, environment.name)
+    amounts = draw(RECIPES[dataset.augment], n, height, width, generator)
+    return AugmentedInputs(inputs, amounts), labels
+
+
 def joined(parts: Sequence[Inputs]) -> Inputs:
     """The examples of all parts, which are of one dataset, one part after the other."""
     first = parts[0]
@@ -181,7 +237,7 @@ def load(
 
     def to_evaluate(environment: Environment, name: str, role: str) -> EvaluationSplit:
         split = part_of(environment, name)
-        inputs, labels = examples(split, device, dtype)
+        inputs, labels = evaluated(dataset, environment, name, role, device, dtype)
         n = len(split) // split.copies
         return EvaluationSplit(environment.name, name, role, inputs.settled(), labels, n)
 
@@ -218,4 +274,5 @@ def load(
         tuple(evaluation),
         dataset.num_classes,
         dataset.shared,
+        dataset.augment,
     )

@@ -1,4 +1,4 @@
-"""db check, db copy, db upgrade."""
+"""db check, db copy, db merge, db upgrade; shards."""
 
 import sqlite3
 from collections.abc import Callable
@@ -111,3 +111,45 @@ def test_a_sweep_shows_no_password(
         assert ended.code == 2
         assert "hush" not in ended.out + ended.err
     assert not (tmp_path / "copy.db").exists()
+
+
+def test_shards_are_trained_apart_and_merged(
+    oodbench: Run, sweep_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    path, merged = sweep_file(search={"trials": 3}), tmp_path / "all.db"
+    shards = [tmp_path / f"shard-{number}.db" for number in range(3)]
+    for number, shard in enumerate(shards[:2]):
+        ended = oodbench("worker", path, "--shard", f"{number}/3", "--db", shard)
+        assert ended.out.splitlines()[-1].endswith("2 runs stored, 0 refused as too late"), (
+            ended.err
+        )
+    ended = oodbench("db", "merge", merged, *shards)
+    assert ended.code == 1
+    assert f"{shards[0]}: 2 new runs, 2 new results, 0 known already" in ended.out
+    assert f"{shards[2]}: NOT MERGED: There is no database at {shards[2]}" in ended.out
+    assert "2 trials are in none so far; shards: 2/3" in ended.out
+    ended = oodbench("sweep", path, "--db", merged, "--dry-run")
+    assert "6 trials: 4 stored, 0 waiting or running, 2 new" in ended.out
+    assert oodbench("worker", path, "--shard", "2/3", "--db", shards[2]).code == 0
+    ended = oodbench("db", "merge", merged, *shards)
+    assert ended.code == 0, ended.out
+    assert "0 new runs, 0 new results, 2 known already" in ended.out
+    ended = oodbench("sweep", path, "--db", merged, "--dry-run")
+    assert "6 trials: 6 stored, 0 waiting or running, 0 new" in ended.out
+
+
+def test_what_a_shard_needs(oodbench: Run, sweep_file: Callable[..., Path], tmp_path: Path) -> None:
+    db = tmp_path / "shard.db"
+    for name, shard, said in (
+        (sweep_file(), "3/3", "A shard is written i/N, i from 0 to N - 1, such as 3/16, but got"),
+        ("tiny", "0/3", "--shard needs the sweep's file, to draw its trials; got 'tiny'"),
+        (tmp_path / "no.yaml", "0/3", "Cannot read the sweep file"),
+    ):
+        ended = oodbench("worker", name, "--shard", shard, "--db", db)
+        assert ended.code == 2
+        assert said in ended.err
+    assert not db.exists()
+    adaptive = sweep_file(search={"sampler": "tpe", "trials": 30})
+    assert (
+        "learns from the results" in oodbench("worker", adaptive, "--shard", "0/3", "--db", db).err
+    )

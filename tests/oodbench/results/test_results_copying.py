@@ -153,7 +153,7 @@ def test_a_copy_that_is_interrupted_leaves_nothing(
     destination = other_kind(filled, tmp_path, request)
     monkeypatch.setattr("oodbench.results.copying.CHUNK", 3)
     monkeypatch.setattr(
-        "oodbench.results.copying._released",
+        "oodbench.results.copying.released",
         lambda table, row: row if row.get("id") != 17 else row | {"run_id": None},
     )
     with pytest.raises(IntegrityError, match=r"(?i)not.null"):

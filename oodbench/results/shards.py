@@ -1,0 +1,155 @@
+"""Shards: each worker has a database of its own, with its part of a sweep that is drawn whole.
+
+For clusters without a database server. ``oodbench.results.merging`` puts the parts together.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy import select
+
+from oodbench.errors import DatabaseError, RequestError
+from oodbench.results.database import Database
+from oodbench.results.plans import AddedSweep, PlannedStudy
+from oodbench.results.schema import studies, study_trials
+from oodbench.results.sweeps import add_sweep
+
+SHARDED = "sharded"
+"""The fact of a study that says of how many trials it is, and into how many shards they went."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One part of a sweep.
+
+    Attributes:
+        number: Which one, from 0.
+        of: How many there are.
+    """
+
+    number: int
+    of: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Read ``3/16``.
+
+        Raises:
+            RequestError: If it is not written so.
+        """
+        found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+        if found is None or int(found[1]) >= int(found[2]):
+            raise RequestError(
+                f"A shard is written i/N, i from 0 to N - 1, such as 3/16, but got {text!r}."
+            )
+        return cls(int(found[1]), int(found[2]))
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+
+def shard_number(study: str, index: int, of: int) -> int:
+    """Which shard the trial ``index`` of a study goes to.
+
+    In turn, from a place that hangs on the study alone: so each study is divided evenly, small
+    studies do not all burden the first shards, and more trials or studies move no trial.
+    """
+    return (int(study, 16) + index) % of
+
+
+def divide(plan: Sequence[PlannedStudy], shard: Shard) -> list[PlannedStudy]:
+    """The studies with the trials of one shard. A run of several studies goes where its first does.
+
+    Raises:
+        RequestError: If a study is not drawn whole before anything is trained.
+    """
+    places: dict[str, int] = {}
+    for study in plan:
+        if study.agenda is not None and "search" in study.agenda:
+            raise RequestError(
+                f"The sampler {study.sampler} learns from the results of all workers, which shards "
+                "do not see. Use random, qmc or grid, or one PostgreSQL database for all workers."
+            )
+        for index, trial in study.drawn():
+            places.setdefault(trial.id, shard_number(study.id, index, shard.of))
+    parts = []
+    for study in plan:
+        mine = [(i, trial) for i, trial in study.drawn() if places[trial.id] == shard.number]
+        parts.append(
+            replace(
+                study,
+                trials=[trial for _, trial in mine],
+                indices=[index for index, _ in mine],
+                agenda=None,  # winners are confirmed when all results are in one database
+                facts={**study.facts, SHARDED: {"trials": len(study.trials), "of": shard.of}},
+            )
+        )
+    return parts
+
+
+def add_shard(
+    db: Database, name: str, spec: dict[str, Any], plan: Sequence[PlannedStudy], shard: Shard
+) -> AddedSweep:
+    """Add one shard of a sweep to a database of its own; see ``add_sweep``.
+
+    Raises:
+        RequestError: If a study is not drawn whole before anything is trained.
+        DatabaseError: If the database has trials of the sweep which are not of this shard.
+    """
+    trials = dict.fromkeys(trial.id for study in plan for trial in study.trials)
+    order = {run: position for position, run in enumerate(trials)}
+    parts = divide(plan, shard)
+    _check_alone(db, parts, shard)
+    return add_sweep(db, name, spec, parts, order)
+
+
+def _check_alone(db: Database, parts: Sequence[PlannedStudy], shard: Shard) -> None:
+    """Trials of other shards would be trained here and there."""
+    mine = {trial.id for part in parts for trial in part.trials}
+    with db.read() as connection:
+        links = select(study_trials.c.run_id).join(studies, studies.c.id == study_trials.c.study_id)
+        here = connection.scalars(links.where(studies.c.id.in_([part.id for part in parts])))
+        others = set(here) - mine
+    if others:
+        raise DatabaseError(
+            f"{db.url} has {len(others)} trials of this sweep that are not of shard {shard}, such "
+            f"as {min(others)}. Each shard needs a database of its own, and all of them the same "
+            "file and the same N: name another database."
+        )
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """Trials of a study that no merged shard has brought.
+
+    Attributes:
+        study: Its id.
+        trials: How many.
+        shards: The numbers of the shards that they are in.
+        of: How many shards there are.
+    """
+
+    study: str
+    trials: int
+    shards: frozenset[int]
+    of: int
+
+
+def lacking(db: Database) -> list[Lacking]:
+    """What is not there of the studies that came in shards."""
+    found = []
+    with db.read() as connection:
+        for row in connection.execute(select(studies.c.id, studies.c.facts).order_by("id")).all():
+            told = row.facts.get(SHARDED)
+            if told is None:
+                continue
+            places = select(study_trials.c.idx).where(study_trials.c.study_id == row.id)
+            there = set(connection.scalars(places))
+            absent = set(range(told["trials"])) - there
+            if absent:
+                of = told["of"]
+                shards = frozenset(shard_number(row.id, index, of) for index in absent)
+                found.append(Lacking(row.id, len(absent), shards, of))
+    return found
