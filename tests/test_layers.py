@@ -32,6 +32,7 @@ LAYERS = [
     },
     {"worker"},
     {"executors", "evaluating", "probing", "reproducing", "shifting", "reporting"},
+    {"launching"},
     {"api"},
     {"cli"},
 ]

@@ -53,6 +53,9 @@ def quickstart(
 def sweep(
     path: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")],
     db: Db,
+    executor: Annotated[
+        str, typer.Option("--executor", help="Who starts the workers: local, slurm or ray.")
+    ] = "local",
     workers: Workers = None,
     gpus: Gpus = None,
     slots_per_gpu: SlotsPerGpu = 1,
@@ -103,6 +106,7 @@ def sweep(
         studies = api.run_sweep(
             spec,
             db,
+            executor=executor,
             workers=workers,
             gpus=gpus.split(",") if gpus else (),
             slots_per_gpu=slots_per_gpu,
@@ -116,6 +120,9 @@ def sweep(
             on_progress=progress,
             on_profile=shares.update if profile else None,
         )
+    if executor == "slurm":
+        _show_jobs(db, spec.name)
+        return
     show(studies.drop(columns=["study", "sweep", "waiting", "running"]))
     if spec.confirm:
         print("\nThe best by ID validation, trained again on fresh seeds: mean (95% over seeds)")
@@ -125,6 +132,17 @@ def sweep(
     for note in api.notes(db, studies["sweep"].iloc[0]):
         print(f"note: {note}")
     _exit_if_failed(progress.counts, db)
+
+
+def _show_jobs(db: str, name: str) -> None:
+    """Say which jobs there are now, and how one looks after them."""
+    from oodbench import api
+    from oodbench.cli.tables import show
+    from oodbench.results import describe_target
+
+    show(api.jobs(db, name))
+    where = describe_target(db)
+    print(f"watch: oodbench status --db {where} --watch; stop: oodbench cancel {name} --db {where}")
 
 
 def worker(
@@ -212,8 +230,10 @@ class _StopSignal:
 
     def __init__(self, parent: int | None) -> None:
         self._parent, self._told = parent, False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._tell)
+        # Schedulers warn with SIGUSR1 or SIGUSR2 before a job's time is over.
+        for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2"):
+            if hasattr(signal, name):  # Windows lacks two
+                signal.signal(getattr(signal, name), self._tell)
 
     def _tell(self, number: int, frame: Any) -> None:
         self._told = True
@@ -229,7 +249,7 @@ def status(
         bool, typer.Option("--watch", help="Look again every two seconds until all is done.")
     ] = False,
 ) -> None:
-    """Count the runs of each study by status.
+    """Count the runs of each study by status, and list its SLURM jobs.
 
     Example: oodbench status --db digits.db --watch
     """
@@ -245,6 +265,10 @@ def status(
         watching(look, lambda frame: not frame[["waiting", "running"]].to_numpy().any())
     else:
         show(look())
+    jobs = api.jobs(db, name)
+    if len(jobs):
+        print("\nSLURM jobs:")
+        show(jobs)
 
 
 def retry(
@@ -270,14 +294,17 @@ def retry(
 def cancel(
     name: Annotated[str, typer.Argument(metavar="SWEEP", help="Name of the sweep.")], db: Db
 ) -> None:
-    """Take the waiting runs of a sweep out of it.
+    """Take the waiting runs of a sweep out of it, and cancel its SLURM jobs.
 
-    What is running or finished stays; another sweep that wants the same runs keeps them.
+    What is running elsewhere or finished stays; another sweep that wants the same runs keeps them.
 
     Example: oodbench cancel digits --db digits.db
     """
     from oodbench import api
 
+    jobs = api.cancel_jobs(db, name)
+    if jobs:
+        print(f"{jobs} SLURM jobs of {name} cancelled")
     print(f"{api.cancel(db, name)} waiting runs of {name} cancelled")
 
 
