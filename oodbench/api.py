@@ -127,6 +127,8 @@ def run_sweep(
     }
     target = str(Path(db).absolute()) if "://" not in str(db) else str(db)
     check_executor(executor, target, gpus)
+    if on_profile and executor != "local":
+        raise RequestError(f"Only the executor local can tell where the time went, not {executor}.")
     if executor != "local":  # jobs start in the same folder, but that may not be theirs for ever
         given["artifacts"] = Path(artifacts or artifacts_folder(target)).absolute()
     if on_run_end is not None:

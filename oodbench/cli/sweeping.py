@@ -24,6 +24,7 @@ from oodbench.cli.options import (
     Workers,
     use_root,
 )
+from oodbench.errors import RequestError
 
 
 def quickstart(
@@ -206,8 +207,6 @@ def worker(
 
 def _sweep_name(name: str, db: str, shard: str | None) -> str:
     """The sweep that is named, or is in the file that is; a shard of it is put into ``db``."""
-    from oodbench.errors import RequestError
-
     if not name.endswith((".yaml", ".yml")):
         if shard is not None:
             raise RequestError(f"--shard needs the sweep's file, to draw its trials; got {name!r}.")
@@ -265,7 +264,11 @@ def status(
         watching(look, lambda frame: not frame[["waiting", "running"]].to_numpy().any())
     else:
         show(look())
-    jobs = api.jobs(db, name)
+    try:
+        jobs = api.jobs(db, name)
+    except RequestError as error:  # the runs were told all the same
+        print(f"The SLURM jobs are not known: {error}", file=sys.stderr)
+        return
     if len(jobs):
         print("\nSLURM jobs:")
         show(jobs)

@@ -5,6 +5,7 @@ one of its workers has died.
 """
 
 import os
+import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -90,7 +91,7 @@ def job_name() -> str:
     """What this job's workers and their logs are called: the scheduler's number is in it."""
     slurm = os.environ.get("SLURM_JOB_ID")
     if slurm is None:
-        return f"job-{os.getpid()}"
+        return f"job-{socket.gethostname()}-{os.getpid()}"
     array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"slurm-{array}_{task}" if array else f"slurm-{slurm}"
 

@@ -156,6 +156,12 @@ def test_status_lists_the_jobs_and_cancel_cancels_them(
     said = oodbench("status", "--db", db).out
     assert said.index("SLURM jobs:") < said.index("5_0")
     assert "9_0" not in said
+    program = (fake / "squeue").read_text()
+    (fake / "squeue").write_text("#!/bin/sh\necho 'no answer' >&2; exit 1\n")
+    ended = oodbench("status", "--db", db)
+    assert ended.code == 0
+    assert "SLURM jobs are not known: squeue failed: no answer" in ended.err
+    (fake / "squeue").write_text(program)
     ended = oodbench("cancel", "tiny", "--db", db)
     assert "3 SLURM jobs of tiny cancelled\n1 waiting runs of tiny cancelled" in ended.out
     assert (fake / "cancelled").read_text() == "5 6\n"
@@ -207,6 +213,8 @@ def test_where_there_is_no_cluster(
             api.run_sweep(tiny(), tmp_path / "runs.db", executor=executor)
         with pytest.raises(RequestError, match="gpus names those of this machine"):
             api.run_sweep(tiny(), db, executor=executor, gpus=["0"])
+        with pytest.raises(RequestError, match="Only the executor local can tell"):
+            api.run_sweep(tiny(), db, executor=executor, on_profile=print)
     with pytest.raises(RequestError, match=r"unknown executor 'slrm'\. Did you mean 'slurm'"):
         api.run_sweep(tiny(), db, executor="slrm")
     assert not (tmp_path / "runs.db").exists()
