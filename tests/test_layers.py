@@ -33,6 +33,7 @@ LAYERS = [
     },
     {"worker"},
     {"executors", "evaluating", "scoring", "probing", "reproducing", "shifting", "reporting"},
+    {"launching"},
     {"api"},
     {"cli"},
 ]

@@ -30,7 +30,11 @@ Where = Annotated[
     typer.Option("--where", help="Condition, such as \"optimizer = 'adam' and lr < 1e-3\"."),
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", help="Processes. [default: one per CPU core]")
+    int | None,
+    typer.Option(
+        "--workers",
+        help="Processes. [default: one per CPU core; with slurm or ray, as the sweep file says]",
+    ),
 ]
 Gpus = Annotated[
     str | None,

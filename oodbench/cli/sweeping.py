@@ -58,6 +58,9 @@ def quickstart(
 def sweep(
     path: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")],
     db: OptionalDb = None,
+    executor: Annotated[
+        str, typer.Option("--executor", help="Who starts the workers: local, slurm or ray.")
+    ] = "local",
     workers: Workers = None,
     gpus: Gpus = None,
     slots_per_gpu: SlotsPerGpu = 1,
@@ -104,6 +107,7 @@ def sweep(
             spec,
             db,
             profile=profile,
+            executor=executor,
             workers=workers,
             gpus=gpus.split(",") if gpus else (),
             slots_per_gpu=slots_per_gpu,
@@ -136,6 +140,9 @@ def train(spec: "SweepSpec", db: str, *, profile: bool, **options: Any) -> dict[
     on_profile = shares.update if profile else None
     with Progress() as progress:
         studies = api.run_sweep(spec, db, on_progress=progress, on_profile=on_profile, **options)
+    if options["executor"] == "slurm":  # its workers may not have begun
+        _show_jobs(db, spec.name)
+        return {}
     show(studies.drop(columns=["study", "sweep", "waiting", "running"]))
     if spec.confirm:
         print("\nThe best by ID validation, trained again on fresh seeds: mean (95% over seeds)")
@@ -164,6 +171,17 @@ def preview(specs: "list[SweepSpec]", db: str | None) -> None:
             f"{added.new_runs + waiting} models to train"
             + (f", and {added.later_runs} as results come in." if added.later_runs else ".")
         )
+
+
+def _show_jobs(db: str, name: str) -> None:
+    """Say which jobs there are now, and how one looks after them."""
+    from oodbench import api
+    from oodbench.cli.tables import show
+    from oodbench.results import describe_target
+
+    show(api.jobs(db, name))
+    where = describe_target(db)
+    print(f"watch: oodbench status --db {where} --watch; stop: oodbench cancel {name} --db {where}")
 
 
 def worker(
@@ -227,8 +245,6 @@ def worker(
 
 def _sweep_name(name: str, db: str, shard: str | None) -> str:
     """The sweep that is named, or is in the file that is; a shard of it is put into ``db``."""
-    from oodbench.errors import RequestError
-
     if not name.endswith((".yaml", ".yml")):
         if shard is not None:
             raise RequestError(f"--shard needs the sweep's file, to draw its trials; got {name!r}.")
@@ -251,8 +267,10 @@ class _StopSignal:
 
     def __init__(self, parent: int | None) -> None:
         self._parent, self._told = parent, False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._tell)
+        # Schedulers warn with SIGUSR1 or SIGUSR2 before a job's time is over.
+        for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2"):
+            if hasattr(signal, name):  # Windows lacks two
+                signal.signal(getattr(signal, name), self._tell)
 
     def _tell(self, number: int, frame: Any) -> None:
         self._told = True
@@ -268,7 +286,7 @@ def status(
         bool, typer.Option("--watch", help="Look again every two seconds until all is done.")
     ] = False,
 ) -> None:
-    """Count the runs of each study by status.
+    """Count the runs of each study by status, and list its SLURM jobs.
 
     Example: oodbench status --db digits.db --watch
     """
@@ -284,6 +302,14 @@ def status(
         watching(look, lambda frame: not frame[["waiting", "running"]].to_numpy().any())
     else:
         show(look())
+    try:
+        jobs = api.jobs(db, name)
+    except RequestError as error:  # the runs were told all the same
+        print(f"The SLURM jobs are not known: {error}", file=sys.stderr)
+        return
+    if len(jobs):
+        print("\nSLURM jobs:")
+        show(jobs)
 
 
 def retry(
@@ -309,14 +335,17 @@ def retry(
 def cancel(
     name: Annotated[str, typer.Argument(metavar="SWEEP", help="Name of the sweep.")], db: Db
 ) -> None:
-    """Take the waiting runs of a sweep out of it.
+    """Take the waiting runs of a sweep out of it, and cancel its SLURM jobs.
 
-    What is running or finished stays; another sweep that wants the same runs keeps them.
+    What is running elsewhere or finished stays; another sweep that wants the same runs keeps them.
 
     Example: oodbench cancel digits --db digits.db
     """
     from oodbench import api
 
+    jobs = api.cancel_jobs(db, name)
+    if jobs:
+        print(f"{jobs} SLURM jobs of {name} cancelled")
     print(f"{api.cancel(db, name)} waiting runs of {name} cancelled")
 
 

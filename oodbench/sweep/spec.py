@@ -13,6 +13,7 @@ from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import hash_of
 from oodbench.spaces import Choice, Range, override
 from oodbench.sweep.entries import AlgorithmEntry, DatasetEntry, ModelEntry, OptimizerEntry
+from oodbench.sweep.machines import Ray, Slurm
 from oodbench.sweep.settings import Confirm, Part, Positive, Rate, Search, Train, told_with_place
 from oodbench.sweep.study import Data, Study
 
@@ -32,6 +33,8 @@ class SweepSpec(Part):
     data_seed: int = 0
     keep_weights: Literal["none", "last", "selected"] = "none"
     rate: Rate | None = None
+    slurm: Slurm | None = None
+    ray: Ray | None = None
     _built: dict[str, Dataset] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
