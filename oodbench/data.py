@@ -320,6 +320,11 @@ class DatasetSpec:
     apart: tuple[int, ...] = ()
     scores: Scores | None = None
 
+    @property
+    def needs_files(self) -> bool:
+        """Whether only its files say which environments it has."""
+        return self.published and not self.environments
+
     def trained(self, test_environments: tuple[int, ...]) -> int:
         """How many environments are left to train on."""
         return len({*range(len(self.environments))} - {*self.apart, *test_environments})

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from oodbench.data import DATASETS, DatasetSpec
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.search import grid
 from oodbench.sweep import SweepSpec
@@ -14,6 +15,8 @@ RUN_BYTES, MEASUREMENT_BYTES = 2200, 100
 was found among databases of 1,000 to 20,000 runs (1,500 to 2,200, and 92 to 100)."""
 FORWARD = 1 / 3
 """Cost of scoring an example, a forward pass; training needs a backward one of twice that too."""
+PUBLISHED = 60
+"""Measurements of an evaluation on published splits, about: several metrics, and groups."""
 HELD_OUT = 0.4
 """Share of a training environment that is validation and test examples, at most."""
 
@@ -61,10 +64,16 @@ def _of_dataset(spec: SweepSpec, dataset: DatasetEntry) -> Outlook:
     database = sum(
         n * (RUN_BYTES + MEASUREMENT_BYTES * row) for n, row in zip(models, rows, strict=True)
     )
-    cache, partly = _cache(dataset), bool(dataset.spec.apart)
+    cache, partly = _cache(dataset), bool(_about(dataset).apart)
     return Outlook(
         spec.name, dataset.name, len(cells), sum(models), seconds, cache, database, partly
     )
+
+
+def _about(dataset: DatasetEntry) -> DatasetSpec:
+    """The dataset, as far as it is known without files."""
+    named = DATASETS.get(dataset.name)
+    return named if named.needs_files else dataset.spec
 
 
 def _cells(
@@ -101,9 +110,10 @@ def _seconds(
 ) -> float | None:
     """Of one model: what it trains on, and what it is scored on."""
     train = spec.train_of(dataset, algorithm)
-    if spec.rate is None or train.steps is None or not dataset.spec.examples:
+    about = _about(dataset)
+    if spec.rate is None or train.steps is None or not about.examples or about.published:
         return None
-    about, sizes = dataset.spec, [float(size) for size in train.batch.sizes.values]
+    sizes = [float(size) for size in train.batch.sizes.values]
     trained = about.trained(turn)
     batch = sum(sizes) / len(sizes) * (trained if train.batch.size is None else 1)
     gradients = OPTIMIZERS.get(optimizer.name).evaluations
@@ -115,14 +125,18 @@ def _seconds(
 
 
 def _measurements(spec: SweepSpec, dataset: DatasetEntry, algorithm: AlgorithmEntry) -> int:
-    """Of one run: at each evaluation at most two splits an environment, and the loss."""
+    """Of one run: at each evaluation at most two splits an environment, and the loss.
+
+    Epochs are taken for the default, five evaluations.
+    """
     train = spec.train_of(dataset, algorithm)
     times = 5 if train.steps is None else _evaluations(train.steps, train.evaluate_every)
-    return times * (2 * len(dataset.spec.environments) + 1)
+    about = _about(dataset)
+    return times * (PUBLISHED if about.published else 2 * len(about.environments) + 1)
 
 
 def _cache(dataset: DatasetEntry) -> int | None:
-    about = dataset.spec
+    about = _about(dataset)
     if not about.decodes:
         return 0
     size = dataset.options.get("size", about.options["size"])

@@ -61,7 +61,13 @@ class DatasetEntry(Entry):
     @told_with_place
     def check(self) -> "DatasetEntry":
         """The dataset exists and has these environments and options."""
-        self.check_options(DATASETS.get(self.name).options)
+        named = DATASETS.get(self.name)
+        self.check_options(named.options)
+        if named.needs_files:  # which need not be here yet
+            if self.test_environments:
+                each = self.test_environments == "each"
+                named.check_test_environments((0,) if each else tuple(self.test_environments))
+            return self
         spec = self.spec
         if self.test_environments is None and not spec.published:
             raise ValueError("test_environments is missing; it has no default")

@@ -7,14 +7,23 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from oodbench.algorithms import ALGORITHMS
 from oodbench.data import DATASETS, Dataset
-from oodbench.errors import SweepError
+from oodbench.errors import RequestError, SweepError
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import hash_of
 from oodbench.spaces import Choice, Range, override
 from oodbench.sweep.entries import AlgorithmEntry, DatasetEntry, ModelEntry, OptimizerEntry
 from oodbench.sweep.machines import Ray, Slurm
-from oodbench.sweep.settings import Confirm, Part, Positive, Rate, Search, Train, told_with_place
+from oodbench.sweep.settings import (
+    Batch,
+    Confirm,
+    Part,
+    Positive,
+    Rate,
+    Search,
+    Train,
+    told_with_place,
+)
 from oodbench.sweep.study import Data, Study
 
 
@@ -61,13 +70,9 @@ class SweepSpec(Part):
                     raise ValueError(f"{algorithm.name} does not take label_smoothing")
                 for size in batch.sizes.values:
                     spec.check(algorithm.options, batch.resolve(int(size)))
-                for turn in dataset.turns():
-                    trained = dataset.spec.trained(turn)
-                    if (batch.environments or 0) > trained:
-                        raise ValueError(
-                            f"batch asks for {batch.environments} environments, but {dataset.name} "
-                            f"has {trained} to train on"
-                        )
+                if not DATASETS.get(dataset.name).needs_files:  # else see _study
+                    for turn in dataset.turns():
+                        check_environments(batch, dataset.name, dataset.spec.trained(turn))
         return self
 
     def train_of(self, dataset: DatasetEntry, algorithm: AlgorithmEntry) -> Train:
@@ -136,6 +141,7 @@ class SweepSpec(Part):
             "optimizer_kind": optimizer_spec.kind,
         }
         data = Data.of(self._dataset(dataset), test_environments)
+        check_environments(train.batch, dataset.name, data.environments)
         return Study(self.name, data, definition, space, train, facts)
 
     def _dataset(self, entry: DatasetEntry) -> Dataset:
@@ -143,6 +149,15 @@ class SweepSpec(Part):
         if key not in self._built:
             self._built[key] = DATASETS.get(entry.name).load(entry.options, self.data_seed)
         return self._built[key]
+
+
+def check_environments(batch: Batch, dataset: str, trained: int) -> None:
+    """Raise RequestError if a batch asks for more environments than there are to train on."""
+    if (batch.environments or 0) > trained:
+        raise RequestError(
+            f"batch asks for {batch.environments} environments, but {dataset} has {trained} to "
+            "train on"
+        )
 
 
 def check_augmentation(dataset: DatasetEntry, model: ModelEntry) -> None:

@@ -70,6 +70,9 @@ def test_what_is_not_known_is_said() -> None:
     assert of(**resnet, datasets=[{**pacs, "size": 64}]).cache == 9991 * 3 * 64 * 64
     assert of(**resnet, datasets=[{"name": "SVIRO", "test_environments": [0]}]).cache is None
     backgrounds = {"name": "BackgroundsChallenge", "test_environments": [2]}
+    wilds = {"name": "Camelyon17"}  # its environments are in files, which are not here
+    found = of(**resnet, datasets=[wilds])
+    assert (found.models, found.seconds, found.cache) == (6, None, None)
     digits = {"name": "RotatedDigits", "test_environments": [0]}
     assert of(datasets=[digits]).seconds is None  # how many are rendered is an option
     found = of(**resnet, datasets=[backgrounds])
