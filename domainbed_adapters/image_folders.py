@@ -56,7 +56,7 @@ def build_images(
             do not fit on the disk.
     """
     check_options(name, size, holdout, corrupt)
-    _check_augmentation(name, augment, augment_id_val)
+    check_augmentation(name, augment, augment_id_val)
     seeds = None if domainbed is None else Seeds.from_option(name, domainbed)
     pixels, digests = decoded(name, tree, size, corrupt)
     there = np.flatnonzero(digests.any(axis=1))
@@ -116,7 +116,8 @@ def check_image_options(name: str, size: Any, corrupt: Any) -> None:
         raise RequestError(f"{name}: corrupt must be fail or skip, not {corrupt!r}.")
 
 
-def _check_augmentation(name: str, augment: Any, augment_id_val: Any) -> None:
+def check_augmentation(name: str, augment: Any, augment_id_val: Any) -> None:
+    """Raise RequestError unless the options are what ``OPTIONS`` says."""
     if augment not in ("domainbed", "none"):
         raise RequestError(f"{name}: augment must be domainbed or none, not {augment!r}.")
     if type(augment_id_val) is not bool:

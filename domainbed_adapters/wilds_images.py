@@ -177,7 +177,7 @@ WILDS = "Koh et al. 2021 (WILDS)"
 def spec(release: Release, size: int, **about: Any) -> DatasetSpec:
     """The dataset of a release, its images at this size unless another is asked for."""
     options = {"size": size, "corrupt": "fail"}
-    return release.spec(partial(build, release), options, **about)
+    return release.spec(partial(build, release), options, decodes=True, **about)
 
 
 REGISTER = [

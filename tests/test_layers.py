@@ -21,6 +21,7 @@ LAYERS = [
     {"sweep", "search", "importing", "exporting", "hooks"},
     {
         "planning",
+        "outlook",
         "proposing",
         "describe",
         "digest",

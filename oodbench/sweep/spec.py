@@ -13,7 +13,7 @@ from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import hash_of
 from oodbench.spaces import Choice, Range, override
 from oodbench.sweep.entries import AlgorithmEntry, DatasetEntry, ModelEntry, OptimizerEntry
-from oodbench.sweep.settings import Confirm, Part, Positive, Search, Train, told_with_place
+from oodbench.sweep.settings import Confirm, Part, Positive, Rate, Search, Train, told_with_place
 from oodbench.sweep.study import Data, Study
 
 
@@ -31,6 +31,7 @@ class SweepSpec(Part):
     confirm: Confirm | None = None
     data_seed: int = 0
     keep_weights: Literal["none", "last", "selected"] = "none"
+    rate: Rate | None = None
     _built: dict[str, Dataset] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
@@ -49,7 +50,7 @@ class SweepSpec(Part):
             check_augmentation(dataset, self.model)
         for algorithm in self.algorithms:
             for dataset in self.datasets:
-                train = self.train.changed(dataset.train, algorithm.train)
+                train = self.train_of(dataset, algorithm)
                 for optimizer in self.optimizers:
                     check_optimizer(optimizer.name, train)
                 batch, spec = train.batch, ALGORITHMS.get(algorithm.name)
@@ -66,6 +67,23 @@ class SweepSpec(Part):
                         )
         return self
 
+    def train_of(self, dataset: DatasetEntry, algorithm: AlgorithmEntry) -> Train:
+        """The training settings of a dataset and an algorithm: the algorithm's changes win."""
+        return self.train.changed(dataset.train, algorithm.train)
+
+    def space_of(
+        self, train: Train, algorithm: AlgorithmEntry, optimizer: OptimizerEntry
+    ) -> dict[str, Range | Choice]:
+        """What is searched: the optimizer's, the algorithm's, and a batch size of several."""
+        spaces = OPTIMIZERS.get(optimizer.name).space, ALGORITHMS.get(algorithm.name).space
+        space: dict[str, Range | Choice] = {
+            **override(spaces[0], optimizer.space, optimizer.name),
+            **override(spaces[1], algorithm.space, algorithm.name),
+        }
+        if len(train.batch.sizes.values) > 1:
+            space["batch_size"] = train.batch.sizes
+        return space
+
     def studies(self) -> Iterator[Study]:
         """The studies, dataset by dataset; builds each dataset once."""
         for dataset in self.datasets:
@@ -81,15 +99,10 @@ class SweepSpec(Part):
         algorithm: AlgorithmEntry,
         optimizer: OptimizerEntry,
     ) -> Study:
-        train = self.train.changed(dataset.train, algorithm.train)
+        train = self.train_of(dataset, algorithm)
         optimizer_spec = OPTIMIZERS.get(optimizer.name)
         algorithm_spec = ALGORITHMS.get(algorithm.name)
-        space: dict[str, Range | Choice] = {
-            **override(optimizer_spec.space, optimizer.space, optimizer.name),
-            **override(algorithm_spec.space, algorithm.space, algorithm.name),
-        }
-        if len(train.batch.sizes.values) > 1:
-            space["batch_size"] = train.batch.sizes
+        space = self.space_of(train, algorithm, optimizer)
         dataset_spec = dataset.spec
         definition = {
             "dataset": dataset.name,
