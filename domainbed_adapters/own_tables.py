@@ -168,6 +168,8 @@ def build(
     size: int,
     corrupt: Any,
     words: int,
+    encoder: Any,
+    length: Any,
     holdout: float,
 ) -> Dataset:
     """The examples of that file."""
@@ -181,13 +183,14 @@ def build(
         train = np.sort(np.concatenate([mine["train"] for mine in parts.values()]))
     if table.name.endswith("images"):
         inputs, table, content = images_of(table, size, corrupt)
+        encoder = ""
     else:
-        inputs, content = texts_of(table, words, train)
+        inputs, content = texts_of(table, train, words, encoder, length)
     if parts is None:
         roles = {name: name for name in table.splits if name != "train"}
         grouping = Grouping(fields)
         data = assemble(table, inputs, content, ("environment",), roles, grouping, worst_of(table))
-        return replace(data, name=NAME)
+        return replace(data, name=NAME, tokens=encoder)
     kept = table.splits["train"]
     environments = tuple(
         Environment(
@@ -200,7 +203,7 @@ def build(
         )
         for name, splits in parts.items()
     )
-    return Dataset(NAME, environments, table.num_classes, content=content)
+    return Dataset(NAME, environments, table.num_classes, content=content, tokens=encoder)
 
 
 def _parts(table: Table, holdout: float, data_seed: int) -> dict[str, dict[str, Any]]:

@@ -12,10 +12,13 @@ from domainbed_adapters.image_tree import ImageTree
 from domainbed_adapters.tables import Table
 from domainbed_adapters.wilds_checks import check_images
 from oodbench.caching import filled
+from oodbench.encoders import Encoder
 from oodbench.errors import RequestError
 
 IMAGE_OPTIONS: dict[str, Any] = {"size": 224, "corrupt": "fail"}
-TEXT_OPTIONS: dict[str, Any] = {"words": 1000}
+TEXT_OPTIONS: dict[str, Any] = {"words": 1000, "encoder": "", "length": 128}
+"""``words``: of TF-IDF. ``encoder``: the name of a text encoder's folder, for its tokens instead;
+``length``: the most of them that a text has."""
 TEXTS = 4096
 """Between two pieces of the file that is written."""
 
@@ -31,7 +34,44 @@ def images_of(table: Table, size: int, corrupt: Any) -> tuple[NDArray[Any], Tabl
     return pixels, table.without(broken) if len(broken) else table, content
 
 
-def texts_of(table: Table, words: int, train: NDArray[np.int64]) -> tuple[NDArray[Any], str]:
+def texts_of(
+    table: Table, train: NDArray[np.int64], words: int, encoder: Any, length: Any
+) -> tuple[NDArray[Any], str]:
+    """A table's texts as TF-IDF or as an encoder's tokens, and a hash of what decides them."""
+    if not encoder:
+        return tfidf_of(table, words, train)
+    return tokens_of(table, encoder, length)
+
+
+def tokens_of(table: Table, encoder: Any, length: Any) -> tuple[NDArray[Any], str]:
+    """(n, length) tokens of a table's texts, made once, and a hash of what decides them.
+
+    Raises:
+        RequestError: If there is no such encoder on this machine, or its tokenizer knows no words.
+    """
+    if not isinstance(encoder, str):
+        raise RequestError(f"{table.name}: encoder must be a folder's name, not {encoder!r}.")
+    if type(length) is not int or not 4 <= length <= 4096:
+        raise RequestError(f"{table.name}: length must be a whole number from 4, not {length!r}.")
+    reader = Encoder(encoder)
+    made = [_hash_of(table), reader.vocabulary.encode(), f"{length}".encode()]
+    content = content_of(made)
+
+    def fill(result: NDArray[Any]) -> None:
+        for start in range(0, len(table.items), TEXTS):
+            some = table.items[start : start + TEXTS]
+            result[start : start + TEXTS] = reader.tokens(some, length)
+
+    shape = (len(table.items), length)
+    return filled(f"{table.name}-tokens", [content], shape, "i4", fill), content
+
+
+def _hash_of(table: Table) -> bytes:
+    """Of its texts, in order."""
+    return content_of(hashlib.sha256(text.encode()).digest() for text in table.items).encode()
+
+
+def tfidf_of(table: Table, words: int, train: NDArray[np.int64]) -> tuple[NDArray[Any], str]:
     """TF-IDF of a table's texts, and a hash of what decides it.
 
     The words are the most frequent ones of the training texts, and so are their weights: nothing
@@ -53,9 +93,8 @@ def texts_of(table: Table, words: int, train: NDArray[np.int64]) -> tuple[NDArra
         raise RequestError(f"{table.name}: words must be a whole number from 1, not {words!r}.")
     import sklearn
 
-    texts = content_of(hashlib.sha256(text.encode()).digest() for text in table.items)
     chosen = hashlib.sha256(np.ascontiguousarray(train).tobytes()).hexdigest()
-    content = content_of([texts.encode(), chosen.encode(), f"tfidf {words}".encode()])
+    content = content_of([_hash_of(table), chosen.encode(), f"tfidf {words}".encode()])
 
     def fill(result: NDArray[Any]) -> None:
         from sklearn.feature_extraction.text import TfidfVectorizer

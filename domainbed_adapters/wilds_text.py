@@ -1,6 +1,7 @@
 """The text datasets of WILDS that are classifications, with their published splits."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -78,6 +79,8 @@ def build(
     release: Release,
     data_seed: int,
     words: int,
+    encoder: Any,
+    length: Any,
     environments: str,
     release_file: str,
     amazon_id: str = AMAZON_ID[0],
@@ -85,9 +88,10 @@ def build(
     """One dataset; nothing in it is drawn at random, so the data seed changes nothing."""
     roles = roles_of(release, amazon_id)
     table = release.table(is_required(release.name, release_file))
-    inputs, content = texts_of(table, words, table.splits["train"])
     fields = release.fields(environments)
-    return assemble(table, inputs, content, fields, roles, release.grouping, release.worst)
+    inputs, content = texts_of(table, table.splits["train"], words, encoder, length)
+    data = assemble(table, inputs, content, fields, roles, release.grouping, release.worst)
+    return replace(data, tokens=encoder)
 
 
 def spec(release: Release, options: Mapping[str, Any], **about: Any) -> DatasetSpec:

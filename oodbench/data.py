@@ -140,6 +140,7 @@ class Dataset:
             of its own.
         published: See ``Published``.
         groups: Names of the groups that published examples are in.
+        tokens: Of texts that are given as tokens: the encoder that they are for.
         metrics: What published splits are scored by beside what all are: names of
             ``oodbench.metrics.OFFICIAL``, the official one first.
     """
@@ -154,6 +155,7 @@ class Dataset:
     published: tuple[Published, ...] = ()
     groups: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    tokens: str = ""
 
     @property
     def input_shape(self) -> tuple[int, ...]:

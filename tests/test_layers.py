@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {"errors"},
     {"records", "registry", "seeds", "spaces"},
-    {"caching", "metrics"},
+    {"caching", "metrics", "encoders"},
     {"data", "models", "algorithms", "optimizers", "results"},
     {"training"},
     {"probes"},
@@ -106,7 +106,7 @@ def test_analysis_reads_results_and_knows_nothing_of_training() -> None:
         ("oodbench.exporting", ["torch", "pandas", "optuna", "pyarrow"]),
         ("oodbench.importing", ["torch", "pandas", "optuna"]),
         ("analysis", ["torch", "matplotlib"]),
-        ("oodbench.worker", ["wilds", "torchvision", "pandas", "matplotlib"]),
+        ("oodbench.worker", ["wilds", "transformers", "torchvision", "pandas", "matplotlib"]),
     ],
 )
 def test_importing_is_cheap(module: str, banned: list[str]) -> None:

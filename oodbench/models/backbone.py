@@ -131,8 +131,6 @@ class Backbone:
         self, input_shape: tuple[int, ...], num_classes: int, **options: Any
     ) -> "nn.Sequential":
         """The body, unless only a head is trained, and the head, its last layer linear."""
-        from torch import nn
-
         layers: dict[str, nn.Module] = {}
         if options["train"] == "all":
             if len(input_shape) != 3 or input_shape[0] != 3:
@@ -146,13 +144,22 @@ class Backbone:
                 f"A head on {self.name} needs its {self.features} features, but the inputs have "
                 f"the shape {input_shape}."
             )
-        width = self.features
-        if options["dropout"]:
-            layers["dropout"] = nn.Dropout(options["dropout"])
-        if options["hidden"]:
-            layers |= {"hidden": nn.Linear(width, options["hidden"]), "relu": nn.ReLU()}
-            width = options["hidden"]
-        model = nn.Sequential()
-        for name, layer in {**layers, "classifier": nn.Linear(width, num_classes)}.items():
-            model.add_module(name, layer)
-        return model
+        return head(layers, self.features, num_classes, options)
+
+
+def head(
+    layers: "Mapping[str, nn.Module]", width: int, num_classes: int, options: Mapping[str, Any]
+) -> "nn.Sequential":
+    """These layers, and on their features a head with the options ``dropout`` and ``hidden``."""
+    from torch import nn
+
+    more: dict[str, nn.Module] = {}
+    if options["dropout"]:
+        more["dropout"] = nn.Dropout(options["dropout"])
+    if options["hidden"]:
+        more |= {"hidden": nn.Linear(width, options["hidden"]), "relu": nn.ReLU()}
+        width = options["hidden"]
+    model = nn.Sequential()
+    for name, layer in {**layers, **more, "classifier": nn.Linear(width, num_classes)}.items():
+        model.add_module(name, layer)
+    return model

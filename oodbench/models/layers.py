@@ -29,6 +29,35 @@ class Normalise(nn.Module):
         return self.body((images - self.mean) / self.std)  # type: ignore[no-any-return]
 
 
+class TextFeatures(nn.Module):
+    """The features of texts: the state of the first token, or the mean over all of a text's.
+
+    Args:
+        encoder: A model of transformers.
+        mean: Which of the two.
+    """
+
+    def __init__(self, encoder: nn.Module, mean: bool) -> None:
+        super().__init__()
+        if getattr(encoder, "pooler", None) is not None:
+            encoder.pooler = None  # type: ignore[assignment]  # it would get no gradients
+        self.encoder, self.mean = encoder, mean
+        self.width = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(n, length) token numbers plus 1, 0 for none, to (n, width); padding is cut off first."""
+        longest = int((tokens > 0).sum(1).max().clamp(min=1))
+        numbers = tokens[:, :longest].long()
+        there = numbers > 0
+        states: Tensor = self.encoder(
+            input_ids=(numbers - 1).clamp(min=0), attention_mask=there.long()
+        ).last_hidden_state
+        if not self.mean:
+            return states[:, 0]
+        weights = there.unsqueeze(-1).to(states.dtype)
+        return (states * weights).sum(1) / weights.sum(1).clamp(min=1)
+
+
 class FrozenBatchNorm(nn.Module):
     """Runs ``body`` with the BatchNorm statistics that it has, whatever mode it is put in.
 

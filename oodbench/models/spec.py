@@ -31,6 +31,9 @@ class ModelSpec:
             begins with; empty for random weights.
         frozen: ``frozen(options)`` gives a module from images to features, if only a head on them
             is trained, which ``build`` then makes; else None.
+        frozen_by: Options that decide what ``frozen`` gives, beside the weights.
+        reads: It reads texts as tokens, those of the encoder that this option names; empty: it
+            does not.
         classifier: ``classifier(file, mean, std)`` gives the whole network as its weights were
             published, with ImageNet's classes; None: there is none. See ``Backbone.classifier``.
     """
@@ -42,6 +45,8 @@ class ModelSpec:
     reference: str = ""
     pretrained: Callable[[Mapping[str, Any]], str] = lambda options: ""
     frozen: "Callable[[Mapping[str, Any]], nn.Module | None]" = lambda options: None
+    frozen_by: tuple[str, ...] = ()
+    reads: str = ""
     classifier: "Callable[[Path | None, Channels, Channels], nn.Module] | None" = None
 
     @property

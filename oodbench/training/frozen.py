@@ -50,15 +50,19 @@ def as_inputs(dataset: Dataset, trial: Trial, device: torch.device) -> Dataset:
 
     Training images are not augmented there: their features are computed once.
     """
+    check_tokens(dataset, trial)
     body = frozen_body(trial)
     if body is None:
         return dataset
-    if len(dataset.input_shape) != 3 or dataset.input_shape[0] != 3:
+    spec = MODELS.get(trial.model)
+    if not spec.reads and (len(dataset.input_shape) != 3 or dataset.input_shape[0] != 3):
         raise RequestError(
             f"model {trial.model} needs images (3, height, width), but those of {dataset.name} "
             f"have the shape {dataset.input_shape}."
         )
-    made_by = [trial.model, trial.pretrained, torch.__version__, device.type]
+    options = {**spec.defaults, **trial.model_options}
+    decided = [options[name] for name in spec.frozen_by]
+    made_by = [trial.model, trial.pretrained, torch.__version__, device.type, *decided]
     features = Features(f"{dataset.name}-{trial.model}-features", made_by, body, device)
     parts = []
     for environment in dataset.environments:
@@ -80,6 +84,21 @@ def as_inputs(dataset: Dataset, trial: Trial, device: torch.device) -> Dataset:
         published=published,
         augment="",
         augment_id_val=False,
+    )
+
+
+def check_tokens(dataset: Dataset, trial: Trial) -> None:
+    """Raise RequestError unless tokens go to a model of their encoder, and all else to others."""
+    spec = MODELS.get(trial.model)
+    wanted = {**spec.defaults, **trial.model_options}[spec.reads] if spec.reads else ""
+    if dataset.tokens == wanted:
+        return
+    given = f"tokens of the encoder {dataset.tokens}" if dataset.tokens else "no tokens"
+    needs = f"the tokens of {wanted}" if wanted else "numbers or images"
+    way = f"encoder: {wanted}" if wanted else "no encoder"
+    raise RequestError(
+        f"model {trial.model} reads {needs}, but {dataset.name} gives {given}. Write {way} among "
+        f"the options of {dataset.name}, or use another model."
     )
 
 
@@ -107,10 +126,11 @@ class Features:
 
     def _cached(self, images: NDArray[Any], which: list[str]) -> NDArray[Any]:
         def fill(result: NDArray[Any]) -> None:
-            print(f"{self.name}: {len(images):,} images", file=sys.stderr, flush=True)
+            print(f"{self.name}: {len(images):,} examples", file=sys.stderr, flush=True)
             with all_cores():
+                order = by_length(images)
                 for start in range(0, len(images), IMAGES):
-                    rows = slice(start, start + IMAGES)
+                    rows = order[start : start + IMAGES]
                     result[rows] = self._run(images[rows])
 
         if self._width is None:
@@ -123,6 +143,13 @@ class Features:
         batch = torch.from_numpy(np.array(images)).to(self.device)
         features: NDArray[np.float32] = self.body(as_floats(batch, torch.float32)).cpu().numpy()
         return features
+
+
+def by_length(inputs: NDArray[Any]) -> NDArray[np.int64]:
+    """The order in which texts, as tokens, go together: of like length; images stay as they are."""
+    if inputs.ndim != 2:
+        return np.arange(len(inputs))
+    return np.argsort((np.asarray(inputs) > 0).sum(axis=1), kind="stable")
 
 
 @contextmanager

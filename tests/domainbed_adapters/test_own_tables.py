@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from image_helpers import image
 
 import oodbench
 from oodbench.data import DATASETS
 from oodbench.errors import RequestError
+from oodbench.trainer import tensors_for
 
 ROLES = ("train", "id_val", "id_test", "ood_val", "ood_test")
 
@@ -166,3 +168,66 @@ def test_five_lines_are_a_sweep(write, tmp_path: Path) -> None:
     assert runs["status"].tolist() == ["completed"] * 4
     assert runs[["n_id_val", "n_id", "n_ood_val", "n_ood"]].to_numpy().tolist() == [[40] * 4] * 4
     assert runs["ood"].max() == 1  # the words tell
+
+
+@pytest.mark.parametrize("train", ["head", "all"])
+def test_a_text_encoder_is_trained_on_its_tokens(
+    write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, train: str
+) -> None:
+    pytest.importorskip("transformers", reason="needs pip install 'oodbench[text]'")
+    from encoder_helpers import write_encoder
+
+    write_encoder(tmp_path / "weights" / "tiny")
+    monkeypatch.setenv("OODBENCH_WEIGHTS", str(tmp_path / "weights"))
+    sweep = {
+        "name": train,
+        "datasets": [{"name": "Table", "file": write(frame(50)), "encoder": "tiny", "length": 8}],
+        "algorithms": ["erm"],
+        "optimizers": [{"name": "adam", "space": {"lr": 0.05}}],
+        "model": {"name": "text_encoder", "encoder": "tiny", "train": train, "pool": "mean"},
+        "search": {"trials": 1},
+        "train": {"steps": 40, "batch": {"size": 16}},
+    }
+    oodbench.run_sweep(sweep, tmp_path / "mails.db", workers=1)
+    runs = oodbench.query(tmp_path / "mails.db")
+    assert runs["status"].tolist() == ["completed"]
+    assert runs["id"][0] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "model", "told"),
+    [
+        (
+            {},
+            {"name": "text_encoder", "encoder": "tiny"},
+            "the tokens of tiny, but .* no tok",
+        ),
+        ({"encoder": "tiny"}, {"name": "linear"}, "reads numbers or images, but .*tokens of the"),
+    ],
+)
+def test_tokens_and_models_must_fit(
+    write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options, model, told: str
+) -> None:
+    pytest.importorskip("transformers", reason="needs pip install 'oodbench[text]'")
+    from encoder_helpers import write_encoder
+
+    write_encoder(tmp_path / "weights" / "tiny")
+    monkeypatch.setenv("OODBENCH_WEIGHTS", str(tmp_path / "weights"))
+    sweep = {
+        "name": "x",
+        "datasets": [{"name": "Table", "file": write(frame(50)), "length": 8, **options}],
+        "algorithms": ["erm"],
+        "optimizers": ["adam"],
+        "model": model,
+        "search": {"trials": 1},
+        "train": {"steps": 2, "batch": {"size": 4}},
+    }
+    (study,) = oodbench.plan(sweep).studies
+    with pytest.raises(RequestError, match=told):
+        tensors_for(study.trials[0], torch.device("cpu"))
+
+
+def test_a_length_is_a_number(write) -> None:
+    for value in (0, 8.0, "long"):
+        with pytest.raises(RequestError, match="length must be a whole number from 4"):
+            load(write(frame(50)), encoder="tiny", length=value)

