@@ -37,5 +37,7 @@ def pretty(name: str) -> str:
 
 def group_name(dataset: str, test_environments: str, algorithm: str) -> str:
     """Such as ``IRM on ColoredDigits, test environment 2``."""
+    if not test_environments:  # the dataset has published splits
+        return f"{pretty(algorithm)} on {dataset}"
     plural = "s" if "," in test_environments else ""
     return f"{pretty(algorithm)} on {dataset}, test environment{plural} {test_environments}"

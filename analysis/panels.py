@@ -208,6 +208,15 @@ def _extent(runs: pd.DataFrame, column: str) -> tuple[int, int] | None:
     return (int(known.min()), int(known.max())) if len(known) else None
 
 
+def frozen_remark(runs: pd.DataFrame) -> str:
+    """Which backbones were not trained, but a head on their features; empty if all were."""
+    if not {"model", "model_options"} <= set(runs.columns):
+        return ""
+    kinds = runs[["model", "model_options"]].drop_duplicates().itertuples(index=False)
+    frozen = sorted({str(model) for model, options in kinds if '"train":"head"' in str(options)})
+    return f"backbone frozen, a head trained: {', '.join(frozen)}" if frozen else ""
+
+
 def _remarks(runs: pd.DataFrame, unscored: int) -> tuple[str, ...]:
     """Whatever would mislead if it went unsaid: pooled settings, adaptive search, lost scores."""
     remarks = [
@@ -215,11 +224,14 @@ def _remarks(runs: pd.DataFrame, unscored: int) -> tuple[str, ...]:
         for name in values_of(runs, "protocol").unique()
         if str(name).startswith(IMPORTED)
     ]
+    remarks += [text] if (text := frozen_remark(runs)) else []
     for column in (*SETTINGS, "steps", "checkpoint", "sampler"):
         known = values_of(runs, column)
         if column in SETTINGS and column in runs.columns:
             known = runs[column].fillna("default")
-        values = [str(value) for value in known.unique()]
+        values = sorted(
+            (str(value) for value in known.unique()), key=lambda text: (len(text), text)
+        )
         if len(values) > 1:
             told = ", ".join(values) if len(values) <= MOST else f"{len(values):,} of them"
             remarks.append(f"pooled over {column}: {told}")
@@ -229,6 +241,8 @@ def _remarks(runs: pd.DataFrame, unscored: int) -> tuple[str, ...]:
             remarks.append(f"{column} not known")
         elif column == "sampler" and not DESIGNS.issuperset(values):
             remarks.append(f"found by an adaptive search: {values[0]}")
+    if "subpopulation" in set(values_of(runs, "shift")):
+        remarks.append("subpopulation shift: OOD accuracy is that of the worst group")
     scored = runs[runs["id"].notna()]
     if "id_test" in runs.columns and scored["id_test"].isna().any():
         remarks.append("ID scores are of validation examples: there is no ID test split")

@@ -73,6 +73,7 @@ def _advice(shift: str, algorithm: str, rows: pd.DataFrame) -> Recommendation:
     elif len(left) == 1:
         words = f"{pretty(left[0])}: every other optimizer is beaten by another"
     else:
-        several = " or ".join(map(pretty, left))
+        *most, last = map(pretty, left)
+        several = f"{', '.join(most)} or {last}"
         words = f"{several}: undecided between them; every other is beaten by another"
     return Recommendation(shift, algorithm, str(one["datasets"]), left, f"{words} ({basis}).")

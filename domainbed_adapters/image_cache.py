@@ -19,12 +19,13 @@ from oodbench.errors import RequestError
 CHUNK = 256
 """Images between two signs of progress."""
 Corrupt = Literal["fail", "skip"]
+Fit = Literal["stretch", "crop"]
 
 
 def decoded(
-    name: str, tree: ImageTree, size: int, corrupt: Corrupt
+    name: str, tree: ImageTree, size: int, corrupt: Corrupt, fit: Fit = "stretch"
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The images of a tree, as ``torchvision.transforms.Resize((size, size))`` makes them.
+    """The images of a tree, decoded and resized.
 
     They are kept under a key of the files' names, sizes and times: a file that was changed or
     exchanged is decoded again.
@@ -34,6 +35,7 @@ def decoded(
         tree: Its files.
         size: Height and width.
         corrupt: What to do with a file that is no image: ``fail``, or ``skip`` it.
+        fit: See ``read_image``.
 
     Returns:
         (n, 3, size, size) pixels, mapped, and (n, 32) sha256 of the files as they lie there; zeros
@@ -52,7 +54,7 @@ def decoded(
     def fill(pixels: NDArray[np.uint8]) -> None:
         def one(row: int) -> str:
             try:
-                pixels[row] = read_image(paths[row], size)
+                pixels[row] = read_image(paths[row], size, fit)
             except (OSError, ValueError, SyntaxError) as error:  # as PIL says of broken files
                 return f"{paths[row]}: {error}"
             return ""
@@ -64,7 +66,7 @@ def decoded(
                 f"{'; '.join(broken[:5])}. Get them again, or set corrupt: skip to leave them out."
             )
 
-    made = [settings, size, PIL.__version__]
+    made = [settings, size, PIL.__version__, *([fit] if fit != "stretch" else [])]
     pixels = filled(f"{name}-{size}px", made, (len(paths), 3, size, size), "u1", fill)
 
     def digest() -> NDArray[np.uint8]:
@@ -79,12 +81,22 @@ def decoded(
     return pixels, cached(f"{name}-sha256", settings, digest)
 
 
-def read_image(path: Path, size: int) -> NDArray[np.uint8]:
-    """(3, size, size): RGB, resized as torchvision resizes PIL images, bilinear with antialias."""
-    from PIL import Image
+def read_image(path: Path, size: int, fit: Fit = "stretch") -> NDArray[np.uint8]:
+    """(3, size, size): RGB, resized as torchvision resizes PIL images, bilinear with antialias.
+
+    Args:
+        path: Of the file.
+        size: Height and width.
+        fit: ``stretch``: as ``torchvision.transforms.Resize((size, size))``. ``crop``: only the
+            square in its middle, so that nothing is distorted. A square image is stretched as well;
+            none of its pixels changes if it has the size already.
+    """
+    from PIL import Image, ImageOps
 
     with Image.open(path) as image:
-        resized = image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR)
+        rgb, how = image.convert("RGB"), Image.Resampling.BILINEAR
+        square = (size, size)
+        resized = ImageOps.fit(rgb, square, how) if fit == "crop" else rgb.resize(square, how)
     return np.asarray(resized).transpose(2, 0, 1)
 
 

@@ -12,10 +12,19 @@ from oodbench.data import Dataset, Environment, Rows, Split
 from oodbench.errors import RequestError
 from oodbench.seeds import stream
 
-OPTIONS: dict[str, Any] = {"size": 224, "holdout": 0.2, "corrupt": "fail", "domainbed": None}
+OPTIONS: dict[str, Any] = {
+    "size": 224,
+    "holdout": 0.2,
+    "corrupt": "fail",
+    "domainbed": None,
+    "augment": "domainbed",
+    "augment_id_val": False,
+}
 """``size``: height and width of the images. ``holdout``: share of an environment's examples that is
 its validation part, and of as many its test part. ``corrupt``: ``fail`` or ``skip`` where a file is
-no image. ``domainbed``: ``{seed, trial_seed}`` of DomainBed, for its own splits."""
+no image. ``domainbed``: ``{seed, trial_seed}`` of DomainBed, for its own splits. ``augment``:
+training images as DomainBed augments them, or ``none``. ``augment_id_val``: validation images of
+training environments too, as there."""
 
 
 def build_images(
@@ -28,6 +37,9 @@ def build_images(
     holdout: float,
     corrupt: Any,
     domainbed: Any,
+    augment: Any,
+    augment_id_val: Any,
+    recipe: str = "domainbed",
 ) -> Dataset:
     """The images of a tree as a dataset.
 
@@ -36,13 +48,15 @@ def build_images(
         tree: Its files.
         names: What the environments are called, in the order of their folders.
         data_seed: Of the splits, unless they are DomainBed's.
-        size, holdout, corrupt, domainbed: See ``OPTIONS``.
+        size, holdout, corrupt, domainbed, augment, augment_id_val: See ``OPTIONS``.
+        recipe: What ``augment: domainbed`` means for this dataset.
 
     Raises:
         RequestError: If an option is not what it must be, a file is no image, or the decoded images
             do not fit on the disk.
     """
-    _check_options(name, size, holdout, corrupt)
+    check_options(name, size, holdout, corrupt)
+    check_augmentation(name, augment, augment_id_val)
     seeds = None if domainbed is None else Seeds.from_option(name, domainbed)
     pixels, digests = decoded(name, tree, size, corrupt)
     there = np.flatnonzero(digests.any(axis=1))
@@ -53,31 +67,62 @@ def build_images(
             in_, out = in_out(len(rows), seeds.trial_seed, i)
             parts = {"train": rows[in_], "val": rows[out]}
         else:
-            parts = _split(rows, holdout, name, data_seed, environment)
+            parts = split_parts(rows, holdout, name, data_seed, environment)
         splits = {p: Split(Rows(pixels, mine), tree.labels[mine]) for p, mine in parts.items()}
         environments.append(Environment(environment, splits))
     content = content_of([f"{size}".encode(), *(bytes(digest) for digest in digests)])
-    return Dataset(name, tuple(environments), len(tree.classes), content=content)
+    return Dataset(
+        name,
+        tuple(environments),
+        len(tree.classes),
+        content=content,
+        augment="" if augment == "none" else recipe,
+        augment_id_val=augment_id_val,
+    )
 
 
-def _split(
+def split_parts(
     rows: NDArray[np.int64], holdout: float, name: str, data_seed: int, environment: str
 ) -> dict[str, NDArray[np.int64]]:
     """Train, validation and test examples of one environment."""
+    check_holdout(name, holdout)
     order = stream(data_seed, name, "split", environment).permutation(rows)
     held = round(holdout * len(rows))
     if held < 1:
         raise RequestError(
-            f"{name}: a holdout of {holdout} of the {len(rows)} images of {environment} is none. "
-            "Use a larger one, or more images."
+            f"{name}: a holdout of {holdout} of the {len(rows)} examples of {environment} is none. "
+            "Use a larger one, or more examples."
         )
     return {"train": order[2 * held :], "val": order[:held], "test": order[held : 2 * held]}
 
 
-def _check_options(name: str, size: Any, holdout: Any, corrupt: Any) -> None:
-    if type(size) is not int or not 8 <= size <= 1024:
-        raise RequestError(f"{name}: size must be a whole number from 8 to 1024, not {size!r}.")
+def check_holdout(name: str, holdout: Any) -> None:
+    """Raise RequestError unless it is a share that leaves examples to train on."""
     if type(holdout) is not float or not 0 < holdout < 0.5:
         raise RequestError(f"{name}: holdout must be between 0 and 0.5, not {holdout!r}.")
+
+
+def check_options(name: str, size: Any, holdout: Any, corrupt: Any) -> None:
+    """Raise RequestError unless the options are what ``OPTIONS`` says."""
+    check_image_options(name, size, corrupt)
+    check_holdout(name, holdout)
+
+
+def check_image_options(name: str, size: Any, corrupt: Any) -> None:
+    """Raise RequestError unless ``size`` and ``corrupt`` are what they must be."""
+    if type(size) is not int or not 8 <= size <= 1024:
+        raise RequestError(f"{name}: size must be a whole number from 8 to 1024, not {size!r}.")
     if corrupt not in ("fail", "skip"):
         raise RequestError(f"{name}: corrupt must be fail or skip, not {corrupt!r}.")
+
+
+def check_augmentation(name: str, augment: Any, augment_id_val: Any) -> None:
+    """Raise RequestError unless the options are what ``OPTIONS`` says."""
+    if augment not in ("domainbed", "none"):
+        raise RequestError(f"{name}: augment must be domainbed or none, not {augment!r}.")
+    if type(augment_id_val) is not bool:
+        raise RequestError(f"{name}: augment_id_val must be true or false, not {augment_id_val!r}.")
+    if augment_id_val and augment == "none":
+        raise RequestError(
+            f"{name}: augment_id_val: true needs augment: domainbed, which says how; leave one out."
+        )

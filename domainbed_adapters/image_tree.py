@@ -87,7 +87,7 @@ def read_tree(
     starts = [0]
     for name in found:
         for label, kind in enumerate(sorted(kinds)):
-            mine = list(_images(root, f"{name}/{kind}"))
+            mine = images_in(root, f"{name}/{kind}")
             if not mine:
                 raise RequestError(f"{root / name / kind} has no image ({', '.join(EXTENSIONS)}).")
             files += mine
@@ -98,7 +98,7 @@ def read_tree(
     )
 
 
-def _images(root: Path, folder: str) -> list[str]:
+def images_in(root: Path, folder: str) -> list[str]:
     """Images in a class folder and below it, in the order of torchvision's ``make_dataset``."""
     found = []
     for here, _, names in sorted(os.walk(root / folder, followlinks=True)):

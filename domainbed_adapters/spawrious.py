@@ -119,10 +119,9 @@ VARIANTS = {
 
 
 def build(name: str, source: Source, data_seed: int, **options: Any) -> Dataset:
-    """One variant, from the data folder of this machine."""
-    return build_images(
-        name, VARIANTS[name].read(source.find()), ENVIRONMENTS, data_seed, **options
-    )
+    """One variant, from the data folder of this machine; DomainBed does not crop its images."""
+    tree, recipe = VARIANTS[name].read(source.find()), "domainbed_uncropped"
+    return build_images(name, tree, ENVIRONMENTS, data_seed, recipe=recipe, **options)
 
 
 def spec(name: str) -> DatasetSpec:
@@ -141,6 +140,7 @@ def spec(name: str) -> DatasetSpec:
         licence="That of its authors.",
         citation="Lynch et al. 2023 (Spawrious); Gulrajani & Lopez-Paz 2021 (DomainBed).",
         source=source,
+        decodes=True,
     )
 
 

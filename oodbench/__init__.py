@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from oodbench.planning import plan
     from oodbench.records import Measurement, RunRecord, Trial
     from oodbench.reproducing import reproduce
+    from oodbench.scoring import score
     from oodbench.shifting import shift
 
 __version__ = "0.1.0"
@@ -50,6 +51,7 @@ _HOMES = {
     "report": "oodbench.api",
     "reproduce": "oodbench.reproducing",
     "run_sweep": "oodbench.api",
+    "score": "oodbench.scoring",
     "shift": "oodbench.shifting",
     "show": "oodbench.api",
     "status": "oodbench.api",
@@ -75,6 +77,7 @@ __all__ = [
     "report",
     "reproduce",
     "run_sweep",
+    "score",
     "shift",
     "show",
     "status",

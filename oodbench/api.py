@@ -250,6 +250,7 @@ def query(
     sql: str | None = None,
     sweep: str | None = None,
     checkpoint: str = "last",
+    metric: str = "accuracy",
 ) -> "pd.DataFrame":
     """Runs with their scores, as a DataFrame.
 
@@ -264,6 +265,8 @@ def query(
             ``v_pairs``, ``v_best``.
         sweep: Only runs of this sweep.
         checkpoint: Which checkpoint is scored: ``last`` or ``best_id_val``.
+        metric: Of the scores, in place of accuracy, such as ``worst_group_accuracy``: what
+            datasets with published splits are scored by. Conditions and checkpoints go by accuracy.
 
     Returns:
         A row a run: ``id`` and ``ood`` accuracy, what they are made of, status, hyperparameters.
@@ -273,6 +276,7 @@ def query(
         UnknownNameError: If a column, a rule or the sweep does not exist.
         RequestError: If ``where`` looks at test scores before a rule that may not.
     """
+    from oodbench.metrics import LOWER
     from oodbench.results import pairs
     from oodbench.results import sql as run_sql
     from oodbench.results.select import select as select_runs
@@ -282,12 +286,14 @@ def query(
             f"The rule {select} never looks at test scores, but {where!r} would drop runs by "
             "theirs before it selects. Filter what it selects instead, or select by oracle."
         )
+    if select and metric in LOWER:
+        raise RequestError(f"Selection takes the highest score, but {metric} is better if lower.")
     with open_database(db, read_only=True) as database:
         if sql is not None:
             if where or select or sweep:
                 raise RequestError("sql goes alone: put conditions into the SQL itself.")
             return run_sql(database, sql)
-        frame = pairs(database, where, sweep, checkpoint)
+        frame = pairs(database, where, sweep, checkpoint, metric=metric)
     return frame if select is None else select_runs(frame, select)
 
 
@@ -369,6 +375,13 @@ def evaluate(db: str | Path, run: str, **options: Any) -> "pd.DataFrame":
     from oodbench.evaluating import evaluate as score
 
     return score(db, run, **options)
+
+
+def score(dataset: str, **options: Any) -> "pd.DataFrame":
+    """What a dataset's authors report of a classifier: see ``oodbench.scoring.score``."""
+    from oodbench.scoring import score as as_its_authors
+
+    return as_its_authors(dataset, **options)
 
 
 def reproduce(db: str | Path, run: str, **options: Any) -> "Reproduced":
@@ -473,7 +486,7 @@ def report(
     Raises:
         UnknownNameError: No such rule, unit, palette, column, sweep or checkpoint rule.
         QueryError: If the condition is none, or no run has the score that the rule reads.
-        RequestError: No runs, the file cannot be written, or plotly is not installed.
+        RequestError: No runs, the file cannot be written, or Jinja is not installed.
     """
     from oodbench.reporting import report_page
     from oodbench.results import describe_target

@@ -83,15 +83,48 @@ class Split:
 
 @dataclass(frozen=True)
 class Environment:
-    """A domain: its name and its ``train``, ``val`` and ``test`` examples."""
+    """A domain: its name and its ``train``, ``val`` and ``test`` examples.
+
+    Attributes:
+        name: Of the domain.
+        splits: Its examples.
+        apart: Where it has test examples alone and nothing is ever trained on it: their role (see
+            ``oodbench.records.ROLES``) in trials that do not name it as a test environment.
+    """
 
     name: str
     splits: Mapping[str, Split]
+    apart: str = ""
+
+
+@dataclass(frozen=True)
+class Published:
+    """Examples to which the dataset's authors gave their role, scored as a whole.
+
+    Attributes:
+        name: As they call it, such as ``id_val``.
+        role: One of ``oodbench.records.ROLES``.
+        split: The examples.
+        groups: (n, m) the groups that each example is in, as indices of ``Dataset.groups``; -1:
+            none. None: it has none.
+        worst: The role of the group with the lowest accuracy, where that group stands for what is
+            out of distribution: under subpopulation shift. Empty: it has none.
+    """
+
+    name: str
+    role: str
+    split: Split
+    groups: NDArray[np.int64] | None = None
+    worst: str = ""
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Named environments over one label set.
+
+    A dataset has splits of each environment, and a trial keeps some environments out of training;
+    or its authors published the splits. Then its environments have ``train`` examples alone, all of
+    them are trained on, and no trial names test environments.
 
     Attributes:
         name: As registered.
@@ -101,6 +134,14 @@ class Dataset:
             shown differently. A mean over environments then counts them once.
         content: Hash of all stored examples that ``Rows`` choose from, so that the fingerprint need
             not read them; empty if there are none.
+        augment: How training images are augmented, by its name in
+            ``oodbench.training.augmentation``; empty: they are not.
+        augment_id_val: Whether ID validation images are augmented as well: once, each by a draw
+            of its own.
+        published: See ``Published``.
+        groups: Names of the groups that published examples are in.
+        metrics: What published splits are scored by beside what all are: names of
+            ``oodbench.metrics.OFFICIAL``, the official one first.
     """
 
     name: str
@@ -108,11 +149,16 @@ class Dataset:
     num_classes: int
     shared: bool = False
     content: str = ""
+    augment: str = ""
+    augment_id_val: bool = False
+    published: tuple[Published, ...] = ()
+    groups: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one example."""
-        return tuple(self.environments[0].splits["train"].inputs.shape[1:])
+        return tuple(next(iter(self.environments[0].splits.values())).inputs.shape[1:])
 
     @cached_property
     def fingerprint(self) -> str:
@@ -121,15 +167,53 @@ class Dataset:
         digest.update(self.content.encode())
         for environment in self.environments:
             for part, split in sorted(environment.splits.items()):
-                inputs = split.inputs.rows if isinstance(split.inputs, Rows) else split.inputs
-                for array in (inputs, split.labels):
-                    digest.update(repr((environment.name, part, array.shape)).encode())
-                    digest.update(array.dtype.str.encode() + np.ascontiguousarray(array).tobytes())
+                for array in _arrays(split):
+                    _add(digest, (environment.name, part, array.shape), array)
+        for given in self.published:
+            groups = () if given.groups is None else (given.groups,)
+            for array in (*_arrays(given.split), *groups):
+                _add(digest, (given.name, given.role, array.shape), array)
         return digest.hexdigest()[:16]
 
     def training_environments(self, test_environments: tuple[int, ...]) -> tuple[int, ...]:
         """Indices of the environments that are trained on."""
-        return tuple(i for i in range(len(self.environments)) if i not in test_environments)
+        return tuple(
+            i
+            for i, environment in enumerate(self.environments)
+            if i not in test_environments and not environment.apart
+        )
+
+
+Predict = Callable[[NDArray[np.uint8]], NDArray[np.int64]]
+"""A classifier: (n, 3, height, width) images -> (n,) labels."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a dataset's authors report of any classifier, whoever trained it.
+
+    Attributes:
+        measure: ``measure(predict, size, slow)`` gives score -> (value, number of examples);
+            ``slow`` asks for those that take long, too.
+        of_imagenet: Gives the (1000,) labels of ImageNet-1k's classes; -1: a wrong answer.
+        mean, std: Of each channel of images in [0, 1], for models of the dataset's own classes.
+    """
+
+    measure: Callable[[Predict, int, bool], Mapping[str, tuple[float, int]]]
+    of_imagenet: Callable[[], NDArray[np.int64]]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+def _arrays(split: Split) -> tuple[NDArray[Any], NDArray[Any]]:
+    """What tells the examples of a split: the inputs, or which they are, and the labels."""
+    inputs = split.inputs.rows if isinstance(split.inputs, Rows) else split.inputs
+    return inputs, split.labels
+
+
+def _add(digest: Any, place: tuple[Any, ...], array: NDArray[Any]) -> None:
+    digest.update(repr(place).encode())
+    digest.update(array.dtype.str.encode() + np.ascontiguousarray(array).tobytes())
 
 
 ROOT_VARIABLE = "OODBENCH_DATA"
@@ -201,7 +285,8 @@ class DatasetSpec:
         build: ``build(data_seed=..., **options)`` gives the Dataset; the same every time.
         options: Every option with its default.
         shift: ``correlation`` or ``diversity`` shift, as ``oodbench shift`` measures it, or as Ye
-            et al. 2022 (OoD-Bench) published it; empty if it is neither, or was not measured.
+            et al. 2022 (OoD-Bench) published it; ``subpopulation`` shift, where nothing is out of
+            distribution but the shares of the groups; empty if it is none, or was not measured.
         metric: Name of the official metric.
         summary: One sentence.
         layout: Where the examples come from.
@@ -210,6 +295,11 @@ class DatasetSpec:
         source: The files that it needs; None if it comes with a package, or an option names them.
         resolve: ``resolve(options)`` gives this dataset with the environments and classes that it
             has with these options; None: it always has the same. See ``resolved``.
+        examples: How many it has, as its authors or DomainBed's count them; 0: not known.
+        decodes: Whether these are image files, which are decoded into the cache.
+        apart: Indices of the environments that nothing can be trained on; ``each`` means those.
+        scores: What its authors report of a classifier, if that is more than accuracies.
+        published: Its authors published the splits: no test environments are chosen.
     """
 
     name: str
@@ -217,7 +307,7 @@ class DatasetSpec:
     num_classes: int
     build: Callable[..., Dataset]
     options: Mapping[str, Any] = field(default_factory=dict)
-    shift: Literal["correlation", "diversity", ""] = ""
+    shift: Literal["correlation", "diversity", "subpopulation", ""] = ""
     metric: str = "accuracy"
     summary: str = ""
     layout: str = ""
@@ -225,6 +315,16 @@ class DatasetSpec:
     citation: str = ""
     source: Source | None = None
     resolve: "Callable[[Mapping[str, Any]], DatasetSpec] | None" = None
+    examples: int = 0
+    decodes: bool = False
+    apart: tuple[int, ...] = ()
+    scores: Scores | None = None
+
+    def trained(self, test_environments: tuple[int, ...]) -> int:
+        """How many environments are left to train on."""
+        return len({*range(len(self.environments))} - {*self.apart, *test_environments})
+
+    published: bool = False
 
     def resolved(self, options: Mapping[str, Any]) -> "DatasetSpec":
         """This dataset with the environments and classes that it has with these options.
@@ -247,6 +347,13 @@ class DatasetSpec:
 
     def check_test_environments(self, indices: tuple[int, ...]) -> None:
         """Raise RequestError unless ``indices`` leave at least one environment to train on."""
+        if self.published:
+            if indices:
+                raise RequestError(
+                    f"{self.name} has published splits, so no test environments are chosen: leave "
+                    f"test_environments out, in place of {list(indices)}."
+                )
+            return
         last = len(self.environments) - 1
         listing = ", ".join(f"{i} = {name}" for i, name in enumerate(self.environments))
         if (
@@ -258,7 +365,7 @@ class DatasetSpec:
                 f"{self.name}: test_environments needs different indices between 0 and {last}, "
                 f"but got {list(indices)}. Its environments are {listing}."
             )
-        if len(indices) > last:
+        if not self.trained(indices):
             raise RequestError(
                 f"{self.name}: test_environments {list(indices)} leaves none to train on. "
                 f"Its environments are {listing}."

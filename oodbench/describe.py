@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from oodbench.algorithms import ALGORITHMS
-from oodbench.data import DATASETS
+from oodbench.data import DATASETS, DatasetSpec
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS, OptimizerSpec
 from oodbench.spaces import Range, Space
@@ -30,13 +30,20 @@ def options_text(options: Iterable[tuple[str, Any]]) -> str:
     )
 
 
+def _environments_text(spec: DatasetSpec) -> str:
+    """Of a dataset whose environments are known only where its files are."""
+    if not spec.published:
+        return "those of its files"
+    return f"by {spec.options.get('environments', 'its own')}; published splits"
+
+
 def datasets() -> list[Row]:
     """One row a dataset."""
     return [
         {
             "name": spec.name,
             "environments": ", ".join(f"{i}: {e}" for i, e in enumerate(spec.environments))
-            or "those of its folder",
+            or _environments_text(spec),
             "classes": spec.num_classes or "",
             "shift": spec.shift,
             "metric": spec.metric,

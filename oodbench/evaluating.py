@@ -19,7 +19,7 @@ from oodbench.training.frozen import as_inputs
 from oodbench.training.models import Models
 from oodbench.training.single import Single
 from oodbench.training.stack import Stack
-from oodbench.training.tensors import examples, part_of, roles_of
+from oodbench.training.tensors import evaluated, examples, part_of, roles_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,11 @@ def evaluate(
     data = _dataset(model, dataset, where)
     _check_environments(data, environments)
     frame = pd.DataFrame(_scores(model, record, data, environments, where))
-    known = {(m.environment, m.split): m.value for m in record.measurements if m.step == step}
+    known = {
+        (m.environment, m.split): m.value
+        for m in record.measurements
+        if (m.step, m.metric) == (step, "accuracy")
+    }
     keys = zip(frame["environment"], frame["split"], strict=True)
     frame["stored"] = [math.nan if dataset else known.get(key, math.nan) for key in keys]
     if dataset:
@@ -138,14 +142,23 @@ def _scores(
             continue
         is_test = index in model.trial.test_environments
         roles = roles_of(environment, is_test, data.shared)
-        roles |= {} if is_test else {"train": "train"}
+        roles |= {"train": "train"} if "train" in environment.splits and not is_test else {}
         for name in dict.fromkeys((*environment.splits, *roles)):
-            split = part_of(environment, name)
-            inputs, labels = examples(split, device, dtype)
+            split, role = part_of(environment, name), roles.get(name, "")
+            inputs, labels = evaluated(data, environment, name, role, device, dtype)
             yield {
                 "environment": environment.name,
                 "split": name,
-                "role": roles.get(name, ""),
+                "role": role,
                 "accuracy": accuracy(scored, inputs, labels, 1)[0],
                 "n": len(split) // split.copies,
             }
+    for given in data.published if wanted is None else ():
+        inputs, labels = examples(given.split, device, dtype)
+        yield {
+            "environment": "",
+            "split": given.name,
+            "role": given.role,
+            "accuracy": accuracy(scored, inputs, labels, 1)[0],
+            "n": len(given.split) // given.split.copies,
+        }

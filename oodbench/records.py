@@ -19,11 +19,14 @@ STATUSES: tuple[str, ...] = get_args(Status)
 IMPORTED = "imported:"
 """How the protocol of an imported run begins; its source follows, such as ``domainbed``."""
 
-Role = Literal["train", "id_val", "id_test", "ood_val", "ood_test", "oracle_val"]
+Role = Literal["train", "id_val", "id_test", "ood_val", "ood_test", "oracle_val", "measured"]
 ROLES: tuple[str, ...] = get_args(Role)
 """``id_*``: training environments. ``ood_val``: environments held apart from training and test.
 ``ood_test``: test environments. ``oracle_val``: a test environment's validation part, which the
-rule ``oracle`` reads, and ``leave_one_environment_out`` where it is another run's training one."""
+rule ``oracle`` reads, and ``leave_one_environment_out`` where it is another run's training one.
+``measured``: an environment that is neither, scored for its own sake: no rule reads it, and no mean
+counts it."""
+MEASURED = "measured"
 
 
 def canonical_json(value: Any) -> str:
@@ -180,10 +183,11 @@ class Measurement:
 
     Attributes:
         step: Optimizer steps taken before it.
-        environment: Name of the environment; empty if it covers all training environments.
-        split: ``train``, ``val`` or ``test``.
+        environment: Name of the environment; empty if it covers all training environments, or the
+            split is a published one. Of the metric ``group_accuracy``, the group's name.
+        split: ``train``, ``val`` or ``test``, or as the dataset's authors call it.
         role: What the split is to this trial, one of ``ROLES``.
-        metric: ``accuracy`` (a fraction) or ``loss``.
+        metric: ``accuracy`` (a fraction), ``loss``, or one of ``oodbench.metrics``.
         value: The number.
         n: How many examples it rests on; 0 if that is not known, as of imported runs.
     """

@@ -56,7 +56,13 @@ def shift(
         raise RequestError(
             f"trials and examples must be at least 1, but got {trials} and {examples}."
         )
-    spec = DATASETS.get(dataset).resolved(options or {})
+    spec = DATASETS.get(dataset)
+    if spec.published:
+        raise RequestError(
+            f"{dataset} has published splits, and a shift is measured between environments of "
+            "which each has validation examples; this is not built for such datasets."
+        )
+    spec = spec.resolved(options or {})
     each = [(i,) for i in range(len(spec.environments))]
     choices = each if test_environments is None else [tuple(test_environments)]
     for choice in choices:

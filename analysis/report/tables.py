@@ -9,9 +9,17 @@ import pandas as pd
 from analysis.conclusions import ALL, Conclusions
 from analysis.curves import return_table
 from analysis.names import group_name, pretty
-from analysis.panels import BY, GROUP, STATUS_COLUMNS, count_statuses, in_first_appearance
+from analysis.panels import (
+    BY,
+    GROUP,
+    STATUS_COLUMNS,
+    count_statuses,
+    in_first_appearance,
+    values_of,
+)
 from analysis.reasons import reasons
 from analysis.report.statistics import Statistics
+from oodbench.records import IMPORTED
 
 Row = Mapping[str, Any]
 Column = tuple[str, Callable[[Row], str]]
@@ -104,7 +112,13 @@ def p_value(row: Row) -> str:
 def by_panel(
     table: pd.DataFrame, columns: Sequence[Column], folded: bool = False
 ) -> tuple[Table, ...]:
-    """A table for each dataset, choice of test environments and algorithm."""
+    """A table for each dataset, choice of test environments and algorithm.
+
+    Where each of several has a single row, one table of all of them.
+    """
+    single = not table.duplicated(list(GROUP)).any()
+    if single and len(table) > 1:
+        return (make("By dataset and test side", [("where", place), *columns], table, folded),)
     return tuple(
         make(group_name(*map(str, key)), columns, rows, folded)
         for key, rows in table.groupby(list(GROUP), sort=False)
@@ -269,6 +283,13 @@ def health_tables(pairs: pd.DataFrame) -> tuple[Table, ...]:
     found = reasons(pairs)
     parts = [make("Runs by status", columns, counts, folded=len(counts) > 40)]
     return (*parts, *([make("Why runs diverged or failed", why, found)] if len(found) else []))
+
+
+def imported_counts(pairs: pd.DataFrame) -> dict[str, int]:
+    """Source of an import -> how many of the runs it brought."""
+    protocols = values_of(pairs, "protocol").astype(str)
+    sources = protocols[protocols.str.startswith(IMPORTED)].str.removeprefix(IMPORTED)
+    return {str(source): int(n) for source, n in sources.value_counts().items()}
 
 
 def origin_table(origins: pd.DataFrame) -> Table:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from oodbench.cli.options import Root, use_root
+
 COLUMNS = {
     "datasets": ["name", "shift", "classes", "environments"],
     "algorithms": ["name", "space", "options", "reference"],
@@ -33,11 +35,13 @@ def datasets(
     check: Annotated[
         bool, typer.Option("--check", help="Verify the files that it needs, or that all need.")
     ] = False,
+    root: Root = None,
 ) -> None:
     """List the datasets, or tell all of one.
 
-    Example: oodbench datasets ColoredMNIST --check
+    Example: oodbench datasets ColoredMNIST --check --root data
     """
+    use_root(root)
     if not check:
         tell("datasets", name)
         return
@@ -45,7 +49,7 @@ def datasets(
 
     for spec in [DATASETS.get(name)] if name else DATASETS:
         where = "needs no files: it comes with an installed package"
-        if spec.resolve is not None:
+        if spec.resolve is not None and spec.source is None:
             where = "its folder is named in a sweep file, and checked there"
         if spec.source is not None:
             if name is None and not spec.source.is_here():
@@ -54,6 +58,8 @@ def datasets(
             root = spec.source.find()
             spec.source.check(root)
             where = f"the files in {root / spec.source.folder} are complete and right"
+            if spec.resolve is not None:
+                where += "; other folders are named in a sweep file, and checked there"
         print(f"{spec.name}: {where}")
 
 

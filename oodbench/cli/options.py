@@ -15,6 +15,15 @@ Db = Annotated[
         show_default=False,
     ),
 ]
+OptionalDb = Annotated[
+    str | None,
+    typer.Option(
+        "--db",
+        envvar="OODBENCH_DB",
+        help="Results database: a SQLite file or a URL; only a dry run can do without.",
+        show_default=False,
+    ),
+]
 Sweep = Annotated[str | None, typer.Option("--sweep", help="Only this sweep, by name.")]
 Where = Annotated[
     str | None,

@@ -35,6 +35,13 @@ def query(
     ] = None,
     name: Sweep = None,
     checkpoint: Checkpoint = "last",
+    metric: Annotated[
+        str,
+        typer.Option(
+            "--metric",
+            help="Of the scores, where a dataset has others: worst_group_accuracy, nll, ...",
+        ),
+    ] = "accuracy",
     format_: Annotated[
         str,
         typer.Option("--format", help="table (short), csv or json (every column)."),
@@ -52,7 +59,9 @@ def query(
 
     if format_ not in FORMATS:
         raise UnknownNameError("format", format_, FORMATS)
-    frame = api.query(db, where, select=select, sql=sql, sweep=name, checkpoint=checkpoint)
+    frame = api.query(
+        db, where, select=select, sql=sql, sweep=name, checkpoint=checkpoint, metric=metric
+    )
     if format_ == "csv":
         frame.to_csv(sys.stdout, index=False)
     elif format_ == "json":
@@ -66,7 +75,7 @@ def query(
             how = f", selected by {select} among the completed runs of each study" if select else ""
             how += " that match --where" if select and where else ""
             print(f"{len(frame)} runs at checkpoint {checkpoint}{how}.")
-            print("id, ood: accuracy on n_id, n_ood test examples. --format csv has every column.")
+            print(f"id, ood: {metric} on n_id, n_ood test examples. --format csv has every column.")
 
 
 def short(frame: "pd.DataFrame") -> "pd.DataFrame":

@@ -66,7 +66,8 @@ def describe(details: "RunDetails", db: str) -> Iterator[tuple[str, str]]:
     yield "status", details.status
     if details.reason:
         yield "reason", details.reason
-    yield "dataset", f"{trial.dataset}{listed(trial.dataset_options)}, tested on {test}"
+    tested = test or "its published splits"
+    yield "dataset", f"{trial.dataset}{listed(trial.dataset_options)}, tested on {tested}"
     yield "model", f"{trial.model}{listed(trial.model_options)}"
     yield "algorithm", f"{trial.algorithm}{listed(trial.algorithm_options)}"
     yield "optimizer", trial.optimizer

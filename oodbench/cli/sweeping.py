@@ -1,10 +1,10 @@
-"""quickstart, sweep, worker, status."""
+"""quickstart, sweep, worker."""
 
 import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,17 +14,20 @@ from oodbench.cli.options import (
     Device,
     Gpus,
     OnRunEnd,
+    OptionalDb,
     Root,
     SaveEvery,
     Set,
     SlotsPerGpu,
     Stack,
     StackMemory,
-    Sweep,
     Workers,
     use_root,
 )
 from oodbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from oodbench.sweep import SweepSpec
 
 
 def quickstart(
@@ -53,7 +56,7 @@ def quickstart(
 
 def sweep(
     path: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")],
-    db: Db,
+    db: OptionalDb = None,
     executor: Annotated[
         str, typer.Option("--executor", help="Who starts the workers: local, slurm or ray.")
     ] = "local",
@@ -76,38 +79,34 @@ def sweep(
         bool, typer.Option("--profile", help="Say where the workers' time went.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be trained; write nothing.")
+        bool,
+        typer.Option("--dry-run", help="Say what would be trained; write nothing."),
     ] = False,
 ) -> None:
     """Train what a sweep file asks for and is not stored.
 
-    Ctrl-C stops it; the same command goes on from there.
+    Ctrl-C stops it; the same command goes on from there. Without --db, --dry-run needs no data.
 
     Example: oodbench sweep sweeps/digits.yaml --db digits.db --workers 2
     """
-    from oodbench import api
-    from oodbench.cli.progress import Progress
-    from oodbench.cli.tables import seed_intervals, show, show_profile
-    from oodbench.sweep import load_sweep
+    from oodbench.sweep import load_sweeps
 
     use_root(root)
-    spec = load_sweep(path, changes or ())
+    specs = load_sweeps(path, changes or ())
     if dry_run:
-        added = api.preview(spec, db)
-        waiting = added.known_runs - added.stored_runs
-        print(
-            f"{added.studies} studies, {added.runs} trials: {added.stored_runs} stored, "
-            f"{waiting} waiting or running, {added.new_runs} new; "
-            f"{added.new_runs + waiting} models to train"
-            + (f", and {added.later_runs} as results come in." if added.later_runs else ".")
-        )
+        preview(specs, db)
         return
-    shares: dict[str, float] = {}
-    with Progress() as progress:
-        studies = api.run_sweep(
+    if db is None:
+        raise RequestError("Say where results are kept: --db FILE or URL, or OODBENCH_DB.")
+    failed: list[int] = []
+    for spec in specs:
+        if len(specs) > 1:
+            print(f"{spec.name}:", flush=True)
+        counts = train(
             spec,
             db,
             executor=executor,
+            profile=profile,
             workers=workers,
             gpus=gpus.split(",") if gpus else (),
             slots_per_gpu=slots_per_gpu,
@@ -118,12 +117,31 @@ def sweep(
             save_every=save_every,
             logs=logs,
             on_run_end=on_run_end,
-            on_progress=progress,
-            on_profile=shares.update if profile else None,
         )
-    if executor == "slurm":
+        failed.append(counts.get("failed", 0))
+    _exit_if_failed({"failed": sum(failed)}, db)
+
+
+def train(spec: "SweepSpec", db: str, *, profile: bool, **options: Any) -> dict[str, int]:
+    """Train one sweep and show what came of it; returns its number of runs in each state.
+
+    Args:
+        spec: The sweep.
+        db: The database.
+        profile: Say where the workers' time went.
+        options: Of ``oodbench.api.run_sweep``.
+    """
+    from oodbench import api
+    from oodbench.cli.progress import Progress
+    from oodbench.cli.tables import seed_intervals, show, show_profile
+
+    shares: dict[str, float] = {}
+    on_profile = shares.update if profile else None
+    with Progress() as progress:
+        studies = api.run_sweep(spec, db, on_progress=progress, on_profile=on_profile, **options)
+    if options.get("executor") == "slurm":
         _show_jobs(db, spec.name)
-        return
+        return {}
     show(studies.drop(columns=["study", "sweep", "waiting", "running"]))
     if spec.confirm:
         print("\nThe best by ID validation, trained again on fresh seeds: mean (95% over seeds)")
@@ -132,7 +150,26 @@ def sweep(
         show_profile(shares)
     for note in api.notes(db, studies["sweep"].iloc[0]):
         print(f"note: {note}")
-    _exit_if_failed(progress.counts, db)
+    return progress.counts
+
+
+def preview(specs: "list[SweepSpec]", db: str | None) -> None:
+    """Say what sweeps would train: beside a database, what is stored; else what they would take."""
+    from oodbench import api
+    from oodbench.cli.outlook import show_outlook
+
+    if db is None:
+        show_outlook(specs)
+        return
+    for spec in specs:
+        added = api.preview(spec, db)
+        waiting = added.known_runs - added.stored_runs
+        print(
+            f"{spec.name}: " * (len(specs) > 1) + f"{added.studies} studies, {added.runs} trials: "
+            f"{added.stored_runs} stored, {waiting} waiting or running, {added.new_runs} new; "
+            f"{added.new_runs + waiting} models to train"
+            + (f", and {added.later_runs} as results come in." if added.later_runs else ".")
+        )
 
 
 def _show_jobs(db: str, name: str) -> None:
@@ -241,76 +278,6 @@ class _StopSignal:
         return self._told or (self._parent is not None and os.getppid() != self._parent)
 
 
-def status(
-    db: Db,
-    name: Sweep = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Look again every two seconds until all is done.")
-    ] = False,
-) -> None:
-    """Count the runs of each study by status, and list its SLURM jobs.
-
-    Example: oodbench status --db digits.db --watch
-    """
-    from oodbench import api
-    from oodbench.cli.tables import show, watching
-
-    def look() -> Any:
-        frame = api.status(db, name)
-        one = frame["sweep"].nunique() < 2
-        return frame.drop(columns=["study", "total", "sweep"] if one else ["study", "total"])
-
-    if watch:
-        watching(look, lambda frame: not frame[["waiting", "running"]].to_numpy().any())
-    else:
-        show(look())
-    try:
-        jobs = api.jobs(db, name)
-    except RequestError as error:  # the runs were told all the same
-        print(f"The SLURM jobs are not known: {error}", file=sys.stderr)
-        return
-    if len(jobs):
-        print("\nSLURM jobs:")
-        show(jobs)
-
-
-def retry(
-    name: Annotated[str, typer.Argument(metavar="SWEEP", help="Name of the sweep.")],
-    db: Db,
-    failed: Annotated[
-        bool, typer.Option("--failed", help="The failed ones; the default, unless --diverged.")
-    ] = False,
-    diverged: Annotated[bool, typer.Option("--diverged", help="The diverged ones.")] = False,
-) -> None:
-    """Put a sweep's failed or diverged runs back in line.
-
-    What came of them is removed; `oodbench sweep` or a worker trains them again.
-
-    Example: oodbench retry digits --db digits.db
-    """
-    from oodbench import api
-
-    n = api.retry(db, name, failed=failed or not diverged, diverged=diverged)
-    print(f"{n} runs of {name} wait again")
-
-
-def cancel(
-    name: Annotated[str, typer.Argument(metavar="SWEEP", help="Name of the sweep.")], db: Db
-) -> None:
-    """Take the waiting runs of a sweep out of it, and cancel its SLURM jobs.
-
-    What is running elsewhere or finished stays; another sweep that wants the same runs keeps them.
-
-    Example: oodbench cancel digits --db digits.db
-    """
-    from oodbench import api
-
-    jobs = api.cancel_jobs(db, name)
-    if jobs:
-        print(f"{jobs} SLURM jobs of {name} cancelled")
-    print(f"{api.cancel(db, name)} waiting runs of {name} cancelled")
-
-
 def _exit_if_failed(counts: dict[str, int], db: str | Path) -> None:
     if counts.get("failed"):
         from oodbench.results import describe_target
@@ -325,5 +292,5 @@ def _exit_if_failed(counts: dict[str, int], db: str | Path) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
-    for command in (quickstart, sweep, worker, status, retry, cancel):
+    for command in (quickstart, sweep, worker):
         app.command()(command)

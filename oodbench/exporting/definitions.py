@@ -47,7 +47,7 @@ DEFINITIONS = {
     "chance": "Accuracy of guessing.",
     "num_classes": "Size of the label set.",
     "metric": "Official metric of the dataset.",
-    "shift": "Class of shift: correlation or diversity; empty: neither, or not measured.",
+    "shift": "Class of shift: correlation, diversity, subpopulation; empty: none, or not measured.",
     "seconds": "The run's share of the time that its stack trained.",
     "gradient_evaluations": "Gradients of a batch that it took.",
     "oodbench": "Version of oodbench that trained it.",

@@ -58,6 +58,8 @@ def from_domainbed(
             told.append(f"{run.folder}: {problem}")
         else:
             records.append(_record(run))
+    # Folders have names without a meaning; leave-one-out runs come first, then those of more sides.
+    records.sort(key=lambda record: (len(record.trial.test_environments), group_of(record)))
     groups = {
         group_of(record): facts_of(
             record.trial.dataset,

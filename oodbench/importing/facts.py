@@ -20,7 +20,7 @@ NUM_CLASSES = {
 
 
 KINDS = {
-    "shift": ("correlation", "diversity"),
+    "shift": ("correlation", "diversity", "subpopulation"),
     "optimizer_kind": ("adaptive", "non-adaptive"),
     "chance": "a fraction",
     "num_classes": "a whole number above 1",

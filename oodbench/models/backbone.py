@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from oodbench.errors import RequestError
-from oodbench.models.pretrained import Weights
-from oodbench.models.spec import ModelSpec
+from oodbench.models.pretrained import Weights, read_state
+from oodbench.models.spec import Channels, ModelSpec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
+IMAGENET = 1000
+"""Classes that the published weights tell apart."""
 OPTIONS: dict[str, Any] = {
     "train": ("all", "head"),
     "pretrained": True,
@@ -34,6 +38,7 @@ class Backbone:
         features: Their number.
         weights: Trained on ImageNet.
         keep: Takes the names and tensors of the weights file to those of ``body``.
+        head: What the names of the last layer's tensors in the weights file begin with.
         mean, std: Of each channel, of images in [0, 1], as the weights were trained.
         summary: One sentence.
         reference: Whom to cite.
@@ -44,8 +49,9 @@ class Backbone:
     features: int
     weights: Weights
     keep: Callable[[dict[str, Any]], dict[str, Any]]
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    head: str
+    mean: Channels = (0.485, 0.456, 0.406)
+    std: Channels = (0.229, 0.224, 0.225)
     summary: str = ""
     reference: str = ""
 
@@ -59,6 +65,7 @@ class Backbone:
             reference=self.reference,
             pretrained=self.pretrained,
             frozen=self.frozen,
+            classifier=self.classifier,
         )
 
     def pretrained(self, options: Mapping[str, Any]) -> str:
@@ -86,6 +93,39 @@ class Backbone:
         if options["freeze_bn"]:
             body = with_frozen_batchnorm(body)
         return Normalise(body, self.mean, self.std)
+
+    def classifier(self, file: "Path | None", mean: Channels, std: Channels) -> "nn.Module":
+        """The whole network from images in [0, 1] to logits, in eval mode.
+
+        Args:
+            file: A state dict with the names that the published one has; None: that one, with
+                ImageNet's 1,000 classes.
+            mean, std: Of each channel, where the file has other classes.
+
+        Raises:
+            RequestError: If the file cannot be read, or is not one of this network.
+        """
+        from torch import nn
+
+        from oodbench.models.layers import Normalise
+
+        state = self.weights.load() if file is None else read_state(file)
+        last = {part: state.get(f"{self.head}.{part}") for part in ("weight", "bias")}
+        if last["weight"] is None or last["bias"] is None:
+            raise RequestError(
+                f"{file} has no {self.head}.weight and {self.head}.bias, so it is no state dict of "
+                f"a whole {self.name}; it has {', '.join([*state][-3:]) or 'nothing'}."
+            )
+        body, linear = self.body(), nn.Linear(self.features, len(last["bias"]))
+        try:
+            body.load_state_dict(self.keep(state))
+            linear.load_state_dict(last)
+        except RuntimeError as error:
+            told = " ".join(str(error).split())[:300]
+            raise RequestError(f"{file} does not fit {self.name}: {told}") from error
+        if linear.out_features == IMAGENET:
+            mean, std = self.mean, self.std
+        return Normalise(nn.Sequential(body, linear), mean, std).eval().requires_grad_(False)
 
     def build(
         self, input_shape: tuple[int, ...], num_classes: int, **options: Any

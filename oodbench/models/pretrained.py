@@ -93,3 +93,26 @@ class Weights:
         _ = self.sha256
         state: dict[str, Any] = torch.load(self.find(), map_location="cpu", weights_only=True)
         return state
+
+
+def read_state(path: Path) -> dict[str, Any]:
+    """The tensors of a file that ``torch.save`` wrote, by name.
+
+    Raises:
+        RequestError: If it is not there, or is none.
+    """
+    import pickle
+
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise RequestError(f"Cannot read the weights {path}: {error.strerror}.") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise RequestError(
+            f"{path} is not a state dict that torch.save wrote; save model.state_dict() alone."
+        ) from error
+    if not isinstance(state, dict):
+        raise RequestError(f"{path} has a {type(state).__name__}, not a state dict.")
+    return state

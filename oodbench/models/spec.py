@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 from oodbench.errors import RequestError, UnknownNameError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
+
+Channels = tuple[float, float, float]
+"""A number for each channel of an image."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ class ModelSpec:
             begins with; empty for random weights.
         frozen: ``frozen(options)`` gives a module from images to features, if only a head on them
             is trained, which ``build`` then makes; else None.
+        classifier: ``classifier(file, mean, std)`` gives the whole network as its weights were
+            published, with ImageNet's classes; None: there is none. See ``Backbone.classifier``.
     """
 
     name: str
@@ -35,6 +42,7 @@ class ModelSpec:
     reference: str = ""
     pretrained: Callable[[Mapping[str, Any]], str] = lambda options: ""
     frozen: "Callable[[Mapping[str, Any]], nn.Module | None]" = lambda options: None
+    classifier: "Callable[[Path | None, Channels, Channels], nn.Module] | None" = None
 
     @property
     def defaults(self) -> dict[str, Any]:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 HEADS = {"resnet18": "fc", "resnet50": "fc", "densenet121": "classifier", "vit_b_16": "heads"}
 """Name of the part that names ImageNet's classes."""
+LAST = {**HEADS, "vit_b_16": "heads.head"}
+"""Name of its layer."""
 URL = "https://download.pytorch.org/models/"
 
 
@@ -46,7 +48,14 @@ def backbone(name: str, features: int, file: str, summary: str, reference: str) 
     """A torchvision model with the weights that it calls IMAGENET1K_V1."""
     weights = Weights(name, file, URL + file)
     return Backbone(
-        name, body_of(name), features, weights, keep(name), summary=summary, reference=reference
+        name,
+        body_of(name),
+        features,
+        weights,
+        keep(name),
+        LAST[name],
+        summary=summary,
+        reference=reference,
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, and_, func, select
 
+from oodbench.metrics import WORST
 from oodbench.records import canonical_json
 from oodbench.results.schema import COMPLETED, curves, runs, studies, study_trials
 from oodbench.results.select import LeftOut, left_out_mean
@@ -40,14 +41,20 @@ def environment_scores(
 def worst_group_val(
     connection: Connection, checkpoint: str, chosen: Select[Any]
 ) -> Mapping[str, float]:
-    """Run -> its smallest validation accuracy over training environments."""
-    at = _measured(checkpoint, "id_val").where(runs.c.id.in_(chosen)).subquery()
-    smallest = (
-        select(at.c.run, func.min(at.c.value).label("value"))
-        .group_by(at.c.run)
-        .having(func.count() == func.count(at.c.value))  # none is null: not finite
-    )
-    return {row.run: row.value for row in connection.execute(smallest)}
+    """Run -> its smallest validation accuracy over training environments, or over groups.
+
+    Where the dataset has published splits with groups, these are meant.
+    """
+    found: dict[str, float] = {}
+    for metric in (METRIC, WORST):
+        at = _measured(checkpoint, "id_val", metric).where(runs.c.id.in_(chosen)).subquery()
+        smallest = (
+            select(at.c.run, func.min(at.c.value).label("value"))
+            .group_by(at.c.run)
+            .having(func.count() == func.count(at.c.value))  # none is null: not finite
+        )
+        found |= {row.run: row.value for row in connection.execute(smallest)}
+    return found
 
 
 def leave_one_environment_out(
@@ -68,20 +75,21 @@ def leave_one_environment_out(
             left_out[key] = math.nan if key in left_out else row.value  # which one is not known
     found = {}
     for row in _configurations(connection, runs.c.id.in_(chosen)):
-        environments = range(len(row.facts["environments"]))
+        apart = row.facts.get("apart", ())  # nothing is trained on these
+        environments = [i for i, _ in enumerate(row.facts["environments"]) if i not in apart]
         score = left_out_mean(left_out, _configuration(row), _tested(row), environments)
         if score is not None and not math.isnan(score):
             found[row.id] = score
     return found
 
 
-def _measured(checkpoint: str, role: str) -> Select[Any]:
-    """The accuracies of completed runs on each environment with this role, at their checkpoint."""
+def _measured(checkpoint: str, role: str, metric: str = METRIC) -> Select[Any]:
+    """The scores of completed runs on each environment with this role, at their checkpoint."""
     point, step = curves.c, runs.c.summary[(checkpoint, "step")].as_integer()
     return (
         select(point.run_id.label("run"), point.environment, point.value)
         .join(runs, and_(runs.c.id == point.run_id, point.step == step))
-        .where(point.role == role, point.metric == METRIC)
+        .where(point.role == role, point.metric == metric)
     )
 
 

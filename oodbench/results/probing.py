@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 
+from oodbench.metrics import GROUP, OFFICIAL, OURS, WORST
 from oodbench.records import Measurement
 from oodbench.results.database import Database
 from oodbench.results.schema import curves
@@ -13,7 +14,7 @@ from oodbench.results.store import curve_row
 if TYPE_CHECKING:
     import pandas as pd
 
-TRAINED = ("accuracy", "loss")
+TRAINED = ("loss", *OURS, *OFFICIAL, WORST, GROUP)
 """What training itself measures; all else is a probe's."""
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, ColumnElement, Connection, Select, Subquery, func, select
 
-from oodbench.records import ROLES
+from oodbench.records import MEASURED, ROLES
 from oodbench.results import schema
 from oodbench.results.database import Database
 from oodbench.results.environments import environment_scores
@@ -67,6 +67,7 @@ def pairs(
     sweep: str | None = None,
     checkpoint: str = "last",
     per_environment: bool = True,
+    metric: str = METRIC,
 ) -> "pd.DataFrame":
     """A row for each run with its scores: ``id`` against ``ood``, and what they are made of.
 
@@ -80,6 +81,7 @@ def pairs(
         sweep: Runs of this sweep only.
         checkpoint: Which checkpoint of a run is scored, one of ``CHECKPOINT_RULES``.
         per_environment: With the two scores that rest on single environments; see Returns.
+        metric: Of the scores, in place of accuracy; a condition still reads accuracy.
 
     Returns:
         The columns of the view ``v_pairs``, ``checkpoint``, ``worst_group_val`` and
@@ -89,9 +91,10 @@ def pairs(
     Raises:
         QueryError: If the condition is not one.
         UnknownNameError: If it names no column or hyperparameter, or there is no such sweep or
-            checkpoint rule.
+            checkpoint rule, or no run has scores of this metric.
     """
     from oodbench.results.frames import frame_of, spread
+    from oodbench.results.scores import with_metric
 
     check_checkpoint_rule(checkpoint)
     view = select_pairs(checkpoint).subquery("v_pairs")
@@ -99,6 +102,8 @@ def pairs(
         statement = _filtered(connection, view, where, sweep).order_by(view.c.position)
         frame = frame_of(connection.execute(statement), NUMBERS, COUNTS)
         chosen = _filtered(connection, view, where, sweep, view.c.run)
+        if metric != METRIC:
+            frame = with_metric(connection, frame, metric, checkpoint, chosen)
         scores = environment_scores(connection, checkpoint, chosen) if per_environment else {}
     frame.insert(list(frame.columns).index("step"), "checkpoint", checkpoint)
     for name, values in scores.items():
@@ -139,7 +144,7 @@ def checkpoints(db: Database, where: str | None = None, sweep: str | None = None
                 func.nullif(func.sum(point.n), 0).label("n"),
                 (func.count() - func.count(point.value)).label("not_finite"),
             )
-            .where(point.metric == METRIC, point.run_id.in_(chosen))
+            .where(point.metric == METRIC, point.role != MEASURED, point.run_id.in_(chosen))
             .group_by(point.run_id, point.step, point.role)
         )
         long = frame_of(connection.execute(means), ["score"], ["n"])

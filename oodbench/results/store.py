@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from oodbench.errors import QueryError
-from oodbench.records import STATUSES, Measurement, RunRecord, Trial
+from oodbench.records import MEASURED, STATUSES, Measurement, RunRecord, Trial
 from oodbench.results.database import Database
 from oodbench.results.queue import Claim, held, lock_runs
 from oodbench.results.schema import COMPLETED, curves, now, runs
@@ -75,7 +75,7 @@ def _checkpoints(record: RunRecord) -> list[dict[str, Any]]:
     count = max if record.provenance.get("shared_examples") else sum
     groups: dict[int, dict[str, list[Measurement]]] = defaultdict(lambda: defaultdict(list))
     for item in record.measurements:
-        if item.metric == METRIC:
+        if item.metric == METRIC and item.role != MEASURED:
             groups[item.step][item.role].append(item)
     result = []
     for step in sorted(groups):

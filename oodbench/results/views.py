@@ -2,7 +2,7 @@
 
 ``v_runs`` has a row for each run. ``v_pairs`` has one too, with the scores at the last checkpoint,
 null for a run that is not completed. ``v_best`` has the run with the highest ``id_val`` for each
-dataset, test environments, algorithm and optimizer.
+protocol, dataset, test environments, algorithm and optimizer.
 """
 
 from collections.abc import Callable
@@ -129,7 +129,7 @@ def select_best() -> Select[Any]:
     """The select behind ``v_best``; equal scores go to the smallest run id."""
     pairs = select_pairs().subquery("pairs")
     rank = func.row_number().over(
-        partition_by=[pairs.c[name] for name in GROUP],
+        partition_by=[pairs.c[name] for name in ("protocol", *GROUP)],
         order_by=[pairs.c.id_val.desc(), pairs.c.run],
     )
     searched = func.coalesce(pairs.c.sampler, "") != CONFIRM  # those repeat a winner

@@ -42,7 +42,9 @@ class Entry(Part):
 
 
 def indices_or_each(value: Any) -> Any:
-    """``each``, or a list of indices."""
+    """``each``, or a list of indices; None: the dataset has published splits."""
+    if value is None:
+        return None
     whole = isinstance(value, list) and all(type(i) is int for i in value)
     if value != "each" and not whole:
         raise ValueError(f"needs each or a list of indices such as [2], but got {value!r}")
@@ -52,7 +54,7 @@ def indices_or_each(value: Any) -> Any:
 class DatasetEntry(Entry):
     """A dataset and the environments that are kept out of training."""
 
-    test_environments: Annotated[Any, AfterValidator(indices_or_each)]
+    test_environments: Annotated[Any, AfterValidator(indices_or_each)] = None
     train: TrainChanges | None = None
 
     @model_validator(mode="after")
@@ -61,6 +63,8 @@ class DatasetEntry(Entry):
         """The dataset exists and has these environments and options."""
         self.check_options(DATASETS.get(self.name).options)
         spec = self.spec
+        if self.test_environments is None and not spec.published:
+            raise ValueError("test_environments is missing; it has no default")
         for test_environments in self.turns():
             spec.check_test_environments(test_environments)
         return self
@@ -73,8 +77,8 @@ class DatasetEntry(Entry):
     def turns(self) -> list[tuple[int, ...]]:
         """The sets of test environments: one, or each environment in turn."""
         if self.test_environments == "each":
-            return [(i,) for i in range(len(self.spec.environments))]
-        return [tuple(self.test_environments)]
+            return [(i,) for i in self.spec.apart or range(len(self.spec.environments))]
+        return [tuple(self.test_environments or ())]
 
 
 class AlgorithmEntry(Entry):

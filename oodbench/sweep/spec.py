@@ -14,7 +14,7 @@ from oodbench.records import hash_of
 from oodbench.spaces import Choice, Range, override
 from oodbench.sweep.entries import AlgorithmEntry, DatasetEntry, ModelEntry, OptimizerEntry
 from oodbench.sweep.machines import Ray, Slurm
-from oodbench.sweep.settings import Confirm, Part, Positive, Search, Train, told_with_place
+from oodbench.sweep.settings import Confirm, Part, Positive, Rate, Search, Train, told_with_place
 from oodbench.sweep.study import Data, Study
 
 
@@ -34,6 +34,7 @@ class SweepSpec(Part):
     keep_weights: Literal["none", "last", "selected"] = "none"
     slurm: Slurm | None = None
     ray: Ray | None = None
+    rate: Rate | None = None
     _built: dict[str, Dataset] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
@@ -48,9 +49,11 @@ class SweepSpec(Part):
                     f"{name!r} is listed twice, but studies are told apart by name; "
                     "put the second into a sweep of another name and database"
                 )
+        for dataset in self.datasets:
+            check_augmentation(dataset, self.model)
         for algorithm in self.algorithms:
             for dataset in self.datasets:
-                train = self.train.changed(dataset.train, algorithm.train)
+                train = self.train_of(dataset, algorithm)
                 for optimizer in self.optimizers:
                     check_optimizer(optimizer.name, train)
                 batch, spec = train.batch, ALGORITHMS.get(algorithm.name)
@@ -59,13 +62,30 @@ class SweepSpec(Part):
                 for size in batch.sizes.values:
                     spec.check(algorithm.options, batch.resolve(int(size)))
                 for turn in dataset.turns():
-                    trained = len(dataset.spec.environments) - len(turn)
+                    trained = dataset.spec.trained(turn)
                     if (batch.environments or 0) > trained:
                         raise ValueError(
                             f"batch asks for {batch.environments} environments, but {dataset.name} "
                             f"has {trained} to train on"
                         )
         return self
+
+    def train_of(self, dataset: DatasetEntry, algorithm: AlgorithmEntry) -> Train:
+        """The training settings of a dataset and an algorithm: the algorithm's changes win."""
+        return self.train.changed(dataset.train, algorithm.train)
+
+    def space_of(
+        self, train: Train, algorithm: AlgorithmEntry, optimizer: OptimizerEntry
+    ) -> dict[str, Range | Choice]:
+        """What is searched: the optimizer's, the algorithm's, and a batch size of several."""
+        spaces = OPTIMIZERS.get(optimizer.name).space, ALGORITHMS.get(algorithm.name).space
+        space: dict[str, Range | Choice] = {
+            **override(spaces[0], optimizer.space, optimizer.name),
+            **override(spaces[1], algorithm.space, algorithm.name),
+        }
+        if len(train.batch.sizes.values) > 1:
+            space["batch_size"] = train.batch.sizes
+        return space
 
     def studies(self) -> Iterator[Study]:
         """The studies, dataset by dataset; builds each dataset once."""
@@ -82,15 +102,10 @@ class SweepSpec(Part):
         algorithm: AlgorithmEntry,
         optimizer: OptimizerEntry,
     ) -> Study:
-        train = self.train.changed(dataset.train, algorithm.train)
+        train = self.train_of(dataset, algorithm)
         optimizer_spec = OPTIMIZERS.get(optimizer.name)
         algorithm_spec = ALGORITHMS.get(algorithm.name)
-        space: dict[str, Range | Choice] = {
-            **override(optimizer_spec.space, optimizer.space, optimizer.name),
-            **override(algorithm_spec.space, algorithm.space, algorithm.name),
-        }
-        if len(train.batch.sizes.values) > 1:
-            space["batch_size"] = train.batch.sizes
+        space = self.space_of(train, algorithm, optimizer)
         dataset_spec = dataset.spec
         definition = {
             "dataset": dataset.name,
@@ -117,6 +132,7 @@ class SweepSpec(Part):
             "metric": dataset_spec.metric,
             "shift": dataset_spec.shift,
             "environments": list(dataset_spec.environments),
+            "apart": list(dataset_spec.apart),
             "optimizer_kind": optimizer_spec.kind,
         }
         data = Data.of(self._dataset(dataset), test_environments)
@@ -127,6 +143,17 @@ class SweepSpec(Part):
         if key not in self._built:
             self._built[key] = DATASETS.get(entry.name).load(entry.options, self.data_seed)
         return self._built[key]
+
+
+def check_augmentation(dataset: DatasetEntry, model: ModelEntry) -> None:
+    """Raise ValueError if what is trained on features of images is to see augmented ones."""
+    asked = {key: dataset.options.get(key) for key in ("augment", "augment_id_val")}
+    for key, value in asked.items():
+        if model.options.get("train") == "head" and value not in (None, False, "none"):
+            raise ValueError(
+                f"{dataset.name} asks for {key}: {value!r}, but {model.name} with train: head is "
+                f"trained on features that are computed once; leave {key} out, or use train: all"
+            )
 
 
 def check_optimizer(name: str, train: Train) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from oodbench.caching import filled
-from oodbench.data import Dataset, Environment, Rows, Split
+from oodbench.data import Dataset, Rows, Split
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
 from oodbench.records import Trial
@@ -47,6 +47,8 @@ def as_inputs(dataset: Dataset, trial: Trial, device: torch.device) -> Dataset:
 
     Raises:
         RequestError: If the backbone takes no such images, or its weights are not here.
+
+    Training images are not augmented there: their features are computed once.
     """
     body = frozen_body(trial)
     if body is None:
@@ -64,8 +66,21 @@ def as_inputs(dataset: Dataset, trial: Trial, device: torch.device) -> Dataset:
             name: replace(split, inputs=features.of(split, dataset, environment.name, name))
             for name, split in environment.splits.items()
         }
-        parts.append(Environment(environment.name, splits))
-    return replace(dataset, environments=tuple(parts))
+        parts.append(replace(environment, splits=splits))
+    published = tuple(
+        replace(
+            given,
+            split=replace(given.split, inputs=features.of(given.split, dataset, "", given.name)),
+        )
+        for given in dataset.published
+    )
+    return replace(
+        dataset,
+        environments=tuple(parts),
+        published=published,
+        augment="",
+        augment_id_val=False,
+    )
 
 
 class Features:

@@ -19,6 +19,7 @@ from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import Measurement, RunRecord, Trial
 from oodbench.seeds import seed_of
 from oodbench.training import provenance
+from oodbench.training.augmentation import training_inputs
 from oodbench.training.averaging import WeightAverage
 from oodbench.training.batches import BLOCK, Batches
 from oodbench.training.clock import DATA, EVALUATION, MODEL, OPTIMIZER, Clock
@@ -80,6 +81,7 @@ class Run:
         )
         seeds = [trial.seed for trial in trials]
         self.batches = Batches(data.sizes, first.batch, seeds, device)
+        self.inputs = training_inputs(data.inputs, data.augment, seeds)
         self.average = (
             WeightAverage(*self.models.memory(), first.average, first.steps)
             if first.average
@@ -151,7 +153,7 @@ class Run:
         """One optimizer step of every model that has not diverged; returns the (K,) losses."""
         with self.clock(DATA):
             indices = self.batches.at(step)
-            inputs, labels = self.data.inputs[indices], self.data.labels[indices]
+            inputs, labels = self.inputs(indices, step), self.data.labels[indices]
         drawn = {} if self.stacked else generator_states(self.device)
         losses = self.gradients(inputs, labels, step)
         set_learning_rates(self.optimizers, self.trials[0], step)
@@ -193,7 +195,9 @@ class Run:
     def measure(self, step: int, losses: Tensor, steps: int) -> None:
         """Record accuracies and the mean training loss of the models that have not diverged."""
         with self.clock(EVALUATION), self.averaged():
-            scores = evaluate(self.models, self.data.evaluation, self.k, step)
+            scores = evaluate(
+                self.models, self.data.evaluation, self.k, step, self.data.num_classes
+            )
             for model, loss in enumerate(losses.tolist()):
                 if model not in self.diverged:
                     loss_ = Measurement(step, "", "train", "train", "loss", loss, steps)
@@ -225,7 +229,7 @@ class Run:
 
     def keep_best(self, model: int, step: int, scores: Sequence[Measurement]) -> None:
         """Keep the weights if they are to be kept, and no checkpoint before was as good."""
-        values = [item.value for item in scores if item.role == "id_val"]
+        values = [s.value for s in scores if (s.role, s.metric) == ("id_val", "accuracy")]
         if not values or self.trials[model].id not in self.selected:
             return
         score = sum(values) / len(values)

@@ -4,10 +4,14 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from oodbench.data import Dataset, Environment, Rows, Split
+from oodbench.data import Dataset, Environment, Published, Rows, Split
+from oodbench.seeds import stream
+from oodbench.training.augmentation import RECIPES, Amounts, augment, draw
 
 FEW = 64 * 2**20
 """Bytes of floats that a split may need to be kept as such."""
@@ -54,6 +58,35 @@ class Inputs:
         return as_floats(chosen.view(*which.shape, *self.shape[1:]), self.dtype)
 
 
+@dataclass(frozen=True)
+class AugmentedInputs:
+    """Images that are augmented whenever they are read, each always in the same way.
+
+    Attributes:
+        plain: n images.
+        amounts: What is done to each.
+    """
+
+    plain: Inputs
+    amounts: Amounts
+
+    @property
+    def shape(self) -> torch.Size:
+        """(n, *shape)."""
+        return self.plain.shape
+
+    def settled(self) -> "AugmentedInputs":
+        """The same: they are read too seldom to be kept twice."""
+        return self
+
+    def __getitem__(self, which: slice) -> Tensor:
+        """The chosen images, as floats."""
+        images = self.plain[which]
+        result, rows = torch.empty_like(images), torch.arange(len(images), device=images.device)
+        augment(images.__getitem__, self.amounts[which], result, rows)
+        return result
+
+
 def as_floats(inputs: Tensor, dtype: torch.dtype) -> Tensor:
     """Bytes scaled to [0, 1]; anything else as it is."""
     floats = inputs.to(dtype)
@@ -65,20 +98,28 @@ class EvaluationSplit:
     """Examples that some selection or reporting rule reads.
 
     Attributes:
-        environment: Its name.
-        split: ``train``, ``val`` or ``test``.
+        environment: Its name; empty if the split is a published one, of several.
+        split: ``train``, ``val`` or ``test``, or the name of a published one.
         role: What the split is to the trial: see ``oodbench.records.ROLES``.
         inputs: n examples.
         labels: (n,) integers.
         n: How many independent examples these are: see ``oodbench.data.Split.copies``.
+        groups, worst: See ``oodbench.data.Published``.
+        group_names, metrics: Of the dataset, see ``oodbench.data.Dataset``.
+        graded: Whether it is scored by more than accuracy: published splits are.
     """
 
     environment: str
     split: str
     role: str
-    inputs: Inputs
+    inputs: Inputs | AugmentedInputs
     labels: Tensor
     n: int
+    groups: NDArray[np.int64] | None = None
+    worst: str = ""
+    group_names: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    graded: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,7 +132,7 @@ class Tensors:
         sizes: Number of training examples of each training environment.
         evaluation: See ``EvaluationSplit``.
         num_classes: Size of the label set.
-        shared: See ``oodbench.data.Dataset``.
+        shared, augment: See ``oodbench.data.Dataset``.
     """
 
     inputs: Inputs
@@ -100,6 +141,7 @@ class Tensors:
     evaluation: tuple[EvaluationSplit, ...]
     num_classes: int
     shared: bool
+    augment: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -122,13 +164,16 @@ def roles_of(
     A test environment is tested on its ``train`` examples as well (``train+test``): nothing was
     trained on them. Not so where environments share their test examples: there ID and OOD accuracy
     rest on the same ones. An environment without ``test`` examples, as in DomainBed, has no ID
-    test.
+    test. One that is ``apart`` has the role that it says, or is tested on all of its examples.
 
     Args:
         environment: One of the dataset's.
         is_test_environment: Whether the trial keeps it out of training.
         shared: See ``oodbench.data.Dataset``.
     """
+    if environment.apart:
+        role = role_of("test", True) if is_test_environment else environment.apart
+        return dict.fromkeys(environment.splits, role)
     roles = {s: role_of(s, is_test_environment) for s in environment.splits if s != "train"}
     if is_test_environment and not (shared and "test" in roles):
         tested = "train+test" if roles.pop("test", None) else "train"
@@ -152,6 +197,27 @@ def examples(split: Split, device: torch.device, dtype: torch.dtype) -> tuple[In
     return Inputs(torch.from_numpy(split.inputs).to(device), dtype), labels
 
 
+def evaluated(
+    dataset: Dataset,
+    environment: Environment,
+    name: str,
+    role: str,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> tuple[Inputs | AugmentedInputs, Tensor]:
+    """The inputs and labels of a split, as a model is scored on them in this role.
+
+    Only if the dataset says so is anything augmented: DomainBed augments what it validates on.
+    """
+    inputs, labels = examples(part_of(environment, name), device, dtype)
+    if role != "id_val" or not dataset.augment_id_val:
+        return inputs, labels
+    n, _, height, width = inputs.shape
+    generator = stream("augment_id_val", dataset.fingerprint, environment.name)
+    amounts = draw(RECIPES[dataset.augment], n, height, width, generator)
+    return AugmentedInputs(inputs, amounts), labels
+
+
 def joined(parts: Sequence[Inputs]) -> Inputs:
     """The examples of all parts, which are of one dataset, one part after the other."""
     first = parts[0]
@@ -171,9 +237,25 @@ def load(
 
     def to_evaluate(environment: Environment, name: str, role: str) -> EvaluationSplit:
         split = part_of(environment, name)
-        inputs, labels = examples(split, device, dtype)
+        inputs, labels = evaluated(dataset, environment, name, role, device, dtype)
         n = len(split) // split.copies
         return EvaluationSplit(environment.name, name, role, inputs.settled(), labels, n)
+
+    def as_published(given: Published) -> EvaluationSplit:
+        inputs, labels = examples(given.split, device, dtype)
+        return EvaluationSplit(
+            "",
+            given.name,
+            given.role,
+            inputs.settled(),
+            labels,
+            len(given.split) // given.split.copies,
+            given.groups,
+            given.worst,
+            dataset.groups,
+            dataset.metrics,
+            graded=True,
+        )
 
     training = [
         examples(dataset.environments[i].splits["train"], device, dtype)
@@ -184,6 +266,7 @@ def load(
         for i, environment in enumerate(dataset.environments)
         for split, role in roles_of(environment, i in test_environments, dataset.shared).items()
     ]
+    evaluation += [as_published(given) for given in dataset.published]
     return Tensors(
         joined([inputs for inputs, _ in training]).settled(),
         torch.cat([labels for _, labels in training]),
@@ -191,4 +274,5 @@ def load(
         tuple(evaluation),
         dataset.num_classes,
         dataset.shared,
+        dataset.augment,
     )

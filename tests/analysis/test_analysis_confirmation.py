@@ -69,4 +69,4 @@ def test_repeats_are_in_no_figure_and_no_table_of_the_search() -> None:
 
     (panel,) = panels(frame)
     assert panel.runs["run"].tolist() == ["r0", "r1"]
-    assert "pooled over sampler: random, tpe" in panel.remarks
+    assert "pooled over sampler: tpe, random" in panel.remarks

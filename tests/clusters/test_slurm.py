@@ -135,7 +135,12 @@ def test_a_killed_worker_a_cancelled_job_and_a_lost_node(
 
     wait_for(done, 900, "the sweep")
     cluster.return_node("n2")
-    wait_for(lambda: not cluster.jobs(), 90, "the jobs to end, for nothing is left")
+
+    def over() -> bool:
+        cluster.hurry()
+        return not cluster.jobs()
+
+    wait_for(over, 300, "the jobs to end, for nothing is left")
     assert states(db) == {"waiting": 0, "running": 0, "completed": 24, "total": 24}
     assert check_database(db).problems == ()
     found = runs(db)

@@ -12,7 +12,7 @@ from domainbed_adapters.domainbed_images import LAYOUTS
 from domainbed_adapters.image_cache import read_image
 from domainbed_adapters.image_tree import read_tree
 from oodbench.data import DATASETS
-from oodbench.errors import OodbenchError, RequestError
+from oodbench.errors import OodbenchError, RequestError, SweepError
 
 
 @pytest.fixture
@@ -174,11 +174,39 @@ def test_a_black_image_is_no_corrupt_one(root: Path) -> None:
         ({"corrupt": "maybe"}, "corrupt must be fail or skip"),
         ({"domainbed": {"seed": 1}}, "domainbed needs"),
         ({"sise": 3}, "size"),
+        ({"augment": "all"}, "augment must be domainbed or none"),
+        ({"augment_id_val": 1}, "augment_id_val must be true or false"),
+        ({"augment": "none", "augment_id_val": True}, "augment_id_val: true needs augment"),
     ],
 )
 def test_bad_options_are_refused(root: Path, options: dict, told: str) -> None:
     with pytest.raises(OodbenchError, match=told):
         pacs(**options)
+
+
+def test_augmentation_is_domainbeds_unless_told_otherwise(root: Path) -> None:
+    """It changes no image, label or split: the data are the same."""
+    usual, never = pacs(), pacs(augment="none")
+    assert (usual.augment, usual.augment_id_val) == ("domainbed", False)
+    assert (never.augment, pacs(augment_id_val=True).augment_id_val) == ("", True)
+    assert usual.fingerprint == never.fingerprint
+
+
+@pytest.mark.parametrize("option", [{"augment": "domainbed"}, {"augment_id_val": True}])
+def test_features_that_are_computed_once_are_not_augmented(root: Path, option: dict) -> None:
+    from oodbench.planning import plan
+
+    sweep = {
+        "name": "heads",
+        "datasets": [{"name": "PACS", "size": 16, "test_environments": [0], **option}],
+        "algorithms": ["erm"],
+        "optimizers": ["sgd"],
+        "model": {"name": "resnet18", "train": "head"},
+        "search": {"trials": 1},
+        "train": {"steps": 1, "batch": {"per_environment": 2}},
+    }
+    with pytest.raises(SweepError, match=rf"PACS asks for {next(iter(option))}.*use train: all"):
+        plan(sweep)
 
 
 def test_a_folder_of_ones_own(root: Path) -> None:

@@ -35,6 +35,14 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
     get("clear").hidden = !selected;
   }
 
+  // What a reader must know about the runs that were pooled, and of which panels where not of all.
+  function remarks(facets) {
+    const where = new Map();
+    for (const { panel } of facets) for (const remark of panel.remarks) where.set(remark, [...(where.get(remark) || []), panel.title]);
+    const told = [...where].map(([remark, titles]) => (titles.length === facets.length ? remark : `${remark} (${titles.join("; ")})`));
+    get("remarks").textContent = told.length ? `Of these runs: ${told.join("; ")}.` : "";
+  }
+
   function draw() {
     const axis = checked("axis");
     const { facets, hidden } = Facets.group(matching, axis);
@@ -42,6 +50,7 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
     for (const facet of facets) addLines(facet, get("line").value);
     document.querySelectorAll(".axis-name").forEach((node) => { node.textContent = axis; });
     say(facets, hidden);
+    remarks(facets);
     Listing.fits(facets);
     Report.facets = facets;
     fillListing();

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import fit_line
+from analysis import fit_line, report_html
 from analysis.lines import AXES
 
 NAMES = {"SGD": "sgd", "Momentum": "momentum", "Adam": "adam"}
@@ -63,6 +63,20 @@ def test_every_completed_run_is_a_point(
     said = page.text_content("#shown")
     assert f"{len(completed(runs))} points of {len(runs)} runs" in said
     assert "9 diverged, 3 failed" in said
+
+
+def test_what_was_pooled_or_imported_is_said(
+    runs: pd.DataFrame, tmp_path: Path, open_page: Callable[..., Any]
+) -> None:
+    path = tmp_path / "report.html"
+    mixed = runs.assign(protocol="imported:domainbed", steps=np.where(runs.index % 2, 900, 1000))
+    mixed.loc[mixed["dataset"] == "Rotated", "steps"] = 900
+    path.write_text(report_html(mixed), encoding="utf-8")
+    page = open_page(path)
+    assert f"{len(runs)} were imported from domainbed" in page.text_content("header")
+    said = page.text_content("#remarks")
+    assert "Of these runs: imported from domainbed; pooled over steps: 900, 1000 (" in said
+    assert "900 steps (ERM on Rotated, test environments 0,1)" in said
 
 
 @pytest.mark.parametrize("axis", AXES)

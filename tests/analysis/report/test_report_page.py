@@ -15,6 +15,7 @@ from report_helpers import make_checkpoints, make_runs
 from analysis import report_html
 from analysis.report.packing import TOP, column, pack_curves, script_json
 from analysis.report.page import Source, hyperparameters_of
+from analysis.report.tables import by_panel
 from oodbench.errors import QueryError, RequestError, UnknownNameError
 
 
@@ -115,10 +116,10 @@ def test_a_rule_whose_score_no_run_has_is_refused(small: pd.DataFrame) -> None:
         report_html(small.assign(ood_val=np.nan), rule="ood_val")
 
 
-def test_without_plotly_the_extra_is_named(
+def test_without_jinja_the_extra_is_named(
     small: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "plotly.offline", None)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(RequestError, match=r"pip install 'oodbench\[report\]'"):
         report_html(small)
 
@@ -170,3 +171,13 @@ def test_hyperparameters_are_what_no_view_has(small: pd.DataFrame) -> None:
         "momentum",
         "variant",
     ]
+
+
+def test_several_panels_of_one_row_make_one_table() -> None:
+    runs = pd.DataFrame({"dataset": ["A", "B"], "test_environments": "0", "algorithm": "erm"})
+    columns = [("optimizer", lambda row: "Adam")]
+    (table,) = by_panel(runs, columns)
+    assert table.heads == ("where", "optimizer")
+    assert table.rows[1] == ("ERM on B, test environment 0", "Adam")
+    assert len(by_panel(pd.concat([runs, runs]), columns)) == 2
+    assert by_panel(runs[:1], columns)[0].title == "ERM on A, test environment 0"

@@ -19,6 +19,7 @@ COMMANDS = [
     ["show"],
     ["evaluate"],
     ["reproduce"],
+    ["score"],
     ["datasets"],
     ["algorithms"],
     ["optimizers"],

@@ -71,7 +71,7 @@ def test_requests_that_cannot_be_met(
 def test_python_writes_the_same_file(finished: Path, tmp_path: Path) -> None:
     steps: list[str] = []
     path = package.report(finished, tmp_path / "r.html", on_step=steps.append)
-    assert path.stat().st_size > 4_000_000  # plotly.js is in it
+    assert path.stat().st_size > 1_500_000  # plotly.js is in it
     assert steps[0] == "reading runs"
 
 

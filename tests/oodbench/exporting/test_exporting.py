@@ -6,12 +6,14 @@ import math
 from pathlib import Path
 
 import pytest
+from postgres_server import Server
 
 import oodbench
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.exporting.definitions import DEFINITIONS
 from oodbench.planning import plan
-from oodbench.results import add_sweep, open_database
+from oodbench.records import RunRecord
+from oodbench.results import add_sweep, claim, copy_database, open_database, store_runs
 from oodbench.worker import work
 
 SWEEP = {
@@ -119,6 +121,34 @@ def test_optuna_reads_the_studies(db: Path, tmp_path: Path) -> None:
         completed = runs[(runs["optimizer"] == name.split()[-2]) & (runs["status"] == "completed")]
         assert study.best_value == completed["id_val"].max()
     assert seen == set(runs.index)
+
+
+def test_postgresql_gives_the_same_exports(db: Path, tmp_path: Path, server: Server) -> None:
+    url = server.create("exported")
+    copy_database(db, url)
+    for source, folder in ((db, tmp_path / "a"), (url, tmp_path / "b")):
+        folder.mkdir()
+        oodbench.export("csv", source, folder / "runs.csv")
+        done = oodbench.export_optuna(source, f"sqlite:///{folder / 'optuna.db'}")
+        assert (done.studies, done.new) == (2, 8)
+    assert (tmp_path / "a/runs.csv").read_bytes() == (tmp_path / "b/runs.csv").read_bytes()
+
+
+def test_a_failed_run_is_a_failed_trial(tmp_path: Path) -> None:
+    import optuna
+
+    planned = plan({**SWEEP, "optimizers": SWEEP["optimizers"][:1], "search": {"trials": 1}})
+    with open_database(tmp_path / "runs.db", create=True) as database:
+        add_sweep(database, "small", {}, planned.studies)
+        (claimed,) = claim(database, "worker", size=1, lease=60)
+        record = RunRecord(claimed.trial, "failed", reason="out of memory")
+        store_runs(database, [(claimed, record)])
+    url = f"sqlite:///{tmp_path / 'optuna.db'}"
+    assert oodbench.export_optuna(tmp_path / "runs.db", url).new == 1
+    (trial,) = optuna.load_study(study_name=None, storage=url).trials
+    assert trial.state == optuna.trial.TrialState.FAIL
+    assert trial.value is None
+    assert trial.user_attrs["reason"] == "out of memory"
 
 
 def test_optunas_storage_is_another_database(db: Path, tmp_path: Path) -> None:

@@ -52,8 +52,13 @@ def test_the_tables_of_the_imported_database_are_domainbeds_to_the_last_digit(
     assert table["n_ood"].isna().all()
 
 
-def test_a_second_import_adds_nothing(vlcs: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_second_import_adds_nothing(
+    kind: str, vlcs: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     db = tmp_path / "vlcs.db"
+    if kind == "postgresql":
+        db = request.getfixturevalue("server").create("imported")
     import_domainbed(vlcs, db)
     before = oodbench.query(db)
     done = import_domainbed(vlcs, db)

@@ -21,6 +21,7 @@ from oodbench.results import (
     sql,
     store_runs,
 )
+from oodbench.results.imports import Imported, add_imported, group_of
 from oodbench.results.select import select
 
 TRIALS = [
@@ -149,6 +150,17 @@ def test_v_best_gives_equal_scores_to_the_smallest_id(db: Database) -> None:
     smallest = min(trial.id for trial in TRIALS[:3])
     assert sql(db, "SELECT run FROM v_best")["run"].tolist() == [smallest]
     assert select(pairs(db))["run"].tolist() == [smallest]
+
+
+def test_v_best_never_pools_protocols(db: Database) -> None:
+    own, theirs = make_trial(0), make_trial(1, protocol="imported:x")
+    add_sweep(db, "sweep", {}, [make_study([own])])
+    (item,) = claim(db, "worker", size=1, lease=60)
+    store_runs(db, [(item, make_record(own, (100, "e0", "id_val", 0.5, 10)))])
+    record = make_record(theirs, (100, "e0", "id_val", 0.75, 10))
+    add_imported(db, Imported("x", "theirs", {}, [record], {group_of(record): {}}))
+    best = sql(db, "SELECT protocol, run FROM v_best ORDER BY protocol")
+    assert best.to_numpy().tolist() == [["1", own.id], ["imported:x", theirs.id]]
 
 
 def test_checkpoints(filled: Database) -> None:

@@ -22,6 +22,7 @@ from oodbench.results import (
     state_counts,
     store_runs,
 )
+from oodbench.results.query import checkpoints
 from oodbench.results.store import summarise
 
 
@@ -133,6 +134,15 @@ def test_a_refused_run_leaves_no_measurements_and_the_others_are_stored(db: Data
     ]
     assert store_runs(db, results) == [late.run]
     assert sql(db, "SELECT run_id FROM curves")["run_id"].tolist() == [kept.run]
+
+
+def test_what_is_only_measured_is_stored_and_in_no_mean(db: Database) -> None:
+    add_sweep(db, "sweep", {}, [make_study([make_trial(0)])])
+    points = (100, "e0", "id_val", 0.5, 10), (100, "e1", "measured", 0.25, 10)
+    record = finish(db, *points)
+    assert summarise(record)["last"] == {"step": 100, "id_val": 0.5, "n_id_val": 10}
+    assert load_run(db, record.trial.id).measurements == record.measurements
+    assert list(checkpoints(db).columns) == ["run", "step", "id_val", "n_id_val"]
 
 
 def test_summaries_are_unweighted_means_at_two_checkpoints() -> None:

@@ -115,7 +115,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     (train(batch="drop"), "train.batch: is missing"),
     (train(steps="drop"), "train: needs steps or epochs"),
     ({"search": {}}, "search: sampler random needs trials, and no points"),
-    ({"datasets": [DIGITS]}, "datasets.0.test_environments: is missing"),
+    ({"datasets": [DIGITS]}, "datasets.0: test_environments is missing"),
     ({"optimizers": [{"space": {"lr": 1}}]}, "optimizers.0.name: is missing"),
     # wrong types and values
     (

@@ -30,7 +30,7 @@ def build(data_seed: int) -> Dataset:
         environments.append(
             Environment(name, {p: Split(Rows(STORED, r), labels[r]) for p, r in parts.items()})
         )
-    return Dataset("Bright", tuple(environments), 2, content="bright")
+    return Dataset("Bright", tuple(environments), 2, content="bright", augment="domainbed")
 
 
 class Body(nn.Module):
@@ -87,6 +87,7 @@ def test_features_are_the_networks_and_are_computed_once() -> None:
 
     data = tensors_for(trial(), torch.device("cpu"))
     assert data.shape == (2,)
+    assert data.augment == ""
     x = torch.from_numpy(STORED[[*range(12), *range(20, 32)]]).float() / 255
     torch.testing.assert_close(data.inputs[0:24], Body()(x))
     seen = Body.seen

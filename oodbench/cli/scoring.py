@@ -1,0 +1,65 @@
+"""score: what a dataset's authors report of a classifier."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oodbench.cli.options import Artifacts, Device, Root, use_root
+
+SHOWN = ["score", "value", "n"]
+
+
+def score(
+    dataset: Annotated[str, typer.Argument(help="Name of the dataset.", show_default=False)],
+    model: Annotated[
+        str | None, typer.Option("--model", help="A backbone with its published ImageNet weights.")
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option("--weights", help="With --model: a state dict in place of the published one."),
+    ] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", help="Instead: a run that kept its weights; with --db.")
+    ] = None,
+    db: Annotated[
+        str | None, typer.Option("--db", envvar="OODBENCH_DB", help="The run's database.")
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option("--size", help="With --model: size of the images. [default: the dataset's]"),
+    ] = None,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="Also the scores that take long: the challenge score.")
+    ] = False,
+    artifacts: Artifacts = None,
+    device: Device = "auto",
+    root: Root = None,
+) -> None:
+    """Score a classifier as a dataset's authors do: BG-gap, challenge score.
+
+    Example: oodbench score BackgroundsChallenge --model resnet50 --root data
+    """
+    from oodbench import api
+    from oodbench.cli.tables import show
+
+    use_root(root)
+    frame = api.score(
+        dataset,
+        model=model,
+        weights=weights,
+        run=run,
+        db=db if run is not None else None,
+        size=size,
+        slow=slow,
+        artifacts=artifacts,
+        device=device,
+    )
+    show(frame[SHOWN].assign(value=frame["value"].map("{:.4f}".format)))
+    what = f"run {frame['model'][0]}" if run is not None else frame["model"][0]
+    print(f"{dataset}, {what}; value: a fraction of n test images, bg_gap a difference of two.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add this file's command."""
+    app.command()(score)

@@ -1,0 +1,65 @@
+"""The scores of runs by another metric than accuracy, from what was measured at a checkpoint."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Select, and_, func, select
+
+from oodbench.errors import UnknownNameError
+from oodbench.results.schema import COMPLETED, curves, runs
+from oodbench.results.views import SCORES
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def with_metric(
+    connection: Connection, frame: "pd.DataFrame", metric: str, checkpoint: str, chosen: Select[Any]
+) -> "pd.DataFrame":
+    """A table of runs with the scores of another metric in place of accuracies.
+
+    They are unweighted means over environments, as accuracies are, and NaN where one of these is
+    not finite. ``chance`` is NaN: it is an accuracy.
+
+    Args:
+        connection: To read with.
+        frame: What ``pairs`` makes.
+        metric: As it was measured.
+        checkpoint: Which checkpoint of a run is scored, one of ``CHECKPOINT_RULES``.
+        chosen: A select of the runs' ids.
+
+    Raises:
+        UnknownNameError: If no run was scored by it; it lists those that there are.
+    """
+    from oodbench.results.frames import frame_of
+
+    point, step = curves.c, runs.c.summary[(checkpoint, "step")].as_integer()
+    statement = (
+        select(
+            point.run_id.label("run"),
+            point.role,
+            func.avg(point.value).label("score"),
+            func.nullif(func.sum(point.n), 0).label("n"),
+            (func.count() - func.count(point.value)).label("not_finite"),
+        )
+        .join(runs, and_(runs.c.id == point.run_id, point.step == step))
+        .where(point.metric == metric, runs.c.state == COMPLETED, runs.c.id.in_(chosen))
+        .group_by(point.run_id, point.role)
+    )
+    long = frame_of(connection.execute(statement), ["score"], ["n"])
+    if long.empty and len(frame):
+        known = connection.scalars(select(point.metric).distinct())
+        raise UnknownNameError("metric", metric, known)
+    long["score"] = long["score"].where(long["not_finite"] == 0)
+    cells = long.set_index(["run", "role"])
+    result = frame.copy()
+    for role in SCORES:
+        for column, of in ((role, "score"), (f"n_{role}", "n")):
+            mine: Any = cells[of].unstack("role").get(role, {})
+            result[column] = result["run"].map(mine).astype(frame[column].dtype)
+    for of in ("", "n_"):
+        name, test, val = f"{of}id", result[f"{of}id_test"], result[f"{of}id_val"]
+        result[name] = test.fillna(val)
+        result[f"{of}ood"] = result[f"{of}ood_test"]
+    result["chance"] = math.nan
+    return result
