@@ -186,6 +186,8 @@ def test_a_job_whose_time_is_over_saves_and_waits_for_its_next_turn(
     (job,) = cluster.jobs("running")
     minutes = int(cluster.run("squeue", "-h", "-j", job, "-o", "%M").split(":")[-2]) + 1
     cluster.run("scontrol", "update", f"jobid={job}", f"timelimit={minutes}")
+    wait_for(lambda: job in cluster.jobs("pending"), 150, "the job to be put back in line")
+    cluster.run("scontrol", "update", f"jobid={job}", "timelimit=60")
 
     def done() -> bool:
         cluster.hurry()
