@@ -184,7 +184,7 @@ def test_a_job_whose_time_is_over_saves_and_waits_for_its_next_turn(
     submit(tmp_path, db, "--save-every", 2, **ALONE, train=LONG, slurm=one)
     wait_for(lambda: checkpoints(tmp_path), 400, "a checkpoint")
     (job,) = cluster.jobs("running")
-    minutes = int(cluster.run("squeue", "-h", "-j", job, "-o", "%M").split(":")[-2]) + 1
+    minutes = int(cluster.run("squeue", "-h", "-j", job, "-o", "%M").split(":")[-2]) + 2
     cluster.run("scontrol", "update", f"jobid={job}", f"timelimit={minutes}")
     wait_for(lambda: job in cluster.jobs("pending"), 150, "the job to be put back in line")
     cluster.run("scontrol", "update", f"jobid={job}", "timelimit=60")
