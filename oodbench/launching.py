@@ -69,7 +69,7 @@ def launch(
     total = workers or settings.workers
     job = Job(
         spec.name,
-        options,
+        [*options, f"--lease={settings.lease:g}"],
         str(logs.absolute()),
         workers=min(settings.workers_per_job, total),
         peers=total,

@@ -20,6 +20,7 @@ from oodbench.cli import (
     importing,
     listing,
     probing,
+    queueing,
     reporting,
     results,
     runs,
@@ -57,7 +58,18 @@ def options(
     """
 
 
-for group in (sweeping, results, concluding, reporting, runs, scoring, listing, shifting, fetching):
+for group in (
+    sweeping,
+    queueing,
+    results,
+    concluding,
+    reporting,
+    runs,
+    scoring,
+    listing,
+    shifting,
+    fetching,
+):
     group.register(app)
 app.add_typer(database.app, name="db")
 app.add_typer(caching.app, name="cache")

@@ -1,4 +1,4 @@
-"""quickstart, sweep, worker, status."""
+"""quickstart, sweep, worker."""
 
 import os
 import signal
@@ -21,7 +21,6 @@ from oodbench.cli.options import (
     SlotsPerGpu,
     Stack,
     StackMemory,
-    Sweep,
     Workers,
     use_root,
 )
@@ -279,76 +278,6 @@ class _StopSignal:
         return self._told or (self._parent is not None and os.getppid() != self._parent)
 
 
-def status(
-    db: Db,
-    name: Sweep = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Look again every two seconds until all is done.")
-    ] = False,
-) -> None:
-    """Count the runs of each study by status, and list its SLURM jobs.
-
-    Example: oodbench status --db digits.db --watch
-    """
-    from oodbench import api
-    from oodbench.cli.tables import show, watching
-
-    def look() -> Any:
-        frame = api.status(db, name)
-        one = frame["sweep"].nunique() < 2
-        return frame.drop(columns=["study", "total", "sweep"] if one else ["study", "total"])
-
-    if watch:
-        watching(look, lambda frame: not frame[["waiting", "running"]].to_numpy().any())
-    else:
-        show(look())
-    try:
-        jobs = api.jobs(db, name)
-    except RequestError as error:  # the runs were told all the same
-        print(f"The SLURM jobs are not known: {error}", file=sys.stderr)
-        return
-    if len(jobs):
-        print("\nSLURM jobs:")
-        show(jobs)
-
-
-def retry(
-    name: Annotated[str, typer.Argument(metavar="SWEEP", help="Name of the sweep.")],
-    db: Db,
-    failed: Annotated[
-        bool, typer.Option("--failed", help="The failed ones; the default, unless --diverged.")
-    ] = False,
-    diverged: Annotated[bool, typer.Option("--diverged", help="The diverged ones.")] = False,
-) -> None:
-    """Put a sweep's failed or diverged runs back in line.
-
-    What came of them is removed; `oodbench sweep` or a worker trains them again.
-
-    Example: oodbench retry digits --db digits.db
-    """
-    from oodbench import api
-
-    n = api.retry(db, name, failed=failed or not diverged, diverged=diverged)
-    print(f"{n} runs of {name} wait again")
-
-
-def cancel(
-    name: Annotated[str, typer.Argument(metavar="SWEEP", help="Name of the sweep.")], db: Db
-) -> None:
-    """Take the waiting runs of a sweep out of it, and cancel its SLURM jobs.
-
-    What is running elsewhere or finished stays; another sweep that wants the same runs keeps them.
-
-    Example: oodbench cancel digits --db digits.db
-    """
-    from oodbench import api
-
-    jobs = api.cancel_jobs(db, name)
-    if jobs:
-        print(f"{jobs} SLURM jobs of {name} cancelled")
-    print(f"{api.cancel(db, name)} waiting runs of {name} cancelled")
-
-
 def _exit_if_failed(counts: dict[str, int], db: str | Path) -> None:
     if counts.get("failed"):
         from oodbench.results import describe_target
@@ -363,5 +292,5 @@ def _exit_if_failed(counts: dict[str, int], db: str | Path) -> None:
 
 def register(app: typer.Typer) -> None:
     """Add this file's commands."""
-    for command in (quickstart, sweep, worker, status, retry, cancel):
+    for command in (quickstart, sweep, worker):
         app.command()(command)

@@ -6,6 +6,7 @@ again when its leases run out. Ray stores nothing for us.
 
 import logging
 import os
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +21,8 @@ from oodbench.sweep.machines import Ray
 
 FOREVER = -1
 """Ray's word for: as often as needed."""
+CONNECT_SECONDS = 10.0
+"""How long a cluster may take to answer."""
 
 
 class Host:
@@ -89,15 +92,31 @@ def _connected(settings: Ray) -> Any:
         raise RequestError(
             f"The executor ray needs {error.name}: pip install 'oodbench[ray]'."
         ) from error
+    _check_reachable(settings.address)
     try:
         ray.init(address=settings.address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        said = str(error).strip().splitlines()[0]
-        raise RequestError(
-            f"No Ray cluster at {settings.address!r}: {said} Start one (`ray start --head`), or "
-            "name it: --set ray.address=HOST:PORT."
-        ) from error
+        raise _no_cluster(settings.address, error) from error
     return ray
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself would try for many minutes, and then end this process."""
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or "://" in address:
+        return
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> RequestError:
+    said = str(error).strip().splitlines()[0].removesuffix(".")
+    return RequestError(
+        f"No Ray cluster at {address!r}: {said}. Start one (`ray start --head`), or name it: "
+        "--set ray.address=HOST:PORT."
+    )
 
 
 def _watch(

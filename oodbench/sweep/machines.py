@@ -54,11 +54,13 @@ class Machines(Part):
         workers: Worker processes, in all.
         workers_per_job: How many of them share a job, and its GPUs in turn.
         cpus: CPU cores of a job.
+        lease: Seconds for which a silent worker keeps its trials.
     """
 
     workers: Positive = 1
     workers_per_job: Positive = 1
     cpus: Positive = 1
+    lease: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
 
     def jobs(self, workers: int | None = None) -> int:
         """How many jobs that makes."""

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
-BENCHMARKS = ("queue_load", "stacks", "peak", "workers", "figures", "report", "images")
+BENCHMARKS = (
+    *("queue_load", "scaling", "stacks", "peak", "workers", "figures", "report", "images"),
+)
 
 
 def machine() -> str:

@@ -49,6 +49,8 @@ NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 RealMe
 PartitionName=main Nodes=n1,n2 Default=YES MaxTime=INFINITE PriorityTier=1
 PartitionName=urgent Nodes=n1,n2 MaxTime=INFINITE PriorityTier=10
 """
+PAUSE = 5.0
+"""Seconds in which SLURM can clear up after a job that was put back in line."""
 GRES = """
 NodeName=n1 Name=gpu File=/dev/tty[0-1]
 NodeName=n2 Name=gpu File=/dev/tty[2-3]
@@ -70,6 +72,7 @@ class Cluster:
         self.folder = folder
         self.daemons: list[subprocess.Popen[bytes]] = []
         self.nodes: dict[str, subprocess.Popen[bytes]] = {}
+        self.waiting: dict[str, float] = {}
         self.environment = {"SLURM_CONF": str(folder / "slurm.conf")}
         sockets = [socket.socket() for _ in range(3)]
         for one in sockets:
@@ -117,9 +120,8 @@ class Cluster:
         self.run("scontrol", "update", f"nodename={name}", "state=down", "reason=lost")
 
     def return_node(self, name: str) -> None:
-        self.start_node(name)
-        time.sleep(2)
-        self.run("scontrol", "update", f"nodename={name}", "state=resume")
+        self.start_node(name)  # which brings it back by itself: ReturnToService=2
+        wait_for(lambda: "idle" in self.run("sinfo", "-h", "-n", name, "-o", "%T"), 90, name)
 
     def processes_on(self, node: str) -> list[int]:
         """What users' jobs have started on a node."""
@@ -147,8 +149,10 @@ class Cluster:
         return {line.split(" ")[0]: line.split(" ")[1] for line in listed.splitlines()}
 
     def hurry(self) -> None:
-        """SLURM holds back what was put back in line for two minutes; not here."""
-        for job in self.jobs("pending"):
+        """SLURM holds back what was put back in line for two minutes; here for some seconds."""
+        now, waiting = time.monotonic(), self.jobs("pending")
+        self.waiting = {job: self.waiting.get(job, now) for job in waiting}
+        for job in [job for job, since in self.waiting.items() if now - since > PAUSE]:
             subprocess.run(
                 ["scontrol", "update", f"jobid={job}", "starttime=now"],
                 env=os.environ | self.environment,

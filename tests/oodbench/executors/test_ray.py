@@ -75,6 +75,14 @@ SETTINGS = Ray.model_validate(
 )
 
 
+@pytest.fixture
+def head(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something that answers at every address."""
+    answer = SimpleNamespace(close=lambda: None)
+    monkeypatch.setattr("socket.create_connection", lambda *address: answer)
+
+
+@pytest.mark.usefixtures("head")
 def test_actors_get_what_the_sweep_file_says_and_end_with_the_sweep(
     noted: Noted, db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +102,7 @@ def test_actors_get_what_the_sweep_file_says_and_end_with_the_sweep(
     assert noted.asked["shut down"]
 
 
+@pytest.mark.usefixtures("head")
 def test_actors_that_all_end_early_are_told(
     noted: Noted, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +118,14 @@ def test_without_ray(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         RequestError, match=r"executor ray needs ray: pip install 'oodbench\[ray\]'"
     ):
         run_ray(db, "x", SETTINGS, Job("tiny", [], "logs"), workers=1, on_progress=lambda _: None)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:123456"])
+def test_a_cluster_that_is_not_there(address: str, noted: Noted, db: Database) -> None:
+    settings = Ray.model_validate({"address": address})
+    with pytest.raises(RequestError, match=rf"No Ray cluster at '{address}': .*ray start --head"):
+        run_ray(db, "x", settings, Job("tiny", [], "logs"), workers=1, on_progress=lambda _: None)
+    assert noted.asked == {}
 
 
 @pytest.mark.parametrize(

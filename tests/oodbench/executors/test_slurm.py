@@ -69,6 +69,7 @@ SETTINGS = {
     "cpus": 4,
     "memory": "16G",
     "notice": 120,
+    "lease": 300,
     "setup": ["module load cuda"],
     "options": {"account": "me", "mail_type": "FAIL", "exclusive": True},
 }
@@ -100,7 +101,7 @@ def test_the_script_says_what_the_sweep_file_says(
     for number in range(3):
         job = submitted(number)
         assert (job.sweep, job.workers, job.peers, job.grace) == ("tiny", 2, 6, 96.0)
-        assert "--stack=4" in job.options
+        assert {"--stack=4", "--lease=300"} <= set(job.options)
         assert f"--artifacts={Path('oodbench-artifacts').absolute()}" in job.options
         assert db not in repr(job), "the URL may hold a password: only the environment has it"
 
