@@ -1,9 +1,10 @@
 """A sweep file: read, checked, and turned into the studies that it means."""
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from oodbench.algorithms import ALGORITHMS
 from oodbench.data import DATASETS, Dataset
@@ -12,9 +13,24 @@ from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import hash_of
 from oodbench.spaces import Choice, Range, override
-from oodbench.sweep.entries import AlgorithmEntry, DatasetEntry, ModelEntry, OptimizerEntry
+from oodbench.sweep.entries import (
+    NONE,
+    AlgorithmEntry,
+    DatasetEntry,
+    ModelEntry,
+    OptimizerEntry,
+    ParallelEntry,
+)
 from oodbench.sweep.settings import Confirm, Part, Positive, Search, Train, told_with_place
 from oodbench.sweep.study import Data, Study
+
+ALONE = ParallelEntry(method=NONE)
+"""One model, not distributed."""
+
+
+def listed(value: Any) -> Any:
+    """A list; one thing alone is a list of one."""
+    return value if isinstance(value, list) else [value]
 
 
 class SweepSpec(Part):
@@ -24,6 +40,7 @@ class SweepSpec(Part):
     datasets: Annotated[list[DatasetEntry], Field(min_length=1)]
     algorithms: Annotated[list[AlgorithmEntry], Field(min_length=1)]
     optimizers: Annotated[list[OptimizerEntry], Field(min_length=1)]
+    parallel: Annotated[list[ParallelEntry], BeforeValidator(listed)] = Field(default_factory=list)
     model: ModelEntry
     search: Search
     train: Train
@@ -37,7 +54,7 @@ class SweepSpec(Part):
     @told_with_place
     def check(self) -> "SweepSpec":
         """Nothing is asked for twice, and each algorithm gets the batches that it needs."""
-        names = [entry.name for entry in (*self.algorithms, *self.optimizers)]
+        names = [entry.name for entry in (*self.algorithms, *self.contestants)]
         names += [f"{d.name}, tested on {list(turn)}" for d in self.datasets for turn in d.turns()]
         for name in names:
             if names.count(name) > 1:
@@ -50,7 +67,7 @@ class SweepSpec(Part):
         for algorithm in self.algorithms:
             for dataset in self.datasets:
                 train = self.train.changed(dataset.train, algorithm.train)
-                for optimizer in self.optimizers:
+                for optimizer in self.contestants:
                     check_optimizer(optimizer.name, train)
                 batch, spec = train.batch, ALGORITHMS.get(algorithm.name)
                 if train.label_smoothing and not spec.smooths:
@@ -66,12 +83,27 @@ class SweepSpec(Part):
                         )
         return self
 
+    @cached_property
+    def contestants(self) -> list[OptimizerEntry]:
+        """Each optimizer with each method of distributing it: its own, or those of the sweep.
+
+        Raises:
+            RequestError: If an optimizer and a method do not go together.
+        """
+        return [
+            optimizer.under(parallel)
+            for optimizer in self.optimizers
+            for parallel in (
+                [optimizer.parallel] if optimizer.parallel else self.parallel or [ALONE]
+            )
+        ]
+
     def studies(self) -> Iterator[Study]:
         """The studies, dataset by dataset; builds each dataset once."""
         for dataset in self.datasets:
             for turn in dataset.turns():
                 for algorithm in self.algorithms:
-                    for optimizer in self.optimizers:
+                    for optimizer in self.contestants:
                         yield self._study(dataset, turn, algorithm, optimizer)
 
     def _study(
@@ -85,7 +117,7 @@ class SweepSpec(Part):
         optimizer_spec = OPTIMIZERS.get(optimizer.name)
         algorithm_spec = ALGORITHMS.get(algorithm.name)
         space: dict[str, Range | Choice] = {
-            **override(optimizer_spec.space, optimizer.space, optimizer.name),
+            **optimizer.searched(optimizer_spec),
             **override(algorithm_spec.space, algorithm.space, algorithm.name),
         }
         if len(train.batch.sizes.values) > 1:
@@ -108,6 +140,11 @@ class SweepSpec(Part):
             "search_seed": self.search.seed,
             "data_seed": self.data_seed,
         }
+        if optimizer_spec.parallel:
+            definition |= {
+                "parallel": optimizer_spec.parallel,
+                "replicas": optimizer_spec.replicas,
+            }
         if pretrained := self.model.pretrained:
             definition["pretrained"] = pretrained
         facts = {
