@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart docs test test-slow test-faults test-gpu bench check format clean
+.PHONY: install quickstart docs test test-slow test-faults test-gpu test-slurm test-ray bench check format clean
 
 install: $(VENV)/.installed
 
@@ -32,6 +32,15 @@ test-gpu: install
 # OODBENCH_KILLS=20 makes it shorter.
 test-faults: install
 	$(BIN)/pytest -m slow tests/faults --durations=0
+
+# A real SLURM with two nodes on this machine; as root, with Debian's slurm-wlm and munge. Ten minutes.
+test-slurm: install
+	$(BIN)/pytest -m slurm tests/clusters
+
+# Ray's own test cluster, with nodes that are lost and added; some minutes.
+test-ray: install
+	$(BIN)/pip install --quiet --editable '.[ray]'
+	$(BIN)/pytest -m ray tests/clusters
 
 # Speed on this machine; `make bench BENCH=queue_load` for one of tests/benchmarks/.
 bench: install

@@ -17,7 +17,7 @@ from analysis.contests import Unit
 from analysis.curves import Key, return_curves
 from analysis.matching import ood_at_equal_id
 from analysis.names import pretty
-from analysis.panels import GROUP
+from analysis.panels import GROUP, frozen_remark
 from analysis.recommending import Recommendation, recommend
 from analysis.searches import FINISHED
 from analysis.verdicts import NOT_DETERMINED, VERDICTS, ReturnCurve
@@ -49,6 +49,7 @@ class Conclusions:
         classes: ``compare_by_class`` of every pair of optimizers.
         equal_id: ``ood_at_equal_id``.
         runs: Numbers of runs by status.
+        remark: What a reader must know about all of them: see ``frozen_remark``.
     """
 
     claims: pd.DataFrame
@@ -59,6 +60,7 @@ class Conclusions:
     classes: pd.DataFrame
     equal_id: pd.DataFrame
     runs: Mapping[str, int]
+    remark: str = ""
 
 
 def conclude(
@@ -105,7 +107,15 @@ def conclude(
     classes = compare_by_class(pairs, rule, **options)
     counts = {str(k): int(v) for k, v in drawn(pairs)["status"].value_counts().items()}
     return Conclusions(
-        table, recommend(classes), curves, kinds, optimizers, classes, equal_id, counts
+        table,
+        recommend(classes),
+        curves,
+        kinds,
+        optimizers,
+        classes,
+        equal_id,
+        counts,
+        frozen_remark(pairs),
     )
 
 

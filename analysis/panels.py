@@ -208,6 +208,15 @@ def _extent(runs: pd.DataFrame, column: str) -> tuple[int, int] | None:
     return (int(known.min()), int(known.max())) if len(known) else None
 
 
+def frozen_remark(runs: pd.DataFrame) -> str:
+    """Which backbones were not trained, but a head on their features; empty if all were."""
+    if not {"model", "model_options"} <= set(runs.columns):
+        return ""
+    kinds = runs[["model", "model_options"]].drop_duplicates().itertuples(index=False)
+    frozen = sorted({str(model) for model, options in kinds if '"train":"head"' in str(options)})
+    return f"backbone frozen, a head trained: {', '.join(frozen)}" if frozen else ""
+
+
 def _remarks(runs: pd.DataFrame, unscored: int) -> tuple[str, ...]:
     """Whatever would mislead if it went unsaid: pooled settings, adaptive search, lost scores."""
     remarks = [
@@ -215,6 +224,7 @@ def _remarks(runs: pd.DataFrame, unscored: int) -> tuple[str, ...]:
         for name in values_of(runs, "protocol").unique()
         if str(name).startswith(IMPORTED)
     ]
+    remarks += [text] if (text := frozen_remark(runs)) else []
     for column in (*SETTINGS, "steps", "checkpoint", "sampler"):
         known = values_of(runs, column)
         if column in SETTINGS and column in runs.columns:

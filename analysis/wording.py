@@ -27,9 +27,8 @@ def conclusions_text(conclusions: Conclusions, width: int = 100) -> str:
     """The statements by dataset, then the recommendations, in lines of at most ``width``."""
     rule = str(conclusions.optimizers["rule"].iloc[0])
     reading = READING.format(rule=rule) + (ORACLE if rule == "oracle" else "")
-    lines = [
-        "Runs: " + ", ".join(f"{count:,} {name}" for name, count in conclusions.runs.items()) + "."
-    ]
+    runs = ", ".join(f"{count:,} {name}" for name, count in conclusions.runs.items())
+    lines = [f"Runs: {runs}{f'; {conclusions.remark}' if conclusions.remark else ''}."]
     for (dataset, environments), claims in conclusions.claims.groupby(list(GROUP[:2]), sort=False):
         shift = claims["shift"].iloc[0]
         kind = f"{shift} shift" if shift else "class of shift unknown"

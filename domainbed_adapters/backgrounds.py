@@ -24,17 +24,24 @@ from domainbed_adapters.backgrounds_files import (
 )
 from domainbed_adapters.backgrounds_scores import measure
 from domainbed_adapters.image_cache import content_of, decoded
-from domainbed_adapters.image_folders import check_options
+from domainbed_adapters.image_folders import check_augmentation, check_options
 from domainbed_adapters.in9 import CLASSES, MEAN, STD, VARIANTS, of_imagenet
 from oodbench.data import Dataset, DatasetSpec, Environment, Rows, Scores, Split
 from oodbench.errors import RequestError
 from oodbench.records import MEASURED
 from oodbench.seeds import stream
 
-OPTIONS: dict[str, Any] = {"training": "in9l", "size": 224, "holdout": 0.1, "corrupt": "fail"}
+OPTIONS: dict[str, Any] = {
+    "training": "in9l",
+    "size": 224,
+    "holdout": 0.1,
+    "corrupt": "fail",
+    "augment": "none",
+}
 """``training``: a folder to train on, or a list of several, each then an environment. ``size``:
 height and width of the images. ``holdout``: share of the foregrounds that is the validation part
-where a folder has no ``val``. ``corrupt``: ``fail`` or ``skip`` where a file is no image."""
+where a folder has no ``val``. ``corrupt``: ``fail`` or ``skip`` where a file is no image.
+``augment``: training images as ``none``, or as DomainBed augments them, ``domainbed``."""
 
 
 def training_folders(option: Any) -> tuple[str, ...]:
@@ -70,7 +77,9 @@ def resolve(options: Mapping[str, Any]) -> DatasetSpec:
     return replace(SPEC, environments=(*VARIANTS, *map(environment_of, folders)))
 
 
-def build(data_seed: int, training: Any, size: int, holdout: float, corrupt: Any) -> Dataset:
+def build(
+    data_seed: int, training: Any, size: int, holdout: float, corrupt: Any, augment: Any
+) -> Dataset:
     """The variants of the release, and the training folders, from this machine's data folders.
 
     Raises:
@@ -78,6 +87,7 @@ def build(data_seed: int, training: Any, size: int, holdout: float, corrupt: Any
             is no image, or the decoded images do not fit on the disk.
     """
     check_options(NAME, size, holdout, corrupt)
+    check_augmentation(NAME, augment, False)
     folders, root = training_folders(training), SOURCE.find()
     parts = {(name, "test"): part for name, part in read_release(root).items()}
     tested = parts["original", "test"].foregrounds
@@ -100,6 +110,7 @@ def build(data_seed: int, training: Any, size: int, holdout: float, corrupt: Any
         tuple(Environment(e, splits, apart.get(e, "")) for e, splits in environments.items()),
         len(CLASSES),
         content=content,
+        augment="" if augment == "none" else augment,
     )
 
 
@@ -165,6 +176,8 @@ SPEC = DatasetSpec(
     "Recognition).",
     source=SOURCE,
     resolve=resolve,
+    examples=32400,  # the test images; how many there are to train on is not known
+    decodes=True,
     apart=tuple(range(len(VARIANTS))),
     scores=Scores(measure, of_imagenet, MEAN, STD),
 )

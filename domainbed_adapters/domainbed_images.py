@@ -20,6 +20,15 @@ GET = (
     "in it has to be made active), or from its authors; see docs/images.md."
 )
 
+EXAMPLES = {
+    "VLCS": 10729,
+    "PACS": 9991,
+    "OfficeHome": 15588,
+    "TerraIncognita": 24788,
+    "DomainNet": 586575,
+}
+"""As Gulrajani & Lopez-Paz 2021 count them."""
+
 
 @dataclass(frozen=True)
 class Folders:
@@ -150,6 +159,8 @@ def spec(
         licence=licence,
         citation=f"{citation}; Gulrajani & Lopez-Paz 2021 (DomainBed).",
         source=source,
+        examples=EXAMPLES.get(name, 0),
+        decodes=True,
     )
 
 

@@ -56,7 +56,7 @@ def build_images(
             do not fit on the disk.
     """
     check_options(name, size, holdout, corrupt)
-    _check_augmentation(name, augment, augment_id_val)
+    check_augmentation(name, augment, augment_id_val)
     seeds = None if domainbed is None else Seeds.from_option(name, domainbed)
     pixels, digests = decoded(name, tree, size, corrupt)
     there = np.flatnonzero(digests.any(axis=1))
@@ -67,7 +67,7 @@ def build_images(
             in_, out = in_out(len(rows), seeds.trial_seed, i)
             parts = {"train": rows[in_], "val": rows[out]}
         else:
-            parts = _split(rows, holdout, name, data_seed, environment)
+            parts = split_parts(rows, holdout, name, data_seed, environment)
         splits = {p: Split(Rows(pixels, mine), tree.labels[mine]) for p, mine in parts.items()}
         environments.append(Environment(environment, splits))
     content = content_of([f"{size}".encode(), *(bytes(digest) for digest in digests)])
@@ -81,25 +81,31 @@ def build_images(
     )
 
 
-def _split(
+def split_parts(
     rows: NDArray[np.int64], holdout: float, name: str, data_seed: int, environment: str
 ) -> dict[str, NDArray[np.int64]]:
     """Train, validation and test examples of one environment."""
+    check_holdout(name, holdout)
     order = stream(data_seed, name, "split", environment).permutation(rows)
     held = round(holdout * len(rows))
     if held < 1:
         raise RequestError(
-            f"{name}: a holdout of {holdout} of the {len(rows)} images of {environment} is none. "
-            "Use a larger one, or more images."
+            f"{name}: a holdout of {holdout} of the {len(rows)} examples of {environment} is none. "
+            "Use a larger one, or more examples."
         )
     return {"train": order[2 * held :], "val": order[:held], "test": order[held : 2 * held]}
+
+
+def check_holdout(name: str, holdout: Any) -> None:
+    """Raise RequestError unless it is a share that leaves examples to train on."""
+    if type(holdout) is not float or not 0 < holdout < 0.5:
+        raise RequestError(f"{name}: holdout must be between 0 and 0.5, not {holdout!r}.")
 
 
 def check_options(name: str, size: Any, holdout: Any, corrupt: Any) -> None:
     """Raise RequestError unless the options are what ``OPTIONS`` says."""
     check_image_options(name, size, corrupt)
-    if type(holdout) is not float or not 0 < holdout < 0.5:
-        raise RequestError(f"{name}: holdout must be between 0 and 0.5, not {holdout!r}.")
+    check_holdout(name, holdout)
 
 
 def check_image_options(name: str, size: Any, corrupt: Any) -> None:
@@ -110,7 +116,8 @@ def check_image_options(name: str, size: Any, corrupt: Any) -> None:
         raise RequestError(f"{name}: corrupt must be fail or skip, not {corrupt!r}.")
 
 
-def _check_augmentation(name: str, augment: Any, augment_id_val: Any) -> None:
+def check_augmentation(name: str, augment: Any, augment_id_val: Any) -> None:
+    """Raise RequestError unless the options are what ``OPTIONS`` says."""
     if augment not in ("domainbed", "none"):
         raise RequestError(f"{name}: augment must be domainbed or none, not {augment!r}.")
     if type(augment_id_val) is not bool:

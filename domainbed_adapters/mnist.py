@@ -145,6 +145,7 @@ REGISTER = [
         shift="correlation",
         summary="Digit below 5 or not, with 25% label noise; a colour that agrees with the label "
         "in 90%, 80% and 10% of the examples.",
+        examples=70000,
         citation="Arjovsky et al. 2019 (Invariant Risk Minimization); Gulrajani & Lopez-Paz 2021 "
         "(DomainBed); LeCun et al. 1998.",
         **ABOUT,
@@ -157,6 +158,7 @@ REGISTER = [
         options={"size": SIZE, "domainbed": None},
         shift="diversity",
         summary="Ten digits, turned counter-clockwise by 0, 15, ..., 75 degrees.",
+        examples=70000,
         citation="Ghifary et al. 2015; Gulrajani & Lopez-Paz 2021 (DomainBed); LeCun et al. 1998.",
         **ABOUT,
     ),

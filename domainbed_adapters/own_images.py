@@ -58,6 +58,7 @@ SPEC = DatasetSpec(
     summary="A folder of your own images; its sub-folders, in order of name, are the environments.",
     layout="FOLDER/ENVIRONMENT/CLASS/IMAGE under a data folder; the same classes everywhere.",
     licence="Yours.",
+    decodes=True,
     resolve=resolve,
 )
 REGISTER = [SPEC]

@@ -140,6 +140,7 @@ def spec(name: str) -> DatasetSpec:
         licence="That of its authors.",
         citation="Lynch et al. 2023 (Spawrious); Gulrajani & Lopez-Paz 2021 (DomainBed).",
         source=source,
+        decodes=True,
     )
 
 

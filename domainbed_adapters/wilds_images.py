@@ -4,26 +4,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
-
-from domainbed_adapters.image_cache import content_of, decoded
-from domainbed_adapters.image_folders import check_image_options
-from domainbed_adapters.image_tree import ImageTree
-from domainbed_adapters.tables import Grouping, Table, assemble
-from domainbed_adapters.wilds_checks import Sheet, check_images
+from domainbed_adapters.table_inputs import images_of
+from domainbed_adapters.tables import Grouping, assemble
+from domainbed_adapters.wilds_checks import Sheet
 from domainbed_adapters.wilds_release import ID_AND_OOD, SAME, Release, is_required
 from oodbench.data import Dataset, DatasetSpec
-
-
-def decode(table: Table, size: int, corrupt: Any) -> tuple[Any, Table, str]:
-    """Pixels of a table's images, the table without those that are none, a hash of the files."""
-    check_image_options(table.name, size, corrupt)
-    check_images(table.root, table.items, table.name)
-    tree = ImageTree(table.root, (), (), table.items, table.labels, (0, len(table.items)))
-    pixels, digests = decoded(table.name, tree, size, corrupt)
-    broken = np.flatnonzero(~digests.any(axis=1))
-    content = content_of([f"{size}".encode(), *(bytes(digest) for digest in digests)])
-    return pixels, table.without(broken) if len(broken) else table, content
 
 
 def build(
@@ -38,7 +23,7 @@ def build(
     table = release.table(is_required(release.name, release_file))
     fields = release.fields(environments)
     table.combined(fields)  # refuses a field that is none before an hour of decoding
-    pixels, table, content = decode(table, size, corrupt)
+    pixels, table, content = images_of(table, size, corrupt)
     return assemble(table, pixels, content, fields, release.roles, release.grouping, release.worst)
 
 
@@ -192,7 +177,7 @@ WILDS = "Koh et al. 2021 (WILDS)"
 def spec(release: Release, size: int, **about: Any) -> DatasetSpec:
     """The dataset of a release, its images at this size unless another is asked for."""
     options = {"size": size, "corrupt": "fail"}
-    return release.spec(partial(build, release), options, **about)
+    return release.spec(partial(build, release), options, decodes=True, **about)
 
 
 REGISTER = [

@@ -202,21 +202,23 @@ def _remembered(key: _Key, root: Path, released: bool, times: tuple[int, ...]) -
 
 
 def _columns(found: Any) -> dict[str, Column]:
-    """The metadata that wilds read, each field with the names of its values."""
+    """The metadata that wilds read, each field with the names of its values, in their order.
+
+    The order in which wilds numbers them may differ between releases of numpy (Amazon's users).
+    """
     known = found.metadata_map or {}
     columns = {}
     for field_, values in zip(found.metadata_fields, found.metadata_array.numpy().T, strict=True):
         if field_ == "from_source_domain":  # no sign of ID or OOD: it differs between datasets
             continue
         codes, inverse = np.unique(values.astype(np.int64), return_inverse=True)
-        names = known.get(field_)
-        columns[field_] = Column(
-            inverse.astype(np.int64),
-            tuple(
-                str(code) if names is None else str(names[code]).strip() if code >= 0 else "unknown"
-                for code in codes.tolist()
-            ),
-        )
+        if field_ not in known:
+            columns[field_] = Column(inverse.astype(np.int64), tuple(map(str, codes.tolist())))
+            continue
+        names = [
+            str(known[field_][code]).strip() if code >= 0 else "unknown" for code in codes.tolist()
+        ]
+        columns[field_] = Column.of(np.array(names)[inverse])
     return columns
 
 

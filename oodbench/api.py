@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oodbench.artifacts import artifacts_folder
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.executors.local import (
     Counts,
@@ -17,6 +18,7 @@ from oodbench.executors.local import (
     seconds_by_phase,
 )
 from oodbench.hooks import absolute, load_hook
+from oodbench.launching import cancel_cluster_jobs, check_executor, cluster_jobs, launch
 from oodbench.planning import Sweep, as_spec, plan
 from oodbench.proposing import extend
 from oodbench.results import (
@@ -59,6 +61,7 @@ def run_sweep(
     sweep: Sweep,
     db: str | Path,
     *,
+    executor: str = "local",
     workers: int | None = None,
     gpus: Sequence[str] = (),
     slots_per_gpu: int = 1,
@@ -79,7 +82,10 @@ def run_sweep(
     Args:
         sweep: A sweep file's path, what it says as a dictionary, or a checked sweep.
         db: URL of the database, or path of a SQLite file; created if missing.
-        workers: Processes; one for each CPU core by default.
+        executor: ``local``: processes of this machine; ``slurm``: jobs are submitted, and this
+            returns at once; ``ray``: actors, until the sweep is done. See docs/scaling.md.
+        workers: Processes; one for each CPU core by default, on other machines as many as the sweep
+            file says (``slurm: {workers: 16}``).
         gpus: Instead of ``workers``: GPUs as ``CUDA_VISIBLE_DEVICES`` names them (``["0", "1"]``),
             ``slots_per_gpu`` processes on each, which see that one alone.
         slots_per_gpu: See ``gpus``.
@@ -119,23 +125,32 @@ def run_sweep(
         "save-every": save_every,
         "artifacts": artifacts and Path(artifacts).absolute(),
     }
+    target = str(Path(db).absolute()) if "://" not in str(db) else str(db)
+    check_executor(executor, target, gpus)
+    if on_profile and executor != "local":
+        raise RequestError(f"Only the executor local can tell where the time went, not {executor}.")
+    if executor != "local":  # jobs start in the same folder, but that may not be theirs for ever
+        given["artifacts"] = Path(artifacts or artifacts_folder(target)).absolute()
     if on_run_end is not None:
         load_hook(on_run_end)  # a wrong name is told before anything is trained
         given["on-run-end"] = absolute(on_run_end)
     options = [f"--{name}={value}" for name, value in given.items() if value is not None]
     options += ["--profile"] if on_profile else []
     planned = plan(sweep)
-    target = str(Path(db).absolute()) if "://" not in str(db) else str(db)
     folder = Path(logs) if logs is not None else log_folder(target)
     with open_database(target, create=True) as database:
-        slots = make_slots(folder, slots_per_gpu if gpus else workers or cores(), gpus)
         name = planned.spec.name
         spec = planned.spec.model_dump(mode="json", exclude_none=True)
         add_sweep(database, name, spec, planned.studies)
         extend(database, f"planner:{uuid.uuid4().hex}", name, stack or 32)
-        run_local(database, target, name, slots=slots, options=options, on_progress=on_progress)
-        if on_profile:
-            on_profile(seconds_by_phase(slots))
+        if executor == "local":
+            slots = make_slots(folder, slots_per_gpu if gpus else workers or cores(), gpus)
+            run_local(database, target, name, slots=slots, options=options, on_progress=on_progress)
+            if on_profile:
+                on_profile(seconds_by_phase(slots))
+        else:
+            where: dict[str, Any] = {"workers": workers, "options": options, "logs": folder}
+            launch(database, target, planned.spec, executor, **where, on_progress=on_progress)
         return counts(database, name)
 
 
@@ -182,10 +197,24 @@ def retry(db: str | Path, sweep: str, *, failed: bool = True, diverged: bool = F
         return put_back(database, sweep, [status for status, asked in wanted.items() if asked])
 
 
+def jobs(db: str | Path, sweep: str | None = None) -> "pd.DataFrame":
+    """This user's SLURM jobs of a sweep, or of all: see ``oodbench.launching.cluster_jobs``."""
+    return cluster_jobs(str(db), sweep)
+
+
+def cancel_jobs(db: str | Path, sweep: str) -> int:
+    """Cancel the SLURM jobs of a sweep; how many. Its workers give back what they train."""
+    return cancel_cluster_jobs(str(db), sweep)
+
+
 def cancel(db: str | Path, sweep: str) -> int:
-    """Take the waiting runs of a sweep out of it; how many."""
+    """Take the waiting runs of a sweep out of it; how many.
+
+    Its SLURM jobs are cancelled first: see ``cancel_jobs``.
+    """
     from oodbench.results import cancel as take_out
 
+    cancel_jobs(db, sweep)
     with open_database(db) as database:
         return take_out(database, sweep)
 

@@ -295,6 +295,8 @@ class DatasetSpec:
         source: The files that it needs; None if it comes with a package, or an option names them.
         resolve: ``resolve(options)`` gives this dataset with the environments and classes that it
             has with these options; None: it always has the same. See ``resolved``.
+        examples: How many it has, as its authors or DomainBed's count them; 0: not known.
+        decodes: Whether these are image files, which are decoded into the cache.
         apart: Indices of the environments that nothing can be trained on; ``each`` means those.
         scores: What its authors report of a classifier, if that is more than accuracies.
         published: Its authors published the splits: no test environments are chosen.
@@ -313,6 +315,8 @@ class DatasetSpec:
     citation: str = ""
     source: Source | None = None
     resolve: "Callable[[Mapping[str, Any]], DatasetSpec] | None" = None
+    examples: int = 0
+    decodes: bool = False
     apart: tuple[int, ...] = ()
     scores: Scores | None = None
 

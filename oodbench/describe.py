@@ -33,7 +33,7 @@ def options_text(options: Iterable[tuple[str, Any]]) -> str:
 def _environments_text(spec: DatasetSpec) -> str:
     """Of a dataset whose environments are known only where its files are."""
     if not spec.published:
-        return "those of its folder"
+        return "those of its files"
     return f"by {spec.options.get('environments', 'its own')}; published splits"
 
 

@@ -22,6 +22,7 @@ LAYERS = [
     {"sweep", "search", "importing", "exporting", "hooks"},
     {
         "planning",
+        "outlook",
         "proposing",
         "describe",
         "digest",
@@ -33,6 +34,7 @@ LAYERS = [
     },
     {"worker"},
     {"executors", "evaluating", "scoring", "probing", "reproducing", "shifting", "reporting"},
+    {"launching"},
     {"api"},
     {"cli"},
 ]

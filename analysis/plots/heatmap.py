@@ -14,7 +14,7 @@ from analysis.best_of import RESAMPLES
 from analysis.comparing import compare_to
 from analysis.contests import Unit
 from analysis.names import pretty
-from analysis.panels import GROUP
+from analysis.panels import GROUP, frozen_remark
 from analysis.plots.page import new_figure, short
 from analysis.plots.style import COLUMN_WIDTH, GREY, styled
 from analysis.searches import SCORES
@@ -84,6 +84,8 @@ def heatmap(
         oracle=" (which looks at the test environments)" if rule == "oracle" else "",
         margin=100 * margin,
     )
+    frozen = frozen_remark(pairs)
+    caption += f" {frozen[0].upper()}{frozen[1:]}." if frozen else ""
     width = max(COLUMN_WIDTH, _SIDES[0] + _CELL[0] * len(columns))
     with styled():
         figure = new_figure(width, _SIDES[1] + _CELL[1] * len(rows), title, caption)

@@ -15,13 +15,26 @@ Db = Annotated[
         show_default=False,
     ),
 ]
+OptionalDb = Annotated[
+    str | None,
+    typer.Option(
+        "--db",
+        envvar="OODBENCH_DB",
+        help="Results database: a SQLite file or a URL; only a dry run can do without.",
+        show_default=False,
+    ),
+]
 Sweep = Annotated[str | None, typer.Option("--sweep", help="Only this sweep, by name.")]
 Where = Annotated[
     str | None,
     typer.Option("--where", help="Condition, such as \"optimizer = 'adam' and lr < 1e-3\"."),
 ]
 Workers = Annotated[
-    int | None, typer.Option("--workers", help="Processes. [default: one per CPU core]")
+    int | None,
+    typer.Option(
+        "--workers",
+        help="Processes. [default: one per CPU core; with slurm or ray, as the sweep file says]",
+    ),
 ]
 Gpus = Annotated[
     str | None,

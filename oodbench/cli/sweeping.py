@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from oodbench.cli.options import (
     Device,
     Gpus,
     OnRunEnd,
+    OptionalDb,
     Root,
     SaveEvery,
     Set,
@@ -24,6 +25,10 @@ from oodbench.cli.options import (
     Workers,
     use_root,
 )
+from oodbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from oodbench.sweep import SweepSpec
 
 
 def quickstart(
@@ -52,7 +57,10 @@ def quickstart(
 
 def sweep(
     path: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")],
-    db: Db,
+    db: OptionalDb = None,
+    executor: Annotated[
+        str, typer.Option("--executor", help="Who starts the workers: local, slurm or ray.")
+    ] = "local",
     workers: Workers = None,
     gpus: Gpus = None,
     slots_per_gpu: SlotsPerGpu = 1,
@@ -72,37 +80,34 @@ def sweep(
         bool, typer.Option("--profile", help="Say where the workers' time went.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be trained; write nothing.")
+        bool,
+        typer.Option("--dry-run", help="Say what would be trained; write nothing."),
     ] = False,
 ) -> None:
     """Train what a sweep file asks for and is not stored.
 
-    Ctrl-C stops it; the same command goes on from there.
+    Ctrl-C stops it; the same command goes on from there. Without --db, --dry-run needs no data.
 
     Example: oodbench sweep sweeps/digits.yaml --db digits.db --workers 2
     """
-    from oodbench import api
-    from oodbench.cli.progress import Progress
-    from oodbench.cli.tables import seed_intervals, show, show_profile
-    from oodbench.sweep import load_sweep
+    from oodbench.sweep import load_sweeps
 
     use_root(root)
-    spec = load_sweep(path, changes or ())
+    specs = load_sweeps(path, changes or ())
     if dry_run:
-        added = api.preview(spec, db)
-        waiting = added.known_runs - added.stored_runs
-        print(
-            f"{added.studies} studies, {added.runs} trials: {added.stored_runs} stored, "
-            f"{waiting} waiting or running, {added.new_runs} new; "
-            f"{added.new_runs + waiting} models to train"
-            + (f", and {added.later_runs} as results come in." if added.later_runs else ".")
-        )
+        preview(specs, db)
         return
-    shares: dict[str, float] = {}
-    with Progress() as progress:
-        studies = api.run_sweep(
+    if db is None:
+        raise RequestError("Say where results are kept: --db FILE or URL, or OODBENCH_DB.")
+    failed: list[int] = []
+    for spec in specs:
+        if len(specs) > 1:
+            print(f"{spec.name}:", flush=True)
+        counts = train(
             spec,
             db,
+            profile=profile,
+            executor=executor,
             workers=workers,
             gpus=gpus.split(",") if gpus else (),
             slots_per_gpu=slots_per_gpu,
@@ -113,9 +118,31 @@ def sweep(
             save_every=save_every,
             logs=logs,
             on_run_end=on_run_end,
-            on_progress=progress,
-            on_profile=shares.update if profile else None,
         )
+        failed.append(counts.get("failed", 0))
+    _exit_if_failed({"failed": sum(failed)}, db)
+
+
+def train(spec: "SweepSpec", db: str, *, profile: bool, **options: Any) -> dict[str, int]:
+    """Train one sweep and show what came of it; returns its number of runs in each state.
+
+    Args:
+        spec: The sweep.
+        db: The database.
+        profile: Say where the workers' time went.
+        options: Of ``oodbench.api.run_sweep``.
+    """
+    from oodbench import api
+    from oodbench.cli.progress import Progress
+    from oodbench.cli.tables import seed_intervals, show, show_profile
+
+    shares: dict[str, float] = {}
+    on_profile = shares.update if profile else None
+    with Progress() as progress:
+        studies = api.run_sweep(spec, db, on_progress=progress, on_profile=on_profile, **options)
+    if options["executor"] == "slurm":  # its workers may not have begun
+        _show_jobs(db, spec.name)
+        return {}
     show(studies.drop(columns=["study", "sweep", "waiting", "running"]))
     if spec.confirm:
         print("\nThe best by ID validation, trained again on fresh seeds: mean (95% over seeds)")
@@ -124,7 +151,37 @@ def sweep(
         show_profile(shares)
     for note in api.notes(db, studies["sweep"].iloc[0]):
         print(f"note: {note}")
-    _exit_if_failed(progress.counts, db)
+    return progress.counts
+
+
+def preview(specs: "list[SweepSpec]", db: str | None) -> None:
+    """Say what sweeps would train: beside a database, what is stored; else what they would take."""
+    from oodbench import api
+    from oodbench.cli.outlook import show_outlook
+
+    if db is None:
+        show_outlook(specs)
+        return
+    for spec in specs:
+        added = api.preview(spec, db)
+        waiting = added.known_runs - added.stored_runs
+        print(
+            f"{spec.name}: " * (len(specs) > 1) + f"{added.studies} studies, {added.runs} trials: "
+            f"{added.stored_runs} stored, {waiting} waiting or running, {added.new_runs} new; "
+            f"{added.new_runs + waiting} models to train"
+            + (f", and {added.later_runs} as results come in." if added.later_runs else ".")
+        )
+
+
+def _show_jobs(db: str, name: str) -> None:
+    """Say which jobs there are now, and how one looks after them."""
+    from oodbench import api
+    from oodbench.cli.tables import show
+    from oodbench.results import describe_target
+
+    show(api.jobs(db, name))
+    where = describe_target(db)
+    print(f"watch: oodbench status --db {where} --watch; stop: oodbench cancel {name} --db {where}")
 
 
 def worker(
@@ -188,8 +245,6 @@ def worker(
 
 def _sweep_name(name: str, db: str, shard: str | None) -> str:
     """The sweep that is named, or is in the file that is; a shard of it is put into ``db``."""
-    from oodbench.errors import RequestError
-
     if not name.endswith((".yaml", ".yml")):
         if shard is not None:
             raise RequestError(f"--shard needs the sweep's file, to draw its trials; got {name!r}.")
@@ -212,8 +267,10 @@ class _StopSignal:
 
     def __init__(self, parent: int | None) -> None:
         self._parent, self._told = parent, False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._tell)
+        # Schedulers warn with SIGUSR1 or SIGUSR2 before a job's time is over.
+        for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2"):
+            if hasattr(signal, name):  # Windows lacks two
+                signal.signal(getattr(signal, name), self._tell)
 
     def _tell(self, number: int, frame: Any) -> None:
         self._told = True
@@ -229,7 +286,7 @@ def status(
         bool, typer.Option("--watch", help="Look again every two seconds until all is done.")
     ] = False,
 ) -> None:
-    """Count the runs of each study by status.
+    """Count the runs of each study by status, and list its SLURM jobs.
 
     Example: oodbench status --db digits.db --watch
     """
@@ -245,6 +302,14 @@ def status(
         watching(look, lambda frame: not frame[["waiting", "running"]].to_numpy().any())
     else:
         show(look())
+    try:
+        jobs = api.jobs(db, name)
+    except RequestError as error:  # the runs were told all the same
+        print(f"The SLURM jobs are not known: {error}", file=sys.stderr)
+        return
+    if len(jobs):
+        print("\nSLURM jobs:")
+        show(jobs)
 
 
 def retry(
@@ -270,14 +335,17 @@ def retry(
 def cancel(
     name: Annotated[str, typer.Argument(metavar="SWEEP", help="Name of the sweep.")], db: Db
 ) -> None:
-    """Take the waiting runs of a sweep out of it.
+    """Take the waiting runs of a sweep out of it, and cancel its SLURM jobs.
 
-    What is running or finished stays; another sweep that wants the same runs keeps them.
+    What is running elsewhere or finished stays; another sweep that wants the same runs keeps them.
 
     Example: oodbench cancel digits --db digits.db
     """
     from oodbench import api
 
+    jobs = api.cancel_jobs(db, name)
+    if jobs:
+        print(f"{jobs} SLURM jobs of {name} cancelled")
     print(f"{api.cancel(db, name)} waiting runs of {name} cancelled")
 
 

@@ -145,16 +145,19 @@ def run_local(
         on_progress(patiently(lambda: state_counts(db, sweep)))
         _wait(_processes(slots), LEAVING)  # they see by themselves that nothing is left
     finally:
-        _stop(_processes(slots))
+        stop_workers(_processes(slots))
 
 
-def make_slots(logs: Path, workers: int, gpus: Sequence[str] = ()) -> list[Slot]:
+def make_slots(
+    logs: Path, workers: int, gpus: Sequence[str] = (), name: str = "worker"
+) -> list[Slot]:
     """Places for workers, each with a log file ``worker-<n>.log``.
 
     Args:
         logs: Folder of the logs; created if missing.
         workers: How many places; with ``gpus``, how many on each.
         gpus: GPUs as ``CUDA_VISIBLE_DEVICES`` names them; each worker sees one.
+        name: How the files' names begin.
 
     Raises:
         RequestError: If the folder cannot be written.
@@ -164,7 +167,7 @@ def make_slots(logs: Path, workers: int, gpus: Sequence[str] = ()) -> list[Slot]
     except OSError as error:
         raise RequestError(f"Cannot write logs to {logs}: {error.strerror}.") from error
     seen = [gpu for gpu in gpus or (None,) for _ in range(workers)]
-    return [Slot(logs / f"worker-{i}.log", gpu) for i, gpu in enumerate(seen)]
+    return [Slot(logs / f"{name}-{i}.log", gpu) for i, gpu in enumerate(seen)]
 
 
 def seconds_by_phase(slots: Sequence[Slot]) -> dict[str, float]:
@@ -220,10 +223,11 @@ def _wait(processes: "Sequence[subprocess.Popen[bytes]]", seconds: float) -> Non
         time.sleep(0.02)
 
 
-def _stop(processes: "Sequence[subprocess.Popen[bytes]]") -> None:
+def stop_workers(processes: "Sequence[subprocess.Popen[bytes]]", grace: float = GRACE) -> None:
+    """End workers; they have ``grace`` seconds to save and give back what they hold."""
     for process in processes:
         process.terminate()
-    _wait(processes, GRACE)
+    _wait(processes, grace)
     for process in processes:
         if process.poll() is None:
             process.kill()

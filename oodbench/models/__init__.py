@@ -1,6 +1,7 @@
 """Backbones by name, one a file. To add one: write its file, list it here."""
 
 from oodbench.models.efficientnet_lite0 import EFFICIENTNET_LITE0
+from oodbench.models.linear import LINEAR
 from oodbench.models.mlp import MLP
 from oodbench.models.mnist_cnn import MNIST_CNN
 from oodbench.models.spec import ModelSpec
@@ -11,5 +12,5 @@ __all__ = ["MODELS", "ModelSpec"]
 
 MODELS: Registry[ModelSpec] = Registry(
     "model",
-    [MLP, MNIST_CNN, RESNET18, RESNET50, DENSENET121, VIT_B_16, EFFICIENTNET_LITE0],
+    [MLP, LINEAR, MNIST_CNN, RESNET18, RESNET50, DENSENET121, VIT_B_16, EFFICIENTNET_LITE0],
 )

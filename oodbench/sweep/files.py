@@ -7,7 +7,38 @@ from typing import Any
 from oodbench.errors import SweepError
 from oodbench.sweep.spec import SweepSpec, parse_sweep
 
-EXTENDS = "extends"
+EXTENDS, SWEEPS = "extends", "sweeps"
+
+
+def load_sweeps(path: str | Path, changes: Sequence[str] = ()) -> list[SweepSpec]:
+    """Read and check a sweep file, or each of those that a file lists.
+
+    A file that says ``sweeps: [one.yaml, other.yaml]`` (paths from its own folder), and nothing
+    else, stands for these: each is a sweep of its own.
+
+    Args:
+        path: The file.
+        changes: As of ``load_sweep``; to each of them.
+
+    Raises:
+        SweepError: As ``load_sweep``; or two of them have one name.
+    """
+    path = Path(path)
+    values = read(path, ())
+    if not isinstance(values, dict) or SWEEPS not in values:
+        return [load_sweep(path, changes)]
+    files = values[SWEEPS]
+    listed = isinstance(files, list) and all(isinstance(file, str) for file in files)
+    if len(values) > 1 or not listed or not files:
+        raise SweepError(
+            f"{path}: a file with sweeps lists the paths of sweep files, and has no other key; "
+            f"got {files!r} and the keys {', '.join(map(str, values))}."
+        )
+    specs = [load_sweep(path.parent / file, changes) for file in files]
+    names = [spec.name for spec in specs]
+    if len(set(names)) < len(names):
+        raise SweepError(f"{path}: two of its sweeps have one name: {', '.join(sorted(names))}.")
+    return specs
 
 
 def load_sweep(path: str | Path, changes: Sequence[str] = ()) -> SweepSpec:
@@ -24,6 +55,11 @@ def load_sweep(path: str | Path, changes: Sequence[str] = ()) -> SweepSpec:
         SweepError: If it cannot be read, is not YAML, or says something that does not hold.
     """
     values = read(Path(path), ())
+    if isinstance(values, dict) and SWEEPS in values:
+        raise SweepError(
+            f"{path} lists several sweeps; here one is needed: {values[SWEEPS]!r}. "
+            "(oodbench sweep takes the list.)"
+        )
     for change in changes:
         set_key(values, change)
     return parse_sweep(values, str(path))

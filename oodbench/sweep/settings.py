@@ -224,6 +224,13 @@ class Search(Part):
         }
 
 
+class Rate(Part):
+    """How fast one GPU trains, for estimates: see ``oodbench.outlook``."""
+
+    examples_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    source: str
+
+
 class Confirm(Part):
     """The best configurations of each study, trained again on fresh seeds."""
 

@@ -21,7 +21,8 @@ from oodbench.sweep.entries import (
     OptimizerEntry,
     ParallelEntry,
 )
-from oodbench.sweep.settings import Confirm, Part, Positive, Search, Train, told_with_place
+from oodbench.sweep.machines import Ray, Slurm
+from oodbench.sweep.settings import Confirm, Part, Positive, Rate, Search, Train, told_with_place
 from oodbench.sweep.study import Data, Study
 
 ALONE = ParallelEntry(method=NONE)
@@ -48,6 +49,9 @@ class SweepSpec(Part):
     confirm: Confirm | None = None
     data_seed: int = 0
     keep_weights: Literal["none", "last", "selected"] = "none"
+    rate: Rate | None = None
+    slurm: Slurm | None = None
+    ray: Ray | None = None
     _built: dict[str, Dataset] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
@@ -66,7 +70,7 @@ class SweepSpec(Part):
             check_augmentation(dataset, self.model)
         for algorithm in self.algorithms:
             for dataset in self.datasets:
-                train = self.train.changed(dataset.train, algorithm.train)
+                train = self.train_of(dataset, algorithm)
                 for optimizer in self.contestants:
                     check_optimizer(optimizer.name, train)
                 batch, spec = train.batch, ALGORITHMS.get(algorithm.name)
@@ -98,6 +102,22 @@ class SweepSpec(Part):
             )
         ]
 
+    def train_of(self, dataset: DatasetEntry, algorithm: AlgorithmEntry) -> Train:
+        """The training settings of a dataset and an algorithm: the algorithm's changes win."""
+        return self.train.changed(dataset.train, algorithm.train)
+
+    def space_of(
+        self, train: Train, algorithm: AlgorithmEntry, optimizer: OptimizerEntry
+    ) -> dict[str, Range | Choice]:
+        """What is searched: the optimizer's, the algorithm's, and a batch size of several."""
+        space: dict[str, Range | Choice] = {
+            **optimizer.searched(OPTIMIZERS.get(optimizer.name)),
+            **override(ALGORITHMS.get(algorithm.name).space, algorithm.space, algorithm.name),
+        }
+        if len(train.batch.sizes.values) > 1:
+            space["batch_size"] = train.batch.sizes
+        return space
+
     def studies(self) -> Iterator[Study]:
         """The studies, dataset by dataset; builds each dataset once."""
         for dataset in self.datasets:
@@ -113,15 +133,10 @@ class SweepSpec(Part):
         algorithm: AlgorithmEntry,
         optimizer: OptimizerEntry,
     ) -> Study:
-        train = self.train.changed(dataset.train, algorithm.train)
+        train = self.train_of(dataset, algorithm)
         optimizer_spec = OPTIMIZERS.get(optimizer.name)
         algorithm_spec = ALGORITHMS.get(algorithm.name)
-        space: dict[str, Range | Choice] = {
-            **optimizer.searched(optimizer_spec),
-            **override(algorithm_spec.space, algorithm.space, algorithm.name),
-        }
-        if len(train.batch.sizes.values) > 1:
-            space["batch_size"] = train.batch.sizes
+        space = self.space_of(train, algorithm, optimizer)
         dataset_spec = dataset.spec
         definition = {
             "dataset": dataset.name,

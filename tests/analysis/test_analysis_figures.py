@@ -3,14 +3,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.conclusions import conclude
 from analysis.distributions import box_data, density
 from analysis.panels import panels
 from analysis.plots.binned import binned
 from analysis.plots.box import box
+from analysis.plots.budget import budget
+from analysis.plots.heatmap import heatmap
 from analysis.plots.save import save
 from analysis.plots.scatter import scatter, scatter_data
 from analysis.plots.style import looks
 from analysis.plots.violin import violin
+from analysis.wording import conclusions_text
 from oodbench.errors import RequestError, UnknownNameError
 
 
@@ -75,6 +79,23 @@ def test_headings_say_how_many_runs_and_examples(pairs):
         "300 steps",
         "pooled over sampler: tpe, random",
     )
+
+
+def test_figures_and_conclusions_say_that_a_backbone_was_frozen(run):
+    """Options are canonical JSON in the table, as the database has them."""
+    said = "backbone frozen, a head trained: lite"
+    options = '{"hidden":64,"train":"head"}'
+    rows = [
+        run(i, optimizer, (0.5 + i / 100, 0.4), model="lite", model_options=options)
+        for i, optimizer in enumerate(["sgd", "adam"] * 12)
+    ]
+    frozen, plain = pd.DataFrame(rows), pd.DataFrame(rows).assign(model_options=None)
+    for draw in (scatter, box, heatmap, budget):
+        shown = " ".join(" ".join(texts(draw(frozen))).split())  # some lines are wrapped
+        assert said in shown.replace("Backbone", "backbone")
+        assert "frozen" not in " ".join(texts(draw(plain)))
+    assert conclusions_text(conclude(frozen)).startswith(f"Runs: 24 completed; {said}.")
+    assert "frozen" not in conclusions_text(conclude(plain))
 
 
 def test_a_dataset_has_a_row_and_an_algorithm_a_panel(pairs):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-BENCHMARKS = ("queue_load", "stacks", "peak", "workers", "figures", "report")
+BENCHMARKS = ("queue_load", "stacks", "peak", "workers", "figures", "report", "images")
 
 
 def machine() -> str:

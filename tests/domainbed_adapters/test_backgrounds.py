@@ -101,6 +101,7 @@ def test_roles_of_a_trial(root: Path) -> None:
         ("train:in9l", "val"): "id_val",
     }
     assert tensors.sizes == (72,)
+    assert (build().augment, build(augment="domainbed").augment) == ("", "domainbed")
 
 
 def test_validation_is_the_folders_own_or_some_foregrounds_of_all_folders(root: Path) -> None:
@@ -186,6 +187,7 @@ def test_what_is_missing_is_named_and_nothing_is_created(root: Path) -> None:
         ({"training": 3}, "training needs the name of a folder"),
         ({"training": ["in9/original", "in9l/../original"]}, "two of them alike"),
         ({"holdout": 0.001, "training": "in9/original"}, r"a holdout of 0\.001 of its 72 images"),
+        ({"augment": "autoaugment"}, "augment must be domainbed or none"),
         ({"size": 2}, "size must be a whole number from 8 to 1024"),
     ],
 )

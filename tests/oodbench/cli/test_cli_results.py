@@ -41,6 +41,41 @@ def test_a_dry_run_counts_and_writes_nothing(
     assert finished.read_bytes() == before
 
 
+def test_a_dry_run_without_a_database_says_what_it_would_take(
+    oodbench: Run, sweep_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OODBENCH_DB", raising=False)
+    path = sweep_file(search={"trials": 3})
+    out = oodbench("sweep", path, "--dry-run").out
+    assert "2 studies, 6 models to train: ? GPU hours; on disk 0.0 MiB of decoded images" in out
+    assert "?: GPU hours need a rate in the sweep file" in out
+    rate = "rate={examples_per_second: 1, source: a guess}"
+    digits = "datasets=[{name: ColoredMNIST, test_environments: [2]}]"
+    out = oodbench("sweep", path, "--dry-run", "--set", rate, "--set", digits).out
+    assert "GPU hours: training at 1 examples a second (a guess); scoring three times" in out
+    assert "? GPU hours" not in out
+    assert list(tmp_path.iterdir()) == [path]
+    ended = oodbench("sweep", path)
+    assert ended.code == 2
+    assert "Say where results are kept: --db FILE or URL" in ended.err
+
+
+def test_sweeps_of_a_list_are_trained_one_after_the_other(
+    oodbench: Run, sweep_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    db, first = tmp_path / "new.db", sweep_file(search={"trials": 1}, optimizers=["sgd"])
+    (tmp_path / "other.yaml").write_text(f"extends: {first.name}\nname: other\n")
+    listing = tmp_path / "list.yaml"
+    listing.write_text(f"sweeps: [{first.name}, other.yaml]")
+    ended = oodbench("sweep", listing, "--db", db, "--dry-run")
+    assert ended.out.count("1 studies, 1 trials: 0 stored") == 2
+    assert "other: 1 studies" in ended.out
+    ended = oodbench("sweep", listing, "--db", db, "--workers", "1")
+    assert ended.code == 0
+    assert ended.out.index("tiny:") < ended.out.index("other:")
+    assert api.status(db)["sweep"].tolist() == ["tiny", "other"]
+
+
 def test_a_dry_run_on_a_server_without_our_tables(
     oodbench: Run, sweep_file: Callable[..., Path], server: Server
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from oodbench.errors import SweepError
-from oodbench.sweep import load_sweep
+from oodbench.sweep import load_sweep, load_sweeps
 
 BASE = """
 name: base
@@ -85,3 +85,35 @@ def test_extending_in_a_circle_or_nothing(base: Path) -> None:
     one.write_text("extends: [base.yaml]\n")
     with pytest.raises(SweepError, match="extends needs the path"):
         load_sweep(one)
+
+
+def test_a_file_may_list_others(base: Path) -> None:
+    folder = base.parent / "more"
+    folder.mkdir()
+    (folder / "second.yaml").write_text("extends: ../base.yaml\nname: second\n")
+    both = base.parent / "both.yaml"
+    both.write_text("sweeps: [base.yaml, more/second.yaml]")
+    specs = load_sweeps(both, ["train.steps=7"])
+    assert [(spec.name, spec.train.steps) for spec in specs] == [("base", 7), ("second", 7)]
+    assert [spec.name for spec in load_sweeps(base)] == ["base"]
+    with pytest.raises(SweepError, match=r"both\.yaml lists several sweeps; here one is needed"):
+        load_sweep(both)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sweeps: []", "lists the paths of sweep files, and has no other key"),
+        ("sweeps: base.yaml", "lists the paths of sweep files"),
+        ("sweeps: [3]", "lists the paths of sweep files"),
+        ("sweeps: [base.yaml]\nname: x", "and has no other key; .* the keys sweeps, name"),
+        ("sweeps: [base.yaml, base.yaml]", "two of its sweeps have one name: base, base"),
+        ("sweeps: [nothing.yaml]", r"Cannot read the sweep file .*nothing\.yaml"),
+        ("sweeps: [list.yaml]", "lists several sweeps; here one is needed"),
+    ],
+)
+def test_lists_that_cannot_be(base: Path, text: str, message: str) -> None:
+    path = base.parent / "list.yaml"
+    path.write_text(text)
+    with pytest.raises(SweepError, match=message):
+        load_sweeps(path)

@@ -1,0 +1,71 @@
+"""What a dry run says of models, GPU hours and disk."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from oodbench.outlook import Outlook
+    from oodbench.sweep import SweepSpec
+
+MIB, GIB = 2**20, 2**30
+
+
+def show_outlook(specs: "list[SweepSpec]") -> None:
+    """Print a row a dataset, the sums, and what they rest on."""
+    import pandas as pd
+
+    from oodbench.cli.tables import show
+    from oodbench.outlook import MEASUREMENT_BYTES, RUN_BYTES, outlook
+
+    rows = [row for spec in specs for row in outlook(spec)]
+    show(pd.DataFrame([cells(row) for row in rows]))
+    hours = [row.seconds / 3600 for row in rows if row.seconds is not None]
+    caches = [row.cache for row in rows if row.cache is not None]
+    missing = len(hours) < len(rows), len(caches) < len(rows) or any(row.partly for row in rows)
+    print(
+        f"{sum(row.studies for row in rows)} studies, "
+        f"{sum(row.models for row in rows):,} models to train: "
+        f"{at_least(f'{sum(hours):,.1f}' if hours else '?', missing[0])} GPU hours; on disk "
+        f"{at_least(size(sum(caches)), missing[1])} of decoded images and "
+        f"{size(sum(row.database for row in rows))} of database."
+    )
+    rates = dict.fromkeys(
+        f"{spec.rate.examples_per_second:,.0f} examples a second ({spec.rate.source})"
+        for spec in specs
+        if spec.rate is not None
+    )
+    print("This is an estimate from the sweep file alone; with --db it is told what is stored.")
+    if rates:
+        print(f"GPU hours: training at {', or '.join(rates)}; scoring three times as fast.")
+    if missing[0]:
+        print(
+            "?: GPU hours need a rate in the sweep file, steps in place of epochs, and a dataset "
+            "whose size was published."
+        )
+    print(
+        f"Images are counted as published. Database: {RUN_BYTES:,} bytes a run and "
+        f"{MEASUREMENT_BYTES} a measurement, as found in SQLite."
+    )
+
+
+def cells(row: "Outlook") -> dict[str, object]:
+    """One dataset's row."""
+    cache = "?" if row.cache is None else at_least(size(row.cache), row.partly)
+    return {
+        "sweep": row.sweep,
+        "dataset": row.dataset,
+        "studies": row.studies,
+        "models": f"{row.models:,}",
+        "GPU hours": "?" if row.seconds is None else f"{row.seconds / 3600:,.1f}",
+        "images": "" if row.cache == 0 else cache,
+        "database": size(row.database),
+    }
+
+
+def size(count: int) -> str:
+    """Bytes, in the unit that suits."""
+    return f"{count / GIB:,.1f} GiB" if count >= GIB else f"{count / MIB:,.1f} MiB"
+
+
+def at_least(text: str, incomplete: bool) -> str:
+    """What is known of a sum."""
+    return f"{'at least ' * (incomplete and text != '?')}{text}"

@@ -1,0 +1,147 @@
+"""Ray with two nodes on this machine, as ray.cluster_utils makes them: a node is lost, one added.
+
+``make test-ray``; some minutes.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clusters.slurm_cluster import wait_for
+from postgres_server import Server
+
+from oodbench import api
+from oodbench.results import check_database, open_database, sql
+
+ray = pytest.importorskip(
+    "ray", reason="RAY IS NOT TESTED: pip install 'oodbench[ray]'", exc_type=ImportError
+)
+from ray.cluster_utils import Cluster  # noqa: E402 - only where there is Ray
+
+pytestmark = pytest.mark.ray
+
+SWEEP: dict[str, Any] = {
+    "name": "actors",
+    "datasets": [{"name": "ColoredDigits", "test_environments": [2]}],
+    "algorithms": ["erm"],
+    "optimizers": ["sgd", "adam"],
+    "model": {"name": "mlp", "width": 64, "depth": 2},
+    "search": {"trials": 12},
+    "train": {"steps": 2400, "batch": {"per_environment": 64}, "evaluate_every": 800},
+    "ray": {"workers": 4, "gpus": 0.5, "cpus": 1},
+}
+SIZE = {"num_cpus": 2, "num_gpus": 1, "object_store_memory": 100 * 2**20}
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """A head without room for actors, and two nodes with one make-believe GPU each."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # a busy machine would starve them
+    head = {"num_cpus": 0, "num_gpus": 0, "object_store_memory": 100 * 2**20}
+    cluster = Cluster(initialize_head=True, head_node_args={**head, "include_dashboard": False})
+    yield cluster
+    cluster.shutdown()
+
+
+@pytest.fixture
+def db(server: Server) -> Iterator[str]:
+    yield server.create("ray_cluster")
+    server.drop("ray_cluster")
+
+
+def start(folder: Path, db: str, cluster: Cluster, *arguments: object) -> "subprocess.Popen[str]":
+    (folder / "actors.yaml").write_text(json.dumps(SWEEP))
+    command = [sys.executable, "-m", "oodbench", "sweep", "actors.yaml", "--db", db]
+    command += ["--executor", "ray", "--set", f"ray.address={cluster.address}"]
+    command += ["--device", "cpu", "--stack", "2", *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def holders(db: str) -> set[str]:
+    with open_database(db, read_only=True) as database:
+        return set(sql(database, "SELECT owner FROM runs WHERE state = 'running'")["owner"])
+
+
+def workers() -> dict[str, str]:
+    """Owner of each live worker -> what it sees as its GPUs."""
+    found = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments = (process / "cmdline").read_bytes().decode().split("\0")
+            environment = (process / "environ").read_bytes().decode().split("\0")
+        except (OSError, UnicodeDecodeError):
+            continue
+        if "oodbench" in arguments and "worker" in arguments and "actors" in arguments:
+            owner = arguments[arguments.index("--owner") + 1]
+            gpus = [item for item in environment if item.startswith("CUDA_VISIBLE_DEVICES=")]
+            found[owner] = gpus[0].partition("=")[2] if gpus else "none"
+    return found
+
+
+def test_a_node_is_lost_and_another_comes(cluster: Cluster, db: str, tmp_path: Path) -> None:
+    nodes = [cluster.add_node(**SIZE) for _ in range(2)]
+    cluster.wait_for_nodes()
+    process = start(tmp_path, db, cluster)
+    try:
+        wait_for(lambda: _created(db) and len(holders(db)) == 4, 400, "all actors to hold runs")
+        assert list(workers().values()) == ["0"] * 4, "half of their node's only GPU each"
+        before = set(workers())
+        cluster.remove_node(nodes[0], allow_graceful=False)
+        wait_for(lambda: len(before & set(workers())) == 2, 60, "a node to be lost")
+        cluster.add_node(**SIZE)
+        wait_for(lambda: len(holders(db) - before) >= 1, 400, "an actor to start again elsewhere")
+        said, _ = process.communicate(timeout=900)
+    finally:
+        process.kill()
+    assert process.returncode == 0, said
+    assert "24/24 models, 0 diverged, 0 failed" in said
+    assert set(api.query(db)["status"]) == {"completed"}
+    assert check_database(db).problems == ()
+    with open_database(db, read_only=True) as database:
+        attempts = sql(database, "SELECT attempt FROM runs")["attempt"]
+        n = sql(database, "SELECT run_id, count(*) AS n FROM curves GROUP BY run_id")["n"]
+    assert attempts.max() == 2, "what the lost node held was taken again"
+    assert (set(n), len(n)) == ({3 * 7}, 24)
+    wait_for(lambda: not workers(), 30, "the workers to be gone")
+
+
+def _created(db: str) -> bool:
+    try:
+        open_database(db, read_only=True).close()
+    except Exception:
+        return False
+    return True
+
+
+def test_ctrl_c_gives_back_what_is_trained(cluster: Cluster, db: str, tmp_path: Path) -> None:
+    cluster.add_node(**SIZE)
+    cluster.wait_for_nodes()
+    process = start(tmp_path, db, cluster, "--workers", 2)
+    try:
+        wait_for(lambda: _created(db) and len(holders(db)) == 2, 400, "the actors to hold runs")
+        os.kill(process.pid, signal.SIGINT)
+        said, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 130, said
+    assert holders(db) == set(), "nobody has to wait for a lease"
+    wait_for(lambda: not workers(), 30, "the workers to be gone")
+
+
+def test_where_there_is_no_cluster(db: str, tmp_path: Path) -> None:
+    (tmp_path / "actors.yaml").write_text(json.dumps(SWEEP))
+    command = [sys.executable, "-m", "oodbench", "sweep", "actors.yaml", "--db", db]
+    command += ["--executor", "ray", "--set", "ray.address=127.0.0.1:1"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2
+    assert "No Ray cluster at '127.0.0.1:1'" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,214 @@
+"""A real SLURM: workers are killed, jobs cancelled and preempted, a node is lost, time runs out.
+
+``make test-slurm``; ten minutes.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from clusters.slurm_cluster import MISSING, Cluster, is_possible, wait_for
+from postgres_server import Server
+
+from oodbench import api
+from oodbench.executors.jobs import job_of
+from oodbench.results import check_database, open_database, sql
+
+pytestmark = pytest.mark.slurm
+
+SWEEP: dict[str, Any] = {
+    "name": "cluster",
+    "datasets": [{"name": "ColoredDigits", "test_environments": [2]}],
+    "algorithms": ["erm"],
+    "optimizers": ["sgd", "adam"],
+    "model": {"name": "mlp", "width": 64, "depth": 2},
+    "search": {"trials": 12},
+    "train": {"steps": 2400, "batch": {"per_environment": 64}, "evaluate_every": 800},
+    "slurm": {"workers": 4, "partition": "main", "time": 30, "options": {"comment": "a test"}},
+}
+ALONE = {"optimizers": ["sgd"], "search": {"trials": 1}}
+LONG = {"steps": 30_000, "batch": {"per_environment": 64}, "evaluate_every": 15_000}
+"""Half a minute for one model alone, and more on a busy machine."""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    if not is_possible():
+        pytest.skip(MISSING)
+    cluster = Cluster(tmp_path_factory.mktemp("slurm"))
+    try:
+        cluster.start()
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in cluster.environment.items():
+                patch.setenv(name, value)
+            yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture
+def db(server: Server, cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    name = f"slurm_{abs(hash(request.node.name)) % 10**6}"
+    yield server.create(name)
+    cluster.run("scancel", "--me")
+    wait_for(lambda: not cluster.jobs(), 60, "the jobs to be gone")
+    server.drop(name)
+
+
+def oodbench(folder: Path, *arguments: object) -> str:
+    """What a command says."""
+    command = [sys.executable, "-m", "oodbench", *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def submit(folder: Path, db: str, *arguments: object, **changes: Any) -> str:
+    (folder / "cluster.yaml").write_text(json.dumps(SWEEP | changes))
+    where = ("--db", db, "--executor", "slurm", *arguments)
+    return oodbench(folder, "sweep", "cluster.yaml", *where)
+
+
+def states(db: str) -> dict[str, int]:
+    frame = api.status(db)
+    return {
+        state: int(frame[state].sum()) for state in ("waiting", "running", "completed", "total")
+    }
+
+
+def holders(db: str) -> dict[str, str]:
+    """Owner of held runs -> job."""
+    with open_database(db, read_only=True) as database:
+        owners = sql(database, "SELECT DISTINCT owner FROM runs WHERE state = 'running'")["owner"]
+    return {owner: job_of(owner) for owner in owners}
+
+
+def worker_of(owner: str) -> int:
+    listed = subprocess.run(["pgrep", "-f", "--", f"owner {owner}"], capture_output=True, text=True)
+    return int(listed.stdout.split()[0])
+
+
+def logs(folder: Path) -> str:
+    return "".join(path.read_text() for path in sorted((folder / "oodbench-logs").glob("*.log")))
+
+
+def runs(db: str) -> pd.DataFrame:
+    with open_database(db, read_only=True) as database:
+        return sql(database, "SELECT id, state, attempt, owner, provenance FROM runs")
+
+
+def test_a_killed_worker_a_cancelled_job_and_a_lost_node(
+    cluster: Cluster, db: str, tmp_path: Path
+) -> None:
+    said = submit(tmp_path, db, "--stack", 2, "--save-every", 5)
+    assert said.count("pending") + said.count("running") == 4, said
+    wait_for(lambda: len(cluster.jobs("running")) == 4, 60, "the jobs to run")
+    wait_for(lambda: len(set(holders(db).values())) == 4, 400, "all workers to hold runs")
+    assert set(holders(db).values()) == set(cluster.jobs("running"))
+    told = oodbench(tmp_path, "status", "--db", db)
+    assert all(job in told for job in cluster.jobs())
+    assert "SLURM jobs:" in told
+    again = submit(tmp_path, db, "--stack", 2)  # the same command: no more jobs than asked for
+    assert len(cluster.jobs()) == 4, again
+
+    places = cluster.jobs("running")
+    on_n1 = {job: owner for owner, job in holders(db).items() if places.get(job) == "n1"}
+    killed, cancelled = sorted(on_n1)[:2]
+    os.kill(worker_of(on_n1[killed]), signal.SIGKILL)
+    cluster.run("scancel", cancelled)
+    wait_for(lambda: cancelled not in cluster.jobs(), 60, "the job to be cancelled")
+    assert on_n1[cancelled] not in holders(db), "it gave back what it held"
+    lost = [job for job, node in places.items() if node == "n2"]
+    cluster.lose_node("n2")
+    wait_for(lambda: set(lost) <= set(cluster.jobs("pending")), 60, "its jobs to wait again")
+
+    def done() -> bool:
+        cluster.hurry()
+        return states(db)["completed"] == 24
+
+    wait_for(done, 900, "the sweep")
+    cluster.return_node("n2")
+    wait_for(lambda: not cluster.jobs(), 90, "the jobs to end, for nothing is left")
+    assert states(db) == {"waiting": 0, "running": 0, "completed": 24, "total": 24}
+    assert check_database(db).problems == ()
+    found = runs(db)
+    assert found["attempt"].max() == 2, "what was killed or lost was taken again"
+    assert (found["attempt"] == 2).sum() in range(1, 7)  # at most two of each of three workers
+    assert len(set(found["owner"].map(job_of))) >= 3
+    with open_database(db, read_only=True) as database:
+        n = sql(database, "SELECT run_id, count(*) AS n FROM curves GROUP BY run_id")
+    assert set(n["n"]) == {3 * 7}, "every measurement of every run, once"
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    return list((folder / "oodbench-artifacts" / "checkpoints").glob("*"))
+
+
+def test_a_preempted_job_goes_on_in_the_middle_of_its_run(
+    cluster: Cluster, db: str, tmp_path: Path
+) -> None:
+    one = {"workers": 1, "partition": "main", "time": 30}
+    submit(tmp_path, db, "--save-every", 2, **ALONE, train=LONG, slurm=one)
+    wait_for(lambda: checkpoints(tmp_path), 400, "a checkpoint")
+    (job,) = cluster.jobs("running")
+    cluster.run("srun", "-p", "urgent", "-N", "2", "--exclusive", "sleep", "3")
+    assert job in cluster.jobs(), "it waits, or runs again"
+    wait_for(lambda: "gave back 1 trials" in logs(tmp_path), 30, "the goodbye")
+
+    def done() -> bool:
+        cluster.hurry()
+        return states(db)["completed"] == 1
+
+    wait_for(done, 900, "the run")
+    (run,) = runs(db).itertuples()
+    assert run.attempt == 1, "preemption uses no attempt"
+    assert len(json.loads(run.provenance)["resumed_at"]) == 1
+
+
+def test_a_job_whose_time_is_over_saves_and_waits_for_its_next_turn(
+    cluster: Cluster, db: str, tmp_path: Path
+) -> None:
+    one = {"workers": 1, "partition": "main", "time": 60, "notice": 45}
+    submit(tmp_path, db, "--save-every", 2, **ALONE, train=LONG, slurm=one)
+    wait_for(lambda: checkpoints(tmp_path), 400, "a checkpoint")
+    (job,) = cluster.jobs("running")
+    minutes = int(cluster.run("squeue", "-h", "-j", job, "-o", "%M").split(":")[-2]) + 1
+    cluster.run("scontrol", "update", f"jobid={job}", f"timelimit={minutes}")
+
+    def done() -> bool:
+        cluster.hurry()
+        return states(db)["completed"] == 1
+
+    wait_for(done, 900, "the run")
+    (run,) = runs(db).itertuples()
+    assert run.attempt == 1
+    assert len(json.loads(run.provenance)["resumed_at"]) >= 1
+    assert "gave back 1 trials: the worker was asked to stop" in logs(tmp_path)
+    said = (tmp_path / "oodbench-logs" / "submitit" / f"{job}_0_log.out").read_text()
+    assert f"Requeued job {job}" in said
+    wait_for(lambda: not cluster.jobs(), 60, "the job to end")
+
+
+def test_cancel_ends_the_jobs_and_empties_the_queue(
+    cluster: Cluster, db: str, tmp_path: Path
+) -> None:
+    two = {"workers": 2, "partition": "main", "time": 30, "gpus": 1, "workers_per_job": 1}
+    submit(tmp_path, db, "--stack", 2, slurm=two)
+    wait_for(lambda: len(set(holders(db).values())) == 2, 400, "workers to hold runs")
+    devices = set()
+    for owner in holders(db):
+        environment = Path(f"/proc/{worker_of(owner)}/environ").read_bytes().split(b"\0")
+        devices |= {item for item in environment if item.startswith(b"CUDA_VISIBLE_DEVICES=")}
+    assert devices == {b"CUDA_VISIBLE_DEVICES=0", b"CUDA_VISIBLE_DEVICES=1"}
+    said = oodbench(tmp_path, "cancel", "cluster", "--db", db)
+    assert "2 SLURM jobs of cluster cancelled" in said
+    assert not cluster.jobs()
+    assert states(db)["waiting"] == states(db)["running"] == 0
+    assert "SLURM jobs" not in oodbench(tmp_path, "status", "--db", db)

@@ -1,0 +1,168 @@
+"""A file of one's own: its splits or ours, images or texts, and mistakes named with their row."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from image_helpers import image
+
+import oodbench
+from oodbench.data import DATASETS
+from oodbench.errors import RequestError
+
+ROLES = ("train", "id_val", "id_test", "ood_val", "ood_test")
+
+
+def frame(n: int = 200) -> pd.DataFrame:
+    """Mails of two years that are trained on, and of later ones that are not."""
+    rng = np.random.default_rng(0)
+    split = np.repeat(ROLES, n // 5)
+    label = rng.choice(["ham", "spam"], n)
+    words = {"ham": "meeting notes attached", "spam": "cheap pills, buy now"}
+    text = [f"{words[kind]} {rng.integers(100)}" for kind in label]
+    year = np.where(np.char.startswith(split, "ood"), 2003, rng.choice([9, 10], n))
+    return pd.DataFrame({"text": text, "label": label, "environment": year, "split": split})
+
+
+@pytest.fixture
+def write(tmp_path: Path, monkeypatch) -> Callable[[pd.DataFrame], str]:
+    monkeypatch.setenv("OODBENCH_DATA", str(tmp_path))
+
+    def to(table: pd.DataFrame, name: str = "mails [1].csv") -> str:
+        if name.endswith(".parquet"):
+            table.to_parquet(tmp_path / name)
+        else:
+            table.to_csv(tmp_path / name, index=False)
+        return name
+
+    return to
+
+
+def load(file: str, **options: object):
+    given = {"file": file, "words": 8, **options}
+    spec = DATASETS.get("Table").resolved(given)
+    return spec, spec.load(given, 0)
+
+
+@pytest.mark.parametrize("name", ["mails.csv", "mails.parquet"])
+def test_splits_and_environments_are_those_of_the_file(write, name: str) -> None:
+    table = frame()
+    spec, data = load(write(table, name))
+    assert (spec.environments, spec.num_classes, spec.published) == (("9", "10"), 2, True)
+    assert [e.name for e in data.environments] == ["9", "10"]
+    for e in data.environments:
+        mine = table[(table["split"] == "train") & (table["environment"] == int(e.name))]
+        assert e.splits["train"].labels.tolist() == (mine["label"] == "spam").tolist()
+    assert {p.name: p.role for p in data.published} == {role: role for role in ROLES[1:]}
+    for p in data.published:
+        mine = table[table["split"] == p.name]
+        assert p.split.labels.tolist() == (mine["label"] == "spam").tolist()
+    assert data.groups == ("9", "10", "2003")
+
+
+def test_the_same_file_in_another_format_is_the_same_data(write) -> None:
+    assert load(write(frame()))[1].fingerprint == load(write(frame(), "x.parquet"))[1].fingerprint
+
+
+def test_without_splits_environments_are_left_out_as_those_of_folders_are(write) -> None:
+    table = frame().drop(columns="split")
+    spec, data = load(write(table))
+    assert (spec.published, spec.environments) == (False, ("9", "10", "2003"))
+    spec.check_test_environments((2,))
+    assert data.published == ()
+    for e in data.environments:
+        n = (table["environment"] == int(e.name)).sum()
+        sizes = [len(e.splits[part]) for part in ("train", "val", "test")]
+        assert sizes == [n - 2 * round(0.2 * n), round(0.2 * n), round(0.2 * n)]
+
+
+def test_without_a_test_out_of_distribution_the_worst_group_stands_for_it(write) -> None:
+    table = frame()
+    table = table[~table["split"].str.startswith("ood")]
+    table["kind"] = np.arange(len(table)) % 3
+    spec, data = load(write(table), groups="environment+kind")
+    assert spec.shift == "subpopulation"
+    assert [p.worst for p in data.published] == ["", "ood_test"]
+    assert len(data.groups) == 6
+    assert data.groups[0] == "environment: 9, kind: 0"
+
+
+def test_images_are_read_from_the_files_folder(tmp_path: Path, write) -> None:
+    table = frame(20)
+    table["image"] = [f"pictures/{row}.png" for row in range(20)]
+    (tmp_path / "pictures").mkdir()
+    for row, name in enumerate(table["image"]):
+        image(row).save(tmp_path / name)
+    file = write(table.drop(columns="text"))
+    _, data = load(file, size=16)
+    assert data.input_shape == (3, 16, 16)
+    (tmp_path / "pictures" / "7.png").unlink()
+    with pytest.raises(RequestError, match=r"1 of 20 images are listed but not there.*7\.png"):
+        load(file, size=16)
+
+
+def broken(change: Callable[[pd.DataFrame], object]) -> pd.DataFrame:
+    table = frame().astype(object)
+    made = change(table)
+    return made if isinstance(made, pd.DataFrame) else table
+
+
+def put(row: int, column: str, value: object) -> Callable[[pd.DataFrame], None]:
+    def change(table: pd.DataFrame) -> None:
+        table.loc[row, column] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda t: t.drop(columns="label"), r"has the columns text, environment, split\. It needs"),
+        (lambda t: t.assign(image="x.png"), "It needs the columns label, environment and text or"),
+        (put(4, "label", ""), r"has no label in row 5 of 200 \(1 in all\)"),
+        (put(4, "split", "tset"), "has split = 'tset' in row 5; it may be train, id_val"),
+        (put(199, "label", "spma"), "labels that no training example has: spma"),
+        (lambda t: t[t["split"] != "train"], "no example whose split is train"),
+        (lambda t: t.assign(label="ham"), "has one label only, ham"),
+        (lambda t: t.assign(text="?"), "no words in the training texts: empty vocabulary"),
+    ],
+)
+def test_mistakes_are_named(write, change, told: str) -> None:
+    with pytest.raises(RequestError, match=told):
+        load(write(broken(change)))
+
+
+def test_a_file_that_is_not_there_or_is_none(write, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"no file 'x\.csv' in"):
+        load("x.csv")
+    with pytest.raises(RequestError, match="needs file: a CSV"):
+        load("")
+    (tmp_path / "y.csv").write_text('text,label\n"open')
+    with pytest.raises(RequestError, match=r"y\.csv cannot be read"):
+        load("y.csv")
+    with pytest.raises(RequestError, match="groups must be columns"):
+        load(write(frame()), groups=3)
+    with pytest.raises(RequestError, match="unknown metadata field 'place'"):
+        load(write(frame()), groups="place")
+
+
+def test_five_lines_are_a_sweep(write, tmp_path: Path) -> None:
+    """What docs/wilds.md shows, trained by workers of their own."""
+    sweep = {
+        "name": "mails",
+        "datasets": [{"name": "Table", "file": write(frame()), "words": 8}],
+        "algorithms": ["erm", "irm"],
+        "optimizers": ["adam"],
+        "model": {"name": "linear"},
+        "search": {"trials": 2},
+        "train": {"steps": 30, "batch": {"size": 16, "environments": 2}},
+    }
+    (tmp_path / "mails.yaml").write_text(json.dumps(sweep))
+    oodbench.run_sweep(tmp_path / "mails.yaml", tmp_path / "mails.db", workers=1)
+    runs = oodbench.query(tmp_path / "mails.db")
+    assert runs["status"].tolist() == ["completed"] * 4
+    assert runs[["n_id_val", "n_id", "n_ood_val", "n_ood"]].to_numpy().tolist() == [[40] * 4] * 4
+    assert runs["ood"].max() == 1  # the words tell
