@@ -1,5 +1,7 @@
 """The names that readers know."""
 
+import re
+
 NAMES = {
     "sgd": "SGD",
     "momentum": "Momentum",
@@ -22,6 +24,10 @@ NAMES = {
     "sam_adam": "SAM-Adam",
     "sasgd": "SA-SGD",
     "sasam": "SA-SAM",
+    "ddp": "DDP",
+    "local_sgd": "Local SGD",
+    "diloco": "DiLoCo",
+    "palsgd": "PALSGD",
     "erm": "ERM",
     "irm": "IRM",
     "vrex": "V-REx",
@@ -31,7 +37,10 @@ NAMES = {
 
 
 def pretty(name: str) -> str:
-    """The name a reader knows; unknown names are left as they are."""
+    """The name a reader knows, such as ``PALSGD(Adam) x4``; unknown names are left as they are."""
+    if replicated := re.fullmatch(r"(\w+)\((.+)\)x(\d+)", name):
+        method, optimizer, replicas = replicated.groups()
+        return f"{pretty(method)}({pretty(optimizer)}) x{replicas}"
     return NAMES.get(name, name)
 
 

@@ -81,7 +81,7 @@ def _cells(
 ) -> Iterator[tuple[tuple[int, ...], AlgorithmEntry, OptimizerEntry]]:
     for turn in dataset.turns():
         for algorithm in spec.algorithms:
-            for optimizer in spec.optimizers:
+            for optimizer in spec.contestants:
                 yield turn, algorithm, optimizer
 
 
@@ -116,7 +116,8 @@ def _seconds(
     sizes = [float(size) for size in train.batch.sizes.values]
     trained = about.trained(turn)
     batch = sum(sizes) / len(sizes) * (trained if train.batch.size is None else 1)
-    gradients = OPTIMIZERS.get(optimizer.name).evaluations
+    optimizer_spec = OPTIMIZERS.get(optimizer.name)
+    gradients = optimizer_spec.evaluations * optimizer_spec.replicas
     held = len(about.environments) - trained + HELD_OUT * trained
     scored = about.examples * (1 if about.apart else held / len(about.environments))
     seen = train.steps * batch * gradients

@@ -108,6 +108,11 @@ def cohorts(
     for record in records:
         if record.status != "completed":
             raise RequestError(f"Run {record.trial.id} is {record.status}: it has no end to probe.")
+        if record.trial.parallel:
+            raise RequestError(
+                f"Run {record.trial.id} was trained on {record.trial.replicas} replicas; probes "
+                "follow one model. Leave it out with --where."
+            )
         key = record.trial.cohort_key, OPTIMIZERS.get(record.trial.optimizer).evaluations
         groups.setdefault(key, []).append(record)
     for group in groups.values():

@@ -27,7 +27,7 @@ class Registry(Generic[T]):
         things: The built-in ones.
         find: Asked for a name that is not registered; what it finds can be had by name, and is in
             no listing.
-        pattern: What such names look like, for messages.
+        patterns: What such names look like, for messages.
     """
 
     def __init__(
@@ -35,10 +35,10 @@ class Registry(Generic[T]):
         kind: str,
         things: Iterable[T] = (),
         find: Callable[[str], T | None] = lambda name: None,
-        pattern: str = "",
+        patterns: Iterable[str] = (),
     ) -> None:
         self.kind, self._find = kind, find
-        self._patterns = [pattern] if pattern else []
+        self._patterns = list(patterns)
         self._things: dict[str, T] = {}
         self._plugins_read = False
         for thing in things:

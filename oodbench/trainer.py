@@ -75,7 +75,8 @@ class Trainer:
             else:
                 what = f"{first.model} on {first.dataset}, {first.algorithm}, {self.device}"
                 print(f"{what}: {found}", flush=True)
-                self.limits[first.cohort_key] = found.size
+                # Each replica is a model of the stack.
+                self.limits[first.cohort_key] = max(1, found.size // first.replicas)
         return min(len(trials), self.limits.get(first.cohort_key, self.most))
 
     def train(

@@ -16,6 +16,7 @@ LAYERS = [
     {"records", "registry", "seeds", "spaces"},
     {"caching", "metrics", "encoders"},
     {"data", "models", "algorithms", "optimizers", "results"},
+    {"parallel"},
     {"training"},
     {"probes"},
     {"sweep", "search", "importing", "exporting", "hooks"},

@@ -127,6 +127,13 @@ def origin(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         f"{p['seconds']:.4g} s, {p['gradient_evaluations']} gradients of "
         f"{p['examples_per_step']} examples, {p['peak_memory_bytes'] / 2**20:.0f} MiB",
     )
+    if told := p.get("parallel"):
+        yield (
+            "replicas",
+            f"{told['replicas']} ({told['engine']}), {told['samples']} examples, "
+            f"{told['pseudo_steps']} pseudo-steps; each averaged {told['all_reduces']} vectors, "
+            f"{told['bytes'] / 2**20:.4g} MiB in all",
+        )
     for item in p.get("weights", []):
         at = f"{item['checkpoint']}, step {item['step']}"
         yield "weights", f"{item['file']} ({at}, {item['bytes']} bytes)"

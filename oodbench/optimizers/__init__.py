@@ -1,6 +1,6 @@
 """Optimizers by name, one family a file. To add one: write its file, list it here."""
 
-from oodbench.optimizers import pytorch_optimizer
+from oodbench.optimizers import pytorch_optimizer, replicated
 from oodbench.optimizers.adafactor import ADAFACTOR
 from oodbench.optimizers.adagrad import ADADELTA, ADAGRAD
 from oodbench.optimizers.adam import ADAM, ADAMW
@@ -18,6 +18,12 @@ from oodbench.registry import Registry
 
 __all__ = ["OPTIMIZERS", "OptimizerSpec", "sam_of"]
 
+
+def find(name: str) -> OptimizerSpec | None:
+    """What an unregistered name means: another package's optimizer, or a distributed one."""
+    return replicated.find(name, OPTIMIZERS.get) or pytorch_optimizer.find(name)
+
+
 OPTIMIZERS: Registry[OptimizerSpec] = Registry(
     "optimizer",
     [
@@ -26,6 +32,6 @@ OPTIMIZERS: Registry[OptimizerSpec] = Registry(
         *(SCHEDULE_FREE_SGD, SCHEDULE_FREE_ADAMW),
         *(SAM, SAM_ADAM, SASGD, SASAM),
     ],
-    find=pytorch_optimizer.find,
-    pattern=pytorch_optimizer.PATTERN,
+    find=find,
+    patterns=(pytorch_optimizer.PATTERN, replicated.PATTERN),
 )

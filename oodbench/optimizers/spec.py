@@ -39,6 +39,8 @@ class OptimizerSpec:
             the parameters, and ``train()`` takes it out again.
         package: What has to be installed for it; empty if torch is enough.
         reference: The paper.
+        parallel: Method that distributes it over replicas: see ``oodbench.optimizers.replicated``.
+        replicas: Number of replicas.
     """
 
     name: str
@@ -52,6 +54,8 @@ class OptimizerSpec:
     averages: bool = False
     package: str = ""
     reference: str = ""
+    parallel: str = ""
+    replicas: int = 1
 
     def __call__(
         self, params: "Iterable[Tensor]", hparams: dict[str, bool | int | float | str]

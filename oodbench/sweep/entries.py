@@ -11,9 +11,10 @@ from oodbench.data import DATASETS, DatasetSpec
 from oodbench.errors import UnknownNameError
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
-from oodbench.optimizers.spec import check_installed
-from oodbench.spaces import override
-from oodbench.sweep.settings import Part, TrainChanges, told_with_place
+from oodbench.optimizers.replicated import check_space, method_of
+from oodbench.optimizers.spec import OptimizerSpec, check_installed
+from oodbench.spaces import Choice, Range, override
+from oodbench.sweep.settings import Part, Positive, TrainChanges, told_with_place
 
 
 class Entry(Part):
@@ -103,10 +104,50 @@ class AlgorithmEntry(Entry):
         return self
 
 
+NONE = "none"
+
+
+class ParallelEntry(Part):
+    """A method of distributing training; keys that are not listed here are its hyperparameters."""
+
+    model_config = ConfigDict(strict=True, extra="allow", frozen=True)
+    method: str
+    replicas: Positive | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def from_name(cls, values: Any) -> Any:
+        """``none`` is short for ``{method: none}``: one model, not distributed."""
+        return {"method": NONE} if values == NONE else values
+
+    @model_validator(mode="after")
+    @told_with_place
+    def check(self) -> "ParallelEntry":
+        """The method exists and takes these hyperparameters."""
+        if self.method == NONE:
+            if self.replicas or self.space:
+                raise ValueError("method none takes no replicas and no hyperparameters")
+            return self
+        space = method_of(self.method).space
+        for key in self.space:
+            if key not in space:
+                raise UnknownNameError("key", key, ["replicas", *space], where=self.method)
+        override(space, self.space, self.method)
+        if self.replicas is None:
+            raise ValueError(f"{self.method} needs replicas: how many")
+        return self
+
+    @property
+    def space(self) -> dict[str, Any]:
+        """Changes to the method's search space."""
+        return dict(self.model_extra or {})
+
+
 class OptimizerEntry(Entry):
-    """An optimizer, with changes to its search space."""
+    """An optimizer, with changes to its search space, alone or on replicas."""
 
     space: dict[str, Any] = Field(default_factory=dict)
+    parallel: ParallelEntry | None = None
 
     @model_validator(mode="after")
     @told_with_place
@@ -115,8 +156,25 @@ class OptimizerEntry(Entry):
         spec = OPTIMIZERS.get(self.name)
         check_installed(spec.name, spec.package)
         self.check_options({})
-        override(spec.space, self.space, f"optimizer {self.name}")
+        check_space(f"optimizer {self.name}", self.searched(spec))
         return self
+
+    def searched(self, spec: OptimizerSpec) -> dict[str, Range | Choice]:
+        """The search space, after all changes."""
+        return override(spec.space, self.space, f"optimizer {self.name}")
+
+    def under(self, parallel: ParallelEntry) -> "OptimizerEntry":
+        """This optimizer, distributed so: an entry under the contestant's own name.
+
+        Raises:
+            RequestError: If the two do not go together.
+        """
+        if parallel.method == NONE:
+            return self
+        name = f"{parallel.method}({self.name})x{parallel.replicas}"
+        entry = OptimizerEntry.model_construct(name=name, space={**self.space, **parallel.space})
+        check_space(f"optimizer {name}", entry.searched(OPTIMIZERS.get(name)))
+        return entry
 
 
 class ModelEntry(Entry):

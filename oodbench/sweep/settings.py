@@ -11,9 +11,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.spaces import Choice, parse
 
-NOT_BUILT = {"parallel"}
-"""Keys of the design that this version does not have yet: refused by name."""
-
 Positive = Annotated[int, Field(ge=1)]
 T = TypeVar("T")
 
@@ -43,8 +40,6 @@ class Part(BaseModel):
         if not isinstance(values, Mapping):
             raise ValueError(f"needs keys and values, but got {values!r}")
         for key in values:
-            if key in NOT_BUILT:
-                raise ValueError(f"{key!r} is not built yet in this version; remove it")
             if cls.model_config["extra"] == "forbid" and key not in cls.model_fields:
                 raise ValueError(str(UnknownNameError("key", key, cls.model_fields)))
         return values

@@ -1,9 +1,10 @@
 """A sweep file: read, checked, and turned into the studies that it means."""
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from oodbench.algorithms import ALGORITHMS
 from oodbench.data import DATASETS, Dataset
@@ -12,7 +13,14 @@ from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import hash_of
 from oodbench.spaces import Choice, Range, override
-from oodbench.sweep.entries import AlgorithmEntry, DatasetEntry, ModelEntry, OptimizerEntry
+from oodbench.sweep.entries import (
+    NONE,
+    AlgorithmEntry,
+    DatasetEntry,
+    ModelEntry,
+    OptimizerEntry,
+    ParallelEntry,
+)
 from oodbench.sweep.machines import Ray, Slurm
 from oodbench.sweep.settings import (
     Batch,
@@ -26,6 +34,14 @@ from oodbench.sweep.settings import (
 )
 from oodbench.sweep.study import Data, Study
 
+ALONE = ParallelEntry(method=NONE)
+"""One model, not distributed."""
+
+
+def listed(value: Any) -> Any:
+    """A list; one thing alone is a list of one."""
+    return value if isinstance(value, list) else [value]
+
 
 class SweepSpec(Part):
     """A sweep: the grid of studies that one YAML file asks for."""
@@ -34,6 +50,7 @@ class SweepSpec(Part):
     datasets: Annotated[list[DatasetEntry], Field(min_length=1)]
     algorithms: Annotated[list[AlgorithmEntry], Field(min_length=1)]
     optimizers: Annotated[list[OptimizerEntry], Field(min_length=1)]
+    parallel: Annotated[list[ParallelEntry], BeforeValidator(listed)] = Field(default_factory=list)
     model: ModelEntry
     search: Search
     train: Train
@@ -50,7 +67,7 @@ class SweepSpec(Part):
     @told_with_place
     def check(self) -> "SweepSpec":
         """Nothing is asked for twice, and each algorithm gets the batches that it needs."""
-        names = [entry.name for entry in (*self.algorithms, *self.optimizers)]
+        names = [entry.name for entry in (*self.algorithms, *self.contestants)]
         names += [f"{d.name}, tested on {list(turn)}" for d in self.datasets for turn in d.turns()]
         for name in names:
             if names.count(name) > 1:
@@ -63,7 +80,7 @@ class SweepSpec(Part):
         for algorithm in self.algorithms:
             for dataset in self.datasets:
                 train = self.train_of(dataset, algorithm)
-                for optimizer in self.optimizers:
+                for optimizer in self.contestants:
                     check_optimizer(optimizer.name, train)
                 batch, spec = train.batch, ALGORITHMS.get(algorithm.name)
                 if train.label_smoothing and not spec.smooths:
@@ -75,6 +92,21 @@ class SweepSpec(Part):
                         check_environments(batch, dataset.name, dataset.spec.trained(turn))
         return self
 
+    @cached_property
+    def contestants(self) -> list[OptimizerEntry]:
+        """Each optimizer with each method of distributing it: its own, or those of the sweep.
+
+        Raises:
+            RequestError: If an optimizer and a method do not go together.
+        """
+        return [
+            optimizer.under(parallel)
+            for optimizer in self.optimizers
+            for parallel in (
+                [optimizer.parallel] if optimizer.parallel else self.parallel or [ALONE]
+            )
+        ]
+
     def train_of(self, dataset: DatasetEntry, algorithm: AlgorithmEntry) -> Train:
         """The training settings of a dataset and an algorithm: the algorithm's changes win."""
         return self.train.changed(dataset.train, algorithm.train)
@@ -83,10 +115,9 @@ class SweepSpec(Part):
         self, train: Train, algorithm: AlgorithmEntry, optimizer: OptimizerEntry
     ) -> dict[str, Range | Choice]:
         """What is searched: the optimizer's, the algorithm's, and a batch size of several."""
-        spaces = OPTIMIZERS.get(optimizer.name).space, ALGORITHMS.get(algorithm.name).space
         space: dict[str, Range | Choice] = {
-            **override(spaces[0], optimizer.space, optimizer.name),
-            **override(spaces[1], algorithm.space, algorithm.name),
+            **optimizer.searched(OPTIMIZERS.get(optimizer.name)),
+            **override(ALGORITHMS.get(algorithm.name).space, algorithm.space, algorithm.name),
         }
         if len(train.batch.sizes.values) > 1:
             space["batch_size"] = train.batch.sizes
@@ -97,7 +128,7 @@ class SweepSpec(Part):
         for dataset in self.datasets:
             for turn in dataset.turns():
                 for algorithm in self.algorithms:
-                    for optimizer in self.optimizers:
+                    for optimizer in self.contestants:
                         yield self._study(dataset, turn, algorithm, optimizer)
 
     def _study(
@@ -129,6 +160,11 @@ class SweepSpec(Part):
             "search_seed": self.search.seed,
             "data_seed": self.data_seed,
         }
+        if optimizer_spec.parallel:
+            definition |= {
+                "parallel": optimizer_spec.parallel,
+                "replicas": optimizer_spec.replicas,
+            }
         if pretrained := self.model.pretrained:
             definition["pretrained"] = pretrained
         facts = {

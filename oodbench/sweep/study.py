@@ -106,5 +106,7 @@ class Study:
             algorithm_options=d["algorithm_options"],
             pretrained=d.get("pretrained", ""),
             precision=self.train.precision,
+            parallel=d.get("parallel", ""),
+            replicas=d.get("replicas", 1),
             **self.train.regime(),
         )

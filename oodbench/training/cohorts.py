@@ -12,6 +12,7 @@ from oodbench.training.checkpoints import NOTHING, SOON, Saver, Saving, resumed
 from oodbench.training.clock import Clock
 from oodbench.training.loop import Run, build_module
 from oodbench.training.random import seeded
+from oodbench.training.replicas import ReplicatedRun, check_simulated
 from oodbench.training.stack import can_stack, stacks_alone
 from oodbench.training.tensors import Tensors
 from oodbench.training.weights import keep_weights
@@ -28,7 +29,7 @@ def train(
     """Train the trials and return their records, in order.
 
     Trials whose model or optimizer cannot be stacked are trained one by one; so are those of which
-    a checkpoint lies there, from which they go on.
+    a checkpoint lies there, from which they go on. Those with replicas leave no checkpoints.
 
     Args:
         trials: With one cohort key.
@@ -45,6 +46,8 @@ def train(
     device = torch.device(device)
     if len({trial.cohort_key for trial in trials}) != 1:
         raise ValueError("Trials that are trained together must have one cohort key.")
+    if trials[0].parallel:
+        return simulate(trials, data, device, tick, saving, clock)
     together = [trial for trial in trials if OPTIMIZERS.get(trial.optimizer).stackable]
     module = build_module(trials[0], data.shape, data.num_classes)
     if not can_stack(module):
@@ -61,6 +64,29 @@ def train(
         if trial not in records:
             with seeded(seed_of(trial.seed, "layers"), device):  # for dropout
                 records |= carry_out([trial], partial(build, stacked=False), tick, saving)
+    return [records[trial] for trial in trials]
+
+
+def simulate(
+    trials: Sequence[Trial],
+    data: Tensors,
+    device: torch.device,
+    tick: Callable[[], None],
+    saving: Saving,
+    clock: Clock | None,
+) -> list[RunRecord]:
+    """``train`` for trials with replicas: all replicas in this process, in stacks.
+
+    Raises:
+        OodbenchError: If the model or an optimizer cannot be stacked.
+    """
+    check_simulated(trials, build_module(trials[0], data.shape, data.num_classes))
+    records: dict[Trial, RunRecord] = {}
+    for cohort in by_evaluations(trials):
+        run = ReplicatedRun(cohort, data, device, selected=saving.selected, clock=clock)
+        run.train(tick)
+        for number, record in enumerate(run.records()):
+            records[record.trial] = keep_weights(run, number, record, saving)
     return [records[trial] for trial in trials]
 
 

@@ -79,7 +79,7 @@ class Run:
         self.algorithm: Algorithm = ALGORITHMS.get(first.algorithm)(
             hparams, first.steps, first.algorithm_options, device, dtype, first.label_smoothing
         )
-        seeds = [trial.seed for trial in trials]
+        seeds = self.stream_seeds()
         self.batches = Batches(data.sizes, first.batch, seeds, device)
         self.inputs = training_inputs(data.inputs, data.augment, seeds)
         self.average = (
@@ -103,6 +103,10 @@ class Run:
         self.resumed_at: list[int] = []
         # Called with this and the step whenever the gradients are there, before they are clipped.
         self.on_gradients: Callable[[Run, int], None] | None = None
+
+    def stream_seeds(self) -> list[int]:
+        """Of each model: the seed that its batches and their augmentation are drawn from."""
+        return [trial.seed for trial in self.trials]
 
     def build_optimizer(self, model: int, restarted: bool = False) -> torch.optim.Optimizer:
         """The trial's optimizer, or the one that its algorithm restarts it as."""
@@ -156,14 +160,22 @@ class Run:
             inputs, labels = self.inputs(indices, step), self.data.labels[indices]
         drawn = {} if self.stacked else generator_states(self.device)
         losses = self.gradients(inputs, labels, step)
-        set_learning_rates(self.optimizers, self.trials[0], step)
+        self.set_learning_rates(step)
         with self.clock(OPTIMIZER), torch.no_grad():
-            taken = [take() for k, take in enumerate(self.steppers) if k not in self.diverged]
+            taken = [self.steppers[model]() for model in self.stepping()]
         while unfinished := self.advance(taken):
             set_generator_states(drawn, self.device)  # the same loss: dropout masks too
             self.gradients(inputs, labels, step)
             taken = unfinished
         return losses
+
+    def set_learning_rates(self, step: int) -> None:
+        """Set the learning rates of a step: see ``oodbench.training.schedule``."""
+        set_learning_rates(self.optimizers, self.trials[0], step)
+
+    def stepping(self) -> list[int]:
+        """The models whose optimizers take this step."""
+        return [model for model in range(self.k) if model not in self.diverged]
 
     def gradients(self, inputs: Tensor, labels: Tensor, step: int) -> Tensor:
         """Compute the gradients where the parameters are; returns the (K,) losses."""
@@ -194,19 +206,17 @@ class Run:
 
     def measure(self, step: int, losses: Tensor, steps: int) -> None:
         """Record accuracies and the mean training loss of the models that have not diverged."""
-        with self.clock(EVALUATION), self.averaged():
-            scores = evaluate(
-                self.models, self.data.evaluation, self.k, step, self.data.num_classes
-            )
+        with self.clock(EVALUATION), self.averaged() as models:
+            scores = evaluate(models, self.data.evaluation, self.k, step, self.data.num_classes)
             for model, loss in enumerate(losses.tolist()):
                 if model not in self.diverged:
                     loss_ = Measurement(step, "", "train", "train", "loss", loss, steps)
                     self.measurements[model] += [*scores[model], loss_]
-                    self.keep_best(model, step, scores[model])
+                    self.keep_best(model, step, scores[model], models)
 
     @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Inside, each model has the parameters that are to be evaluated.
+    def averaged(self) -> Iterator[Models]:
+        """Inside, each model has the parameters that are to be evaluated, and these are the models.
 
         They are those it is trained with unless its optimizer averages, or the trial asks for
         averages; these come back bit for bit, so that evaluating changes nothing.
@@ -217,41 +227,57 @@ class Run:
         for optimizer in averaging:
             optimizer.eval()
         with self.average.in_place() if self.average else nullcontext():
-            yield
+            yield self.models
         for model, optimizer, state in zip(models, averaging, trained, strict=True):
             optimizer.train()
             self.models.load_state(model, state)
 
     def weights(self, model: int) -> dict[str, Tensor]:
         """A copy of the parameters and buffers that a model is evaluated with, by name."""
-        with torch.no_grad(), self.averaged():
-            return self.models.state(model)
+        with torch.no_grad(), self.averaged() as models:
+            return models.state(model)
 
-    def keep_best(self, model: int, step: int, scores: Sequence[Measurement]) -> None:
+    def keeps_best(self, model: int) -> bool:
+        """Whether the weights of a model's best checkpoint are to be kept."""
+        return self.trials[model].id in self.selected
+
+    def keep_best(
+        self, model: int, step: int, scores: Sequence[Measurement], models: Models
+    ) -> None:
         """Keep the weights if they are to be kept, and no checkpoint before was as good."""
         values = [s.value for s in scores if (s.role, s.metric) == ("id_val", "accuracy")]
-        if not values or self.trials[model].id not in self.selected:
+        if not values or not self.keeps_best(model):
             return
         score = sum(values) / len(values)
         if model not in self.best or score > self.best[model][0]:
-            self.best[model] = score, step, self.models.state(model)
+            self.best[model] = score, step, models.state(model)
 
     def records(self) -> list[RunRecord]:
         """What came of each trial."""
-        result = []
-        for model, trial in enumerate(self.trials):
-            since = self.diverged.get(model)
-            reason = (
-                f"The loss or a parameter was no longer finite at step {since} of {trial.steps}; "
-                "a smaller learning rate or penalty weight may train."
+        return [
+            outcome(
+                trial,
+                self.diverged.get(model),
+                self.measurements[model],
+                provenance.of_run(self, model),
             )
-            result.append(
-                RunRecord(
-                    trial,
-                    "completed" if since is None else "diverged",
-                    "" if since is None else reason,
-                    tuple(self.measurements[model]),
-                    provenance.of_run(self, model),
-                )
-            )
-        return result
+            for model, trial in enumerate(self.trials)
+        ]
+
+
+def outcome(
+    trial: Trial, since: int | None, measurements: Sequence[Measurement], how: dict[str, Any]
+) -> RunRecord:
+    """The record of a trial that was trained: to its end, or until it diverged ``since`` a step."""
+    reason = (
+        f"The loss or a parameter was no longer finite at step {since} of {trial.steps}; "
+        "a smaller learning rate or penalty weight may train."
+    )
+    fine = since is None
+    return RunRecord(
+        trial,
+        "completed" if fine else "diverged",
+        "" if fine else reason,
+        tuple(measurements),
+        how,
+    )

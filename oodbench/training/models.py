@@ -30,6 +30,9 @@ class Models(Protocol):
     def set_gradients(self, rows: Tensor) -> None:
         """Put (K, P) gradients where the optimizers read them."""
 
+    def set_weights(self, rows: Tensor) -> None:
+        """Put (K, P) weights where the models read them."""
+
     def memory(self) -> tuple[list[Tensor], bool]:
         """What all parameters of all models lie in, and whether there are buffers beside them."""
 

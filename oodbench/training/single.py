@@ -68,6 +68,9 @@ class Single:
         for p, part in zip(weights, parts, strict=True):
             p.grad = part.view_as(p).clone()
 
+    def set_weights(self, rows: Tensor) -> None:
+        nn.utils.vector_to_parameters(rows[0], self._module.parameters())
+
     def memory(self) -> tuple[list[Tensor], bool]:
         return list(self._module.parameters()), bool(list(self._module.buffers()))
 

@@ -113,6 +113,9 @@ class Stack:
     def set_gradients(self, rows: Tensor) -> None:
         self._grads.copy_(rows)
 
+    def set_weights(self, rows: Tensor) -> None:
+        self._rows.copy_(rows)
+
     def memory(self) -> tuple[list[Tensor], bool]:
         return [self._rows], False
 

@@ -29,6 +29,10 @@ def lr(text: Any) -> dict[str, Any]:
     return optimizer(space={"lr": text})
 
 
+def parallel(method: str, **changes: Any) -> dict[str, Any]:
+    return {"parallel": {"method": method, "replicas": 2, **changes}}
+
+
 def train(**changes: Any) -> dict[str, Any]:
     values = {"steps": 4, "batch": {"per_environment": 8}, **changes}
     return {"train": {name: value for name, value in values.items() if value != "drop"}}
@@ -53,7 +57,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         "Allowed: environments, per_environment, size.",
     ),
     (algorithm(rescal=True), "algorithms.0: irm: unknown key 'rescal'. Did you mean 'rescale'?"),
-    (optimizer(lr=3), "optimizers.0: sgd: unknown key 'lr'. Allowed: space."),
+    (optimizer(lr=3), "optimizers.0: sgd: unknown key 'lr'. Allowed: parallel, space."),
     (
         {"optimizers": [{"name": "sasam", "space": {"variant": "paper"}}]},
         "optimizers.0: optimizer sasam: unknown variant 'paper'. Allowed: code, transcription.",
@@ -83,7 +87,6 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         "startup, trials.",
     ),
     (train(step=3), "train: unknown key 'step'. Did you mean 'steps'?"),
-    # keys of the design that are not built yet
     ({"confirm": {"top": 0}}, "confirm.top: needs at least 1, but got 0"),
     ({"confirm": {"seeds": 1}}, "confirm.seeds: needs at least 2, but got 1"),
     ({"confirm": {"by": "oracle"}}, "confirm.by: needs 'id_val', but got 'oracle'"),
@@ -91,8 +94,36 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     (search(trials=30, startup=5), "search: startup goes with the adaptive samplers tpe and gp"),
     (search(sampler="gp"), "search: the first 20 trials of gp are random (startup), so of"),
     ({"keep_weights": "best"}, "keep_weights: needs 'none', 'last' or 'selected', but got 'best'"),
-    ({"parallel": {"method": "ddp"}}, "'parallel' is not built yet"),
-    (train(parallel="ddp"), "train: 'parallel' is not built yet"),
+    (train(parallel="ddp"), "train: unknown key 'parallel'"),
+    ({"parallel": {"method": "ddp"}}, "parallel.0: ddp needs replicas: how many"),
+    ({"parallel": "ddp"}, "parallel.0: needs keys and values, but got 'ddp'"),
+    ({"parallel": {"method": "none", "replicas": 2}}, "method none takes no replicas"),
+    (
+        {"parallel": {"method": "dpp", "replicas": 2}},
+        "parallel.0: unknown parallel method 'dpp'. Did you mean 'ddp'?",
+    ),
+    (parallel("ddp", sync_every=2), "ddp: unknown key 'sync_every'. Allowed: replicas."),
+    (parallel("diloco", replicas=0), "parallel.0.replicas: needs at least 1, but got 0"),
+    (parallel("diloco", outer="lion"), "diloco: unknown outer 'lion'"),
+    (parallel("diloco", sync_every=0), "sync_every: needs a whole number >= 1, but got 0."),
+    (
+        parallel("diloco", sync_every={"log": [2, 8]}),
+        "sync_every: needs a whole number >= 1, but got {'log': [2.0, 8.0]}.",
+    ),
+    (parallel("palsgd", probability=1.0), "probability: needs a number >= 0 and < 1, but got 1.0."),
+    (
+        parallel("palsgd", mixing={"log": [800, 900]}),
+        "palsgd(sgd)x2: a pseudo-step moves a replica by c = lr * mixing / probability = 0.001 * "
+        "800 / 0.2 = 4 of its way back to the anchor, and needs 0 < c <= 1; lower lr or mixing",
+    ),
+    ({"optimizers": ["ddp(ddp(sgd)x2)x2"]}, "ddp cannot be used with ddp(sgd)x2, which is distrib"),
+    ({"optimizers": ["palsgd(asgd)x2"]}, "asgd, which is evaluated at an average of its own"),
+    ({"optimizers": ["palsgd(sasgd)x2"]}, "sasgd, which sets its own learning rate"),
+    ({"optimizers": ["ddp(adm)x2"]}, "unknown optimizer 'adm'. Did you mean 'adam'?"),
+    (
+        {"parallel": [{"method": "ddp", "replicas": 2}, {"method": "ddp", "replicas": 2}]},
+        "'ddp(sgd)x2' is listed twice",
+    ),
     (
         search(sampler="tpa"),
         "search.sampler: needs 'random', 'qmc', 'grid', 'tpe' or 'gp', but got 'tpa'",

@@ -66,6 +66,30 @@ def test_an_optimizer_of_pytorch_optimizer_is_asked_for_by_its_name(tiny: Tiny) 
     assert {(h["beta2"], h["weight_decouple"]) for h in values} == {(0.99, True)}
 
 
+def test_each_method_of_distributing_an_optimizer_is_a_contestant(tiny: Tiny) -> None:
+    palsgd = {"method": "palsgd", "replicas": 4, "sync_every": {"choice": [2, 4]}, "coasting": 3}
+    own = {"name": "adam", "parallel": {"method": "ddp", "replicas": 2}, "space": {"eps": 1e-7}}
+    values = tiny(optimizers=["sgd", own], parallel=["none", palsgd])
+    plans = planned(values).studies
+    names = ["sgd", "palsgd(sgd)x4", "ddp(adam)x2"]
+    assert [plan.optimizer for plan in plans] == names
+    plain, distributed, adam = (plan.trials[0] for plan in plans)
+    assert (plain.parallel, plain.replicas) == ("", 1)
+    assert plain in trials(tiny(optimizers=["sgd"]))  # no id changes beside replicas
+    assert (distributed.parallel, distributed.replicas) == ("palsgd", 4)
+    assert distributed.hparams["sync_every"] in (2, 4)
+    assert distributed.hparams["coasting"] == 3
+    assert distributed.hparams["outer"] == "nesterov"
+    assert 0.1 <= distributed.hparams["outer_lr"] <= 1
+    assert distributed.seed == plain.seed
+    assert adam.hparams["eps"] == 1e-7
+    assert len({trial.cohort_key for trial in (plain, distributed, adam)}) == 3
+    by_name = {"name": "palsgd(sgd)x4", "space": {k: palsgd[k] for k in ("sync_every", "coasting")}}
+    assert distributed in trials(tiny(optimizers=[by_name]))
+    assert trials(tiny(parallel=[palsgd])) == trials(tiny(parallel=palsgd))
+    assert [plan.facts["optimizer_kind"] for plan in plans] == 2 * ["non-adaptive"] + ["adaptive"]
+
+
 def test_the_grid_has_a_study_for_each_combination(tiny: Tiny) -> None:
     digits = [
         {"name": "ColoredDigits", "test_environments": [0, 2]},

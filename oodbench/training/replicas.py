@@ -1,0 +1,264 @@
+"""Trials whose training is distributed over replicas: each replica here is a model of the loop."""
+
+import math
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from oodbench.errors import OodbenchError
+from oodbench.optimizers import OPTIMIZERS
+from oodbench.parallel.methods import Group, Replicas, Together
+from oodbench.parallel.settings import Settings
+from oodbench.records import Measurement, RunRecord, Trial
+from oodbench.seeds import seed_of
+from oodbench.training import provenance
+from oodbench.training.clock import EVALUATION, OPTIMIZER, Clock
+from oodbench.training.evaluation import evaluate
+from oodbench.training.loop import Run, build_module, outcome
+from oodbench.training.models import Models
+from oodbench.training.schedule import factor
+from oodbench.training.stack import Stack, can_stack
+from oodbench.training.tensors import Tensors
+
+
+class ReplicatedRun(Run):
+    """n trials of K replicas on their way through the loop.
+
+    All replicas of a trial begin with the same weights and draw batches of their own, each of the
+    trial's batch size. What is evaluated and kept is the mean of their weights, which is formed for
+    that alone and is not counted among the all-reduces.
+
+    Args:
+        trials: As for ``Run``; with ``parallel``.
+        data, device, stacked, selected, clock: As for ``Run``.
+        group: The replicas of each trial; by default all of them are here.
+
+    Raises:
+        OodbenchError: If a pseudo-step would be outside 0 < c <= 1.
+    """
+
+    def __init__(
+        self,
+        trials: Sequence[Trial],
+        data: Tensors,
+        device: torch.device,
+        stacked: bool = True,
+        selected: Collection[str] = (),
+        clock: Clock | None = None,
+        group: Group | None = None,
+    ) -> None:
+        self.asked, self.group = trials, group or Together(trials[0].replicas)
+        here = len(self.group.here)
+        rows = [trial for trial in trials for _ in range(here)]
+        super().__init__(rows, data, device, stacked, selected, clock)
+        self.rows_of = [slice(i * here, (i + 1) * here) for i in range(len(trials))]
+        first = next(iter(self.models.state(0).values())).numel()
+        weights = self.models.vectors()[0]
+        self.replicas = [
+            Replicas(
+                Settings.of(trial.parallel, trial.hparams, trial.steps),
+                self.group,
+                trial.seed,
+                weights[rows.start],
+                first,
+            )
+            for trial, rows in zip(trials, self.rows_of, strict=True)
+        ]
+        self.check_pseudo_steps()
+        self.means: Models = Stack(
+            [build_module(trial, data.shape, data.num_classes) for trial in trials],
+            device,
+            weights.dtype,
+        )
+        self.measurements = [[] for _ in trials]
+        self.resting: list[bool] = []  # rows that take a pseudo-step
+        self.rates: list[float] = []  # what the schedule says, by row
+        self.gradient_evaluations = [0] * self.k
+        self.pseudo_steps = [0] * self.k
+        self.losses = torch.zeros(2, self.k, dtype=weights.dtype, device=device)  # sums, counts
+        self.on_gradients = lambda _, step: self.average_gradients(step)
+
+    def stream_seeds(self) -> list[int]:
+        """Each replica draws its own batches."""
+        return [
+            seed_of(trial.seed, "replica", replica)
+            for trial in self.asked
+            for replica in self.group.here
+        ]
+
+    def check_pseudo_steps(self) -> None:
+        """Raise OodbenchError if one would be outside 0 < c <= 1, at any step of the schedule."""
+        for replicas, rows in zip(self.replicas, self.rows_of, strict=True):
+            trial, groups = self.trials[rows.start], self.optimizers[rows.start].param_groups
+            if not replicas.settings.probability:
+                continue
+            if len({group["lr"] for group in groups}) > 1:
+                raise OodbenchError(
+                    f"{trial.optimizer}: a pseudo-step needs one learning rate, but this optimizer "
+                    "has several; use diloco with it"
+                )
+            steps = range(replicas.settings.sync_warmup + 1, trial.steps)
+            factors = [factor(trial.schedule, trial.warmup, t, trial.steps) for t in steps]
+            replicas.check(groups[0]["lr"] * max(factors, default=1.0))
+
+    def step(self, step: int) -> Tensor:
+        """One step of every replica; returns the losses, 0 for one that takes a pseudo-step."""
+        self.resting = [rests for replicas in self.replicas for rests in replicas.resting(step)]
+        resting = torch.tensor(self.resting, device=self.device)
+        if all(self.resting):  # no batch is read, no gradient taken
+            self.set_learning_rates(step)
+            losses = torch.zeros_like(self.losses[0])
+        else:
+            losses = super().step(step).masked_fill(resting, 0.0)
+        self.losses[0] += losses
+        self.losses[1] += ~resting
+        with self.clock(OPTIMIZER), torch.no_grad():
+            self.finish(step)
+        return losses
+
+    def set_learning_rates(self, step: int) -> None:
+        """Those of the schedule, and for the step alone what the method makes of them."""
+        super().set_learning_rates(step)
+        self.rates = [optimizer.param_groups[0]["lr"] for optimizer in self.optimizers]
+        for replicas, rows in zip(self.replicas, self.rows_of, strict=True):
+            if replicas.settings.probability:
+                for row in range(rows.start, rows.stop):
+                    self.put_rate(row, replicas.rate(step, self.rates[row]))
+
+    def put_rate(self, row: int, rate: float) -> None:
+        """Set the one learning rate of an optimizer."""
+        for group in self.optimizers[row].param_groups:
+            group["lr"] = rate
+
+    def stepping(self) -> list[int]:
+        """The replicas whose optimizers take this step."""
+        rows = [row for row in super().stepping() if not self.resting[row]]
+        for row in rows:
+            self.gradient_evaluations[row] += self.specs[row].evaluations
+        return rows
+
+    def average_gradients(self, step: int) -> None:
+        """Average them over the replicas of each trial that is in its warm-up."""
+        _, gradients = self.models.vectors()
+        for replicas, rows in self.training():
+            if replicas.settings.averages_gradients(step):
+                replicas.average(gradients[rows])
+        self.models.set_gradients(gradients)
+
+    def training(self) -> list[tuple[Replicas, slice]]:
+        """The replicas and rows of the trials that have not diverged."""
+        both = zip(self.replicas, self.rows_of, strict=True)
+        return [(replicas, rows) for replicas, rows in both if rows.start not in self.diverged]
+
+    def finish(self, step: int) -> None:
+        """Take the pseudo-steps, and agree where it is time to."""
+        weights, changed = self.models.vectors()[0], False
+        for replicas, rows in self.training():
+            for row in range(rows.start, rows.stop):
+                if self.resting[row]:
+                    replicas.pull(weights[row], self.rates[row])
+                    self.pseudo_steps[row] += 1
+                    changed = True
+                if replicas.settings.probability:
+                    self.put_rate(row, self.rates[row])
+            changed |= replicas.after(step, weights[rows], self.optimizers[rows])
+        if changed:
+            self.models.set_weights(weights)
+
+    def freeze(self, bad_since: Tensor, step: int) -> None:
+        """Stop all replicas of a trial as soon as one of them has diverged."""
+        super().freeze(bad_since, step)
+        for trial, rows in zip(self.asked, self.rows_of, strict=True):
+            never = trial.steps + 1
+            since = self.group.least(
+                min(self.diverged.get(row, never) for row in range(rows.start, rows.stop))
+            )
+            if since < never:
+                self.diverged |= dict.fromkeys(range(rows.start, rows.stop), since)
+
+    def measure(self, step: int, losses: Tensor, steps: int) -> None:
+        """Record accuracies of the mean weights, and the mean loss of all gradients taken."""
+        sums = [self.group.mean(self.losses[:, rows].T).tolist() for rows in self.rows_of]
+        self.losses.zero_()
+        with self.clock(EVALUATION), self.averaged() as models:
+            n, evaluation = len(self.asked), self.data.evaluation
+            scores = evaluate(models, evaluation, n, step, self.data.num_classes)
+            for number, (total, count) in enumerate(sums):
+                if self.rows_of[number].start not in self.diverged:
+                    taken = round(count * self.asked[number].replicas)
+                    loss = Measurement(step, "", "train", "train", "loss", total / count, taken)
+                    self.measurements[number] += [*scores[number], loss]
+                    self.keep_best(number, step, scores[number], models)
+
+    @contextmanager
+    def averaged(self) -> Iterator[Models]:
+        """Inside, the models are the means of the replicas."""
+        with super().averaged():
+            weights = self.models.vectors()[0]
+            means = [self.group.mean(weights[rows]) for rows in self.rows_of]
+            self.means.set_weights(torch.stack(means))
+            yield self.means
+
+    def keeps_best(self, model: int) -> bool:
+        """Of a trial, by its number."""
+        return self.asked[model].id in self.selected
+
+    def records(self) -> list[RunRecord]:
+        """What came of each trial.
+
+        Raises:
+            OodbenchError: If an optimizer does not write to the parameters that it was given.
+        """
+        for row in self.broken:
+            raise OodbenchError(told_unstackable(self.trials[row].optimizer))
+        return [
+            outcome(
+                trial,
+                self.diverged.get(rows.start),
+                self.measurements[number],
+                {**provenance.of_run(self, rows.start), **self.costs(number)},
+            )
+            for number, (trial, rows) in enumerate(zip(self.asked, self.rows_of, strict=True))
+        ]
+
+    def costs(self, number: int) -> dict[str, Any]:
+        """What a trial cost: sums over its replicas, but all-reduces and bytes of each of them."""
+        replicas, rows = self.replicas[number], self.rows_of[number]
+        counts = torch.tensor([self.gradient_evaluations[rows], self.pseudo_steps[rows]])
+        gradients, pseudo_steps = self.group.mean(counts.T.double()) * self.asked[number].replicas
+        examples = math.prod(self.batches.at(0).shape[1:])
+        return {
+            "seconds": round(self.seconds / len(self.asked), 6),
+            "gradient_evaluations": round(gradients.item()),
+            "parallel": {
+                "engine": "simulation",
+                "replicas": self.asked[number].replicas,
+                "pseudo_steps": round(pseudo_steps.item()),
+                "samples": round(gradients.item()) * examples,
+                "all_reduces": replicas.all_reduces,
+                "bytes": replicas.bytes,
+            },
+        }
+
+
+def check_simulated(trials: Sequence[Trial], module: nn.Module) -> None:
+    """Raise OodbenchError if replicas of this model or with these optimizers are no stack."""
+    if not can_stack(module):
+        raise OodbenchError(
+            f"{trials[0].model} has dropout or buffers (BatchNorm), so its replicas cannot be "
+            "simulated in one stack; use a model without"
+        )
+    for trial in trials:
+        if not OPTIMIZERS.get(trial.optimizer).stackable:
+            raise OodbenchError(told_unstackable(trial.optimizer))
+
+
+def told_unstackable(optimizer: str) -> str:
+    """Why the optimizer is refused."""
+    return (
+        f"{optimizer}: the inner optimizer writes to other memory than it is given, or draws at "
+        "random, so its replicas cannot be simulated in one stack; use another"
+    )
