@@ -15,6 +15,7 @@ from oodbench.cli.options import (
     Gpus,
     OnRunEnd,
     OptionalDb,
+    Processes,
     Root,
     SaveEvery,
     Set,
@@ -76,6 +77,7 @@ def sweep(
     ] = None,
     on_run_end: OnRunEnd = None,
     changes: Set = None,
+    processes: Processes = False,
     profile: Annotated[
         bool, typer.Option("--profile", help="Say where the workers' time went.")
     ] = False,
@@ -117,6 +119,7 @@ def sweep(
             artifacts=artifacts,
             save_every=save_every,
             logs=logs,
+            processes=processes,
             on_run_end=on_run_end,
         )
         failed.append(counts.get("failed", 0))
@@ -211,6 +214,7 @@ def worker(
         typer.Option("--peers", help="Workers that share the sweep: its last trials are divided."),
     ] = 1,
     on_run_end: OnRunEnd = None,
+    processes: Processes = False,
     profile: Annotated[
         bool, typer.Option("--profile", help="Say at the end where the time went.")
     ] = False,
@@ -236,6 +240,7 @@ def worker(
         owner=owner,
         peers=peers,
         profile=profile,
+        processes=processes,
         on_run_end=on_run_end,
         artifacts=artifacts,
         save_every=save_every,
