@@ -71,6 +71,7 @@ def run_sweep(
     logs: str | Path | None = None,
     artifacts: str | Path | None = None,
     save_every: float = 300.0,
+    processes: bool = False,
     on_run_end: str | None = None,
     on_progress: Callable[[Counts], None] = lambda counts: None,
     on_profile: Callable[[dict[str, float]], None] | None = None,
@@ -97,6 +98,8 @@ def run_sweep(
         artifacts: Folder of checkpoints and weights; by default beside a SQLite file
             (``digits.artifacts``), else ``oodbench-artifacts``.
         save_every: Seconds from one checkpoint of a run that is trained alone to the next.
+        processes: Give each replica of a trial a process of its own; else they are simulated. See
+            docs/parallel.md.
         on_run_end: A function to call after each run is stored, in the worker that trained it:
             ``module:function`` or ``file.py:function``; see ``oodbench.hooks``.
         on_progress: Called a few times a second with the number of runs in each state.
@@ -135,7 +138,7 @@ def run_sweep(
         load_hook(on_run_end)  # a wrong name is told before anything is trained
         given["on-run-end"] = absolute(on_run_end)
     options = [f"--{name}={value}" for name, value in given.items() if value is not None]
-    options += ["--profile"] if on_profile else []
+    options += ["--profile"] * bool(on_profile) + ["--processes"] * processes
     planned = plan(sweep)
     folder = Path(logs) if logs is not None else log_folder(target)
     with open_database(target, create=True) as database:

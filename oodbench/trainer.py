@@ -36,6 +36,10 @@ class Trainer:
         stack: Most models trained together; None: what is fastest, measured for each kind of trial.
         memory: Bytes that a measured stack may need; None: see ``sizing.memory_bound``.
         clock: Takes the time of each phase.
+        processes: Give each replica of a trial a process: on a CPU alone.
+
+    Raises:
+        RequestError: If there are to be processes on another device.
 
     Attributes:
         most: The largest cohort to claim of trials of which nothing is known yet.
@@ -48,11 +52,16 @@ class Trainer:
         stack: int | None = None,
         memory: int | None = None,
         clock: Clock | None = None,
+        processes: bool = False,
     ) -> None:
         self.device, self.clock = device, clock or Clock()
         self.most = SIZES[-1] if stack is None else stack
         self.limits: dict[str, int] = {}
-        self._measures = stack is None
+        self._measures, self._processes = stack is None, processes
+        if processes and device.type != "cpu":
+            raise RequestError(
+                f"Replicas have processes on a CPU alone, but the device is {device}."
+            )
         self._memory = memory_bound(device) if memory is None else memory
         self._did_not_fit: set[str] = set()
 
@@ -63,6 +72,8 @@ class Trainer:
             RequestError: If the data on this machine are not those of the trials.
         """
         first = trials[0]
+        if self._processes and first.parallel:
+            self.limits[first.cohort_key] = 1
         if len(trials) > 1 and self._measures and first.cohort_key not in self.limits:
             data = tensors_for(first, self.device)
             try:
@@ -99,7 +110,9 @@ class Trainer:
         if len(trials) <= self.limits.get(key, len(trials)):
             try:
                 data = tensors_for(trials[0], self.device)
-                records = train(trials, data, self.device, tick, saving, self.clock)
+                records = train(
+                    trials, data, self.device, tick, saving, self.clock, self._processes
+                )
                 if key not in self._did_not_fit:
                     return records
                 found = {"stack_limited_by_memory": self.limits[key]}

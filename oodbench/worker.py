@@ -66,6 +66,7 @@ def work(
     artifacts: str | Path | None = None,
     save_every: float = EVERY,
     profile: bool = False,
+    processes: bool = False,
     on_run_end: str | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Work:
@@ -84,6 +85,7 @@ def work(
             Workers on several machines need one that they share.
         save_every: Seconds from one checkpoint of a run that is trained alone to the next.
         profile: Say at the end where the time went; on a GPU, wait for it after every phase.
+        processes: Give each replica of a trial a process of its own: see docs/parallel.md.
         on_run_end: Name of a function to call after each run is stored: see ``oodbench.hooks``.
         should_stop: Asked after every step.
 
@@ -100,7 +102,7 @@ def work(
     where = find_device(device)
     clock = clock_of(where) if profile else Clock()
     memory = None if stack_memory is None else int(stack_memory * 2**30)
-    trainer = Trainer(where, stack, memory, clock)
+    trainer = Trainer(where, stack, memory, clock, processes)
     owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     stored = refused = 0
     began = time.perf_counter()

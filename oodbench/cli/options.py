@@ -77,6 +77,10 @@ Artifacts = Annotated[
         show_default=False,
     ),
 ]
+Processes = Annotated[
+    bool,
+    typer.Option("--processes", help="Train each replica in a process; else they are simulated."),
+]
 SaveEvery = Annotated[
     float,
     typer.Option(

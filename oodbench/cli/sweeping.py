@@ -15,6 +15,7 @@ from oodbench.cli.options import (
     Gpus,
     OnRunEnd,
     OptionalDb,
+    Processes,
     Root,
     SaveEvery,
     Set,
@@ -75,6 +76,7 @@ def sweep(
     ] = None,
     on_run_end: OnRunEnd = None,
     changes: Set = None,
+    processes: Processes = False,
     profile: Annotated[
         bool, typer.Option("--profile", help="Say where the workers' time went.")
     ] = False,
@@ -116,6 +118,7 @@ def sweep(
             artifacts=artifacts,
             save_every=save_every,
             logs=logs,
+            processes=processes,
             on_run_end=on_run_end,
         )
         failed.append(counts.get("failed", 0))
@@ -210,6 +213,7 @@ def worker(
         typer.Option("--peers", help="Workers that share the sweep: its last trials are divided."),
     ] = 1,
     on_run_end: OnRunEnd = None,
+    processes: Processes = False,
     profile: Annotated[
         bool, typer.Option("--profile", help="Say at the end where the time went.")
     ] = False,
@@ -235,6 +239,7 @@ def worker(
         owner=owner,
         peers=peers,
         profile=profile,
+        processes=processes,
         on_run_end=on_run_end,
         artifacts=artifacts,
         save_every=save_every,

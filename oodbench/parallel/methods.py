@@ -32,6 +32,10 @@ class Group(Protocol):
     """The replicas of a trial, wherever they are."""
 
     @property
+    def engine(self) -> str:
+        """How it is told of: ``simulation`` or ``processes``."""
+
+    @property
     def here(self) -> range:
         """Numbers of the replicas that are here."""
 
@@ -50,7 +54,7 @@ class Together:
     """
 
     def __init__(self, replicas: int) -> None:
-        self.here = range(replicas)
+        self.engine, self.here = "simulation", range(replicas)
 
     def mean(self, rows: Tensor) -> Tensor:
         """The mean of the rows."""

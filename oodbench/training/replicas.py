@@ -234,7 +234,7 @@ class ReplicatedRun(Run):
             "seconds": round(self.seconds / len(self.asked), 6),
             "gradient_evaluations": round(gradients.item()),
             "parallel": {
-                "engine": "simulation",
+                "engine": self.group.engine,
                 "replicas": self.asked[number].replicas,
                 "pseudo_steps": round(pseudo_steps.item()),
                 "samples": round(gradients.item()) * examples,

@@ -1,0 +1,34 @@
+"""One replica a process, on torch.distributed."""
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+class Apart:
+    """This process's one replica among those of the process group: see ``methods.Group``.
+
+    ``torch.distributed`` has to be initialised, by ``oodbench.training.launching`` or by torchrun;
+    with the backend gloo on CPUs, NCCL on GPUs.
+
+    Args:
+        device: Where the replica is.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self._replicas = device, dist.get_world_size()
+        self.engine = "processes"
+        self.here = range(dist.get_rank(), dist.get_rank() + 1)
+
+    def mean(self, rows: Tensor) -> Tensor:
+        """The mean over all processes, of a row that each of them has."""
+        place = rows.device
+        total = rows[0].to(self._device, copy=True)
+        dist.all_reduce(total)
+        return total.div_(self._replicas).to(place)
+
+    def least(self, value: int) -> int:
+        """The smallest of the values of all processes."""
+        smallest = torch.tensor(value, device=self._device)
+        dist.all_reduce(smallest, dist.ReduceOp.MIN)
+        return int(smallest)
