@@ -9,7 +9,7 @@ from oodbench.errors import RequestError, UnknownNameError
 from oodbench.executors import slurm
 from oodbench.executors.jobs import Job, check_shared, job_of
 from oodbench.executors.local import Counts
-from oodbench.results import Database, open_database, sql, sweep_specs
+from oodbench.results import Database, open_database, sql, sqlite_file, sweep_specs
 from oodbench.sweep import SweepSpec
 from oodbench.sweep.machines import Ray, Slurm
 
@@ -88,6 +88,8 @@ def _names(target: str, sweep: str | None) -> list[str]:
         known = [item["name"] for item in sweep_specs(db)]
     if sweep is not None and sweep not in known:
         raise UnknownNameError("sweep", sweep, known)
+    if sqlite_file(target) is not None:  # no job ever worked for one; SLURM need not answer
+        return []
     return [slurm.job_name(target, name) for name in known if sweep in (None, name)]
 
 

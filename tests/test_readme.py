@@ -40,6 +40,7 @@ class Mine(torch.optim.Optimizer):
 """
 
 
+@pytest.mark.slow
 def test_the_example_of_an_optimizer_of_ones_own_is_found_by_every_worker(tmp_path: Path) -> None:
     """As an entry point, which is how a package of its own announces it."""
     example = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[1]
@@ -74,6 +75,7 @@ def test_the_example_of_an_optimizer_of_ones_own_is_found_by_every_worker(tmp_pa
     assert stacked == "True"
 
 
+@pytest.mark.slow
 def test_the_example_of_loading_a_model_runs(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     example = re.search(r"```python\n(.*?)```", page, re.DOTALL)

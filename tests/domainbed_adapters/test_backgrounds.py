@@ -196,6 +196,7 @@ def test_options_that_cannot_be(root: Path, options: dict[str, object], message:
         build(**options)
 
 
+@pytest.mark.slow
 def test_a_sweep_stores_every_variant(root: Path, tmp_path: Path) -> None:
     """ID is the original's accuracy and OOD mixed_rand's, as ten independent lines measure them."""
     from torchvision.datasets import ImageFolder

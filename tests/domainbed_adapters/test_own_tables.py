@@ -171,6 +171,7 @@ def test_five_lines_are_a_sweep(write, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("train", ["head", "all"])
+@pytest.mark.slow
 def test_a_text_encoder_is_trained_on_its_tokens(
     write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, train: str
 ) -> None:

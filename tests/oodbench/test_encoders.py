@@ -119,6 +119,7 @@ def test_a_snapshot_in_huggingfaces_cache_is_found(weights: Path, tmp_path: Path
         Encoder("mall").find()
 
 
+@pytest.mark.slow
 def test_no_connection_is_tried(weights: Path) -> None:
     """With the network's functions taken away, and no variable set by the user."""
     code = (

@@ -42,6 +42,7 @@ def run(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[
     )
 
 
+@pytest.mark.slow
 def test_a_plug_in_is_trained_by_workers_and_a_failed_run_gives_exit_code_1(
     sweep_file: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -109,6 +109,7 @@ def test_gpus_and_workers_exclude_each_other(sweep_file: Callable[..., Path]) ->
         api.run_sweep(sweep_file(), "runs.db", workers=2, gpus=["0"])
 
 
+@pytest.mark.slow
 def test_a_trial_that_kills_its_worker_is_found_and_its_neighbours_are_unharmed(
     sweep_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

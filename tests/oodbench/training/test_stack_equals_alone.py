@@ -17,6 +17,7 @@ def with_one_that_diverges(trials: list[Trial], at: int) -> list[Trial]:
 
 
 @pytest.mark.parametrize("algorithm", ["erm", "irm"])
+@pytest.mark.slow
 def test_stack_of_64_equals_64_alone(colored64, algorithm: str) -> None:
     wild = len(NAMES)
     trials = with_one_that_diverges(make_trials(64, algorithm), at=wild)
