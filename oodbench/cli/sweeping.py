@@ -226,8 +226,11 @@ def worker(
     """
     use_root(root)
     stop = _StopSignal(parent)
-    name = _sweep_name(name, db, shard)
+    from oodbench.training import torchrun
     from oodbench.worker import work
+
+    if not (processes and torchrun.rank()):  # else it only trains with torchrun's first process
+        name = _sweep_name(name, db, shard)
 
     work(
         db,
