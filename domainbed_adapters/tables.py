@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodbench.data import Dataset, Environment, Published, Rows, Split
+from oodbench.data import Dataset, Environment, Published, Rows, Split, Stored
 from oodbench.errors import RequestError, UnknownNameError
 
 Ints = NDArray[np.int64]
@@ -63,7 +63,10 @@ class Table:
         """
         for name in names:
             if not len(self.splits.get(name, ())):
-                raise RequestError(f"{self.name}: its split {name} has no examples.")
+                raise RequestError(
+                    f"{self.name}: its split {name} has no examples: a file in {self.root} is cut "
+                    "short, or of another release. Get it again."
+                )
         kept = np.unique(np.concatenate([self.splits[name] for name in names]))
         columns = {f: Column(c.codes[kept], c.names) for f, c in self.columns.items()}
         return replace(
@@ -162,7 +165,7 @@ def environments_of(table: Table, fields: Sequence[str]) -> dict[str, Ints]:
 
 def assemble(
     table: Table,
-    inputs: NDArray[Any],
+    inputs: Stored,
     content: str,
     fields: Sequence[str],
     roles: Mapping[str, str],

@@ -27,6 +27,7 @@ from oodbench.results import (
     Shard,
     add_shard,
     add_sweep,
+    check_divisible,
     counts,
     is_empty,
     open_database,
@@ -144,6 +145,8 @@ def run_sweep(
     with open_database(target, create=True) as database:
         name = planned.spec.name
         spec = planned.spec.model_dump(mode="json", exclude_none=True)
+        if executor != "local":
+            spec.setdefault(executor, {})  # so that one knows where its jobs may be
         add_sweep(database, name, spec, planned.studies)
         extend(database, f"planner:{uuid.uuid4().hex}", name, stack or 32)
         if executor == "local":
@@ -161,7 +164,7 @@ def prepare_shard(sweep: Sweep, db: str | Path, shard: str) -> str:
     """Put one part of a sweep into a database of its own, for a worker that shares none.
 
     Args:
-        sweep: A sweep file.
+        sweep: A sweep file's path, what it says as a dictionary, or a checked sweep.
         db: URL or path of this shard's database; created if missing.
         shard: Which part, such as ``3/16``: 0/16 is the first.
 
@@ -173,6 +176,7 @@ def prepare_shard(sweep: Sweep, db: str | Path, shard: str) -> str:
         DatabaseError: If the database has trials of another shard.
     """
     part, planned = Shard.parse(shard), plan(sweep)
+    check_divisible(planned.studies)  # before there is a file
     spec = planned.spec.model_dump(mode="json", exclude_none=True)
     with open_database(db, create=True) as database:
         add_shard(database, planned.spec.name, spec, planned.studies, part)
@@ -214,6 +218,10 @@ def cancel(db: str | Path, sweep: str) -> int:
     """Take the waiting runs of a sweep out of it; how many.
 
     Its SLURM jobs are cancelled first: see ``cancel_jobs``.
+
+    Raises:
+        UnknownNameError: If there is no such sweep.
+        RequestError: If it may have SLURM jobs, and SLURM does not answer.
     """
     from oodbench.results import cancel as take_out
 
@@ -406,9 +414,11 @@ def catalogue(kind: str, name: str | None = None) -> "pd.DataFrame":
 
     Raises:
         UnknownNameError: If there is none of that kind or name.
+        RequestError: If it is known why there is none.
     """
     import pandas as pd
 
+    from oodbench.data import DATASETS
     from oodbench.describe import ROWS, optimizer
     from oodbench.optimizers import OPTIMIZERS
 
@@ -416,6 +426,8 @@ def catalogue(kind: str, name: str | None = None) -> "pd.DataFrame":
         raise UnknownNameError("catalogue", kind, ROWS)
     if name is not None and kind == "optimizers":
         return pd.DataFrame([optimizer(OPTIMIZERS.get(name))])
+    if name is not None and kind == "datasets":
+        DATASETS.get(name)
     table = pd.DataFrame(ROWS[kind]())
     if name is not None and name not in set(table["name"]):
         raise UnknownNameError(kind.removesuffix("s"), name, table["name"])

@@ -56,7 +56,8 @@ class Ranks:
             device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
             torch.cuda.set_device(device)
         self.device = device
-        dist.init_process_group("gloo", timeout=IDLE)  # for what they tell each other of trials
+        if not dist.is_initialized():  # for what they tell each other of trials
+            dist.init_process_group("gloo", timeout=IDLE)
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self._gone = False
 
