@@ -20,7 +20,9 @@ LOCAL: Space = {
     "sync_warmup": Choice((0,)),
     "sync_phase": Choice(("H",), allowed=("H", "H-1")),
     "inner_state": Choice(("keep",), allowed=("keep", "average")),
+    "batchnorm": Choice(("average",), allowed=("average", "local", "reset")),
 }
+DDP: Space = {"batchnorm": Choice(("average",), allowed=("average", "local"))}
 OUTER: Space = {
     "outer": Choice(("nesterov",), allowed=("sgd", "momentum", "nesterov", "adam")),
     "outer_lr": log(0.1, 1.0),
@@ -49,7 +51,7 @@ class Method:
 
 
 METHODS = {
-    "ddp": Method({}, "synchronous data-parallel SGD"),
+    "ddp": Method(DDP, "synchronous data-parallel SGD"),
     "local_sgd": Method(LOCAL, "Stich 2019; after a warm-up: Lin et al. 2020 (post-local SGD)"),
     "diloco": Method({**LOCAL, **OUTER}, "Douillard et al. 2023"),
     "palsgd": Method({**LOCAL, **OUTER, **PSEUDO}, "Naganuma et al. 2025"),

@@ -28,6 +28,10 @@ class Settings:
             code.
         coins: ``independent``; or ``shared``: all replicas take their pseudo-steps together, as in
             the official code.
+        batchnorm: Whose running statistics the mean weights are evaluated with: the ``average``
+            over the replicas; ``local``: those of the first; ``reset``: likewise, and all go back
+            to those of the end of the warm-up whenever the replicas agree, as in the official code.
+            In training each batch is normalised with its own, whatever is asked for.
     """
 
     sync_warmup: int
@@ -42,6 +46,7 @@ class Settings:
     mixing: float = 0.0
     scope: str = "all"
     coins: str = "independent"
+    batchnorm: str = "average"
 
     @classmethod
     def of(cls, method: str, hparams: Mapping[str, Scalar], steps: int) -> "Settings":
@@ -51,7 +56,7 @@ class Settings:
         the replicas. ``diloco`` is ``palsgd`` without pseudo-steps.
         """
         if method == "ddp":
-            return cls(sync_warmup=steps)
+            return cls(sync_warmup=steps, batchnorm=str(hparams.get("batchnorm", "average")))
         names = cls.__dataclass_fields__
         return cls(**{k: v for k, v in hparams.items() if k in names})  # type: ignore[arg-type]
 
@@ -63,6 +68,10 @@ class Settings:
         """Whether the replicas agree on an anchor after this step."""
         local = step + 1 - self.sync_warmup
         return local > 0 and (local + (self.sync_phase == "H-1")) % self.sync_every == 0
+
+    def acts_after(self, step: int) -> bool:
+        """Whether the replicas agree after this step, or have just had the last of the warm-up."""
+        return step + 1 == self.sync_warmup or self.agrees_after(step)
 
     def all_reduces(self, steps: int) -> int:
         """How often so many steps average a vector over the replicas, of the moments apart."""

@@ -12,7 +12,7 @@ from oodbench.training.checkpoints import NOTHING, SOON, Saver, Saving, resumed
 from oodbench.training.clock import Clock
 from oodbench.training.loop import Run, build_module
 from oodbench.training.random import seeded
-from oodbench.training.replicas import ReplicatedRun, check_simulated
+from oodbench.training.replicas import ReplicatedRun, stacked_together
 from oodbench.training.stack import can_stack, stacks_alone
 from oodbench.training.tensors import Tensors
 from oodbench.training.weights import keep_weights
@@ -83,15 +83,13 @@ def simulate(
     saving: Saving,
     clock: Clock | None,
 ) -> list[RunRecord]:
-    """``train`` for trials with replicas: all replicas in this process, in stacks.
-
-    Raises:
-        OodbenchError: If the model or an optimizer cannot be stacked.
-    """
-    check_simulated(trials, build_module(trials[0], data.shape, data.num_classes))
+    """``train`` for trials with replicas: all replicas in this process."""
+    module = build_module(trials[0], data.shape, data.num_classes)
+    together = [trial for trial in trials if stacked_together([trial], module)]
     records: dict[Trial, RunRecord] = {}
-    for cohort in by_evaluations(trials):
-        run = ReplicatedRun(cohort, data, device, selected=saving.selected, clock=clock)
+    for cohort in (*by_evaluations(together), *([t] for t in trials if t not in together)):
+        stacked = cohort[0] in together
+        run = ReplicatedRun(cohort, data, device, stacked, saving.selected, clock)
         run.train(tick)
         for number, record in enumerate(run.records()):
             records[record.trial] = keep_weights(run, number, record, saving)

@@ -27,7 +27,7 @@ from oodbench.records import RunRecord, Trial
 from oodbench.training.checkpoints import NOTHING, Saving, tell_nobody
 from oodbench.training.clock import clock_of
 from oodbench.training.loop import build_module
-from oodbench.training.replicas import ReplicatedRun, check_simulated
+from oodbench.training.replicas import ReplicatedRun, stacked_together
 from oodbench.training.tensors import Tensors
 from oodbench.training.weights import keep_weights
 
@@ -184,11 +184,12 @@ def train_replica(
         group: By default all processes.
         tick: Called after every step; what it raises ends the training.
     """
-    check_simulated([trial], build_module(trial, data.shape, data.num_classes))
+    module = build_module(trial, data.shape, data.num_classes)
     run = ReplicatedRun(
         [trial],
         data,
         device,
+        stacked_together([trial], module),
         selected=saving.selected,
         clock=clock_of(device),
         group=Apart(device, group),

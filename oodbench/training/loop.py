@@ -69,12 +69,7 @@ class Run:
         self.trials, self.data, self.device, self.k = trials, data, device, len(trials)
         self.stacked, self.selected, self.clock = stacked, selected, clock or Clock()
         modules = [build_module(trial, data.shape, data.num_classes) for trial in trials]
-        self.models: Models
-        if stacked:
-            self.models = Stack(modules, device, dtype)
-        else:
-            (module,) = modules
-            self.models = Single(module, device, dtype)
+        self.models = self.build_models(modules, dtype)
         hparams = [trial.hparams for trial in trials]
         self.algorithm: Algorithm = ALGORITHMS.get(first.algorithm)(
             hparams, first.steps, first.algorithm_options, device, dtype, first.label_smoothing
@@ -105,6 +100,13 @@ class Run:
         self.resumed_at: list[int] = []
         # Called with this and the step whenever the gradients are there, before they are clipped.
         self.on_gradients: Callable[[Run, int], None] | None = None
+
+    def build_models(self, modules: Sequence[torch.nn.Module], dtype: torch.dtype) -> Models:
+        """What the loop drives."""
+        if self.stacked:
+            return Stack(modules, self.device, dtype)
+        (module,) = modules
+        return Single(module, self.device, dtype)
 
     def stream_seeds(self) -> list[int]:
         """Of each model: the seed that its batches and their augmentation are drawn from."""
@@ -170,16 +172,24 @@ class Run:
         with self.clock(DATA):
             indices = self.batches.at(step)
             inputs, labels = self.inputs(indices, step), self.data.labels[indices]
-        drawn = {} if self.stacked else generator_states(self.device)
+        drawn = self.draws()
         losses = self.gradients(inputs, labels, step)
         self.set_learning_rates(step)
         with self.clock(OPTIMIZER), torch.no_grad():
             taken = [self.steppers[model]() for model in self.stepping()]
         while unfinished := self.advance(taken):
-            set_generator_states(drawn, self.device)  # the same loss: dropout masks too
+            self.draw_again(drawn)  # the same loss: dropout masks too
             self.gradients(inputs, labels, step)
             taken = unfinished
         return losses
+
+    def draws(self) -> Any:
+        """Where the generators are that the models draw from."""
+        return {} if self.stacked else generator_states(self.device)
+
+    def draw_again(self, drawn: Any) -> None:
+        """Put them there again."""
+        set_generator_states(drawn, self.device)
 
     def set_learning_rates(self, step: int) -> None:
         """Set the learning rates of a step: see ``oodbench.training.schedule``."""

@@ -20,6 +20,7 @@ from oodbench.training.evaluation import evaluate
 from oodbench.training.loop import Run, build_module, outcome
 from oodbench.training.models import Models
 from oodbench.training.schedule import factor
+from oodbench.training.several import Several
 from oodbench.training.stack import Stack, can_stack
 from oodbench.training.tensors import Tensors
 
@@ -68,11 +69,10 @@ class ReplicatedRun(Run):
             for trial, rows in zip(trials, self.rows_of, strict=True)
         ]
         self.check_pseudo_steps()
-        self.means: Models = Stack(
-            [build_module(trial, data.shape, data.num_classes) for trial in trials],
-            device,
-            weights.dtype,
+        self.means = self.build_models(
+            [build_module(trial, data.shape, data.num_classes) for trial in trials], weights.dtype
         )
+        self.anchor_buffers = self.buffers()
         self.measurements = [[] for _ in trials]
         self.resting: list[bool] = []  # rows that take a pseudo-step
         self.rates: list[float] = []  # what the schedule says, by row
@@ -80,6 +80,28 @@ class ReplicatedRun(Run):
         self.pseudo_steps = [0] * self.k
         self.losses = torch.zeros(2, self.k, dtype=weights.dtype, device=device)  # sums, counts
         self.on_gradients = lambda _, step: self.average_gradients(step)
+
+    def build_models(self, modules: Sequence[nn.Module], dtype: torch.dtype) -> Models:
+        """In a stack; else side by side, each with its own dropout."""
+        if self.stacked:
+            return Stack(modules, self.device, dtype)
+        (trial,) = self.asked
+        seeds = [seed_of(trial.seed, "layers", replica) for replica in self.group.here]
+        return Several(modules, self.device, dtype, seeds[: len(modules)])
+
+    def buffers(self) -> Tensor:
+        """(n, B) buffers of the replicas here; a stack has none."""
+        models = self.models
+        return models.buffers() if isinstance(models, Several) else torch.zeros(self.k, 0)
+
+    def draws(self) -> Any:
+        """Where the generators are that the replicas draw from."""
+        return list(self.models.draws) if isinstance(self.models, Several) else []
+
+    def draw_again(self, drawn: Any) -> None:
+        """Put them there again."""
+        if isinstance(self.models, Several):
+            self.models.draws = list(drawn)
 
     def stream_seeds(self) -> list[int]:
         """Each replica draws its own batches."""
@@ -112,12 +134,22 @@ class ReplicatedRun(Run):
             self.set_learning_rates(step)
             losses = torch.zeros_like(self.losses[0])
         else:
+            before = self.buffers(), self.draws()
             losses = super().step(step).masked_fill(resting, 0.0)
+            self.undo_for_resting(*before)
         self.losses[0] += losses
         self.losses[1] += ~resting
         with self.clock(OPTIMIZER), torch.no_grad():
             self.finish(step)
         return losses
+
+    def undo_for_resting(self, buffers: Tensor, drawn: list[dict[str, Tensor]]) -> None:
+        """A replica that takes a pseudo-step saw no batch, though it ran beside the others."""
+        if isinstance(self.models, Several) and any(self.resting):
+            rows = torch.tensor(self.resting, device=self.device).unsqueeze(1)
+            self.models.set_buffers(buffers.where(rows, self.models.buffers()))
+            now = zip(self.resting, drawn, self.models.draws, strict=True)
+            self.models.draws = [old if rests else new for rests, old, new in now]
 
     def set_learning_rates(self, step: int) -> None:
         """Those of the schedule, and for the step alone what the method makes of them."""
@@ -142,6 +174,8 @@ class ReplicatedRun(Run):
 
     def average_gradients(self, step: int) -> None:
         """Average them over the replicas of each trial that is in its warm-up."""
+        if not any(replicas.settings.averages_gradients(step) for replicas in self.replicas):
+            return
         _, gradients = self.models.vectors()
         for replicas, rows in self.training():
             if replicas.settings.averages_gradients(step):
@@ -155,6 +189,12 @@ class ReplicatedRun(Run):
 
     def finish(self, step: int) -> None:
         """Take the pseudo-steps, and agree where it is time to."""
+        for replicas, rows in self.training():
+            if replicas.settings.probability:
+                for row in range(rows.start, rows.stop):
+                    self.put_rate(row, self.rates[row])
+        if not any(self.resting) and not any(r.settings.acts_after(step) for r in self.replicas):
+            return
         weights, changed = self.models.vectors()[0], False
         for replicas, rows in self.training():
             for row in range(rows.start, rows.stop):
@@ -162,9 +202,13 @@ class ReplicatedRun(Run):
                     replicas.pull(weights[row], self.rates[row])
                     self.pseudo_steps[row] += 1
                     changed = True
-                if replicas.settings.probability:
-                    self.put_rate(row, self.rates[row])
-            changed |= replicas.after(step, weights[rows], self.optimizers[rows])
+            agreed = replicas.after(step, weights[rows], self.optimizers[rows])
+            changed |= agreed
+            if isinstance(self.models, Several) and replicas.settings.batchnorm == "reset":
+                if agreed:
+                    self.models.set_buffers(self.anchor_buffers)
+                elif step + 1 == replicas.settings.sync_warmup:
+                    self.anchor_buffers = self.buffers()
         if changed:
             self.models.set_weights(weights)
 
@@ -200,6 +244,11 @@ class ReplicatedRun(Run):
             weights = self.models.vectors()[0]
             means = [self.group.mean(weights[rows]) for rows in self.rows_of]
             self.means.set_weights(torch.stack(means))
+            if isinstance(self.means, Several):
+                (replicas,), buffers = self.replicas, self.buffers()
+                averaged = replicas.settings.batchnorm == "average"
+                row = self.group.mean(buffers) if averaged else buffers[0]
+                self.means.set_buffers(row.unsqueeze(0))
             yield self.means
 
     def weights(self, model: int) -> dict[str, Tensor]:
@@ -262,21 +311,14 @@ class ReplicatedRun(Run):
         return {name: round(value, 6) for name, value in zip(names, mean.tolist(), strict=True)}
 
 
-def check_simulated(trials: Sequence[Trial], module: nn.Module) -> None:
-    """Raise OodbenchError if replicas of this model or with these optimizers are no stack."""
-    if not can_stack(module):
-        raise OodbenchError(
-            f"{trials[0].model} has dropout or buffers (BatchNorm), so its replicas cannot be "
-            "simulated in one stack; use a model without"
-        )
-    for trial in trials:
-        if not OPTIMIZERS.get(trial.optimizer).stackable:
-            raise OodbenchError(told_unstackable(trial.optimizer))
+def stacked_together(trials: Sequence[Trial], module: nn.Module) -> bool:
+    """Whether the replicas of trials of this model may be a stack; else they run side by side."""
+    return can_stack(module) and all(OPTIMIZERS.get(t.optimizer).stackable for t in trials)
 
 
 def told_unstackable(optimizer: str) -> str:
     """Why the optimizer is refused."""
     return (
-        f"{optimizer}: the inner optimizer writes to other memory than it is given, or draws at "
-        "random, so its replicas cannot be simulated in one stack; use another"
+        f"{optimizer}: the inner optimizer is marked stackable, but writes to other memory than it "
+        "is given; mark it stackable=False"
     )

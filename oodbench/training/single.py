@@ -46,8 +46,12 @@ class Single:
         parts = torch.split(inputs, self._images or len(inputs))
         return torch.cat([self._module(part) for part in parts]).unsqueeze(0)
 
-    def backward(self, losses: Tensor) -> None:
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
         self._module.zero_grad()
+
+    def backward(self, losses: Tensor) -> None:
+        self.zero_grad()
         losses.sum().backward()  # type: ignore[no-untyped-call]
 
     def clip(self, max_norm: float) -> None:
@@ -63,7 +67,8 @@ class Single:
         weights = list(self._module.parameters())
         parts = torch.split(rows[0], [p.numel() for p in weights])
         for p, part in zip(weights, parts, strict=True):
-            p.grad = part.view_as(p).clone()
+            if p.grad is not None:  # not one that is frozen
+                p.grad = part.view_as(p).clone()
 
     def set_weights(self, rows: Tensor) -> None:
         nn.utils.vector_to_parameters(rows[0], self._module.parameters())

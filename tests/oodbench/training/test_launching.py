@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
+from torch import nn
 from training_helpers import CPU, make_trials
 
 from oodbench.errors import OodbenchError, StopTrainingError
+from oodbench.models import MODELS
+from oodbench.models.spec import ModelSpec
 from oodbench.parallel.processes import Apart
 from oodbench.records import RunRecord, Trial
 from oodbench.trainer import Trainer
@@ -35,9 +38,17 @@ def trial(method: str, inner: str = "adam", replicas: int = 2) -> Trial:
 # What the processes do has to be importable there.
 
 
+def mixed(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    size = torch.Size(input_shape).numel()
+    parts = nn.Linear(size, 6), nn.BatchNorm1d(6), nn.Dropout(0.2), nn.Linear(6, num_classes)
+    return nn.Sequential(nn.Flatten(), *parts)
+
+
 def with_weights(trial: Trial, data: Tensors, device: torch.device) -> RunRecord:
     """The record, with every replica's weights in its provenance."""
-    run = ReplicatedRun([trial], data, device, group=Apart(device))
+    MODELS._things.setdefault("mixed", ModelSpec("mixed", mixed))  # in this process
+    stacked = trial.model != "mixed"
+    run = ReplicatedRun([trial], data, device, stacked, group=Apart(device))
     run.train(lambda: None)
     (record,) = run.records()
     mine = run.models.vectors()[0][0].clone()
@@ -47,7 +58,7 @@ def with_weights(trial: Trial, data: Tensors, device: torch.device) -> RunRecord
 
 
 def check_equal(asked: Trial, data: Tensors) -> None:
-    simulated = ReplicatedRun([asked], data, CPU)
+    simulated = ReplicatedRun([asked], data, CPU, asked.model != "mixed")
     simulated.train(lambda: None)
     (expected,) = simulated.records()
     found = run_on_processes(asked, data, CPU, target=with_weights)
@@ -70,6 +81,12 @@ def check_equal(asked: Trial, data: Tensors) -> None:
 
 def test_processes_and_simulation_come_to_the_same_weights(colored64) -> None:
     check_equal(trial("palsgd"), colored64)
+
+
+@pytest.mark.slow
+def test_with_batch_norm_and_dropout_too(colored64, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(MODELS._things, "mixed", ModelSpec("mixed", mixed))
+    check_equal(replace(trial("palsgd"), model="mixed", model_options={}), colored64)
 
 
 @pytest.mark.slow

@@ -56,6 +56,12 @@ def mean(run: ReplicatedRun, number: int = 0) -> torch.Tensor:
 
 def by_hand(trial: Trial, data: Tensors) -> torch.Tensor:
     """The (K, P) weights that plain modules and a plain loop come to; outer Nesterov by formula."""
+    weights = [nn.utils.parameters_to_vector(m.parameters()) for m in modules_by_hand(trial, data)]
+    return torch.stack(weights).detach()
+
+
+def modules_by_hand(trial: Trial, data: Tensors) -> list[nn.Module]:
+    """The replicas; BatchNorm's statistics are each one's own, unless they are to be set back."""
     h, k = trial.hparams, trial.replicas
     local = trial.parallel != "ddp"
     warmup = h["sync_warmup"] if local else trial.steps
@@ -71,6 +77,8 @@ def by_hand(trial: Trial, data: Tensors) -> torch.Tensor:
     for step in range(trial.steps):
         resting = [step > warmup and bool(coin[step]) for coin in coins]
         for r, module in enumerate(modules):
+            if resting[r]:
+                continue
             rows = batches[r].at(step)[0].flatten()
             module.zero_grad()
             nn.functional.cross_entropy(module(data.inputs[rows]), data.labels[rows]).backward()
@@ -91,6 +99,7 @@ def by_hand(trial: Trial, data: Tensors) -> torch.Tensor:
                 optimizer.param_groups[0]["lr"] = lr
         if step + 1 == warmup:
             anchor = [q.detach().clone() for q in modules[0].parameters()]
+            statistics = [[b.clone() for b in m.buffers()] for m in modules]
         if step >= warmup and (step + 1 - warmup) % h["sync_every"] == 0:
             with torch.no_grad():
                 for i, same in enumerate(zip(*(m.parameters() for m in modules), strict=True)):
@@ -102,7 +111,11 @@ def by_hand(trial: Trial, data: Tensors) -> torch.Tensor:
                         anchor[i] = anchor[i] - h["outer_lr"] * (d + 0.9 * momentum[i])
                     for q in same:
                         q.copy_(anchor[i])
-    return torch.stack([nn.utils.parameters_to_vector(m.parameters()).detach() for m in modules])
+            if h.get("batchnorm") == "reset":
+                for module, own in zip(modules, statistics, strict=True):
+                    for buffer, value in zip(module.buffers(), own, strict=True):
+                        buffer.copy_(value)
+    return modules
 
 
 @pytest.mark.parametrize("inner", ["sgd", "adam"])
@@ -240,20 +253,82 @@ def test_other_algorithms_and_optimizers_that_look_twice(colored64) -> None:
 
 def with_batch_norm(input_shape, num_classes: int) -> nn.Module:
     size = torch.Size(input_shape).numel()
-    return nn.Sequential(nn.Flatten(), nn.Linear(size, num_classes), nn.BatchNorm1d(num_classes))
+    parts = nn.Linear(size, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, num_classes)
+    return nn.Sequential(nn.Flatten(), *parts)
+
+
+@pytest.mark.parametrize("batchnorm", ["average", "local", "reset"])
+@pytest.mark.parametrize("method", ["local_sgd", "palsgd"])
+def test_batch_norm_side_by_side(colored64, monkeypatch, method: str, batchnorm: str) -> None:
+    monkeypatch.setitem(MODELS._things, "normed", ModelSpec("normed", with_batch_norm))
+    changes = {"hparams": {"batchnorm": batchnorm}, "model": "normed", "model_options": {}}
+    asked = trial(method, replicas=3, **changes)
+    run = ReplicatedRun([asked], colored64, CPU, stacked=False)
+    run.train(lambda: None)
+    modules = modules_by_hand(asked, colored64)
+    weights = torch.stack([nn.utils.parameters_to_vector(m.parameters()) for m in modules])
+    torch.testing.assert_close(rows(run), weights.detach(), rtol=0, atol=1e-10)
+    norms = [module[2] for module in modules]
+    for name in ("running_mean", "running_var"):
+        own = torch.stack([getattr(norm, name) for norm in norms])
+        for r, row in enumerate(own):
+            found = run.models.state(r)[f"2.{name}"]
+            torch.testing.assert_close(found, row, rtol=0, atol=1e-10)
+        evaluated = run.weights(0)[f"2.{name}"]
+        expected = own.mean(0) if batchnorm == "average" else own[0]
+        torch.testing.assert_close(evaluated, expected, rtol=0, atol=1e-10)
+    taken = [int(run.models.state(r)["2.num_batches_tracked"]) for r in range(3)]
+    assert taken == [int(norm.num_batches_tracked) for norm in norms]
+    assert (max(taken) < 40) == (method == "palsgd" or batchnorm == "reset")
+
+
+def with_dropout(input_shape, num_classes: int) -> nn.Module:
+    size = torch.Size(input_shape).numel()
+    return nn.Sequential(nn.Flatten(), nn.Dropout(0.3), nn.Linear(size, num_classes))
+
+
+def test_each_replica_has_dropout_of_its_own(colored64, monkeypatch) -> None:
+    monkeypatch.setitem(MODELS._things, "dropping", ModelSpec("dropping", with_dropout))
+    monkeypatch.setattr("oodbench.trainer.tensors_for", lambda *_: colored64)
+    asked = trial("ddp", replicas=2, model="dropping", model_options={})
+    before = torch.get_rng_state()
+    run = ReplicatedRun([asked], colored64, CPU, stacked=False)
+    run.train(lambda: None)
+    assert torch.equal(torch.get_rng_state(), before)
+    modules = [build_module(asked, colored64.shape, colored64.num_classes) for _ in range(2)]
+    modules = [module.double() for module in modules]
+    optimizers = [torch.optim.SGD(m.parameters(), 0.05, weight_decay=1e-4) for m in modules]
+    batches = [Batches(colored64.sizes, asked.batch, [s], CPU) for s in run.stream_seeds()]
+    states = []
+    for r in range(2):
+        torch.manual_seed(seed_of(asked.seed, "layers", r))
+        states.append(torch.get_rng_state())
+    for step in range(40):
+        for r, module in enumerate(modules):
+            torch.set_rng_state(states[r])
+            at = batches[r].at(step)[0].flatten()
+            module.zero_grad()
+            logits = module(colored64.inputs[at])
+            nn.functional.cross_entropy(logits, colored64.labels[at]).backward()
+            states[r] = torch.get_rng_state()
+        for same in zip(*(m.parameters() for m in modules), strict=True):
+            average = (same[0].grad + same[1].grad) / 2
+            for q in same:
+                q.grad = average.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    weights = torch.stack([nn.utils.parameters_to_vector(m.parameters()) for m in modules])
+    torch.testing.assert_close(rows(run), weights.detach(), rtol=0, atol=1e-10)
+    (record,) = Trainer(CPU, stack=4).train([asked], lambda: None)  # chosen by itself
+    assert (record.status, record.provenance["stacked"]) == ("completed", False)
 
 
 def test_what_cannot_be_simulated_fails_with_its_reason(colored64, monkeypatch) -> None:
-    monkeypatch.setitem(MODELS._things, "normed", ModelSpec("normed", with_batch_norm))
     monkeypatch.setattr("oodbench.trainer.tensors_for", lambda *_: colored64)
-    normed = trial("local_sgd", model="normed", model_options={})
     far = trial("palsgd", hparams={"lr": 0.4})
     risen = trial("palsgd", hparams={"lr": 0.4}, schedule="linear", steps=400, evaluate_every=400)
     fine = trial("palsgd", seed=1)
     trainer = Trainer(CPU, stack=4)
-    (record,) = trainer.train([normed], lambda: None)
-    assert record.status == "failed"
-    assert "normed has dropout or buffers (BatchNorm)" in record.reason
     bad, good = trainer.train([far, fine], lambda: None)
     assert (bad.status, good.status) == ("failed", "completed")
     assert "c = lr * mixing / probability = 0.4 * 0.8 / 0.3 = 1.07" in bad.reason

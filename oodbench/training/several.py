@@ -1,0 +1,112 @@
+"""Modules side by side in one process, each run as it is, for replicas that cannot be stacked."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from oodbench.training.random import generator_states, seeded, set_generator_states
+from oodbench.training.single import Single
+
+
+class Several:
+    """K modules that take each step one after the other. See ``oodbench.training.models.Models``.
+
+    Args:
+        modules: Of one shape.
+        device, dtype: Theirs.
+        seeds: Of what each of them draws at random (dropout).
+    """
+
+    def __init__(
+        self,
+        modules: Sequence[nn.Module],
+        device: torch.device,
+        dtype: torch.dtype,
+        seeds: Sequence[int],
+    ) -> None:
+        self._device, self._dtype = device, dtype
+        self._each = [Single(module, device, dtype) for module in modules]
+        self._buffers = [list(module.buffers()) for module in modules]
+        self.draws: list[dict[str, Tensor]] = []  # where the generators of each module are
+        for seed in seeds:
+            with seeded(seed, device):
+                self.draws.append(generator_states(device))
+
+    @contextmanager
+    def _drawing(self, model: int) -> Iterator[Single]:
+        """Inside, the global generators are the module's own."""
+        with seeded(0, self._device):
+            set_generator_states(self.draws[model], self._device)
+            yield self._each[model]
+            self.draws[model] = generator_states(self._device)
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        logits = []
+        for i in range(len(self._each)):
+            with self._drawing(i) as one:
+                logits.append(one(inputs[i : i + 1]))
+        return torch.cat(logits)
+
+    def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        both = []
+        for i in range(len(self._each)):
+            with self._drawing(i) as one:
+                both.append(one.features(inputs[i : i + 1]))
+        features, logits = zip(*both, strict=True)
+        return torch.cat(features), torch.cat(logits)
+
+    def predict(self, inputs: Tensor) -> Tensor:
+        return torch.cat([one.predict(inputs) for one in self._each])
+
+    def backward(self, losses: Tensor) -> None:
+        for one in self._each:
+            one.zero_grad()
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+
+    def clip(self, max_norm: float) -> None:
+        for one in self._each:
+            one.clip(max_norm)
+
+    def vectors(self) -> tuple[Tensor, Tensor]:
+        weights, gradients = zip(*(one.vectors() for one in self._each), strict=True)
+        return torch.cat(weights), torch.cat(gradients)
+
+    def set_gradients(self, rows: Tensor) -> None:
+        for i, one in enumerate(self._each):
+            one.set_gradients(rows[i : i + 1])
+
+    def set_weights(self, rows: Tensor) -> None:
+        for i, one in enumerate(self._each):
+            one.set_weights(rows[i : i + 1])
+
+    def buffers(self) -> Tensor:
+        """A (K, B) copy of the buffers, such as BatchNorm's statistics; counts are floats there."""
+        none = torch.zeros(0, dtype=self._dtype, device=self._device)
+        rows = [[none, *(b.flatten().to(self._dtype) for b in own)] for own in self._buffers]
+        return torch.stack([torch.cat(row) for row in rows])
+
+    def set_buffers(self, rows: Tensor) -> None:
+        """Put (K, B) values in their place."""
+        for row, own in zip(rows, self._buffers, strict=True):
+            for buffer, part in zip(own, row.split([b.numel() for b in own]), strict=True):
+                buffer.copy_(part.view_as(buffer))
+
+    def memory(self) -> tuple[list[Tensor], bool]:
+        return [p for one in self._each for p in one.memory()[0]], any(map(len, self._buffers))
+
+    def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
+        return self._each[model].parameters_of(0, flat)
+
+    def finite(self) -> Tensor:
+        return torch.cat([one.finite() for one in self._each])
+
+    def intact(self, model: int) -> bool:
+        return True
+
+    def state(self, model: int) -> dict[str, Tensor]:
+        return self._each[model].state(0)
+
+    def load_state(self, model: int, state: Mapping[str, Tensor]) -> None:
+        self._each[model].load_state(0, state)
