@@ -102,7 +102,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         {"parallel": {"method": "dpp", "replicas": 2}},
         "parallel.0: unknown parallel method 'dpp'. Did you mean 'ddp'?",
     ),
-    (parallel("ddp", sync_every=2), "ddp: unknown key 'sync_every'. Allowed: replicas."),
+    (parallel("ddp", sync_every=2), "ddp: unknown key 'sync_every'. Allowed: batchnorm, replicas."),
     (parallel("diloco", replicas=0), "parallel.0.replicas: needs at least 1, but got 0"),
     (parallel("diloco", outer="lion"), "diloco: unknown outer 'lion'"),
     (parallel("diloco", sync_every=0), "sync_every: needs a whole number >= 1, but got 0."),
