@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -104,16 +104,17 @@ def work(
     hook = None if on_run_end is None else load_hook(on_run_end)
     folder = artifacts_folder(target) if artifacts is None else Path(artifacts)
     saving = Saving(folder, save_every)
-    where, distribute, until = placed(find_device(device), processes, should_stop)
-    if until is None:  # not the first of torchrun's processes: it has trained with that one
+    place = placed(find_device(device), processes, should_stop)
+    if place is None:
         return Work(0, 0)
+    where, should_stop = place.device, place.should_stop
     clock = clock_of(where) if profile else Clock()
     memory = None if stack_memory is None else int(stack_memory * 2**30)
-    trainer = Trainer(where, stack, memory, clock, distribute)
+    trainer = Trainer(where, stack, memory, clock, place.distribute)
     owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     stored = refused = 0
     began = time.perf_counter()
-    with until, patiently(lambda: open_database(target), should_stop) as db:
+    with place.within, patiently(lambda: open_database(target), should_stop) as db:
         print(f"worker {owner} on {where}: sweep {sweep or 'any'} of {db.url}", flush=True)
         while not should_stop():
             with clock(QUEUE):
@@ -143,35 +144,49 @@ def work(
     return Work(stored, refused)
 
 
-def placed(
-    device: torch.device, processes: bool, should_stop: Callable[[], bool]
-) -> tuple[torch.device, Distribute | None, AbstractContextManager[None] | None]:
-    """Where this worker trains, how it trains trials with replicas, and what it works within.
+@dataclass(frozen=True)
+class Place:
+    """Where a worker trains.
 
-    The last is None once there is nothing to do, for a process of torchrun's but its first.
+    Attributes:
+        device: What on.
+        should_stop: Whether it is to end.
+        distribute: How it trains trials with replicas; None: they are simulated.
+        within: What it works within.
+    """
+
+    device: torch.device
+    should_stop: Callable[[], bool]
+    distribute: Distribute | None = None
+    within: AbstractContextManager[None] = field(default_factory=nullcontext)
+
+
+def placed(device: torch.device, processes: bool, should_stop: Callable[[], bool]) -> Place | None:
+    """Where this worker trains; None once all is done, for a process of torchrun's but its first.
 
     Raises:
         RequestError: If this worker is to start processes on another device than a CPU.
     """
     if not processes:
-        return device, None, nullcontext()
-    if torchrun.rank() is not None:
-        ranks = torchrun.Ranks(device)
-        if ranks.rank == 0:
-            return ranks.device, ranks.distribute, ranks.leading()
-
-        def tick() -> None:
-            if should_stop():
-                raise StopTrainingError(f"rank {ranks.rank} was asked to stop")
-
-        ranks.follow(tensors_for, tick)
-        return ranks.device, None, None
-    if device.type != "cpu":
+        return Place(device, should_stop)
+    if torchrun.rank() is None:
+        if device.type == "cpu":
+            return Place(device, should_stop, run_on_processes)
         raise RequestError(
             f"A worker starts processes for replicas on a CPU alone, but the device is {device}. "
             "Choose --device cpu, or start one process for each GPU with torchrun."
         )
-    return device, run_on_processes, nullcontext()
+    ranks = torchrun.Ranks(device)
+    if ranks.rank == 0:
+        stop = lambda: should_stop() or ranks.stopping  # noqa: E731
+        return Place(ranks.device, stop, ranks.distribute, ranks.leading())
+
+    def tick() -> None:
+        if should_stop():
+            raise StopTrainingError("it was asked to stop")
+
+    ranks.follow(tensors_for, tick)
+    return None
 
 
 def check_numbers(

@@ -1,8 +1,10 @@
 """quickstart, sweep, worker."""
 
+import math
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -228,11 +230,12 @@ def worker(
     Example: oodbench worker digits --db digits.db
     """
     use_root(root)
-    stop = _StopSignal(parent)
     from oodbench.training import torchrun
     from oodbench.worker import work
 
-    follows = processes and bool(torchrun.rank())  # it only trains with torchrun's first process
+    rank = torchrun.rank() if processes else None
+    stop = _StopSignal(parent, torchrun.GRACE if rank == 0 else 0.0)
+    follows = bool(rank)  # it only trains with torchrun's first process
     names = _sweep_names(name, db, shard, changes or (), prepare=not follows)
 
     for one in names:
@@ -285,20 +288,22 @@ class _StopSignal:
 
     Args:
         parent: Number of that process; None if the worker is to outlive it.
+        grace: Seconds from a signal until it counts.
     """
 
-    def __init__(self, parent: int | None) -> None:
-        self._parent, self._told = parent, False
+    def __init__(self, parent: int | None, grace: float = 0.0) -> None:
+        self._parent, self._grace, self._told = parent, grace, math.inf
         # Schedulers warn with SIGUSR1 or SIGUSR2 before a job's time is over.
         for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2"):
             if hasattr(signal, name):  # Windows lacks two
                 signal.signal(getattr(signal, name), self._tell)
 
     def _tell(self, number: int, frame: Any) -> None:
-        self._told = True
+        self._told = min(self._told, time.monotonic() + self._grace)
 
     def __call__(self) -> bool:
-        return self._told or (self._parent is not None and os.getppid() != self._parent)
+        orphaned = self._parent is not None and os.getppid() != self._parent
+        return orphaned or time.monotonic() >= self._told
 
 
 def _exit_if_failed(counts: dict[str, int], db: str | Path) -> None:

@@ -46,7 +46,7 @@ def show(frame: "pd.DataFrame") -> None:
 def fitting(frame: "pd.DataFrame", console: Console) -> Table:
     """The frame as a table, in its narrow form where the other one does not fit."""
     table = table_of(frame, narrow=False)
-    fits = Console(width=WIDE).measure(table).maximum <= console.width
+    fits = Console(width=WIDE, markup=False).measure(table).maximum <= console.width
     return table if fits else table_of(frame, narrow=True)
 
 

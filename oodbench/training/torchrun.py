@@ -11,10 +11,13 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from oodbench.errors import LostLeaseError, OodbenchError, RequestError, StopTrainingError
 from oodbench.records import RunRecord, Trial
@@ -27,6 +30,11 @@ VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
 IDLE = timedelta(days=365)
 """Longest wait for the next trial. A process that is gone is noticed at once: connections end."""
+GRACE = 5.0
+"""Seconds for which the first process goes on when it is told to stop: torchrun does so, too, where
+another one died, and this one has to notice and to store it."""
+MEETINGS = count()
+"""Numbers of the times that this process meets the others: once for each sweep."""
 Tick = Callable[[], None]
 Load = Callable[[Trial, torch.device], Tensors]
 
@@ -41,6 +49,8 @@ def rank() -> int | None:
 class Ranks:
     """The processes that torchrun started; each of them makes one, at about the same time.
 
+    On rank 0 ``leading`` comes next, on the others ``follow``: after these it is of no more use.
+
     Args:
         device: ``cpu``, where the backend is gloo, or ``cuda``, where it is NCCL and each process
             takes the GPU of its local rank.
@@ -49,6 +59,7 @@ class Ranks:
         rank: Of this process.
         size: How many there are.
         device: This process's own.
+        stopping: Whether any of them was told to stop.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -56,10 +67,9 @@ class Ranks:
             device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
             torch.cuda.set_device(device)
         self.device = device
-        if not dist.is_initialized():  # for what they tell each other of trials
-            dist.init_process_group("gloo", timeout=IDLE)
+        meet()
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
-        self._gone = False
+        self.stopping = self._gone = False
 
     @contextmanager
     def leading(self) -> Iterator[None]:
@@ -69,6 +79,7 @@ class Ranks:
         finally:
             if not self._gone:
                 self._name(None)
+            dist.destroy_process_group()
 
     def follow(self, load: Load, tick: Tick) -> None:
         """On the other ranks: train what rank 0 names, until it names nothing more.
@@ -81,9 +92,11 @@ class Ranks:
             data: list[Tensors] = []
             try:
                 self._all(lambda: data.append(load(trial, self.device)))  # noqa: B023
+                print(f"rank {self.rank} trains a replica of {trial.id}", flush=True)
                 self._train(trial, data[0], tick, Saving())
             except OodbenchError as error:  # rank 0 stores it, or gives the trial back
                 print(f"rank {self.rank}: {error}", flush=True)
+        dist.destroy_process_group()
 
     def distribute(
         self, trial: Trial, data: Tensors, device: torch.device, tick: Tick, saving: Saving
@@ -95,14 +108,19 @@ class Ranks:
             StopTrainingError: If a rank was told to stop.
             OodbenchError: If a rank raised; which, and what it said.
         """
-        if self._gone:
-            raise RequestError("A process that torchrun started is gone; start all of them again.")
         if trial.replicas != self.size:
             raise RequestError(
                 f"A trial has {trial.replicas} replicas, but torchrun started {self.size} "
                 "processes. Start as many, over all its machines."
             )
-        self._name(trial)
+        try:
+            self._name(trial)
+        except RuntimeError as error:  # no fault of the trial
+            self._gone = True
+            text = (
+                f"A process that torchrun started is gone: {short(error)}. Start all of them again."
+            )
+            raise RequestError(text) from error
         self._all(lambda: None)
         return self._train(trial, data, tick, saving)
 
@@ -152,8 +170,18 @@ class Ranks:
         for kind in ("raised", "stop", "cut off"):
             for rank, (what, said) in enumerate(told):
                 if what == kind:
+                    self.stopping |= kind == "stop"
                     text = f"the process of rank {rank} of {self.size}: {said}"
                     raise (StopTrainingError if kind == "stop" else OodbenchError)(text)
+
+
+def meet() -> None:
+    """Join the other processes, for what they tell each other of trials: with gloo on GPUs too."""
+    store, rank, size = next(rendezvous("env://"))
+    # Processes that torchrun starts again find the store as the last ones left it, addresses too.
+    start = os.environ.get("TORCHELASTIC_RESTART_COUNT", 0), next(MEETINGS)
+    own = PrefixStore(f"oodbench {start}", store)
+    dist.init_process_group("gloo", store=own, rank=rank, world_size=size, timeout=IDLE)
 
 
 def verdict(error: Exception) -> tuple[str, str]:

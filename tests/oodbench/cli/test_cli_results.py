@@ -10,9 +10,11 @@ from typing import Any
 import pandas as pd
 import pytest
 from postgres_server import Server
+from rich.console import Console
 
 import analysis
 from oodbench import api
+from oodbench.cli.tables import fitting
 from oodbench.digest import edge_warnings
 from oodbench.errors import UnknownNameError
 from oodbench.optimizers import OPTIMIZERS
@@ -93,6 +95,15 @@ def test_long_tables_are_cut_and_say_so(oodbench: Run, finished: Path) -> None:
     whole = oodbench("query", "--db", finished, "--limit", "0").out
     assert whole.count("completed") == short.count("completed") + 5
     assert "The first" not in whole
+
+
+def test_brackets_are_text() -> None:
+    """torch's errors have paths in brackets, which are not to be read as markup."""
+    frame = pd.DataFrame({"reason": ["closed [/gloo/tcp/pair.cc:561] by [red]peer"]})
+    screen = io.StringIO()
+    console = Console(file=screen, width=80, markup=False)
+    console.print(fitting(frame, console))
+    assert frame["reason"][0] in screen.getvalue()
 
 
 def test_csv_and_json_give_back_what_python_gives(oodbench: Run, finished: Path) -> None:

@@ -2,9 +2,12 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +141,45 @@ def test_one_that_raises_stops_or_dies_ends_its_trial_on_all(tmp_path: Path) -> 
         "StopTrainingError: the process of rank 1 of 2: told to stop",
         fine,
         f"OodbenchError: {gone}",
-        "RequestError: A process that torchrun started is gone; start all of them again.",
+        "RequestError: A process that torchrun started is gone: ",
     ]
     said = (tmp_path / "out").read_text().splitlines()
     assert [line[: len(start)] for line, start in zip(said, expected, strict=True)] == expected
+
+
+def test_a_sweep_goes_on_after_a_process_was_killed(tmp_path: Path) -> None:
+    """The trial that it died of is a result; torchrun starts all processes again for the others."""
+    train = {**SWEEP["train"], "steps": 4000, "evaluate_every": 2000}
+    search = {"search": {"trials": 2}, "seeds": 1}
+    sweep = {**SWEEP, **search, "parallel": SWEEP["parallel"][1:2], "train": train}
+    sweep["optimizers"] = [{"name": "sgd", "space": {"lr": {"log": [0.01, 0.1]}}}]
+    file, db, log = (tmp_path / name for name in ("sweep.yaml", "runs.db", "log"))
+    file.write_text(json.dumps(sweep))  # JSON is YAML
+    torchrun = [*TORCHRUN, "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
+    worker = ["-m", "oodbench", "worker", str(file), "--db", str(db), "--shard", "0/1"]
+    with log.open("w") as out:
+        command = [*torchrun, *worker, "--processes"]
+        agent = subprocess.Popen(command, env=environment(), stdout=out, stderr=out)
+    wait_for(lambda: "rank 1 trains a replica" in log.read_text())
+    (victim,) = [pid for pid in children(agent.pid) if "RANK=1" in environment_of(pid)]
+    os.kill(victim, signal.SIGKILL)
+    assert agent.wait(timeout=200) == 0, log.read_text()
+    runs = oodbench.query(db)
+    assert sorted(runs["status"]) == ["completed", "failed"]
+    (reason,) = runs.loc[runs["status"] == "failed", "reason"]
+    assert "a process that torchrun started is gone" in reason
+
+
+def wait_for(happened: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def environment_of(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/environ").read_text().split("\0")
