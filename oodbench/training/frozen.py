@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from oodbench.caching import filled
-from oodbench.data import Dataset, Rows, Split
+from oodbench.data import Dataset, Rows, Split, Stored
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
 from oodbench.records import Trial
@@ -124,7 +124,7 @@ class Features:
             return np.array(self._cached(images.stored, [dataset.content])[images.rows])
         return np.array(self._cached(images, [dataset.fingerprint, environment, part]))
 
-    def _cached(self, images: NDArray[Any], which: list[str]) -> NDArray[Any]:
+    def _cached(self, images: Stored, which: list[str]) -> NDArray[Any]:
         def fill(result: NDArray[Any]) -> None:
             print(f"{self.name}: {len(images):,} examples", file=sys.stderr, flush=True)
             with all_cores():
@@ -145,9 +145,9 @@ class Features:
         return features
 
 
-def by_length(inputs: NDArray[Any]) -> NDArray[np.int64]:
+def by_length(inputs: Stored) -> NDArray[np.int64]:
     """The order in which texts, as tokens, go together: of like length; images stay as they are."""
-    if inputs.ndim != 2:
+    if len(inputs.shape) != 2:
         return np.arange(len(inputs))
     return np.argsort((np.asarray(inputs) > 0).sum(axis=1), kind="stable")
 
