@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from oodbench.caching import filled
+from oodbench.caching import COMPUTING, filled
 from oodbench.data import Dataset, Rows, Split, Stored
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
@@ -22,6 +23,8 @@ from oodbench.training.tensors import as_floats
 
 IMAGES = 32
 """In one forward pass: more of them gain nothing on a CPU."""
+SIGNS = 2.0
+"""Seconds between two signs of progress."""
 
 
 def check_pretrained(trial: Trial) -> None:
@@ -126,12 +129,16 @@ class Features:
 
     def _cached(self, images: Stored, which: list[str]) -> NDArray[Any]:
         def fill(result: NDArray[Any]) -> None:
-            print(f"{self.name}: {len(images):,} examples", file=sys.stderr, flush=True)
+            told = -SIGNS
             with all_cores():
                 order = by_length(images)
                 for start in range(0, len(images), IMAGES):
+                    if time.monotonic() - told >= SIGNS:
+                        told = time.monotonic()
+                        say(f"{COMPUTING}{self.name}: {start:,} of {len(images):,} examples")
                     rows = order[start : start + IMAGES]
                     result[rows] = self._run(images[rows])
+            say(f"computed {self.name}: {len(images):,} examples")
 
         if self._width is None:
             self._width = self._run(images[:1]).shape[1]
@@ -143,6 +150,11 @@ class Features:
         batch = torch.from_numpy(np.array(images)).to(self.device)
         features: NDArray[np.float32] = self.body(as_floats(batch, torch.float32)).cpu().numpy()
         return features
+
+
+def say(how_far: str) -> None:
+    """In the worker's log, where the sweep's progress finds it."""
+    print(how_far, file=sys.stderr, flush=True)
 
 
 def by_length(inputs: Stored) -> NDArray[np.int64]:

@@ -47,7 +47,8 @@ def test_they_are_the_decoded_images(root: Path, monkeypatch, tmp_path: Path) ->
     for mine, theirs in zip(encoded.environments, decoded.environments, strict=True):
         for part, split in mine.splits.items():
             other = theirs.splits[part].inputs
-            assert split.inputs.shape == other.shape and split.inputs.dtype == other.dtype
+            assert split.inputs.shape == other.shape
+            assert split.inputs.dtype == other.dtype
             assert np.array_equal(np.asarray(split.inputs), np.asarray(other))
             some = np.array([[2, 0], [1, 2]])
             assert np.array_equal(split.inputs[some], other[some])
