@@ -46,7 +46,7 @@ def show(
         show_table(scores_table(details.scores))
 
 
-REGIME = ("schedule", "warmup", "clip_norm", "label_smoothing", "average")
+REGIME = ("schedule", "warmup", "clip_norm", "label_smoothing", "balance", "average")
 """Training settings that are told only where they are not at their default."""
 
 SPENT = ("compute", "communication", "waiting")
