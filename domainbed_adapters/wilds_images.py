@@ -8,6 +8,7 @@ from domainbed_adapters.table_inputs import images_of
 from domainbed_adapters.tables import Grouping, assemble
 from domainbed_adapters.wilds_checks import Sheet
 from domainbed_adapters.wilds_release import ID_AND_OOD, SAME, Release, is_required
+from domainbed_adapters.wilds_unsupported import UNSUPPORTED
 from oodbench.data import Dataset, DatasetSpec
 
 
@@ -179,6 +180,8 @@ def spec(release: Release, size: int, **about: Any) -> DatasetSpec:
     options = {"size": size, "corrupt": "fail"}
     return release.spec(partial(build, release), options, decodes=True, **about)
 
+
+NOT_SUPPORTED = UNSUPPORTED
 
 REGISTER = [
     spec(

@@ -406,9 +406,11 @@ def catalogue(kind: str, name: str | None = None) -> "pd.DataFrame":
 
     Raises:
         UnknownNameError: If there is none of that kind or name.
+        RequestError: If it is known why there is none.
     """
     import pandas as pd
 
+    from oodbench.data import DATASETS
     from oodbench.describe import ROWS, optimizer
     from oodbench.optimizers import OPTIMIZERS
 
@@ -416,6 +418,8 @@ def catalogue(kind: str, name: str | None = None) -> "pd.DataFrame":
         raise UnknownNameError("catalogue", kind, ROWS)
     if name is not None and kind == "optimizers":
         return pd.DataFrame([optimizer(OPTIMIZERS.get(name))])
+    if name is not None and kind == "datasets":
+        DATASETS.get(name)
     table = pd.DataFrame(ROWS[kind]())
     if name is not None and name not in set(table["name"]):
         raise UnknownNameError(kind.removesuffix("s"), name, table["name"])

@@ -21,6 +21,7 @@ class Registry(Generic[T]):
 
     Other packages add to it through the entry-point group ``oodbench.<kind>s``, each entry a module
     with a list ``REGISTER``; entry points are read at the first lookup, so importing stays cheap.
+    A module may also have ``NOT_SUPPORTED``: names that one may look for in vain, and why.
 
     Args:
         kind: What the things are, in the singular, as errors say it: ``"optimizer"``.
@@ -40,6 +41,7 @@ class Registry(Generic[T]):
         self.kind, self._find = kind, find
         self._patterns = list(patterns)
         self._things: dict[str, T] = {}
+        self._not_supported: dict[str, str] = {}
         self._plugins_read = False
         for thing in things:
             self.add(thing)
@@ -62,10 +64,14 @@ class Registry(Generic[T]):
 
         Raises:
             UnknownNameError: If there is none; it lists the names that exist.
+            RequestError: If it is known that there is none, and why.
         """
         self._read_plugins()
         found = self._things.get(name) or self._find(name)
         if found is None:
+            for known, why in self._not_supported.items():
+                if known.lower() == str(name).lower():
+                    raise RequestError(f"The {self.kind} {known} is not supported: {why}.")
             raise UnknownNameError(self.kind, name, [*self._things, *self._patterns])
         return found
 
@@ -73,6 +79,11 @@ class Registry(Generic[T]):
         """All names, in the order of registration."""
         self._read_plugins()
         return list(self._things)
+
+    def not_supported(self) -> dict[str, str]:
+        """Names that one may look for in vain -> why they are not here."""
+        self._read_plugins()
+        return dict(self._not_supported)
 
     def __iter__(self) -> Iterator[T]:
         self._read_plugins()
@@ -84,7 +95,8 @@ class Registry(Generic[T]):
         self._plugins_read = True
         for entry in entry_points(group=f"oodbench.{self.kind}s"):
             try:
-                things = import_module(entry.value).REGISTER
+                module = import_module(entry.value)
+                things = module.REGISTER
             except Exception as error:
                 raise RequestError(
                     f"The plug-in {entry.value!r} ({entry.group}) cannot be loaded: "
@@ -92,3 +104,4 @@ class Registry(Generic[T]):
                 ) from error
             for thing in things:
                 self.add(thing)
+            self._not_supported |= getattr(module, "NOT_SUPPORTED", {})

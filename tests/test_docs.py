@@ -15,6 +15,7 @@ import typer
 import analysis
 import oodbench
 from oodbench.cli import app, main
+from oodbench.data import DATASETS
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -98,6 +99,11 @@ def test_lists_are_what_the_program_says(
     said = "".join(capsys.readouterr())
     said_lines = [line.rstrip() for line in said.splitlines()]  # an order is that of installing
     assert sorted(said_lines) == sorted(shown.splitlines())
+
+
+def test_what_is_not_supported_is_in_the_docs_with_the_reason() -> None:
+    rows = "".join(f"| {name} | {why} |\n" for name, why in DATASETS.not_supported().items())
+    assert "| dataset | why |\n|---|---|\n" + rows + "\n" in PAGES["wilds.md"]
 
 
 def test_the_quickstart_has_the_readmes_ten_lines() -> None:

@@ -41,12 +41,14 @@ def datasets(
 
     Example: oodbench datasets ColoredMNIST --check --root data
     """
+    from oodbench.data import DATASETS
+
     use_root(root)
     if not check:
         tell("datasets", name)
+        if name is None and (absent := DATASETS.not_supported()):
+            print(f"Not supported: {', '.join(absent)}; oodbench datasets NAME says why.")
         return
-    from oodbench.data import DATASETS
-
     for spec in [DATASETS.get(name)] if name else DATASETS:
         where = "needs no files: it comes with an installed package"
         if spec.resolve is not None and spec.source is None:

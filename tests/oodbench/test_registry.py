@@ -72,3 +72,17 @@ def test_a_plug_in_that_cannot_be_loaded_is_named(
         RequestError, match=r"'plug_in_with_a_bug'.*No module named 'no_such_module'"
     ):
         Registry("thing", [Thing("ours")]).names()
+
+
+def test_what_is_known_to_be_absent_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "REGISTER = []\nNOT_SUPPORTED = {'Round': 'things are square'}\n"
+    install(tmp_path, "plug_in_without_round_things", text, "oodbench.things")
+    monkeypatch.syspath_prepend(tmp_path)
+    things = Registry("thing", [Thing("ours")])
+    assert things.not_supported() == {"Round": "things are square"}
+    with pytest.raises(RequestError, match="The thing Round is not supported: things are square"):
+        things.get("round")
+    with pytest.raises(UnknownNameError):
+        things.get("rounder")
