@@ -1,4 +1,4 @@
-"""A probe's measurement beside the OOD accuracy of the same runs, and how the two correlate."""
+"""A measurement, or a cost, beside the OOD accuracy of the same runs, and how the two correlate."""
 
 from dataclasses import dataclass, replace
 
@@ -11,6 +11,12 @@ from analysis.path_curves import LEFT_OUT
 from analysis.rank_correlations import Correlation, Correlations, correlate
 from analysis.searches import draw_codes
 from oodbench.errors import RequestError, UnknownNameError
+
+COSTS = (
+    *("seconds", "gradient_evaluations", "samples", "all_reduces", "communicated_bytes"),
+    *("compute_seconds", "communication_seconds", "waiting_seconds"),
+)
+"""Columns of the runs that stand in for a measurement."""
 
 
 @dataclass(frozen=True)
@@ -48,19 +54,26 @@ def probed_data(
 ) -> tuple[ProbedRuns, ...]:
     """The numbers of ``probed``; see there for arguments and errors."""
     names = [name for name in probes.columns if name not in ("run", "step")]
-    if not names or probes.empty:
+    costs = [name for name in COSTS if name in pairs.columns]
+    if measurement in costs:
+        values = pairs.set_index("run")[measurement].dropna()
+    elif not names or probes.empty:
         raise RequestError(
-            "No run was probed here. Measure first: oodbench probe sharpness --db URL, or rsi-eb."
+            "No run was probed here. Measure first: oodbench probe sharpness --db URL, or rsi-eb. "
+            f"What needs no probe: {', '.join(costs) or 'nothing here'}."
         )
-    if measurement is None:
-        raise RequestError(f"Choose a measurement (--measurement). There are: {', '.join(names)}.")
-    if measurement not in names:
-        raise UnknownNameError("measurement", measurement, names)
-    values = run_values(probes, measurement)
+    elif measurement is None:
+        every = ", ".join([*names, *costs])
+        raise RequestError(f"Choose a measurement (--measurement). There are: {every}.")
+    elif measurement not in names:
+        raise UnknownNameError("measurement", measurement, [*names, *costs])
+    else:
+        values = run_values(probes, measurement)
     kept = [keep_runs(one, keep, threshold, top) for one in panels(pairs, dataset, algorithm)]
     found = [_of(panel, values) for panel in kept]
     if all(one.panel.runs.empty for one in found):
-        raise RequestError(f"None of these runs has {measurement}: oodbench probe measures it.")
+        how = "nobody knows it" if measurement in costs else "oodbench probe measures it"
+        raise RequestError(f"None of these runs has {measurement}: {how}.")
     return tuple(one for one in found if not one.panel.runs.empty)
 
 

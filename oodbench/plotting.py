@@ -92,7 +92,7 @@ KINDS = {
     "learning": Kind("both accuracies along training", ("runs",), _checkpoints),
     "paths": Kind("RSI, EB and gamma along training, once probed", ("end", "full"), _probes),
     "probed": Kind(
-        "a probe's measurement against OOD accuracy, with rank correlations",
+        "a probe's measurement, or a cost, against OOD accuracy, with rank correlations",
         ("measurement", *KEEP),
         _measured,
     ),

@@ -142,6 +142,6 @@ def write_counts(axes: Axes, panel: Panel, styles: Mapping[str, Look], lines: in
             axes.text(x, y, f"{counts[status]:,}", ha="right", va="center", fontsize=7)
 
 
-def short(label: str, most: int = 20) -> str:
+def short(label: str, most: int = 22) -> str:
     """A label that fits, with an ellipsis where it was cut."""
     return label if len(label) <= most else label[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"

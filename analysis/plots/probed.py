@@ -1,4 +1,4 @@
-"""A probe's measurement (x) against OOD accuracy (y): a point a run, with rank correlations."""
+"""A measurement or cost (x) against OOD accuracy (y): a point a run, with rank correlations."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -48,7 +48,7 @@ def probed(
     palette: Palette = "default",
     title: str | None = None,
 ) -> Figure:
-    """A measurement of each probed run against its OOD accuracy.
+    """A measurement of each probed run, or a cost of each run, against its OOD accuracy.
 
     A row of panels per dataset and choice of test environments, a panel per algorithm, and under
     each the rank correlations: over all runs, within optimizers, and each optimizer's own.
@@ -56,7 +56,9 @@ def probed(
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
         probes: A row a run and step, as from ``oodbench.results.probed``.
-        measurement: A column of ``probes``, such as ``sharpness_eigenvalue`` or ``path_gamma``.
+        measurement: A column of ``probes``, such as ``sharpness_eigenvalue`` or ``path_gamma``; or
+            a cost, a column of ``pairs``: ``seconds``, ``samples``, ``all_reduces``, ... (see
+            ``analysis.probed_runs.COSTS``).
         dataset: Draw only this one.
         algorithm: Draw only this one.
         keep: ``"all"``, ``"above"`` a threshold or the ``"top"`` few of each optimizer, by accuracy
@@ -139,7 +141,7 @@ def _write(axes: Axes, one: ProbedRuns, styles: Mapping[str, Look], lines: int) 
     grey: dict[str, Any] = {"va": "center", "fontsize": SMALL, "color": GREY}
     if not all(styles[name].filled for name in one.optimizers):
         axes.text(0.01, 0, "hollow: adaptive", ha="left", **grey)
-    for x, head in ((0.52, "runs"), (0.66, "rho"), (0.98, "95% interval")):
+    for x, head in ((0.585, "runs"), (0.7, "rho"), (0.98, "95% interval")):
         axes.text(x, 0, head, ha="right", **grey)
     rows = {"all": one.correlations.overall, "within optimizers": one.correlations.within}
     for y, (name, found) in enumerate([*rows.items(), *one.by_optimizer.items()], start=1):
@@ -147,7 +149,7 @@ def _write(axes: Axes, one: ProbedRuns, styles: Mapping[str, Look], lines: int) 
             axes.scatter([0.03], [y], s=14, **marker_style(styles[name], 1.0))
         label = short(styles[name].label) if name in styles else name
         axes.text(0.07, y, label, va="center", fontsize=7)
-        for x, text in zip((0.52, 0.66, 0.98), _cells(found), strict=True):
+        for x, text in zip((0.585, 0.7, 0.98), _cells(found), strict=True):
             axes.text(x, y, text, ha="right", va="center", fontsize=7)
 
 

@@ -33,6 +33,8 @@ def save(figure: Figure, path: str | PathLike[str]) -> Path:
             f"{str(path)!r}. Change its suffix."
         )
     target.parent.mkdir(parents=True, exist_ok=True)
+    if layout := figure.get_layout_engine():
+        layout.execute(figure)  # of square axes the first layout is off; drawing makes the second
     with mpl.rc_context({"svg.hashsalt": "oodbench", "pdf.fonttype": 42}):
         figure.savefig(target, dpi=200, metadata=metadata)
     return target

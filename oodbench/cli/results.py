@@ -137,7 +137,7 @@ def plot(
     ] = None,
     measurement: Annotated[
         str | None,
-        typer.Option("--measurement", help="probed: which, such as sharpness_trace."),
+        typer.Option("--measurement", help="probed: such as sharpness_trace, all_reduces."),
     ] = None,
     end: Annotated[
         str | None,

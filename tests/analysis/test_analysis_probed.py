@@ -42,6 +42,19 @@ def test_runs_values_and_correlations(runs: pd.DataFrame, probes: pd.DataFrame) 
     assert "kept: runs with ID validation accuracy above the threshold, 0.6" in above.panel.remarks
 
 
+def test_a_cost_needs_no_probe(runs: pd.DataFrame) -> None:
+    """All-reduces that rise with i, and so fall with OOD accuracy; SGD's runs have none."""
+    runs = runs.assign(all_reduces=[None] * 8 + [2 * i + 1 for i in range(8)] + [5])
+    (one,) = probed_data(runs, pd.DataFrame(columns=["run", "step"]), "all_reduces")
+    assert one.optimizers == ("adam",)
+    assert one.unmeasured == 8
+    assert one.panel.runs["measured"].tolist() == [2.0 * i + 1 for i in range(8)]
+    assert one.correlations.overall.value == pytest.approx(-1)
+    none = runs.assign(all_reduces=None)
+    with pytest.raises(RequestError, match="has all_reduces: nobody knows it"):
+        probed_data(none, pd.DataFrame(columns=["run", "step"]), "all_reduces")
+
+
 def test_along_training_a_run_has_its_median() -> None:
     steps = np.arange(100)
     probes = pd.DataFrame(
