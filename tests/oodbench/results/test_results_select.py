@@ -113,13 +113,15 @@ def test_another_seed_or_setting_is_no_sibling(db: Database) -> None:
     frame = pairs(db)
     assert frame["status"].tolist() == ["completed"] * 3
     assert frame["leave_one_environment_out"].isna().all()
-    with pytest.raises(QueryError, match=r"of 3 completed runs none has its siblings.*each pair"):
+    with pytest.raises(
+        QueryError, match=r"of 3 completed runs on Digits none has its siblings.*each pair"
+    ):
         select(frame, "leave_one_environment_out")
 
 
 def test_a_rule_without_its_scores_is_refused_by_name(filled) -> None:
     frame = pairs(filled)
-    with pytest.raises(QueryError, match=r"rule ood_val cannot choose: of 8 completed runs none"):
+    with pytest.raises(QueryError, match=r"rule ood_val cannot choose: of 8 completed runs on Dig"):
         select(frame, "ood_val")
     held_apart = frame.assign(ood_val=[0.1, 0.3, 0.2, *[math.nan] * 6])
     assert select(held_apart, "ood_val")["lr"][0] == 0.2
