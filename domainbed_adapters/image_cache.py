@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domainbed_adapters.encoded_images import EncodedImages, keeps_encoded
-from domainbed_adapters.image_reading import BROKEN, Fit, in_parallel, read_image
+from domainbed_adapters.image_reading import BROKEN, Fit, harm_of, in_parallel, read_image
 from domainbed_adapters.image_tree import ImageTree
 from oodbench.caching import cached, filled
 from oodbench.errors import RequestError
@@ -50,7 +50,7 @@ def kept_images(
 
     def digest() -> NDArray[np.uint8]:
         def one(row: int) -> bytes:
-            if corrupt == "skip" and not images[row].any() and _harm(paths[row], size, fit):
+            if corrupt == "skip" and not images[row].any() and harm_of(paths[row]):
                 return bytes(32)
             return hashlib.sha256(paths[row].read_bytes()).digest()
 
@@ -85,7 +85,7 @@ def _encoded(
     """All files are decoded once here, too: a broken one is to be found before a sweep starts."""
 
     def check() -> NDArray[np.int64]:
-        told = in_parallel(lambda row: _harm(paths[row], size, fit), len(paths), f"checking {name}")
+        told = in_parallel(lambda row: harm_of(paths[row]), len(paths), f"checking {name}")
         _refuse(told, name, corrupt)
         sizes = [0 if harm else p.stat().st_size for p, harm in zip(paths, told, strict=True)]
         return np.cumsum(sizes, dtype=np.int64)
@@ -102,15 +102,6 @@ def _encoded(
 
     packed = filled(f"{name}-encoded", settings, (int(ends[-1]),), "u1", fill)
     return EncodedImages(packed, ends, size, fit)
-
-
-def _harm(path: Path, size: int, fit: Fit) -> str:
-    """Why a file is no image, with its name; empty if it is one, which may well be black."""
-    try:
-        read_image(path, size, fit)
-    except BROKEN as error:
-        return f"{path}: {error}"
-    return ""
 
 
 def _refuse(told: Sequence[str], name: str, corrupt: Corrupt) -> None:

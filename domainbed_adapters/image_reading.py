@@ -37,6 +37,15 @@ def read_image(file: Path | IO[bytes], size: int, fit: Fit = "stretch") -> NDArr
     return np.asarray(resized).transpose(2, 0, 1)
 
 
+def harm_of(path: Path) -> str:
+    """Why a file is no image, with its name; empty if it is one, which may well be black."""
+    try:
+        read_image(path, 8)
+    except BROKEN as error:
+        return f"{path}: {error}"
+    return ""
+
+
 def in_parallel(work: Callable[[int], Any], n: int, what: str) -> list[Any]:
     """``work`` of 0 to n - 1, in order, on all cores: PIL and hashlib release Python's lock."""
     with ThreadPoolExecutor(os.cpu_count()) as pool, progress_of(what, n) as advance:

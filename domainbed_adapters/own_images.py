@@ -7,6 +7,7 @@ from typing import Any
 
 from domainbed_adapters.image_folders import OPTIONS, build_images
 from domainbed_adapters.image_tree import ImageTree, read_tree
+from domainbed_adapters.wilds_checks import check_ends
 from oodbench.data import Dataset, DatasetSpec, data_roots
 from oodbench.errors import RequestError
 
@@ -43,6 +44,13 @@ def resolve(options: Mapping[str, Any]) -> DatasetSpec:
     return replace(SPEC, environments=tree.environments, num_classes=len(tree.classes))
 
 
+def verify(options: Mapping[str, Any]) -> Path:
+    """The folder, if every environment has the same classes and every image its end."""
+    tree = read(options.get("folder"))
+    check_ends(tree.root, tree.files, NAME)
+    return tree.root
+
+
 def build(data_seed: int, folder: Any, **options: Any) -> Dataset:
     """The images under that folder."""
     tree = read(folder)
@@ -60,5 +68,6 @@ SPEC = DatasetSpec(
     licence="Yours.",
     decodes=True,
     resolve=resolve,
+    verify=verify,
 )
 REGISTER = [SPEC]

@@ -12,6 +12,7 @@ import numpy as np
 from domainbed_adapters.image_folders import split_parts
 from domainbed_adapters.table_inputs import IMAGE_OPTIONS, TEXT_OPTIONS, images_of, texts_of
 from domainbed_adapters.tables import Column, Grouping, Table, assemble, environments_of
+from domainbed_adapters.wilds_checks import check_ends, check_images
 from oodbench.data import Dataset, DatasetSpec, Environment, Rows, Split, data_roots
 from oodbench.errors import RequestError
 
@@ -63,6 +64,8 @@ def _read(path: Path, *changed: int) -> Table:
     absent = [name for name in ("label", "environment") if name not in frame.columns]
     if absent or len(items) != 1:
         raise RequestError(f"{NAME}: {path} has the columns {', '.join(frame.columns)}. {NEEDS}.")
+    if frame.empty:
+        raise RequestError(f"{NAME}: {path} has no rows. {NEEDS}.")
     for name in frame.columns:
         empty = frame[name].isna() | ((frame[name] == "") & (name != "text"))
         if empty.any():
@@ -106,13 +109,18 @@ def _frame(path: Path) -> "pd.DataFrame":
     try:
         if path.suffix == ".parquet":
             return pd.read_parquet(path).astype(str)
+        header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
+        twice = header.iloc[0][header.iloc[0].duplicated()].tolist()
+        if twice:  # pandas would give the second another name
+            raise RequestError(f"{NAME}: {path} has the column {twice[0]} twice; remove one.")
         return pd.read_csv(path, dtype=str, keep_default_na=False)
     except ImportError as error:
         raise RequestError(
             f"{NAME}: Parquet files need pyarrow: pip install 'oodbench[parquet]'."
         ) from error
     except (ValueError, OSError) as error:
-        raise RequestError(f"{NAME}: {path} cannot be read: {error}.") from error
+        told = str(error).strip()
+        raise RequestError(f"{NAME}: {path} cannot be read: {told}.") from error
 
 
 def _as_numbers(values: "pd.Series[str]") -> Any:
@@ -159,6 +167,15 @@ def resolve(options: Mapping[str, Any]) -> DatasetSpec:
         published=published,
         shift="subpopulation" if published and worst_of(table) else "",
     )
+
+
+def verify(options: Mapping[str, Any]) -> Path:
+    """The file, if it is right and every image that it lists is there and has its end."""
+    table = read(options.get("file"))
+    if table.name.endswith("images"):
+        check_images(table.root, table.items, NAME)
+        check_ends(table.root, table.items, NAME)
+    return find(options.get("file"))
 
 
 def build(
@@ -228,5 +245,6 @@ SPEC = DatasetSpec(
     layout="FILE under a data folder, with the columns text or image, label, environment, split.",
     licence="Yours.",
     resolve=resolve,
+    verify=verify,
 )
 REGISTER = [SPEC]

@@ -63,7 +63,10 @@ class Table:
         """
         for name in names:
             if not len(self.splits.get(name, ())):
-                raise RequestError(f"{self.name}: its split {name} has no examples.")
+                raise RequestError(
+                    f"{self.name}: its split {name} has no examples: a file in {self.root} is cut "
+                    "short, or of another release. Get it again."
+                )
         kept = np.unique(np.concatenate([self.splits[name] for name in names]))
         columns = {f: Column(c.codes[kept], c.names) for f, c in self.columns.items()}
         return replace(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from domainbed_adapters.image_reading import harm_of
 from oodbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class Sheet:
         if not path.is_file():
             raise RequestError(f"{name}: there is no file {path}. {GET}")
         frame = self._read(path, name)
+        if frame.empty:
+            raise RequestError(f"{name}: {path} has no rows: it is cut short. Get it again.")
         for column in self.columns:
             missing = frame[column].isna()
             if column not in self.may_be_empty:
@@ -74,8 +77,8 @@ class Sheet:
             return pd.read_csv(path, usecols=list(self.columns), dtype=str, keep_default_na=False)
         except (ValueError, OSError) as error:  # also what pandas makes of an open quote
             raise RequestError(
-                f"{name}: {path} cannot be read as CSV: {error}. It is cut short or damaged; get "
-                "it again."
+                f"{name}: {path} cannot be read as CSV: {str(error).strip()}. It is cut short or "
+                "damaged; get it again."
             ) from error
 
     def _check_values(self, frame: "pd.DataFrame", path: Path, name: str) -> None:
@@ -121,6 +124,28 @@ def check_images(root: Path, files: Sequence[str], name: str) -> None:
             f"{name}: {len(absent)} of {len(files)} images are listed but not there, first "
             f"{', '.join(str(root / file) for file in absent[:3])}. Unpack the data again."
         )
+
+
+def check_ends(root: Path, files: Sequence[str], name: str) -> None:
+    """Raise RequestError if an image ends too early: if what ought to be its end is not.
+
+    Only such files are decoded here: a file may have something after its end and be fine.
+    """
+    cut = [file for file in files if not _has_end(root / file) and harm_of(root / file)]
+    if cut:
+        raise RequestError(
+            f"{name}: {len(cut)} of {len(files)} images are empty or cut short, first "
+            f"{', '.join(str(root / file) for file in cut[:3])}. Unpack the data again, or say "
+            "corrupt: skip."
+        )
+
+
+def _has_end(path: Path) -> bool:
+    """Whether the last bytes are the end of a JPEG or PNG file."""
+    with path.open("rb") as file:
+        file.seek(max(0, os.path.getsize(path) - 12))
+        end = file.read()
+    return end.endswith(b"\xff\xd9") or end[4:8] == b"IEND"
 
 
 def refuse_unknown(path: Path, column: str, allowed: Sequence[str], name: str) -> None:

@@ -12,6 +12,7 @@ from domainbed_adapters.tables import Column, Grouping, Table, check_labels, env
 from domainbed_adapters.wilds_checks import (
     GET,
     Sheet,
+    check_ends,
     check_images,
     check_release,
     refuse_unknown,
@@ -138,6 +139,7 @@ class Release:
         table = self.read(root).only(["train", *self.roles])
         if self.images:
             check_images(table.root, table.items, self.name)
+            check_ends(table.root, table.items, self.name)
 
     def table(self, released: bool) -> Table:
         """The examples of the splits that are used, from the data folder of this machine."""

@@ -313,6 +313,8 @@ class DatasetSpec:
         source: The files that it needs; None if it comes with a package, or an option names them.
         resolve: ``resolve(options)`` gives this dataset with the environments and classes that it
             has with these options; None: it always has the same. See ``resolved``.
+        verify: ``verify(options)`` raises RequestError unless the files that its options name are
+            complete and right, and gives where they are; None: no option names files.
         examples: How many it has, as its authors or DomainBed's count them; 0: not known.
         decodes: Whether these are image files, which are decoded into the cache.
         apart: Indices of the environments that nothing can be trained on; ``each`` means those.
@@ -333,6 +335,7 @@ class DatasetSpec:
     citation: str = ""
     source: Source | None = None
     resolve: "Callable[[Mapping[str, Any]], DatasetSpec] | None" = None
+    verify: Callable[[Mapping[str, Any]], Path] | None = None
     examples: int = 0
     decodes: bool = False
     apart: tuple[int, ...] = ()
@@ -363,10 +366,14 @@ class DatasetSpec:
         Raises:
             UnknownNameError: If it has no such option.
         """
+        self.check_options(options)
+        return self.build(data_seed=data_seed, **{**self.options, **options})
+
+    def check_options(self, options: Mapping[str, Any]) -> None:
+        """Raise UnknownNameError if it has no such option."""
         for name in options:
             if name not in self.options:
                 raise UnknownNameError("option", name, self.options, where=self.name)
-        return self.build(data_seed=data_seed, **{**self.options, **options})
 
     def check_test_environments(self, indices: tuple[int, ...]) -> None:
         """Raise RequestError unless ``indices`` leave at least one environment to train on."""

@@ -1,13 +1,11 @@
 """import domainbed, import csv, import wandb."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oodbench.cli.options import Db
-from oodbench.errors import RequestError
+from oodbench.cli.options import Db, pairs_of
 
 if TYPE_CHECKING:
     from oodbench.results import ImportedRuns
@@ -39,19 +37,6 @@ Constants = Annotated[
 Percent = Annotated[bool, typer.Option("--percent", help="Accuracies are in percent.")]
 SHOWN = 20
 """How many things that were skipped are told one by one."""
-
-
-def pairs_of(option: str, given: Sequence[str] | None) -> dict[str, str]:
-    """``["a=b"]`` as ``{"a": "b"}``."""
-    found: dict[str, str] = {}
-    for text in given or ():
-        key, equals, value = text.partition("=")
-        if not (key and equals and value):
-            raise RequestError(f"{option} needs NAME=VALUE, but got {text!r}.")
-        if key in found:
-            raise RequestError(f"{option} {key} is given twice: {found[key]!r} and {value!r}.")
-        found[key] = value
-    return found
 
 
 def tell(done: "ImportedRuns", db: str) -> None:

@@ -1,11 +1,15 @@
 """datasets, optimizers, algorithms, models: what there is to choose from."""
 
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oodbench.cli.options import Root, use_root
+from oodbench.cli.options import Root, pairs_of, use_root
+from oodbench.errors import RequestError
+
+if TYPE_CHECKING:
+    from oodbench.data import DatasetSpec
 
 COLUMNS = {
     "datasets": ["name", "shift", "classes", "environments"],
@@ -35,6 +39,10 @@ def datasets(
     check: Annotated[
         bool, typer.Option("--check", help="Verify the files that it needs, or that all need.")
     ] = False,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Option that names its files: file=mails.csv, for --check."),
+    ] = None,
     root: Root = None,
 ) -> None:
     """List the datasets, or tell all of one.
@@ -44,25 +52,44 @@ def datasets(
     from oodbench.data import DATASETS
 
     use_root(root)
-    if not check:
-        tell("datasets", name)
-        if name is None and (absent := DATASETS.not_supported()):
-            print(f"Not supported: {', '.join(absent)}; oodbench datasets NAME says why.")
+    options = pairs_of("--set", changes)
+    if options and not (name and check):
+        raise RequestError("--set goes with --check and the name of a dataset.")
+    if check:
+        for spec in [DATASETS.get(name)] if name else DATASETS:
+            print(f"{spec.name}: {verified(spec, options, name is not None)}")
         return
-    for spec in [DATASETS.get(name)] if name else DATASETS:
-        where = "needs no files: it comes with an installed package"
-        if spec.resolve is not None and spec.source is None:
-            where = "its folder is named in a sweep file, and checked there"
-        if spec.source is not None:
-            if name is None and not spec.source.is_here():
-                print(f"{spec.name}: its files are not on this machine")
-                continue
-            root = spec.source.find()
-            spec.source.check(root)
-            where = f"the files in {root / spec.source.folder} are complete and right"
-            if spec.resolve is not None:
-                where += "; other folders are named in a sweep file, and checked there"
-        print(f"{spec.name}: {where}")
+    tell("datasets", name)
+    if name is None and (absent := DATASETS.not_supported()):
+        print(f"Not supported: {', '.join(absent)}; oodbench datasets NAME says why.")
+
+
+def verified(spec: "DatasetSpec", options: Mapping[str, str], asked: bool) -> str:
+    """What was found of a dataset's files.
+
+    Args:
+        spec: The dataset.
+        options: That name its files.
+        asked: Whether it was asked for by name: then its files must be here.
+
+    Raises:
+        RequestError: If they are not, or something is wrong with them.
+    """
+    if options and spec.verify is None:
+        raise RequestError(f"{spec.name} has no option that names files; leave --set out.")
+    if spec.verify is not None and options:
+        spec.check_options(options)
+        return f"{spec.verify(options)} is complete and right"
+    if spec.verify is not None and spec.source is None:
+        named = "folder" if "folder" in spec.options else "file"
+        return f"a sweep file names its {named}; --set {named}=NAME checks one"
+    if spec.source is None:
+        return "needs no files: it comes with an installed package"
+    if not asked and not spec.source.is_here():
+        return "its files are not on this machine"
+    root = spec.source.find()
+    spec.source.check(root)
+    return f"the files in {root / spec.source.folder} are complete and right"
 
 
 def command(kind: str) -> Callable[..., None]:

@@ -1,10 +1,13 @@
 """Options that several commands share."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from oodbench.errors import RequestError
 
 Db = Annotated[
     str,
@@ -101,3 +104,16 @@ def use_root(root: Path | None) -> None:
     """Where this process and its workers look for data: never part of a trial."""
     if root is not None and os.pathsep not in str(root):  # several come from the environment
         os.environ["OODBENCH_DATA"] = str(root.absolute())
+
+
+def pairs_of(option: str, given: Sequence[str] | None) -> dict[str, str]:
+    """``["a=b"]`` as ``{"a": "b"}``."""
+    found: dict[str, str] = {}
+    for text in given or ():
+        key, equals, value = text.partition("=")
+        if not (key and equals and value):
+            raise RequestError(f"{option} needs NAME=VALUE, but got {text!r}.")
+        if key in found:
+            raise RequestError(f"{option} {key} is given twice: {found[key]!r} and {value!r}.")
+        found[key] = value
+    return found

@@ -128,6 +128,8 @@ def put(row: int, column: str, value: object) -> Callable[[pd.DataFrame], None]:
         (put(4, "split", "tset"), "has split = 'tset' in row 5; it may be train, id_val"),
         (put(199, "label", "spma"), "labels that no training example has: spma"),
         (lambda t: t[t["split"] != "train"], "no example whose split is train"),
+        (lambda t: t[:0], "has no rows"),
+        (lambda t: pd.concat([t, t[["label"]]], axis=1), "has the column label twice"),
         (lambda t: t.assign(label="ham"), "has one label only, ham"),
         (lambda t: t.assign(text="?"), "no words in the training texts: empty vocabulary"),
     ],
@@ -135,6 +137,36 @@ def put(row: int, column: str, value: object) -> Callable[[pd.DataFrame], None]:
 def test_mistakes_are_named(write, change, told: str) -> None:
     with pytest.raises(RequestError, match=told):
         load(write(broken(change)))
+
+
+def test_the_command_checks_a_file_that_is_named(
+    tmp_path: Path, write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from oodbench.cli import main
+
+    def said(*words: str) -> str:
+        root = ["--root", str(tmp_path)]
+        monkeypatch.setattr("sys.argv", ["oodbench", "datasets", "Table", *words, *root])
+        with pytest.raises(SystemExit) as end:
+            main()
+        captured = capsys.readouterr()
+        assert (end.value.code or 0) == (2 if captured.err else 0)
+        return captured.out + captured.err
+
+    table = frame(20)
+    table["image"] = [f"{row}.png" for row in range(20)]
+    for name in table["image"]:
+        image(1).save(tmp_path / name)
+    write(table.drop(columns="text"), "pictures.csv")
+    assert "pictures.csv is complete and right" in said("--check", "--set", "file=pictures.csv")
+    (tmp_path / "7.png").write_bytes((tmp_path / "7.png").read_bytes()[:-30])
+    told = said("--check", "--set", "file=pictures.csv")
+    assert "1 of 20 images are empty or cut short" in told
+    assert "7.png" in told
+    assert "no file 'x.csv' in" in said("--check", "--set", "file=x.csv")
+    assert "unknown option 'fiel'. Did you mean 'file'?" in said("--check", "--set", "fiel=x.csv")
+    assert "a sweep file names its file; --set file=NAME checks one" in said("--check")
+    assert "--set goes with --check" in said("--set", "file=x.csv")
 
 
 def test_a_file_that_is_not_there_or_is_none(write, tmp_path: Path) -> None:

@@ -175,6 +175,12 @@ def rewrite(old: str, new: str) -> Callable[[Path], None]:
         ),
         ("CelebA", "list_eval_partition.csv", cut, "cut short"),
         (
+            "WILDSDomainNet",
+            "metadata.csv",
+            lambda path: path.write_text(path.read_text().split("\n")[0] + "\n"),
+            "metadata.csv has no rows: it is cut short",
+        ),
+        (
             "CelebA",
             "list_eval_partition.csv",
             lambda path: path.write_text(path.read_text().rsplit("\n", 2)[0] + "\n"),
@@ -226,6 +232,25 @@ def test_a_damaged_image_is_named_or_skipped(harmed) -> None:
         DATASETS.get("CelebA").load({"size": 16}, 0)
     data = DATASETS.get("CelebA").load({"size": 16, "corrupt": "skip"}, 0)
     assert [len(given.split) for given in data.published] == [24, 23]
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("CelebA", "img_align_celeba/000108.jpg"),
+        ("RxRx1", "images/RPE-08/Plate1/B01_s1.png"),
+    ],
+)
+def test_an_image_that_is_cut_short_is_named_by_the_check(name: str, file: str, harmed) -> None:
+    root = harmed(name).parent
+    path = root / RELEASES[name].folder / file
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], b""):
+        path.write_bytes(content)
+        with pytest.raises(RequestError, match=rf"1 of \d+ images are empty or cut .*{file}"):
+            RELEASES[name].check(root)
+    path.write_bytes(whole + b"something after its end")
+    RELEASES[name].check(root)
 
 
 def test_a_mistyped_root_is_not_created(tmp_path: Path, monkeypatch) -> None:
