@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from analysis.intervals import Array
 from analysis.keeping import keep_runs
@@ -73,11 +72,13 @@ def density(values: tuple[float, ...], points: int = 200) -> tuple[Array, Array]
     Returns:
         Grid and density, both ``(points,)``; empty if no density can be estimated.
     """
+    from scipy.stats import gaussian_kde  # half a second to import, and boxes need none of it
+
     low, high = (min(values), max(values)) if values else (0.0, 0.0)
     if not high > low:
         return np.zeros(0), np.zeros(0)
     grid = np.linspace(low, high, points)
-    return grid, np.asarray(stats.gaussian_kde(values)(grid))
+    return grid, np.asarray(gaussian_kde(values)(grid))
 
 
 def _boxes(panel: Panel, score: str) -> tuple[Box, ...]:

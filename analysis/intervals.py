@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 Array = NDArray[np.float64]
 
@@ -52,9 +51,11 @@ UNKNOWN = Estimate(np.nan, np.nan, np.nan, np.nan, np.nan)
 
 def from_error(value: float, error: float, freedom: float) -> Estimate:
     """Student's t intervals from a standard error; with no degree of freedom, no interval."""
+    from scipy.special import stdtrit  # late: figures without intervals would wait for it
+
     if freedom < 1 or not np.isfinite(error):
         return replace(UNKNOWN, value=float(value))
-    wide, narrow = (float(stats.t.ppf(p, freedom)) * error for p in (0.975, 0.95))
+    wide, narrow = (float(stdtrit(freedom, p)) * error for p in (0.975, 0.95))
     return Estimate(float(value), value - wide, value + wide, value - narrow, value + narrow)
 
 

@@ -23,7 +23,7 @@ from domainbed_adapters.backgrounds_files import (
     read_training,
 )
 from domainbed_adapters.backgrounds_scores import measure
-from domainbed_adapters.image_cache import content_of, decoded
+from domainbed_adapters.image_cache import content_of, kept_images
 from domainbed_adapters.image_folders import check_augmentation, check_options
 from domainbed_adapters.in9 import CLASSES, MEAN, STD, VARIANTS, of_imagenet
 from oodbench.data import Dataset, DatasetSpec, Environment, Rows, Scores, Split
@@ -96,7 +96,7 @@ def build(
         for name, part in mine.items():
             parts[environment_of(folder), name] = without(part, tested, f"{folder}, {name}")
     tree = as_tree(root, list(parts.values()))
-    pixels, digests = decoded(NAME, tree, size, corrupt, fit="crop")
+    pixels, digests = kept_images(NAME, tree, size, corrupt, fit="crop")
     there = np.flatnonzero(digests.any(axis=1))
     environments: dict[str, dict[str, Split]] = {}
     for i, (name, part_name) in enumerate(parts):

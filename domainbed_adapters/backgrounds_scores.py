@@ -20,7 +20,7 @@ from domainbed_adapters.backgrounds_files import (
     as_tree,
     read_release,
 )
-from domainbed_adapters.image_cache import decoded
+from domainbed_adapters.image_cache import Images, kept_images
 from domainbed_adapters.in9 import CLASSES, VARIANTS
 from oodbench.data import Predict
 from oodbench.errors import RequestError
@@ -52,7 +52,7 @@ def measure(predict: Predict, size: int = 224, slow: bool = False) -> dict[str, 
     if slow:
         check_masks(root, release["original"], size)
     tree = as_tree(root, list(release.values()))
-    pixels, _ = decoded(f"{NAME}-release", tree, size, "fail", fit="crop")
+    pixels, _ = kept_images(f"{NAME}-release", tree, size, "fail", fit="crop")
     scores = {}
     for i, variant in enumerate(VARIANTS):
         rows = tree.rows_of(i)
@@ -69,7 +69,7 @@ def measure(predict: Predict, size: int = 224, slow: bool = False) -> dict[str, 
 
 
 def accuracy(
-    predict: Predict, pixels: NDArray[np.uint8], rows: NDArray[np.int64], labels: NDArray[np.int64]
+    predict: Predict, pixels: Images, rows: NDArray[np.int64], labels: NDArray[np.int64]
 ) -> float:
     """The share of right predictions on some of the images."""
     right = 0

@@ -1,34 +1,31 @@
-"""Images decoded and resized once, and mapped into memory by every process of this machine."""
+"""Images read from their files once, and mapped into memory by every process of this machine."""
 
 import hashlib
 import os
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from domainbed_adapters.encoded_images import EncodedImages, keeps_encoded
+from domainbed_adapters.image_reading import BROKEN, Fit, in_parallel, read_image
 from domainbed_adapters.image_tree import ImageTree
 from oodbench.caching import cached, filled
 from oodbench.errors import RequestError
 
-CHUNK = 256
-"""Images between two signs of progress."""
 Corrupt = Literal["fail", "skip"]
-Fit = Literal["stretch", "crop"]
+Images = NDArray[np.uint8] | EncodedImages
 
 
-def decoded(
+def kept_images(
     name: str, tree: ImageTree, size: int, corrupt: Corrupt, fit: Fit = "stretch"
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The images of a tree, decoded and resized.
+) -> tuple[Images, NDArray[np.uint8]]:
+    """The images of a tree, resized: decoded once, or whenever they are read (``keeps_encoded``).
 
     They are kept under a key of the files' names, sizes and times: a file that was changed or
-    exchanged is decoded again.
+    exchanged is read again.
 
     Args:
         name: Of the dataset.
@@ -38,102 +35,91 @@ def decoded(
         fit: See ``read_image``.
 
     Returns:
-        (n, 3, size, size) pixels, mapped, and (n, 32) sha256 of the files as they lie there; zeros
-        in both for one that was skipped.
+        (n, 3, size, size) pixels, mapped or decoded when indexed, and (n, 32) sha256 of the files
+        as they lie there; zeros in both for one that was skipped.
 
     Raises:
-        RequestError: If a file is no image (with its name), or the pixels do not fit on the disk.
+        RequestError: If a file is no image (with its name), or they do not fit on the disk.
     """
-    import PIL
-
     stats = [os.stat(tree.root / file) for file in tree.files]
     key = [[f, s.st_size, s.st_mtime_ns] for f, s in zip(tree.files, stats, strict=True)]
     settings = {"root": str(tree.root), "files": key, "corrupt": corrupt}
     paths = [tree.root / file for file in tree.files]
+    keep = _encoded if keeps_encoded() else _decoded
+    images = keep(name, paths, settings, size, corrupt, fit)
+
+    def digest() -> NDArray[np.uint8]:
+        def one(row: int) -> bytes:
+            if corrupt == "skip" and not images[row].any() and _harm(paths[row], size, fit):
+                return bytes(32)
+            return hashlib.sha256(paths[row].read_bytes()).digest()
+
+        found = in_parallel(one, len(paths), f"hashing {name}")
+        return np.frombuffer(b"".join(found), np.uint8).reshape(-1, 32)
+
+    return images, cached(f"{name}-sha256", settings, digest)
+
+
+def _decoded(
+    name: str, paths: Sequence[Path], settings: Any, size: int, corrupt: Corrupt, fit: Fit
+) -> NDArray[np.uint8]:
+    import PIL
 
     def fill(pixels: NDArray[np.uint8]) -> None:
         def one(row: int) -> str:
             try:
                 pixels[row] = read_image(paths[row], size, fit)
-            except (OSError, ValueError, SyntaxError) as error:  # as PIL says of broken files
+            except BROKEN as error:
                 return f"{paths[row]}: {error}"
             return ""
 
-        broken = [told for told in _in_parallel(one, len(paths), f"decoding {name}") if told]
-        if broken and corrupt == "fail":
-            raise RequestError(
-                f"{name}: {len(broken)} of {len(paths)} files cannot be read as images, first "
-                f"{'; '.join(broken[:5])}. Get them again, or set corrupt: skip to leave them out."
-            )
+        _refuse(in_parallel(one, len(paths), f"decoding {name}"), name, corrupt)
 
     made = [settings, size, PIL.__version__, *([fit] if fit != "stretch" else [])]
-    pixels = filled(f"{name}-{size}px", made, (len(paths), 3, size, size), "u1", fill)
-
-    def digest() -> NDArray[np.uint8]:
-        def one(row: int) -> bytes:
-            if corrupt == "skip" and not pixels[row].any() and not _readable(paths[row], size):
-                return bytes(32)
-            return hashlib.sha256(paths[row].read_bytes()).digest()
-
-        found = _in_parallel(one, len(paths), f"hashing {name}")
-        return np.frombuffer(b"".join(found), np.uint8).reshape(-1, 32)
-
-    return pixels, cached(f"{name}-sha256", settings, digest)
+    return filled(f"{name}-{size}px", made, (len(paths), 3, size, size), "u1", fill)
 
 
-def read_image(path: Path, size: int, fit: Fit = "stretch") -> NDArray[np.uint8]:
-    """(3, size, size): RGB, resized as torchvision resizes PIL images, bilinear with antialias.
+def _encoded(
+    name: str, paths: Sequence[Path], settings: Any, size: int, corrupt: Corrupt, fit: Fit
+) -> EncodedImages:
+    """All files are decoded once here, too: a broken one is to be found before a sweep starts."""
 
-    Args:
-        path: Of the file.
-        size: Height and width.
-        fit: ``stretch``: as ``torchvision.transforms.Resize((size, size))``. ``crop``: only the
-            square in its middle, so that nothing is distorted. A square image is stretched as well;
-            none of its pixels changes if it has the size already.
-    """
-    from PIL import Image, ImageOps
+    def check() -> NDArray[np.int64]:
+        told = in_parallel(lambda row: _harm(paths[row], size, fit), len(paths), f"checking {name}")
+        _refuse(told, name, corrupt)
+        sizes = [0 if harm else p.stat().st_size for p, harm in zip(paths, told, strict=True)]
+        return np.cumsum(sizes, dtype=np.int64)
 
-    with Image.open(path) as image:
-        rgb, how = image.convert("RGB"), Image.Resampling.BILINEAR
-        square = (size, size)
-        resized = ImageOps.fit(rgb, square, how) if fit == "crop" else rgb.resize(square, how)
-    return np.asarray(resized).transpose(2, 0, 1)
+    ends = cached(f"{name}-encoded-ends", settings, check)
+
+    def fill(packed: NDArray[np.uint8]) -> None:
+        def one(row: int) -> None:
+            start, end = ends[row - 1] if row else 0, ends[row]
+            if end > start:
+                packed[start:end] = np.fromfile(paths[row], np.uint8)
+
+        in_parallel(one, len(paths), f"packing {name}")
+
+    packed = filled(f"{name}-encoded", settings, (int(ends[-1]),), "u1", fill)
+    return EncodedImages(packed, ends, size, fit)
 
 
-def _readable(path: Path, size: int) -> bool:
-    """Whether a file is an image, which may well be black."""
+def _harm(path: Path, size: int, fit: Fit) -> str:
+    """Why a file is no image, with its name; empty if it is one, which may well be black."""
     try:
-        read_image(path, size)
-    except (OSError, ValueError, SyntaxError):
-        return False
-    return True
+        read_image(path, size, fit)
+    except BROKEN as error:
+        return f"{path}: {error}"
+    return ""
 
 
-def _in_parallel(work: Callable[[int], Any], n: int, what: str) -> list[Any]:
-    """``work`` of 0 to n - 1, in order, on all cores: PIL and hashlib release Python's lock."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool, _progress(what, n) as advance:
-        result = []
-        for start in range(0, n, CHUNK):
-            rows = range(start, min(start + CHUNK, n))
-            result += list(pool.map(work, rows))
-            advance(len(rows))
-        return result
-
-
-@contextmanager
-def _progress(what: str, n: int) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, elsewhere one line where it takes long."""
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import Progress
-
-        with Progress(console=Console(stderr=True)) as progress:
-            task = progress.add_task(what, total=n)
-            yield lambda done: progress.advance(task, done)
-        return
-    if n > CHUNK:
-        print(f"{what}: {n:,} files", file=sys.stderr, flush=True)
-    yield lambda done: None
+def _refuse(told: Sequence[str], name: str, corrupt: Corrupt) -> None:
+    broken = [harm for harm in told if harm]
+    if broken and corrupt == "fail":
+        raise RequestError(
+            f"{name}: {len(broken)} of {len(told)} files cannot be read as images, first "
+            f"{'; '.join(broken[:5])}. Get them again, or set corrupt: skip to leave them out."
+        )
 
 
 def content_of(digests: Iterable[bytes]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domainbed_adapters.domainbed import Seeds, in_out
-from domainbed_adapters.image_cache import content_of, decoded
+from domainbed_adapters.image_cache import content_of, kept_images
 from domainbed_adapters.image_tree import ImageTree
 from oodbench.data import Dataset, Environment, Rows, Split
 from oodbench.errors import RequestError
@@ -58,7 +58,7 @@ def build_images(
     check_options(name, size, holdout, corrupt)
     check_augmentation(name, augment, augment_id_val)
     seeds = None if domainbed is None else Seeds.from_option(name, domainbed)
-    pixels, digests = decoded(name, tree, size, corrupt)
+    pixels, digests = kept_images(name, tree, size, corrupt)
     there = np.flatnonzero(digests.any(axis=1))
     environments = []
     for i, environment in enumerate(names):

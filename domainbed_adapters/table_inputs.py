@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from domainbed_adapters.image_cache import content_of, decoded
+from domainbed_adapters.image_cache import Images, content_of, kept_images
 from domainbed_adapters.image_folders import check_image_options
 from domainbed_adapters.image_tree import ImageTree
 from domainbed_adapters.tables import Table
@@ -23,12 +23,12 @@ TEXTS = 4096
 """Between two pieces of the file that is written."""
 
 
-def images_of(table: Table, size: int, corrupt: Any) -> tuple[NDArray[Any], Table, str]:
+def images_of(table: Table, size: int, corrupt: Any) -> tuple[Images, Table, str]:
     """Pixels of a table's images, the table without those that are none, a hash of the files."""
     check_image_options(table.name, size, corrupt)
     check_images(table.root, table.items, table.name)
     tree = ImageTree(table.root, (), (), table.items, table.labels, (0, len(table.items)))
-    pixels, digests = decoded(table.name, tree, size, corrupt)
+    pixels, digests = kept_images(table.name, tree, size, corrupt)
     broken = np.flatnonzero(~digests.any(axis=1))
     content = content_of([f"{size}".encode(), *(bytes(digest) for digest in digests)])
     return pixels, table.without(broken) if len(broken) else table, content

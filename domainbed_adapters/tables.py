@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodbench.data import Dataset, Environment, Published, Rows, Split
+from oodbench.data import Dataset, Environment, Published, Rows, Split, Stored
 from oodbench.errors import RequestError, UnknownNameError
 
 Ints = NDArray[np.int64]
@@ -162,7 +162,7 @@ def environments_of(table: Table, fields: Sequence[str]) -> dict[str, Ints]:
 
 def assemble(
     table: Table,
-    inputs: NDArray[Any],
+    inputs: Stored,
     content: str,
     fields: Sequence[str],
     roles: Mapping[str, str],

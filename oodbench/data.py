@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +19,32 @@ from oodbench.errors import RequestError, UnknownNameError
 from oodbench.registry import Registry
 
 
+class Stored(Protocol):
+    """What is read like an array: one that is mapped from a file, or images decoded when read."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(N, ...)."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of one number."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, which: Any, /) -> Any: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Some examples of an array that is too large to copy: each is read when it is asked for.
 
     Attributes:
-        stored: (N, ...) array, as a rule one that is mapped from a file.
+        stored: (N, ...), as a rule an array that is mapped from a file.
         rows: (n,) which of its N examples these are, in order.
     """
 
-    stored: NDArray[Any]
+    stored: Stored
     rows: NDArray[np.int64]
 
     @property

@@ -65,6 +65,8 @@ class Trial:
         warmup: Share of the steps in which the learning rate first grows.
         clip_norm: Largest norm of a step's gradient; longer ones are shortened. 0: none is.
         label_smoothing: Share of each label that is spread over all classes.
+        balance: What is drawn equally often: ``none``, ``classes``, ``environments`` or
+            ``environments+classes``.
         average: Averaged weights, evaluated in place of the last: ``{"ema": decay}`` or
             ``{"swa": share of the steps from which on}``; empty: none.
         parallel: Method of data-parallel training; empty for one replica.
@@ -95,6 +97,7 @@ class Trial:
     warmup: float = 0.0
     clip_norm: float = 0.0
     label_smoothing: float = 0.0
+    balance: str = "none"
     average: Mapping[str, float] = field(default_factory=dict)
     parallel: str = ""
     replicas: int = 1

@@ -4,6 +4,7 @@ import sys
 import time
 from collections import deque
 from datetime import timedelta
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -14,6 +15,8 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.progress import Progress as RichProgress
+
+from oodbench.caching import COMPUTING
 
 ENDED = ("completed", "diverged", "failed")
 LUMPS = 6
@@ -71,15 +74,28 @@ def describe(counts: dict[str, int], pace: Pace, now: float) -> str:
     return text
 
 
+def preparing(logs: Path) -> str:
+    """What workers compute before they train, from the ends of their logs."""
+    for log in sorted(logs.glob("*.log")):
+        *_, last = ["", *log.read_text(errors="replace").strip().splitlines()]
+        if last.startswith(COMPUTING):
+            return last
+    return ""
+
+
 class Progress:
     """Shows the number of runs in each state; call it with them.
+
+    Args:
+        logs: Folder of the workers' logs, to tell what they prepare while no model is done.
 
     Attributes:
         counts: The latest numbers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, logs: Path | None = None) -> None:
         self.counts: dict[str, int] = {}
+        self._logs = logs
         self._terminal = sys.stderr.isatty()
         self._bar = RichProgress(
             BarColumn(bar_width=None),
@@ -101,6 +117,8 @@ class Progress:
         self._pace = self._pace or Pace(now, ended)
         self._pace.update(now, ended)
         text = describe(counts, self._pace, now)
+        if self._logs and self._pace.rate() == 0 and (said := preparing(self._logs)):
+            text = said
         self._bar.update(self._task, completed=ended, total=total, description=text)
         if not self._terminal and (ended == total or now - self._line >= LINE_EVERY):
             self._line = now

@@ -17,6 +17,15 @@ FORMATS = ("table", "csv", "json")
 SHORT = ("run", "dataset", "test_environments", "algorithm", "optimizer", "status", "id", "ood")
 SELECTED = (*SHORT[:5], "completed", "diverged", "failed", "id", "n_id", "ood", "n_ood")
 
+TALK = {"all_reduces": "all-reduces", "communicated_bytes": "bytes"}
+"""Columns of replicas, and how they are headed."""
+SPENT = {
+    "compute_seconds": "s computing",
+    "communication_seconds": "s sending",
+    "waiting_seconds": "s waiting",
+}
+"""Those that are known only where each replica had a process."""
+
 
 def query(
     db: Db,
@@ -76,6 +85,8 @@ def query(
             how += " that match --where" if select and where else ""
             print(f"{len(frame)} runs at checkpoint {checkpoint}{how}.")
             print(f"id, ood: {metric} on n_id, n_ood test examples. --format csv has every column.")
+            if frame["all_reduces"].notna().any():
+                print("all-reduces, bytes, s: of each replica; seconds only with --processes.")
 
 
 def short(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -84,7 +95,10 @@ def short(frame: "pd.DataFrame") -> "pd.DataFrame":
     if "rule" not in frame:
         ended_badly = len(frame) and frame["status"].isin(["diverged", "failed"]).all()
         names += ["reason"] if ended_badly else [name for name in ("lr",) if name in frame]
-    return frame[names].assign(run=frame["run"].str[:8])  # enough to find it by
+    if frame["all_reduces"].notna().any():
+        names += [*TALK, *(name for name in SPENT if frame[name].notna().any())]
+    found = frame[names].assign(run=frame["run"].str[:8])  # enough to find it by
+    return found.rename(columns={**TALK, **SPENT})
 
 
 def plot(

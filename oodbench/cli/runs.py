@@ -46,8 +46,11 @@ def show(
         show_table(scores_table(details.scores))
 
 
-REGIME = ("schedule", "warmup", "clip_norm", "label_smoothing", "average")
+REGIME = ("schedule", "warmup", "clip_norm", "label_smoothing", "balance", "average")
 """Training settings that are told only where they are not at their default."""
+
+SPENT = ("compute", "communication", "waiting")
+"""What the seconds of a replica go into, where they were measured."""
 
 
 def regime(trial: "Trial") -> str:
@@ -134,6 +137,9 @@ def origin(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             f"{told['pseudo_steps']} pseudo-steps; each averaged {told['all_reduces']} vectors, "
             f"{told['bytes'] / 2**20:.4g} MiB in all",
         )
+        if told.get("compute_seconds") is not None:
+            spent = (f"{told[f'{what}_seconds']:.3g} s {what}" for what in SPENT)
+            yield "of each replica", ", ".join(spent)
     for item in p.get("weights", []):
         at = f"{item['checkpoint']}, step {item['step']}"
         yield "weights", f"{item['file']} ({at}, {item['bytes']} bytes)"

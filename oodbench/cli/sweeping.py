@@ -138,10 +138,11 @@ def train(spec: "SweepSpec", db: str, *, profile: bool, **options: Any) -> dict[
     from oodbench import api
     from oodbench.cli.progress import Progress
     from oodbench.cli.tables import seed_intervals, show, show_profile
+    from oodbench.executors.local import log_folder
 
     shares: dict[str, float] = {}
     on_profile = shares.update if profile else None
-    with Progress() as progress:
+    with Progress(options["logs"] or log_folder(db)) as progress:
         studies = api.run_sweep(spec, db, on_progress=progress, on_profile=on_profile, **options)
     if options["executor"] == "slurm":  # its workers may not have begun
         _show_jobs(db, spec.name)

@@ -14,7 +14,7 @@ is an option of ``oodbench.parallel.settings``.
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -28,6 +28,13 @@ BLOCK = 64
 """Coins drawn at once. Part of the protocol: another value gives other coins."""
 
 
+class Seconds(NamedTuple):
+    """What one replica spent on the others: until the slowest was there; until all had the mean."""
+
+    waiting: float
+    communication: float
+
+
 class Group(Protocol):
     """The replicas of a trial, wherever they are."""
 
@@ -39,8 +46,15 @@ class Group(Protocol):
     def here(self) -> range:
         """Numbers of the replicas that are here."""
 
+    @property
+    def seconds(self) -> Seconds | None:
+        """What ``exchange`` took so far; None where nothing is sent, so nothing can be measured."""
+
     def mean(self, rows: Tensor) -> Tensor:
         """The (P,) mean over all replicas; (n, P) are the rows of those here."""
+
+    def exchange(self, rows: Tensor) -> Tensor:
+        """``mean``, as a part of training: its time is taken."""
 
     def least(self, value: int) -> int:
         """The smallest of what is given wherever there are replicas."""
@@ -53,12 +67,16 @@ class Together:
         replicas: How many.
     """
 
+    engine, seconds = "simulation", None
+
     def __init__(self, replicas: int) -> None:
-        self.engine, self.here = "simulation", range(replicas)
+        self.here = range(replicas)
 
     def mean(self, rows: Tensor) -> Tensor:
         """The mean of the rows."""
         return rows.mean(0)
+
+    exchange = mean
 
     def least(self, value: int) -> int:
         """The value itself."""
@@ -92,10 +110,10 @@ class Replicas:
         self.all_reduces = self.bytes = 0
 
     def mean(self, rows: Tensor) -> Tensor:
-        """``Group.mean``, counted."""
+        """``Group.exchange``, counted."""
         self.all_reduces += 1
         self.bytes += rows.shape[1] * rows.element_size()
-        return self._group.mean(rows)
+        return self._group.exchange(rows)
 
     def check(self, lr: float) -> None:
         """Raise OodbenchError if a pseudo-step at this learning rate is outside 0 < c <= 1."""

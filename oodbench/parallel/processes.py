@@ -1,8 +1,12 @@
 """One replica a process, on torch.distributed."""
 
+import time
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+from oodbench.parallel.methods import Seconds
 
 
 class Apart:
@@ -15,10 +19,12 @@ class Apart:
         device: Where the replica is.
     """
 
+    engine = "processes"
+
     def __init__(self, device: torch.device) -> None:
         self._device, self._replicas = device, dist.get_world_size()
-        self.engine = "processes"
         self.here = range(dist.get_rank(), dist.get_rank() + 1)
+        self.seconds = Seconds(0.0, 0.0)
 
     def mean(self, rows: Tensor) -> Tensor:
         """The mean over all processes, of a row that each of them has."""
@@ -26,6 +32,23 @@ class Apart:
         total = rows[0].to(self._device, copy=True)
         dist.all_reduce(total)
         return total.div_(self._replicas).to(place)
+
+    def exchange(self, rows: Tensor) -> Tensor:
+        """``mean``, timed: first until the slowest replica is there, then until all have it."""
+        start = self._now()
+        dist.barrier()
+        met = self._now()
+        mean = self.mean(rows)
+        self.seconds = Seconds(
+            self.seconds.waiting + met - start, self.seconds.communication + self._now() - met
+        )
+        return mean
+
+    def _now(self) -> float:
+        """Seconds, once this replica's device has done what it was given."""
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        return time.perf_counter()
 
     def least(self, value: int) -> int:
         """The smallest of the values of all processes."""

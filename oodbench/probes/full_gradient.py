@@ -83,8 +83,13 @@ def check_full_gradient(trial: Trial, data: Tensors) -> None:
     """Refuse models whose loss on some examples depends on which others are seen with them.
 
     Raises:
-        RequestError: If the model has dropout or batch normalization.
+        RequestError: If the model has dropout or batch normalization, or examples have weights.
     """
+    if trial.balance != "none":
+        raise RequestError(
+            f"The trial has balance: {trial.balance}, but the loss on the whole training set "
+            "counts every example once. Leave --full-every out."
+        )
     if not can_stack(build_module(trial, data.shape, data.num_classes)):
         raise RequestError(
             f"{trial.model} has dropout or buffers, such as batch normalization's: it has no one "

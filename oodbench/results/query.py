@@ -14,7 +14,7 @@ from oodbench.results.rawsql import sql
 from oodbench.results.select import check_checkpoint_rule
 from oodbench.results.store import METRIC, find_run
 from oodbench.results.sweeps import in_sweep, sweep_id
-from oodbench.results.views import SCORES, select_pairs, select_runs
+from oodbench.results.views import COUNTED, SCORES, TIMED, select_pairs, select_runs
 from oodbench.results.where import compile_where
 
 if TYPE_CHECKING:
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["checkpoints", "curves", "pairs", "runs", "searched", "sql"]
 
-NUMBERS = ("seconds", *SCORES, "id", "ood", "chance")
+COSTS, COST_COUNTS = ("seconds", *TIMED), ("gradient_evaluations", "samples", *COUNTED)
+NUMBERS = (*COSTS, *SCORES, "id", "ood", "chance")
 COUNTS = (
-    "gradient_evaluations",
+    *COST_COUNTS,
     "step",
     *(f"n_{role}" for role in SCORES),
     "n_id",
@@ -56,7 +57,7 @@ def runs(db: Database, where: str | None = None, sweep: str | None = None) -> "p
     with db.read() as connection:
         statement = _filtered(connection, view, where, sweep).order_by(view.c.position)
         frame = frame_of(
-            connection.execute(statement), ["seconds", "started", "finished"], COUNTS[:1]
+            connection.execute(statement), [*COSTS, "started", "finished"], COST_COUNTS
         )
     return spread(frame.drop(columns=["summary", "facts"]))
 

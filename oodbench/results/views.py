@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Dialect,
@@ -59,6 +60,32 @@ def _of_first_study(column: ColumnElement[Any]) -> ColumnElement[Any]:
     )
 
 
+COUNTED = {
+    "all_reduces": "all_reduces",
+    "communicated_bytes": "bytes",
+}
+"""Column -> what a run on replicas counted, by its name in the provenance; null for others."""
+
+TIMED = ("compute_seconds", "communication_seconds", "waiting_seconds")
+"""What a run on replicas measured; null where they were simulated, and for other runs."""
+
+
+def _whole(*path: str) -> ColumnElement[int]:
+    """A whole number of any size in the provenance."""
+    return cast(runs.c.provenance[path].as_string(), BigInteger)
+
+
+def _costs() -> list[ColumnElement[Any]]:
+    """What a run cost, beside its seconds."""
+    taken, examples = _whole("gradient_evaluations"), _whole("examples_per_step")
+    return [
+        taken.label("gradient_evaluations"),
+        func.coalesce(_whole("parallel", "samples"), taken * examples).label("samples"),
+        *(_whole("parallel", name).label(column) for column, name in COUNTED.items()),
+        *(runs.c.provenance[("parallel", name)].as_float().label(name) for name in TIMED),
+    ]
+
+
 OPTIONS = ("model_options", "algorithm_options", "dataset_options")
 
 
@@ -86,7 +113,7 @@ def _keys() -> list[ColumnElement[Any]]:
         row.reason,
         _of_first_study(study_trials.c.sampler).label("sampler"),
         row.provenance["seconds"].as_float().label("seconds"),
-        row.provenance["gradient_evaluations"].as_integer().label("gradient_evaluations"),
+        *_costs(),
     ]
 
 

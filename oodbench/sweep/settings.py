@@ -124,6 +124,7 @@ class TrainChanges(Part):
     warmup: Annotated[float, Field(ge=0, lt=1)] | None = None
     clip_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
+    balance: Literal["none", "classes", "environments", "environments+classes"] | None = None
     average: Average | None = None
 
     @model_validator(mode="after")
@@ -169,7 +170,7 @@ class Train(TrainChanges):
 
     def regime(self) -> dict[str, Any]:
         """What a trial takes over as it is; defaults are left out."""
-        names = ("schedule", "warmup", "clip_norm", "label_smoothing")
+        names = ("schedule", "warmup", "clip_norm", "label_smoothing", "balance")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         average = self.average.model_dump(exclude_none=True) if self.average else {}
         return given | {"average": average}

@@ -85,6 +85,7 @@ class SweepSpec(Part):
                 batch, spec = train.batch, ALGORITHMS.get(algorithm.name)
                 if train.label_smoothing and not spec.smooths:
                     raise ValueError(f"{algorithm.name} does not take label_smoothing")
+                check_balance(train)
                 for size in batch.sizes.values:
                     spec.check(algorithm.options, batch.resolve(int(size)))
                 if not DATASETS.get(dataset.name).needs_files:  # else see _study
@@ -193,6 +194,16 @@ def check_environments(batch: Batch, dataset: str, trained: int) -> None:
         raise RequestError(
             f"batch asks for {batch.environments} environments, but {dataset} has {trained} to "
             "train on"
+        )
+
+
+def check_balance(train: Train) -> None:
+    """Raise ValueError if environments are to be drawn equally often that are so already."""
+    by_environment = train.batch.size is None or train.batch.environments
+    if by_environment and "environments" in (train.balance or ""):
+        raise ValueError(
+            f"balance: {train.balance} goes with batch: {{size: n}}, which pools all environments; "
+            "other batches draw each equally often already: write balance: classes, or leave it out"
         )
 
 

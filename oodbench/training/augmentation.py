@@ -18,7 +18,7 @@ from oodbench.seeds import stream
 from oodbench.training.images import JITTERS, luma, resized_crop
 
 if TYPE_CHECKING:
-    from oodbench.training.tensors import Inputs
+    from oodbench.training.tensors import Inputs, StoredInputs
 
 TRIES = 10
 """Crops that are drawn before the whole image is taken, as in torchvision."""
@@ -171,7 +171,9 @@ class TrainingImages:
         seeds: Of the K models.
     """
 
-    def __init__(self, inputs: "Inputs", recipe: Recipe, seeds: Sequence[int]) -> None:
+    def __init__(
+        self, inputs: "Inputs | StoredInputs", recipe: Recipe, seeds: Sequence[int]
+    ) -> None:
         self._inputs, self._recipe, self._seeds = inputs, recipe, seeds
         self._result = torch.empty(0)
 
@@ -192,7 +194,7 @@ class TrainingImages:
 
 
 def training_inputs(
-    inputs: "Inputs", recipe: str, seeds: Sequence[int]
+    inputs: "Inputs | StoredInputs", recipe: str, seeds: Sequence[int]
 ) -> Callable[[Tensor, int], Tensor]:
     """From the indices (K, G, B) of a step's examples and the step to these examples, as floats.
 

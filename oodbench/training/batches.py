@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from oodbench.seeds import stream
+from oodbench.training.balancing import Strata
 
 BLOCK = 64
 """Steps drawn at once. Part of the protocol: another value gives other batches."""
@@ -29,6 +30,8 @@ class Batches:
             ``{"size": n}``: n from all environments pooled.
         seeds: Of the K models.
         device: Where the indices go.
+        labels: (n,) of the training examples; they are read only to balance.
+        balance: See ``oodbench.records.Trial``.
     """
 
     def __init__(
@@ -37,7 +40,14 @@ class Batches:
         batch: Mapping[str, int],
         seeds: Sequence[int],
         device: torch.device,
+        labels: Tensor | None = None,
+        balance: str = "none",
     ) -> None:
+        self._strata: Strata | None = None
+        if balance != "none":
+            assert labels is not None
+            pooled = not {"per_environment", "environments"} & set(batch)
+            self._strata = Strata(labels.cpu().numpy(), sizes, balance, pooled)
         self._sizes = np.array(sizes)
         self._starts = np.array([0, *accumulate(sizes)][:-1])
         self._batch = batch
@@ -61,17 +71,29 @@ class Batches:
         if "per_environment" in self._batch:
             shape = (BLOCK, self._batch["per_environment"])
             groups = [
-                start + stream(seed, "batches", environment, number).integers(size, size=shape)
-                for environment, (start, size) in enumerate(
-                    zip(self._starts, self._sizes, strict=True)
-                )
+                self._of(environment, shape, stream(seed, "batches", environment, number))
+                for environment in range(len(self._sizes))
             ]
             return np.stack(groups, axis=1)
         total, generator = self._batch["size"], stream(seed, "batches", "all", number)
         if "environments" not in self._batch:
+            if self._strata:
+                return self._strata.at(0, *generator.random((2, BLOCK, 1, total)))
             return generator.integers(self._sizes.sum(), size=(BLOCK, 1, total))
         wanted = self._batch["environments"]
         order = generator.random((BLOCK, len(self._sizes))).argsort(axis=1)[:, :wanted, None]
         u = generator.random((BLOCK, wanted, total // wanted))
+        if self._strata:
+            return self._strata.at(order, u, generator.random(u.shape))
         indices: NDArray[np.int64] = self._starts[order] + (u * self._sizes[order]).astype(np.int64)
+        return indices
+
+    def _of(
+        self, environment: int, shape: tuple[int, int], generator: np.random.Generator
+    ) -> NDArray[np.int64]:
+        """Indices of this shape, all of one environment."""
+        if self._strata:
+            return self._strata.at(environment, *generator.random((2, *shape)))
+        drawn = generator.integers(self._sizes[environment], size=shape)
+        indices: NDArray[np.int64] = self._starts[environment] + drawn
         return indices

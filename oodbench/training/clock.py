@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 DATA, MODEL, OPTIMIZER, EVALUATION = "data", "forward and backward", "optimizer", "evaluation"
+TRAINING = DATA, MODEL, OPTIMIZER
 
 
 class Clock:

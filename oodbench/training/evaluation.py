@@ -10,7 +10,7 @@ from torch import Tensor
 from oodbench.metrics import WORST, Answers, scores
 from oodbench.records import Measurement
 from oodbench.training.models import Models
-from oodbench.training.tensors import AugmentedInputs, EvaluationSplit, Inputs
+from oodbench.training.tensors import AnyInputs, EvaluationSplit
 
 CHUNK = 8192
 """Examples times models in one forward pass: more would leave a CPU's cache."""
@@ -19,9 +19,7 @@ NUMBERS = 2**26
 
 
 @torch.inference_mode()
-def accuracy(
-    models: Models, inputs: Tensor | Inputs | AugmentedInputs, labels: Tensor, k: int
-) -> list[float]:
+def accuracy(models: Models, inputs: Tensor | AnyInputs, labels: Tensor, k: int) -> list[float]:
     """The share of right predictions of each of ``k`` models."""
     right = torch.zeros(k, dtype=torch.long, device=labels.device)
     for rows, logits in _predictions(models, inputs, len(labels), k):
@@ -30,7 +28,7 @@ def accuracy(
 
 
 def _predictions(
-    models: Models, inputs: Tensor | Inputs | AugmentedInputs, n: int, k: int
+    models: Models, inputs: Tensor | AnyInputs, n: int, k: int
 ) -> Iterator[tuple[slice, Tensor]]:
     """Some examples at a time, and the (k, examples, classes) logits."""
     size = max(1, min(CHUNK // k, NUMBERS // max(1, inputs.shape[1:].numel())))

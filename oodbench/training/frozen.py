@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from oodbench.caching import filled
-from oodbench.data import Dataset, Rows, Split
+from oodbench.caching import COMPUTING, filled
+from oodbench.data import Dataset, Rows, Split, Stored
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
 from oodbench.records import Trial
@@ -22,6 +23,8 @@ from oodbench.training.tensors import as_floats
 
 IMAGES = 32
 """In one forward pass: more of them gain nothing on a CPU."""
+SIGNS = 2.0
+"""Seconds between two signs of progress."""
 
 
 def check_pretrained(trial: Trial) -> None:
@@ -124,14 +127,18 @@ class Features:
             return np.array(self._cached(images.stored, [dataset.content])[images.rows])
         return np.array(self._cached(images, [dataset.fingerprint, environment, part]))
 
-    def _cached(self, images: NDArray[Any], which: list[str]) -> NDArray[Any]:
+    def _cached(self, images: Stored, which: list[str]) -> NDArray[Any]:
         def fill(result: NDArray[Any]) -> None:
-            print(f"{self.name}: {len(images):,} examples", file=sys.stderr, flush=True)
+            told = -SIGNS
             with all_cores():
                 order = by_length(images)
                 for start in range(0, len(images), IMAGES):
+                    if time.monotonic() - told >= SIGNS:
+                        told = time.monotonic()
+                        say(f"{COMPUTING}{self.name}: {start:,} of {len(images):,} examples")
                     rows = order[start : start + IMAGES]
                     result[rows] = self._run(images[rows])
+            say(f"computed {self.name}: {len(images):,} examples")
 
         if self._width is None:
             self._width = self._run(images[:1]).shape[1]
@@ -145,9 +152,14 @@ class Features:
         return features
 
 
-def by_length(inputs: NDArray[Any]) -> NDArray[np.int64]:
+def say(how_far: str) -> None:
+    """In the worker's log, where the sweep's progress finds it."""
+    print(how_far, file=sys.stderr, flush=True)
+
+
+def by_length(inputs: Stored) -> NDArray[np.int64]:
     """The order in which texts, as tokens, go together: of like length; images stay as they are."""
-    if inputs.ndim != 2:
+    if len(inputs.shape) != 2:
         return np.arange(len(inputs))
     return np.argsort((np.asarray(inputs) > 0).sum(axis=1), kind="stable")
 

@@ -80,7 +80,7 @@ class Run:
             hparams, first.steps, first.algorithm_options, device, dtype, first.label_smoothing
         )
         seeds = self.stream_seeds()
-        self.batches = Batches(data.sizes, first.batch, seeds, device)
+        self.batches = Batches(data.sizes, first.batch, seeds, device, data.labels, first.balance)
         self.inputs = training_inputs(data.inputs, data.augment, seeds)
         self.average = (
             WeightAverage(*self.models.memory(), first.average, first.steps)

@@ -15,7 +15,7 @@ from oodbench.parallel.settings import Settings
 from oodbench.records import Measurement, RunRecord, Trial
 from oodbench.seeds import seed_of
 from oodbench.training import provenance
-from oodbench.training.clock import EVALUATION, OPTIMIZER, Clock
+from oodbench.training.clock import EVALUATION, OPTIMIZER, TRAINING, Clock
 from oodbench.training.evaluation import evaluate
 from oodbench.training.loop import Run, build_module, outcome
 from oodbench.training.models import Models
@@ -173,9 +173,9 @@ class ReplicatedRun(Run):
         super().freeze(bad_since, step)
         for trial, rows in zip(self.asked, self.rows_of, strict=True):
             never = trial.steps + 1
-            since = self.group.least(
-                min(self.diverged.get(row, never) for row in range(rows.start, rows.stop))
-            )
+            mine = min(self.diverged.get(row, never) for row in range(rows.start, rows.stop))
+            with self.clock(EVALUATION):  # no part of the method: not its communication
+                since = self.group.least(mine)
             if since < never:
                 self.diverged |= dict.fromkeys(range(rows.start, rows.stop), since)
 
@@ -240,8 +240,22 @@ class ReplicatedRun(Run):
                 "samples": round(gradients.item()) * examples,
                 "all_reduces": replicas.all_reduces,
                 "bytes": replicas.bytes,
+                **self.times(),
             },
         }
+
+    def times(self) -> dict[str, float | None]:
+        """Seconds of a replica, on average, in its own work and on the others, without evaluating.
+
+        None where the replicas are simulated: they share a processor, and nothing is sent.
+        """
+        names = ("compute_seconds", "waiting_seconds", "communication_seconds")
+        if self.group.seconds is None:
+            return dict.fromkeys(names)
+        both = self.group.seconds  # they are spent in the phases of training
+        own = sum(self.clock.seconds[phase] for phase in TRAINING) - sum(both)
+        mean = self.group.mean(torch.tensor([[own, *both]], dtype=torch.float64))
+        return {name: round(value, 6) for name, value in zip(names, mean.tolist(), strict=True)}
 
 
 def check_simulated(trials: Sequence[Trial], module: nn.Module) -> None:

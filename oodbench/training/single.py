@@ -10,8 +10,7 @@ from oodbench.training.features import body_and_head
 from oodbench.training.winograd import with_fast_convolutions
 
 IMAGES = 64
-"""In one forward pass of convolutions on a CPU (what more of them leave behind outgrows the cache),
-or of a text encoder."""
+"""In one forward pass of convolutions on a CPU: what more leave behind outgrows the cache."""
 
 
 class Single:
@@ -27,8 +26,6 @@ class Single:
         if device.type == "cpu" and any(isinstance(m, nn.Conv2d) for m in module.modules()):
             with_fast_convolutions(module)
             self._images = IMAGES
-        if any(isinstance(m, nn.Embedding) for m in module.modules()):
-            self._images = IMAGES  # attention needs much for a text
 
     def __call__(self, inputs: Tensor) -> Tensor:
         self._module.train()

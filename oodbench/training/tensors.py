@@ -1,8 +1,7 @@
 """A dataset as the training loop needs it: on the device, with each split's role for the trial."""
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,40 +21,63 @@ class Inputs:
     """Examples on the device, as floats when they are indexed.
 
     Bytes stay bytes until then where they are many: as floats they would need four times the
-    memory, or eight. What is mapped from a file stays there: only what is indexed is read.
+    memory, or eight.
 
     Attributes:
-        stored: (N, *shape) bytes or floats.
+        stored: (n, *shape) bytes or floats.
         dtype: Of the floats.
-        rows: (n,) which of the stored ones these are, where they lie; None: all of them.
-        device: Of the floats; None: where the stored ones are.
     """
 
     stored: Tensor
     dtype: torch.dtype
-    rows: Tensor | None = None
-    device: torch.device | None = None
 
     def settled(self) -> "Inputs":
         """The same, at once as floats where these are few."""
-        if self.rows is not None or self.stored.numel() * self.dtype.itemsize > FEW:
+        if self.stored.numel() * self.dtype.itemsize > FEW:
             return self
         return Inputs(as_floats(self.stored, self.dtype), self.dtype)
 
     @property
     def shape(self) -> torch.Size:
         """(n, *shape)."""
-        n = len(self.stored if self.rows is None else self.rows)
-        return torch.Size((n, *self.stored.shape[1:]))
+        return self.stored.shape
 
     def __getitem__(self, which: Tensor | slice) -> Tensor:
         """The chosen examples: (*indices, *shape) floats."""
-        if self.rows is not None:
-            which = self.rows[which if isinstance(which, slice) else which.cpu()]
         if isinstance(which, slice):
             return as_floats(self.stored[which], self.dtype)
-        chosen = self.stored.index_select(0, which.flatten()).to(self.device)
+        chosen = self.stored.index_select(0, which.flatten())
         return as_floats(chosen.view(*which.shape, *self.shape[1:]), self.dtype)
+
+
+@dataclass(frozen=True)
+class StoredInputs:
+    """Examples that stay where they are stored, until they are indexed: only these are read.
+
+    Attributes:
+        rows: n examples.
+        dtype: Of the floats that they are brought to the device as.
+        device: Of the floats.
+    """
+
+    rows: Rows
+    dtype: torch.dtype
+    device: torch.device
+
+    def settled(self) -> "StoredInputs":
+        """The same: they are too many to be kept."""
+        return self
+
+    @property
+    def shape(self) -> torch.Size:
+        """(n, *shape)."""
+        return torch.Size(self.rows.shape)
+
+    def __getitem__(self, which: Tensor | slice) -> Tensor:
+        """The chosen examples: (*indices, *shape) floats."""
+        index = which if isinstance(which, slice) else which.cpu().numpy()
+        chosen = torch.from_numpy(np.asarray(self.rows[index])).to(self.device)
+        return as_floats(chosen, self.dtype)
 
 
 @dataclass(frozen=True)
@@ -67,7 +89,7 @@ class AugmentedInputs:
         amounts: What is done to each.
     """
 
-    plain: Inputs
+    plain: Inputs | StoredInputs
     amounts: Amounts
 
     @property
@@ -85,6 +107,9 @@ class AugmentedInputs:
         result, rows = torch.empty_like(images), torch.arange(len(images), device=images.device)
         augment(images.__getitem__, self.amounts[which], result, rows)
         return result
+
+
+AnyInputs = Inputs | StoredInputs | AugmentedInputs
 
 
 def as_floats(inputs: Tensor, dtype: torch.dtype) -> Tensor:
@@ -112,7 +137,7 @@ class EvaluationSplit:
     environment: str
     split: str
     role: str
-    inputs: Inputs | AugmentedInputs
+    inputs: AnyInputs
     labels: Tensor
     n: int
     groups: NDArray[np.int64] | None = None
@@ -135,7 +160,7 @@ class Tensors:
         shared, augment: See ``oodbench.data.Dataset``.
     """
 
-    inputs: Inputs
+    inputs: Inputs | StoredInputs
     labels: Tensor
     sizes: tuple[int, ...]
     evaluation: tuple[EvaluationSplit, ...]
@@ -187,13 +212,13 @@ def part_of(environment: Environment, name: str) -> Split:
     return sum(others, start=first)
 
 
-def examples(split: Split, device: torch.device, dtype: torch.dtype) -> tuple[Inputs, Tensor]:
+def examples(
+    split: Split, device: torch.device, dtype: torch.dtype
+) -> tuple[Inputs | StoredInputs, Tensor]:
     """The inputs and labels of a split: on ``device``, or brought there when they are indexed."""
     labels = torch.from_numpy(split.labels).to(device)
     if isinstance(split.inputs, Rows):
-        with warnings.catch_warnings(action="ignore"):  # it is read-only, and only read
-            stored = torch.from_numpy(split.inputs.stored)
-        return Inputs(stored, dtype, torch.from_numpy(split.inputs.rows), device), labels
+        return StoredInputs(split.inputs, dtype, device), labels
     return Inputs(torch.from_numpy(split.inputs).to(device), dtype), labels
 
 
@@ -204,7 +229,7 @@ def evaluated(
     role: str,
     device: torch.device,
     dtype: torch.dtype,
-) -> tuple[Inputs | AugmentedInputs, Tensor]:
+) -> tuple[AnyInputs, Tensor]:
     """The inputs and labels of a split, as a model is scored on them in this role.
 
     Only if the dataset says so is anything augmented: DomainBed augments what it validates on.
@@ -218,13 +243,14 @@ def evaluated(
     return AugmentedInputs(inputs, amounts), labels
 
 
-def joined(parts: Sequence[Inputs]) -> Inputs:
+def joined(parts: Sequence[Inputs | StoredInputs]) -> Inputs | StoredInputs:
     """The examples of all parts, which are of one dataset, one part after the other."""
     first = parts[0]
-    rows = [part.rows for part in parts if part.rows is not None]
-    if rows:
-        return Inputs(first.stored, first.dtype, torch.cat(rows), first.device)
-    return Inputs(torch.cat([part.stored for part in parts]), first.dtype)
+    if isinstance(first, StoredInputs):
+        rows = [part.rows.rows for part in parts if isinstance(part, StoredInputs)]
+        return replace(first, rows=replace(first.rows, rows=np.concatenate(rows)))
+    kept = [part.stored for part in parts if isinstance(part, Inputs)]
+    return Inputs(torch.cat(kept), first.dtype)
 
 
 def load(

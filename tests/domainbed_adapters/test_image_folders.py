@@ -9,7 +9,7 @@ import pytest
 from image_helpers import CLASSES, ENVIRONMENTS, image, write_tree
 
 from domainbed_adapters.domainbed_images import LAYOUTS
-from domainbed_adapters.image_cache import read_image
+from domainbed_adapters.image_reading import read_image
 from domainbed_adapters.image_tree import read_tree
 from oodbench.data import DATASETS
 from oodbench.errors import OodbenchError, RequestError, SweepError

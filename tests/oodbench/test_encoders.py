@@ -15,6 +15,7 @@ from encoder_helpers import WORDS, write_encoder
 from oodbench.encoders import Encoder
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
+from oodbench.models.layers import alike
 from oodbench.training.tensors import as_floats
 
 MINILM = "all-MiniLM-L6-v2"
@@ -58,6 +59,31 @@ def test_features_do_not_depend_on_padding_and_are_transformers_own(weights, poo
     expected = states[:, 0] if pool == "first" else states.mean(1)
     torch.testing.assert_close(alone, expected)
     torch.testing.assert_close(both[:1], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_texts_of_like_length_go_together() -> None:
+    assert alike([3, 40, 9, 21, 20, 10]) == [[1, 3, 4], [5, 2], [0]]  # 40 21 20, 10 9, 3
+    assert alike([0, 0]) == [[0, 1]]
+    assert alike([]) == []
+    assert [len(part) for part in alike([7] * 150)] == [64, 64, 22]
+
+
+def test_a_mixed_batch_has_the_features_and_gradients_of_each_text_alone(weights: Path) -> None:
+    spec = MODELS.get("text_encoder")
+    module = spec.build((16,), 3, **{**spec.defaults, "encoder": "tiny", "pool": "mean"}).double()
+    texts = ["the", "buy now see you at nine notes the notes", "the notes", "see you at nine now"]
+    tokens = torch.from_numpy(Encoder("tiny").tokens(texts, 16))
+    assert len(alike((tokens > 0).sum(1).tolist())) > 1
+    labels = torch.tensor([0, 1, 2, 0])
+
+    def gradient(rows: list[list[int]]) -> torch.Tensor:
+        module.zero_grad()
+        logits = torch.cat([module(tokens[some]) for some in rows])
+        torch.nn.functional.cross_entropy(logits, labels).backward()
+        return torch.cat([p.grad.flatten() for p in module.parameters()])
+
+    together, alone = gradient([[0, 1, 2, 3]]), gradient([[0], [1], [2], [3]])
+    torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-12)
 
 
 def test_the_weights_are_known_by_their_hash(weights: Path, tmp_path: Path) -> None:

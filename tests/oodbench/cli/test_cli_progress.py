@@ -48,3 +48,17 @@ def test_without_a_terminal_progress_is_plain_lines(capsys: pytest.CaptureFixtur
         progress({**counts, "waiting": 0, "completed": 1})
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(",")[0] for line in lines] == ["0/1 models", "1/1 models"]
+
+
+def test_what_workers_prepare_is_told_until_a_model_is_done(tmp_path, capsys) -> None:
+    counts = {"waiting": 1, "running": 1, "completed": 0, "diverged": 0, "failed": 0}
+    (tmp_path / "worker-0.log").write_text("worker a begins\n")
+    log = tmp_path / "worker-1.log"
+    log.write_text("worker b begins\ncomputing PACS-features: 32 of 900 examples\n")
+    with Progress(tmp_path) as progress:
+        progress(counts)
+    assert capsys.readouterr().err == "0/2 models, computing PACS-features: 32 of 900 examples\n"
+    with Progress(tmp_path) as progress:
+        log.write_text(log.read_text() + "all is there\n")
+        progress(counts)
+    assert capsys.readouterr().err == "0/2 models, 0 diverged, 0 failed\n"

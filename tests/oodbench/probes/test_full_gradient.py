@@ -234,3 +234,8 @@ def test_models_that_see_more_than_the_example_are_refused(
     what = trial(model="normed", model_options={})
     with pytest.raises(RequestError, match="normed has dropout or buffers"):
         record_paths([what], colored32, CPU, stacked=False, full_every=1)
+
+
+def test_weights_of_examples_are_refused(colored64: Tensors) -> None:
+    with pytest.raises(RequestError, match=r"balance: classes.+Leave --full-every out"):
+        full_gradient.check_full_gradient(with_hparams("erm", balance="classes"), colored64)

@@ -312,3 +312,32 @@ def test_settings_are_text_that_conditions_can_name(db: Database) -> None:
     text = frame["model_options"][1]
     assert pairs(db, f"model_options = '{text}'")["run"].tolist() == [trials[1].id]
     assert pairs(db, "model_options is null")["run"].tolist() == [trials[0].id]
+
+
+def test_what_runs_cost(db: Database) -> None:
+    """A run of its own, one whose replicas were simulated, and one on processes, over 2 GiB."""
+    trials = [make_trial(i) for i in range(3)]
+    add_sweep(db, "sweep", {}, [make_study(trials)])
+    alone = {"gradient_evaluations": 40, "examples_per_step": 25}
+    counts = {"samples": 1500, "all_reduces": 9, "bytes": 2**33}
+    simulated = dict.fromkeys(("compute_seconds", "communication_seconds", "waiting_seconds"))
+    measured = {"compute_seconds": 2.0, "communication_seconds": 0.5, "waiting_seconds": 0.25}
+    hows = [alone, *({**alone, "parallel": {**counts, **s}} for s in (simulated, measured))]
+    claims = claim(db, "worker", size=3, lease=60)
+    store_runs(
+        db,
+        [(c, make_record(c.trial, provenance=how)) for c, how in zip(claims, hows, strict=True)],
+    )
+    for frame in (runs(db), pairs(db), sql(db, "SELECT * FROM v_pairs ORDER BY position")):
+        whole = frame[["samples", "all_reduces", "communicated_bytes"]].astype("Int64")
+        assert whole.to_numpy(na_value=-1).tolist() == [
+            [1000, -1, -1],
+            [1500, 9, 2**33],
+            [1500, 9, 2**33],
+        ]
+        seconds = frame[list(measured)].astype("float64")
+        assert seconds.isna().all(axis=1).tolist() == [True, True, False]
+        assert seconds.iloc[2].to_dict() == measured
+    assert list(runs(db, where="communication_seconds > 0.4 and all_reduces = 9")["run"]) == [
+        trials[2].id
+    ]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from oodbench.data import Dataset
+from oodbench.errors import RequestError
 from oodbench.planning import Plan, plan
 from oodbench.records import Trial
 from oodbench.sweep import load_sweep, parse_sweep
@@ -31,6 +32,7 @@ def test_how_it_is_trained_is_part_of_a_trial(tiny: Tiny) -> None:
         {"warmup": 0.1},
         {"clip_norm": 1},
         {"label_smoothing": 0.1},
+        {"balance": "classes"},
         {"average": {"swa": 0.5}},
         {"average": {"ema": 0.5}},
     ]
@@ -42,6 +44,7 @@ def test_how_it_is_trained_is_part_of_a_trial(tiny: Tiny) -> None:
             ((name, value),) = change.items()
             assert getattr(other, name) == value
     nothing = {"schedule": "constant", "warmup": 0, "clip_norm": 0, "label_smoothing": 0}
+    nothing |= {"balance": "none"}
     assert [t.id for t in trials(tiny(train=base | nothing))] == [t.id for t in plain]
 
 
@@ -255,3 +258,10 @@ def test_data_depend_on_the_data_seed_alone(tiny: Tiny) -> None:
         for values in (tiny(), tiny(search={"trials": 2, "seed": 5}), tiny(data_seed=1))
     ]
     assert prints[0] == prints[1] != prints[2]
+
+
+@pytest.mark.parametrize("batch", [{"per_environment": 4}, {"size": 4, "environments": 2}])
+def test_batches_by_environment_balance_nothing_but_classes(tiny: Tiny, batch) -> None:
+    train = tiny()["train"] | {"batch": batch, "balance": "environments"}
+    with pytest.raises(RequestError, match=r"goes with batch: .size: n.+write balance: classes"):
+        trials(tiny(train=train))

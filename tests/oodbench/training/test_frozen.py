@@ -82,10 +82,14 @@ def trial():
     return plan(SWEEP).studies[0].trials[0]
 
 
-def test_features_are_the_networks_and_are_computed_once() -> None:
+def test_features_are_the_networks_and_are_computed_once(capsys) -> None:
     from oodbench.trainer import _tensors
 
     data = tensors_for(trial(), torch.device("cpu"))
+    assert capsys.readouterr().err.splitlines() == [
+        "computing Bright-bright_body-features: 0 of 60 examples",
+        "computed Bright-bright_body-features: 60 examples",
+    ]
     assert data.shape == (2,)
     assert data.augment == ""
     x = torch.from_numpy(STORED[[*range(12), *range(20, 32)]]).float() / 255

@@ -61,6 +61,9 @@ def check_equal(asked: Trial, data: Tensors) -> None:
     cost, theirs = found.provenance["parallel"], expected.provenance["parallel"]
     assert cost.pop("engine") == "processes"
     assert theirs.pop("engine") == "simulation"
+    times = [f"{what}_seconds" for what in ("compute", "waiting", "communication")]
+    assert all(cost.pop(name) >= 0 for name in times)
+    assert [theirs.pop(name) for name in times] == [None] * 3  # not measured is not 0
     assert cost == theirs
     assert not multiprocessing.active_children()
 
@@ -74,6 +77,25 @@ def test_processes_and_simulation_come_to_the_same_weights(colored64) -> None:
 @pytest.mark.parametrize("method", ["ddp", "local_sgd", "diloco", "palsgd"])
 def test_of_each_method(colored64, method: str, replicas: int) -> None:
     check_equal(trial(method, "momentum", replicas), colored64)
+
+
+def one_is_late(trial: Trial, data: Tensors, device: torch.device) -> RunRecord:
+    """Two all-reduces, for each of which one replica is half a second late."""
+    group = Apart(device)
+    for _ in range(2):
+        time.sleep(0.5 * dist.get_rank())
+        group.exchange(torch.ones(1, 3))
+    seconds = [None, None]
+    dist.all_gather_object(seconds, group.seconds)
+    return RunRecord(trial, "failed", provenance={"seconds": seconds})
+
+
+def test_waiting_for_the_slowest_is_told_apart_from_sending(colored64) -> None:
+    early, late = run_on_processes(trial("ddp"), colored64, CPU, target=one_is_late).provenance[
+        "seconds"
+    ]
+    assert early.waiting > 0.9
+    assert max(late.waiting, early.communication, late.communication) < 0.4
 
 
 def one_dies(trial: Trial, data: Tensors, device: torch.device) -> RunRecord:

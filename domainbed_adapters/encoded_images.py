@@ -1,0 +1,78 @@
+"""Images kept as the bytes of their files, and decoded whenever they are read.
+
+For data that as pixels would not fit the disk. All files lie one after the other in one file of the
+cache, so that a shared file system is asked for one file and not for a million.
+"""
+
+import io
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domainbed_adapters.image_reading import Fit, read_image
+from oodbench.errors import RequestError
+
+VARIABLE = "OODBENCH_IMAGES"
+"""Environment variable: how this machine keeps images. What is trained does not depend on it."""
+WAYS = ("decoded", "encoded")
+
+
+def keeps_encoded() -> bool:
+    """Whether this machine keeps images encoded.
+
+    Raises:
+        RequestError: If the variable is none of ``WAYS``.
+    """
+    way = os.environ.get(VARIABLE) or "decoded"
+    if way not in WAYS:
+        raise RequestError(f"{VARIABLE} must be decoded or encoded, not {way!r}.")
+    return way == "encoded"
+
+
+@dataclass(frozen=True)
+class EncodedImages:
+    """What can be read like the (n, 3, size, size) array of the images' pixels.
+
+    Attributes:
+        packed: (bytes,) all files, one after the other, as a rule mapped from one file.
+        ends: (n,) where each of them ends; one that is empty stands for a black image.
+        size: Height and width.
+        fit: See ``read_image``.
+    """
+
+    packed: NDArray[np.uint8]
+    ends: NDArray[np.int64]
+    size: int
+    fit: Fit = "stretch"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(n, 3, size, size)."""
+        return (len(self.ends), 3, self.size, self.size)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of one number."""
+        return np.dtype(np.uint8)
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __getitem__(self, which: Any) -> NDArray[np.uint8]:
+        """The pixels of the image or the images with these indices, decoded on all cores."""
+        rows = np.arange(len(self))[which]
+        pixels = np.zeros((rows.size, *self.shape[1:]), np.uint8)
+
+        def decode(place: int) -> None:
+            row = int(rows.flat[place])
+            encoded = self.packed[self.ends[row - 1] if row else 0 : self.ends[row]]
+            if encoded.size:
+                pixels[place] = read_image(io.BytesIO(encoded.tobytes()), self.size, self.fit)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(decode, range(rows.size)))
+        return pixels.reshape(*rows.shape, *self.shape[1:])

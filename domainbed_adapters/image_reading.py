@@ -1,0 +1,64 @@
+"""One image file as pixels, and many on all cores."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+CHUNK = 256
+"""Images between two signs of progress."""
+Fit = Literal["stretch", "crop"]
+BROKEN = (OSError, ValueError, SyntaxError)
+"""What PIL raises of a file that is no image."""
+
+
+def read_image(file: Path | IO[bytes], size: int, fit: Fit = "stretch") -> NDArray[np.uint8]:
+    """(3, size, size): RGB, resized as torchvision resizes PIL images, bilinear with antialias.
+
+    Args:
+        file: Its path, or itself, open.
+        size: Height and width.
+        fit: ``stretch``: as ``torchvision.transforms.Resize((size, size))``. ``crop``: only the
+            square in its middle, so that nothing is distorted. A square image is stretched as well;
+            none of its pixels changes if it has the size already.
+    """
+    from PIL import Image, ImageOps
+
+    with Image.open(file) as image:
+        rgb, how = image.convert("RGB"), Image.Resampling.BILINEAR
+        square = (size, size)
+        resized = ImageOps.fit(rgb, square, how) if fit == "crop" else rgb.resize(square, how)
+    return np.asarray(resized).transpose(2, 0, 1)
+
+
+def in_parallel(work: Callable[[int], Any], n: int, what: str) -> list[Any]:
+    """``work`` of 0 to n - 1, in order, on all cores: PIL and hashlib release Python's lock."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool, progress_of(what, n) as advance:
+        result = []
+        for start in range(0, n, CHUNK):
+            rows = range(start, min(start + CHUNK, n))
+            result += list(pool.map(work, rows))
+            advance(len(rows))
+        return result
+
+
+@contextmanager
+def progress_of(what: str, n: int) -> Iterator[Callable[[int], None]]:
+    """A bar on a terminal, elsewhere one line where it takes long."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True)) as progress:
+            task = progress.add_task(what, total=n)
+            yield lambda done: progress.advance(task, done)
+        return
+    if n > CHUNK:
+        print(f"{what}: {n:,} files", file=sys.stderr, flush=True)
+    yield lambda done: None
