@@ -183,5 +183,9 @@ def _run(*command: str) -> str:
     except subprocess.TimeoutExpired as error:
         raise RequestError(f"{command[0]} did not answer in {ANSWER} s; try again.") from error
     if done.returncode:
-        raise RequestError(f"{command[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
+        said = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
+        why = said.splitlines()[-1].removeprefix(
+            f"{command[0]}: "
+        )  # the lines before it lead there
+        raise RequestError(f"{command[0]} failed: {why}")
     return done.stdout

@@ -177,7 +177,8 @@ def test_a_cluster_that_does_not_answer_stops_neither_status_nor_cancel(
     fake: Path, db: str, tiny: Callable[..., dict[str, Any]], oodbench: Run
 ) -> None:
     api.run_sweep(tiny(), db, executor="slurm")  # its file says nothing of SLURM
-    (fake / "squeue").write_text("#!/bin/sh\necho 'no answer' >&2; exit 1\n")
+    said = "squeue: error: no DNS record\nsqueue: no answer"
+    (fake / "squeue").write_text(f"#!/bin/sh\necho '{said}' >&2; exit 1\n")
     told = "warning: the SLURM jobs are not known: squeue failed: no answer\n"
     for command, said in (
         (("status",), "ColoredDigits"),
