@@ -84,9 +84,22 @@ def query(
             how = f", selected by {select} among the completed runs of each study" if select else ""
             how += " that match --where" if select and where else ""
             print(f"{len(frame)} runs at checkpoint {checkpoint}{how}.")
+            if select:
+                tell_unselected(frame, select)
             print(f"id, ood: {metric} on n_id, n_ood test examples. --format csv has every column.")
             if frame["all_reduces"].notna().any():
                 print("all-reduces, bytes, s: of each replica; seconds only with --processes.")
+
+
+def tell_unselected(frame: "pd.DataFrame", rule: str) -> None:
+    """Say on which datasets runs completed and yet the rule had nothing to choose by."""
+    without = frame[frame["run"].isna() & (frame["completed"] > 0)]
+    if len(without):
+        datasets = ", ".join(without["dataset"].unique())
+        print(
+            f"note: no run on {datasets} has the score that {rule} reads, so none is selected; "
+            "with --where for these alone, it is told which rules can."
+        )
 
 
 def short(frame: "pd.DataFrame") -> "pd.DataFrame":
