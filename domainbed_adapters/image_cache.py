@@ -50,7 +50,7 @@ def kept_images(
 
     def digest() -> NDArray[np.uint8]:
         def one(row: int) -> bytes:
-            if corrupt == "skip" and not images[row].any() and harm_of(paths[row], size, fit):
+            if corrupt == "skip" and not images[row].any() and harm_of(paths[row]):
                 return bytes(32)
             return hashlib.sha256(paths[row].read_bytes()).digest()
 
@@ -85,9 +85,7 @@ def _encoded(
     """All files are decoded once here, too: a broken one is to be found before a sweep starts."""
 
     def check() -> NDArray[np.int64]:
-        told = in_parallel(
-            lambda row: harm_of(paths[row], size, fit), len(paths), f"checking {name}"
-        )
+        told = in_parallel(lambda row: harm_of(paths[row]), len(paths), f"checking {name}")
         _refuse(told, name, corrupt)
         sizes = [0 if harm else p.stat().st_size for p, harm in zip(paths, told, strict=True)]
         return np.cumsum(sizes, dtype=np.int64)

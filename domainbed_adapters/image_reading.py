@@ -37,10 +37,10 @@ def read_image(file: Path | IO[bytes], size: int, fit: Fit = "stretch") -> NDArr
     return np.asarray(resized).transpose(2, 0, 1)
 
 
-def harm_of(path: Path, size: int, fit: Fit = "stretch") -> str:
+def harm_of(path: Path) -> str:
     """Why a file is no image, with its name; empty if it is one, which may well be black."""
     try:
-        read_image(path, size, fit)
+        read_image(path, 8)
     except BROKEN as error:
         return f"{path}: {error}"
     return ""

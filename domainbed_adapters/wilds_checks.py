@@ -131,7 +131,7 @@ def check_ends(root: Path, files: Sequence[str], name: str) -> None:
 
     Only such files are decoded here: a file may have something after its end and be fine.
     """
-    cut = [file for file in files if not _has_end(root / file) and harm_of(root / file, 8)]
+    cut = [file for file in files if not _has_end(root / file) and harm_of(root / file)]
     if cut:
         raise RequestError(
             f"{name}: {len(cut)} of {len(files)} images are empty or cut short, first "

@@ -27,6 +27,7 @@ from oodbench.results import (
     Shard,
     add_shard,
     add_sweep,
+    check_divisible,
     counts,
     is_empty,
     open_database,
@@ -144,6 +145,8 @@ def run_sweep(
     with open_database(target, create=True) as database:
         name = planned.spec.name
         spec = planned.spec.model_dump(mode="json", exclude_none=True)
+        if executor != "local":
+            spec.setdefault(executor, {})  # so that one knows where its jobs may be
         add_sweep(database, name, spec, planned.studies)
         extend(database, f"planner:{uuid.uuid4().hex}", name, stack or 32)
         if executor == "local":
@@ -161,7 +164,7 @@ def prepare_shard(sweep: Sweep, db: str | Path, shard: str) -> str:
     """Put one part of a sweep into a database of its own, for a worker that shares none.
 
     Args:
-        sweep: A sweep file.
+        sweep: A sweep file's path, what it says as a dictionary, or a checked sweep.
         db: URL or path of this shard's database; created if missing.
         shard: Which part, such as ``3/16``: 0/16 is the first.
 
@@ -173,6 +176,7 @@ def prepare_shard(sweep: Sweep, db: str | Path, shard: str) -> str:
         DatabaseError: If the database has trials of another shard.
     """
     part, planned = Shard.parse(shard), plan(sweep)
+    check_divisible(planned.studies)  # before there is a file
     spec = planned.spec.model_dump(mode="json", exclude_none=True)
     with open_database(db, create=True) as database:
         add_shard(database, planned.spec.name, spec, planned.studies, part)
@@ -214,6 +218,10 @@ def cancel(db: str | Path, sweep: str) -> int:
     """Take the waiting runs of a sweep out of it; how many.
 
     Its SLURM jobs are cancelled first: see ``cancel_jobs``.
+
+    Raises:
+        UnknownNameError: If there is no such sweep.
+        RequestError: If it may have SLURM jobs, and SLURM does not answer.
     """
     from oodbench.results import cancel as take_out
 

@@ -83,14 +83,26 @@ def launch(
         run_ray(db, target, settings, job, workers=total, on_progress=on_progress)
 
 
-def _names(target: str, sweep: str | None) -> list[str]:
+def _jobs(target: str, sweep: str | None) -> list[slurm.QueuedJob]:
+    """The SLURM jobs of a database's sweeps, or of one; SLURM need not answer if it never had any.
+
+    Raises:
+        UnknownNameError: If there is no such sweep.
+        RequestError: If SLURM does not answer, and there may be jobs.
+    """
     with open_database(target, read_only=True) as db:
-        known = [item["name"] for item in sweep_specs(db)]
+        known = {item["name"]: "slurm" in item["spec"] for item in sweep_specs(db)}
     if sweep is not None and sweep not in known:
         raise UnknownNameError("sweep", sweep, known)
-    if sqlite_file(target) is not None:  # no job ever worked for one; SLURM need not answer
+    if sqlite_file(target) is not None:  # no job ever worked for one
         return []
-    return [slurm.job_name(target, name) for name in known if sweep in (None, name)]
+    asked = [name for name in known if sweep in (None, name)]
+    try:
+        return slurm.jobs([slurm.job_name(target, name) for name in asked])
+    except RequestError:
+        if any(known[name] for name in asked):
+            raise
+        return []
 
 
 def cluster_jobs(target: str, sweep: str | None = None) -> "pd.DataFrame":
@@ -106,11 +118,11 @@ def cluster_jobs(target: str, sweep: str | None = None) -> "pd.DataFrame":
 
     Raises:
         UnknownNameError: If there is no such sweep.
-        RequestError: If SLURM does not answer.
+        RequestError: If SLURM does not answer, and one of these sweeps is for it.
     """
     import pandas as pd
 
-    found = slurm.jobs(_names(target, sweep))
+    found = _jobs(target, sweep)
     rows = [
         {
             "job": item.id,
@@ -135,5 +147,11 @@ def cancel_cluster_jobs(target: str, sweep: str) -> int:
 
     Returns:
         How many there were.
+
+    Raises:
+        UnknownNameError: If there is no such sweep.
+        RequestError: If SLURM refuses, or does not answer and the sweep is for it.
     """
-    return slurm.cancel_jobs(_names(target, sweep))
+    found = _jobs(target, sweep)
+    slurm.cancel_jobs(found)
+    return len(found)

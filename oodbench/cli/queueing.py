@@ -1,12 +1,15 @@
 """status, retry, cancel."""
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from oodbench.cli.options import Db, Sweep
 from oodbench.errors import RequestError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def status(
@@ -32,14 +35,23 @@ def status(
         watching(look, lambda frame: not frame[["waiting", "running"]].to_numpy().any())
     else:
         show(look())
-    try:
-        jobs = api.jobs(db, name)
-    except RequestError as error:  # the runs were told all the same
-        print(f"The SLURM jobs are not known: {error}", file=sys.stderr)
-        return
+    jobs = _slurm_jobs(db, name)
     if len(jobs):
         print("\nSLURM jobs:")
         show(jobs)
+
+
+def _slurm_jobs(db: str, name: str | None) -> "pd.DataFrame":
+    """The jobs; none where SLURM does not answer, which is told: the rest goes on without it."""
+    from oodbench import api
+
+    try:
+        return api.jobs(db, name)
+    except RequestError as error:
+        import pandas as pd
+
+        print(f"warning: the SLURM jobs are not known: {error}", file=sys.stderr)
+        return pd.DataFrame()
 
 
 def retry(
@@ -72,11 +84,13 @@ def cancel(
     Example: oodbench cancel digits --db digits.db
     """
     from oodbench import api
+    from oodbench.results import cancel as take_out
+    from oodbench.results import open_database
 
-    jobs = api.cancel_jobs(db, name)
-    if jobs:
-        print(f"{jobs} SLURM jobs of {name} cancelled")
-    print(f"{api.cancel(db, name)} waiting runs of {name} cancelled")
+    if len(_slurm_jobs(db, name)):
+        print(f"{api.cancel_jobs(db, name)} SLURM jobs of {name} cancelled")
+    with open_database(db) as database:
+        print(f"{take_out(database, name)} waiting runs of {name} cancelled")
 
 
 def register(app: typer.Typer) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -207,6 +208,7 @@ def worker(
             help="Without a shared database: make --db with part i (0 to N - 1) of the sweep file.",
         ),
     ] = None,
+    changes: Set = None,
     parent: Annotated[int | None, typer.Option("--parent", hidden=True)] = None,
     owner: Annotated[str | None, typer.Option("--owner", hidden=True)] = None,
     peers: Annotated[
@@ -227,40 +229,47 @@ def worker(
     """
     use_root(root)
     stop = _StopSignal(parent)
-    name = _sweep_name(name, db, shard)
+    names = _sweep_names(name, db, shard, changes or ())
     from oodbench.worker import work
 
-    work(
-        db,
-        name,
-        device=device,
-        stack=stack,
-        stack_memory=stack_memory,
-        lease=lease,
-        owner=owner,
-        peers=peers,
-        profile=profile,
-        processes=processes,
-        on_run_end=on_run_end,
-        artifacts=artifacts,
-        save_every=save_every,
-        should_stop=stop,
-    )
+    for one in names:
+        work(
+            db,
+            one,
+            device=device,
+            stack=stack,
+            stack_memory=stack_memory,
+            lease=lease,
+            owner=owner,
+            peers=peers,
+            profile=profile,
+            processes=processes,
+            on_run_end=on_run_end,
+            artifacts=artifacts,
+            save_every=save_every,
+            should_stop=stop,
+        )
 
 
-def _sweep_name(name: str, db: str, shard: str | None) -> str:
-    """The sweep that is named, or is in the file that is; a shard of it is put into ``db``."""
+def _sweep_names(name: str, db: str, shard: str | None, changes: Sequence[str]) -> list[str]:
+    """The sweep that is named, or those of the file that is; a shard of each is put into ``db``."""
+    if changes and shard is None:
+        raise RequestError(
+            "--set changes what --shard draws; without it the trials are in the database already. "
+            "Give --set to `oodbench sweep`."
+        )
     if not name.endswith((".yaml", ".yml")):
         if shard is not None:
             raise RequestError(f"--shard needs the sweep's file, to draw its trials; got {name!r}.")
-        return name
-    if shard is not None:
-        from oodbench.api import prepare_shard
+        return [name]
+    from oodbench.sweep import load_sweeps
 
-        return prepare_shard(name, db, shard)
-    from oodbench.sweep import load_sweep
+    specs = load_sweeps(name, changes)
+    if shard is None:
+        return [spec.name for spec in specs]
+    from oodbench.api import prepare_shard
 
-    return load_sweep(name).name
+    return [prepare_shard(spec, db, shard) for spec in specs]
 
 
 class _StopSignal:

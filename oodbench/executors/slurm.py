@@ -157,19 +157,19 @@ def jobs(names: Sequence[str]) -> list[QueuedJob]:
     return [item for item in found if item.name in names]
 
 
-def cancel_jobs(names: Sequence[str]) -> int:
-    """Cancel the jobs of these names, and wait until they are gone; how many there were.
+def cancel_jobs(found: Sequence[QueuedJob]) -> None:
+    """Cancel jobs, and wait until there are none of their names.
 
     Raises:
         RequestError: If SLURM refuses.
     """
-    found = jobs(names)
-    if found:
-        _run("scancel", *_arrays(item.id for item in found))
-        deadline = time.monotonic() + LEAVING
-        while jobs(names) and time.monotonic() < deadline:
-            time.sleep(0.5)
-    return len(found)
+    if not found:
+        return
+    names = sorted({item.name for item in found})
+    _run("scancel", *_arrays(item.id for item in found))
+    deadline = time.monotonic() + LEAVING
+    while jobs(names) and time.monotonic() < deadline:
+        time.sleep(0.5)
 
 
 def _arrays(ids: Iterable[str]) -> list[str]:
@@ -183,5 +183,9 @@ def _run(*command: str) -> str:
     except subprocess.TimeoutExpired as error:
         raise RequestError(f"{command[0]} did not answer in {ANSWER} s; try again.") from error
     if done.returncode:
-        raise RequestError(f"{command[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
+        said = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
+        why = said.splitlines()[-1].removeprefix(
+            f"{command[0]}: "
+        )  # the lines before it lead there
+        raise RequestError(f"{command[0]} failed: {why}")
     return done.stdout

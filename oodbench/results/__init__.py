@@ -25,7 +25,7 @@ from oodbench.results.queue import Claim, abandon, claim, excuse, release, renew
 from oodbench.results.scales import searched_scale
 from oodbench.results.schema import CONFIRM
 from oodbench.results.select import CHECKPOINT_RULES, RUN_RULES
-from oodbench.results.shards import Lacking, Shard, add_shard
+from oodbench.results.shards import Lacking, Shard, add_shard, check_divisible
 from oodbench.results.store import load_run, store_runs
 from oodbench.results.sweeps import add_sweep, preview_sweep
 from oodbench.results.where import compile_where
@@ -58,6 +58,7 @@ __all__ = [
     "add_trials",
     "cancel",
     "check_database",
+    "check_divisible",
     "checkpoints",
     "claim",
     "compile_where",

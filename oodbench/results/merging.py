@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import select
 
 from oodbench.errors import DatabaseError, OodbenchError, RequestError
-from oodbench.results.address import describe_target, parse_target
+from oodbench.results.address import describe_target, parse_target, sqlite_file
 from oodbench.results.database import Database, open_database
 from oodbench.results.engines import PLANNING, update_statistics, wait_for_turn
 from oodbench.results.integrity import check_database
@@ -109,6 +109,12 @@ def _place(target: str | Path) -> str:
 
 def _problem(source: str | Path) -> str:
     """Why a source cannot be merged; empty if it can."""
+    file = sqlite_file(source)
+    if file is not None and not file.exists():
+        return (
+            f"There is no database at {file}. Correct the path, or merge again when it is there; "
+            f"`oodbench worker SWEEP.yaml --shard i/N --db {file}` makes a shard."
+        )
     try:
         return " ".join(check_database(source).problems)
     except OodbenchError as error:

@@ -59,19 +59,29 @@ def shard_number(study: str, index: int, of: int) -> int:
     return (int(study, 16) + index) % of
 
 
-def divide(plan: Sequence[PlannedStudy], shard: Shard) -> list[PlannedStudy]:
-    """The studies with the trials of one shard. A run of several studies goes where its first does.
+def check_divisible(plan: Sequence[PlannedStudy]) -> None:
+    """Refuse what cannot be divided.
 
     Raises:
         RequestError: If a study is not drawn whole before anything is trained.
     """
-    places: dict[str, int] = {}
     for study in plan:
         if study.agenda is not None and "search" in study.agenda:
             raise RequestError(
                 f"The sampler {study.sampler} learns from the results of all workers, which shards "
                 "do not see. Use random, qmc or grid, or one PostgreSQL database for all workers."
             )
+
+
+def divide(plan: Sequence[PlannedStudy], shard: Shard) -> list[PlannedStudy]:
+    """The studies with the trials of one shard. A run of several studies goes where its first does.
+
+    Raises:
+        RequestError: If a study is not drawn whole before anything is trained.
+    """
+    check_divisible(plan)
+    places: dict[str, int] = {}
+    for study in plan:
         for index, trial in study.drawn():
             places.setdefault(trial.id, shard_number(study.id, index, shard.of))
     parts = []

@@ -52,7 +52,9 @@ class Batches:
         self._starts = np.array([0, *accumulate(sizes)][:-1])
         self._batch = batch
         self._seeds = list(dict.fromkeys(seeds))  # models with one seed share their batches
-        self._which = torch.tensor([self._seeds.index(seed) for seed in seeds], device=device)
+        shared = len(self._seeds) < len(seeds)
+        which = torch.tensor([self._seeds.index(seed) for seed in seeds], device=device)
+        self._which = which if shared else None
         self._device = device
         self._number = -1
         self._block = torch.empty(0)
@@ -64,7 +66,8 @@ class Batches:
             drawn = np.stack([self._draw(seed, number) for seed in self._seeds], axis=1)
             self._block = torch.from_numpy(drawn).to(self._device)
             self._number = number
-        return self._block[position][self._which]
+        indices = self._block[position]
+        return indices if self._which is None else indices[self._which]
 
     def _draw(self, seed: int, number: int) -> NDArray[np.int64]:
         """(BLOCK, G, B) indices for one seed."""

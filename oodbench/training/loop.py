@@ -96,7 +96,9 @@ class Run:
         # model -> mean ID validation accuracy, step and weights of its best checkpoint
         self.best: dict[int, tuple[float, int, dict[str, Tensor]]] = {}
         self.done = 0  # steps
+        # model -> the first step whose loss was not finite; steps if none, as far as looked at
         self.bad_since = torch.full((self.k,), first.steps, device=device)
+        self.unseen: list[Tensor] = []  # (K,) losses of the last steps, not looked at yet
         self.total = torch.zeros(self.k, device=device)  # of the losses of the last steps,
         self.summed = 0  # so many
         self.seconds = 0.0
@@ -125,14 +127,14 @@ class Run:
         for step in range(self.done, trial.steps):
             self.restart(self.algorithm.restarts.get(step, ()))
             losses = self.step(step)
-            fine = losses.isfinite() | (self.bad_since <= step)
-            self.bad_since = self.bad_since.where(fine, step)
+            self.unseen.append(losses)
             self.total += losses
             self.summed += 1
             self.done = step + 1
             if self.average:
                 self.average.update(self.done)
             if self.done in evaluation_steps or self.done % BLOCK == 0:
+                self.look_at_losses()
                 self.freeze(self.bad_since, self.done)
             if self.done in evaluation_steps:
                 self.measure(self.done, self.total / self.summed, self.summed)
@@ -148,6 +150,16 @@ class Run:
         for model in models:
             self.optimizers[model] = self.build_optimizer(model, restarted=True)
             self.steppers[model] = stepper(self.optimizers[model])
+
+    def look_at_losses(self) -> None:
+        """Note the steps since which losses are not finite: for many steps at once, as each look
+        costs a small model as much as a layer."""
+        if self.unseen:
+            steps = torch.arange(self.done - len(self.unseen), self.done, device=self.device)
+            fine = torch.stack(self.unseen).isfinite()
+            first = steps.unsqueeze(1).where(~fine, self.trials[0].steps).amin(0)
+            self.bad_since = torch.minimum(self.bad_since, first)
+            self.unseen.clear()
 
     def look_for_broken(self, models: Sequence[int]) -> None:
         """Note the models whose optimizer writes to other memory than the stack's."""

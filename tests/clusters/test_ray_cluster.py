@@ -33,7 +33,7 @@ SWEEP: dict[str, Any] = {
     "optimizers": ["sgd", "adam"],
     "model": {"name": "mlp", "width": 64, "depth": 2},
     "search": {"trials": 12},
-    "train": {"steps": 2400, "batch": {"per_environment": 64}, "evaluate_every": 800},
+    "train": {"steps": 7500, "batch": {"per_environment": 64}, "evaluate_every": 2500},
     "ray": {"workers": 4, "gpus": 0.5, "cpus": 1},
 }
 SIZE = {"num_cpus": 2, "num_gpus": 1, "object_store_memory": 100 * 2**20}

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from clusters.slurm_cluster import MISSING, Cluster, is_possible, wait_for
+from clusters.slurm_cluster import MISSING, Cluster, is_possible
 from postgres_server import Server
 
 from oodbench import api
@@ -30,16 +30,20 @@ SWEEP: dict[str, Any] = {
     "optimizers": ["sgd", "adam"],
     "model": {"name": "mlp", "width": 64, "depth": 2},
     "search": {"trials": 12},
-    "train": {"steps": 2400, "batch": {"per_environment": 64}, "evaluate_every": 800},
+    "train": {"steps": 7500, "batch": {"per_environment": 64}, "evaluate_every": 2500},
     "slurm": {"workers": 4, "partition": "main", "time": 30, "options": {"comment": "a test"}},
 }
 ALONE = {"optimizers": ["sgd"], "search": {"trials": 1}}
-LONG = {"steps": 30_000, "batch": {"per_environment": 64}, "evaluate_every": 15_000}
-"""Half a minute for one model alone, and more on a busy machine."""
+LONG = {"steps": 60_000, "batch": {"per_environment": 64}, "evaluate_every": 30_000}
+"""Half a minute for one model alone on two quiet cores, and more on a busy machine."""
+LONGER = LONG | {"steps": 240_000, "evaluate_every": 120_000}
+"""Longer than the two minutes that are the least which SLURM can end a job by."""
+COMMAND = 300
+"""Seconds that a command of oodbench may take here; it trains nothing itself."""
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     if not is_possible():
         pytest.skip(MISSING)
     cluster = Cluster(tmp_path_factory.mktemp("slurm"))
@@ -54,18 +58,25 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
+def cluster(slurm: Cluster) -> Cluster:
+    """Both nodes up and idle, whatever the test before did to them."""
+    slurm.make_whole()
+    return slurm
+
+
+@pytest.fixture
 def db(server: Server, cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     name = f"slurm_{abs(hash(request.node.name)) % 10**6}"
     yield server.create(name)
     cluster.run("scancel", "--me")
-    wait_for(lambda: not cluster.jobs(), 60, "the jobs to be gone")
+    cluster.wait_for(lambda: not cluster.jobs(), 120, "the jobs to be gone")
     server.drop(name)
 
 
 def oodbench(folder: Path, *arguments: object) -> str:
     """What a command says."""
     command = [sys.executable, "-m", "oodbench", *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=COMMAND)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -109,8 +120,8 @@ def test_a_killed_worker_a_cancelled_job_and_a_lost_node(
 ) -> None:
     said = submit(tmp_path, db, "--stack", 2, "--save-every", 5)
     assert said.count("pending") + said.count("running") == 4, said
-    wait_for(lambda: len(cluster.jobs("running")) == 4, 60, "the jobs to run")
-    wait_for(lambda: len(set(holders(db).values())) == 4, 400, "all workers to hold runs")
+    cluster.wait_for(lambda: len(cluster.jobs("running")) == 4, 60, "the jobs to run")
+    cluster.wait_for(lambda: len(set(holders(db).values())) == 4, 400, "all workers to hold runs")
     assert set(holders(db).values()) == set(cluster.jobs("running"))
     told = oodbench(tmp_path, "status", "--db", db)
     assert all(job in told for job in cluster.jobs())
@@ -123,24 +134,26 @@ def test_a_killed_worker_a_cancelled_job_and_a_lost_node(
     killed, cancelled = sorted(on_n1)[:2]
     os.kill(worker_of(on_n1[killed]), signal.SIGKILL)
     cluster.run("scancel", cancelled)
-    wait_for(lambda: cancelled not in cluster.jobs(), 60, "the job to be cancelled")
+    cluster.wait_for(lambda: cancelled not in cluster.jobs(), 60, "the job to be cancelled")
     assert on_n1[cancelled] not in holders(db), "it gave back what it held"
     lost = [job for job, node in places.items() if node == "n2"]
     cluster.lose_node("n2")
-    wait_for(lambda: set(lost) <= set(cluster.jobs("pending")), 60, "its jobs to wait again")
+    cluster.wait_for(
+        lambda: set(lost) <= set(cluster.jobs("pending")), 60, "its jobs to wait again"
+    )
 
     def done() -> bool:
         cluster.hurry()
         return states(db)["completed"] == 24
 
-    wait_for(done, 900, "the sweep")
-    cluster.return_node("n2")
+    cluster.wait_for(done, 900, "the sweep")
+    cluster.return_nodes()
 
     def over() -> bool:
         cluster.hurry()
         return not cluster.jobs()
 
-    wait_for(over, 300, "the jobs to end, for nothing is left")
+    cluster.wait_for(over, 300, "the jobs to end, for nothing is left")
     assert states(db) == {"waiting": 0, "running": 0, "completed": 24, "total": 24}
     assert check_database(db).problems == ()
     found = runs(db)
@@ -161,46 +174,49 @@ def test_a_preempted_job_goes_on_in_the_middle_of_its_run(
 ) -> None:
     one = {"workers": 1, "partition": "main", "time": 30}
     submit(tmp_path, db, "--save-every", 2, **ALONE, train=LONG, slurm=one)
-    wait_for(lambda: checkpoints(tmp_path), 400, "a checkpoint")
+    cluster.wait_for(lambda: checkpoints(tmp_path), 400, "a checkpoint")
     (job,) = cluster.jobs("running")
     cluster.run("srun", "-p", "urgent", "-N", "2", "--exclusive", "sleep", "3")
     assert job in cluster.jobs(), "it waits, or runs again"
-    wait_for(lambda: "gave back 1 trials" in logs(tmp_path), 30, "the goodbye")
+    cluster.wait_for(lambda: "gave back 1 trials" in logs(tmp_path), 30, "the goodbye")
 
     def done() -> bool:
         cluster.hurry()
         return states(db)["completed"] == 1
 
-    wait_for(done, 900, "the run")
+    cluster.wait_for(done, 900, "the run")
     (run,) = runs(db).itertuples()
     assert run.attempt == 1, "preemption uses no attempt"
-    assert len(json.loads(run.provenance)["resumed_at"]) == 1
+    (step,) = json.loads(run.provenance)["resumed_at"]
+    assert 0 < step < LONG["steps"], "it went on in the middle"
 
 
 def test_a_job_whose_time_is_over_saves_and_waits_for_its_next_turn(
     cluster: Cluster, db: str, tmp_path: Path
 ) -> None:
     one = {"workers": 1, "partition": "main", "time": 60, "notice": 45}
-    submit(tmp_path, db, "--save-every", 2, **ALONE, train=LONG, slurm=one)
-    wait_for(lambda: checkpoints(tmp_path), 400, "a checkpoint")
+    submit(tmp_path, db, "--save-every", 2, **ALONE, train=LONGER, slurm=one)
+    cluster.wait_for(lambda: checkpoints(tmp_path), 400, "a checkpoint")
     (job,) = cluster.jobs("running")
     minutes = int(cluster.run("squeue", "-h", "-j", job, "-o", "%M").split(":")[-2]) + 2
     cluster.run("scontrol", "update", f"jobid={job}", f"timelimit={minutes}")
-    wait_for(lambda: job in cluster.jobs("pending"), 150, "the job to be put back in line")
+    cluster.wait_for(lambda: job in cluster.jobs("pending"), 240, "the job to be put back in line")
     cluster.run("scontrol", "update", f"jobid={job}", "timelimit=60")
 
     def done() -> bool:
         cluster.hurry()
         return states(db)["completed"] == 1
 
-    wait_for(done, 900, "the run")
+    cluster.wait_for(done, 900, "the run")
     (run,) = runs(db).itertuples()
     assert run.attempt == 1
-    assert len(json.loads(run.provenance)["resumed_at"]) >= 1
+    steps = json.loads(run.provenance)["resumed_at"]
+    assert steps
+    assert all(0 < step < LONGER["steps"] for step in steps)
     assert "gave back 1 trials: the worker was asked to stop" in logs(tmp_path)
     said = (tmp_path / "oodbench-logs" / "submitit" / f"{job}_0_log.out").read_text()
     assert f"Requeued job {job}" in said
-    wait_for(lambda: not cluster.jobs(), 60, "the job to end")
+    cluster.wait_for(lambda: not cluster.jobs(), 60, "the job to end")
 
 
 def test_cancel_ends_the_jobs_and_empties_the_queue(
@@ -208,7 +224,7 @@ def test_cancel_ends_the_jobs_and_empties_the_queue(
 ) -> None:
     two = {"workers": 2, "partition": "main", "time": 30, "gpus": 1, "workers_per_job": 1}
     submit(tmp_path, db, "--stack", 2, slurm=two)
-    wait_for(lambda: len(set(holders(db).values())) == 2, 400, "workers to hold runs")
+    cluster.wait_for(lambda: len(set(holders(db).values())) == 2, 400, "workers to hold runs")
     devices = set()
     for owner in holders(db):
         environment = Path(f"/proc/{worker_of(owner)}/environ").read_bytes().split(b"\0")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from oodbench.results import open_database, sql
 from oodbench.results.schema import REVISIONS
 
 Run = Callable[..., Any]
@@ -127,6 +128,8 @@ def test_shards_are_trained_apart_and_merged(
     assert ended.code == 1
     assert f"{shards[0]}: 2 new runs, 2 new results, 0 known already" in ended.out
     assert f"{shards[2]}: NOT MERGED: There is no database at {shards[2]}" in ended.out
+    assert f"`oodbench worker SWEEP.yaml --shard i/N --db {shards[2]}`" in ended.out
+    assert "oodbench sweep" not in ended.out, "which would train the whole sweep there"
     assert "2 trials are in none so far; shards: 2/3" in ended.out
     ended = oodbench("sweep", path, "--db", merged, "--dry-run")
     assert "6 trials: 4 stored, 0 waiting or running, 2 new" in ended.out
@@ -148,8 +151,33 @@ def test_what_a_shard_needs(oodbench: Run, sweep_file: Callable[..., Path], tmp_
         ended = oodbench("worker", name, "--shard", shard, "--db", db)
         assert ended.code == 2
         assert said in ended.err
-    assert not db.exists()
     adaptive = sweep_file(search={"sampler": "tpe", "trials": 30})
-    assert (
-        "learns from the results" in oodbench("worker", adaptive, "--shard", "0/3", "--db", db).err
-    )
+    ended = oodbench("worker", adaptive, "--shard", "0/3", "--db", db)
+    assert "learns from the results" in ended.err
+    assert not list(tmp_path.glob("shard.db*")), "no empty database either"
+    ended = oodbench("worker", sweep_file(), "--db", db, "--set", "train.steps=3")
+    assert ended.code == 2
+    assert "Give --set to `oodbench sweep`" in ended.err
+
+
+def test_a_shard_of_several_sweeps_that_are_changed(
+    oodbench: Run, sweep_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    sweep_file(name="one")
+    sweep_file(name="two", optimizers=["momentum"])
+    several, merged = tmp_path / "both.yaml", tmp_path / "all.db"
+    several.write_text("sweeps: [one.yaml, two.yaml]")
+    for number in range(2):
+        db = tmp_path / f"{number}.db"
+        command = ("worker", several, "--shard", f"{number}/2", "--db", db)
+        ended = oodbench(*command, "--set", "train.steps=6", "--set", "search.trials=3")
+        assert ended.code == 0, ended.err
+    ended = oodbench("db", "merge", merged, tmp_path / "0.db", tmp_path / "1.db")
+    assert "are in none so far" not in ended.out
+    with open_database(merged, read_only=True) as database:
+        found = sql(database, "SELECT optimizer, steps, status FROM v_runs")
+    assert found["optimizer"].value_counts().to_dict() == {"sgd": 3, "adam": 3, "momentum": 3}
+    assert set(found["steps"]) == {6}
+    assert set(found["status"]) == {"completed"}
+    ended = oodbench("worker", several, "--db", merged)  # their names, where they are stored
+    assert ended.out.count("nothing is left to train: 0 runs stored") == 2

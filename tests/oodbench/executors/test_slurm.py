@@ -161,13 +161,34 @@ def test_status_lists_the_jobs_and_cancel_cancels_them(
     (fake / "squeue").write_text("#!/bin/sh\necho 'no answer' >&2; exit 1\n")
     ended = oodbench("status", "--db", db)
     assert ended.code == 0
-    assert "SLURM jobs are not known: squeue failed: no answer" in ended.err
+    assert ended.err == "", "a sweep that never went to SLURM has no jobs there"
+    ended = oodbench("cancel", "tiny", "--db", db)
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out == "1 waiting runs of tiny cancelled\n"
     (fake / "squeue").write_text(program)
     ended = oodbench("cancel", "tiny", "--db", db)
-    assert "3 SLURM jobs of tiny cancelled\n1 waiting runs of tiny cancelled" in ended.out
+    assert "3 SLURM jobs of tiny cancelled\n0 waiting runs of tiny cancelled" in ended.out
     assert (fake / "cancelled").read_text() == "5 6\n"
     with open_database(db) as database:
         assert state_counts(database)["running"] == 3, "what they hold is theirs to give back"
+
+
+def test_a_cluster_that_does_not_answer_stops_neither_status_nor_cancel(
+    fake: Path, db: str, tiny: Callable[..., dict[str, Any]], oodbench: Run
+) -> None:
+    api.run_sweep(tiny(), db, executor="slurm")  # its file says nothing of SLURM
+    said = "squeue: error: no DNS record\nsqueue: no answer"
+    (fake / "squeue").write_text(f"#!/bin/sh\necho '{said}' >&2; exit 1\n")
+    told = "warning: the SLURM jobs are not known: squeue failed: no answer\n"
+    for command, said in (
+        (("status",), "ColoredDigits"),
+        (("cancel", "tiny"), "4 waiting runs of tiny cancelled"),
+    ):
+        ended = oodbench(*command, "--db", db)
+        assert (ended.code, ended.err) == (0, told)
+        assert said in ended.out
+    with pytest.raises(RequestError, match="squeue failed: no answer"):
+        api.cancel(db, "tiny")
 
 
 def test_a_name_is_the_sweeps_and_the_databases() -> None:

@@ -23,7 +23,7 @@ from oodbench.training.augmentation import (
     joined,
 )
 from oodbench.training.loop import Run
-from oodbench.training.tensors import Inputs
+from oodbench.training.tensors import StoredInputs
 
 DOMAINBED = RECIPES["domainbed"]
 CPU = torch.device("cpu")
@@ -115,7 +115,7 @@ STORED = np.random.default_rng(0).integers(0, 256, (60, 3, 32, 32), dtype=np.uin
 
 
 def images(recipe: Recipe = DOMAINBED, seeds: tuple[int, ...] = (0,)) -> TrainingImages:
-    inputs = Inputs(torch.from_numpy(STORED), torch.float32, torch.arange(60), CPU)
+    inputs = StoredInputs(Rows(STORED, np.arange(60)), torch.float32, CPU)
     return TrainingImages(inputs, recipe, seeds)
 
 
