@@ -188,6 +188,14 @@ def plot(
             "--baseline", help="heatmap: compare with this one.  [default: mean of the others]"
         ),
     ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            "--metric",
+            help="scatter, box, violin: of the scores, such as worst_group_accuracy.  [default: "
+            "accuracy]",
+        ),
+    ] = None,
     run: Annotated[
         list[str] | None,
         typer.Option("--run", help="learning: only this run, by its id; repeatable."),
@@ -198,7 +206,7 @@ def plot(
 
     own: dict[str, Any] = {"keep": keep, "threshold": threshold, "top": top, "bins": bins}
     own |= {"hyperparameter": hyperparameter, "runs": run or None, "measurement": measurement}
-    own |= {"end": end, "full": full or None}
+    own |= {"end": end, "full": full or None, "metric": metric}
     own |= {"rule": rule, "unit": unit, "budget": budget, "score": score, "baseline": baseline}
     given = {option: value for option, value in own.items() if value is not None}
     look = {"sweep": name, "palette": palette, "checkpoint": checkpoint}

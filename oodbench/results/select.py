@@ -68,9 +68,10 @@ def check_protocols(runs: "pd.DataFrame") -> None:
     for group, rows in runs.groupby(list(GROUP[:3]), sort=False):
         protocols = rows["protocol"].unique()
         if len(protocols) > 1:
+            place = f", test environments {group[1]}" if group[1] else ""
             where = " or ".join(f"--where \"protocol = '{name}'\"" for name in sorted(protocols))
             raise QueryError(
-                f"Runs on {group[0]}, test environments {group[1]}, with {group[2]} are of the "
+                f"Runs on {group[0]}{place}, with {group[2]} are of the "
                 f"protocols {', '.join(sorted(protocols))}, and what differs in protocol is not "
                 f"compared. Choose one: {where}."
             )
