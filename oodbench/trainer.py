@@ -6,7 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from oodbench.errors import (
     UnknownNameError,
 )
 from oodbench.records import RunRecord, Trial, canonical_json
-from oodbench.training import DTYPES, NOTHING, Clock, Saving, Tensors, load, train
+from oodbench.training import DTYPES, NOTHING, Clock, Distribute, Saving, Tensors, load, train
 from oodbench.training.frozen import as_inputs, check_pretrained
 from oodbench.training.sizing import SIZES, memory_bound, stack_size
 
@@ -36,10 +36,7 @@ class Trainer:
         stack: Most models trained together; None: what is fastest, measured for each kind of trial.
         memory: Bytes that a measured stack may need; None: see ``sizing.memory_bound``.
         clock: Takes the time of each phase.
-        processes: Give each replica of a trial a process: on a CPU alone.
-
-    Raises:
-        RequestError: If there are to be processes on another device.
+        distribute: Trains trials with replicas, one by one; by default they are simulated.
 
     Attributes:
         most: The largest cohort to claim of trials of which nothing is known yet.
@@ -52,16 +49,12 @@ class Trainer:
         stack: int | None = None,
         memory: int | None = None,
         clock: Clock | None = None,
-        processes: bool = False,
+        distribute: Distribute | None = None,
     ) -> None:
         self.device, self.clock = device, clock or Clock()
         self.most = SIZES[-1] if stack is None else stack
         self.limits: dict[str, int] = {}
-        self._measures, self._processes = stack is None, processes
-        if processes and device.type != "cpu":
-            raise RequestError(
-                f"Replicas have processes on a CPU alone, but the device is {device}."
-            )
+        self._measures, self._distribute = stack is None, distribute
         self._memory = memory_bound(device) if memory is None else memory
         self._did_not_fit: set[str] = set()
 
@@ -72,7 +65,7 @@ class Trainer:
             RequestError: If the data on this machine are not those of the trials.
         """
         first = trials[0]
-        if self._processes and first.parallel:
+        if self._distribute and first.parallel:
             self.limits[first.cohort_key] = 1
         if len(trials) > 1 and self._measures and first.cohort_key not in self.limits:
             data = tensors_for(first, self.device)
@@ -111,7 +104,7 @@ class Trainer:
             try:
                 data = tensors_for(trials[0], self.device)
                 records = train(
-                    trials, data, self.device, tick, saving, self.clock, self._processes
+                    trials, data, self.device, tick, saving, self.clock, self._distribute
                 )
                 if key not in self._did_not_fit:
                     return records
@@ -158,12 +151,6 @@ def find_device(name: str) -> torch.device:
     if device.type == "cpu":
         torch.set_num_threads(1)
     return device
-
-
-def clock_of(device: torch.device) -> Clock:
-    """A clock that waits for the device, and so slows a GPU down."""
-    cuda = device.type == "cuda"
-    return Clock(partial(torch.cuda.synchronize, device)) if cuda else Clock()
 
 
 def tensors_for(trial: Trial, device: torch.device) -> Tensors:

@@ -10,9 +10,12 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+
+import torch
 
 from oodbench.artifacts import artifacts_folder
 from oodbench.errors import DatabaseError, LostLeaseError, RequestError, StopTrainingError
@@ -31,8 +34,9 @@ from oodbench.results import (
     store_runs,
     weights_to_keep,
 )
-from oodbench.trainer import Trainer, clock_of, find_device
-from oodbench.training import EVERY, Clock, Saving
+from oodbench.trainer import Trainer, find_device, tensors_for
+from oodbench.training import EVERY, Clock, Distribute, Saving, clock_of, torchrun
+from oodbench.training.launching import run_on_processes
 
 LEASE = 60.0
 """Seconds for which a silent worker keeps its trials."""
@@ -85,7 +89,8 @@ def work(
             Workers on several machines need one that they share.
         save_every: Seconds from one checkpoint of a run that is trained alone to the next.
         profile: Say at the end where the time went; on a GPU, wait for it after every phase.
-        processes: Give each replica of a trial a process of its own: see docs/parallel.md.
+        processes: Give each replica of a trial a process of its own: see docs/parallel.md. Under
+            torchrun these are its processes, and those but the first only train with it.
         on_run_end: Name of a function to call after each run is stored: see ``oodbench.hooks``.
         should_stop: Asked after every step.
 
@@ -99,14 +104,16 @@ def work(
     hook = None if on_run_end is None else load_hook(on_run_end)
     folder = artifacts_folder(target) if artifacts is None else Path(artifacts)
     saving = Saving(folder, save_every)
-    where = find_device(device)
+    where, distribute, until = placed(find_device(device), processes, should_stop)
+    if until is None:  # not the first of torchrun's processes: it has trained with that one
+        return Work(0, 0)
     clock = clock_of(where) if profile else Clock()
     memory = None if stack_memory is None else int(stack_memory * 2**30)
-    trainer = Trainer(where, stack, memory, clock, processes)
+    trainer = Trainer(where, stack, memory, clock, distribute)
     owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     stored = refused = 0
     began = time.perf_counter()
-    with patiently(lambda: open_database(target), should_stop) as db:
+    with until, patiently(lambda: open_database(target), should_stop) as db:
         print(f"worker {owner} on {where}: sweep {sweep or 'any'} of {db.url}", flush=True)
         while not should_stop():
             with clock(QUEUE):
@@ -134,6 +141,37 @@ def work(
     if profile:
         print(f"worker {owner}: {PROFILE} {json.dumps(clock.seconds)}", flush=True)
     return Work(stored, refused)
+
+
+def placed(
+    device: torch.device, processes: bool, should_stop: Callable[[], bool]
+) -> tuple[torch.device, Distribute | None, AbstractContextManager[None] | None]:
+    """Where this worker trains, how it trains trials with replicas, and what it works within.
+
+    The last is None once there is nothing to do, for a process of torchrun's but its first.
+
+    Raises:
+        RequestError: If this worker is to start processes on another device than a CPU.
+    """
+    if not processes:
+        return device, None, nullcontext()
+    if torchrun.rank() is not None:
+        ranks = torchrun.Ranks(device)
+        if ranks.rank == 0:
+            return ranks.device, ranks.distribute, ranks.leading()
+
+        def tick() -> None:
+            if should_stop():
+                raise StopTrainingError(f"rank {ranks.rank} was asked to stop")
+
+        ranks.follow(tensors_for, tick)
+        return ranks.device, None, None
+    if device.type != "cpu":
+        raise RequestError(
+            f"A worker starts processes for replicas on a CPU alone, but the device is {device}. "
+            "Choose --device cpu, or start one process for each GPU with torchrun."
+        )
+    return device, run_on_processes, nullcontext()
 
 
 def check_numbers(

@@ -82,7 +82,11 @@ Artifacts = Annotated[
 ]
 Processes = Annotated[
     bool,
-    typer.Option("--processes", help="Train each replica in a process; else they are simulated."),
+    typer.Option(
+        "--processes",
+        help="Train each replica in a process: torchrun's, if it started this one. Else they are "
+        "simulated.",
+    ),
 ]
 SaveEvery = Annotated[
     float,

@@ -229,8 +229,11 @@ def worker(
     """
     use_root(root)
     stop = _StopSignal(parent)
-    names = _sweep_names(name, db, shard, changes or ())
+    from oodbench.training import torchrun
     from oodbench.worker import work
+
+    follows = processes and bool(torchrun.rank())  # it only trains with torchrun's first process
+    names = _sweep_names(name, db, shard, changes or (), prepare=not follows)
 
     for one in names:
         work(
@@ -251,8 +254,13 @@ def worker(
         )
 
 
-def _sweep_names(name: str, db: str, shard: str | None, changes: Sequence[str]) -> list[str]:
-    """The sweep that is named, or those of the file that is; a shard of each is put into ``db``."""
+def _sweep_names(
+    name: str, db: str, shard: str | None, changes: Sequence[str], prepare: bool
+) -> list[str]:
+    """The sweep that is named, or those of the file that is.
+
+    With ``prepare`` the shard of each that is asked for is put into ``db``.
+    """
     if changes and shard is None:
         raise RequestError(
             "--set changes what --shard draws; without it the trials are in the database already. "
@@ -265,7 +273,7 @@ def _sweep_names(name: str, db: str, shard: str | None, changes: Sequence[str]) 
     from oodbench.sweep import load_sweeps
 
     specs = load_sweeps(name, changes)
-    if shard is None:
+    if shard is None or not prepare:
         return [spec.name for spec in specs]
     from oodbench.api import prepare_shard
 

@@ -1,9 +1,20 @@
 """The one training loop, the stack of models it drives, evaluation."""
 
 from oodbench.training.checkpoints import EVERY, NOTHING, Saving
-from oodbench.training.clock import Clock
-from oodbench.training.cohorts import train
+from oodbench.training.clock import Clock, clock_of
+from oodbench.training.cohorts import Distribute, train
 from oodbench.training.loop import DTYPES
 from oodbench.training.tensors import Tensors, load
 
-__all__ = ["DTYPES", "EVERY", "NOTHING", "Clock", "Saving", "Tensors", "load", "train"]
+__all__ = [
+    "DTYPES",
+    "EVERY",
+    "NOTHING",
+    "Clock",
+    "Distribute",
+    "Saving",
+    "Tensors",
+    "clock_of",
+    "load",
+    "train",
+]

@@ -31,6 +31,10 @@ SOON = 5.0
 """A worker that is to stop saves a run again if this many seconds of training would be lost."""
 
 
+def tell_nobody(run: str) -> None:
+    """What ``Saving.on_saved`` does by default; unlike a lambda it may go to another process."""
+
+
 @dataclass(frozen=True)
 class Saving:
     """What training leaves in the artifacts folder.
@@ -45,7 +49,7 @@ class Saving:
     folder: Path | None = None
     every: float = EVERY
     weights: Mapping[str, Collection[str]] = field(default_factory=dict)
-    on_saved: Callable[[str], None] = lambda run: None
+    on_saved: Callable[[str], None] = tell_nobody
 
     def checkpoint(self, run: str) -> Path | None:
         """The checkpoint file of a run, if there is to be one."""

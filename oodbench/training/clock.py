@@ -4,6 +4,9 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+
+import torch
 
 DATA, MODEL, OPTIMIZER, EVALUATION = "data", "forward and backward", "optimizer", "evaluation"
 TRAINING = DATA, MODEL, OPTIMIZER
@@ -31,3 +34,9 @@ class Clock:
         yield
         self._wait()
         self.seconds[phase] += time.perf_counter() - start
+
+
+def clock_of(device: torch.device) -> Clock:
+    """A clock that waits for the device, and so slows a GPU down."""
+    cuda = device.type == "cuda"
+    return Clock(partial(torch.cuda.synchronize, device)) if cuda else Clock()

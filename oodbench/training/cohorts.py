@@ -17,6 +17,10 @@ from oodbench.training.stack import can_stack, stacks_alone
 from oodbench.training.tensors import Tensors
 from oodbench.training.weights import keep_weights
 
+Tick = Callable[[], None]
+Distribute = Callable[[Trial, Tensors, torch.device, Tick, Saving], RunRecord]
+"""Trains one trial, a replica in each process: see ``launching`` and ``torchrun``."""
+
 
 def train(
     trials: Sequence[Trial],
@@ -25,7 +29,7 @@ def train(
     tick: Callable[[], None] = lambda: None,
     saving: Saving = NOTHING,
     clock: Clock | None = None,
-    processes: bool = False,
+    distribute: "Distribute | None" = None,
 ) -> list[RunRecord]:
     """Train the trials and return their records, in order.
 
@@ -39,7 +43,7 @@ def train(
         tick: Called after every step; what it raises ends the training.
         saving: Which checkpoints and weights are left on disk.
         clock: Takes the time of each phase.
-        processes: Give each replica of a trial a process; else all are simulated in this one.
+        distribute: Trains a trial with replicas; by default they are simulated in this process.
 
     Raises:
         ValueError: If the trials differ in more than optimizer, hyperparameters and seed.
@@ -48,7 +52,7 @@ def train(
     device = torch.device(device)
     if len({trial.cohort_key for trial in trials}) != 1:
         raise ValueError("Trials that are trained together must have one cohort key.")
-    if trials[0].parallel and processes:
+    if trials[0].parallel and distribute:
         return [distribute(trial, data, device, tick, saving) for trial in trials]
     if trials[0].parallel:
         return simulate(trials, data, device, tick, saving, clock)
@@ -69,17 +73,6 @@ def train(
             with seeded(seed_of(trial.seed, "layers"), device):  # for dropout
                 records |= carry_out([trial], partial(build, stacked=False), tick, saving)
     return [records[trial] for trial in trials]
-
-
-def distribute(
-    trial: Trial, data: Tensors, device: torch.device, tick: Callable[[], None], saving: Saving
-) -> RunRecord:
-    """``train`` for one trial, each replica in a process of its own."""
-    from oodbench.training.launching import run_on_processes, train_replica
-
-    kept = saving.weights.get(trial.id, ())
-    target = partial(train_replica, folder=saving.folder, kept=kept)
-    return run_on_processes(trial, data, device, tick, target)
 
 
 def simulate(

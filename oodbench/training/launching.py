@@ -10,8 +10,10 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -22,7 +24,8 @@ from torch import multiprocessing as torch_multiprocessing
 from oodbench.errors import OodbenchError
 from oodbench.parallel.processes import Apart
 from oodbench.records import RunRecord, Trial
-from oodbench.training.checkpoints import Saving
+from oodbench.training.checkpoints import NOTHING, Saving, tell_nobody
+from oodbench.training.clock import clock_of
 from oodbench.training.loop import build_module
 from oodbench.training.replicas import ReplicatedRun, check_simulated
 from oodbench.training.tensors import Tensors
@@ -41,6 +44,7 @@ def run_on_processes(
     data: Tensors,
     device: torch.device,
     tick: Callable[[], None] = lambda: None,
+    saving: Saving = NOTHING,
     target: "Callable[[Trial, Tensors, torch.device], RunRecord] | None" = None,
 ) -> RunRecord:
     """Train one trial, each replica in a process of its own, and return its record.
@@ -50,15 +54,17 @@ def run_on_processes(
         data: See ``oodbench.training.tensors.load``; on the CPU, whose memory is shared.
         device: ``cpu``; the backend is gloo.
         tick: Called several times a second; what it raises ends the processes.
+        saving: Which weights are left on disk.
         target: What each process does, once the group is there; by default it trains.
 
     Raises:
         OodbenchError: If a process died or raised; its number and what it said.
     """
     context = torch_multiprocessing.get_context("spawn")
+    mine = replace(saving, on_saved=tell_nobody)  # no replica has the database
     with tempfile.TemporaryDirectory(prefix="oodbench-") as folder:
         place = Path(folder)
-        arguments = (trial, data, device, place, target or train_replica)
+        arguments = (trial, data, device, place, target or partial(train_replica, saving=mine))
         processes: list[BaseProcess] = [
             context.Process(target=replica, args=(rank, *arguments), daemon=True)
             for rank in range(trial.replicas)
@@ -165,19 +171,29 @@ def train_replica(
     trial: Trial,
     data: Tensors,
     device: torch.device,
-    folder: Path | None = None,
-    kept: Collection[str] = (),
+    saving: Saving = NOTHING,
+    group: dist.ProcessGroup | None = None,
+    tick: Callable[[], None] = lambda: None,
 ) -> RunRecord:
-    """Train this process's replica in the process group that it is in.
+    """Train this process's replica in a group of processes.
 
     Args:
-        trial, data, device: As for ``run_on_processes``.
-        folder: The artifacts folder.
-        kept: The checkpoints whose weights are kept. All replicas write the same file, whole.
+        trial, data: As for ``run_on_processes``.
+        device: Where to train.
+        saving: Which weights the first replica leaves on disk.
+        group: By default all processes.
+        tick: Called after every step; what it raises ends the training.
     """
-    saving = Saving(folder, weights={trial.id: kept} if kept else {})
     check_simulated([trial], build_module(trial, data.shape, data.num_classes))
-    run = ReplicatedRun([trial], data, device, selected=saving.selected, group=Apart(device))
-    run.train(lambda: None)
+    run = ReplicatedRun(
+        [trial],
+        data,
+        device,
+        selected=saving.selected,
+        clock=clock_of(device),
+        group=Apart(device, group),
+    )
+    dist.barrier(group)  # who is ready first does not wait for the slowest in training
+    run.train(tick)
     (record,) = run.records()
-    return keep_weights(run, 0, record, saving)
+    return keep_weights(run, 0, record, saving if dist.get_rank(group) == 0 else NOTHING)

@@ -202,6 +202,10 @@ class ReplicatedRun(Run):
             self.means.set_weights(torch.stack(means))
             yield self.means
 
+    def weights(self, model: int) -> dict[str, Tensor]:
+        """Of a trial, by its number: the mean that was evaluated after the last step."""
+        return self.means.state(model)
+
     def keeps_best(self, model: int) -> bool:
         """Of a trial, by its number."""
         return self.asked[model].id in self.selected

@@ -129,7 +129,7 @@ def test_a_trial_whose_replica_is_killed_fails_and_the_next_is_trained(
     colored64, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("oodbench.trainer.tensors_for", lambda *_: colored64)
-    trainer, ticks = Trainer(CPU, processes=True), []
+    trainer, ticks = Trainer(CPU, distribute=run_on_processes), []
     doomed, next_one = trial("diloco"), replace(trial("diloco"), seed=5)
 
     def kill_one() -> None:
