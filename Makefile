@@ -17,8 +17,9 @@ $(VENV)/.installed: pyproject.toml
 quickstart: install
 	$(BIN)/oodbench quickstart
 
+# On as many cores as there are, four at most: each process takes a gigabyte.
 test: install
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4
 
 # Minutes, not seconds.
 test-slow: install

@@ -30,8 +30,8 @@ def keep_runs(
 
     Raises:
         UnknownNameError: ``keep`` is none of the three.
-        RequestError: An option does not go with ``keep`` or is out of range, validation scores are
-            missing, or no threshold is given where chance is not known.
+        RequestError: An option does not go with ``keep`` or is out of range, no run has a
+            validation score, or no threshold is given where chance is not known.
     """
     _check(keep, threshold, top)
     if keep == "all":
@@ -42,6 +42,11 @@ def keep_runs(
             "accuracy. Pass what oodbench.results.query.pairs returns, or keep all."
         )
     score = panel.runs[SCORE]
+    if len(score) and score.isna().all():
+        raise RequestError(
+            f"keep={keep!r} goes by ID validation accuracy, and no run on {panel.dataset} has one. "
+            "Keep all."
+        )
     if keep == "above":
         least = panel.chance if threshold is None else threshold
         if least is None:

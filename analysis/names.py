@@ -44,6 +44,13 @@ def pretty(name: str) -> str:
     return NAMES.get(name, name)
 
 
+def tested_on(test_environments: str) -> str:
+    """Such as ``tested on environment 2``; a dataset with published splits has none of them."""
+    if not test_environments:
+        return "tested on its published splits"
+    return f"tested on environment {test_environments}"
+
+
 def group_name(dataset: str, test_environments: str, algorithm: str) -> str:
     """Such as ``IRM on ColoredDigits, test environment 2``."""
     if not test_environments:  # the dataset has published splits

@@ -47,6 +47,7 @@ class Panel:
         n_id: Smallest and largest number of ID test examples behind a point, if known.
         n_ood: Likewise for OOD.
         remarks: What a reader must know about the runs that were pooled.
+        score: What ``id`` and ``ood`` are, such as ``accuracy`` or ``worst group accuracy``.
     """
 
     dataset: str
@@ -59,6 +60,7 @@ class Panel:
     n_id: tuple[int, int] | None
     n_ood: tuple[int, int] | None
     remarks: tuple[str, ...]
+    score: str = "accuracy"
 
     def of(self, optimizer: str) -> pd.DataFrame:
         """The drawn runs of one optimizer; empty if none has scores."""
@@ -190,6 +192,7 @@ def _panel(pairs: pd.DataFrame, dataset: str, test_environments: str, algorithm:
         _extent(mine[scored], "n_id"),
         _extent(mine[scored], "n_ood"),
         _remarks(mine, int((mine["status"] == "completed").sum()) - len(runs)),
+        *(str(name).replace("_", " ") for name in values_of(mine, "scored_by").unique()[:1]),
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from analysis.intervals import Array, codes_of, resampled
 from analysis.panels import DESIGNS, Panel, panels, require, rows_of, values_of
 from oodbench.errors import RequestError, UnknownNameError
-from oodbench.results.select import LACKING, RUN_RULES, drawn
+from oodbench.results.select import RUN_RULES, drawn, refusal
 
 SCORES = ("id", "ood")
 FINISHED = ("completed", "diverged", "failed")
@@ -132,10 +132,7 @@ def searches(
         )
     completed = pairs["status"] == "completed"
     if completed.any() and pairs.loc[completed, RUN_RULES[rule]].isna().all():
-        raise RequestError(
-            f"The rule {rule} cannot choose: of {completed.sum():,} completed runs none "
-            f"{LACKING[rule]}. Or choose by another rule."
-        )
+        raise RequestError(refusal(pairs[completed], rule))
     found = (
         _of_panel(panel, rule, pairs, by_design)
         for panel in panels(pairs[by_design], dataset, algorithm)

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterator
 
 from analysis.conclusions import ALL, RETURNS, Conclusions
-from analysis.names import pretty
+from analysis.names import pretty, tested_on
 from analysis.panels import GROUP
 
 READING = (
@@ -32,7 +32,7 @@ def conclusions_text(conclusions: Conclusions, width: int = 100) -> str:
     for (dataset, environments), claims in conclusions.claims.groupby(list(GROUP[:2]), sort=False):
         shift = claims["shift"].iloc[0]
         kind = f"{shift} shift" if shift else "class of shift unknown"
-        tested = f", tested on environment {environments}" if dataset != ALL else ""
+        tested = "" if dataset == ALL else f", {tested_on(str(environments))}"
         lines += ["", f"{dataset} ({kind}){tested}"]
         for claim, rows in claims.groupby("claim", sort=False):
             lines.append(f"  {claim}" + (", by optimizer" if claim == RETURNS else ""))

@@ -193,6 +193,11 @@ def build(
     table = read(file)
     if not isinstance(groups, str):
         raise RequestError(f"{NAME}: groups must be columns joined by +, not {groups!r}.")
+    if groups != SPEC.options["groups"] and not is_published(table):
+        raise RequestError(
+            f"{NAME}: groups {groups!r} are of the worst-group accuracy, which only published "
+            "splits are scored by. Give the file a column split, or leave groups out."
+        )
     fields = tuple(part.strip() for part in groups.split("+") if part.strip())
     parts = None if is_published(table) else _parts(table, holdout, data_seed)
     train = table.splits["train"]

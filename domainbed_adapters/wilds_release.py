@@ -134,9 +134,9 @@ class Release:
             int(found.n_classes),
         )
 
-    def check(self, root: Path) -> None:
+    def check(self, root: Path, released: bool = True) -> None:
         """Raise RequestError unless everything is there and right under this data folder."""
-        table = self.read(root).only(["train", *self.roles])
+        table = self.read(root, released).only(["train", *self.roles])
         if self.images:
             check_images(table.root, table.items, self.name)
             check_ends(table.root, table.items, self.name)
@@ -170,6 +170,11 @@ class Release:
             names = environments_of(table, self.fields(chosen["environments"]))
             return replace(made, environments=tuple(names), num_classes=table.num_classes)
 
+        def verify(given: Mapping[str, Any]) -> Path:
+            chosen, root = {**made.options, **given}, self.source.find()
+            self.check(root, is_required(self.name, chosen["release_file"]))
+            return root / self.folder
+
         own = {"environments": "+".join(self.environments), "release_file": "required"}
         subpopulation = {"shift": "subpopulation"} if self.worst else {}
         made = DatasetSpec(
@@ -181,6 +186,7 @@ class Release:
             metric=self.grouping.metrics[0],
             source=self.source,
             resolve=resolve,
+            verify=verify,
             published=True,
             **{**subpopulation, **about},
         )

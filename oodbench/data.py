@@ -313,8 +313,8 @@ class DatasetSpec:
         source: The files that it needs; None if it comes with a package, or an option names them.
         resolve: ``resolve(options)`` gives this dataset with the environments and classes that it
             has with these options; None: it always has the same. See ``resolved``.
-        verify: ``verify(options)`` raises RequestError unless the files that its options name are
-            complete and right, and gives where they are; None: no option names files.
+        verify: ``verify(options)`` raises RequestError unless its files are complete and right with
+            these options, and gives where they are; None: no option says anything of files.
         examples: How many it has, as its authors or DomainBed's count them; 0: not known.
         decodes: Whether these are image files, which are decoded into the cache.
         apart: Indices of the environments that nothing can be trained on; ``each`` means those.

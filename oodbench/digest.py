@@ -38,16 +38,21 @@ def edge_warnings(db: Database, sweep: str) -> list[str]:
 
     Of values drawn at random one in ten lies there by chance.
     """
-    best = select(pairs(db, sweep=sweep)).dropna(subset=["run"])
+    runs = pairs(db, sweep=sweep)
+    if runs["id_val"].isna().all():  # a dataset without ID validation examples: none is selected
+        return []
+    best = select(runs).dropna(subset=["run"])
     spaces = searched(db, sweep, best["run"].tolist())
     warnings = []
     for row in best.to_dict("records"):
         values = {str(name): value for name, value in row.items()}
         edges = at_edge(spaces[values["run"]], values)
         if edges:
+            tested = row["test_environments"]
+            place = f"{row['dataset']}{f' (test environments {tested})' if tested else ''}"
             warnings.append(
-                f"{row['dataset']} (test environments {row['test_environments']}), "
-                f"{row['algorithm']}, {row['optimizer']}: the selected run has {', '.join(edges)}, "
-                f"in the outer {EDGE:.0%} of the search range; a better value may lie beyond."
+                f"{place}, {row['algorithm']}, {row['optimizer']}: the selected run has "
+                f"{', '.join(edges)}, in the outer {EDGE:.0%} of the search range; a better value "
+                "may lie beyond."
             )
     return warnings

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from oodbench.errors import RequestError, UnknownNameError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
     from oodbench.results import Database
@@ -64,7 +65,8 @@ class Kind:
 
     Attributes:
         about: What it shows, for a list of kinds.
-        options: Keyword arguments of its own that a user may give.
+        options: Keyword arguments of its own that a user may give; ``metric`` goes to no figure but
+            says which scores the runs are given.
         inputs: What else it reads from the database.
         by_optimizer: Its colours are those of optimizers, of the palette.
     """
@@ -77,11 +79,11 @@ class Kind:
 
 KEEP = ("keep", "threshold", "top")
 KINDS = {
-    "scatter": Kind("ID against OOD accuracy, a point a run"),
+    "scatter": Kind("ID against OOD accuracy, a point a run", ("metric",)),
     "returns": Kind("the return curve of each optimizer, where its verdict is found"),
     "binned": Kind("mean OOD accuracy in bins of ID accuracy", ("bins",)),
-    "box": Kind("box plots of ID accuracy, OOD accuracy and their gap", KEEP),
-    "violin": Kind("the same as violins", KEEP),
+    "box": Kind("box plots of ID accuracy, OOD accuracy and their gap", (*KEEP, "metric")),
+    "violin": Kind("the same as violins", (*KEEP, "metric")),
     "budget": Kind("what each number of trials buys, ID and OOD", ("rule", "unit")),
     "heatmap": Kind(
         "differences between optimizers at an equal tuning budget, by dataset",
@@ -142,8 +144,34 @@ def draw(
             )
     figure = getattr(analysis, kind)
     inputs = KINDS[kind].inputs(db, Asked(where, sweep, options))
-    runs = pairs(db, where, sweep, checkpoint, per_environment="rule" in options)
+    if metric := options.pop("metric", None):
+        runs = _scored_by(db, metric, Asked(where, sweep, options), checkpoint)
+    else:
+        runs = pairs(db, where, sweep, checkpoint, per_environment="rule" in options)
     if KINDS[kind].by_optimizer:
         inputs["palette"] = palette
     drawn: Figure = figure(runs, **inputs, **options)
     return drawn
+
+
+def _scored_by(db: "Database", metric: str, asked: Asked, checkpoint: str) -> "pd.DataFrame":
+    """The runs with another metric's scores in place of accuracies.
+
+    Raises:
+        UnknownNameError: If no run was scored by it.
+        RequestError: If none has it both in and out of distribution, or runs are to be kept by it.
+    """
+    from oodbench.results import pairs
+
+    if "keep" in asked.options:
+        raise RequestError(
+            "keep goes by ID validation accuracy, so it does not go with a metric. Leave one out."
+        )
+    runs = pairs(db, asked.where, asked.sweep, checkpoint, metric=metric)
+    if len(runs) and not (runs["id"].notna() & runs["ood"].notna()).any():
+        raise RequestError(
+            f"No run has {metric} both in and out of distribution, so there is nothing to draw. "
+            "Under subpopulation shift the worst group's accuracy is the OOD accuracy: leave "
+            "metric out."
+        )
+    return runs.assign(scored_by=metric)

@@ -36,7 +36,8 @@ def box(
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; needs run, dataset,
-            test_environments, algorithm, optimizer, status, id and ood (fractions).
+            test_environments, algorithm, optimizer, status, id and ood (fractions); scored_by: what
+            these are, if not accuracy.
         dataset: Draw only this one.
         algorithm: Draw only this one.
         keep: ``"all"``, ``"above"`` a threshold or the ``"top"`` few of each optimizer, by accuracy

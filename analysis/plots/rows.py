@@ -72,7 +72,7 @@ def _draw_reference(axes: Axes, panel: Panel, score: str, close: bool) -> None:
     """Chance, or no gap, where it lies in the range."""
     reference = 0.0 if score == "gap" else panel.chance
     low, high = _limits(panel, score, None if close else reference, shared=not close)
-    axes.set(xlabel=SCORES[score], xlim=(low, high))
+    axes.set(xlabel=SCORES[score].replace("accuracy", panel.score), xlim=(low, high))
     if reference is None or not low <= reference <= high:
         return
     axes.axvline(reference, color=GREY, linewidth=0.7, linestyle=":", zorder=0)

@@ -65,7 +65,8 @@ def scatter(
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; needs run, dataset,
-            test_environments, algorithm, optimizer, status, id and ood (fractions).
+            test_environments, algorithm, optimizer, status, id and ood (fractions); scored_by: what
+            these are, if not accuracy.
         dataset: Draw only this one.
         algorithm: Draw only this one.
         palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
@@ -108,7 +109,7 @@ def draw_panels(data: ScatterData, draw: DrawPanel, title: str | None, caption: 
                 axes.set_axis_on()
                 tidy(axes)
                 axes.set(xlim=limits, ylim=limits, aspect="equal")
-                axes.set(xlabel="ID accuracy", ylabel="OOD accuracy")
+                axes.set(xlabel=f"ID {panel.score}", ylabel=f"OOD {panel.score}")
                 draw(axes, table, panel, lines[i])
                 draw_references(axes, panel.chance)
                 set_heading(axes, wrapped(panel.heading, int(side * 17)))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.conclusions import ALL, Conclusions
 from analysis.curves import return_table
-from analysis.names import group_name, pretty
+from analysis.names import group_name, pretty, tested_on
 from analysis.panels import (
     BY,
     GROUP,
@@ -154,7 +154,7 @@ def verdict_tables(conclusions: Conclusions) -> tuple[Table, ...]:
     for (dataset, environments), rows in conclusions.claims.groupby(list(GROUP[:2]), sort=False):
         shift = str(rows["shift"].iloc[0])
         kind = f"{shift} shift" if shift else "class of shift unknown"
-        where = "" if dataset == ALL else f", tested on environment {environments}"
+        where = "" if dataset == ALL else f", {tested_on(str(environments))}"
         tables.append(make(f"{dataset} ({kind}){where}", columns, rows))
     return tuple(tables)
 

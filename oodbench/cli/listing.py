@@ -41,7 +41,7 @@ def datasets(
     ] = False,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Option that names its files: file=mails.csv, for --check."),
+        typer.Option("--set", help="With --check: an option of it, such as file=mails.csv."),
     ] = None,
     root: Root = None,
 ) -> None:
@@ -69,14 +69,16 @@ def verified(spec: "DatasetSpec", options: Mapping[str, str], asked: bool) -> st
 
     Args:
         spec: The dataset.
-        options: That name its files.
+        options: With which it is checked.
         asked: Whether it was asked for by name: then its files must be here.
 
     Raises:
         RequestError: If they are not, or something is wrong with them.
     """
     if options and spec.verify is None:
-        raise RequestError(f"{spec.name} has no option that names files; leave --set out.")
+        raise RequestError(
+            f"{spec.name} has no option that says anything of files; leave --set out."
+        )
     if spec.verify is not None and options:
         spec.check_options(options)
         return f"{spec.verify(options)} is complete and right"

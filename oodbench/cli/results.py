@@ -84,9 +84,22 @@ def query(
             how = f", selected by {select} among the completed runs of each study" if select else ""
             how += " that match --where" if select and where else ""
             print(f"{len(frame)} runs at checkpoint {checkpoint}{how}.")
+            if select:
+                tell_unselected(frame, select)
             print(f"id, ood: {metric} on n_id, n_ood test examples. --format csv has every column.")
             if frame["all_reduces"].notna().any():
                 print("all-reduces, bytes, s: of each replica; seconds only with --processes.")
+
+
+def tell_unselected(frame: "pd.DataFrame", rule: str) -> None:
+    """Say on which datasets runs completed and yet the rule had nothing to choose by."""
+    without = frame[frame["run"].isna() & (frame["completed"] > 0)]
+    if len(without):
+        datasets = ", ".join(without["dataset"].unique())
+        print(
+            f"note: no run on {datasets} has the score that {rule} reads, so none is selected; "
+            "with --where for these alone, it is told which rules can."
+        )
 
 
 def short(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -175,6 +188,14 @@ def plot(
             "--baseline", help="heatmap: compare with this one.  [default: mean of the others]"
         ),
     ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            "--metric",
+            help="scatter, box, violin: of the scores, such as worst_group_accuracy.  [default: "
+            "accuracy]",
+        ),
+    ] = None,
     run: Annotated[
         list[str] | None,
         typer.Option("--run", help="learning: only this run, by its id; repeatable."),
@@ -185,7 +206,7 @@ def plot(
 
     own: dict[str, Any] = {"keep": keep, "threshold": threshold, "top": top, "bins": bins}
     own |= {"hyperparameter": hyperparameter, "runs": run or None, "measurement": measurement}
-    own |= {"end": end, "full": full or None}
+    own |= {"end": end, "full": full or None, "metric": metric}
     own |= {"rule": rule, "unit": unit, "budget": budget, "score": score, "baseline": baseline}
     given = {option: value for option, value in own.items() if value is not None}
     look = {"sweep": name, "palette": palette, "checkpoint": checkpoint}

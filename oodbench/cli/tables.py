@@ -131,6 +131,8 @@ def show_results(table: "pd.DataFrame") -> None:
 
     There is a table for each dataset and its test environments, so that it fits 80 columns.
     """
+    from analysis.names import tested_on
+
     print(
         "Of each study the run with the highest ID validation accuracy (rule: id_val), at its\n"
         "last checkpoint: its accuracy on ID and on OOD test examples, n of them."
@@ -138,5 +140,5 @@ def show_results(table: "pd.DataFrame") -> None:
     columns = ["algorithm", "optimizer", "completed", "diverged", "failed"]
     scores = {"id": "ID acc.", "n_id": "n", "ood": "OOD acc.", "n_ood": "n_"}
     for (dataset, test), rows in table.groupby(["dataset", "test_environments"], sort=False):
-        print(f"\n{dataset}, tested on environment {test}")
+        print(f"\n{dataset}, {tested_on(str(test))}")
         show(rows[[*columns, *scores]].rename(columns=scores))

@@ -36,6 +36,8 @@ LACKING = {
 }
 """What no run has where a rule is refused."""
 
+ORACLE = " (which looks at the test environments)"
+
 LeftOut = tuple[Hashable, frozenset[int], int]
 """Configuration, test environments of a run, and the one of them that it is scored on."""
 
@@ -66,9 +68,10 @@ def check_protocols(runs: "pd.DataFrame") -> None:
     for group, rows in runs.groupby(list(GROUP[:3]), sort=False):
         protocols = rows["protocol"].unique()
         if len(protocols) > 1:
+            place = f", test environments {group[1]}" if group[1] else ""
             where = " or ".join(f"--where \"protocol = '{name}'\"" for name in sorted(protocols))
             raise QueryError(
-                f"Runs on {group[0]}, test environments {group[1]}, with {group[2]} are of the "
+                f"Runs on {group[0]}{place}, with {group[2]} are of the "
                 f"protocols {', '.join(sorted(protocols))}, and what differs in protocol is not "
                 f"compared. Choose one: {where}."
             )
@@ -147,16 +150,35 @@ def select(runs: "pd.DataFrame", rule: str = "id_val", by: Sequence[str] = GROUP
     completed = runs["status"] == "completed"
     candidates = runs[completed & runs[score].notna()]
     if completed.any() and candidates.empty:
-        raise QueryError(
-            f"The rule {rule} cannot choose: of {completed.sum()} completed runs none "
-            f"{LACKING[rule]}. Or choose by another rule."
-        )
+        raise QueryError(refusal(runs[completed], rule))
     ranked = candidates.sort_values([score, "run"], ascending=[False, True], kind="stable")
     best = ranked.drop_duplicates(groups)
     result = _counts(runs, candidates, groups).merge(best, on=groups, how="left")
     result["rule"] = rule
     others = [name for name in runs.columns if name not in groups]
     return result[[*groups, "rule", *others, *COUNTS]]
+
+
+def refusal(completed: "pd.DataFrame", rule: str) -> str:
+    """That a rule cannot choose among these completed runs, why, and which rules can.
+
+    Args:
+        completed: A row a run, none of which has the score that the rule reads.
+        rule: One of ``RUN_RULES``.
+    """
+    datasets = ", ".join(completed["dataset"].unique())
+    can = [
+        name
+        for name, score in RUN_RULES.items()
+        if score in completed.columns
+        and completed[score].notna().groupby(completed["dataset"]).any().all()
+    ]
+    ways = ", ".join(name + ORACLE * (name == "oracle") for name in can)
+    other = f"Or choose by another rule (--select): {ways}" if can else "No other rule can either"
+    return (
+        f"The rule {rule} cannot choose: of {len(completed):,} completed runs on {datasets} none "
+        f"{LACKING[rule]}. {other}."
+    )
 
 
 def _counts(runs: "pd.DataFrame", candidates: "pd.DataFrame", groups: list[str]) -> "pd.DataFrame":

@@ -135,6 +135,11 @@ def test_a_class_of_shift_is_judged_as_a_whole_and_apart(run: Make) -> None:
     assert "all of the class (diversity shift)" in text
 
 
+def test_published_splits_are_called_so(run: Make) -> None:
+    text = conclusions_text(conclude(pd.DataFrame(sweep(run, trials=40, test_environments=""))))
+    assert "shift), tested on its published splits\n" in text
+
+
 def test_the_oracle_says_so(run: Make) -> None:
     pairs = pd.DataFrame(sweep(run, trials=40))
     pairs["oracle_val"] = pairs["ood"]

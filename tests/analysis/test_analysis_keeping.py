@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -74,3 +76,11 @@ def test_options_that_do_not_go_together_are_refused(panel, pairs):
     (bare, _) = panels(pairs.drop(columns="id_val"))
     with pytest.raises(RequestError, match="needs the column id_val"):
         keep_runs(bare, "top")
+
+
+def test_without_validation_scores_nothing_is_kept_silently(panel):
+    bare = replace(panel, runs=panel.runs.assign(id_val=float("nan")))
+    for keep in ("above", "top"):
+        with pytest.raises(RequestError, match=f"no run on {panel.dataset} has one. Keep all"):
+            keep_runs(bare, keep)
+    assert len(keep_runs(bare).runs) == len(panel.runs)

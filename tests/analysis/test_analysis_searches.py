@@ -58,7 +58,7 @@ def test_only_adaptive_runs_and_unknown_rules_are_refused():
     with pytest.raises(RequestError, match="lacks oracle_val"):
         searches(frame, "oracle")
     frame = search("sgd", [0.5], [0.1], diverged=1, ood_val=np.nan)
-    with pytest.raises(RequestError, match="of 1 completed runs none was scored on validation"):
+    with pytest.raises(RequestError, match="of 1 completed runs on D none was scored on v"):
         searches(frame, "ood_val")
 
 

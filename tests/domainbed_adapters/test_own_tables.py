@@ -179,6 +179,8 @@ def test_a_file_that_is_not_there_or_is_none(write, tmp_path: Path) -> None:
         load("y.csv")
     with pytest.raises(RequestError, match="groups must be columns"):
         load(write(frame()), groups=3)
+    with pytest.raises(RequestError, match=r"groups 'label'.+Give the file a column split"):
+        load(write(frame().drop(columns="split")), groups="label")
     with pytest.raises(RequestError, match="unknown metadata field 'place'"):
         load(write(frame()), groups="place")
 

@@ -221,7 +221,11 @@ def test_what_is_wrong_is_named_by_the_check_and_before_a_sweep(
 
 def test_a_missing_release_file_need_not_stop_one(harmed, built) -> None:
     (harmed("Waterbirds") / "RELEASE_v1.0.txt").unlink()
-    data = DATASETS.get("Waterbirds").load({"size": 16, "release_file": "optional"}, 0)
+    spec = DATASETS.get("Waterbirds")
+    assert spec.verify({"release_file": "optional"}).name == "waterbirds_v1.0"
+    with pytest.raises(RequestError, match="or say release_file: optional"):
+        spec.verify({})
+    data = spec.load({"size": 16, "release_file": "optional"}, 0)
     assert data.fingerprint == built("Waterbirds").fingerprint
 
 

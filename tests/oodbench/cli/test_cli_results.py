@@ -199,7 +199,7 @@ def test_a_kind_takes_the_options_that_it_names_and_no_others(
 ) -> None:
     for kind, what in KINDS.items():
         figure = inspect.signature(getattr(analysis, kind)).parameters
-        assert set(what.options) <= set(figure)
+        assert {*what.options} - {"metric"} <= set(figure)
         assert f"{kind:<9} {what.about}" in oodbench("plot", "--help").out
     run = api.query(finished)["run"][0]
     asked = {
@@ -209,12 +209,13 @@ def test_a_kind_takes_the_options_that_it_names_and_no_others(
         ("slices", "--hyperparameter", "weight_decay"): 0,
         ("learning", "--run", run, "--run", run[:8]): 0,
         ("box", "--bins", "5"): "A plot of kind 'box' takes no bins; options of its own: keep, "
-        "threshold, top. Kinds that take bins: binned.",
+        "threshold, top, metric. Kinds that take bins: binned.",
         (
             "scatter",
             "--keep",
             "top",
-        ): "options of its own: none. Kinds that take keep: box, violin, probed",
+        ): "options of its own: metric. Kinds that take keep: box, violin, probed",
+        ("budget", "--metric", "nll"): "Kinds that take metric: scatter, box, violin",
         ("box", "--top", "5"): "top=5 goes with keep='top' alone",
         ("slices", "--hyperparameter", "lrr"): "unknown hyperparameter 'lrr'. Did you mean 'lr'?",
     }

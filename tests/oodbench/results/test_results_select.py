@@ -2,6 +2,7 @@
 
 import math
 
+import pandas as pd
 import pytest
 from results_helpers import make_record, make_study, make_trial
 
@@ -112,18 +113,34 @@ def test_another_seed_or_setting_is_no_sibling(db: Database) -> None:
     frame = pairs(db)
     assert frame["status"].tolist() == ["completed"] * 3
     assert frame["leave_one_environment_out"].isna().all()
-    with pytest.raises(QueryError, match=r"of 3 completed runs none has its siblings.*each pair"):
+    with pytest.raises(
+        QueryError, match=r"of 3 completed runs on Digits none has its siblings.*each pair"
+    ):
         select(frame, "leave_one_environment_out")
 
 
 def test_a_rule_without_its_scores_is_refused_by_name(filled) -> None:
     frame = pairs(filled)
-    with pytest.raises(QueryError, match=r"rule ood_val cannot choose: of 8 completed runs none"):
+    with pytest.raises(QueryError, match=r"rule ood_val cannot choose: of 8 completed runs on Dig"):
         select(frame, "ood_val")
     held_apart = frame.assign(ood_val=[0.1, 0.3, 0.2, *[math.nan] * 6])
     assert select(held_apart, "ood_val")["lr"][0] == 0.2
     with pytest.raises(QueryError, match="needs the columns worst_group_val"):
         select(frame.drop(columns="worst_group_val"), "worst_group_val")
+
+
+def test_a_refusal_names_the_rules_that_can_choose_on_every_dataset(filled) -> None:
+    frame = pairs(filled).assign(id_val=math.nan, worst_group_val=math.nan, ood_val=0.5)
+    with pytest.raises(QueryError) as error:
+        select(frame, "id_val")
+    told = str(error.value)
+    assert f"completed runs on {frame['dataset'].iloc[0]} none has accuracy on validation" in told
+    can = "ood_val, leave_one_environment_out, oracle (which looks at the test environments)."
+    assert told.endswith(f"Or choose by another rule (--select): {can}")
+    none = dict.fromkeys(RUN_RULES.values(), math.nan)
+    both = pd.concat([frame, frame.assign(dataset="Other", **none)])
+    with pytest.raises(QueryError, match=r"on \w+, Other none .*No other rule can either\."):
+        select(both, "id_val")
 
 
 def test_only_oracle_reads_what_a_run_measured_on_its_test_environments(filled) -> None:

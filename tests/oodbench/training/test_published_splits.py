@@ -5,11 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 
 import oodbench
 from analysis.panels import panels
 from oodbench.data import DATASETS, Dataset, DatasetSpec, Environment, Published, Rows, Split
+from oodbench.digest import edge_warnings
 from oodbench.errors import QueryError, RequestError, SweepError, UnknownNameError
+from oodbench.plotting import draw
 from oodbench.results import add_sweep, open_database
 from oodbench.worker import work
 
@@ -47,6 +50,7 @@ def toy(name: str, roles: dict[str, str], worst: dict[str, str]) -> Dataset:
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     DATASETS.names()
     shapes = {"ToyDomains": (ROLES, {}), "ToyGroups": ({"val": "id_val", "test": "id_test"}, None)}
+    shapes["ToyUnvalidated"] = ({p: r for p, r in ROLES.items() if r != "id_val"}, {})
     for name, (roles, worst) in shapes.items():
         worst = {"test": "ood_test"} if worst is None else worst
         shift = "subpopulation" if worst else ""
@@ -150,6 +154,41 @@ def test_what_such_a_dataset_is_not_asked_for() -> None:
         )
     with pytest.raises(RequestError, match="published splits, and a shift is measured between"):
         oodbench.shift("ToyDomains")
+
+
+def test_figures_of_another_metric_say_which_and_have_its_values(tmp_path: Path) -> None:
+    db = trained("ToyDomains", tmp_path / "toy.db")
+    runs = oodbench.query(db, metric="worst_group_accuracy")
+    with open_database(db, read_only=True) as database:
+        figure = draw(database, "scatter", metric="worst_group_accuracy")
+        boxes = draw(database, "box", metric="nll")
+        with pytest.raises(RequestError, match="keep goes by ID validation accuracy"):
+            draw(database, "box", metric="nll", keep="top")
+    axes = figure.axes[0]
+    assert axes.get_xlabel() == "ID worst group accuracy"
+    assert axes.get_ylabel() == "OOD worst group accuracy"
+    drawn = [c for c in figure.findobj(PathCollection) if str(c.get_gid()).startswith("runs-")]
+    points = [tuple(xy) for dots in drawn for xy in dots.get_offsets().tolist()]
+    assert sorted(points) == sorted(zip(runs["id"], runs["ood"], strict=True))
+    assert not any("chance" in text.get_text() for text in axes.texts)
+    assert [a.get_xlabel() for a in boxes.axes[:2]] == ["ID nll", "OOD nll"]
+    groups = trained("ToyGroups", tmp_path / "groups.db")
+    with (
+        open_database(groups, read_only=True) as database,
+        pytest.raises(
+            RequestError, match="Under subpopulation shift the worst group's accuracy is"
+        ),
+    ):
+        draw(database, "scatter", metric="worst_group_accuracy")
+
+
+def test_a_summary_needs_no_validation_examples(tmp_path: Path) -> None:
+    db = trained("ToyUnvalidated", tmp_path / "toy.db")
+    with open_database(db, read_only=True) as database:
+        assert edge_warnings(database, "toy") == []
+    with pytest.raises(QueryError, match=r"rule \(--select\): ood_val\."):
+        oodbench.query(db, select="id_val")
+    assert oodbench.query(db, select="ood_val")["run"].notna().all()
 
 
 def test_metrics_that_are_not_there_or_not_to_be_maximised(tmp_path: Path) -> None:
