@@ -41,5 +41,11 @@ def test_methods_are_told_apart_everywhere(
     shown = CliRunner().invoke(app, ["show", found.trial.id, "--db", str(path)]).output
     assert "replicas:" in shown
     assert "each averaged 0 vectors" in shown
+    table = CliRunner().invoke(app, ["query", "--db", str(path)]).output
+    assert "all-reduces" in table
+    assert "s waiting" not in table  # replicas that were simulated waited for nobody
+    assert runs["communication_seconds"].isna().all()
+    assert runs.set_index("optimizer").loc["ddp(sgd)x2", "all_reduces"].tolist() == [4, 4]
+    assert runs.set_index("optimizer").loc["sgd", "all_reduces"].isna().all()
     with pytest.raises(RequestError, match="was trained on 2 replicas; probes follow one model"):
         probe(path, "sharpness", [found.trial.id])
