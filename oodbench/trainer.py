@@ -5,7 +5,8 @@ import json
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -19,8 +20,19 @@ from oodbench.errors import (
     UnknownNameError,
 )
 from oodbench.records import RunRecord, Trial, canonical_json
-from oodbench.training import DTYPES, NOTHING, Clock, Distribute, Saving, Tensors, load, train
+from oodbench.training import (
+    DTYPES,
+    NOTHING,
+    Clock,
+    Distribute,
+    Saving,
+    Tensors,
+    load,
+    torchrun,
+    train,
+)
 from oodbench.training.frozen import as_inputs, check_pretrained
+from oodbench.training.launching import run_on_processes
 from oodbench.training.sizing import SIZES, memory_bound, stack_size
 
 FALLBACK = 32
@@ -151,6 +163,51 @@ def find_device(name: str) -> torch.device:
     if device.type == "cpu":
         torch.set_num_threads(1)
     return device
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a worker trains.
+
+    Attributes:
+        device: What on.
+        should_stop: Whether it is to end.
+        distribute: How it trains trials with replicas; None: they are simulated.
+        within: What it works within.
+    """
+
+    device: torch.device
+    should_stop: Callable[[], bool]
+    distribute: Distribute | None = None
+    within: AbstractContextManager[None] = field(default_factory=nullcontext)
+
+
+def placed(device: torch.device, processes: bool, should_stop: Callable[[], bool]) -> Place | None:
+    """Where this worker trains; None once all is done, for a process of torchrun's but its first.
+
+    Raises:
+        RequestError: If this worker is to start processes on another device than a CPU.
+    """
+    if not processes:
+        return Place(device, should_stop)
+    if torchrun.rank() is None:
+        if device.type == "cpu":
+            return Place(device, should_stop, run_on_processes)
+        raise RequestError(
+            f"A worker starts processes for replicas on a CPU alone, but the device is {device}. "
+            "Choose --device cpu, or start one process for each GPU with torchrun."
+        )
+    ranks = torchrun.Ranks(device)
+    if ranks.rank == 0:
+        stop = lambda: should_stop() or ranks.stopping  # noqa: E731
+        return Place(ranks.device, stop, ranks.distribute, ranks.leading())
+
+    def tick() -> None:
+        if should_stop():
+            raise StopTrainingError("it was asked to stop")
+
+    ranks.follow(tensors_for, tick)
+    return None
 
 
 def tensors_for(trial: Trial, device: torch.device) -> Tensors:

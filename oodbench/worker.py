@@ -10,12 +10,9 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-
-import torch
 
 from oodbench.artifacts import artifacts_folder
 from oodbench.errors import DatabaseError, LostLeaseError, RequestError, StopTrainingError
@@ -34,9 +31,8 @@ from oodbench.results import (
     store_runs,
     weights_to_keep,
 )
-from oodbench.trainer import Trainer, find_device, tensors_for
-from oodbench.training import EVERY, Clock, Distribute, Saving, clock_of, torchrun
-from oodbench.training.launching import run_on_processes
+from oodbench.trainer import Trainer, find_device, placed
+from oodbench.training import EVERY, Clock, Saving, clock_of
 
 LEASE = 60.0
 """Seconds for which a silent worker keeps its trials."""
@@ -142,51 +138,6 @@ def work(
     if profile:
         print(f"worker {owner}: {PROFILE} {json.dumps(clock.seconds)}", flush=True)
     return Work(stored, refused)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a worker trains.
-
-    Attributes:
-        device: What on.
-        should_stop: Whether it is to end.
-        distribute: How it trains trials with replicas; None: they are simulated.
-        within: What it works within.
-    """
-
-    device: torch.device
-    should_stop: Callable[[], bool]
-    distribute: Distribute | None = None
-    within: AbstractContextManager[None] = field(default_factory=nullcontext)
-
-
-def placed(device: torch.device, processes: bool, should_stop: Callable[[], bool]) -> Place | None:
-    """Where this worker trains; None once all is done, for a process of torchrun's but its first.
-
-    Raises:
-        RequestError: If this worker is to start processes on another device than a CPU.
-    """
-    if not processes:
-        return Place(device, should_stop)
-    if torchrun.rank() is None:
-        if device.type == "cpu":
-            return Place(device, should_stop, run_on_processes)
-        raise RequestError(
-            f"A worker starts processes for replicas on a CPU alone, but the device is {device}. "
-            "Choose --device cpu, or start one process for each GPU with torchrun."
-        )
-    ranks = torchrun.Ranks(device)
-    if ranks.rank == 0:
-        stop = lambda: should_stop() or ranks.stopping  # noqa: E731
-        return Place(ranks.device, stop, ranks.distribute, ranks.leading())
-
-    def tick() -> None:
-        if should_stop():
-            raise StopTrainingError("it was asked to stop")
-
-    ranks.follow(tensors_for, tick)
-    return None
 
 
 def check_numbers(
