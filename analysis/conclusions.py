@@ -157,7 +157,8 @@ def points(row: Mapping[Any, Any]) -> str:
 
 def _budget(row: Mapping[Any, Any]) -> str:
     """Such as ``104 trials each``."""
-    return f"{row['budget']:,.6g} {str(row['unit']).replace('_', ' ')} each"
+    unit = str(row["unit"]).replace("_", " ")
+    return f"{row['budget']:,.6g} {unit.removesuffix('s') if row['budget'] == 1 else unit} each"
 
 
 def _lost(row: Mapping[Any, Any]) -> str:

@@ -83,7 +83,8 @@ def query(
         if not sql:
             how = f", selected by {select} among the completed runs of each study" if select else ""
             how += " that match --where" if select and where else ""
-            print(f"{len(frame)} runs at checkpoint {checkpoint}{how}.")
+            runs = "1 run" if len(frame) == 1 else f"{len(frame):,} runs"
+            print(f"{runs} at checkpoint {checkpoint}{how}.")
             if select:
                 tell_unselected(frame, select)
             print(f"id, ood: {metric} on n_id, n_ood test examples. --format csv has every column.")
