@@ -125,6 +125,8 @@ def put(row: int, column: str, value: object) -> Callable[[pd.DataFrame], None]:
         (lambda t: t.drop(columns="label"), r"has the columns text, environment, split\. It needs"),
         (lambda t: t.assign(image="x.png"), "It needs the columns label, environment and text or"),
         (put(4, "label", ""), r"has no label in row 5 of 200 \(1 in all\)"),
+        (put(2, "text", ""), r"has no text in row 3 of 200 \(1 in all\)"),
+        (put(2, "text", " \t"), r"has no text in row 3 of 200"),
         (put(4, "split", "tset"), "has split = 'tset' in row 5; it may be train, id_val"),
         (put(199, "label", "spma"), "labels that no training example has: spma"),
         (lambda t: t[t["split"] != "train"], "no example whose split is train"),
@@ -137,6 +139,11 @@ def put(row: int, column: str, value: object) -> Callable[[pd.DataFrame], None]:
 def test_mistakes_are_named(write, change, told: str) -> None:
     with pytest.raises(RequestError, match=told):
         load(write(broken(change)))
+
+
+def test_a_missing_value_of_a_parquet_file_is_none_of_the_classes(write) -> None:
+    with pytest.raises(RequestError, match=r"has no label in row 5 of 200 \(1 in all\)"):
+        load(write(broken(put(4, "label", None)), "mails.parquet"))
 
 
 def test_the_command_checks_a_file_that_is_named(
