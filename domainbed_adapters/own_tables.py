@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from domainbed_adapters.image_folders import split_parts
+from domainbed_adapters.summaries import lacking, told_classes, told_environments, told_splits
 from domainbed_adapters.table_files import NAME, find, read
 from domainbed_adapters.table_inputs import IMAGE_OPTIONS, TEXT_OPTIONS, images_of, texts_of
 from domainbed_adapters.tables import Grouping, Table, assemble, environments_of
@@ -47,6 +48,16 @@ def verify(options: Mapping[str, Any]) -> Path:
         check_images(table.root, table.items, NAME)
         check_ends(table.root, table.items, NAME)
     return find(options.get("file"))
+
+
+def summarize(options: Mapping[str, Any]) -> list[str]:
+    """Its classes, and the rows of each split and environment; what it lacks."""
+    table = read(options.get("file"))
+    classes = told_classes(table.columns["label"].names)
+    if is_published(table):
+        return [classes, *told_splits(table), *lacking(table)]
+    counts = {name: len(rows) for name, rows in environments_of(table, ("environment",)).items()}
+    return [classes, *told_environments(counts)]
 
 
 def build(
@@ -122,5 +133,6 @@ SPEC = DatasetSpec(
     licence="Yours.",
     resolve=resolve,
     verify=verify,
+    summarize=summarize,
 )
 REGISTER = [SPEC]

@@ -172,8 +172,37 @@ def test_the_command_checks_a_file_that_is_named(
     assert "7.png" in told
     assert "no file 'x.csv' in" in said("--check", "--set", "file=x.csv")
     assert "unknown option 'fiel'. Did you mean 'file'?" in said("--check", "--set", "fiel=x.csv")
-    assert "a sweep file names its file; --set file=NAME checks one" in said("--check")
+    assert "--check of Table needs to know which file: add --set file=NAME" in said("--check")
     assert "--set goes with --check" in said("--set", "file=x.csv")
+
+
+def test_a_summary_has_the_rows_of_splits_and_environments(write) -> None:
+    table = pd.DataFrame(
+        {
+            "text": list("abcdef"),
+            "label": ["spam", "ham", "ham", "ham", "spam", "ham"],
+            "environment": [9, 10, 10, 9, 10, 11],
+            "split": ["train"] * 3 + ["id_test"] * 2 + ["ood_val"],
+        }
+    )
+    spec = DATASETS.get("Table")
+    assert spec.summarize is not None
+    assert spec.summarize({"file": write(table)}) == [
+        "  2 classes: ham, spam",
+        "  rows of each split, and of each environment in it:",
+        "    train: 3 (9: 1, 10: 2)",
+        "    id_test: 2 (9: 1, 10: 1)",
+        "    ood_val: 1 (11: 1)",
+        "  There is no id_val: runs cannot be selected by the rule id_val.",
+        "  There is no ood_test: OOD is the worst group of id_test.",
+    ]
+    assert spec.summarize({"file": write(table.drop(columns="split"))})[1:] == [
+        "  3 environments (index for test_environments = name: examples):",
+        "    0 = 9: 2",
+        "    1 = 10: 3",
+        "    2 = 11: 1",
+    ]
+    assert spec.summarize({"file": write(frame())})[-1].startswith("    ood_test: 40 (2003: 40)")
 
 
 def test_a_file_that_is_not_there_or_is_none(write, tmp_path: Path) -> None:
