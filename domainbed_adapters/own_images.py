@@ -30,8 +30,11 @@ def find(folder: Any) -> Path:
     for root in roots:
         if (root / folder).is_dir():
             return root / folder
-    looked = " or ".join(map(str, roots)) or "no data folder: name one with --root"
-    raise RequestError(f"{NAME}: there is no folder {folder!r} in {looked}.")
+    if not roots:
+        raise RequestError(
+            f"{NAME}: {folder!r} is sought in a data folder, but none is named; add --root FOLDER."
+        )
+    raise RequestError(f"{NAME}: there is no folder {folder!r} in {' or '.join(map(str, roots))}.")
 
 
 def read(folder: Any) -> ImageTree:

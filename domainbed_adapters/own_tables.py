@@ -9,12 +9,12 @@ import numpy as np
 
 from domainbed_adapters.image_folders import split_parts
 from domainbed_adapters.summaries import lacking, told_classes, told_environments, told_splits
-from domainbed_adapters.table_files import NAME, find, read
+from domainbed_adapters.table_files import NAME, check_there, find, read
 from domainbed_adapters.table_inputs import IMAGE_OPTIONS, TEXT_OPTIONS, images_of, texts_of
 from domainbed_adapters.tables import Grouping, Table, assemble, environments_of
-from domainbed_adapters.wilds_checks import check_ends, check_images
+from domainbed_adapters.wilds_checks import check_ends
 from oodbench.data import Dataset, DatasetSpec, Environment, Rows, Split
-from oodbench.errors import RequestError
+from oodbench.errors import RequestError, UnknownNameError
 
 
 def is_published(table: Table) -> bool:
@@ -45,7 +45,7 @@ def verify(options: Mapping[str, Any]) -> Path:
     """The file, if it is right and every image that it lists is there and has its end."""
     table = read(options.get("file"))
     if table.name.endswith("images"):
-        check_images(table.root, table.items, NAME)
+        check_there(table, find(options.get("file")))
         check_ends(table.root, table.items, NAME)
     return find(options.get("file"))
 
@@ -81,11 +81,16 @@ def build(
             "splits are scored by. Give the file a column split, or leave groups out."
         )
     fields = tuple(part.strip() for part in groups.split("+") if part.strip())
+    for field in fields:
+        if field not in table.columns:
+            where = f"{NAME}: {find(file)}, groups"
+            raise UnknownNameError("column", field, table.columns, where=where)
     parts = None if is_published(table) else _parts(table, holdout, data_seed)
     train = table.splits["train"]
     if parts is not None:  # any of them may be trained on
         train = np.sort(np.concatenate([mine["train"] for mine in parts.values()]))
     if table.name.endswith("images"):
+        check_there(table, find(file))
         inputs, table, content = images_of(table, size, corrupt)
         encoder = ""
     else:

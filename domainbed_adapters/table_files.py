@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,8 +40,11 @@ def find(file: Any) -> Path:
     for root in roots:
         if (root / file).is_file():
             return root / file
-    looked = " or ".join(map(str, roots)) or "no data folder: name one with --root"
-    raise RequestError(f"{NAME}: there is no file {file!r} in {looked}.")
+    if not roots:
+        raise RequestError(
+            f"{NAME}: {file!r} is sought in a data folder, but none is named; add --root FOLDER."
+        )
+    raise RequestError(f"{NAME}: there is no file {file!r} in {' or '.join(map(str, roots))}.")
 
 
 def read(file: Any) -> Table:
@@ -57,9 +61,7 @@ def read(file: Any) -> Table:
 def _read(path: Path, *changed: int) -> Table:
     frame = _frame(path)
     items = [name for name in ITEMS if name in frame.columns]
-    absent = [name for name in ("label", "environment") if name not in frame.columns]
-    if absent or len(items) != 1:
-        raise RequestError(f"{NAME}: {path} has the columns {', '.join(frame.columns)}. {NEEDS}.")
+    _check_columns(path, list(frame.columns), items)
     if frame.empty:
         raise RequestError(f"{NAME}: {path} has no rows. {NEEDS}.")
     for name in frame.columns:
@@ -98,6 +100,51 @@ def _read(path: Path, *changed: int) -> Table:
     return replace(table, name=f"{NAME}-{stem}-{items[0]}s")
 
 
+def _check_commas(path: Path, columns: list[str]) -> None:
+    """Raise RequestError if what should be columns is one, with another mark between them."""
+    mark = next((mark for mark in (";", "\t", "|") if mark in columns[0]), None)
+    if mark and len(columns) == 1:
+        raise RequestError(
+            f"{NAME}: {path} has {mark!r} between its columns; save it with commas, quoting texts."
+        )
+
+
+def _check_columns(path: Path, columns: list[str], items: list[str]) -> None:
+    """Raise RequestError unless there is a label, an environment, and a text or an image."""
+    if len(items) > 1:
+        raise RequestError(f"{NAME}: {path} has both columns text and image; remove one of them.")
+    absent = [name for name in ("label", "environment") if name not in columns]
+    absent += [] if items else [*ITEMS]
+    if not absent:
+        return
+    hints = [
+        f"Rename {near!r} to {name!r}?"
+        for name in absent
+        for near in columns
+        if _is_near(near, name)
+    ]
+    raise RequestError(
+        " ".join([f"{NAME}: {path} has the columns {', '.join(columns)}. {NEEDS}.", *hints])
+    )
+
+
+def _is_near(column: str, name: str) -> bool:
+    """Whether a column may be meant by that name: Label, labels, env."""
+    lower = column.strip().lower()
+    return len(lower) > 2 and (name.startswith(lower) or bool(get_close_matches(lower, [name])))
+
+
+def check_there(table: Table, path: Path) -> None:
+    """Raise RequestError, with its row, unless every image that the file lists is there."""
+    absent = [row for row, item in enumerate(table.items) if not (table.root / item).is_file()]
+    if absent:
+        raise RequestError(
+            f"{NAME}: {path} lists an image in row {absent[0] + 1} that is not there: "
+            f"{table.root / table.items[absent[0]]} ({len(absent)} of {len(table.items)} rows). "
+            "Paths are from the file's folder."
+        )
+
+
 def _frame(path: Path) -> "pd.DataFrame":
     """All columns as texts."""
     import pandas as pd
@@ -107,6 +154,7 @@ def _frame(path: Path) -> "pd.DataFrame":
             stored = pd.read_parquet(path)
             return stored.astype(str).mask(stored.isna(), "")
         header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
+        _check_commas(path, list(header.iloc[0]))
         twice = header.iloc[0][header.iloc[0].duplicated()].tolist()
         if twice:  # pandas would give the second another name
             raise RequestError(f"{NAME}: {path} has the column {twice[0]} twice; remove one.")
@@ -115,9 +163,24 @@ def _frame(path: Path) -> "pd.DataFrame":
         raise RequestError(
             f"{NAME}: Parquet files need pyarrow: pip install 'oodbench[parquet]'."
         ) from error
+    except UnicodeDecodeError as error:
+        raise RequestError(
+            f"{NAME}: {path} is not in UTF-8 (line {_line_that_is_no_text(path)}); save it as "
+            "UTF-8."
+        ) from error
     except (ValueError, OSError) as error:
         told = str(error).strip()
         raise RequestError(f"{NAME}: {path} cannot be read: {told}.") from error
+
+
+def _line_that_is_no_text(path: Path) -> int:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return number
+    raise AssertionError(f"{path} is in UTF-8")
 
 
 def _as_numbers(values: "pd.Series[str]") -> Any:

@@ -102,7 +102,7 @@ def test_images_are_read_from_the_files_folder(tmp_path: Path, write) -> None:
     _, data = load(file, size=16)
     assert data.input_shape == (3, 16, 16)
     (tmp_path / "pictures" / "7.png").unlink()
-    with pytest.raises(RequestError, match=r"1 of 20 images are listed but not there.*7\.png"):
+    with pytest.raises(RequestError, match=r"row 8 that is not there: .*7\.png \(1 of 20 rows\)"):
         load(file, size=16)
 
 
@@ -123,7 +123,11 @@ def put(row: int, column: str, value: object) -> Callable[[pd.DataFrame], None]:
     ("change", "told"),
     [
         (lambda t: t.drop(columns="label"), r"has the columns text, environment, split\. It needs"),
-        (lambda t: t.assign(image="x.png"), "It needs the columns label, environment and text or"),
+        (lambda t: t.assign(image="x.png"), "has both columns text and image; remove one"),
+        (lambda t: t.rename(columns={"label": "Label"}), r"Rename 'Label' to 'label'\?$"),
+        (lambda t: t.rename(columns={"environment": "env"}), r"Rename 'env' to 'environment'\?$"),
+        (lambda t: t.rename(columns={"text": "texts"}), r"Rename 'texts' to 'text'\?$"),
+        (lambda t: t.drop(columns="text"), r"needs the columns .* ood_test\.$"),
         (put(4, "label", ""), r"has no label in row 5 of 200 \(1 in all\)"),
         (put(2, "text", ""), r"has no text in row 3 of 200 \(1 in all\)"),
         (put(2, "text", " \t"), r"has no text in row 3 of 200"),
@@ -176,6 +180,15 @@ def test_the_command_checks_a_file_that_is_named(
     assert "--set goes with --check" in said("--set", "file=x.csv")
 
 
+def test_a_data_folder_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OODBENCH_DATA", raising=False)
+    for name, option in (("Table", "file"), ("ImageFolders", "folder")):
+        with pytest.raises(
+            RequestError, match=r"'x' is sought in a data folder, but none is named; add --root"
+        ):
+            DATASETS.get(name).resolved({option: "x"})
+
+
 def test_a_summary_has_the_rows_of_splits_and_environments(write) -> None:
     table = pd.DataFrame(
         {
@@ -213,11 +226,17 @@ def test_a_file_that_is_not_there_or_is_none(write, tmp_path: Path) -> None:
     (tmp_path / "y.csv").write_text('text,label\n"open')
     with pytest.raises(RequestError, match=r"y\.csv cannot be read"):
         load("y.csv")
+    frame().to_csv(tmp_path / "z.csv", index=False, sep=";")
+    with pytest.raises(RequestError, match="has ';' between its columns; save it with commas"):
+        load("z.csv")
+    (tmp_path / "l.csv").write_bytes("text,label\na,b\nGrüße,ham\n".encode("latin-1"))
+    with pytest.raises(RequestError, match=r"l\.csv is not in UTF-8 \(line 3\); save it as UTF-8"):
+        load("l.csv")
     with pytest.raises(RequestError, match="groups must be columns"):
         load(write(frame()), groups=3)
     with pytest.raises(RequestError, match=r"groups 'label'.+Give the file a column split"):
         load(write(frame().drop(columns="split")), groups="label")
-    with pytest.raises(RequestError, match="unknown metadata field 'place'"):
+    with pytest.raises(RequestError, match=r"mails \[1\]\.csv, groups: unknown column 'place'"):
         load(write(frame()), groups="place")
 
 
