@@ -78,7 +78,7 @@ def read_tree(
     if num_classes is not None and len(kinds) != num_classes:
         raise RequestError(
             f"{root} needs {num_classes} classes, but its environments have {len(kinds)}: "
-            f"{_some(kinds)}. Remove what is none, or unpack it again."
+            f"{some(kinds)}. Remove what is none, or unpack it again."
         )
     for name in found:
         _check(root / name, folders_in(root / name), kinds, "classes")
@@ -112,16 +112,16 @@ def _check(where: Path, found: Sequence[str], expected: Sequence[str], what: str
     missing = sorted(set(expected) - set(found))
     stray = sorted(set(found) - set(expected))
     if missing or stray:
-        told = [f"missing: {_some(missing)}"] if missing else []
-        told += [f"not expected there: {_some(stray)}"] if stray else []
+        told = [f"missing: {some(missing)}"] if missing else []
+        told += [f"not expected there: {some(stray)}"] if stray else []
         raise RequestError(
             f"{where} must have a folder for each of its {len(expected)} {what} "
-            f"({_some(expected)}) and no other; {'; '.join(told)}. A missing or stray folder would "
+            f"({some(expected)}) and no other; {'; '.join(told)}. A missing or stray folder would "
             "shift labels; unpack the data again, or move it away."
         )
 
 
-def _some(names: Sequence[str], most: int = 12) -> str:
+def some(names: Sequence[str], most: int = 12) -> str:
     """Names, the first ones of many."""
     more = f", ... ({len(names)} in all)" if len(names) > most else ""
     return ", ".join(names[:most]) + more

@@ -7,6 +7,7 @@ from typing import Any
 
 from domainbed_adapters.image_folders import OPTIONS, build_images
 from domainbed_adapters.image_tree import ImageTree, read_tree
+from domainbed_adapters.summaries import told_classes, told_environments
 from domainbed_adapters.wilds_checks import check_ends
 from oodbench.data import Dataset, DatasetSpec, data_roots
 from oodbench.errors import RequestError
@@ -29,8 +30,11 @@ def find(folder: Any) -> Path:
     for root in roots:
         if (root / folder).is_dir():
             return root / folder
-    looked = " or ".join(map(str, roots)) or "no data folder: name one with --root"
-    raise RequestError(f"{NAME}: there is no folder {folder!r} in {looked}.")
+    if not roots:
+        raise RequestError(
+            f"{NAME}: {folder!r} is sought in a data folder, but none is named; add --root FOLDER."
+        )
+    raise RequestError(f"{NAME}: there is no folder {folder!r} in {' or '.join(map(str, roots))}.")
 
 
 def read(folder: Any) -> ImageTree:
@@ -51,6 +55,13 @@ def verify(options: Mapping[str, Any]) -> Path:
     return tree.root
 
 
+def summarize(options: Mapping[str, Any]) -> list[str]:
+    """Its classes, and the images of each environment by its index."""
+    tree = read(options.get("folder"))
+    counts = {e: len(tree.rows_of(i)) for i, e in enumerate(tree.environments)}
+    return [told_classes(tree.classes), *told_environments(counts)]
+
+
 def build(data_seed: int, folder: Any, **options: Any) -> Dataset:
     """The images under that folder."""
     tree = read(folder)
@@ -69,5 +80,6 @@ SPEC = DatasetSpec(
     decodes=True,
     resolve=resolve,
     verify=verify,
+    summarize=summarize,
 )
 REGISTER = [SPEC]

@@ -1,148 +1,20 @@
 """Table: a CSV or Parquet file of one's own, a row an example."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from domainbed_adapters.image_folders import split_parts
+from domainbed_adapters.summaries import lacking, told_classes, told_environments, told_splits
+from domainbed_adapters.table_files import NAME, check_there, find, read
 from domainbed_adapters.table_inputs import IMAGE_OPTIONS, TEXT_OPTIONS, images_of, texts_of
-from domainbed_adapters.tables import Column, Grouping, Table, assemble, environments_of
-from domainbed_adapters.wilds_checks import check_ends, check_images
-from oodbench.data import Dataset, DatasetSpec, Environment, Rows, Split, data_roots
-from oodbench.errors import RequestError
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-NAME = "Table"
-SPLITS = ("train", "id_val", "id_test", "ood_val", "ood_test")
-"""What the column ``split`` may say: the role of the example."""
-ITEMS = ("text", "image")
-NEEDS = (
-    "It needs the columns label, environment and text or image (a path from the file's folder), "
-    f"and may have split: {', '.join(SPLITS)}"
-)
-
-
-def find(file: Any) -> Path:
-    """The file of that name under a data folder of this machine, or at that path.
-
-    Raises:
-        RequestError: If there is none.
-    """
-    if not isinstance(file, str) or not file:
-        raise RequestError(
-            f"{NAME} needs file: a CSV or Parquet file in a data folder; got {file!r}."
-        )
-    roots = data_roots()
-    for root in roots:
-        if (root / file).is_file():
-            return root / file
-    looked = " or ".join(map(str, roots)) or "no data folder: name one with --root"
-    raise RequestError(f"{NAME}: there is no file {file!r} in {looked}.")
-
-
-def read(file: Any) -> Table:
-    """The table, checked.
-
-    Raises:
-        RequestError: If the file cannot be read, or lacks a column or a value.
-    """
-    path = find(file)
-    return _read(path, path.stat().st_mtime_ns, path.stat().st_size)
-
-
-@lru_cache(maxsize=2)
-def _read(path: Path, *changed: int) -> Table:
-    frame = _frame(path)
-    items = [name for name in ITEMS if name in frame.columns]
-    absent = [name for name in ("label", "environment") if name not in frame.columns]
-    if absent or len(items) != 1:
-        raise RequestError(f"{NAME}: {path} has the columns {', '.join(frame.columns)}. {NEEDS}.")
-    if frame.empty:
-        raise RequestError(f"{NAME}: {path} has no rows. {NEEDS}.")
-    for name in frame.columns:
-        empty = frame[name].isna() | ((frame[name] == "") & (name != "text"))
-        if empty.any():
-            raise RequestError(
-                f"{NAME}: {path} has no {name} in row {int(empty.to_numpy().argmax()) + 1} of "
-                f"{len(frame)} ({empty.sum()} in all); fill it in, or leave the row out."
-            )
-    split = frame["split"] if "split" in frame.columns else frame["label"].map(lambda _: "train")
-    wrong = ~split.isin(SPLITS)
-    if wrong.any():
-        raise RequestError(
-            f"{NAME}: {path} has split = {split[wrong].iloc[0]!r} in row "
-            f"{int(wrong.to_numpy().argmax()) + 1}; it may be {', '.join(SPLITS)}."
-        )
-    labels = Column.of(_as_numbers(frame["label"]))
-    table = Table(
-        NAME,
-        path.parent,
-        tuple(frame[items[0]]),
-        labels.codes,
-        {name: np.flatnonzero(split == name) for name in SPLITS if (split == name).any()},
-        {
-            "label": labels,
-            **{
-                name: Column.of(_as_numbers(frame[name]))
-                for name in frame.columns
-                if name not in (*items, "label", "split")
-            },
-        },
-        len(labels.names),
-    )
-    _check(table, path, labels)
-    stem = re.sub(r"\W+", "-", path.stem)  # it names files of the cache
-    return replace(table, name=f"{NAME}-{stem}-{items[0]}s")
-
-
-def _frame(path: Path) -> "pd.DataFrame":
-    """All columns as texts."""
-    import pandas as pd
-
-    try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path).astype(str)
-        header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
-        twice = header.iloc[0][header.iloc[0].duplicated()].tolist()
-        if twice:  # pandas would give the second another name
-            raise RequestError(f"{NAME}: {path} has the column {twice[0]} twice; remove one.")
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
-    except ImportError as error:
-        raise RequestError(
-            f"{NAME}: Parquet files need pyarrow: pip install 'oodbench[parquet]'."
-        ) from error
-    except (ValueError, OSError) as error:
-        told = str(error).strip()
-        raise RequestError(f"{NAME}: {path} cannot be read: {told}.") from error
-
-
-def _as_numbers(values: "pd.Series[str]") -> Any:
-    """Whole numbers, if all are: 10 comes after 9 then."""
-    try:
-        return values.astype(int).to_numpy()
-    except ValueError:
-        return values.to_numpy(str)
-
-
-def _check(table: Table, path: Path, labels: Column) -> None:
-    if "train" not in table.splits:
-        raise RequestError(f"{NAME}: {path} has no example whose split is train.")
-    unseen = set(range(table.num_classes)) - set(table.labels[table.splits["train"]].tolist())
-    if unseen:
-        names = ", ".join(labels.names[code] for code in sorted(unseen))
-        raise RequestError(
-            f"{NAME}: {path} has labels that no training example has: {names}. Mend them, or "
-            "leave those rows out."
-        )
-    if table.num_classes < 2:
-        raise RequestError(f"{NAME}: {path} has one label only, {labels.names[0]}.")
+from domainbed_adapters.tables import Grouping, Table, assemble, environments_of
+from domainbed_adapters.wilds_checks import check_ends
+from oodbench.data import Dataset, DatasetSpec, Environment, Rows, Split
+from oodbench.errors import RequestError, UnknownNameError
 
 
 def is_published(table: Table) -> bool:
@@ -173,9 +45,19 @@ def verify(options: Mapping[str, Any]) -> Path:
     """The file, if it is right and every image that it lists is there and has its end."""
     table = read(options.get("file"))
     if table.name.endswith("images"):
-        check_images(table.root, table.items, NAME)
+        check_there(table, find(options.get("file")))
         check_ends(table.root, table.items, NAME)
     return find(options.get("file"))
+
+
+def summarize(options: Mapping[str, Any]) -> list[str]:
+    """Its classes, and the rows of each split and environment; what it lacks."""
+    table = read(options.get("file"))
+    classes = told_classes(table.columns["label"].names)
+    if is_published(table):
+        return [classes, *told_splits(table), *lacking(table)]
+    counts = {name: len(rows) for name, rows in environments_of(table, ("environment",)).items()}
+    return [classes, *told_environments(counts)]
 
 
 def build(
@@ -199,11 +81,16 @@ def build(
             "splits are scored by. Give the file a column split, or leave groups out."
         )
     fields = tuple(part.strip() for part in groups.split("+") if part.strip())
+    for field in fields:
+        if field not in table.columns:
+            where = f"{NAME}: {find(file)}, groups"
+            raise UnknownNameError("column", field, table.columns, where=where)
     parts = None if is_published(table) else _parts(table, holdout, data_seed)
     train = table.splits["train"]
     if parts is not None:  # any of them may be trained on
         train = np.sort(np.concatenate([mine["train"] for mine in parts.values()]))
     if table.name.endswith("images"):
+        check_there(table, find(file))
         inputs, table, content = images_of(table, size, corrupt)
         encoder = ""
     else:
@@ -251,5 +138,6 @@ SPEC = DatasetSpec(
     licence="Yours.",
     resolve=resolve,
     verify=verify,
+    summarize=summarize,
 )
 REGISTER = [SPEC]

@@ -315,6 +315,7 @@ class DatasetSpec:
             has with these options; None: it always has the same. See ``resolved``.
         verify: ``verify(options)`` raises RequestError unless its files are complete and right with
             these options, and gives where they are; None: no option says anything of files.
+        summarize: ``summarize(options)`` tells in lines of text what the files of ``verify`` hold.
         examples: How many it has, as its authors or DomainBed's count them; 0: not known.
         decodes: Whether these are image files, which are decoded into the cache.
         apart: Indices of the environments that nothing can be trained on; ``each`` means those.
@@ -336,6 +337,7 @@ class DatasetSpec:
     source: Source | None = None
     resolve: "Callable[[Mapping[str, Any]], DatasetSpec] | None" = None
     verify: Callable[[Mapping[str, Any]], Path] | None = None
+    summarize: Callable[[Mapping[str, Any]], list[str]] | None = None
     examples: int = 0
     decodes: bool = False
     apart: tuple[int, ...] = ()
@@ -345,6 +347,11 @@ class DatasetSpec:
     def needs_files(self) -> bool:
         """Whether only its files say which environments it has."""
         return self.published and not self.environments
+
+    @property
+    def listing(self) -> str:
+        """Its environments, each with its index."""
+        return ", ".join(f"{i} = {name}" for i, name in enumerate(self.environments))
 
     def trained(self, test_environments: tuple[int, ...]) -> int:
         """How many environments are left to train on."""
@@ -385,7 +392,6 @@ class DatasetSpec:
                 )
             return
         last = len(self.environments) - 1
-        listing = ", ".join(f"{i} = {name}" for i, name in enumerate(self.environments))
         if (
             not indices
             or len(set(indices)) < len(indices)
@@ -393,12 +399,12 @@ class DatasetSpec:
         ):
             raise RequestError(
                 f"{self.name}: test_environments needs different indices between 0 and {last}, "
-                f"but got {list(indices)}. Its environments are {listing}."
+                f"but got {list(indices)}. Its environments are {self.listing}."
             )
         if not self.trained(indices):
             raise RequestError(
                 f"{self.name}: test_environments {list(indices)} leaves none to train on. "
-                f"Its environments are {listing}."
+                f"Its environments are {self.listing}."
             )
 
 

@@ -81,9 +81,15 @@ def verified(spec: "DatasetSpec", options: Mapping[str, str], asked: bool) -> st
         )
     if spec.verify is not None and options:
         spec.check_options(options)
-        return f"{spec.verify(options)} is complete and right"
+        right = f"{spec.verify(options)} is complete and right"
+        return "\n".join([right, *(spec.summarize(options) if spec.summarize else ())])
     if spec.verify is not None and spec.source is None:
         named = "folder" if "folder" in spec.options else "file"
+        if asked:
+            raise RequestError(
+                f"--check of {spec.name} needs to know which {named}: add --set {named}=NAME, "
+                "under the folder that --root names."
+            )
         return f"a sweep file names its {named}; --set {named}=NAME checks one"
     if spec.source is None:
         return "needs no files: it comes with an installed package"

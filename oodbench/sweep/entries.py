@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from oodbench.algorithms import ALGORITHMS
 from oodbench.data import DATASETS, DatasetSpec
@@ -42,20 +42,15 @@ class Entry(Part):
                 raise UnknownNameError("key", key, [*own, *known], where=self.name)
 
 
-def indices_or_each(value: Any) -> Any:
-    """``each``, or a list of indices; None: the dataset has published splits."""
-    if value is None:
-        return None
-    whole = isinstance(value, list) and all(type(i) is int for i in value)
-    if value != "each" and not whole:
-        raise ValueError(f"needs each or a list of indices such as [2], but got {value!r}")
-    return value
+def is_indices_or_each(value: Any) -> bool:
+    """Whether it is ``each`` or a list of indices."""
+    return value == "each" or (isinstance(value, list) and all(type(i) is int for i in value))
 
 
 class DatasetEntry(Entry):
     """A dataset and the environments that are kept out of training."""
 
-    test_environments: Annotated[Any, AfterValidator(indices_or_each)] = None
+    test_environments: Any = None
     train: TrainChanges | None = None
 
     @model_validator(mode="after")
@@ -64,6 +59,12 @@ class DatasetEntry(Entry):
         """The dataset exists and has these environments and options."""
         named = DATASETS.get(self.name)
         self.check_options(named.options)
+        given = self.test_environments
+        if given is not None and not is_indices_or_each(given):
+            raise ValueError(
+                "test_environments: needs each or a list of indices such as [2], but got "
+                f"{given!r}{self.listing(named)}"
+            )
         if named.needs_files:  # which need not be here yet
             if self.test_environments:
                 each = self.test_environments == "each"
@@ -80,6 +81,12 @@ class DatasetEntry(Entry):
     def spec(self) -> DatasetSpec:
         """The dataset, with the environments that it has with these options."""
         return DATASETS.get(self.name).resolved(self.options)
+
+    def listing(self, named: DatasetSpec) -> str:
+        """The indices that there are to choose from, if any are to be chosen."""
+        if named.needs_files or self.spec.published:
+            return ""
+        return f". The environments of {self.name} are {self.spec.listing}"
 
     def turns(self) -> list[tuple[int, ...]]:
         """The sets of test environments: one, or each environment in turn."""

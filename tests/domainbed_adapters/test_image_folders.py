@@ -216,6 +216,12 @@ def test_a_folder_of_ones_own(root: Path) -> None:
     assert (spec.environments, spec.num_classes) == (("day", "night", "rain"), 2)
     data = spec.load(options, 0)
     assert [e.name for e in data.environments] == ["day", "night", "rain"]
+    assert spec.summarize is not None
+    assert spec.summarize(options)[2:] == [
+        "    0 = day: 10",
+        "    1 = night: 10",
+        "    2 = rain: 10",
+    ]
     shutil.rmtree(root / "mine" / "rain" / "cat")
     with pytest.raises(RequestError, match=r"rain must have .* missing: cat"):
         spec.resolved(options)

@@ -102,7 +102,7 @@ def test_images_are_read_from_the_files_folder(tmp_path: Path, write) -> None:
     _, data = load(file, size=16)
     assert data.input_shape == (3, 16, 16)
     (tmp_path / "pictures" / "7.png").unlink()
-    with pytest.raises(RequestError, match=r"1 of 20 images are listed but not there.*7\.png"):
+    with pytest.raises(RequestError, match=r"row 8 that is not there: .*7\.png \(1 of 20 rows\)"):
         load(file, size=16)
 
 
@@ -123,8 +123,14 @@ def put(row: int, column: str, value: object) -> Callable[[pd.DataFrame], None]:
     ("change", "told"),
     [
         (lambda t: t.drop(columns="label"), r"has the columns text, environment, split\. It needs"),
-        (lambda t: t.assign(image="x.png"), "It needs the columns label, environment and text or"),
+        (lambda t: t.assign(image="x.png"), "has both columns text and image; remove one"),
+        (lambda t: t.rename(columns={"label": "Label"}), r"Rename 'Label' to 'label'\?$"),
+        (lambda t: t.rename(columns={"environment": "env"}), r"Rename 'env' to 'environment'\?$"),
+        (lambda t: t.rename(columns={"text": "texts"}), r"Rename 'texts' to 'text'\?$"),
+        (lambda t: t.drop(columns="text"), r"needs the columns .* ood_test\.$"),
         (put(4, "label", ""), r"has no label in row 5 of 200 \(1 in all\)"),
+        (put(2, "text", ""), r"has no text in row 3 of 200 \(1 in all\)"),
+        (put(2, "text", " \t"), r"has no text in row 3 of 200"),
         (put(4, "split", "tset"), "has split = 'tset' in row 5; it may be train, id_val"),
         (put(199, "label", "spma"), "labels that no training example has: spma"),
         (lambda t: t[t["split"] != "train"], "no example whose split is train"),
@@ -137,6 +143,11 @@ def put(row: int, column: str, value: object) -> Callable[[pd.DataFrame], None]:
 def test_mistakes_are_named(write, change, told: str) -> None:
     with pytest.raises(RequestError, match=told):
         load(write(broken(change)))
+
+
+def test_a_missing_value_of_a_parquet_file_is_none_of_the_classes(write) -> None:
+    with pytest.raises(RequestError, match=r"has no label in row 5 of 200 \(1 in all\)"):
+        load(write(broken(put(4, "label", None)), "mails.parquet"))
 
 
 def test_the_command_checks_a_file_that_is_named(
@@ -165,8 +176,46 @@ def test_the_command_checks_a_file_that_is_named(
     assert "7.png" in told
     assert "no file 'x.csv' in" in said("--check", "--set", "file=x.csv")
     assert "unknown option 'fiel'. Did you mean 'file'?" in said("--check", "--set", "fiel=x.csv")
-    assert "a sweep file names its file; --set file=NAME checks one" in said("--check")
+    assert "--check of Table needs to know which file: add --set file=NAME" in said("--check")
     assert "--set goes with --check" in said("--set", "file=x.csv")
+
+
+def test_a_data_folder_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OODBENCH_DATA", raising=False)
+    for name, option in (("Table", "file"), ("ImageFolders", "folder")):
+        with pytest.raises(
+            RequestError, match=r"'x' is sought in a data folder, but none is named; add --root"
+        ):
+            DATASETS.get(name).resolved({option: "x"})
+
+
+def test_a_summary_has_the_rows_of_splits_and_environments(write) -> None:
+    table = pd.DataFrame(
+        {
+            "text": list("abcdef"),
+            "label": ["spam", "ham", "ham", "ham", "spam", "ham"],
+            "environment": [9, 10, 10, 9, 10, 11],
+            "split": ["train"] * 3 + ["id_test"] * 2 + ["ood_val"],
+        }
+    )
+    spec = DATASETS.get("Table")
+    assert spec.summarize is not None
+    assert spec.summarize({"file": write(table)}) == [
+        "  2 classes: ham, spam",
+        "  rows of each split, and of each environment in it:",
+        "    train: 3 (9: 1, 10: 2)",
+        "    id_test: 2 (9: 1, 10: 1)",
+        "    ood_val: 1 (11: 1)",
+        "  There is no id_val: runs cannot be selected by the rule id_val.",
+        "  There is no ood_test: OOD is the worst group of id_test.",
+    ]
+    assert spec.summarize({"file": write(table.drop(columns="split"))})[1:] == [
+        "  3 environments (index for test_environments = name: examples):",
+        "    0 = 9: 2",
+        "    1 = 10: 3",
+        "    2 = 11: 1",
+    ]
+    assert spec.summarize({"file": write(frame())})[-1].startswith("    ood_test: 40 (2003: 40)")
 
 
 def test_a_file_that_is_not_there_or_is_none(write, tmp_path: Path) -> None:
@@ -177,11 +226,17 @@ def test_a_file_that_is_not_there_or_is_none(write, tmp_path: Path) -> None:
     (tmp_path / "y.csv").write_text('text,label\n"open')
     with pytest.raises(RequestError, match=r"y\.csv cannot be read"):
         load("y.csv")
+    frame().to_csv(tmp_path / "z.csv", index=False, sep=";")
+    with pytest.raises(RequestError, match="has ';' between its columns; save it with commas"):
+        load("z.csv")
+    (tmp_path / "l.csv").write_bytes("text,label\na,b\nGrüße,ham\n".encode("latin-1"))
+    with pytest.raises(RequestError, match=r"l\.csv is not in UTF-8 \(line 3\); save it as UTF-8"):
+        load("l.csv")
     with pytest.raises(RequestError, match="groups must be columns"):
         load(write(frame()), groups=3)
     with pytest.raises(RequestError, match=r"groups 'label'.+Give the file a column split"):
         load(write(frame().drop(columns="split")), groups="label")
-    with pytest.raises(RequestError, match="unknown metadata field 'place'"):
+    with pytest.raises(RequestError, match=r"mails \[1\]\.csv, groups: unknown column 'place'"):
         load(write(frame()), groups="place")
 
 

@@ -198,7 +198,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         dataset(test_environments=["-90%"]),
-        "needs each or a list of indices such as [2], but got ['-9",
+        "but got ['-90%']. The environments of ColoredDigits are 0 = +90%, 1 = +80%, 2 = -90%",
     ),
     # search ranges (more of them in test_spaces.py)
     (
