@@ -1,6 +1,12 @@
 """db check, db copy, db merge, db upgrade; shards."""
 
+import os
+import re
+import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -181,3 +187,50 @@ def test_a_shard_of_several_sweeps_that_are_changed(
     assert set(found["status"]) == {"completed"}
     ended = oodbench("worker", several, "--db", merged)  # their names, where they are stored
     assert ended.out.count("nothing is left to train: 0 runs stored") == 2
+
+
+def documented_script() -> str:
+    page = Path(__file__).parents[3] / "docs" / "scaling.md"
+    (script,) = re.findall(r"```sh\n(#!/bin/sh\n.*?)```", page.read_text(), re.DOTALL)
+    return str(script)
+
+
+@pytest.mark.skipif(shutil.which("sh") is None, reason="no POSIX shell")
+@pytest.mark.slow
+def test_the_documented_job_keeps_what_a_killed_worker_stored(
+    sweep_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Its results are only in the file -wal; the exit code is the worker's."""
+    sweep_file(name="study", search={"trials": 8})
+    (tmp_path / "killing.py").write_text(
+        "import os, signal\ndef hook(run, scores): os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    command = tmp_path / "bin" / "oodbench"
+    command.parent.mkdir()
+    command.write_text(
+        "#!/bin/sh\n[ $1 = worker ] && hook=$HOOK\n"
+        f'exec "{sys.executable}" -m oodbench "$@" ${{hook:+--on-run-end "$hook" --stack 2}}\n'
+    )
+    command.chmod(0o755)
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "here").mkdir()
+
+    def job(hook: str) -> tuple[int, dict[str, int]]:
+        environment = {
+            **os.environ,
+            "PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "TMPDIR": str(tmp_path / "here"),
+            "SLURM_ARRAY_TASK_ID": "0",
+            "HOOK": hook,
+        }
+        ended = subprocess.run(
+            ["sh", "-c", documented_script()], cwd=tmp_path, env=environment, check=False
+        )
+        with open_database(tmp_path / "shards" / "0.db", read_only=True) as db:
+            states = sql(db, "SELECT state FROM runs")["state"].value_counts().to_dict()
+        return ended.returncode, states
+
+    assert job("killing.py:hook") == (128 + signal.SIGKILL, {"completed": 2, "waiting": 2})
+    assert job("") == (0, {"completed": 4})
+    assert not list((tmp_path / "here").glob("tmp.*")), "nothing is left on the node"
