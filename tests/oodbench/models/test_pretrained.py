@@ -39,12 +39,18 @@ def test_a_file_is_found_and_its_sha256_is_that_of_its_bytes(
     assert weights.load()["w"].tolist() == [0, 1, 2]
 
 
-def test_a_missing_file_is_an_error_that_says_where_and_how(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error_that_says_where_and_how(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(RequestError) as told:
         MODELS.get("resnet50").pretrained({"pretrained": True})
     for part in ("resnet50-0676ba61.pth", "torch/hub/checkpoints", "https://", "pretrained: false"):
         assert part in str(told.value)
+    assert "into that folder;" in str(told.value)  # there is but one
     assert not (tmp_path / "torch").exists()  # nothing is created, nothing downloaded
+    monkeypatch.setenv("OODBENCH_WEIGHTS", str(tmp_path / "here"))
+    with pytest.raises(RequestError, match=r"here or .*checkpoints\..* into one of them;"):
+        MODELS.get("resnet50").pretrained({"pretrained": True})
 
 
 def test_another_file_under_that_name_is_refused(tmp_path: Path, monkeypatch) -> None:
