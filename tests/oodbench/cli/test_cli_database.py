@@ -132,6 +132,10 @@ def test_shards_are_trained_apart_and_merged(
         assert ended.out.splitlines()[-1].endswith("2 runs stored, 0 refused as too late"), (
             ended.err
         )
+    ended = oodbench("db", "merge", merged, *shards[:2])
+    assert ended.code == 1, "not all of the sweep is there, though all that was named is"
+    assert ended.out.splitlines()[-1] == "2 trials are in none so far; shards: 2/3"
+    merged.unlink()
     ended = oodbench("db", "merge", merged, *shards)
     assert ended.code == 1
     assert f"{shards[0]}: 2 new runs, 2 new results, 0 known already" in ended.out
