@@ -88,7 +88,8 @@ def merge(
 ) -> None:
     """Put databases together: shards, or what went on in two places.
 
-    Merging again changes nothing. Exit code 1 if a source was damaged, missing or in conflict.
+    Merging again changes nothing. Exit code 1 if a source was damaged, missing or in conflict, or
+    if trials of a sharded sweep are in none so far.
 
     Example: oodbench db merge digits.db shards/*.db
     """
@@ -112,7 +113,7 @@ def merge(
         print(
             f"{sum(one.trials for one in merged.lacking)} trials are in none so far; shards: {of}"
         )
-    if any(one.problem for one in merged.sources):
+    if merged.lacking or any(one.problem for one in merged.sources):
         raise typer.Exit(1)
 
 

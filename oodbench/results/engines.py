@@ -11,6 +11,7 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
 
 from oodbench.errors import DatabaseError
+from oodbench.results.filesystems import network_mount
 
 BUSY_SECONDS = 60
 """How long a SQLite connection waits for another process to finish writing."""
@@ -69,10 +70,24 @@ def _postgresql_engine(url: URL) -> Engine:
 
 def _read_only_url(url: URL) -> URL:
     path = Path(str(url.database)).absolute()
+    log = Path(f"{path}-wal")
+    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
     query = {"mode": "ro", "uri": "true"}
-    if not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
+    if not os.access(path.parent, os.W_OK) and not log.exists():
         query["immutable"] = "1"  # nobody writes here, and SQLite cannot make its -shm file
+    elif writable and not _pending(log) and network_mount(path) is None:
+        # Only such a connection removes its -shm and -wal when it ends; query_only keeps it from
+        # writing all the same.
+        query["mode"] = "rw"
     return url.set(database=f"file:{quote(str(path))}", query=query)
+
+
+def _pending(log: Path) -> bool:
+    """Whether a ``-wal`` file holds what a reader must not write into the database."""
+    try:
+        return log.stat().st_size > 0
+    except FileNotFoundError:
+        return False
 
 
 @contextmanager

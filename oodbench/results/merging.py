@@ -18,7 +18,7 @@ from oodbench.results.engines import PLANNING, update_statistics, wait_for_turn
 from oodbench.results.integrity import check_database
 from oodbench.results.joining import join_links, join_runs, join_studies, join_sweeps
 from oodbench.results.schema import runs, studies, study_trials
-from oodbench.results.shards import Lacking, lacking
+from oodbench.results.shards import Lacking, check_same_sweep, lacking
 from oodbench.results.sweeps import CHUNK
 
 SHOWN = 3
@@ -67,7 +67,8 @@ def merge_databases(
     """Put the sweeps, runs and measurements of all sources into one database.
 
     A run that is finished on one side only is taken from there. One that is finished on both must
-    have the same status and measurements. What is being trained at a source waits here.
+    have the same status and measurements. What is being trained at a source waits here. A shard
+    that was drawn otherwise than those merged before it is told, and nothing of it merged.
 
     Args:
         destination: Path or URL; made if there is none.
@@ -128,6 +129,7 @@ def _merge(source: str | Path, new: Database, keep_first: bool) -> Merged:
         new.write() as writing,
     ):
         wait_for_turn(writing, PLANNING)
+        check_same_sweep(reading, writing, old.url, new.url)
         join_studies(reading, writing, join_sweeps(reading, writing))
         counted: Counter[str] = Counter()
         differing: list[str] = []

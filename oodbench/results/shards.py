@@ -4,16 +4,16 @@ For clusters without a database server. ``oodbench.results.merging`` puts the pa
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Connection, Row, select
 
 from oodbench.errors import DatabaseError, RequestError
 from oodbench.results.database import Database
 from oodbench.results.plans import AddedSweep, PlannedStudy
-from oodbench.results.schema import studies, study_trials
+from oodbench.results.schema import studies, study_trials, sweeps
 from oodbench.results.sweeps import add_sweep
 
 SHARDED = "sharded"
@@ -128,6 +128,67 @@ def _check_alone(db: Database, parts: Sequence[PlannedStudy], shard: Shard) -> N
             f"as {min(others)}. Each shard needs a database of its own, and all of them the same "
             "file and the same N: name another database."
         )
+
+
+def check_same_sweep(reading: Connection, writing: Connection, source: str, there: str) -> None:
+    """Refuse shards that were drawn otherwise than those of the same sweep that are there.
+
+    Studies that are only in one of them are no matter, as after the file got one more optimizer,
+    unless there is another study in its place: their results would be pooled.
+
+    Args:
+        reading: The database of a shard.
+        writing: Where it is to be merged.
+        source: The name of the one.
+        there: The name of the other.
+
+    Raises:
+        DatabaseError: If they were; it says what differs.
+    """
+    new, known = _sharded(reading), _sharded(writing)
+    for study in new.keys() & known.keys():
+        of, others = new[study].facts[SHARDED]["of"], known[study].facts[SHARDED]["of"]
+        if of != others:
+            raise DatabaseError(
+                f"The sweep {new[study].name} is in {others} parts in {there}, in {of} in {source}."
+                " All shards need the same N: draw this one again, or merge those of one N only."
+            )
+    places = {_place(known[study]): known[study] for study in known.keys() - new.keys()}
+    for study in sorted(new.keys() - known.keys()):
+        other = places.get(_place(new[study]))
+        if other is not None:
+            mine, theirs = dict(_flat(new[study].definition)), dict(_flat(other.definition))
+            differing = [
+                f"{key}: {theirs.get(key, 'none')} in {there}, {mine.get(key, 'none')} in {source}"
+                for key in sorted(mine.keys() | theirs.keys())
+                if mine.get(key) != theirs.get(key)
+            ]
+            raise DatabaseError(
+                f"The sweep {other.name} is another one there: {'; '.join(differing)}. All shards "
+                "need the same file and --set: draw this one again, or merge it into another "
+                "database."
+            )
+
+
+def _sharded(connection: Connection) -> dict[str, Row[Any]]:
+    """The studies that came in shards, each with its sweep's name."""
+    rows = connection.execute(select(studies, sweeps.c.name).join(sweeps).order_by(studies.c.id))
+    return {row.id: row for row in rows.all() if SHARDED in row.facts}
+
+
+def _place(study: Row[Any]) -> tuple[object, ...]:
+    """The cell of its sweep's tables that a study is in."""
+    tested = tuple(study.test_environments)
+    return study.name, study.dataset, tested, study.algorithm, study.optimizer
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """``train.steps`` and its like, each with its value."""
+    for name, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{before}{name}.")
+        else:
+            yield before + name, value
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from oodbench.api import prepare_shard
 from oodbench.results import open_database, sql
 from oodbench.results.schema import REVISIONS
+from oodbench.sweep import load_sweeps
 
 Run = Callable[..., Any]
 
@@ -130,6 +132,10 @@ def test_shards_are_trained_apart_and_merged(
         assert ended.out.splitlines()[-1].endswith("2 runs stored, 0 refused as too late"), (
             ended.err
         )
+    ended = oodbench("db", "merge", merged, *shards[:2])
+    assert ended.code == 1, "not all of the sweep is there, though all that was named is"
+    assert ended.out.splitlines()[-1] == "2 trials are in none so far; shards: 2/3"
+    merged.unlink()
     ended = oodbench("db", "merge", merged, *shards)
     assert ended.code == 1
     assert f"{shards[0]}: 2 new runs, 2 new results, 0 known already" in ended.out
@@ -145,6 +151,33 @@ def test_shards_are_trained_apart_and_merged(
     assert "0 new runs, 0 new results, 2 known already" in ended.out
     ended = oodbench("sweep", path, "--db", merged, "--dry-run")
     assert "6 trials: 6 stored, 0 waiting or running, 0 new" in ended.out
+
+
+def test_shards_that_were_drawn_otherwise_are_refused_and_named(
+    oodbench: Run, sweep_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = sweep_file(search={"trials": 4})
+    one, steps, thirds, more = (tmp_path / f"{name}.db" for name in ("one", "st", "th", "more"))
+
+    def draw(db: Path, shard: str, *changes: str) -> None:
+        prepare_shard(load_sweeps(path, changes)[0], db, shard)
+
+    draw(one, "0/2", "train.steps=10")
+    draw(steps, "1/2", "train.steps=5", "data_seed=7")
+    draw(thirds, "1/3", "train.steps=10")
+    merged = tmp_path / "all.db"
+    ended = oodbench("db", "merge", merged, one, steps, thirds)
+    assert ended.code == 1
+    first, second, third = ended.out.splitlines()[:3]
+    assert "4 new runs" in first
+    there = f"sqlite:///{merged}"
+    assert f"{steps}: NOT MERGED: The sweep tiny is another one there: " in second
+    assert f"data_seed: 0 in {there}, 7 in sqlite:///{steps}" in second
+    assert f"train.steps: 10 in {there}, 5 in sqlite:///{steps}" in second
+    assert f"is in 2 parts in {there}, in 3 in sqlite:///{thirds}" in third
+    path = sweep_file(search={"trials": 4}, optimizers=["sgd", "adam", "momentum"])
+    draw(more, "1/2", "train.steps=10")  # the file got one more: no contradiction
+    assert "NOT MERGED" not in oodbench("db", "merge", merged, more).out
 
 
 def test_what_a_shard_needs(oodbench: Run, sweep_file: Callable[..., Path], tmp_path: Path) -> None:

@@ -214,6 +214,24 @@ def test_read_only(tmp_path: Path) -> None:
             connection.exec_driver_sql("INSERT INTO sweeps VALUES (1, 'x', '{}', 0.0)")
 
 
+def test_reading_leaves_no_files_and_changes_none(tmp_path: Path) -> None:
+    path, killed = tmp_path / "runs.db", tmp_path / "killed.db"
+    with open_database(path, create=True) as db:
+        add_sweep(db, "s", {}, [make_study([make_trial()])])
+        for end in ("", "-wal"):  # as a worker leaves them that is killed
+            Path(f"{killed}{end}").write_bytes(Path(f"{path}{end}").read_bytes())
+    before = path.read_bytes()
+    with open_database(path, read_only=True) as db:
+        assert len(runs(db)) == 1
+    assert path.read_bytes() == before
+    assert [item.name for item in tmp_path.glob("runs.db*")] == ["runs.db"]
+    left = killed.read_bytes(), Path(f"{killed}-wal").read_bytes()
+    assert left[1], "what was added is only there"
+    with open_database(killed, read_only=True) as db:
+        assert len(runs(db)) == 1
+    assert (killed.read_bytes(), Path(f"{killed}-wal").read_bytes()) == left
+
+
 def test_a_database_in_a_folder_of_others_can_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
