@@ -100,6 +100,9 @@ def write_verdicts(
     cell: dict[str, Any] = {"va": "center", "fontsize": 6.5}
     for name, x in COLUMNS.items():
         axes.text(x, 0, name, ha="left" if name == "verdict" else "right", color=GREY, **cell)
+    hollow = any(not styles[optimizer].filled for optimizer in curves)
+    # It begins left of the markers: only of texts does the layout know how far out they are.
+    axes.text(-0.15, 0, "hollow: adaptive" if hollow else "optimizer", color=GREY, **cell)
     for y, (optimizer, curve) in enumerate(curves.items(), start=1):
         look, found = styles[optimizer], curve.verdict != NOT_DETERMINED
         axes.scatter([-0.125], [y], s=12, clip_on=False, **marker_style(look, 1.0))

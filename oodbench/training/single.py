@@ -67,7 +67,7 @@ class Single:
         weights = list(self._module.parameters())
         parts = torch.split(rows[0], [p.numel() for p in weights])
         for p, part in zip(weights, parts, strict=True):
-            if p.grad is not None:  # not one that is frozen
+            if p.requires_grad:  # not one that is frozen
                 p.grad = part.view_as(p).clone()
 
     def set_weights(self, rows: Tensor) -> None:
