@@ -126,8 +126,8 @@ def test_a_killed_worker_a_cancelled_job_and_a_lost_node(
     told = oodbench(tmp_path, "status", "--db", db)
     assert all(job in told for job in cluster.jobs())
     assert "SLURM jobs:" in told
-    again = submit(tmp_path, db, "--stack", 2)  # the same command: no more jobs than asked for
-    assert len(cluster.jobs()) == 4, again
+    said = submit(tmp_path, db, "--stack", 2)  # the same command: no more jobs than asked for
+    assert len(cluster.jobs()) == 4, said
 
     places = cluster.jobs("running")
     on_n1 = {job: owner for owner, job in holders(db).items() if places.get(job) == "n1"}
@@ -157,8 +157,9 @@ def test_a_killed_worker_a_cancelled_job_and_a_lost_node(
     assert states(db) == {"waiting": 0, "running": 0, "completed": 24, "total": 24}
     assert check_database(db).problems == ()
     found = runs(db)
-    assert found["attempt"].max() == 2, "what was killed or lost was taken again"
-    assert (found["attempt"] == 2).sum() in range(1, 7)  # at most two of each of three workers
+    again = found["attempt"] - 1
+    assert again.max() in (1, 2), "what was killed or lost was taken again, by a lost one, too"
+    assert again.sum() in range(1, 7)  # at most two of each of three workers
     assert cancelled not in set(found["owner"].map(job_of)), "it had stored nothing"
     with open_database(db, read_only=True) as database:
         n = sql(database, "SELECT run_id, count(*) AS n FROM curves GROUP BY run_id")
