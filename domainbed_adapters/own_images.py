@@ -7,9 +7,10 @@ from typing import Any
 
 from domainbed_adapters.image_folders import OPTIONS, build_images
 from domainbed_adapters.image_tree import ImageTree, read_tree
+from domainbed_adapters.own_files import sought
 from domainbed_adapters.summaries import told_classes, told_environments
 from domainbed_adapters.wilds_checks import check_ends
-from oodbench.data import Dataset, DatasetSpec, data_roots
+from oodbench.data import Dataset, DatasetSpec
 from oodbench.errors import RequestError
 
 NAME = "ImageFolders"
@@ -26,15 +27,7 @@ def find(folder: Any) -> Path:
             f"{NAME} needs folder: the name of a folder under a data folder (--root), which has a "
             f"folder for each environment with one for each class; got {folder!r}."
         )
-    roots = data_roots()
-    for root in roots:
-        if (root / folder).is_dir():
-            return root / folder
-    if not roots:
-        raise RequestError(
-            f"{NAME}: {folder!r} is sought in a data folder, but none is named; add --root FOLDER."
-        )
-    raise RequestError(f"{NAME}: there is no folder {folder!r} in {' or '.join(map(str, roots))}.")
+    return sought(NAME, "folder", folder)
 
 
 def read(folder: Any) -> ImageTree:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from domainbed_adapters.own_files import sought
 from domainbed_adapters.tables import Column, Table
-from oodbench.data import data_roots
 from oodbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -36,15 +36,7 @@ def find(file: Any) -> Path:
         raise RequestError(
             f"{NAME} needs file: a CSV or Parquet file in a data folder; got {file!r}."
         )
-    roots = data_roots()
-    for root in roots:
-        if (root / file).is_file():
-            return root / file
-    if not roots:
-        raise RequestError(
-            f"{NAME}: {file!r} is sought in a data folder, but none is named; add --root FOLDER."
-        )
-    raise RequestError(f"{NAME}: there is no file {file!r} in {' or '.join(map(str, roots))}.")
+    return sought(NAME, "file", file)
 
 
 def read(file: Any) -> Table:

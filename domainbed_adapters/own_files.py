@@ -1,0 +1,30 @@
+"""Where a file or folder of one's own lies."""
+
+from pathlib import Path
+
+from oodbench.data import data_roots
+from oodbench.errors import RequestError
+
+
+def sought(dataset: str, kind: str, name: str) -> Path:
+    """The file or folder of that name under a data folder of this machine, or at that path.
+
+    Args:
+        dataset: Its name, for the message.
+        kind: ``file`` or ``folder``.
+        name: Its own.
+
+    Raises:
+        RequestError: If there is none.
+    """
+    roots = data_roots()
+    for root in roots:
+        path = root / name
+        if path.is_file() if kind == "file" else path.is_dir():
+            return path
+    if not roots:
+        raise RequestError(
+            f"{dataset}: {name!r} is sought in a data folder, but none is named; add --root FOLDER."
+        )
+    where = " or ".join(map(str, roots))
+    raise RequestError(f"{dataset}: there is no {kind} {name!r} in {where}.")
