@@ -231,6 +231,7 @@ def worker(
     """
     use_root(root)
     from oodbench.training import torchrun
+    from oodbench.training.launching import leave
     from oodbench.worker import work
 
     rank = torchrun.rank() if processes else None
@@ -255,6 +256,8 @@ def worker(
             save_every=save_every,
             should_stop=stop,
         )
+    if rank is not None:
+        leave()
 
 
 def _sweep_names(

@@ -6,6 +6,7 @@ A process that dies or raises ends the others at once, so that none of them wait
 import multiprocessing
 import os
 import pickle
+import sys
 import tempfile
 import threading
 import time
@@ -150,6 +151,7 @@ def replica(
             (place / "record").write_bytes(pickle.dumps(record))
         dist.barrier()
         dist.destroy_process_group()
+        leave()
     except BaseException as error:
         traceback.print_exc()
         said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
@@ -157,6 +159,17 @@ def replica(
         draft.write_text(said, encoding="utf-8")
         draft.rename(place / f"error-{rank}")
         raise SystemExit(1) from error
+
+
+def leave() -> None:
+    """End this process well, at once.
+
+    Not by the end of the interpreter: a thread of gloo that lets go of a tensor only then aborts
+    the process (pytorch/pytorch#179291), all of whose work is done.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def die_with_the_parent() -> None:

@@ -1,5 +1,6 @@
 """One replica a process: the same weights as simulated, and no process that outlives its trial."""
 
+import atexit
 import multiprocessing
 import os
 import re
@@ -113,6 +114,16 @@ def test_waiting_for_the_slowest_is_told_apart_from_sending(colored64) -> None:
     ]
     assert early.waiting > 0.9
     assert max(late.waiting, early.communication, late.communication) < 0.4
+
+
+def aborts_at_its_end(trial: Trial, data: Tensors, device: torch.device) -> RunRecord:
+    atexit.register(os.abort)
+    return RunRecord(trial, "failed")
+
+
+def test_how_the_interpreter_ends_does_not_matter(colored64) -> None:
+    asked = trial("ddp")
+    assert run_on_processes(asked, colored64, CPU, target=aborts_at_its_end).trial == asked
 
 
 def one_dies(trial: Trial, data: Tensors, device: torch.device) -> RunRecord:
