@@ -171,7 +171,7 @@ class Run:
         """One optimizer step of every model that has not diverged; returns the (K,) losses."""
         with self.clock(DATA):
             indices = self.batches.at(step)
-            inputs, labels = self.inputs(indices, step), self.data.labels[indices]
+            inputs, labels = self.inputs(indices, step), self.data.labels.take(indices)
         drawn = self.draws()
         losses = self.gradients(inputs, labels, step)
         self.set_learning_rates(step)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from oodbench.training.features import body_and_head
-from oodbench.training.winograd import with_fast_convolutions
+from oodbench.training.winograd import pays, with_fast_convolutions
 
 IMAGES = 64
 """In one forward pass of convolutions on a CPU: what more leave behind outgrows the cache."""
@@ -16,7 +16,7 @@ IMAGES = 64
 class Single:
     """A stack of one that is none. See ``oodbench.training.models.Models``.
 
-    On a CPU, convolutions that ``oodbench.training.winograd`` can do faster are done there. Tensors
+    On a CPU, convolutions that ``oodbench.training.winograd`` does faster are done there. Tensors
     are not made channels last: there torch's GroupNorm rounds ten times as much.
     """
 
@@ -24,7 +24,8 @@ class Single:
         self._module = module.to(device, dtype)
         self._images: int | None = None  # in one forward pass of ``predict``
         if device.type == "cpu" and any(isinstance(m, nn.Conv2d) for m in module.modules()):
-            with_fast_convolutions(module)
+            if pays():
+                with_fast_convolutions(module)
             self._images = IMAGES
 
     def __call__(self, inputs: Tensor) -> Tensor:

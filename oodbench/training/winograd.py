@@ -119,6 +119,16 @@ class Conv2d(nn.Conv2d):
         return out if self.bias is None else out + self.bias[:, None, None]
 
 
+def pays() -> bool:
+    """Whether this processor is one on which it is faster.
+
+    With AVX2 the products are as fast as torch's convolution, and half as many. With AVX-512 the
+    convolution has twice the speed, the products (MKL's, on AMD's processors) have not. Elsewhere
+    nobody measured: docs/performance.md.
+    """
+    return torch.backends.cpu.get_cpu_capability() == "AVX2"
+
+
 def with_fast_convolutions(module: nn.Module) -> nn.Module:
     """The module, its convolutions of the right shape now taking the fast way."""
     for part in module.modules():

@@ -88,16 +88,9 @@ def row(
     return {"program": program, "algorithm": algorithm, **times, **parts}
 
 
-def oodbench(algorithm: str, data: Path, quick: bool, rounds: int) -> Row:
-    """The same of a sweep with a worker on each core.
-
-    A step and an evaluation take a core; what they cost the machine is that divided by the cores.
-    """
-    from oodbench.executors.local import cores
-
-    workers = cores()
-    steps, evaluations = (QUICK_STEPS, QUICK_EVALUATIONS) if quick else (STEPS, EVALUATIONS)
-    sweep = {
+def sweep_of(algorithm: str, runs: int, steps: int, evaluations: int) -> dict[str, Any]:
+    """DomainBed's defaults, trained on so many seeds."""
+    return {
         "name": "benchmark",
         "datasets": [
             {
@@ -110,13 +103,25 @@ def oodbench(algorithm: str, data: Path, quick: bool, rounds: int) -> Row:
         "optimizers": [{"name": "adam", "space": ADAM}],
         "model": {"name": "mnist_cnn"},
         "search": {"sampler": "random", "trials": 1, "seed": 0},
-        "seeds": rounds * workers,
+        "seeds": runs,
         "train": {
             "steps": steps,
             "batch": {"per_environment": 64},
             "evaluate_every": steps // evaluations,
         },
     }
+
+
+def oodbench(algorithm: str, data: Path, quick: bool, rounds: int) -> Row:
+    """The same of a sweep with a worker on each core.
+
+    A step and an evaluation take a core; what they cost the machine is that divided by the cores.
+    """
+    from oodbench.executors.local import cores
+
+    workers = cores()
+    steps, evaluations = (QUICK_STEPS, QUICK_EVALUATIONS) if quick else (STEPS, EVALUATIONS)
+    sweep = sweep_of(algorithm, rounds * workers, steps, evaluations)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "sweep.yaml"
         file.write_text(json.dumps(sweep))
@@ -180,7 +185,7 @@ def time_parts(algorithm: str) -> tuple[float, float]:
         run.step(step)
         times.append(time.perf_counter() - start)
     start = time.perf_counter()
-    evaluate(run.models, data.evaluation, 1, 1)
+    evaluate(run.models, data.evaluation, 1, 1, data.num_classes)
     return statistics.median(times[1:]), time.perf_counter() - start
 
 

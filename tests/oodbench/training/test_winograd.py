@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn.functional import conv2d
 
+from oodbench.training.single import Single
 from oodbench.training.winograd import Conv2d, Convolution, maps, with_fast_convolutions
 
 
@@ -58,6 +59,18 @@ def test_the_right_convolutions_are_replaced() -> None:
     assert [type(conv) for conv in kept + fast] == [nn.Conv2d] * len(kept) + [Conv2d] * 2
     for conv, out in zip(fast, expected, strict=True):
         torch.testing.assert_close(conv(x), out, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("capability", "kind"), [("AVX2", Conv2d), ("AVX512", nn.Conv2d), ("DEFAULT", nn.Conv2d)]
+)
+def test_a_model_takes_it_where_it_is_faster(
+    capability: str, kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    conv = nn.Conv2d(64, 64, 3, padding=1)
+    Single(conv, torch.device("cpu"), torch.float32)
+    assert type(conv) is kind
 
 
 def test_trains_after_it_was_evaluated() -> None:
