@@ -228,7 +228,7 @@ def _remarks(runs: pd.DataFrame, unscored: int) -> tuple[str, ...]:
         if str(name).startswith(IMPORTED)
     ]
     remarks += [text] if (text := frozen_remark(runs)) else []
-    for column in (*SETTINGS, "steps", "checkpoint", "sampler"):
+    for column in (*SETTINGS, "precision", "steps", "checkpoint", "sampler"):
         known = values_of(runs, column)
         if column in SETTINGS and column in runs.columns:
             known = runs[column].fillna("default")

@@ -89,6 +89,7 @@ def load_model(
 
     Returns:
         A module from (n, *input_shape) inputs, images scaled to [0, 1], to (n, num_classes) logits.
+        That of a ``bf16`` run computes them in bfloat16 too; its ``module`` is the network itself.
 
     Raises:
         QueryError: If no run or several begin so, or it is not finished.
@@ -125,7 +126,8 @@ def read_model(path: Path, sha256: str | None = None) -> KeptModel:
     Raises:
         ArtifactError: If the file is not there, is damaged, or is none of ours.
     """
-    from oodbench.training.loop import DTYPES, build_module
+    from oodbench.training.loop import build_module
+    from oodbench.training.precision import DTYPES
     from oodbench.training.weights import read_weights
 
     state, about = read_weights(path, sha256)

@@ -132,10 +132,13 @@ def _scores(
     device: torch.device,
 ) -> Iterator[dict[str, Any]]:
     """A row for each split, scored as it was while the run was trained: in a stack or not."""
-    dtype = DTYPES[model.trial.precision]
+    precision = model.trial.precision
+    dtype = DTYPES[precision]
     stacked = record.provenance.get("stacked", True)  # a failed run does not say
     scored: Models = (
-        Stack([model.module], device, dtype) if stacked else Single(model.module, device, dtype)
+        Stack([model.module], device, precision)
+        if stacked
+        else Single(model.module, device, precision)
     )
     for index, environment in enumerate(data.environments):
         if wanted is not None and index not in wanted:

@@ -1,5 +1,6 @@
 """Probing stored runs: they are trained again, measured on the way, and their database told."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from oodbench.results.probing import store_probes
 from oodbench.trainer import find_device, tensors_for
 from oodbench.training import Tensors
 from oodbench.training.loop import build_module
+from oodbench.training.precision import BF16
 from oodbench.training.stack import can_stack
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ def probe(
         records = [load_run(db, run) for run in runs]
         for record in records:
             refuse_imported(record.trial, "trained again")
+        if kind == "sharpness" and any(record.trial.precision == BF16 for record in records):
+            print("sharpness of bf16 runs: of their loss in float32", file=sys.stderr)
         if options.get("end", "own") not in ENDS:
             options["end"] = end_run(db, options["end"], records)
         for cohort in cohorts(records, where, stack):
@@ -206,7 +210,10 @@ def end_sharpness(
     examples: int = 512,
     rho: float = 0.05,
 ) -> list[Probed]:
-    """Sharpness at the end: see ``oodbench.probes.sharpness``; on training examples."""
+    """Sharpness at the end: see ``oodbench.probes.sharpness``; on training examples.
+
+    Of the loss in float32 for ``bf16`` too, whose steps a Hessian would only see as rounding.
+    """
     trials = [record.trial for record in records]
     again = retrain(trials, data, device, stacked, tick=tick)
     module = build_module(trials[0], data.shape, data.num_classes).to(device).eval()

@@ -33,6 +33,7 @@ from oodbench.training import (
 )
 from oodbench.training.frozen import as_inputs, check_pretrained
 from oodbench.training.launching import run_on_processes
+from oodbench.training.precision import tell_if_slow
 from oodbench.training.sizing import SIZES, memory_bound, stack_size
 
 FALLBACK = 32
@@ -77,6 +78,7 @@ class Trainer:
             RequestError: If the data on this machine are not those of the trials.
         """
         first = trials[0]
+        tell_if_slow(first.precision, str(self.device))
         if self._distribute and first.parallel:
             self.limits[first.cohort_key] = 1
         if len(trials) > 1 and self._measures and first.cohort_key not in self.limits:
@@ -111,6 +113,7 @@ class Trainer:
             ArtifactError: If weights that are to be kept cannot be written.
             RequestError: If it lacks a package that one of them imports, or has other data.
         """
+        tell_if_slow(trials[0].precision, str(self.device))
         key, half = trials[0].cohort_key, len(trials) // 2
         if len(trials) <= self.limits.get(key, len(trials)):
             try:
@@ -151,10 +154,16 @@ def failed(trial: Trial, error: Exception) -> RunRecord:
     return RunRecord(trial, "failed", reason)
 
 
+def device_named(name: str) -> str:
+    """What ``auto`` is on this machine; other names are themselves."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return name
+
+
 def find_device(name: str) -> torch.device:
     """The device, with one thread if it is the CPU: workers share the cores among them."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+    name = device_named(name)
     try:
         device = torch.device(name)
         torch.empty(1, device=device)

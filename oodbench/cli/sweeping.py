@@ -142,6 +142,8 @@ def train(spec: "SweepSpec", db: str, *, profile: bool, **options: Any) -> dict[
     from oodbench.cli.tables import seed_intervals, show, show_profile
     from oodbench.executors.local import log_folder
 
+    if options["executor"] == "local":
+        warn_if_slow(spec, "cuda" if options["gpus"] else options["device"])
     shares: dict[str, float] = {}
     on_profile = shares.update if profile else None
     with Progress(options["logs"] or log_folder(db)) as progress:
@@ -160,6 +162,15 @@ def train(spec: "SweepSpec", db: str, *, profile: bool, **options: Any) -> dict[
     return progress.counts
 
 
+def warn_if_slow(spec: "SweepSpec", device: str) -> None:
+    """Say on stderr if bf16 saves no time here; the workers say it too, but in their logs."""
+    if "bf16" in spec.precisions:
+        from oodbench.trainer import device_named
+        from oodbench.training.precision import tell_if_slow
+
+        tell_if_slow("bf16", device_named(device))
+
+
 def preview(specs: "list[SweepSpec]", db: str | None) -> None:
     """Say what sweeps would train: beside a database, what is stored; else what they would take."""
     from oodbench import api
@@ -167,8 +178,7 @@ def preview(specs: "list[SweepSpec]", db: str | None) -> None:
 
     if db is None:
         show_outlook(specs)
-        return
-    for spec in specs:
+    for spec in specs if db else ():
         added = api.preview(spec, db)
         waiting = added.known_runs - added.stored_runs
         print(
@@ -177,6 +187,12 @@ def preview(specs: "list[SweepSpec]", db: str | None) -> None:
             f"{added.new_runs + waiting} models to train"
             + (f", and {added.later_runs} as results come in." if added.later_runs else ".")
         )
+    for spec in specs:
+        if "bf16" in spec.precisions:
+            print(
+                f"{spec.name}: precision {', '.join(spec.precisions)}; in bf16 the models' forward "
+                "pass is in bfloat16, all else in float32."
+            )
 
 
 def _show_jobs(db: str, name: str) -> None:

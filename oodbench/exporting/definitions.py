@@ -19,7 +19,8 @@ DEFINITIONS = {
     "model_options": "Options that differ from the defaults, as JSON.",
     "algorithm_options": "Likewise.",
     "dataset_options": "Likewise.",
-    "precision": "Of the arithmetic.",
+    "precision": "Of the arithmetic: float32, float64, or bf16 (the forward pass in bfloat16, all "
+    "else in float32).",
     "status": "completed, diverged (a loss or parameter became non-finite), failed, waiting or "
     "running. Only completed runs have scores.",
     "reason": "Why it diverged or failed.",

@@ -12,6 +12,8 @@ from oodbench.errors import RequestError, UnknownNameError
 from oodbench.spaces import Choice, parse
 
 Positive = Annotated[int, Field(ge=1)]
+Precision = Literal["float32", "float64", "bf16"]
+"""See ``oodbench.records.Trial``."""
 T = TypeVar("T")
 
 
@@ -119,7 +121,7 @@ class TrainChanges(Part):
     epochs: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     batch: Batch | None = None
     evaluate_every: Positive | None = None
-    precision: Literal["float32", "float64"] | None = None
+    precision: Precision | None = None
     schedule: Literal["constant", "linear", "cosine", "step"] | None = None
     warmup: Annotated[float, Field(ge=0, lt=1)] | None = None
     clip_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -146,7 +148,7 @@ class Train(TrainChanges):
     """Training settings of a sweep."""
 
     batch: Batch
-    precision: Literal["float32", "float64"] = "float32"
+    precision: Precision = "float32"
 
     @model_validator(mode="after")
     def check_complete(self) -> "Train":

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import product
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
@@ -111,6 +112,12 @@ class SweepSpec(Part):
     def train_of(self, dataset: DatasetEntry, algorithm: AlgorithmEntry) -> Train:
         """The training settings of a dataset and an algorithm: the algorithm's changes win."""
         return self.train.changed(dataset.train, algorithm.train)
+
+    @property
+    def precisions(self) -> list[str]:
+        """Those of its studies, each once."""
+        pairs = product(self.datasets, self.algorithms)
+        return list(dict.fromkeys(self.train_of(*pair).precision for pair in pairs))
 
     def space_of(
         self, train: Train, algorithm: AlgorithmEntry, optimizer: OptimizerEntry

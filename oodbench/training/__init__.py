@@ -3,7 +3,7 @@
 from oodbench.training.checkpoints import EVERY, NOTHING, Saving
 from oodbench.training.clock import Clock, clock_of
 from oodbench.training.cohorts import Distribute, train
-from oodbench.training.loop import DTYPES
+from oodbench.training.precision import DTYPES
 from oodbench.training.tensors import Tensors, load
 
 __all__ = [

@@ -40,11 +40,24 @@ def batched_forward(module: nn.Module) -> Forward | None:
     def forward(parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
         hidden = inputs.flatten(2)
         for name, relu in steps:
-            weight, bias = parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
-            hidden = BatchedLinear.apply(hidden, weight, bias, relu)
+            layer = hidden, parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
+            hidden = BatchedLinear.apply(*as_autocast(layer), relu)
         return hidden
 
     return forward
+
+
+def as_autocast(layer: tuple[Tensor, Tensor, Tensor | None]) -> list[Tensor | None]:
+    """Inputs, weight and bias in the type in which autocast, if it is on, computes a product.
+
+    This is done here, not by autocast in the forward pass below: the backward pass would meet the
+    types that were given, and not those of the outputs.
+    """
+    kind = layer[0].device.type
+    if not torch.is_autocast_enabled(kind):
+        return list(layer)
+    dtype = torch.get_autocast_dtype(kind)
+    return [None if tensor is None else tensor.to(dtype) for tensor in layer]
 
 
 class BatchedLinear(torch.autograd.Function):

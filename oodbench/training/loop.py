@@ -25,14 +25,13 @@ from oodbench.training.batches import BLOCK, Batches
 from oodbench.training.clock import DATA, EVALUATION, MODEL, OPTIMIZER, Clock
 from oodbench.training.evaluation import evaluate
 from oodbench.training.models import Models
+from oodbench.training.precision import DTYPES
 from oodbench.training.random import generator_states, seeded, set_generator_states
 from oodbench.training.schedule import set_learning_rates
 from oodbench.training.single import Single
 from oodbench.training.stack import Stack
 from oodbench.training.stepping import stepper
 from oodbench.training.tensors import Tensors
-
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
 def build_module(trial: Trial, shape: tuple[int, ...], num_classes: int) -> torch.nn.Module:
@@ -69,7 +68,7 @@ class Run:
         self.trials, self.data, self.device, self.k = trials, data, device, len(trials)
         self.stacked, self.selected, self.clock = stacked, selected, clock or Clock()
         modules = [build_module(trial, data.shape, data.num_classes) for trial in trials]
-        self.models = self.build_models(modules, dtype)
+        self.models = self.build_models(modules)
         hparams = [trial.hparams for trial in trials]
         self.algorithm: Algorithm = ALGORITHMS.get(first.algorithm)(
             hparams, first.steps, first.algorithm_options, device, dtype, first.label_smoothing
@@ -101,12 +100,13 @@ class Run:
         # Called with this and the step whenever the gradients are there, before they are clipped.
         self.on_gradients: Callable[[Run, int], None] | None = None
 
-    def build_models(self, modules: Sequence[torch.nn.Module], dtype: torch.dtype) -> Models:
+    def build_models(self, modules: Sequence[torch.nn.Module]) -> Models:
         """What the loop drives."""
+        precision = self.trials[0].precision
         if self.stacked:
-            return Stack(modules, self.device, dtype)
+            return Stack(modules, self.device, precision)
         (module,) = modules
-        return Single(module, self.device, dtype)
+        return Single(module, self.device, precision)
 
     def stream_seeds(self) -> list[int]:
         """Of each model: the seed that its batches and their augmentation are drawn from."""

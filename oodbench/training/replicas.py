@@ -70,7 +70,7 @@ class ReplicatedRun(Run):
         ]
         self.check_pseudo_steps()
         self.means = self.build_models(
-            [build_module(trial, data.shape, data.num_classes) for trial in trials], weights.dtype
+            [build_module(trial, data.shape, data.num_classes) for trial in trials]
         )
         self.anchor_buffers = self.buffers()
         self.measurements = [[] for _ in trials]
@@ -81,13 +81,14 @@ class ReplicatedRun(Run):
         self.losses = torch.zeros(2, self.k, dtype=weights.dtype, device=device)  # sums, counts
         self.on_gradients = lambda _, step: self.average_gradients(step)
 
-    def build_models(self, modules: Sequence[nn.Module], dtype: torch.dtype) -> Models:
+    def build_models(self, modules: Sequence[nn.Module]) -> Models:
         """In a stack; else side by side, each with its own dropout."""
+        precision = self.trials[0].precision
         if self.stacked:
-            return Stack(modules, self.device, dtype)
+            return Stack(modules, self.device, precision)
         (trial,) = self.asked
         seeds = [seed_of(trial.seed, "layers", replica) for replica in self.group.here]
-        return Several(modules, self.device, dtype, seeds[: len(modules)])
+        return Several(modules, self.device, precision, seeds[: len(modules)])
 
     def buffers(self) -> Tensor:
         """(n, B) buffers of the replicas here; a stack has none."""

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from oodbench.training.precision import DTYPES
 from oodbench.training.random import generator_states, seeded, set_generator_states
 from oodbench.training.single import Single
 
@@ -15,7 +16,8 @@ class Several:
 
     Args:
         modules: Of one shape.
-        device, dtype: Theirs.
+        device: Theirs.
+        precision: Of the trial.
         seeds: Of what each of them draws at random (dropout).
     """
 
@@ -23,11 +25,11 @@ class Several:
         self,
         modules: Sequence[nn.Module],
         device: torch.device,
-        dtype: torch.dtype,
+        precision: str,
         seeds: Sequence[int],
     ) -> None:
-        self._device, self._dtype = device, dtype
-        self._each = [Single(module, device, dtype) for module in modules]
+        self._device, self._dtype = device, DTYPES[precision]
+        self._each = [Single(module, device, precision) for module in modules]
         self._buffers = [list(module.buffers()) for module in modules]
         self.draws: list[dict[str, Tensor]] = []  # where the generators of each module are
         for seed in seeds:

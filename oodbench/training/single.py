@@ -1,12 +1,14 @@
 """One model, run as it is, for those that cannot be stacked."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from oodbench.training.features import body_and_head
+from oodbench.training.precision import DTYPES, in_precision
 from oodbench.training.winograd import pays, with_fast_convolutions
 
 IMAGES = 64
@@ -20,8 +22,10 @@ class Single:
     are not made channels last: there torch's GroupNorm rounds ten times as much.
     """
 
-    def __init__(self, module: nn.Module, device: torch.device, dtype: torch.dtype) -> None:
-        self._module = module.to(device, dtype)
+    def __init__(self, module: nn.Module, device: torch.device, precision: str) -> None:
+        self._module = module.to(device, DTYPES[precision])
+        self._mixed = partial(in_precision, precision=precision)
+        self._forward = self._mixed(module)
         self._images: int | None = None  # in one forward pass of ``predict``
         if device.type == "cpu" and any(isinstance(m, nn.Conv2d) for m in module.modules()):
             if pays():
@@ -31,21 +35,21 @@ class Single:
     def __call__(self, inputs: Tensor) -> Tensor:
         self._module.train()
         _, groups, size = inputs.shape[:3]
-        logits: Tensor = self._module(inputs.flatten(0, 2))
+        logits = self._forward(inputs.flatten(0, 2))
         return logits.view(1, groups, size, -1)
 
     def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         self._module.train()
         _, groups, size = inputs.shape[:3]
-        body, head = body_and_head(self._module)
-        features: Tensor = body(inputs.flatten(0, 2))
-        logits: Tensor = head(features)
+        body, head = map(self._mixed, body_and_head(self._module))
+        features = body(inputs.flatten(0, 2))
+        logits = head(features)
         return features.view(1, groups, size, -1), logits.view(1, groups, size, -1)
 
     def predict(self, inputs: Tensor) -> Tensor:
         self._module.eval()
         parts = torch.split(inputs, self._images or len(inputs))
-        return torch.cat([self._module(part) for part in parts]).unsqueeze(0)
+        return torch.cat([self._forward(part) for part in parts]).unsqueeze(0)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""

@@ -13,6 +13,7 @@ from torch.func import functional_call, vmap
 
 from oodbench.training.batched import Forward, batched_forward
 from oodbench.training.features import body_and_head
+from oodbench.training.precision import BF16, DTYPES, in_precision
 
 CLIP_EPS = 1e-6
 """Added to a norm before it divides, as ``torch.nn.utils.clip_grad_norm_`` does."""
@@ -39,8 +40,8 @@ def stacks_alone(module: nn.Module) -> bool:
     return can_stack(module) and batched_forward(module) is not None
 
 
-def by_vmap(module: nn.Module) -> Forward:
-    """The forward pass of K models of any shape that ``can_stack``."""
+def of_one(module: nn.Module) -> Forward:
+    """The forward pass of a model whose parameters are given, without a leading K."""
     skeleton = module.to("meta")  # its own parameters are never used
     names = [name for name, _ in skeleton.named_parameters()]
 
@@ -49,27 +50,51 @@ def by_vmap(module: nn.Module) -> Forward:
         logits: Tensor = functional_call(skeleton, own, (inputs,))
         return logits
 
-    forward: Forward = vmap(run)
+    return run
+
+
+def by_vmap(module: nn.Module) -> Forward:
+    """The forward pass of K models of any shape that ``can_stack``."""
+    forward: Forward = vmap(of_one(module))
+    return forward
+
+
+def in_turn(module: nn.Module) -> Forward:
+    """The same, a model after the other, for autocast: inside ``vmap`` it misses convolutions.
+
+    (They stay in float32: seen with torch 2.14; see pytorch/pytorch#105442.)
+    """
+    run = of_one(module)
+
+    def forward(parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        rows = zip(*(values.unbind() for values in parameters.values()), strict=True)
+        each = [dict(zip(parameters, row, strict=True)) for row in rows]
+        return torch.stack([run(*one) for one in zip(each, inputs, strict=True)])
+
     return forward
 
 
 class Stack:
     """K models in one matrix of parameters. See ``oodbench.training.models.Models``."""
 
-    def __init__(
-        self, modules: Sequence[nn.Module], device: torch.device, dtype: torch.dtype
-    ) -> None:
+    def __init__(self, modules: Sequence[nn.Module], device: torch.device, precision: str) -> None:
         named = [dict(module.named_parameters()) for module in modules]
         rows = [torch.cat([p.detach().flatten() for p in row.values()]) for row in named]
-        self._rows = torch.stack(rows).to(device, dtype)
+        self._rows = torch.stack(rows).to(device, DTYPES[precision])
         self._grads = torch.zeros_like(self._rows)
         self._shapes = {name: p.shape for name, p in named[0].items()}
         self._stacked = {name: p.requires_grad_() for name, p in self._views(self._rows).items()}
         self._stacked_grads = list(self._views(self._grads).values())
         self._given: dict[int, list[tuple[Tensor, int, int]]] = {}
         self._module = modules[0]  # only its structure is read
-        self._forward = batched_forward(modules[0]) or by_vmap(modules[0])
+        self._precision = precision
+        self._forward = self._forward_of(modules[0])
         self._parts: list[Forward] = []  # up to the features, and from there; made when asked for
+
+    def _forward_of(self, module: nn.Module) -> Forward:
+        """That of K models of this shape, or of this part of them, in their precision."""
+        others = in_turn if self._precision == BF16 else by_vmap
+        return in_precision(batched_forward(module) or others(module), self._precision)
 
     def _views(self, rows: Tensor) -> dict[str, Tensor]:
         """Each parameter as a view of the matrix (K, *shape) or of one row (*shape)."""
@@ -87,8 +112,7 @@ class Stack:
     def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         k, groups, size = inputs.shape[:3]
         if not self._parts:
-            parts = body_and_head(self._module)
-            self._parts = [batched_forward(part) or by_vmap(part) for part in parts]
+            self._parts = [self._forward_of(part) for part in body_and_head(self._module)]
         body, head = self._parts
         features = body(self._stacked, inputs.flatten(1, 2))
         logits = head(self._stacked, features)

@@ -3,8 +3,8 @@
 A 2 x 2 tile of an output channel depends on a 4 x 4 tile of the inputs. Seen as polynomials that
 are multiplied by their values at 4 points, a tile costs 16 products for each pair of channels
 instead of 36: 16 matrix products, between two small linear maps of the tiles. That is exact but
-for rounding. The plain convolution is the reference, and is used on GPUs, in other precisions and
-for other shapes.
+for rounding. The plain convolution is the reference, and is used on GPUs, in other precisions (in
+``bf16`` too) and for other shapes.
 """
 
 from functools import cache
@@ -109,11 +109,12 @@ def convolved(x: Tensor, weight: Tensor) -> Tensor:
 
 
 class Conv2d(nn.Conv2d):
-    """A 3 x 3 convolution that takes the fast way in float32 on a CPU."""
+    """A 3 x 3 convolution that takes the fast way in float32 on a CPU, without autocast."""
 
     def forward(self, x: Tensor) -> Tensor:
         """As its parent's."""
-        if x.device.type != "cpu" or x.dtype != torch.float32:  # float64 is for exact comparisons
+        plain = x.device.type != "cpu" or x.dtype != torch.float32  # float64: exact comparisons
+        if plain or torch.is_autocast_enabled("cpu"):
             return super().forward(x)
         out: Tensor = Convolution.apply(x, self.weight)
         return out if self.bias is None else out + self.bias[:, None, None]

@@ -73,9 +73,11 @@ def test_headings_say_how_many_runs_and_examples(pairs):
         "300 steps",
     )
     pairs.loc[0, ["n_id", "sampler"]] = [90, "tpe"]
+    pairs["precision"] = ["bf16", *["float32"] * (len(pairs) - 1)]
     (panel, _) = panels(pairs)
     assert panel.heading[1:] == (
         "5 of 7 runs, on 90 to 100 ID and 50 OOD examples",
+        "pooled over precision: bf16, float32",
         "300 steps",
         "pooled over sampler: tpe, random",
     )

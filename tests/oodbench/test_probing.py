@@ -159,3 +159,22 @@ def test_what_cannot_be_probed(probed_db: Path) -> None:
         pytest.raises(ValueError, match="no probe's to measure"),
     ):
         store_probes(db, {"x": [Measurement(1, "", "train", "train", "loss", 0.0, 1)]})
+
+
+def test_a_bf16_run_is_followed_as_it_was_trained_and_its_sharpness_is_float32s(
+    tmp_path: Path, tiny: Callable[..., dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    train = {"steps": STEPS, "batch": {"per_environment": 8}, "evaluate_every": 10}
+    planned = plan(tiny(optimizers=["sgd"], train={**train, "precision": "bf16"}))
+    with open_database(tmp_path / "runs.db", create=True) as db:
+        add_sweep(db, "tiny", {}, planned.studies)
+    work(tmp_path / "runs.db", "tiny", device="cpu")
+    capsys.readouterr()
+    paths = api.probe("rsi-eb", tmp_path / "runs.db", device="cpu", full_every=10)
+    assert capsys.readouterr().err == ""
+    ends = api.probe("sharpness", tmp_path / "runs.db", device="cpu")
+    assert capsys.readouterr().err == "sharpness of bf16 runs: of their loss in float32\n"
+    for frame in (paths, ends):
+        assert (frame["difference"] == 0).all()
+    assert (paths["full gamma"] > 0).all()
+    assert (ends["SAM"] > 0).all()

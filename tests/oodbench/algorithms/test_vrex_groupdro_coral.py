@@ -170,10 +170,10 @@ def test_features_are_the_inputs_of_the_last_layer() -> None:
         module = chain(*layers)
         body = module[:-1](inputs.flatten(0, 2)).view(1, 2, 5, -1)
         expected = body, module[-1](body)
-        single = Single(module, CPU, torch.float64).features(inputs)
-        stack = Stack([module], CPU, torch.float64).features(inputs)
+        single = Single(module, CPU, "float64").features(inputs)
+        stack = Stack([module], CPU, "float64").features(inputs)
         for found in (single, stack):
             torch.testing.assert_close(found[0], expected[0])
             torch.testing.assert_close(found[1], expected[1])
     with pytest.raises(RequestError, match=r"ending with an nn\.Linear"):
-        Single(nn.Sequential(nn.Linear(6, 3), nn.ReLU()), CPU, torch.float32).features(inputs)
+        Single(nn.Sequential(nn.Linear(6, 3), nn.ReLU()), CPU, "float32").features(inputs)

@@ -171,7 +171,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     (train(steps="drop", epochs=float("inf")), "train.epochs: needs a finite number, but got inf"),
     (train(epochs=1), "train: write either steps or epochs"),
     (train(evaluate_every=-1), "train.evaluate_every: needs at least 1, but got -1"),
-    (train(precision="half"), "train.precision: needs 'float32' or 'float64', but got 'half'"),
+    (
+        train(precision="fp16"),
+        "train.precision: needs 'float32', 'float64' or 'bf16', but got 'fp16'",
+    ),
     (
         {"model": {"name": "mlp", "width": "wide"}},
         "model mlp: width needs a value like 64, but got 'wide'",

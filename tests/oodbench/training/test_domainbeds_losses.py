@@ -20,8 +20,8 @@ import pytest
 import torch
 
 from oodbench.records import Trial
-from oodbench.training import Tensors
-from oodbench.training.loop import DTYPES, Run
+from oodbench.training import DTYPES, Tensors
+from oodbench.training.loop import Run
 from oodbench.training.tensors import Inputs
 
 CPU = torch.device("cpu")

@@ -19,7 +19,7 @@ def test_accuracy_equals_scikit_learns(monkeypatch: pytest.MonkeyPatch, chunk: i
     modules = [nn.Linear(5, 3) for _ in range(4)]
     x, y = torch.randn(50, 5), torch.randint(3, (50,))
     expected = [accuracy_score(y, m(x).argmax(1).numpy()) for m in modules]
-    stack = Stack(modules, torch.device("cpu"), torch.float32)
+    stack = Stack(modules, torch.device("cpu"), "float32")
     assert evaluation.accuracy(stack, x, y, 4) == pytest.approx(expected, abs=1e-12)
 
 

@@ -69,7 +69,7 @@ def test_a_model_takes_it_where_it_is_faster(
 ) -> None:
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     conv = nn.Conv2d(64, 64, 3, padding=1)
-    Single(conv, torch.device("cpu"), torch.float32)
+    Single(conv, torch.device("cpu"), "float32")
     assert type(conv) is kind
 
 

@@ -1,0 +1,96 @@
+"""What the precision of a trial means. ``bf16`` is float32 in all but the models' forward pass.
+
+There ``torch.autocast`` computes products of matrices and convolutions in bfloat16, and what torch
+lists as sensitive in float32. Weights, gradients, optimizers' states, logits, losses and penalties
+are float32. The backward pass runs outside autocast, as torch's documentation asks, in the types
+that the forward pass had.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from functools import cache
+from typing import Any, ParamSpec
+
+import torch
+from torch import Tensor, nn
+
+P = ParamSpec("P")
+
+BF16 = "bf16"
+DTYPES = {"float32": torch.float32, "float64": torch.float64, BF16: torch.float32}
+"""Of inputs, weights, gradients and losses."""
+SIDE, TIMES = 256, 5
+"""Of the square matrices whose product is timed, and how often."""
+
+
+def in_precision(forward: Callable[P, Tensor], precision: str) -> Callable[P, Tensor]:
+    """The forward pass of a trial's models: as it is, unless the precision is ``bf16``.
+
+    Args:
+        forward: A module, or a function like one, whose last argument are the inputs.
+        precision: Of the trial.
+
+    Returns:
+        One whose results are in the trial's dtype: see ``DTYPES``.
+    """
+    if precision != BF16:
+        return forward
+
+    def mixed(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+        inputs: Any = args[-1]
+        with torch.autocast(inputs.device.type, dtype=torch.bfloat16):
+            return forward(*args, **kwargs).float()
+
+    return mixed
+
+
+class Mixed(nn.Module):
+    """A network whose forward pass is that of ``bf16``.
+
+    Args:
+        module: The network itself, in float32.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """As the network's, in float32."""
+        return in_precision(self.module, BF16)(inputs)
+
+
+@cache
+def tell_if_slow(precision: str, device: str) -> None:
+    """Say on stderr, once, if ``bf16`` saves no time on a device. It is used there as asked."""
+    if precision == BF16 and (why := why_slow(device)):
+        print(f"precision bf16: {why}; use float32 to save time", file=sys.stderr, flush=True)
+
+
+def why_slow(device: str) -> str:
+    """Why ``bf16`` saves no time on a device; empty if it may.
+
+    A GPU says whether its hardware has bfloat16. A CPU does not, so a product is timed there.
+    """
+    if device.startswith("cuda") and torch.cuda.is_available():
+        with torch.cuda.device(device):
+            if not torch.cuda.is_bf16_supported(including_emulation=False):
+                return f"{torch.cuda.get_device_name()} has no bfloat16 in hardware"
+    elif device == "cpu":
+        times = seconds_of_product(torch.bfloat16) / seconds_of_product(torch.float32)
+        if times >= 1:
+            return f"a product of matrices takes {times:.1f} times as long in bfloat16 on this CPU"
+    return ""
+
+
+def seconds_of_product(dtype: torch.dtype) -> float:
+    """CPU time of a product of two matrices with one thread, as workers have: the least of some."""
+    a, found, threads = torch.ones(SIDE, SIDE, dtype=dtype), [], torch.get_num_threads()
+    torch.set_num_threads(1)
+    for _ in range(1 + TIMES):  # the first may have to prepare something
+        start = time.process_time()
+        a @ a
+        found.append(time.process_time() - start)
+    torch.set_num_threads(threads)
+    return min(found[1:])
