@@ -55,6 +55,17 @@ def completed(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[runs["status"] == "completed"]
 
 
+def until(page: Any, shown: str, act: Callable[[], Any]) -> None:
+    """Move the mouse until something is shown: plotly drops what comes while it draws."""
+    for moment in range(300):
+        if page.is_visible(shown):
+            return
+        if moment % 30 == 0:
+            act()
+        page.wait_for_timeout(200)
+    pytest.fail(f"{shown} never came up")
+
+
 def test_every_completed_run_is_a_point(
     report: Path, runs: pd.DataFrame, open_page: Callable[..., Any]
 ) -> None:
@@ -177,12 +188,15 @@ def test_dragging_selects_refits_and_downloads(
         return [at(0.6, 0.3), at(0.8, 0.3), at(0.8, 0.65), at(0.6, 0.65)]; }"""
     )
     path = [corners[0], corners[2]] if kind == "box" else [*corners, corners[0]]
-    page.mouse.move(*path[0])
-    page.mouse.down()
-    for corner in path[1:]:
-        page.mouse.move(*corner, steps=8)
-    page.mouse.up()
-    page.wait_for_selector("#clear:not([hidden])")
+
+    def draw() -> None:
+        page.mouse.move(*path[0])
+        page.mouse.down()
+        for corner in path[1:]:
+            page.mouse.move(*corner, steps=8)
+        page.mouse.up()
+
+    until(page, "#clear", draw)
     first = completed(runs)
     first = first[(first["dataset"] == "Colored") & (first["algorithm"] == "erm")]
     inside = first[first["id"].between(0.6, 0.8) & first["ood"].between(0.3, 0.65)]
@@ -224,17 +238,18 @@ def test_hover_and_click_show_a_run_and_its_learning_curves(
     mine = runs[(runs["optimizer"] == "momentum") & (runs["status"] == "completed")]
     row = mine.sort_values("ood").iloc[0]  # alone at the end of the scale, in the first panel
     x, y = place_of(page, row["run"])
-    page.mouse.move(x - 3, y)
-    page.mouse.move(x, y, steps=3)
-    page.wait_for_selector("#tip:not([hidden])")
+
+    def hover() -> None:
+        page.mouse.move(x - 3, y)
+        page.mouse.move(x, y, steps=3)
+
+    until(page, "#tip", hover)
     tip = page.text_content("#tip")
     same = [name for name in mine[mine["id"] == 1.0]["run"] if name in tip]  # they coincide
     assert "completed" in tip
     assert "ID 1.0000 (n = 359 examples)" in tip
     assert "lr " in tip
-    page.mouse.down()
-    page.mouse.up()
-    page.wait_for_selector("#run:not([hidden])")
+    until(page, "#run", lambda: (hover(), page.mouse.click(x, y)))
     shown = page.text_content("#run dl")
     assert "completed" in shown
     assert same == [] or same[0] in shown
