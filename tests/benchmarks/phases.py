@@ -42,7 +42,7 @@ def shares(what: str, sweep: Any) -> dict[str, object]:
     useful = sum(seconds[phase] for phase in (MODEL, OPTIMIZER, EVALUATION))
     return {
         "sweep": what,
-        "models": table["completed"].sum(),
+        "completed": table["completed"].sum(),
         "workers' seconds": round(total),
         "neither training nor evaluation": f"{1 - useful / total:.1%}",
         **{phase: f"{spent / total:.1%}" for phase, spent in seconds.items()},
