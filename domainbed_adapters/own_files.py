@@ -1,22 +1,26 @@
 """Where a file or folder of one's own lies."""
 
 from pathlib import Path
+from typing import Any
 
 from oodbench.data import data_roots
 from oodbench.errors import RequestError
 
 
-def sought(dataset: str, kind: str, name: str) -> Path:
+def sought(dataset: str, kind: str, name: Any, what: str) -> Path:
     """The file or folder of that name under a data folder of this machine, or at that path.
 
     Args:
         dataset: Its name, for the message.
-        kind: ``file`` or ``folder``.
-        name: Its own.
+        kind: ``file`` or ``folder``: also the option that names it.
+        name: What the option says.
+        what: It should say, for the message.
 
     Raises:
-        RequestError: If there is none.
+        RequestError: If it names none, or there is none.
     """
+    if not isinstance(name, str) or not name:
+        raise RequestError(f"{dataset} needs {kind}: {what}; got {name!r}.")
     roots = data_roots()
     for root in roots:
         path = root / name

@@ -11,7 +11,6 @@ from domainbed_adapters.own_files import sought
 from domainbed_adapters.summaries import told_classes, told_environments
 from domainbed_adapters.wilds_checks import check_ends
 from oodbench.data import Dataset, DatasetSpec
-from oodbench.errors import RequestError
 
 NAME = "ImageFolders"
 
@@ -22,12 +21,11 @@ def find(folder: Any) -> Path:
     Raises:
         RequestError: If there is none.
     """
-    if not isinstance(folder, str) or not folder:
-        raise RequestError(
-            f"{NAME} needs folder: the name of a folder under a data folder (--root), which has a "
-            f"folder for each environment with one for each class; got {folder!r}."
-        )
-    return sought(NAME, "folder", folder)
+    what = (
+        "the name of a folder under a data folder (--root), which has a folder for each "
+        "environment with one for each class"
+    )
+    return sought(NAME, "folder", folder, what)
 
 
 def read(folder: Any) -> ImageTree:

@@ -32,11 +32,7 @@ def find(file: Any) -> Path:
     Raises:
         RequestError: If there is none.
     """
-    if not isinstance(file, str) or not file:
-        raise RequestError(
-            f"{NAME} needs file: a CSV or Parquet file in a data folder; got {file!r}."
-        )
-    return sought(NAME, "file", file)
+    return sought(NAME, "file", file, "a CSV or Parquet file in a data folder")
 
 
 def read(file: Any) -> Table:

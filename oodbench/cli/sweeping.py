@@ -178,15 +178,18 @@ def preview(specs: "list[SweepSpec]", db: str | None) -> None:
 
     if db is None:
         show_outlook(specs)
-    for spec in specs if db else ():
-        added = api.preview(spec, db)
-        waiting = added.known_runs - added.stored_runs
-        print(
-            f"{spec.name}: " * (len(specs) > 1) + f"{added.studies} studies, {added.runs} trials: "
-            f"{added.stored_runs} stored, {waiting} waiting or running, {added.new_runs} new; "
-            f"{added.new_runs + waiting} models to train"
-            + (f", and {added.later_runs} as results come in." if added.later_runs else ".")
-        )
+    else:
+        for spec in specs:
+            added = api.preview(spec, db)
+            waiting = added.known_runs - added.stored_runs
+            print(
+                f"{spec.name}: "
+                * (len(specs) > 1)
+                + f"{added.studies} studies, {added.runs} trials: "
+                f"{added.stored_runs} stored, {waiting} waiting or running, {added.new_runs} new; "
+                f"{added.new_runs + waiting} models to train"
+                + (f", and {added.later_runs} as results come in." if added.later_runs else ".")
+            )
     for spec in specs:
         if "bf16" in spec.precisions:
             print(

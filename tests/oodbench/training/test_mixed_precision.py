@@ -127,7 +127,7 @@ KINDS: dict[str, Callable[[list[nn.Module]], Any]] = {
         ("several", convolutional, 2),
         ("stack", mlp, 1),
         ("stack", mlp, 3),
-        ("stack", convolutional, 3),  # by vmap
+        ("stack", convolutional, 3),  # in turn
     ],
 )
 def test_the_weights_are_those_of_a_plain_loop_under_autocast(
