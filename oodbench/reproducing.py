@@ -15,7 +15,7 @@ from oodbench.trainer import Trainer, find_device
 from oodbench.training import Saving
 from oodbench.training.weights import LAST, write_file
 
-ORIGINS = ("python", "torch", "numpy", "oodbench", "commit", "dirty", "device")
+ORIGINS = ("python", "torch", "numpy", "oodbench", "commit", "dirty", "device", "products")
 """What of a run's provenance may explain a difference."""
 
 Key = tuple[int, str, str, str]

@@ -34,6 +34,7 @@ from oodbench.training import (
 from oodbench.training.frozen import as_inputs, check_pretrained
 from oodbench.training.launching import run_on_processes
 from oodbench.training.precision import tell_if_slow
+from oodbench.training.products import use_one_thread
 from oodbench.training.sizing import SIZES, memory_bound, stack_size
 
 FALLBACK = 32
@@ -170,7 +171,7 @@ def find_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:  # torch without CUDA raises AssertionError
         raise RequestError(f"Cannot use the device {name!r}: {error}") from error
     if device.type == "cpu":
-        torch.set_num_threads(1)
+        use_one_thread()
     return device
 
 

@@ -13,8 +13,9 @@ from postgres_server import MISSING, Server, find_programs
 from oodbench.data import DATASETS, Dataset
 from oodbench.results import open_database
 from oodbench.training import Tensors, load
+from oodbench.training.products import use_one_thread
 
-torch.set_num_threads(1)
+use_one_thread()
 
 
 @pytest.fixture(scope="session", autouse=True)

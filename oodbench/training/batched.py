@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from oodbench.training.products import product, product_plus
+
 Forward = Callable[[Mapping[str, Tensor], Tensor], Tensor]
 """Parameters (K, *shape) by name and inputs (K, n, *shape) to logits (K, n, classes)."""
 
@@ -41,7 +43,7 @@ def batched_forward(module: nn.Module) -> Forward | None:
         hidden = inputs.flatten(2)
         for name, relu in steps:
             layer = hidden, parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
-            hidden = BatchedLinear.apply(*as_autocast(layer), relu)
+            hidden = BatchedLinear.apply(*as_autocast(layer), relu, name != steps[-1][0])
         return hidden
 
     return forward
@@ -60,6 +62,14 @@ def as_autocast(layer: tuple[Tensor, Tensor, Tensor | None]) -> list[Tensor | No
     return [None if tensor is None else tensor.to(dtype) for tensor in layer]
 
 
+def through_relu(grad: Tensor, out: Tensor, in_place: bool) -> Tensor:
+    """The gradient of a ReLU's inputs from that of its outputs."""
+    backward = torch.ops.aten.threshold_backward
+    if in_place:
+        return backward.grad_input(grad, out, 0.0, grad_input=grad)  # type: ignore[no-any-return]
+    return backward(grad, out, 0.0)  # type: ignore[no-any-return]
+
+
 class BatchedLinear(torch.autograd.Function):
     """K layers ``relu(x W^T + b)``, or without the ReLU: x (K, n, in), W (K, out, in), b (K, out).
 
@@ -67,15 +77,15 @@ class BatchedLinear(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool) -> Tensor:
-        """The outputs (K, n, out)."""
-        if bias is None:
-            out = torch.bmm(x, weight.transpose(1, 2))
-        else:
-            out = torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool, inside: bool
+    ) -> Tensor:
+        """The outputs (K, n, out); ``inside``: only another such layer sees them."""
+        w = weight.transpose(1, 2)
+        out = product(x, w) if bias is None else product_plus(bias, x, w)
         if relu:
             out.relu_()
-        ctx.relu, ctx.has_bias = relu, bias is not None
+        ctx.relu, ctx.inside, ctx.has_bias = relu, inside, bias is not None
         ctx.save_for_backward(x, weight, *([out] if relu else []))
         return out
 
@@ -85,8 +95,9 @@ class BatchedLinear(torch.autograd.Function):
         (grad,) = grads
         x, weight, *out = ctx.saved_tensors
         if ctx.relu:
-            grad = torch.ops.aten.threshold_backward(grad, out[0], 0.0)
-        of_x = torch.bmm(grad, weight) if ctx.needs_input_grad[0] else None
-        of_weight = torch.bmm(grad.transpose(1, 2), x)
+            # The layer above has just made this gradient, for this one alone.
+            grad = through_relu(grad, out[0], ctx.inside and not torch.is_grad_enabled())
+        of_x = product(grad, weight) if ctx.needs_input_grad[0] else None
+        of_weight = product(grad.transpose(1, 2), x)
         of_bias = grad.sum(1) if ctx.has_bias else None
-        return of_x, of_weight, of_bias, None
+        return of_x, of_weight, of_bias, None, None

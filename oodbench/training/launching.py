@@ -28,6 +28,7 @@ from oodbench.records import RunRecord, Trial
 from oodbench.training.checkpoints import NOTHING, Saving, tell_nobody
 from oodbench.training.clock import clock_of
 from oodbench.training.loop import build_module
+from oodbench.training.products import use_one_thread
 from oodbench.training.replicas import ReplicatedRun, stacked_together
 from oodbench.training.tensors import Tensors
 from oodbench.training.weights import keep_weights
@@ -136,7 +137,7 @@ def replica(
     target: Callable[[Trial, Tensors, torch.device], RunRecord],
 ) -> None:
     """What one process does: join the others (by a file, so no port is taken), train, report."""
-    torch.set_num_threads(1)
+    use_one_thread()
     threading.Thread(target=die_with_the_parent, daemon=True).start()
     try:
         dist.init_process_group(

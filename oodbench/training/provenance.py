@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from oodbench.optimizers import OPTIMIZERS
+from oodbench.training import products
 
 if TYPE_CHECKING:
     from oodbench.training.loop import Run
@@ -59,6 +60,7 @@ def of_run(run: "Run", model: int) -> dict[str, Any]:
     return {
         **code(),
         "device": device_name(run.device),
+        "products": products.library(run.device),
         "stack_size": run.k,
         "stacked": run.stacked,
         "optimizer_class": f"{optimizer.__module__}.{optimizer.__qualname__}",

@@ -12,6 +12,7 @@ from benchmarks.stacks import CPU, trials_of
 from oodbench.data import DATASETS
 from oodbench.records import Trial
 from oodbench.training import Tensors, load
+from oodbench.training.products import use_one_thread
 from oodbench.training.sizing import time_stack
 from oodbench.training.tensors import Inputs
 
@@ -20,7 +21,7 @@ ROUNDS = 3
 
 def measure() -> Iterator[dict[str, object]]:
     """A row for each model and stack."""
-    torch.set_num_threads(1)
+    use_one_thread()
     digits = load(DATASETS.get("ColoredDigits").load({}, 0), (2,), CPU, torch.float32)
     for width in (64, 256):
         (trial,) = (t for t in trials_of("erm", width, 6) if t.optimizer == "adam")

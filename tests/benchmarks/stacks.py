@@ -18,6 +18,7 @@ from oodbench.planning import plan
 from oodbench.records import Trial
 from oodbench.training import Tensors, load, train
 from oodbench.training.loop import Run
+from oodbench.training.products import use_one_thread
 from oodbench.training.sizing import measure as measure_stack
 from oodbench.training.sizing import memory_bound
 
@@ -48,7 +49,7 @@ def trials_of(algorithm: str, width: int, n: int) -> list[Trial]:
 
 def measure() -> Iterator[dict[str, object]]:
     """A row for each model and algorithm."""
-    torch.set_num_threads(1)
+    use_one_thread()
     data = load(DATASETS.get("ColoredDigits").load({}, 0), (2,), CPU, torch.float32)
     for width in (64, 256):
         for algorithm in ("erm", "irm"):

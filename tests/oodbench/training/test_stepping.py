@@ -1,5 +1,6 @@
 """A step without its wrapping is the step, bit for bit; with something hung on it, it stays."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -36,6 +37,34 @@ def trained(name: str, unwrapped: bool) -> torch.Tensor:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_step_is_the_same(name: str) -> None:
     assert torch.equal(trained(name, unwrapped=True), trained(name, unwrapped=False))
+
+
+SCHEDULED = [
+    name
+    for name in NAMES
+    if OPTIMIZERS.get(name).evaluations == 1 and not OPTIMIZERS.get(name).sets_lr
+]
+
+
+@pytest.mark.parametrize("name", SCHEDULED)
+def test_so_it_is_when_the_learning_rate_and_the_state_are_set(name: str) -> None:
+    spec = OPTIMIZERS.get(name)
+    hparams = draw(spec.space, 1, seed=0)[0]
+    ends = []
+    for unwrapped in (True, False):
+        parameter = torch.linspace(-1, 1, 50).requires_grad_()
+        optimizer = spec([parameter], hparams)
+        take_step = stepper(optimizer) if unwrapped else optimizer.step
+        for step in range(6):
+            if step == 3:  # as a run that is resumed does: the groups are others then
+                optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+            for group in optimizer.param_groups:
+                group["lr"] = 0.01 / (step + 1)
+            parameter.grad = 2 * parameter.detach()
+            with torch.no_grad():
+                take_step()
+        ends.append(parameter.detach())
+    assert torch.equal(*ends)
 
 
 class Counting(torch.optim.SGD):

@@ -1,0 +1,71 @@
+"""K matrix products at once, by the faster library.
+
+torch's come from MKL, which has no AVX-512 for AMD's processors; numpy's OpenBLAS has, and reaches
+up to twice the speed there (``docs/performance.md``). ``torch.bmm`` is the reference, and is used
+on GPUs, on other processors, in other precisions and wherever gradients of gradients are asked for.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_info, threadpool_limits
+from torch import Tensor
+
+AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids", "Zen4", "Zen5")
+"""OpenBLAS' kernels that use it."""
+OLDEST = (0, 3, 31)
+"""OpenBLAS that was tested; there have been some whose kernels for AVX-512 were wrong."""
+
+
+@cache
+def pays() -> bool:
+    """Whether numpy's products are faster than torch's on this machine."""
+    cpuinfo = Path("/proc/cpuinfo")
+    amd = cpuinfo.exists() and "AuthenticAMD" in cpuinfo.read_text(encoding="utf-8")
+    return amd and any(is_fast(library) for library in threadpool_info())
+
+
+def is_fast(library: Mapping[str, Any]) -> bool:
+    """Whether this library, as threadpoolctl describes it, is numpy's and uses AVX-512."""
+    if library["internal_api"] != "openblas" or "numpy" not in library["filepath"]:
+        return False
+    version = tuple(int(part) for part in library["version"].split(".")[:3])
+    return library["architecture"] in AVX512 and version >= OLDEST
+
+
+def library(device: torch.device) -> str:
+    """What computes the products of stacks of linear layers there: ``numpy`` or ``torch``."""
+    return "numpy" if device.type == "cpu" and pays() else "torch"
+
+
+def use_one_thread() -> None:
+    """Let torch and numpy compute on one core from now on."""
+    torch.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")
+
+
+def by_numpy(x: Tensor) -> bool:
+    """Whether numpy is to compute the products of this tensor."""
+    plain = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+    return plain and not torch.is_grad_enabled() and pays()
+
+
+def product(a: Tensor, b: Tensor) -> Tensor:
+    """(K, n, m) and (K, m, p) to (K, n, p)."""
+    if not by_numpy(a):
+        return torch.bmm(a, b)
+    out = a.new_empty(a.shape[0], a.shape[1], b.shape[2])
+    with np.errstate(all="ignore"):  # diverged models are seen to elsewhere
+        np.matmul(a.detach().numpy(), b.detach().numpy(), out=out.numpy())
+    return out
+
+
+def product_plus(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """(K, n, m) and (K, m, p) to (K, n, p), and a bias (K, p) in each row."""
+    if not by_numpy(a):
+        return torch.baddbmm(bias.unsqueeze(1), a, b)
+    return product(a, b).add_(bias.unsqueeze(1))
