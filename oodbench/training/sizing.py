@@ -20,6 +20,7 @@ from oodbench.records import Trial, hash_of
 from oodbench.training import provenance
 from oodbench.training.checkpoints import written_whole
 from oodbench.training.loop import Run, build_module
+from oodbench.training.products import library
 from oodbench.training.stack import can_stack, stacks_alone
 from oodbench.training.tensors import Tensors
 
@@ -33,7 +34,7 @@ NEAR, AGAIN = 1.5, 2
 """Stacks that need less than so many times the time of the fastest are timed so often again."""
 GAIN = 0.97
 """A larger stack must need less than this share of the time of a smaller one."""
-METHOD = 2
+METHOD = 3
 """Of measuring: what was measured in another way is not remembered."""
 
 
@@ -178,6 +179,7 @@ def _key(trial: Trial, data: Tensors, device: torch.device, memory: int) -> Any:
     return [
         METHOD,
         [code["oodbench"], code["torch"], provenance.device_name(device), os.cpu_count()],
+        library(device),
         [trial.model, dict(trial.model_options), trial.algorithm],
         [list(data.inputs.shape[1:]), data.num_classes, len(data.sizes)],
         [dict(trial.batch), trial.precision, memory],

@@ -1,8 +1,8 @@
 """Share of the matrix-multiply peak that the training loop reaches, with one thread.
 
-The peak is that of a 1,024 x 1,024 single-precision product by the faster of torch and numpy, measured
-between the others. A step is forward, backward, optimizer and data; only the multiplications that a
-step needs are counted.
+The peak is that of a 1,024 x 1,024 single-precision product by the faster of torch and numpy,
+measured between the others. A step is forward, backward, optimizer and data; only the
+multiplications that a step needs are counted.
 """
 
 import time
