@@ -13,7 +13,7 @@ from postgres_server import MISSING, Server, find_programs
 from oodbench.data import DATASETS, Dataset
 from oodbench.results import open_database
 from oodbench.training import Tensors, load
-from oodbench.training.products import use_one_thread
+from oodbench.training.processor import use_one_thread
 
 use_one_thread()
 

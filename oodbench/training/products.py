@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_info
 from torch import Tensor
 
 AVX512 = ("SkylakeX", "Cooperlake", "SapphireRapids", "Zen4", "Zen5")
@@ -40,12 +40,6 @@ def is_fast(library: Mapping[str, Any]) -> bool:
 def library(device: torch.device) -> str:
     """What computes the products of stacks of linear layers there: ``numpy`` or ``torch``."""
     return "numpy" if device.type == "cpu" and pays() else "torch"
-
-
-def use_one_thread() -> None:
-    """Let torch and numpy compute on one core from now on."""
-    torch.set_num_threads(1)
-    threadpool_limits(1, user_api="blas")
 
 
 def by_numpy(x: Tensor) -> bool:
