@@ -8,13 +8,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from training_helpers import make_trials, parameters
 
 from oodbench.data import Dataset
-from oodbench.training import Tensors, load, train
+from oodbench.errors import StopTrainingError
+from oodbench.training import Saving, Tensors, load, train
 from oodbench.training.loop import Run
 from oodbench.training.sizing import measure, memory_bound
 
@@ -93,6 +95,26 @@ def test_training_returns_the_same_twice(
     first, second = (train(trials, digits(torch.float32), device) for _ in range(2))
     for one, other in zip(first, second, strict=True):
         assert one.measurements == other.measurements
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam", "rmsprop"])
+def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
+    optimizer: str, device: torch.device, digits: Callable[..., Tensors], tmp_path: Path
+) -> None:
+    (trial,) = make_trials(1, "irm", optimizer=optimizer, steps=20, precision="float32")
+    data, steps = digits(torch.float32), iter(range(20))
+    (expected,) = train([trial], data, device)
+
+    def stop() -> None:
+        if next(steps) == 11:
+            raise StopTrainingError("now")
+
+    saving = Saving(tmp_path, every=0.0)
+    with pytest.raises(StopTrainingError):
+        train([trial], data, device, stop, saving)
+    (found,) = train([trial], data, device, saving=saving)
+    assert found.provenance["resumed_at"] == [12]
+    assert found.measurements == expected.measurements
 
 
 def test_a_worker_sees_the_gpu_it_is_pinned_to_alone(device: torch.device) -> None:
