@@ -1,6 +1,6 @@
 """Two workers against one, and a database of 20,000 runs against one of 1,000.
 
-Models a second are those of whole sweeps of digits (240 models, every optimizer, ERM and IRM, 300
+Models a second are those of whole sweeps of digits (960 models, every optimizer, ERM and IRM, 300
 steps, 5 evaluations), from the first runs that are stored to the last, so without the start of the
 processes. What a cohort of 32 costs beside its training is a claim and a store.
 """
@@ -24,7 +24,7 @@ COHORT, ROUNDS = 32, 10
 
 def measure() -> Iterator[dict[str, object]]:
     """A row for each number."""
-    sweep: dict[str, Any] = {**sweep_of("erm", 64, 20), "algorithms": ["erm", "irm"]}
+    sweep: dict[str, Any] = {**sweep_of("erm", 64, 80), "algorithms": ["erm", "irm"]}
     with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as folder:
         api.run_sweep(sweep, f"{folder}/warm.db", workers=1)  # measures the stack size
         rates = [rate(sweep, Path(folder) / f"{n}.db", n) for n in (1, 2)]
