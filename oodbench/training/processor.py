@@ -9,6 +9,8 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """Names of two parameters to ``mallopt``."""
 KEPT = 2**30
 """Bytes of freed memory that may be kept; more are asked of the kernel and given back each time."""
+MOST_BEFORE = 2**25
+"""The most that glibc before 2.35 takes for ``MMAP_THRESHOLD``."""
 
 
 def use_one_thread() -> None:
@@ -26,5 +28,5 @@ def keep_freed_memory() -> None:
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
-        mallopt(MMAP_THRESHOLD, KEPT)
+        _ = mallopt(MMAP_THRESHOLD, KEPT) or mallopt(MMAP_THRESHOLD, MOST_BEFORE)
         mallopt(TRIM_THRESHOLD, KEPT)

@@ -5,6 +5,7 @@ up to twice the speed there (``docs/performance.md``). ``torch.bmm`` is the refe
 on GPUs, on other processors, in other precisions and wherever gradients of gradients are asked for.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -33,7 +34,7 @@ def is_fast(library: Mapping[str, Any]) -> bool:
     """Whether this library, as threadpoolctl describes it, is numpy's and uses AVX-512."""
     if library["internal_api"] != "openblas" or "numpy" not in library["filepath"]:
         return False
-    version = tuple(int(part) for part in library["version"].split(".")[:3])
+    version = tuple(int(part) for part in re.findall(r"\d+", library["version"] or "")[:3])
     return library["architecture"] in AVX512 and version >= OLDEST
 
 

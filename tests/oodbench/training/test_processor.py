@@ -3,8 +3,11 @@
 import platform
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+
+from oodbench.training import processor
 
 FAULTS = """
 import resource, torch
@@ -29,6 +32,22 @@ def test_what_is_freed_is_used_again_without_the_kernel() -> None:
     command = [sys.executable, "-c", FAULTS]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(run.stdout) < 32
+
+
+def test_an_older_glibc_is_asked_for_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left at 128 KiB, where the other parameter alone would fix it, it would be far worse."""
+    asked = []
+
+    def mallopt(name: int, value: int) -> int:
+        asked.append((name, value))
+        return int((name, value) != (processor.MMAP_THRESHOLD, processor.KEPT))
+
+    monkeypatch.setattr(processor.ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
+    processor.keep_freed_memory()
+    names = (processor.MMAP_THRESHOLD, processor.MMAP_THRESHOLD, processor.TRIM_THRESHOLD)
+    assert asked == list(zip(names, (2**30, 2**25, 2**30), strict=True))
+    monkeypatch.setattr(processor.ctypes, "CDLL", lambda name: SimpleNamespace())
+    processor.keep_freed_memory()  # another C library
 
 
 THREADS = """

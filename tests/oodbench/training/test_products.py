@@ -110,7 +110,9 @@ LIBRARY = {
     [
         ({}, True),
         ({"version": "0.4.0"}, True),
+        ({"version": "0.3.31dev"}, True),
         ({"version": "0.3.30"}, False),
+        ({"version": None}, False),
         ({"architecture": "Haswell"}, False),
         ({"filepath": "/lib/scipy.libs/libopenblas.so"}, False),
         ({"internal_api": "mkl", "version": "2024.2-Product"}, False),
