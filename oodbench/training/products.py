@@ -1,7 +1,7 @@
 """K matrix products at once, by the faster library.
 
 torch's come from MKL, which has no AVX-512 for AMD's processors; numpy's OpenBLAS has, and reaches
-up to twice the speed there (``docs/performance.md``). ``torch.bmm`` is the reference, and is used
+about twice the speed there (``docs/performance.md``). ``torch.bmm`` is the reference, and is used
 on GPUs, on other processors, in other precisions and wherever gradients of gradients are asked for.
 """
 
