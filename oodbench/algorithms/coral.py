@@ -79,6 +79,7 @@ CORAL = AlgorithmSpec(
     space={"penalty_weight": log(0.1, 10.0)},
     smallest_group=2,
     smooths=True,
+    hands_on=True,
     summary="CORAL: cross-entropy plus the distance of the environments' feature moments.",
     reference="Sun & Saenko 2016 (arXiv 1607.01719)",
 )

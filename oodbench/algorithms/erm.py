@@ -37,6 +37,7 @@ ERM = AlgorithmSpec(
     EmpiricalRisk,
     averages=True,
     smooths=True,
+    hands_on=True,
     summary="Mean cross-entropy over the training environments.",
     reference="Vapnik 1998",
 )

@@ -65,6 +65,7 @@ GROUP_DRO = AlgorithmSpec(
     smallest_group=1,
     every_environment=True,
     smooths=True,
+    hands_on=True,
     summary="Group DRO: cross-entropy with weights that grow with each environment's risk.",
     reference="Sagawa et al. 2020 (arXiv 1911.08731)",
 )

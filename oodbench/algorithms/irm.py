@@ -62,6 +62,7 @@ IRM = AlgorithmSpec(
     smallest_group=2,
     averages=True,
     smooths=True,
+    hands_on=True,
     summary="IRMv1: cross-entropy plus a penalty on how far each environment's risk is from a "
     "minimum in the scale of the logits.",
     reference="Arjovsky et al. 2019 (arXiv 1907.02893)",

@@ -74,6 +74,8 @@ class AlgorithmSpec:
         every_environment: Each batch must have examples of every training environment, in order.
         averages: Its loss is the mean over environments of what it is for each of them alone.
         smooths: ``build`` takes ``smoothing``, the share of a label that goes to all classes.
+        hands_on: Its losses do nothing with the inputs but hand them to the models, once or more,
+            as they are. Then models that see the same ones may be given them once.
         summary: One sentence.
         reference: The paper.
     """
@@ -86,6 +88,7 @@ class AlgorithmSpec:
     every_environment: bool = False
     averages: bool = False
     smooths: bool = False
+    hands_on: bool = False
     summary: str = ""
     reference: str = ""
 

@@ -33,6 +33,7 @@ VREX = AlgorithmSpec(
     options=OPTIONS,
     smallest_group=1,
     smooths=True,
+    hands_on=True,
     summary="V-REx: cross-entropy plus the variance of the environments' risks.",
     reference="Krueger et al. 2021 (arXiv 2003.00688)",
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from oodbench.records import Trial
@@ -49,6 +50,22 @@ class PlannedStudy:
         """The trials, each with its place in the order of draws."""
         places = range(len(self.trials)) if self.indices is None else self.indices
         return zip(places, self.trials, strict=True)
+
+
+def in_turn(plan: Sequence[PlannedStudy]) -> dict[str, Trial]:
+    """The trials in the order in which they wait: one of each study with the same data in turn.
+
+    So a sweep that is stopped has as many of each optimizer; and trials of one seed, which see the
+    same batches, are trained together.
+    """
+    by_data: dict[Any, list[Sequence[Trial]]] = {}
+    for study in plan:
+        for first in study.trials[:1]:
+            by_data.setdefault((first.fingerprint, first.test_environments), []).append(
+                study.trials
+            )
+    turns = (turn for studies in by_data.values() for turn in zip_longest(*studies))
+    return {trial.id: trial for turn in turns for trial in turn if trial is not None}
 
 
 @dataclass(frozen=True)

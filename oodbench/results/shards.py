@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, select
 
 from oodbench.errors import DatabaseError, RequestError
 from oodbench.results.database import Database
-from oodbench.results.plans import AddedSweep, PlannedStudy
+from oodbench.results.plans import AddedSweep, PlannedStudy, in_turn
 from oodbench.results.schema import studies, study_trials, sweeps
 from oodbench.results.sweeps import add_sweep
 
@@ -108,8 +108,7 @@ def add_shard(
         RequestError: If a study is not drawn whole before anything is trained.
         DatabaseError: If the database has trials of the sweep which are not of this shard.
     """
-    trials = dict.fromkeys(trial.id for study in plan for trial in study.trials)
-    order = {run: position for position, run in enumerate(trials)}
+    order = {run: position for position, run in enumerate(in_turn(plan))}
     parts = divide(plan, shard)
     _check_alone(db, parts, shard)
     return add_sweep(db, name, spec, parts, order)

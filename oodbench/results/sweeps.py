@@ -10,7 +10,7 @@ from oodbench.errors import DatabaseError, UnknownNameError
 from oodbench.records import Trial
 from oodbench.results.database import Database
 from oodbench.results.engines import PLANNING, update_statistics, wait_for_turn
-from oodbench.results.plans import AddedSweep, PlannedStudy
+from oodbench.results.plans import AddedSweep, PlannedStudy, in_turn
 from oodbench.results.schema import (
     COMPLETED,
     DIVERGED,
@@ -32,7 +32,7 @@ def preview_sweep(db: Database | None, plan: Sequence[PlannedStudy]) -> AddedSwe
     if db is None:
         return _added(plan, {}, {})
     with db.read() as connection:
-        return _added(plan, known_states(connection, _by_id(plan)), _extended(connection, plan))
+        return _added(plan, known_states(connection, in_turn(plan)), _extended(connection, plan))
 
 
 def add_sweep(
@@ -45,7 +45,7 @@ def add_sweep(
     """Add a sweep, or to a sweep of that name what it lacks. Nothing is removed or trained again.
 
     Runs that the database has already, from this sweep or another, are shared as they are. New ones
-    wait in the order of the plan.
+    wait in turn, one of each study with the same data.
 
     Args:
         db: The database.
@@ -57,7 +57,7 @@ def add_sweep(
     Raises:
         DatabaseError: If a study belongs to another sweep already.
     """
-    trials = _by_id(plan)
+    trials = in_turn(plan)
     with db.write() as connection:
         wait_for_turn(connection, PLANNING)
         states, extended = known_states(connection, trials), _extended(connection, plan)
@@ -94,10 +94,6 @@ def in_sweep(connection: Connection, name: str | None) -> ColumnElement[bool]:
     return exists().where(study_trials.c.run_id == runs.c.id, mine).select_from(joined)
 
 
-def _by_id(plan: Sequence[PlannedStudy]) -> dict[str, Trial]:
-    return {trial.id: trial for study in plan for trial in study.trials}
-
-
 def _added(
     plan: Sequence[PlannedStudy],
     states: Mapping[str, str],
@@ -110,7 +106,7 @@ def _added(
         states: The state of each run of the plan that the database has.
         extended: See ``_extended``.
     """
-    trials = _by_id(plan)
+    trials = in_turn(plan)
     known = {**states, **{run: state for runs in extended.values() for run, state in runs.items()}}
     later = 0
     for study in plan:

@@ -5,7 +5,7 @@ multiplications a layer and training step, the ReLU done in place, nothing compu
 needed. Any other module is left to ``vmap``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -18,11 +18,12 @@ Forward = Callable[[Mapping[str, Tensor], Tensor], Tensor]
 """Parameters (K, *shape) by name and inputs (K, n, *shape) to logits (K, n, classes)."""
 
 
-def batched_forward(module: nn.Module) -> Forward | None:
+def batched_forward(module: nn.Module, shares: Sequence[int] = ()) -> Forward | None:
     """The forward pass of K models of this shape; None if there is no such fast path for it.
 
     Args:
         module: One of them; only its structure is read.
+        shares: How many models in a row see the same inputs, where there are fewer than K of these.
     """
     if not isinstance(module, nn.Sequential):
         return None
@@ -43,7 +44,8 @@ def batched_forward(module: nn.Module) -> Forward | None:
         hidden = inputs.flatten(2)
         for name, relu in steps:
             layer = hidden, parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
-            hidden = BatchedLinear.apply(*as_autocast(layer), relu, name != steps[-1][0])
+            inside, shared = name != steps[-1][0], shares if len(hidden) < len(layer[1]) else ()
+            hidden = BatchedLinear.apply(*as_autocast(layer), relu, inside, shared)
         return hidden
 
     return forward
@@ -73,19 +75,27 @@ def through_relu(grad: Tensor, out: Tensor, in_place: bool) -> Tensor:
 class BatchedLinear(torch.autograd.Function):
     """K layers ``relu(x W^T + b)``, or without the ReLU: x (K, n, in), W (K, out, in), b (K, out).
 
+    With ``shares`` there are fewer x, which then get no gradients: see ``products.product``.
+
     The backward pass is made of differentiable operations, so it may itself be differentiated.
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, relu: bool, inside: bool
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        relu: bool,
+        inside: bool,
+        shares: Sequence[int],
     ) -> Tensor:
         """The outputs (K, n, out); ``inside``: only another such layer sees them."""
         w = weight.transpose(1, 2)
-        out = product(x, w) if bias is None else product_plus(bias, x, w)
+        out = product(x, w, shares) if bias is None else product_plus(bias, x, w, shares)
         if relu:
             out.relu_()
-        ctx.relu, ctx.inside, ctx.has_bias = relu, inside, bias is not None
+        ctx.relu, ctx.inside, ctx.has_bias, ctx.shares = relu, inside, bias is not None, shares
         ctx.save_for_backward(x, weight, *([out] if relu else []))
         return out
 
@@ -98,6 +108,6 @@ class BatchedLinear(torch.autograd.Function):
             # The layer above has just made this gradient, for this one alone.
             grad = through_relu(grad, out[0], ctx.inside and not torch.is_grad_enabled())
         of_x = product(grad, weight) if ctx.needs_input_grad[0] else None
-        of_weight = product(grad.transpose(1, 2), x)
+        of_weight = product(grad.transpose(1, 2), x, ctx.shares)
         of_bias = grad.sum(1) if ctx.has_bias else None
-        return of_x, of_weight, of_bias, None, None
+        return of_x, of_weight, of_bias, None, None, None

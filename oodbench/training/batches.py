@@ -20,7 +20,7 @@ BLOCK = 64
 
 
 class Batches:
-    """Batch indices for K models.
+    """Batch indices for models that each have their own seed.
 
     Args:
         sizes: Number of training examples in each training environment, in order; indices count
@@ -28,7 +28,7 @@ class Batches:
         batch: ``{"per_environment": n}``: n from every environment. ``{"size": n,
             "environments": m}``: n / m from each of m environments, drawn anew each step.
             ``{"size": n}``: n from all environments pooled.
-        seeds: Of the K models.
+        seeds: Of these K models.
         device: Where the indices go.
         labels: (n,) of the training examples; they are read only to balance.
         balance: See ``oodbench.records.Trial``.
@@ -51,10 +51,7 @@ class Batches:
         self._sizes = np.array(sizes)
         self._starts = np.array([0, *accumulate(sizes)][:-1])
         self._batch = batch
-        self._seeds = list(dict.fromkeys(seeds))  # models with one seed share their batches
-        shared = len(self._seeds) < len(seeds)
-        which = torch.tensor([self._seeds.index(seed) for seed in seeds], device=device)
-        self._which = which if shared else None
+        self._seeds = seeds
         self._device = device
         self._number = -1
         self._block = torch.empty(0)
@@ -66,8 +63,7 @@ class Batches:
             drawn = np.stack([self._draw(seed, number) for seed in self._seeds], axis=1)
             self._block = torch.from_numpy(drawn).to(self._device)
             self._number = number
-        indices = self._block[position]
-        return indices if self._which is None else indices[self._which]
+        return self._block[position]
 
     def _draw(self, seed: int, number: int) -> NDArray[np.int64]:
         """(BLOCK, G, B) indices for one seed."""

@@ -7,6 +7,7 @@ which process trains it.
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from itertools import groupby
 from types import GeneratorType
 from typing import Any
 
@@ -26,6 +27,7 @@ from oodbench.training.clock import DATA, EVALUATION, MODEL, OPTIMIZER, Clock
 from oodbench.training.evaluation import evaluate
 from oodbench.training.models import Models
 from oodbench.training.precision import DTYPES
+from oodbench.training.products import spread
 from oodbench.training.random import generator_states, seeded, set_generator_states
 from oodbench.training.schedule import set_learning_rates
 from oodbench.training.single import Single
@@ -40,6 +42,16 @@ def build_module(trial: Trial, shape: tuple[int, ...], num_classes: int) -> torc
         spec = MODELS.get(trial.model)
         options = {**spec.defaults, **trial.model_options}
         return spec.build(shape, num_classes, **options)
+
+
+def shared(seeds: Sequence[int]) -> tuple[tuple[int, ...], list[int]]:
+    """How many models in a row have one seed, and so one batch, and these seeds.
+
+    Nothing instead of the first where each has its own.
+    """
+    groups = [(seed, len(list(group))) for seed, group in groupby(seeds)]
+    shares = tuple(n for _, n in groups)
+    return shares if len(shares) < len(seeds) else (), [seed for seed, _ in groups]
 
 
 class Run:
@@ -67,13 +79,14 @@ class Run:
         first, dtype = trials[0], DTYPES[trials[0].precision]
         self.trials, self.data, self.device, self.k = trials, data, device, len(trials)
         self.stacked, self.selected, self.clock = stacked, selected, clock or Clock()
-        modules = [build_module(trial, data.shape, data.num_classes) for trial in trials]
-        self.models = self.build_models(modules)
+        self.shares, seeds = shared(self.stream_seeds())
+        self.models = self.build_models(self.build_modules())
+        spec = ALGORITHMS.get(first.algorithm)
+        self.hands_on = spec.hands_on and isinstance(self.models, Stack)
         hparams = [trial.hparams for trial in trials]
-        self.algorithm: Algorithm = ALGORITHMS.get(first.algorithm)(
+        self.algorithm: Algorithm = spec(
             hparams, first.steps, first.algorithm_options, device, dtype, first.label_smoothing
         )
-        seeds = self.stream_seeds()
         self.batches = Batches(data.sizes, first.batch, seeds, device, data.labels, first.balance)
         self.inputs = training_inputs(data.inputs, data.augment, seeds)
         self.average = (
@@ -100,11 +113,22 @@ class Run:
         # Called with this and the step whenever the gradients are there, before they are clipped.
         self.on_gradients: Callable[[Run, int], None] | None = None
 
+    def build_modules(self) -> list[torch.nn.Module]:
+        """Each trial's model as it begins; one for each seed where a stack copies them."""
+        shape, classes = self.data.shape, self.data.num_classes
+        if not self.stacked:
+            return [build_module(trial, shape, classes) for trial in self.trials]
+        built: dict[int, torch.nn.Module] = {}
+        for trial in self.trials:
+            if trial.seed not in built:
+                built[trial.seed] = build_module(trial, shape, classes)
+        return [built[trial.seed] for trial in self.trials]
+
     def build_models(self, modules: Sequence[torch.nn.Module]) -> Models:
         """What the loop drives."""
         precision = self.trials[0].precision
         if self.stacked:
-            return Stack(modules, self.device, precision)
+            return Stack(modules, self.device, precision, self.shares)
         (module,) = modules
         return Single(module, self.device, precision)
 
@@ -171,7 +195,10 @@ class Run:
         """One optimizer step of every model that has not diverged; returns the (K,) losses."""
         with self.clock(DATA):
             indices = self.batches.at(step)
-            inputs, labels = self.inputs(indices, step), self.data.labels.take(indices)
+            inputs = self.inputs(indices, step)
+            labels = spread(self.data.labels.take(indices), self.shares)
+            if not self.hands_on:
+                inputs = spread(inputs, self.shares)
         drawn = self.draws()
         losses = self.gradients(inputs, labels, step)
         self.set_learning_rates(step)

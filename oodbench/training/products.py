@@ -6,7 +6,7 @@ on GPUs, on other processors, in other precisions and wherever gradients of grad
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,18 +49,43 @@ def by_numpy(x: Tensor) -> bool:
     return plain and not torch.is_grad_enabled() and pays()
 
 
-def product(a: Tensor, b: Tensor) -> Tensor:
-    """(K, n, m) and (K, m, p) to (K, n, p)."""
+def spread(x: Tensor, shares: Sequence[int]) -> Tensor:
+    """(U, ...) to (K, ...): each as many times in a row as its share says; as it is without any."""
+    return x.index_select(0, _places(tuple(shares), x.device)) if shares else x
+
+
+@cache
+def _places(shares: tuple[int, ...], device: torch.device) -> Tensor:
+    return torch.arange(len(shares)).repeat_interleave(torch.tensor(shares)).to(device)
+
+
+def product(a: Tensor, b: Tensor, shares: Sequence[int] = ()) -> Tensor:
+    """(K, n, m) and (K, m, p) to (K, n, p).
+
+    Args:
+        a: The left matrices.
+        b: The right ones.
+        shares: If there are fewer than K of one side: with how many of the other side each is
+            multiplied, in order.
+    """
+    k = sum(shares) or len(a)
     if not by_numpy(a):
+        a, b = (x if len(x) == k else spread(x, shares) for x in (a, b))
         return torch.bmm(a, b)
-    out = a.new_empty(a.shape[0], a.shape[1], b.shape[2])
+    out = a.new_empty(k, a.shape[1], b.shape[2])
+    left, right, result = a.detach().numpy(), b.detach().numpy(), out.numpy()
+    end = 0
     with np.errstate(all="ignore"):  # diverged models are seen to elsewhere
-        np.matmul(a.detach().numpy(), b.detach().numpy(), out=out.numpy())
+        for i, n in enumerate(shares or [k]):
+            start, end = end, end + n
+            some = slice(start, end)
+            one, other = (x[some] if len(x) == k else x[i] for x in (left, right))
+            np.matmul(one, other, out=result[some])
     return out
 
 
-def product_plus(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """(K, n, m) and (K, m, p) to (K, n, p), and a bias (K, p) in each row."""
+def product_plus(bias: Tensor, a: Tensor, b: Tensor, shares: Sequence[int] = ()) -> Tensor:
+    """``product``, and a bias (K, p) in each row."""
     if not by_numpy(a):
-        return torch.baddbmm(bias.unsqueeze(1), a, b)
-    return product(a, b).add_(bias.unsqueeze(1))
+        return torch.baddbmm(bias.unsqueeze(1), spread(a, shares), b)
+    return product(a, b, shares).add_(bias.unsqueeze(1))

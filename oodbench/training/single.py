@@ -11,7 +11,7 @@ from oodbench.training.features import body_and_head
 from oodbench.training.precision import DTYPES, in_precision
 from oodbench.training.winograd import pays, with_fast_convolutions
 
-IMAGES = 64
+IMAGES = 16
 """In one forward pass of convolutions on a CPU: what more leave behind outgrows the cache."""
 
 

@@ -14,6 +14,7 @@ from torch.func import functional_call, vmap
 from oodbench.training.batched import Forward, batched_forward
 from oodbench.training.features import body_and_head
 from oodbench.training.precision import BF16, DTYPES, in_precision
+from oodbench.training.products import spread
 
 CLIP_EPS = 1e-6
 """Added to a norm before it divides, as ``torch.nn.utils.clip_grad_norm_`` does."""
@@ -75,9 +76,23 @@ def in_turn(module: nn.Module) -> Forward:
 
 
 class Stack:
-    """K models in one matrix of parameters. See ``oodbench.training.models.Models``."""
+    """K models in one matrix of parameters. See ``oodbench.training.models.Models``.
 
-    def __init__(self, modules: Sequence[nn.Module], device: torch.device, precision: str) -> None:
+    Args:
+        modules: Of one shape.
+        device: Theirs.
+        precision: Of the trials.
+        shares: How many models in a row see the same inputs, which are then given once: (U, G, B,
+            *shape). By default each model sees its own.
+    """
+
+    def __init__(
+        self,
+        modules: Sequence[nn.Module],
+        device: torch.device,
+        precision: str,
+        shares: Sequence[int] = (),
+    ) -> None:
         named = [dict(module.named_parameters()) for module in modules]
         rows = [torch.cat([p.detach().flatten() for p in row.values()]) for row in named]
         self._rows = torch.stack(rows).to(device, DTYPES[precision])
@@ -87,14 +102,21 @@ class Stack:
         self._stacked_grads = list(self._views(self._grads).values())
         self._given: dict[int, list[tuple[Tensor, int, int]]] = {}
         self._module = modules[0]  # only its structure is read
-        self._precision = precision
+        self._precision, self._shares = precision, shares
         self._forward = self._forward_of(modules[0])
         self._parts: list[Forward] = []  # up to the features, and from there; made when asked for
 
     def _forward_of(self, module: nn.Module) -> Forward:
         """That of K models of this shape, or of this part of them, in their precision."""
-        others = in_turn if self._precision == BF16 else by_vmap
-        return in_precision(batched_forward(module) or others(module), self._precision)
+        forward = batched_forward(module, self._shares)
+        if forward is None:
+            others = (in_turn if self._precision == BF16 else by_vmap)(module)
+
+            def forward(parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+                shares = self._shares if len(inputs) < len(self._rows) else ()
+                return others(parameters, spread(inputs, shares))
+
+        return in_precision(forward, self._precision)
 
     def _views(self, rows: Tensor) -> dict[str, Tensor]:
         """Each parameter as a view of the matrix (K, *shape) or of one row (*shape)."""
@@ -106,11 +128,11 @@ class Stack:
         return views
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        k, groups, size = inputs.shape[:3]
+        k, (groups, size) = len(self._rows), inputs.shape[1:3]
         return self._forward(self._stacked, inputs.flatten(1, 2)).view(k, groups, size, -1)
 
     def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        k, groups, size = inputs.shape[:3]
+        k, (groups, size) = len(self._rows), inputs.shape[1:3]
         if not self._parts:
             self._parts = [self._forward_of(part) for part in body_and_head(self._module)]
         body, head = self._parts

@@ -40,7 +40,8 @@ COST = "gradient_evaluations"
 def filled(db: Database) -> Database:
     """Adam: two completed, one diverged, one waiting. SGD: one failed."""
     plan = [make_study(TRIALS[:4], "a"), make_study(TRIALS[4:], "b", facts={"num_classes": 10})]
-    add_sweep(db, "sweep", {}, plan)
+    for studies in (plan[:1], plan):  # Adam's runs wait before SGD's
+        add_sweep(db, "sweep", {}, studies)
     zero, one, two, _ = claim(db, "worker", size=4, lease=60)
     records = [
         make_record(

@@ -9,7 +9,7 @@ from results_helpers import make_study, make_trial
 from oodbench.errors import DatabaseError, RequestError
 from oodbench.records import hash_of
 from oodbench.results import Shard, add_shard, open_database, runs, sql
-from oodbench.results.plans import PlannedStudy
+from oodbench.results.plans import PlannedStudy, in_turn
 from oodbench.results.shards import divide
 
 
@@ -73,7 +73,7 @@ def test_what_learns_from_results_is_refused_and_winners_wait_for_the_merge(tmp_
 
 def test_places_and_order_are_those_of_the_whole_sweep(tmp_path: Path) -> None:
     plan = planned()
-    order = dict.fromkeys(trial.id for study in plan for trial in study.trials)
+    order = in_turn(plan)
     found = {}
     for number in range(3):
         with open_database(tmp_path / f"{number}.db", create=True) as db:

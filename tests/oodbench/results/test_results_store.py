@@ -22,6 +22,7 @@ from oodbench.results import (
     state_counts,
     store_runs,
 )
+from oodbench.results.plans import in_turn
 from oodbench.results.query import checkpoints
 from oodbench.results.store import summarise
 
@@ -46,12 +47,22 @@ def test_adding_twice_changes_nothing(db: Database) -> None:
     assert len(sql(db, "SELECT * FROM study_trials")) == 4
 
 
+def test_studies_with_the_same_data_take_turns() -> None:
+    one = [make_trial(i) for i in range(3)]
+    other = [make_trial(i, optimizer="sgd") for i in range(2)]
+    elsewhere = [make_trial(i, test_environments=(1,)) for i in range(2)]
+    plan = [make_study(one, "a"), make_study(elsewhere, "b"), make_study([*other, one[0]], "c")]
+    expected = [one[0], other[0], one[1], other[1], one[2], *elsewhere]
+    assert list(in_turn(plan).values()) == expected
+
+
 def test_an_edited_sweep_adds_and_removes_nothing(db: Database) -> None:
     trials = [make_trial(i) for i in range(6)]
     add_sweep(db, "sweep", {"v": 1}, [make_study(trials[:2], "a"), make_study(trials[2:3], "b")])
     edited = [make_study([*trials[:2], trials[4], trials[0]], "a"), make_study(trials[5:], "c")]
     assert add_sweep(db, "sweep", {"v": 2}, edited) == AddedSweep(2, 4, 2, 2, 0)
-    assert list(runs(db, sweep="sweep")["run"]) == [trials[i].id for i in (0, 1, 2, 4, 5)]
+    waiting = list(runs(db, sweep="sweep")["run"])
+    assert waiting == [trials[i].id for i in (0, 2, 1, 5, 4)], "one of each study in turn"
     links = sql(db, "SELECT idx, run_id FROM study_trials WHERE study_id = 'a' ORDER BY idx")
     assert list(links["run_id"]) == [trials[i].id for i in (0, 1, 4, 0)]
     assert sql(db, "SELECT spec FROM sweeps")["spec"].tolist() == ['{"v": 2}']

@@ -46,6 +46,20 @@ def test_products_are_those_in_double_precision(k: int, n: int, m: int, dtype: t
         )
 
 
+@pytest.mark.parametrize("numpys", [True, False])
+@torch.no_grad()
+def test_matrices_are_shared_in_order(numpys: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(products, "pays", lambda: numpys)
+    few, many, bias = draw(2, 4, 5), draw(3, 5, 6), draw(3, 6)
+    each = torch.stack([few[0] @ many[0], few[0] @ many[1], few[1] @ many[2]])
+    torch.testing.assert_close(products.product(few, many, (2, 1)), each)
+    torch.testing.assert_close(
+        products.product_plus(bias, few, many, (2, 1)), each + bias.unsqueeze(1)
+    )
+    right = products.product(many.transpose(1, 2), few.transpose(1, 2), (2, 1))
+    torch.testing.assert_close(right, each.transpose(1, 2))
+
+
 @pytest.mark.usefixtures("numpys")
 @torch.no_grad()
 def test_a_product_does_not_depend_on_the_others() -> None:

@@ -6,8 +6,10 @@ import pytest
 import torch
 from training_helpers import CPU, NAMES, make_trials, parameters, run_together
 
+from oodbench.algorithms import ALGORITHMS
 from oodbench.records import Trial
-from oodbench.training import train
+from oodbench.registry import Registry
+from oodbench.training import loop, stack, train
 from oodbench.training.loop import Run
 
 
@@ -114,7 +116,33 @@ def test_equal_seeds_share_initialisation_and_batches_across_optimizers(colored6
     adam, sgd = (make_trials(1, optimizer=name)[0] for name in ("adam", "sgd"))
     run = Run([adam, sgd], colored64, CPU)
     assert torch.equal(parameters(run, 0), parameters(run, 1))
-    assert torch.equal(run.batches.at(3)[0], run.batches.at(3)[1])
+    assert len(run.batches.at(3)) == 1
+    alone = Run([sgd], colored64, CPU)
+    assert torch.equal(run.batches.at(3), alone.batches.at(3))
+
+
+@pytest.mark.parametrize("stacked_by", ["batched layers", "vmap"])
+@pytest.mark.parametrize("hands_on", [True, False])
+@pytest.mark.parametrize("algorithm", ["erm", "coral"])
+def test_models_that_share_their_batches_become_what_each_does_alone(
+    colored64, algorithm: str, hands_on: bool, stacked_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if stacked_by == "vmap":
+        monkeypatch.setattr(stack, "batched_forward", lambda *_: None)
+    if not hands_on:  # one that may change its inputs gets them for each model
+        spec = replace(ALGORITHMS.get(algorithm), hands_on=False)
+        monkeypatch.setattr(loop, "ALGORITHMS", Registry("algorithm", [spec]))
+    seeds = [5, 5, 5, 0, 7, 7, 5]
+    trials = [
+        replace(trial, seed=seed, steps=20, evaluate_every=20)
+        for trial, seed in zip(make_trials(len(seeds), algorithm), seeds, strict=True)
+    ]
+    together = run_together(trials, colored64)
+    assert len(together.batches.at(0)) == 4, "equal neighbours share one batch"
+    for model, trial in enumerate(trials):
+        alone = run_together([trial], colored64, stacked=False)
+        difference = parameters(together, model) - parameters(alone, 0)
+        assert difference.abs().max() < 1e-10, trial.optimizer
 
 
 def test_training_leaves_the_global_generator_alone(colored64) -> None:
