@@ -1,6 +1,6 @@
 """One model, run as it is, for those that cannot be stacked."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,18 @@ from oodbench.training.winograd import pays, with_fast_convolutions
 
 IMAGES = 16
 """In one forward pass of convolutions on a CPU: what more leave behind outgrows the cache."""
+APART = (nn.Conv2d, nn.GroupNorm, nn.ReLU, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Linear)
+"""Layers to which the other examples of a batch are nothing, in training too."""
+
+
+def keeps_apart(module: nn.Module) -> bool:
+    """Whether a model is a chain of layers that see each example by itself."""
+    return isinstance(module, nn.Sequential) and all(type(part) in APART for part in module)
+
+
+def in_pieces(forward: Callable[[Tensor], Tensor], inputs: Tensor, size: int | None) -> Tensor:
+    """The outputs for all inputs, so many at a time; all at once if that is None."""
+    return torch.cat([forward(part) for part in torch.split(inputs, size or len(inputs))])
 
 
 class Single:
@@ -27,29 +39,31 @@ class Single:
         self._mixed = partial(in_precision, precision=precision)
         self._forward = self._mixed(module)
         self._images: int | None = None  # in one forward pass of ``predict``
+        self._trained: int | None = None  # in one of training
         if device.type == "cpu" and any(isinstance(m, nn.Conv2d) for m in module.modules()):
-            if pays():
-                with_fast_convolutions(module)
             self._images = IMAGES
+            if pays():
+                with_fast_convolutions(module)  # these take a few images at once themselves
+            elif keeps_apart(module):
+                self._trained = IMAGES
 
     def __call__(self, inputs: Tensor) -> Tensor:
         self._module.train()
         _, groups, size = inputs.shape[:3]
-        logits = self._forward(inputs.flatten(0, 2))
+        logits = in_pieces(self._forward, inputs.flatten(0, 2), self._trained)
         return logits.view(1, groups, size, -1)
 
     def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         self._module.train()
         _, groups, size = inputs.shape[:3]
         body, head = map(self._mixed, body_and_head(self._module))
-        features = body(inputs.flatten(0, 2))
+        features = in_pieces(body, inputs.flatten(0, 2), self._trained)
         logits = head(features)
         return features.view(1, groups, size, -1), logits.view(1, groups, size, -1)
 
     def predict(self, inputs: Tensor) -> Tensor:
         self._module.eval()
-        parts = torch.split(inputs, self._images or len(inputs))
-        return torch.cat([self._forward(part) for part in parts]).unsqueeze(0)
+        return in_pieces(self._forward, inputs, self._images).unsqueeze(0)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""

@@ -158,13 +158,14 @@ def time_parts(algorithm: str) -> tuple[float, float]:
 
     from oodbench.data import DATASETS
     from oodbench.records import Trial
+    from oodbench.trainer import find_device
     from oodbench.training import load
     from oodbench.training.evaluation import evaluate
     from oodbench.training.loop import Run
 
-    torch.set_num_threads(1)
+    device = find_device("cpu")  # as a worker does
     dataset = DATASETS.get("ColoredMNIST").load({"domainbed": {"seed": 0, "trial_seed": 0}}, 0)
-    data = load(dataset, (2,), torch.device("cpu"), torch.float32)
+    data = load(dataset, (2,), device, torch.float32)
     trial = Trial(
         dataset="ColoredMNIST",
         fingerprint=dataset.fingerprint,
@@ -179,7 +180,7 @@ def time_parts(algorithm: str) -> tuple[float, float]:
         evaluate_every=STEPS,
         seed=0,
     )
-    run, times = Run([trial], data, torch.device("cpu"), stacked=False), []
+    run, times = Run([trial], data, device, stacked=False), []
     for step in range(21):
         start = time.perf_counter()
         run.step(step)
