@@ -10,7 +10,10 @@ class Models(Protocol):
     """What the training loop drives."""
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """(K, G, B, *shape) inputs to (K, G, B, classes) logits, model by model."""
+        """(K, G, B, *shape) inputs to (K, G, B, classes) logits, model by model.
+
+        A ``Stack`` that was told which models share their inputs takes these once.
+        """
 
     def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """(K, G, B, *shape) inputs to (K, G, B, d) features and (K, G, B, classes) logits."""
