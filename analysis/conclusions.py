@@ -19,7 +19,7 @@ from analysis.matching import ood_at_equal_id
 from analysis.names import pretty
 from analysis.panels import GROUP, frozen_remark
 from analysis.recommending import Recommendation, recommend
-from analysis.searches import FINISHED
+from analysis.taken import trials_of, without_trials
 from analysis.verdicts import NOT_DETERMINED, VERDICTS, ReturnCurve
 from oodbench.results.select import drawn
 
@@ -50,6 +50,9 @@ class Conclusions:
         equal_id: ``ood_at_equal_id``.
         runs: Numbers of runs by status.
         remark: What a reader must know about all of them: see ``frozen_remark``.
+        left_out: Datasets on which optimizers are not compared, such as those without the score
+            that the rule reads, and why. What needs no selection is said of them too: return types
+            and OOD accuracy at equal ID accuracy.
     """
 
     claims: pd.DataFrame
@@ -61,6 +64,7 @@ class Conclusions:
     equal_id: pd.DataFrame
     runs: Mapping[str, int]
     remark: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 def conclude(
@@ -91,10 +95,11 @@ def conclude(
     curves = return_curves(pairs, seed=seed)
     kinds = pd.DataFrame()
     claims: list[dict[str, str]] = []
-    if _both_kinds(pairs):
+    if _both_kinds(trials_of(pairs, rule)):
         kinds = compare_kinds(pairs, rule, **options)
         claims += _of_kinds(kinds, {})
-        claims += _at_equal_id(equal_id, pairs)
+    claims += _at_equal_id(equal_id, pairs)
+    if len(kinds):
         by_class = compare_by_class(pairs, rule, by="kind", **options)
         for shift, rows in by_class[by_class["tasks"] > 1].groupby("shift", sort=False):
             if shift != UNKNOWN:
@@ -116,15 +121,15 @@ def conclude(
         equal_id,
         counts,
         frozen_remark(pairs),
+        tuple(without_trials(pairs, rule)),
     )
 
 
-def _both_kinds(pairs: pd.DataFrame) -> bool:
-    """Whether optimizers of both kinds have finished runs on one dataset with one algorithm."""
-    if "optimizer_kind" not in pairs.columns:
+def _both_kinds(trials: pd.DataFrame) -> bool:
+    """Whether optimizers of both kinds have trials on one dataset with one algorithm."""
+    if "optimizer_kind" not in trials.columns:
         return False
-    ended = pairs[pairs["status"].isin(FINISHED)]
-    kinds = ended.dropna(subset="optimizer_kind").groupby(list(GROUP))["optimizer_kind"]
+    kinds = trials.dropna(subset="optimizer_kind").groupby(list(GROUP))["optimizer_kind"]
     return bool((kinds.nunique() > 1).any())
 
 
@@ -172,6 +177,8 @@ def _lost(row: Mapping[Any, Any]) -> str:
 
 def _at_equal_id(table: pd.DataFrame, pairs: pd.DataFrame) -> Iterable[dict[str, str]]:
     """WORSE_AT_EQUAL_ID, from every pair of an adaptive and a non-adaptive optimizer."""
+    if "optimizer_kind" not in pairs.columns:
+        return
     kind = pairs.drop_duplicates("optimizer").set_index("optimizer")["optimizer_kind"]
     swap = {"higher": "lower", "lower": "higher"}
     for key, rows in table.groupby(list(GROUP), sort=False):
@@ -184,6 +191,8 @@ def _at_equal_id(table: pd.DataFrame, pairs: pd.DataFrame) -> Iterable[dict[str,
             elif sides != ("adaptive", "non-adaptive"):
                 continue
             found[verdict] = found.get(verdict, 0) + 1
+        if not found:
+            continue
         comparable = sum(found.values()) - found.get("not comparable", 0)
         against = found.get("higher", 0) + found.get("no difference", 0)
         verdict = UNDECIDED  # also where most pairs cannot be compared

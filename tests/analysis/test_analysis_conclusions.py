@@ -20,6 +20,7 @@ from analysis.wording import conclusions_text
 from oodbench.errors import RequestError
 
 Make = Callable[..., dict]
+NOT_COMPARED = "Optimizers are not compared on"
 OPTIMIZERS = ("sgd", "momentum", "adam", "rmsprop")
 
 
@@ -133,6 +134,49 @@ def test_a_class_of_shift_is_judged_as_a_whole_and_apart(run: Make) -> None:
     text = conclusions_text(found, 80)
     assert max(map(len, text.splitlines())) <= 80
     assert "all of the class (diversity shift)" in text
+
+
+@pytest.mark.parametrize("shift", ["diversity", "correlation"])
+def test_a_dataset_without_the_rules_score_is_left_out_and_told(run: Make, shift: str) -> None:
+    """Alone in its class, or beside one that has it: only there, nothing is said that selects."""
+    rows = sweep(run, loss=0.1, trials=40)
+    rows += [
+        {**row, "id_val": np.nan}
+        for row in sweep(run, loss=-0.1, dataset="RxRx1", shift=shift, trials=40, lost=5)
+    ]
+    pairs = pd.DataFrame(rows).assign(run=[f"{i:016x}" for i in range(len(rows))])
+    found, alone = conclude(pairs), conclude(pairs[pairs["dataset"] != "RxRx1"])
+    on = {dataset: set(rows["claim"]) for dataset, rows in found.claims.groupby("dataset")}
+    assert on["RxRx1"] == {WORSE_AT_EQUAL_ID, RETURNS}
+    assert on.keys() == {"RotatedDigits", "RxRx1"}
+    assert found.recommendations == alone.recommendations
+    pd.testing.assert_frame_equal(found.classes, alone.classes)
+    pd.testing.assert_frame_equal(found.kinds, alone.kinds)
+    (told,) = found.left_out
+    assert told.startswith(f"{NOT_COMPARED} RxRx1, tested on environment 2 (ERM): The rule id_val ")
+    assert "compared on RxRx1" in conclusions_text(found)
+    assert alone.left_out == ()
+
+
+def test_other_reasons_for_leaving_a_dataset_out(run: Make) -> None:
+    rows = sweep(run, trials=8)
+    rows += sweep(run, trials=8, dataset="Searched", sampler="tpe")
+    rows += [{**row, "ood": np.nan} for row in sweep(run, trials=8, dataset="Unscored")]
+    rows += [{**r, "algorithm": "irm", "id_val": np.nan} for r in sweep(run, trials=8)]
+    pairs = pd.DataFrame(rows).assign(run=[f"{i:016x}" for i in range(len(rows))])
+    found = conclude(pairs)
+    assert set(found.optimizers["dataset"]) == {"RotatedDigits"}
+    told = dict(reason.removeprefix(NOT_COMPARED + " ").split(": ", 1) for reason in found.left_out)
+    assert told["Searched, tested on environment 2 (ERM)"] == (
+        "An adaptive search found all of its 32 runs."
+    )
+    assert told["Unscored, tested on environment 2 (ERM)"] == (
+        "Of 32 completed runs none has both an ID and an OOD score."
+    )
+    assert told["RotatedDigits, tested on environment 2 (IRM)"].startswith("The rule id_val cannot")
+    assert len(told) == 3
+    with pytest.raises(RequestError, match="The rule id_val cannot choose: of 32 completed runs"):
+        conclude(pairs[pairs["algorithm"] == "irm"])
 
 
 def test_published_splits_are_called_so(run: Make) -> None:
