@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.best_of import INDEPENDENT
 from analysis.classes import UNKNOWN, classes_of, compare_by_class
 from analysis.comparing import compare_kinds, compare_optimizers
-from analysis.contests import Unit
+from analysis.contests import FEWEST, Unit
 from analysis.curves import Key, return_curves
 from analysis.matching import ood_at_equal_id
 from analysis.names import pretty
 from analysis.panels import GROUP, frozen_remark
-from analysis.recommending import Recommendation, recommend
+from analysis.recommending import Recommendation, amount, recommend
 from analysis.taken import trials_of, without_trials
 from analysis.verdicts import NOT_DETERMINED, VERDICTS, ReturnCurve
 from oodbench.results.select import drawn
@@ -147,23 +148,26 @@ def _of_kinds(table: pd.DataFrame, where: Mapping[str, str]) -> Iterable[dict[st
             **{name: str(row[name]) for name in GROUP if name in row},
             **where,
             "verdict": judged[score].get(str(row["verdict"]), UNDECIDED),
-            "evidence": f"{row['verdict']}, P(improvement) {row['improvement']:.2f}, "
-            f"{points(row)}; {_budget(row)}; {_lost(row)}",
+            "evidence": f"{_found(row)}; {amount(row)} each; {_lost(row)}",
         }
+
+
+def _found(row: Mapping[Any, Any]) -> str:
+    """What a comparison came to. Without an interval the numbers are those of a few runs."""
+    if not np.isfinite(row["low"]):
+        return f"not tested: {points(row)}"
+    return f"{row['verdict']}, P(improvement) {row['improvement']:.2f}, {points(row)}"
 
 
 def points(row: Mapping[Any, Any]) -> str:
     """A difference of accuracies and its 95% interval: ``-14.5 points (-16.2 to -12.7)``."""
     value, low, high = (100 * row[name] for name in ("difference", "low", "high"))
     if not np.isfinite(low):
-        return f"{value:+.1f} points (too few trials for an interval)"
+        return (
+            f"{value:+.1f} points (an interval takes {FEWEST} configurations of each optimizer, "
+            f"and {INDEPENDENT} times the budget)"
+        )
     return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
-
-
-def _budget(row: Mapping[Any, Any]) -> str:
-    """Such as ``104 trials each``."""
-    unit = str(row["unit"]).replace("_", " ")
-    return f"{row['budget']:,.6g} {unit.removesuffix('s') if row['budget'] == 1 else unit} each"
 
 
 def _lost(row: Mapping[Any, Any]) -> str:

@@ -82,6 +82,35 @@ def test_a_few_trials_decide_nothing(run: Make) -> None:
     assert found.recommendations[0].words.startswith("undecided: no optimizer beats another")
 
 
+@pytest.mark.parametrize("trials", [1, 2, 3])
+def test_of_one_to_three_trials_nothing_is_said_but_that_they_are_too_few(
+    run: Make, trials: int
+) -> None:
+    """Not that optimizers do not differ, nor that all are below chance, nor a probability."""
+    for chance in (0.1, 0.99):
+        found = conclude(pd.DataFrame(sweep(run, loss=0.3, trials=trials)).assign(chance=chance))
+        (advice,) = found.recommendations
+        assert advice.optimizers == ()
+        assert advice.words.startswith("undecided: there are too few trials to test any difference")
+        assert "of 1 trial:" in advice.words
+        evidence = found.claims.set_index("claim")["evidence"]
+        assert evidence[WORSE_OOD].startswith("not tested: -")
+        assert (
+            "an interval takes 5 configurations of each optimizer, and 4 times"
+            in (evidence[WORSE_OOD])
+        )
+        assert "P(" not in conclusions_text(found)
+        assert set(found.claims["verdict"]) == {"undecided", "not determined"}
+
+
+def test_an_optimizer_of_few_trials_is_not_recommended_for_being_unbeaten(run: Make) -> None:
+    rows = sweep(run, loss=0.1, trials=40)
+    rows = [r for r in rows if r["optimizer"] != "momentum" or r["seed"] < 3]
+    (advice,) = conclude(pd.DataFrame(rows)).recommendations
+    assert advice.optimizers == ("sgd",)
+    assert "(too few trials to test Momentum; OOD accuracy" in advice.words
+
+
 def test_the_better_one_is_recommended(run: Make) -> None:
     (advice,) = conclude(pd.DataFrame(sweep(run, loss=0.05, best="momentum"))).recommendations
     assert advice.optimizers == ("momentum",)
@@ -235,7 +264,14 @@ def test_conclusions_without_a_class_in_common_still_have_their_statements(run: 
 def test_a_cycle_of_losses_recommends_nobody() -> None:
     """Holm's verdicts need not be transitive: a over b, b over c, c over a leaves nobody."""
     one = {"shift": "diversity", "datasets": "D", "chance": 0.1, "algorithm": "erm"}
-    one |= {"score": "ood", "rule": "id_val", "budget": 8, "unit": "trials", "verdict": "higher"}
+    one |= {
+        "score": "ood",
+        "rule": "id_val",
+        "budget": 8,
+        "unit": "trials",
+        "verdict": "higher",
+        "p": 0.001,
+    }
     cycle = [("a", "b", 0.5, 0.4), ("b", "c", 0.4, 0.3), ("c", "a", 0.3, 0.5)]
     rows = [{**one, "a": a, "b": b, "value_a": x, "value_b": y} for a, b, x, y in cycle]
     (advice,) = recommend(pd.DataFrame(rows))
