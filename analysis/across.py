@@ -27,7 +27,8 @@ from analysis.contests import (
     trials_for,
 )
 from analysis.intervals import Array, from_error, spread, within_range
-from analysis.searches import FINISHED, SCORES, Searches, searches
+from analysis.searches import Searches, searches
+from analysis.taken import FINISHED, SCORES
 from analysis.testing import MARGIN
 from oodbench.errors import RequestError, UnknownNameError
 

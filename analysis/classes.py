@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.across import compare_across
-from analysis.searches import FINISHED, of_design
+from analysis.taken import check_trials, trials_of
 
 UNKNOWN = ""
 """The class of a dataset that declares none, or whose measurement is not clear."""
@@ -31,8 +31,9 @@ def compare_by_class(
 ) -> pd.DataFrame:
     """``compare_across`` over the datasets of each class of shift, one class after the other.
 
-    Optimizers that have no finished runs on some dataset of a class, with an algorithm, are left
-    out there: a mean over other datasets would not compare them.
+    Datasets without trials (``analysis.taken.trials_of``) are left out, such as those without the
+    score that the rule reads; ``datasets`` names the others. So are, of a class and algorithm,
+    optimizers without trials on some dataset: a mean over other datasets would not compare them.
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; ``shift`` is the class.
@@ -44,11 +45,12 @@ def compare_by_class(
         algorithm without two optimizers (or both kinds) on all of its datasets has no rows.
 
     Raises:
-        RequestError: As there, for any class.
+        RequestError: As there, if it is so of every class.
         UnknownNameError: As there.
     """
-    tables = []
-    for (shift, _), runs in pairs.groupby([classes_of(pairs), pairs["algorithm"]], sort=False):
+    check_trials(pairs, rule)
+    tables, trials = [], trials_of(pairs, rule)
+    for (shift, _), runs in trials.groupby([classes_of(trials), trials["algorithm"]], sort=False):
         mine = _on_every_dataset(runs)
         if mine["optimizer_kind" if by == "kind" else "optimizer"].nunique() < 2:
             continue
@@ -61,8 +63,7 @@ def compare_by_class(
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
 
 
-def _on_every_dataset(runs: pd.DataFrame) -> pd.DataFrame:
-    """The ended runs of optimizers that have some on each dataset with each choice of test side."""
-    ended = runs[runs["status"].isin(FINISHED) & of_design(runs)]
-    tasks = ended.groupby(["dataset", "test_environments"])["optimizer"].agg(set)
-    return ended[ended["optimizer"].isin(set.intersection(*tasks) if len(tasks) else set())]
+def _on_every_dataset(trials: pd.DataFrame) -> pd.DataFrame:
+    """Those of optimizers that have some on each dataset with each choice of test side."""
+    tasks = trials.groupby(["dataset", "test_environments"])["optimizer"].agg(set)
+    return trials[trials["optimizer"].isin(set.intersection(*tasks))]

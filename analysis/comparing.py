@@ -21,7 +21,8 @@ from analysis.contests import (
 )
 from analysis.intervals import Array, from_error, spread, within_range
 from analysis.panels import GROUP
-from analysis.searches import FINISHED, SCORES, Searches, searches
+from analysis.searches import Searches, searches
+from analysis.taken import FINISHED, SCORES
 from analysis.testing import MARGIN, ends_of, holm_within, judged, p_value
 from oodbench.errors import RequestError, UnknownNameError
 

@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.best_of import INDEPENDENT
 from analysis.classes import UNKNOWN, classes_of, compare_by_class
 from analysis.comparing import compare_kinds, compare_optimizers
-from analysis.contests import Unit
+from analysis.contests import FEWEST, Unit
 from analysis.curves import Key, return_curves
 from analysis.matching import ood_at_equal_id
 from analysis.names import pretty
 from analysis.panels import GROUP, frozen_remark
-from analysis.recommending import Recommendation, recommend
-from analysis.searches import FINISHED
+from analysis.recommending import Recommendation, amount, recommend
+from analysis.taken import trials_of, without_trials
 from analysis.verdicts import NOT_DETERMINED, VERDICTS, ReturnCurve
 from oodbench.results.select import drawn
 
@@ -50,6 +51,9 @@ class Conclusions:
         equal_id: ``ood_at_equal_id``.
         runs: Numbers of runs by status.
         remark: What a reader must know about all of them: see ``frozen_remark``.
+        left_out: Datasets on which optimizers are not compared, such as those without the score
+            that the rule reads, and why. What needs no selection is said of them too: return types
+            and OOD accuracy at equal ID accuracy.
     """
 
     claims: pd.DataFrame
@@ -61,6 +65,7 @@ class Conclusions:
     equal_id: pd.DataFrame
     runs: Mapping[str, int]
     remark: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 def conclude(
@@ -91,10 +96,11 @@ def conclude(
     curves = return_curves(pairs, seed=seed)
     kinds = pd.DataFrame()
     claims: list[dict[str, str]] = []
-    if _both_kinds(pairs):
+    if _both_kinds(trials_of(pairs, rule)):
         kinds = compare_kinds(pairs, rule, **options)
         claims += _of_kinds(kinds, {})
-        claims += _at_equal_id(equal_id, pairs)
+    claims += _at_equal_id(equal_id, pairs)
+    if len(kinds):
         by_class = compare_by_class(pairs, rule, by="kind", **options)
         for shift, rows in by_class[by_class["tasks"] > 1].groupby("shift", sort=False):
             if shift != UNKNOWN:
@@ -116,15 +122,15 @@ def conclude(
         equal_id,
         counts,
         frozen_remark(pairs),
+        tuple(without_trials(pairs, rule)),
     )
 
 
-def _both_kinds(pairs: pd.DataFrame) -> bool:
-    """Whether optimizers of both kinds have finished runs on one dataset with one algorithm."""
-    if "optimizer_kind" not in pairs.columns:
+def _both_kinds(trials: pd.DataFrame) -> bool:
+    """Whether optimizers of both kinds have trials on one dataset with one algorithm."""
+    if "optimizer_kind" not in trials.columns:
         return False
-    ended = pairs[pairs["status"].isin(FINISHED)]
-    kinds = ended.dropna(subset="optimizer_kind").groupby(list(GROUP))["optimizer_kind"]
+    kinds = trials.dropna(subset="optimizer_kind").groupby(list(GROUP))["optimizer_kind"]
     return bool((kinds.nunique() > 1).any())
 
 
@@ -142,23 +148,26 @@ def _of_kinds(table: pd.DataFrame, where: Mapping[str, str]) -> Iterable[dict[st
             **{name: str(row[name]) for name in GROUP if name in row},
             **where,
             "verdict": judged[score].get(str(row["verdict"]), UNDECIDED),
-            "evidence": f"{row['verdict']}, P(improvement) {row['improvement']:.2f}, "
-            f"{points(row)}; {_budget(row)}; {_lost(row)}",
+            "evidence": f"{_found(row)}; {amount(row)} each; {_lost(row)}",
         }
+
+
+def _found(row: Mapping[Any, Any]) -> str:
+    """What a comparison came to. Without an interval the numbers are those of a few runs."""
+    if not np.isfinite(row["low"]):
+        return f"not tested: {points(row)}"
+    return f"{row['verdict']}, P(improvement) {row['improvement']:.2f}, {points(row)}"
 
 
 def points(row: Mapping[Any, Any]) -> str:
     """A difference of accuracies and its 95% interval: ``-14.5 points (-16.2 to -12.7)``."""
     value, low, high = (100 * row[name] for name in ("difference", "low", "high"))
     if not np.isfinite(low):
-        return f"{value:+.1f} points (too few trials for an interval)"
+        return (
+            f"{value:+.1f} points (an interval takes {FEWEST} configurations of each optimizer, "
+            f"and {INDEPENDENT} times the budget)"
+        )
     return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
-
-
-def _budget(row: Mapping[Any, Any]) -> str:
-    """Such as ``104 trials each``."""
-    unit = str(row["unit"]).replace("_", " ")
-    return f"{row['budget']:,.6g} {unit.removesuffix('s') if row['budget'] == 1 else unit} each"
 
 
 def _lost(row: Mapping[Any, Any]) -> str:
@@ -172,6 +181,8 @@ def _lost(row: Mapping[Any, Any]) -> str:
 
 def _at_equal_id(table: pd.DataFrame, pairs: pd.DataFrame) -> Iterable[dict[str, str]]:
     """WORSE_AT_EQUAL_ID, from every pair of an adaptive and a non-adaptive optimizer."""
+    if "optimizer_kind" not in pairs.columns:
+        return
     kind = pairs.drop_duplicates("optimizer").set_index("optimizer")["optimizer_kind"]
     swap = {"higher": "lower", "lower": "higher"}
     for key, rows in table.groupby(list(GROUP), sort=False):
@@ -184,6 +195,8 @@ def _at_equal_id(table: pd.DataFrame, pairs: pd.DataFrame) -> Iterable[dict[str,
             elif sides != ("adaptive", "non-adaptive"):
                 continue
             found[verdict] = found.get(verdict, 0) + 1
+        if not found:
+            continue
         comparable = sum(found.values()) - found.get("not comparable", 0)
         against = found.get("higher", 0) + found.get("no difference", 0)
         verdict = UNDECIDED  # also where most pairs cannot be compared

@@ -9,7 +9,8 @@ import numpy as np
 
 from analysis.best_of import freedom, improvement, selected
 from analysis.intervals import Array
-from analysis.searches import SCORES, Searches
+from analysis.searches import Searches
+from analysis.taken import SCORES
 from oodbench.errors import RequestError, UnknownNameError
 
 KINDS = ("adaptive", "non-adaptive")

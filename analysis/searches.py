@@ -8,12 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.intervals import Array, codes_of, resampled
-from analysis.panels import DESIGNS, Panel, panels, require, rows_of, values_of
-from oodbench.errors import RequestError, UnknownNameError
-from oodbench.results.select import RUN_RULES, drawn, refusal
-
-SCORES = ("id", "ood")
-FINISHED = ("completed", "diverged", "failed")
+from analysis.panels import Panel, panels, rows_of, values_of
+from analysis.taken import FINISHED, SCORES, check_trials, of_design, trials_of
+from oodbench.errors import RequestError
+from oodbench.results.select import RUN_RULES, drawn
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def searches(
     dataset: str | None = None,
     algorithm: str | None = None,
 ) -> tuple[Searches, ...]:
-    """The searches of every panel that has a finished trial, in the order of ``panels``.
+    """The searches of every panel that has a trial, in the order of ``panels``; see ``trials_of``.
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; needs run, dataset,
@@ -119,20 +117,9 @@ def searches(
             the score that the rule reads.
         UnknownNameError: No such rule, dataset or algorithm.
     """
-    if rule not in RUN_RULES:
-        raise UnknownNameError("selection rule", rule, RUN_RULES)
-    require(pairs, ("id", "ood", RUN_RULES[rule]))
+    check_trials(pairs, rule)
     pairs = drawn(pairs)
     by_design = of_design(pairs)
-    if not by_design.any():
-        raise RequestError(
-            "Every run was found by an adaptive search, which draws each trial by the results of "
-            "earlier ones: they are no independent draws, so there is no expected best of n. Run "
-            "a sweep with `sampler: random`."
-        )
-    completed = pairs["status"] == "completed"
-    if completed.any() and pairs.loc[completed, RUN_RULES[rule]].isna().all():
-        raise RequestError(refusal(pairs[completed], rule))
     found = (
         _of_panel(panel, rule, pairs, by_design)
         for panel in panels(pairs[by_design], dataset, algorithm)
@@ -147,32 +134,22 @@ def searches(
     return known
 
 
-def of_design(pairs: pd.DataFrame) -> "pd.Series[bool]":
-    """Which runs do not depend on earlier results; where nothing is known, those too."""
-    if "sampler" not in pairs.columns:
-        return pd.Series(True, index=pairs.index)
-    return pairs["sampler"].isin(DESIGNS) | pairs["sampler"].isna()
-
-
 def _of_panel(
     panel: Panel, rule: str, pairs: pd.DataFrame, by_design: "pd.Series[bool]"
 ) -> Searches:
     key = (panel.dataset, panel.test_environments, panel.algorithm)
-    mine = rows_of(pairs[by_design], *key)
-    mine = mine[mine["status"].isin(FINISHED)]
+    every = rows_of(pairs[by_design], *key)
+    mine = trials_of(every, rule)
     completed = mine["status"] == "completed"
-    needed = [RUN_RULES[rule], *SCORES]
-    scored = mine[needed].notna().all(axis=1)
     chance = [] if panel.chance is None else [panel.chance]
     left_out = {
         "adaptive": len(rows_of(pairs[~by_design], *key)),
-        "unscored": int((completed & ~scored).sum()),
+        "unscored": int((every["status"] == "completed").sum() - completed.sum()),
     }
     floor = {
-        name: min([*mine.loc[completed & scored, name].astype(float), *chance], default=np.nan)
+        name: min([*mine.loc[completed, name].astype(float), *chance], default=np.nan)
         for name in SCORES
     }
-    mine = mine[scored | ~completed]
     mine = mine.assign(draw=draw_codes(mine))
     groups = dict(iter(mine.groupby("optimizer", sort=False)))
     trials = [

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from analysis.best_of import RESAMPLES, expected, freedom
 from analysis.intervals import Array, from_error, spread, within_range
-from analysis.searches import SCORES, Searches, Trials, searches
+from analysis.searches import Searches, Trials, searches
+from analysis.taken import SCORES
 from oodbench.errors import RequestError
 
 

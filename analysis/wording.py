@@ -16,7 +16,6 @@ READING = (
     "are this package's rule, not the study's (docs/return-curves.md)."
 )
 
-
 ORACLE = (
     " The rule oracle looks at the test environments: its scores are no estimate of what one would "
     "get, and nothing here recommends an optimizer for environments that one has not seen."
@@ -29,6 +28,8 @@ def conclusions_text(conclusions: Conclusions, width: int = 100) -> str:
     reading = READING.format(rule=rule) + (ORACLE if rule == "oracle" else "")
     runs = ", ".join(f"{count:,} {name}" for name, count in conclusions.runs.items())
     lines = [f"Runs: {runs}{f'; {conclusions.remark}' if conclusions.remark else ''}."]
+    for reason in conclusions.left_out:
+        lines += textwrap.wrap(reason, width, subsequent_indent="  ")
     for (dataset, environments), claims in conclusions.claims.groupby(list(GROUP[:2]), sort=False):
         shift = claims["shift"].iloc[0]
         kind = f"{shift} shift" if shift else "class of shift unknown"

@@ -72,5 +72,6 @@ SPEC = DatasetSpec(
     resolve=resolve,
     verify=verify,
     summarize=summarize,
+    own=True,
 )
 REGISTER = [SPEC]

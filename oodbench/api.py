@@ -18,11 +18,18 @@ from oodbench.executors.local import (
     seconds_by_phase,
 )
 from oodbench.hooks import absolute, load_hook
-from oodbench.launching import cancel_cluster_jobs, check_executor, cluster_jobs, launch
+from oodbench.launching import (
+    EXECUTORS,
+    cancel_cluster_jobs,
+    check_executor,
+    cluster_jobs,
+    launch,
+)
 from oodbench.planning import Sweep, as_spec, plan
 from oodbench.proposing import extend
 from oodbench.results import (
     AddedSweep,
+    Database,
     RunDetails,
     Shard,
     add_shard,
@@ -33,6 +40,7 @@ from oodbench.results import (
     open_database,
     preview_sweep,
     run_details,
+    sweep_specs,
 )
 
 if TYPE_CHECKING:
@@ -145,8 +153,9 @@ def run_sweep(
     with open_database(target, create=True) as database:
         name = planned.spec.name
         spec = planned.spec.model_dump(mode="json", exclude_none=True)
-        if executor != "local":
-            spec.setdefault(executor, {})  # so that one knows where its jobs may be
+        for place in (executor, *_places(database, name)):
+            if place != "local":
+                spec.setdefault(place, {})  # so that one knows where its jobs may be
         add_sweep(database, name, spec, planned.studies)
         extend(database, f"planner:{uuid.uuid4().hex}", name, stack or 32)
         if executor == "local":
@@ -158,6 +167,12 @@ def run_sweep(
             where: dict[str, Any] = {"workers": workers, "options": options, "logs": folder}
             launch(database, target, planned.spec, executor, **where, on_progress=on_progress)
         return counts(database, name)
+
+
+def _places(db: Database, sweep: str) -> list[str]:
+    """The executors that a stored sweep was ever for."""
+    known = {item["name"]: item["spec"] for item in sweep_specs(db)}
+    return [place for place in EXECUTORS if place in known.get(sweep, {})]
 
 
 def prepare_shard(sweep: Sweep, db: str | Path, shard: str) -> str:

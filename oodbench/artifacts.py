@@ -89,6 +89,7 @@ def load_model(
 
     Returns:
         A module from (n, *input_shape) inputs, images scaled to [0, 1], to (n, num_classes) logits.
+        It takes float32, or float64 if the run was in ``float64`` and no backbone was frozen.
         That of a ``bf16`` run computes them in bfloat16 too; its ``module`` is the network itself.
 
     Raises:

@@ -6,8 +6,9 @@ trial: two optimizers, two algorithms and two hyperparameter draws always see th
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -321,6 +322,7 @@ class DatasetSpec:
         apart: Indices of the environments that nothing can be trained on; ``each`` means those.
         scores: What its authors report of a classifier, if that is more than accuracies.
         published: Its authors published the splits: no test environments are chosen.
+        own: An option names files of the user's own, so ``Table(mails)`` is a ``Table``, too.
     """
 
     name: str
@@ -342,6 +344,7 @@ class DatasetSpec:
     decodes: bool = False
     apart: tuple[int, ...] = ()
     scores: Scores | None = None
+    own: bool = False
 
     @property
     def needs_files(self) -> bool:
@@ -408,7 +411,16 @@ class DatasetSpec:
             )
 
 
-DATASETS: Registry[DatasetSpec] = Registry("dataset")
+def _of_own_name(name: str) -> DatasetSpec | None:
+    """``Table(mails)`` is ``Table`` under a name that tells its files from others; else None."""
+    parts = re.fullmatch(r"(\w+)\([A-Za-z0-9][\w.-]*\)", name)
+    kind = next((spec for spec in DATASETS if parts and spec.name == parts[1] and spec.own), None)
+    if kind is None:
+        return None
+    return replace(kind, name=name, resolve=lambda given: replace(kind.resolved(given), name=name))
+
+
+DATASETS: Registry[DatasetSpec] = Registry("dataset", find=_of_own_name)
 """Filled by entry points: see ``domainbed_adapters``."""
 
 

@@ -1,6 +1,7 @@
 """What a sweep would take, from its file alone: models, GPU hours, disk. No data are needed."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -50,6 +51,16 @@ class Outlook:
 def outlook(spec: SweepSpec) -> list[Outlook]:
     """What each dataset of a sweep would take. Nothing is read but the sweep file."""
     return [_of_dataset(spec, dataset) for dataset in spec.datasets]
+
+
+def on_replicas(spec: SweepSpec) -> dict[int, int]:
+    """How many models have how many replicas, the fewest first; without those that have none."""
+    found: Counter[int] = Counter()
+    for dataset in spec.datasets:
+        for _, algorithm, optimizer in _cells(spec, dataset):
+            replicas = OPTIMIZERS.get(optimizer.name).replicas
+            found[replicas] += _models(spec, algorithm, optimizer, dataset)
+    return {replicas: found[replicas] for replicas in sorted(found) if replicas > 1}
 
 
 def _of_dataset(spec: SweepSpec, dataset: DatasetEntry) -> Outlook:

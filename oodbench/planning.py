@@ -77,11 +77,9 @@ def plan(sweep: Sweep) -> Plan:
 
 def _planned(spec: SweepSpec, study: Study) -> PlannedStudy:
     drawn = design(study.space, spec.search)
-    trials = [
-        study.trial(hparams, index, repeat)
-        for repeat in range(spec.seeds)
-        for index, hparams in enumerate(drawn)
-    ]
+    # Each configuration is trained once before any is trained again, but has its places together:
+    # so further trials move none.
+    order = [(index, repeat) for repeat in range(spec.seeds) for index in range(len(drawn))]
     definition = study.definition
     return PlannedStudy(
         id=study.id,
@@ -97,6 +95,7 @@ def _planned(spec: SweepSpec, study: Study) -> PlannedStudy:
             **study.facts,
             **({"search": described(spec.search.sampler)} if spec.search.adaptive else {}),
         },
-        trials=trials,
+        trials=[study.trial(drawn[index], index, repeat) for index, repeat in order],
         agenda=agenda(spec, study, len(drawn)),
+        indices=[spec.seeds * index + repeat for index, repeat in order],
     )

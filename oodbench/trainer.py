@@ -34,7 +34,7 @@ from oodbench.training import (
 from oodbench.training.frozen import as_inputs, check_pretrained
 from oodbench.training.launching import run_on_processes
 from oodbench.training.precision import tell_if_slow
-from oodbench.training.processor import keep_freed_memory, use_one_thread
+from oodbench.training.processor import prepare_for_cpu
 from oodbench.training.sizing import SIZES, memory_bound, stack_size
 
 FALLBACK = 32
@@ -171,8 +171,7 @@ def find_device(name: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:  # torch without CUDA raises AssertionError
         raise RequestError(f"Cannot use the device {name!r}: {error}") from error
     if device.type == "cpu":
-        use_one_thread()
-        keep_freed_memory()
+        prepare_for_cpu()
     return device
 
 

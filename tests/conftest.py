@@ -13,9 +13,9 @@ from postgres_server import MISSING, Server, find_programs
 from oodbench.data import DATASETS, Dataset
 from oodbench.results import open_database
 from oodbench.training import Tensors, load
-from oodbench.training.processor import use_one_thread
+from oodbench.training.processor import prepare_for_cpu
 
-use_one_thread()
+prepare_for_cpu()
 
 
 @pytest.fixture(scope="session", autouse=True)

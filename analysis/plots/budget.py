@@ -22,7 +22,8 @@ from analysis.plots.page import (
     wrapped,
 )
 from analysis.plots.style import TEXT_WIDTH, Look, Palette, looks, styled, tidy
-from analysis.searches import SCORES, Searches, searches
+from analysis.searches import Searches, searches
+from analysis.taken import SCORES
 from analysis.tuning import budget_table
 from oodbench.errors import RequestError, UnknownNameError
 

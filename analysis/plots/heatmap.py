@@ -17,7 +17,7 @@ from analysis.names import pretty
 from analysis.panels import GROUP, frozen_remark
 from analysis.plots.page import new_figure, short
 from analysis.plots.style import COLUMN_WIDTH, GREY, styled
-from analysis.searches import SCORES
+from analysis.taken import SCORES
 from analysis.testing import MARGIN
 from oodbench.errors import UnknownNameError
 

@@ -1,5 +1,6 @@
 """What every figure is made of: a page of panels, headings, counts of runs, reference lines."""
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -70,8 +71,16 @@ def new_figure(width: float, height: float, title: str | None, caption: str = ""
 
 
 def wrapped(lines: Sequence[str], most: int) -> str:
-    """Lines of at most ``most`` characters."""
-    return "\n".join(part for line in lines for part in textwrap.wrap(line, most))
+    """Lines of at most ``most`` characters; where a phrase fits, none is broken within it."""
+    parts: list[str] = []
+    for line in lines:
+        start = len(parts)
+        for phrase in re.split("(?<=[,;:]) ", line):
+            if len(parts) > start and len(f"{parts[-1]} {phrase}") <= most:
+                parts[-1] += f" {phrase}"
+            else:
+                parts += textwrap.wrap(phrase, most)
+    return "\n".join(parts)
 
 
 def headings_room(rows: Sequence[Sequence[Panel]]) -> float:

@@ -101,8 +101,13 @@ def draw_panels(data: ScatterData, draw: DrawPanel, title: str | None, caption: 
     columns = max(len(row) for row in data.rows)
     side = page_width(columns) / columns - 0.55
     lines = [1 + max(len(panel.counts) for panel in row) for row in data.rows]
+    headings = {id(p): wrapped(p.heading, int(side * 17)) for row in data.rows for p in row}
+    longest = [max(headings[id(p)].count("\n") for p in row) for row in data.rows]
     with styled():
-        heights = [(side + 0.65, (n + 1) * LINE) for n in lines]
+        heights = [
+            (side + 0.65 + LINE * max(0, more - 2), (n + 1) * LINE)
+            for n, more in zip(lines, longest, strict=True)
+        ]
         figure, stacks = page(data.rows, heights, title, caption)
         for i, (row, limits) in enumerate(zip(data.rows, data.limits, strict=True)):
             for (axes, table), panel in zip(stacks[i], row, strict=True):
@@ -112,7 +117,7 @@ def draw_panels(data: ScatterData, draw: DrawPanel, title: str | None, caption: 
                 axes.set(xlabel=f"ID {panel.score}", ylabel=f"OOD {panel.score}")
                 draw(axes, table, panel, lines[i])
                 draw_references(axes, panel.chance)
-                set_heading(axes, wrapped(panel.heading, int(side * 17)))
+                set_heading(axes, headings[id(panel)])
     return figure
 
 

@@ -198,6 +198,7 @@ def _judged(found: Conclusions | str) -> dict[str, Any]:
         return {"not_judged": found}
     return {
         "not_judged": "",
+        "left_out": found.left_out,
         "recommendations": [_advice(advice) for advice in found.recommendations],
         "verdicts": tables.verdict_tables(found),
         "comparisons": {

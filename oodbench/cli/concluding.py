@@ -60,6 +60,8 @@ def conclude(
         unit=unit,
         seed=seed,
     )
+    for reason in found.left_out if format_ != "text" else ():
+        print(reason, file=sys.stderr)
     if format_ == "csv":
         found.claims.to_csv(sys.stdout, index=False)
     elif format_ == "json":

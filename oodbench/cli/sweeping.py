@@ -175,6 +175,7 @@ def preview(specs: "list[SweepSpec]", db: str | None) -> None:
     """Say what sweeps would train: beside a database, what is stored; else what they would take."""
     from oodbench import api
     from oodbench.cli.outlook import show_outlook
+    from oodbench.outlook import on_replicas
 
     if db is None:
         show_outlook(specs)
@@ -191,6 +192,12 @@ def preview(specs: "list[SweepSpec]", db: str | None) -> None:
                 + (f", and {added.later_runs} as results come in." if added.later_runs else ".")
             )
     for spec in specs:
+        if replicas := on_replicas(spec):
+            counted = ", ".join(f"{n:,} models on {k}" for k, n in replicas.items())
+            print(
+                f"{spec.name}: {counted} replicas: one device simulates all of a run's; with "
+                "--processes each takes a process and a core, with torchrun a device."
+            )
         if "bf16" in spec.precisions:
             print(
                 f"{spec.name}: precision {', '.join(spec.precisions)}; in bf16 the models' forward "

@@ -1,8 +1,9 @@
 """Changing one's mind about a sweep: train runs again, or no longer."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import Connection, and_, delete, exists, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select, update
 
 from oodbench.errors import UnknownNameError
 from oodbench.records import IMPORTED
@@ -10,6 +11,7 @@ from oodbench.results.database import Database
 from oodbench.results.engines import PLANNING, wait_for_turn
 from oodbench.results.queue import lock_runs
 from oodbench.results.schema import DIVERGED, FAILED, WAITING, curves, runs, studies, study_trials
+from oodbench.results.shards import put_sharded
 from oodbench.results.sweeps import CHUNK, in_sweep, sweep_id
 
 RETRIED = (FAILED, DIVERGED)
@@ -69,11 +71,20 @@ def cancel(db: Database, sweep: str) -> int:
         wanted = and_(runs.c.state == WAITING, in_sweep(connection, sweep))
         for some in _chunks(lock_runs(connection, wanted)):
             link = study_trials.c
-            connection.execute(
-                delete(study_trials).where(link.run_id.in_(some), link.study_id.in_(mine))
-            )
+            ours = and_(link.run_id.in_(some), link.study_id.in_(mine))
+            _tell_cancelled(connection, ours)
+            connection.execute(delete(study_trials).where(ours))
             removed += _remove_unwanted(connection, some)
     return removed
+
+
+def _tell_cancelled(connection: Connection, links: ColumnElement[bool]) -> None:
+    """Let the studies of these links know, so that they are not taken for those of a lost shard."""
+    places: defaultdict[str, list[int]] = defaultdict(list)
+    for row in connection.execute(select(study_trials).where(links)):
+        places[row.study_id].append(row.idx)
+    for study, cancelled in places.items():
+        put_sharded(connection, study, cancelled=cancelled)
 
 
 def _remove_unwanted(connection: Connection, ids: Sequence[str]) -> int:

@@ -22,6 +22,7 @@ from oodbench.results.schema import (
     study_trials,
     sweeps,
 )
+from oodbench.results.shards import SHARDED, put_sharded
 from oodbench.results.sweeps import known_states
 
 ENDED = (COMPLETED, DIVERGED, FAILED)
@@ -54,9 +55,13 @@ def join_studies(reading: Connection, writing: Connection, numbers: dict[int, in
             writing.execute(studies.insert(), [{**released(studies, dict(row)), "sweep_id": sweep}])
         elif there != sweep:
             raise DatabaseError(f"The study {row['id']} belongs to a sweep of another name there.")
-        elif _size(reading, row["id"]) > _size(writing, row["id"]):  # it got further than this one
-            latest = update(studies).where(studies.c.id == row["id"])
-            writing.execute(latest.values(agenda=row["agenda"]))
+        else:
+            put_sharded(writing, row["id"], **row["facts"].get(SHARDED, {}))
+            if _size(reading, row["id"]) > _size(
+                writing, row["id"]
+            ):  # it got further than this one
+                latest = update(studies).where(studies.c.id == row["id"])
+                writing.execute(latest.values(agenda=row["agenda"]))
 
 
 def _size(connection: Connection, study: str) -> int:

@@ -29,7 +29,8 @@ class PlannedStudy:
             for each configuration; ``data`` (fingerprint, examples, environments); ``search``
             (trials, startup, cohort), if adaptive; ``confirm`` (top, by, seeds), if asked for;
             ``runs``: how many the study will have in the end. None if nothing is to be added.
-        indices: Place of each trial in the order of draws, where these are not all of them.
+        indices: Place of each trial in the order of draws, where that is not the order here or
+            these are not all of them.
     """
 
     id: str

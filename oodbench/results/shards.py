@@ -4,11 +4,11 @@ For clusters without a database server. ``oodbench.results.merging`` puts the pa
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, select, update
 
 from oodbench.errors import DatabaseError, RequestError
 from oodbench.results.database import Database
@@ -17,7 +17,8 @@ from oodbench.results.schema import studies, study_trials, sweeps
 from oodbench.results.sweeps import add_sweep
 
 SHARDED = "sharded"
-"""The fact of a study that says of how many trials it is, and into how many shards they went."""
+"""The fact of a study that says of how many trials it is, into how many shards (``of``) they went,
+and which of them, by index, were ``cancelled``."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,14 @@ def divide(plan: Sequence[PlannedStudy], shard: Shard) -> list[PlannedStudy]:
     parts = []
     for study in plan:
         mine = [(i, trial) for i, trial in study.drawn() if places[trial.id] == shard.number]
+        told = {"trials": len(study.trials), "of": shard.of, "cancelled": []}
         parts.append(
             replace(
                 study,
                 trials=[trial for _, trial in mine],
                 indices=[index for index, _ in mine],
                 agenda=None,  # winners are confirmed when all results are in one database
-                facts={**study.facts, SHARDED: {"trials": len(study.trials), "of": shard.of}},
+                facts={**study.facts, SHARDED: told},
             )
         )
     return parts
@@ -111,7 +113,35 @@ def add_shard(
     order = {run: position for position, run in enumerate(in_turn(plan))}
     parts = divide(plan, shard)
     _check_alone(db, parts, shard)
+    with db.write() as connection:
+        for part in parts:
+            put_sharded(connection, part.id, **part.facts[SHARDED])
     return add_sweep(db, name, spec, parts, order)
+
+
+def put_sharded(
+    connection: Connection,
+    study: str,
+    trials: int = 0,
+    cancelled: Iterable[int] = (),
+    of: int | None = None,
+) -> None:
+    """Let a study that came in shards say more of them; no other, and none that is not there.
+
+    Args:
+        connection: In a write transaction.
+        study: Its id.
+        trials: How many it is of, if more than it says.
+        cancelled: Indices of trials that were taken out.
+        of: Number of shards, which does not change.
+    """
+    facts = connection.scalar(select(studies.c.facts).where(studies.c.id == study)) or {}
+    if SHARDED in facts:
+        known = facts[SHARDED]
+        gone = sorted({*known.get("cancelled", ()), *cancelled})  # older databases say none
+        told = {**known, "trials": max(known["trials"], trials), "cancelled": gone}
+        changed = update(studies).where(studies.c.id == study)
+        connection.execute(changed.values(facts={**facts, SHARDED: told}))
 
 
 def _check_alone(db: Database, parts: Sequence[PlannedStudy], shard: Shard) -> None:
@@ -192,7 +222,7 @@ def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, An
 
 @dataclass(frozen=True)
 class Lacking:
-    """Trials of a study that no merged shard has brought.
+    """Trials of a study that no merged shard has brought, and none has cancelled.
 
     Attributes:
         study: Its id.
@@ -217,7 +247,7 @@ def lacking(db: Database) -> list[Lacking]:
                 continue
             places = select(study_trials.c.idx).where(study_trials.c.study_id == row.id)
             there = set(connection.scalars(places))
-            absent = set(range(told["trials"])) - there
+            absent = set(range(told["trials"])) - there - set(told.get("cancelled", ()))
             if absent:
                 of = told["of"]
                 shards = frozenset(shard_number(row.id, index, of) for index in absent)

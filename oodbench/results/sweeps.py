@@ -1,5 +1,6 @@
 """Adding a sweep's studies and trials to the database, and finding its runs there."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -244,10 +245,12 @@ def put_links(connection: Connection, plan: Sequence[PlannedStudy]) -> None:
         rows_of_study = connection.execute(mine.where(study_trials.c.study_id == study.id))
         taken = {row.idx: row.run_id for row in rows_of_study}
         drawn = list(study.drawn())
-        known, end = set(taken.values()), max(len(drawn), *taken, *(i for i, _ in drawn), -1) + 1
+        lacking = Counter(trial.id for _, trial in drawn) - Counter(taken.values())
+        end = max(len(drawn), *taken, *(i for i, _ in drawn), -1) + 1
         for index, trial in drawn:
-            if index in taken and trial.id in known:
+            if taken.get(index) == trial.id or not lacking[trial.id]:
                 continue
+            lacking[trial.id] -= 1
             if index in taken:
                 index, end = end, end + 1
             row = {"study_id": study.id, "idx": index, "run_id": trial.id}

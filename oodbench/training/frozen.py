@@ -18,7 +18,7 @@ from oodbench.data import Dataset, Rows, Split, Stored
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
 from oodbench.records import Trial
-from oodbench.training.precision import BF16, Mixed
+from oodbench.training.precision import BF16, DTYPES, As, Mixed
 from oodbench.training.random import seeded
 from oodbench.training.tensors import as_floats
 
@@ -178,11 +178,12 @@ def all_cores() -> Iterator[None]:
 
 
 def whole_model(trial: Trial, head: nn.Module) -> nn.Module:
-    """From images to logits: the frozen body, if the trial has one, and then the head.
+    """From images to logits, in eval mode: the frozen body, if the trial has one, and the head.
 
     Each in its own precision: a frozen body is in float32 whatever the trial's.
     """
     body = frozen_body(trial)
     if trial.precision == BF16:
-        head = Mixed(head).eval()
-    return head if body is None else nn.Sequential(body, head)
+        head = Mixed(head)
+    whole = head if body is None else nn.Sequential(body, As(DTYPES[trial.precision]), head)
+    return whole.eval()

@@ -28,7 +28,7 @@ from oodbench.records import RunRecord, Trial
 from oodbench.training.checkpoints import NOTHING, Saving, tell_nobody
 from oodbench.training.clock import clock_of
 from oodbench.training.loop import build_module
-from oodbench.training.processor import keep_freed_memory, use_one_thread
+from oodbench.training.processor import prepare_for_cpu
 from oodbench.training.replicas import ReplicatedRun, stacked_together
 from oodbench.training.tensors import Tensors
 from oodbench.training.weights import keep_weights
@@ -137,8 +137,7 @@ def replica(
     target: Callable[[Trial, Tensors, torch.device], RunRecord],
 ) -> None:
     """What one process does: join the others (by a file, so no port is taken), train, report."""
-    use_one_thread()
-    keep_freed_memory()
+    prepare_for_cpu()
     threading.Thread(target=die_with_the_parent, daemon=True).start()
     try:
         dist.init_process_group(

@@ -61,6 +61,18 @@ class Mixed(nn.Module):
         return in_precision(self.module, BF16)(inputs)
 
 
+class As(nn.Module):
+    """What it is given, in a dtype: for float64 what a network in float32 gives."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.dtype = dtype
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The same numbers."""
+        return inputs.to(self.dtype)
+
+
 @cache
 def tell_if_slow(precision: str, device: str) -> None:
     """Say on stderr, once, if ``bf16`` saves no time on a device. It is used there as asked."""

@@ -13,18 +13,18 @@ MOST_BEFORE = 2**25
 """The most that glibc before 2.35 takes for ``MMAP_THRESHOLD``."""
 
 
-def use_one_thread() -> None:
-    """Let torch and numpy compute on one core from now on."""
+def prepare_for_cpu() -> None:
+    """Let this process compute on one core from now on, and keep the memory that it frees."""
     torch.set_num_threads(1)
-    threadpool_limits(1, user_api="blas")
+    threadpool_limits(1, user_api="blas")  # numpy's
+    _keep_freed_memory()
 
 
-def keep_freed_memory() -> None:
-    """Let this process keep the memory that it frees.
+def _keep_freed_memory() -> None:
+    """Ask the C library not to give memory back to the kernel, if it is glibc.
 
-    A stack's step frees megabytes that the next one needs. glibc gives them back to the kernel in
-    between, and that they are zeroed and mapped anew takes up to a third of the time of small
-    models. Does nothing where the C library is another one.
+    A stack's step frees megabytes that the next one needs. glibc gives them back in between, and
+    that they are zeroed and mapped anew takes up to a third of the time of small models.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

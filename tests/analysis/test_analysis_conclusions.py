@@ -20,6 +20,7 @@ from analysis.wording import conclusions_text
 from oodbench.errors import RequestError
 
 Make = Callable[..., dict]
+NOT_COMPARED = "Optimizers are not compared on"
 OPTIMIZERS = ("sgd", "momentum", "adam", "rmsprop")
 
 
@@ -81,6 +82,35 @@ def test_a_few_trials_decide_nothing(run: Make) -> None:
     assert found.recommendations[0].words.startswith("undecided: no optimizer beats another")
 
 
+@pytest.mark.parametrize("trials", [1, 2, 3])
+def test_of_one_to_three_trials_nothing_is_said_but_that_they_are_too_few(
+    run: Make, trials: int
+) -> None:
+    """Not that optimizers do not differ, nor that all are below chance, nor a probability."""
+    for chance in (0.1, 0.99):
+        found = conclude(pd.DataFrame(sweep(run, loss=0.3, trials=trials)).assign(chance=chance))
+        (advice,) = found.recommendations
+        assert advice.optimizers == ()
+        assert advice.words.startswith("undecided: there are too few trials to test any difference")
+        assert "of 1 trial:" in advice.words
+        evidence = found.claims.set_index("claim")["evidence"]
+        assert evidence[WORSE_OOD].startswith("not tested: -")
+        assert (
+            "an interval takes 5 configurations of each optimizer, and 4 times"
+            in (evidence[WORSE_OOD])
+        )
+        assert "P(" not in conclusions_text(found)
+        assert set(found.claims["verdict"]) == {"undecided", "not determined"}
+
+
+def test_an_optimizer_of_few_trials_is_not_recommended_for_being_unbeaten(run: Make) -> None:
+    rows = sweep(run, loss=0.1, trials=40)
+    rows = [r for r in rows if r["optimizer"] != "momentum" or r["seed"] < 3]
+    (advice,) = conclude(pd.DataFrame(rows)).recommendations
+    assert advice.optimizers == ("sgd",)
+    assert "(too few trials to test Momentum; OOD accuracy" in advice.words
+
+
 def test_the_better_one_is_recommended(run: Make) -> None:
     (advice,) = conclude(pd.DataFrame(sweep(run, loss=0.05, best="momentum"))).recommendations
     assert advice.optimizers == ("momentum",)
@@ -133,6 +163,49 @@ def test_a_class_of_shift_is_judged_as_a_whole_and_apart(run: Make) -> None:
     text = conclusions_text(found, 80)
     assert max(map(len, text.splitlines())) <= 80
     assert "all of the class (diversity shift)" in text
+
+
+@pytest.mark.parametrize("shift", ["diversity", "correlation"])
+def test_a_dataset_without_the_rules_score_is_left_out_and_told(run: Make, shift: str) -> None:
+    """Alone in its class, or beside one that has it: only there, nothing is said that selects."""
+    rows = sweep(run, loss=0.1, trials=40)
+    rows += [
+        {**row, "id_val": np.nan}
+        for row in sweep(run, loss=-0.1, dataset="RxRx1", shift=shift, trials=40, lost=5)
+    ]
+    pairs = pd.DataFrame(rows).assign(run=[f"{i:016x}" for i in range(len(rows))])
+    found, alone = conclude(pairs), conclude(pairs[pairs["dataset"] != "RxRx1"])
+    on = {dataset: set(rows["claim"]) for dataset, rows in found.claims.groupby("dataset")}
+    assert on["RxRx1"] == {WORSE_AT_EQUAL_ID, RETURNS}
+    assert on.keys() == {"RotatedDigits", "RxRx1"}
+    assert found.recommendations == alone.recommendations
+    pd.testing.assert_frame_equal(found.classes, alone.classes)
+    pd.testing.assert_frame_equal(found.kinds, alone.kinds)
+    (told,) = found.left_out
+    assert told.startswith(f"{NOT_COMPARED} RxRx1, tested on environment 2 (ERM): The rule id_val ")
+    assert "compared on RxRx1" in conclusions_text(found)
+    assert alone.left_out == ()
+
+
+def test_other_reasons_for_leaving_a_dataset_out(run: Make) -> None:
+    rows = sweep(run, trials=8)
+    rows += sweep(run, trials=8, dataset="Searched", sampler="tpe")
+    rows += [{**row, "ood": np.nan} for row in sweep(run, trials=8, dataset="Unscored")]
+    rows += [{**r, "algorithm": "irm", "id_val": np.nan} for r in sweep(run, trials=8)]
+    pairs = pd.DataFrame(rows).assign(run=[f"{i:016x}" for i in range(len(rows))])
+    found = conclude(pairs)
+    assert set(found.optimizers["dataset"]) == {"RotatedDigits"}
+    told = dict(reason.removeprefix(NOT_COMPARED + " ").split(": ", 1) for reason in found.left_out)
+    assert told["Searched, tested on environment 2 (ERM)"] == (
+        "An adaptive search found all of its 32 runs."
+    )
+    assert told["Unscored, tested on environment 2 (ERM)"] == (
+        "Of 32 completed runs none has both an ID and an OOD score."
+    )
+    assert told["RotatedDigits, tested on environment 2 (IRM)"].startswith("The rule id_val cannot")
+    assert len(told) == 3
+    with pytest.raises(RequestError, match="The rule id_val cannot choose: of 32 completed runs"):
+        conclude(pairs[pairs["algorithm"] == "irm"])
 
 
 def test_published_splits_are_called_so(run: Make) -> None:
@@ -191,7 +264,14 @@ def test_conclusions_without_a_class_in_common_still_have_their_statements(run: 
 def test_a_cycle_of_losses_recommends_nobody() -> None:
     """Holm's verdicts need not be transitive: a over b, b over c, c over a leaves nobody."""
     one = {"shift": "diversity", "datasets": "D", "chance": 0.1, "algorithm": "erm"}
-    one |= {"score": "ood", "rule": "id_val", "budget": 8, "unit": "trials", "verdict": "higher"}
+    one |= {
+        "score": "ood",
+        "rule": "id_val",
+        "budget": 8,
+        "unit": "trials",
+        "verdict": "higher",
+        "p": 0.001,
+    }
     cycle = [("a", "b", 0.5, 0.4), ("b", "c", 0.4, 0.3), ("c", "a", 0.3, 0.5)]
     rows = [{**one, "a": a, "b": b, "value_a": x, "value_b": y} for a, b, x, y in cycle]
     (advice,) = recommend(pd.DataFrame(rows))

@@ -10,6 +10,7 @@ from analysis.plots.binned import binned
 from analysis.plots.box import box
 from analysis.plots.budget import budget
 from analysis.plots.heatmap import heatmap
+from analysis.plots.page import wrapped
 from analysis.plots.save import save
 from analysis.plots.scatter import scatter, scatter_data
 from analysis.plots.style import looks
@@ -81,6 +82,28 @@ def test_headings_say_how_many_runs_and_examples(pairs):
         "300 steps",
         "pooled over sampler: tpe, random",
     )
+
+
+def test_headings_are_broken_between_phrases_where_these_fit():
+    drawn = "2,370 of 2,400 runs, on 1,438 ID and 1,797 OOD examples"
+    assert wrapped([drawn], 48) == "2,370 of 2,400 runs,\non 1,438 ID and 1,797 OOD examples"
+    assert wrapped([drawn, "300 steps"], 60) == f"{drawn}\n300 steps"
+    assert (
+        wrapped(["pooled over model: aa, bb, cc, dd"], 22) == "pooled over model: aa,\nbb, cc, dd"
+    )
+    assert wrapped(["one two three, four"], 8) == "one two\nthree,\nfour"
+
+
+def test_a_long_heading_takes_nothing_from_the_axes(pairs):
+    """The second figure's heading has six lines more."""
+    few, many = pairs[pairs["algorithm"] == "erm"], pairs[pairs["algorithm"] == "erm"].copy()
+    for column in ("precision", "model", "batch", "sampler", "checkpoint"):
+        many[column] = [f"{column} {i % 2}" for i in range(len(many))]
+    sizes = []
+    for figure in (scatter(few), scatter(many)):
+        figure.draw_without_rendering()
+        sizes.append(figure.axes[0].get_window_extent().width)
+    assert sizes[1] >= sizes[0]
 
 
 def test_figures_and_conclusions_say_that_a_backbone_was_frozen(run):

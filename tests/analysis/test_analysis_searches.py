@@ -49,6 +49,12 @@ def test_runs_without_scores_are_refused():
         searches(frame)
 
 
+def test_lost_runs_alone_are_no_search_of_a_dataset_without_scores():
+    frame = search("sgd", [0.5, 0.6], [0.1, 0.2], diverged=3)
+    bare = search("sgd", [np.nan], [0.1], diverged=3, dataset="Bare")
+    assert [one.panel.dataset for one in searches(together(frame, bare))] == ["D"]
+
+
 def test_only_adaptive_runs_and_unknown_rules_are_refused():
     frame = search("sgd", [0.5], [0.1], sampler="gp")
     with pytest.raises(RequestError, match=r"no independent draws.*sampler: random"):

@@ -12,7 +12,7 @@ from benchmarks.stacks import CPU, trials_of
 from oodbench.data import DATASETS
 from oodbench.records import Trial
 from oodbench.training import Tensors, load
-from oodbench.training.processor import keep_freed_memory, use_one_thread
+from oodbench.training.processor import prepare_for_cpu
 from oodbench.training.sizing import time_stack
 from oodbench.training.tensors import Inputs
 
@@ -21,8 +21,7 @@ ROUNDS = 3
 
 def measure() -> Iterator[dict[str, object]]:
     """A row for each model and stack."""
-    use_one_thread()
-    keep_freed_memory()
+    prepare_for_cpu()
     digits = load(DATASETS.get("ColoredDigits").load({}, 0), (2,), CPU, torch.float32)
     for width in (64, 256):
         (trial,) = (t for t in trials_of("erm", width, 6) if t.optimizer == "adam")

@@ -16,7 +16,7 @@ from oodbench.data import DATASETS
 from oodbench.records import Trial
 from oodbench.training import Tensors, load
 from oodbench.training.loop import Run, build_module
-from oodbench.training.processor import keep_freed_memory, use_one_thread
+from oodbench.training.processor import prepare_for_cpu
 from oodbench.training.sizing import measure as measure_stack
 from oodbench.training.sizing import memory_bound
 from oodbench.training.tensors import Inputs
@@ -35,8 +35,7 @@ CASES = [
 
 def measure() -> Iterator[dict[str, object]]:
     """A row for each model, algorithm and optimizer."""
-    use_one_thread()
-    keep_freed_memory()
+    prepare_for_cpu()
     digits = load(DATASETS.get("ColoredDigits").load({}, 0), (2,), CPU, torch.float32)
     for name, width, algorithm, optimizer in CASES:
         data = digits if width == 64 else of_fourteen(digits)

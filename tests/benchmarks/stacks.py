@@ -18,7 +18,7 @@ from oodbench.planning import plan
 from oodbench.records import Trial
 from oodbench.training import Tensors, load, train
 from oodbench.training.loop import Run
-from oodbench.training.processor import keep_freed_memory, use_one_thread
+from oodbench.training.processor import prepare_for_cpu
 from oodbench.training.sizing import measure as measure_stack
 from oodbench.training.sizing import memory_bound
 
@@ -49,8 +49,7 @@ def trials_of(algorithm: str, width: int, n: int) -> list[Trial]:
 
 def measure() -> Iterator[dict[str, object]]:
     """A row for each model and algorithm."""
-    use_one_thread()
-    keep_freed_memory()
+    prepare_for_cpu()
     data = load(DATASETS.get("ColoredDigits").load({}, 0), (2,), CPU, torch.float32)
     for width in (64, 256):
         for algorithm in ("erm", "irm"):

@@ -12,9 +12,17 @@ from image_helpers import image
 
 import oodbench
 from oodbench.data import DATASETS
-from oodbench.errors import RequestError
+from oodbench.errors import RequestError, UnknownNameError
+from oodbench.sweep import parse_sweep
 from oodbench.trainer import tensors_for
 
+GRID = {
+    "algorithms": ["erm"],
+    "optimizers": ["sgd", "adam"],
+    "model": {"name": "linear"},
+    "search": {"trials": 2},
+    "train": {"steps": 3, "batch": {"size": 16}},
+}
 ROLES = ("train", "id_val", "id_test", "ood_val", "ood_test")
 
 
@@ -257,6 +265,57 @@ def test_five_lines_are_a_sweep(write, tmp_path: Path) -> None:
     assert runs["status"].tolist() == ["completed"] * 4
     assert runs[["n_id_val", "n_id", "n_ood_val", "n_ood"]].to_numpy().tolist() == [[40] * 4] * 4
     assert runs["ood"].max() == 1  # the words tell
+
+
+def test_two_files_have_names_of_their_own(write, tmp_path: Path) -> None:
+    early, late = write(frame(), "early.csv"), write(frame(300), "late.csv")
+    sweep = {
+        "name": "mails",
+        "datasets": [
+            {"name": "Table(early)", "file": early, "words": 8},
+            {"name": "Table(late)", "file": late, "words": 8},
+            {"name": "Table", "file": late, "words": 8},
+        ],
+        **GRID,
+    }
+    (tmp_path / "mails.yaml").write_text(json.dumps(sweep))
+    oodbench.run_sweep(tmp_path / "mails.yaml", tmp_path / "mails.db", workers=1)
+    runs = oodbench.query(tmp_path / "mails.db")
+    assert runs.groupby("dataset")["n_ood"].agg(set).to_dict() == {
+        "Table": {60},
+        "Table(early)": {40},
+        "Table(late)": {60},
+    }
+    assert runs["shift"].unique().tolist() == [""]
+    # The name is no part of the data.
+    assert DATASETS.get("Table(x)").load({"file": late}, 0).fingerprint == (
+        DATASETS.get("Table").load({"file": late}, 0).fingerprint
+    )
+
+
+def test_which_names_there_are(write) -> None:
+    named = DATASETS.get("ImageFolders(my.cats-2)")
+    assert (named.name, named.options) == (
+        "ImageFolders(my.cats-2)",
+        DATASETS.get("ImageFolders").options,
+    )
+    assert DATASETS.get("Table(mails)").resolved({"file": write(frame())}).name == "Table(mails)"
+    assert "Table(mails)" not in DATASETS.names()
+    for name in (
+        "Table()",
+        "Table(a b)",
+        "Table(../x)",
+        "ColoredDigits(mine)",
+        "Tab(x)",
+        "Table(x",
+    ):
+        with pytest.raises(UnknownNameError, match="unknown dataset"):
+            DATASETS.get(name)
+    twice = [{"name": "Table", "file": write(frame())}] * 2
+    with pytest.raises(
+        RequestError, match=r"'Table, tested on \[\]' is listed twice.*Table\(NAME\)"
+    ):
+        parse_sweep({"name": "s", "datasets": twice, **GRID})
 
 
 @pytest.mark.parametrize("train", ["head", "all"])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from oodbench.outlook import Outlook, outlook
+from oodbench.outlook import Outlook, on_replicas, outlook
 from oodbench.sweep import parse_sweep
 
 SWEEP: dict[str, Any] = {
@@ -77,3 +77,17 @@ def test_what_is_not_known_is_said() -> None:
     assert of(datasets=[digits]).seconds is None  # how many are rendered is an option
     found = of(**resnet, datasets=[backgrounds])
     assert (found.cache, found.partly) == (32400 * 3 * 224 * 224, True)
+
+
+def test_models_on_replicas_are_counted_by_how_many_they_have() -> None:
+    """SGD and SAM, on two datasets: 3 trials of each method, and its best again on 2 seeds."""
+    assert on_replicas(parse_sweep(SWEEP)) == {}
+    methods = [
+        "none",
+        {"method": "ddp", "replicas": 4},
+        {"method": "local_sgd", "replicas": 4},
+        {"method": "local_sgd", "replicas": 2},
+    ]
+    datasets = [{"name": name, "test_environments": [0]} for name in ("ColoredMNIST", "PACS")]
+    changes = {"parallel": methods, "datasets": datasets, "confirm": {"top": 1, "seeds": 2}}
+    assert on_replicas(parse_sweep({**SWEEP, **changes})) == {2: 2 * 2 * 5, 4: 2 * 2 * 2 * 5}

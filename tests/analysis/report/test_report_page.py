@@ -65,6 +65,12 @@ def test_tables_say_what_analysis_says(small: pd.DataFrame) -> None:
     assert "Out of memory." in page
 
 
+def test_datasets_that_are_not_compared_are_told(small: pd.DataFrame) -> None:
+    bare = small.assign(dataset="Bare", id_val=np.nan, run=[f"bare{i}" for i in range(len(small))])
+    page = report_html(pd.concat([small, bare], ignore_index=True))
+    assert page.count("Optimizers are not compared on Bare, tested on environment") > 1
+
+
 def test_one_optimizer_is_reported_without_verdicts(small: pd.DataFrame) -> None:
     page = report_html(small[small["optimizer"] == "sgd"])
     assert "Not judged: Two optimizers are compared" in page

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from oodbench.api import prepare_shard
-from oodbench.results import open_database, sql
+from oodbench.results import merge_databases, open_database, sql
 from oodbench.results.schema import REVISIONS
 from oodbench.sweep import load_sweeps
 
@@ -151,6 +151,21 @@ def test_shards_are_trained_apart_and_merged(
     assert "0 new runs, 0 new results, 2 known already" in ended.out
     ended = oodbench("sweep", path, "--db", merged, "--dry-run")
     assert "6 trials: 6 stored, 0 waiting or running, 0 new" in ended.out
+
+
+def test_a_shard_gets_its_part_of_more_trials_of_several_seeds(
+    sweep_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    shards, merged = [tmp_path / f"shard-{number}.db" for number in range(3)], tmp_path / "all.db"
+    for trials, total in ((4, 16), (7, 28)):
+        path = sweep_file(search={"trials": trials}, seeds=2)
+        for number, shard in enumerate(shards):
+            prepare_shard(load_sweeps(path)[0], shard, f"{number}/3")
+        assert merge_databases(merged, shards).lacking == []
+        with open_database(merged, read_only=True) as db:
+            found = sql(db, "SELECT study_id, idx, run_id FROM study_trials")
+        assert len(found) == found["run_id"].nunique() == total
+        assert set(found["idx"]) == set(range(2 * trials))
 
 
 def test_shards_that_were_drawn_otherwise_are_refused_and_named(

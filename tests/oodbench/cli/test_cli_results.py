@@ -62,6 +62,18 @@ def test_a_dry_run_without_a_database_says_what_it_would_take(
     assert "Say where results are kept: --db FILE or URL" in ended.err
 
 
+def test_a_dry_run_says_how_many_devices_a_run_takes(
+    oodbench: Run, sweep_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    methods = [{"method": "ddp", "replicas": 2}, {"method": "ddp", "replicas": 4}, "none"]
+    path = sweep_file(search={"trials": 3}, parallel=methods)
+    for place in ((), ("--db", tmp_path / "new.db")):
+        told = oodbench("sweep", path, *place, "--dry-run").out
+        assert "tiny: 6 models on 2, 6 models on 4 replicas: one device simulates all of a " in told
+        assert "--processes each takes a process and a core, with torchrun a device.\n" in told
+    assert "replicas" not in oodbench("sweep", sweep_file(), "--dry-run").out
+
+
 def test_sweeps_of_a_list_are_trained_one_after_the_other(
     oodbench: Run, sweep_file: Callable[..., Path], tmp_path: Path
 ) -> None:

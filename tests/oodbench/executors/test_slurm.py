@@ -191,6 +191,17 @@ def test_a_cluster_that_does_not_answer_stops_neither_status_nor_cancel(
         api.cancel(db, "tiny")
 
 
+def test_a_sweep_that_goes_on_here_may_still_have_jobs_there(
+    fake: Path, db: str, tiny: Callable[..., dict[str, Any]], oodbench: Run
+) -> None:
+    api.run_sweep(tiny(), db, executor="slurm")
+    api.run_sweep(tiny(), db, workers=1)
+    (fake / "squeue").write_text("#!/bin/sh\necho 'no answer' >&2; exit 1\n")
+    ended = oodbench("status", "--db", db)
+    assert "the SLURM jobs are not known: squeue failed: no answer" in ended.err
+    assert api.status(db)["completed"].sum() == 4
+
+
 def test_a_name_is_the_sweeps_and_the_databases() -> None:
     names = {
         job_name("postgresql+psycopg://me@host/a", "x"),

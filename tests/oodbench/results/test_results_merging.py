@@ -16,6 +16,7 @@ from oodbench.results import (
     Shard,
     add_shard,
     add_sweep,
+    cancel,
     check_database,
     claim,
     copy_database,
@@ -148,6 +149,43 @@ def test_a_torn_and_a_missing_shard_are_told_and_the_others_merged(
     assert merge_databases(nothing, [shards[0]]).lacking[0].shards == {1}
     assert merge_databases(nothing, [away]).lacking == []
     assert_equal(nothing, whole)
+
+
+def test_more_trials_than_before_are_lacking_until_each_shard_has_its_part(
+    shards: list[Path], tmp_path: Path
+) -> None:
+    merged, more = tmp_path / "all.db", []
+    for study in PLAN:
+        trials = [make_trial(i, optimizer=study.optimizer) for i in range(12)]
+        more.append(make_study(trials, study.id, optimizer=study.optimizer))
+    assert merge_databases(merged, shards).lacking == []
+    lacking = []
+    for number, path in enumerate(shards):
+        with open_database(path) as db:
+            add_shard(db, "s", {"name": "s"}, more, Shard(number, OF))
+        found = merge_databases(merged, shards).lacking
+        assert {shard for one in found for shard in one.shards} == set(range(number + 1, OF))
+        lacking.append(sum(one.trials for one in found))
+    assert len(runs_of(merged)) == 24
+    assert 8 > lacking[0] > lacking[1] > lacking[2] == 0
+
+
+def test_what_was_cancelled_is_not_lacking(shards: list[Path], tmp_path: Path) -> None:
+    shards[0].unlink()
+    with open_database(shards[0], create=True) as db:
+        add_shard(db, "s", {"name": "s"}, PLAN, Shard(0, OF))
+        train(db, most=2)
+        gone = cancel(db, "s")
+    assert gone > 0
+    together = merge_databases(tmp_path / "all.db", shards)
+    assert (together.lacking, len(runs_of(tmp_path / "all.db"))) == ([], 16 - gone)
+    # A copy from before it was cancelled lacks nothing either; nor one that asks for them again.
+    with open_database(shards[0]) as db:
+        add_shard(db, "s", {"name": "s"}, PLAN, Shard(0, OF))
+    assert merge_databases(tmp_path / "all.db", shards).lacking == []
+    assert len(runs_of(tmp_path / "all.db")) == 16
+    alone = merge_databases(tmp_path / "one.db", shards[:1]).lacking
+    assert {number for one in alone for number in one.shards} == {1, 2}
 
 
 def runs_of(target: str | Path) -> pd.DataFrame:

@@ -84,6 +84,17 @@ def test_an_index_that_is_taken_is_not_changed(db: Database) -> None:
     assert list(links["run_id"]) == [one.id, other.id]
 
 
+def test_a_run_whose_index_changes_stays_where_it_is(db: Database) -> None:
+    """As after another trial was drawn: a run has one place, whatever its index would be now."""
+    trials = [make_trial(i) for i in range(6)]
+    add_sweep(db, "sweep", {}, [make_study([trials[i] for i in (0, 1, 3, 4)])])
+    for _ in range(2):
+        add_sweep(db, "sweep", {}, [make_study(trials)])
+    links = sql(db, "SELECT idx, run_id FROM study_trials ORDER BY idx")
+    assert sorted(links["run_id"]) == sorted(trial.id for trial in trials)
+    assert list(links["run_id"][:4]) == [trials[i].id for i in (0, 1, 3, 4)]
+
+
 def test_sweeps_share_runs(db: Database) -> None:
     trials = [make_trial(i) for i in range(3)]
     add_sweep(db, "one", {}, [make_study(trials[:2], "a")])

@@ -109,8 +109,10 @@ def test_other_weights_on_another_machine_are_refused(monkeypatch: pytest.Monkey
         tensors_for(asked, torch.device("cpu"))
 
 
-def test_heads_are_trained_kept_evaluated_and_loaded_whole(tmp_path: Path) -> None:
-    db, planned = tmp_path / "bright.db", plan(SWEEP)
+@pytest.mark.parametrize("precision", ["float32", "float64", "bf16"])
+def test_heads_are_trained_kept_evaluated_and_loaded_whole(tmp_path: Path, precision: str) -> None:
+    train = {**SWEEP["train"], "precision": precision}
+    db, planned = tmp_path / "bright.db", plan({**SWEEP, "train": train})
     with open_database(db, create=True) as opened:
         spec = planned.spec.model_dump(mode="json", exclude_none=True)
         add_sweep(opened, "bright", spec, planned.studies)
@@ -131,6 +133,7 @@ def test_heads_are_trained_kept_evaluated_and_loaded_whole(tmp_path: Path) -> No
     }
     np.testing.assert_allclose(scored["accuracy"], scored["stored"])
     model = oodbench.load_model(db, run)
+    assert not any(part.training for part in model.modules())
     x = torch.from_numpy(STORED[40:60]).float() / 255
     labels = np.concatenate([s.labels for s in build(0).environments[2].splits.values()])
     right = model(x).argmax(1).numpy() == labels

@@ -43,11 +43,11 @@ def test_an_older_glibc_is_asked_for_what_it_takes(monkeypatch: pytest.MonkeyPat
         return int((name, value) != (processor.MMAP_THRESHOLD, processor.KEPT))
 
     monkeypatch.setattr(processor.ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
-    processor.keep_freed_memory()
+    processor._keep_freed_memory()
     names = (processor.MMAP_THRESHOLD, processor.MMAP_THRESHOLD, processor.TRIM_THRESHOLD)
     assert asked == list(zip(names, (2**30, 2**25, 2**30), strict=True))
     monkeypatch.setattr(processor.ctypes, "CDLL", lambda name: SimpleNamespace())
-    processor.keep_freed_memory()  # another C library
+    processor._keep_freed_memory()  # another C library
 
 
 THREADS = """
