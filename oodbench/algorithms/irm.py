@@ -11,6 +11,7 @@ a closed form, so no double backward is needed: with logits z, probabilities p a
 
 from typing import TYPE_CHECKING
 
+from oodbench.algorithms.cross_entropy import classes_first
 from oodbench.algorithms.penalties import OPTIONS, SPACE, Penalized
 from oodbench.algorithms.spec import AlgorithmSpec
 
@@ -33,13 +34,17 @@ def risk_and_penalty(
         estimate of a square may.
     """
 
-    def at_label(values: "Tensor") -> "Tensor":
-        chosen = values.gather(-1, labels.unsqueeze(-1)).squeeze(-1)
-        return chosen.lerp(values.mean(-1), smoothing) if smoothing else chosen
+    axis = -1
+    if classes_first(logits):
+        logits, axis = logits.transpose(-1, -2).contiguous(), -2
 
-    log_p = logits.log_softmax(-1)
+    def at_label(values: "Tensor") -> "Tensor":
+        chosen = values.gather(axis, labels.unsqueeze(axis)).squeeze(axis)
+        return chosen.lerp(values.mean(axis), smoothing) if smoothing else chosen
+
+    log_p = logits.log_softmax(axis)
     risk = -at_label(log_p).mean(-1)
-    slope = (log_p.exp() * logits).sum(-1) - at_label(logits)
+    slope = (log_p.exp() * logits).sum(axis) - at_label(logits)
     return risk, slope[..., ::2].mean(-1) * slope[..., 1::2].mean(-1)
 
 

@@ -23,7 +23,8 @@ def accuracy(models: Models, inputs: Tensor | AnyInputs, labels: Tensor, k: int)
     """The share of right predictions of each of ``k`` models."""
     right = torch.zeros(k, dtype=torch.long, device=labels.device)
     for rows, logits in _predictions(models, inputs, len(labels), k):
-        right += (logits.argmax(-1) == labels[rows]).sum(1)
+        predicted = logits.max(-1).indices  # argmax takes three times as long for few classes
+        right += (predicted == labels[rows]).sum(1)
     return [count / len(labels) for count in right.tolist()]
 
 

@@ -8,21 +8,38 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from oodbench.algorithms import ALGORITHMS
+from oodbench.algorithms.cross_entropy import FEW, cross_entropies
 from oodbench.algorithms.irm import risk_and_penalty
 from oodbench.errors import RequestError, UnknownNameError
 
 CPU = torch.device("cpu")
-SHAPE = (3, 2, 8, 4)  # models, environments, examples, classes
+SHAPE = (3, 2, 8)  # models, environments, examples
 
 
-@pytest.fixture
-def logits() -> torch.Tensor:
-    return torch.randn(SHAPE, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+@pytest.fixture(params=[4, 20], ids=["few classes", "many classes"])
+def logits(request: pytest.FixtureRequest) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn((*SHAPE, request.param), dtype=torch.float64, generator=generator)
 
 
 @pytest.fixture
 def labels() -> torch.Tensor:
-    return torch.randint(4, SHAPE[:3], generator=torch.Generator().manual_seed(1))
+    return torch.randint(4, SHAPE, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+@pytest.mark.parametrize("classes", [2, FEW - 1, FEW, FEW + 1])
+@pytest.mark.parametrize("shape", [(5,), (2, 5), (2, 3, 5)])
+def test_cross_entropies_by_their_definition(
+    shape: tuple[int, ...], classes: int, smoothing: float
+) -> None:
+    generator = np.random.default_rng(0)
+    z, y = generator.normal(size=(*shape, classes)), generator.integers(classes, size=shape)
+    target = np.full((*shape, classes), smoothing / classes)
+    np.put_along_axis(target, y[..., None], 1 - smoothing + smoothing / classes, axis=-1)
+    expected = np.log(np.exp(z).sum(-1)) - (target * z).sum(-1)
+    found = cross_entropies(torch.from_numpy(z), torch.from_numpy(y), smoothing)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12)
 
 
 def penalty_by_double_backward(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
