@@ -81,6 +81,7 @@ def run_sweep(
     artifacts: str | Path | None = None,
     save_every: float = 300.0,
     processes: bool = False,
+    compiled: bool = False,
     on_run_end: str | None = None,
     on_progress: Callable[[Counts], None] = lambda counts: None,
     on_profile: Callable[[dict[str, float]], None] | None = None,
@@ -109,6 +110,7 @@ def run_sweep(
         save_every: Seconds from one checkpoint of a run that is trained alone to the next.
         processes: Give each replica of a trial a process of its own; else they are simulated. See
             docs/parallel.md.
+        compiled: Compile the training step, with CUDA graphs on a GPU: see docs/performance.md.
         on_run_end: A function to call after each run is stored, in the worker that trained it:
             ``module:function`` or ``file.py:function``; see ``oodbench.hooks``.
         on_progress: Called a few times a second with the number of runs in each state.
@@ -148,6 +150,7 @@ def run_sweep(
         given["on-run-end"] = absolute(on_run_end)
     options = [f"--{name}={value}" for name, value in given.items() if value is not None]
     options += ["--profile"] * bool(on_profile) + ["--processes"] * processes
+    options += ["--compile"] * compiled
     planned = plan(sweep)
     folder = Path(logs) if logs is not None else log_folder(target)
     with open_database(target, create=True) as database:

@@ -15,7 +15,10 @@ from oodbench.trainer import Trainer, find_device
 from oodbench.training import Saving
 from oodbench.training.weights import LAST, write_file
 
-ORIGINS = ("python", "torch", "numpy", "oodbench", "commit", "dirty", "device", "products")
+ORIGINS = (
+    *("python", "torch", "numpy", "oodbench", "commit", "dirty"),
+    *("device", "products", "compiled"),
+)
 """What of a run's provenance may explain a difference."""
 
 Key = tuple[int, str, str, str]
@@ -74,7 +77,8 @@ def reproduce(
     """Train a stored run again, here, and compare. The database is only read.
 
     On the machine and with the versions that it was trained with, a run comes out the same to the
-    last bit, whatever stack it was trained in.
+    last bit, whatever stack it was trained in; one that was compiled (``--compile``) does but for
+    rounding, as nothing is compiled here.
 
     Args:
         target: URL or path of the database.

@@ -51,6 +51,7 @@ class Trainer:
         memory: Bytes that a measured stack may need; None: see ``sizing.memory_bound``.
         clock: Takes the time of each phase.
         distribute: Trains trials with replicas, one by one; by default they are simulated.
+        compiled: Compile the training step: see ``oodbench.training.compiling``.
 
     Attributes:
         most: The largest cohort to claim of trials of which nothing is known yet.
@@ -64,11 +65,13 @@ class Trainer:
         memory: int | None = None,
         clock: Clock | None = None,
         distribute: Distribute | None = None,
+        compiled: bool = False,
     ) -> None:
         self.device, self.clock = device, clock or Clock()
         self.most = SIZES[-1] if stack is None else stack
         self.limits: dict[str, int] = {}
         self._measures, self._distribute = stack is None, distribute
+        self._compiled = compiled
         self._memory = memory_bound(device) if memory is None else memory
         self._did_not_fit: set[str] = set()
 
@@ -119,9 +122,8 @@ class Trainer:
         if len(trials) <= self.limits.get(key, len(trials)):
             try:
                 data = tensors_for(trials[0], self.device)
-                records = train(
-                    trials, data, self.device, tick, saving, self.clock, self._distribute
-                )
+                how = self.clock, self._distribute, self._compiled
+                records = train(trials, data, self.device, tick, saving, *how)
                 if key not in self._did_not_fit:
                     return records
                 found = {"stack_limited_by_memory": self.limits[key]}

@@ -33,9 +33,12 @@ from oodbench.results import (
 )
 from oodbench.trainer import Trainer, find_device, placed
 from oodbench.training import EVERY, Clock, Saving, clock_of
+from oodbench.training.compiling import check_compiler
 
 LEASE = 60.0
 """Seconds for which a silent worker keeps its trials."""
+COMPILING = 600.0
+"""Likewise where a step is compiled: none is taken until that is done."""
 IDLE = 0.5
 """Seconds between looks at the queue while others hold the last trials."""
 QUEUE, STORING, WAITING = "queue and search", "storing", "waiting for others"
@@ -67,6 +70,7 @@ def work(
     save_every: float = EVERY,
     profile: bool = False,
     processes: bool = False,
+    compiled: bool = False,
     on_run_end: str | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Work:
@@ -87,13 +91,14 @@ def work(
         profile: Say at the end where the time went; on a GPU, wait for it after every phase.
         processes: Give each replica of a trial a process of its own: see docs/parallel.md. Under
             torchrun these are its processes, and those but the first only train with it.
+        compiled: Compile the training step, as far as torch can: see docs/performance.md.
         on_run_end: Name of a function to call after each run is stored: see ``oodbench.hooks``.
         should_stop: Asked after every step.
 
     Raises:
         DatabaseError: If the database cannot be used.
         RequestError: If the data on this machine are not those of the sweep, or the device, the
-            stack, the lease or the hook cannot be used.
+            stack, the lease or the hook cannot be used, or nothing can be compiled here.
         ArtifactError: If weights that are to be kept cannot be written.
     """
     check_numbers(stack, stack_memory, lease, save_every)
@@ -104,9 +109,12 @@ def work(
     if place is None:
         return Work(0, 0)
     where, should_stop = place.device, place.should_stop
+    if compiled:
+        check_compiler(where)
+        lease = max(lease, COMPILING)
     clock = clock_of(where) if profile else Clock()
     memory = None if stack_memory is None else int(stack_memory * 2**30)
-    trainer = Trainer(where, stack, memory, clock, place.distribute)
+    trainer = Trainer(where, stack, memory, clock, place.distribute, compiled)
     owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     stored = refused = 0
     began = time.perf_counter()

@@ -88,6 +88,13 @@ Processes = Annotated[
         "simulated.",
     ),
 ]
+Compile = Annotated[
+    bool,
+    typer.Option(
+        "--compile",
+        help="Compile the training step, with CUDA graphs on a GPU; results differ by rounding.",
+    ),
+]
 SaveEvery = Annotated[
     float,
     typer.Option(

@@ -13,6 +13,7 @@ import typer
 
 from oodbench.cli.options import (
     Artifacts,
+    Compile,
     Db,
     Device,
     Gpus,
@@ -80,6 +81,7 @@ def sweep(
     on_run_end: OnRunEnd = None,
     changes: Set = None,
     processes: Processes = False,
+    compiled: Compile = False,
     profile: Annotated[
         bool, typer.Option("--profile", help="Say where the workers' time went.")
     ] = False,
@@ -122,6 +124,7 @@ def sweep(
             save_every=save_every,
             logs=logs,
             processes=processes,
+            compiled=compiled,
             on_run_end=on_run_end,
         )
         failed.append(counts.get("failed", 0))
@@ -245,6 +248,7 @@ def worker(
     ] = 1,
     on_run_end: OnRunEnd = None,
     processes: Processes = False,
+    compiled: Compile = False,
     profile: Annotated[
         bool, typer.Option("--profile", help="Say at the end where the time went.")
     ] = False,
@@ -277,6 +281,7 @@ def worker(
             peers=peers,
             profile=profile,
             processes=processes,
+            compiled=compiled,
             on_run_end=on_run_end,
             artifacts=artifacts,
             save_every=save_every,

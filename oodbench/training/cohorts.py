@@ -10,6 +10,7 @@ from oodbench.records import RunRecord, Trial
 from oodbench.seeds import seed_of
 from oodbench.training.checkpoints import NOTHING, SOON, Saver, Saving, resumed
 from oodbench.training.clock import Clock
+from oodbench.training.compiling import tell_plain
 from oodbench.training.loop import Run, build_module
 from oodbench.training.random import seeded
 from oodbench.training.replicas import ReplicatedRun, stacked_together
@@ -30,6 +31,7 @@ def train(
     saving: Saving = NOTHING,
     clock: Clock | None = None,
     distribute: "Distribute | None" = None,
+    compiled: bool = False,
 ) -> list[RunRecord]:
     """Train the trials and return their records, in order.
 
@@ -44,6 +46,7 @@ def train(
         saving: Which checkpoints and weights are left on disk.
         clock: Takes the time of each phase.
         distribute: Trains a trial with replicas; by default they are simulated in this process.
+        compiled: Compile the training step, but for trials with replicas; see ``compiling``.
 
     Raises:
         ValueError: If the trials differ in more than optimizer, hyperparameters and seed.
@@ -52,6 +55,8 @@ def train(
     device = torch.device(device)
     if len({trial.cohort_key for trial in trials}) != 1:
         raise ValueError("Trials that are trained together must have one cohort key.")
+    if trials[0].parallel and compiled:
+        tell_plain("replicas", "they are outside what is compiled")
     if trials[0].parallel and distribute:
         return [distribute(trial, data, device, tick, saving) for trial in trials]
     if trials[0].parallel:
@@ -64,7 +69,9 @@ def train(
     fresh = by_evaluations([trial for trial in together if not saving.begun(trial)])
     if not stacks_alone(module):
         begun, fresh = [], [cohort for cohort in fresh if len(cohort) > 1]
-    build = partial(Run, data=data, device=device, selected=saving.selected, clock=clock)
+    build = partial(
+        Run, data=data, device=device, selected=saving.selected, clock=clock, compiled=compiled
+    )
     records: dict[Trial, RunRecord] = {}
     for cohort in (*begun, *fresh):
         records |= carry_out(cohort, build, tick, saving)

@@ -24,6 +24,7 @@ from oodbench.training.augmentation import training_inputs
 from oodbench.training.averaging import WeightAverage
 from oodbench.training.batches import BLOCK, Batches
 from oodbench.training.clock import DATA, EVALUATION, MODEL, OPTIMIZER, Clock
+from oodbench.training.compiling import Compiled, differentiate
 from oodbench.training.evaluation import evaluate
 from oodbench.training.models import Models
 from oodbench.training.precision import DTYPES
@@ -65,6 +66,7 @@ class Run:
             would become among others; else run the module as it is.
         selected: Ids of the trials of which to keep the weights of the best checkpoint.
         clock: Takes the time of each phase.
+        compiled: Take the gradients through ``torch.compile``, as far as that goes.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Run:
         stacked: bool = True,
         selected: Collection[str] = (),
         clock: Clock | None = None,
+        compiled: bool = False,
     ) -> None:
         first, dtype = trials[0], DTYPES[trials[0].precision]
         self.trials, self.data, self.device, self.k = trials, data, device, len(trials)
@@ -108,6 +111,7 @@ class Run:
         self.unseen: list[Tensor] = []  # (K,) losses of the last steps, not looked at yet
         self.total = torch.zeros(self.k, device=device)  # of the losses of the last steps,
         self.summed = 0  # so many
+        self.compiled = Compiled(f"{first.algorithm}, {first.model}") if compiled else None
         self.seconds = 0.0
         self.resumed_at: list[int] = []
         # Called with this and the step whenever the gradients are there, before they are clipped.
@@ -229,13 +233,13 @@ class Run:
     def gradients(self, inputs: Tensor, labels: Tensor, step: int) -> Tensor:
         """Compute the gradients where the parameters are; returns the (K,) losses."""
         with self.clock(MODEL):
-            losses = self.algorithm.losses(self.models, inputs, labels, step)
-            self.models.backward(losses)
+            gradients = self.compiled or differentiate
+            losses = gradients(self.algorithm, self.models, inputs, labels, step)
             if self.on_gradients:
                 self.on_gradients(self, step)
             if clip := self.trials[0].clip_norm:
                 self.models.clip(clip)
-        return losses.detach()
+        return losses
 
     def advance(self, steps: Sequence[Any]) -> list[Generator[None, None, None]]:
         """Take steps of optimizers that re-evaluate up to where they need their next gradients.

@@ -2,7 +2,8 @@
 
 torch's come from MKL, which has no AVX-512 for AMD's processors; numpy's OpenBLAS has, and reaches
 about twice the speed there (``docs/performance.md``). ``torch.bmm`` is the reference, and is used
-on GPUs, on other processors, in other precisions and wherever gradients of gradients are asked for.
+on GPUs, on other processors, in other precisions, in compiled steps and wherever gradients of
+gradients are asked for.
 """
 
 import re
@@ -45,6 +46,8 @@ def library(device: torch.device) -> str:
 
 def by_numpy(x: Tensor) -> bool:
     """Whether numpy is to compute the products of this tensor."""
+    if torch.compiler.is_compiling():  # which cannot look into numpy
+        return False
     plain = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
     return plain and not torch.is_grad_enabled() and pays()
 

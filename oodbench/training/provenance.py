@@ -57,10 +57,12 @@ def peak_memory(device: torch.device) -> int:
 def of_run(run: "Run", model: int) -> dict[str, Any]:
     """How the run of one model came about."""
     optimizer = type(run.optimizers[model])
+    compiled = run.compiled is not None and run.compiled.used
     return {
         **code(),
         "device": device_name(run.device),
-        "products": products.library(run.device),
+        "products": "torch" if compiled else products.library(run.device),
+        "compiled": compiled,
         "stack_size": run.k,
         "stacked": run.stacked,
         "optimizer_class": f"{optimizer.__module__}.{optimizer.__qualname__}",

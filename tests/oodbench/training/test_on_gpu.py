@@ -3,6 +3,7 @@
 ``OODBENCH_GPU_TESTS_ON=cpu`` runs them on the CPU, to see that the tests themselves are right.
 """
 
+import copy
 import math
 import os
 import subprocess
@@ -12,12 +13,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
+from torch._dynamo.utils import counters
 from training_helpers import make_trials, parameters
 
+from oodbench.algorithms import ALGORITHMS
 from oodbench.data import Dataset
 from oodbench.errors import StopTrainingError
 from oodbench.training import Saving, Tensors, load, train
+from oodbench.training.compiling import Compiled, differentiate
 from oodbench.training.loop import Run
+from oodbench.training.single import Single
 from oodbench.training.sizing import measure, memory_bound
 
 pytestmark = pytest.mark.gpu
@@ -77,6 +83,51 @@ def test_in_bf16_a_stack_is_near_the_plain_modules_and_stays_finite(
         for run, of in ((stack, k), (alone, 0)):
             assert not run.diverged
             assert all(math.isfinite(measured.value) for measured in run.measurements[of])
+
+
+@pytest.mark.parametrize("algorithm", ["erm", "irm"])
+@pytest.mark.parametrize(("stacked", "optimizers"), [(True, 6), (False, 1)])
+def test_what_is_compiled_trains_like_what_is_not(
+    stacked: bool,
+    optimizers: int,
+    algorithm: str,
+    device: torch.device,
+    digits: Callable[..., Tensors],
+) -> None:
+    counters.clear()
+    # Enough steps for CUDA graphs, which are recorded in the second, to run again and again.
+    trials = make_trials(optimizers, algorithm, steps=20, evaluate_every=5)
+    data, kept = digits(torch.float64), []
+    plain, compiled = (Run(trials, data, device, stacked, compiled=c) for c in (False, True))
+    for run in (plain, compiled):
+        losses: list[torch.Tensor] = []  # as given; a graph that runs again must not change them
+        step = run.step
+        run.step = lambda t, step=step, to=losses: to.append(step(t)) or to[-1]
+        run.train(lambda: None)
+        kept.append(torch.stack(losses))
+    assert compiled.compiled is not None
+    assert compiled.compiled.used
+    torch.testing.assert_close(kept[1], kept[0], rtol=1e-9, atol=1e-9)
+    for k, trial in enumerate(trials):
+        expected = parameters(plain, k)
+        size = expected.abs().max().clamp(min=1.0)
+        assert (parameters(compiled, k) - expected).abs().max() < 1e-9 * size, trial
+    if device.type == "cuda":
+        assert counters["inductor"]["cudagraph_skips"] == 0
+
+
+def test_the_masks_of_dropout_are_the_same_compiled(device: torch.device) -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
+    inputs = torch.randn(1, 2, 5, 6, device=device, dtype=torch.float64)
+    labels = torch.randint(3, (1, 2, 5), device=device)
+    erm = ALGORITHMS.get("erm")([{}], 6, {}, device, torch.float64)
+    found = []
+    for gradients in (differentiate, Compiled("erm")):
+        single = Single(copy.deepcopy(module), device, "float64")
+        torch.manual_seed(1)
+        found.append(torch.stack([gradients(erm, single, inputs, labels, t) for t in range(6)]))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-12, atol=1e-12)
 
 
 def test_the_stack_size_is_measured_within_the_memory(
