@@ -85,7 +85,8 @@ class Run:
         self.shares, seeds = shared(self.stream_seeds())
         self.models = self.build_models(self.build_modules())
         spec = ALGORITHMS.get(first.algorithm)
-        self.hands_on = spec.hands_on and isinstance(self.models, Stack)
+        # Inputs that are shared come in other shapes in each stack: each would be compiled anew.
+        self.hands_on = spec.hands_on and isinstance(self.models, Stack) and not compiled
         hparams = [trial.hparams for trial in trials]
         self.algorithm: Algorithm = spec(
             hparams, first.steps, first.algorithm_options, device, dtype, first.label_smoothing

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from oodbench.training.features import body_and_head
-from oodbench.training.precision import DTYPES, in_precision
+from oodbench.training.precision import BF16, DTYPES, in_precision
 from oodbench.training.winograd import pays, with_fast_convolutions
 
 IMAGES = 16
@@ -23,8 +23,10 @@ def keeps_apart(module: nn.Module) -> bool:
 
 
 def in_pieces(forward: Callable[[Tensor], Tensor], inputs: Tensor, size: int | None) -> Tensor:
-    """The outputs for all inputs, so many at a time; all at once if that is None."""
-    return torch.cat([forward(part) for part in torch.split(inputs, size or len(inputs))])
+    """The outputs for all inputs, so many at a time; all at once if that is None, or compiled."""
+    if size is None or torch.compiler.is_compiling():
+        return forward(inputs)
+    return torch.cat([forward(part) for part in torch.split(inputs, size)])
 
 
 class Single:
@@ -44,7 +46,7 @@ class Single:
             self._images = IMAGES
             if pays():
                 with_fast_convolutions(module)  # these take a few images at once themselves
-            elif keeps_apart(module):
+            elif keeps_apart(module) and precision != BF16:  # which rounds each piece's gradient
                 self._trained = IMAGES
 
     def __call__(self, inputs: Tensor) -> Tensor:

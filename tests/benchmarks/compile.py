@@ -18,7 +18,7 @@ from oodbench.records import Trial
 from oodbench.training import Tensors, load
 from oodbench.training.compiling import check_compiler
 from oodbench.training.loop import Run
-from oodbench.training.processor import keep_freed_memory, use_one_thread
+from oodbench.training.processor import prepare_for_cpu
 from oodbench.training.tensors import Inputs
 
 ROUNDS, SECONDS = 3, 1.0
@@ -27,8 +27,7 @@ ROUNDS, SECONDS = 3, 1.0
 
 def measure() -> Iterator[dict[str, object]]:
     """A row for each model, algorithm and stack."""
-    use_one_thread()
-    keep_freed_memory()
+    prepare_for_cpu()
     check_compiler(CPU)
     digits = load(DATASETS.get("ColoredDigits").load({}, 0), (2,), CPU, torch.float32)
     images = torch.rand(len(digits.labels), 2, 28, 28)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,10 +116,20 @@ def test_convolutions_too_and_in_bf16(
 def test_steps_penalties_and_later_stacks_of_the_same_shape_compile_nothing_anew(
     graphs: CompileCounterWithBackend, colored64: Tensors
 ) -> None:
-    # The penalty weight jumps in the middle, for each model at another step.
+    # The penalty weight jumps in the middle, for each model at another step; of some stacks, models
+    # that share a seed share their batches.
     runs = [
-        Run(make_trials(3, "irm", optimizer, **SHORT), colored64, CPU, compiled=True)
-        for optimizer in ("sgd", "adam")
+        Run(
+            [replace(t, seed=seed) for t, seed in zip(trials, seeds, strict=True)],
+            colored64,
+            CPU,
+            compiled=True,
+        )
+        for trials, seeds in (
+            (make_trials(3, "irm", "sgd", **SHORT), (0, 1, 2)),
+            (make_trials(3, "irm", "adam", **SHORT), (0, 0, 1)),
+            (make_trials(3, "irm", "adam", **SHORT), (0, 1, 1)),
+        )
     ]
     runs[0].step(0)
     runs[0].done = 1
