@@ -9,6 +9,7 @@ gradients are asked for.
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +78,11 @@ def product(a: Tensor, b: Tensor, shares: Sequence[int] = ()) -> Tensor:
         return torch.bmm(a, b)
     out = a.new_empty(k, a.shape[1], b.shape[2])
     left, right, result = a.detach().numpy(), b.detach().numpy(), out.numpy()
-    end = 0
     with np.errstate(all="ignore"):  # diverged models are seen to elsewhere
-        for i, n in enumerate(shares or [k]):
-            start, end = end, end + n
-            some = slice(start, end)
+        if not shares:
+            np.matmul(left, right, out=result)
+        for i, end in enumerate(accumulate(shares)):
+            some = slice(end - shares[i], end)
             one, other = (x[some] if len(x) == k else x[i] for x in (left, right))
             np.matmul(one, other, out=result[some])
     return out
