@@ -34,6 +34,7 @@ from oodbench.results import (
 from oodbench.trainer import Trainer, find_device, placed
 from oodbench.training import EVERY, Clock, Saving, clock_of
 from oodbench.training.compiling import check_compiler
+from oodbench.training.stepping import spare_dynamo
 
 LEASE = 60.0
 """Seconds for which a silent worker keeps its trials."""
@@ -112,6 +113,8 @@ def work(
     if compiled:
         check_compiler(where)
         lease = max(lease, COMPILING)
+    else:
+        spare_dynamo()
     clock = clock_of(where) if profile else Clock()
     memory = None if stack_memory is None else int(stack_memory * 2**30)
     trainer = Trainer(where, stack, memory, clock, place.distribute, compiled)

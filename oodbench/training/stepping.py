@@ -16,6 +16,17 @@ from torch.optim import optimizer as base
 from oodbench.optimizers.rules.reevaluating import Reevaluating
 
 
+def spare_dynamo() -> None:
+    """Keep ``torch.optim`` from importing ``torch._dynamo``, which takes a second of each process.
+
+    It does so to tell ``torch.compile`` to leave some methods alone, which means nothing where
+    nothing is compiled. Where torch does it in another way, this has no effect.
+    """
+    for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
+        method = unwrap(getattr(torch.optim.Optimizer, name))
+        vars(method).setdefault("__dynamo_disable", method)
+
+
 def stepper(optimizer: torch.optim.Optimizer) -> Callable[[], Any]:
     """What takes the optimizer's step; to be called where gradients are off.
 

@@ -1,6 +1,8 @@
 """A step without its wrapping is the step, bit for bit; with something hung on it, it stays."""
 
 import copy
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -88,3 +90,24 @@ def test_other_optimizers_and_hooks_are_left_alone() -> None:
     patched.step = lambda closure=None: called.append(2)  # as schedulers do
     stepper(patched)()
     assert called == [1, 2]
+
+
+def test_an_optimizer_without_dynamo_is_the_same_and_can_be_saved() -> None:
+    program = """
+import sys, torch
+from oodbench.training.stepping import spare_dynamo, stepper
+spare_dynamo()
+weights = torch.ones(2, requires_grad=True)
+optimizer = torch.optim.SGD([weights], lr=0.5, momentum=0.5)
+for _ in range(2):
+    weights.grad = torch.tensor([1.0, 2.0])
+    with torch.no_grad():
+        stepper(optimizer)()
+optimizer.load_state_dict(optimizer.state_dict())
+optimizer.add_param_group({"params": [torch.ones(1, requires_grad=True)]})
+optimizer.zero_grad()
+print(weights.tolist(), len(optimizer.param_groups), weights.grad, "torch._dynamo" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    # Steps of .5 times g, then of .5 times (g + .5 g).
+    assert done.stdout.strip() == "[-0.25, -1.5] 2 None False", done.stderr
