@@ -57,9 +57,7 @@ def join_studies(reading: Connection, writing: Connection, numbers: dict[int, in
             raise DatabaseError(f"The study {row['id']} belongs to a sweep of another name there.")
         else:
             put_sharded(writing, row["id"], **row["facts"].get(SHARDED, {}))
-            if _size(reading, row["id"]) > _size(
-                writing, row["id"]
-            ):  # it got further than this one
+            if _size(reading, row["id"]) > _size(writing, row["id"]):  # it got further
                 latest = update(studies).where(studies.c.id == row["id"])
                 writing.execute(latest.values(agenda=row["agenda"]))
 

@@ -44,8 +44,7 @@ def batched_forward(module: nn.Module, shares: Sequence[int] = ()) -> Forward | 
         hidden = inputs.flatten(2)
         for name, relu in steps:
             layer = hidden, parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
-            inside, shared = name != steps[-1][0], shares if len(hidden) < len(layer[1]) else ()
-            hidden = BatchedLinear.apply(*as_autocast(layer), relu, inside, shared)
+            hidden = BatchedLinear.apply(*as_autocast(layer), relu, name != steps[-1][0], shares)
         return hidden
 
     return forward
@@ -75,7 +74,7 @@ def through_relu(grad: Tensor, out: Tensor, in_place: bool) -> Tensor:
 class BatchedLinear(torch.autograd.Function):
     """K layers ``relu(x W^T + b)``, or without the ReLU: x (K, n, in), W (K, out, in), b (K, out).
 
-    With ``shares`` there are fewer x, which then get no gradients: see ``products.product``.
+    With ``shares`` there may be fewer x, which then get no gradients: see ``products.product``.
 
     The backward pass is made of differentiable operations, so it may itself be differentiated.
     """

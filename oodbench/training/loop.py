@@ -82,11 +82,12 @@ class Run:
         first, dtype = trials[0], DTYPES[trials[0].precision]
         self.trials, self.data, self.device, self.k = trials, data, device, len(trials)
         self.stacked, self.selected, self.clock = stacked, selected, clock or Clock()
-        self.shares, seeds = shared(self.stream_seeds())
-        self.models = self.build_models(self.build_modules())
         spec = ALGORITHMS.get(first.algorithm)
-        # Inputs that are shared come in other shapes in each stack: each would be compiled anew.
-        self.hands_on = spec.hands_on and isinstance(self.models, Stack) and not compiled
+        self.shares, seeds = shared(self.stream_seeds())
+        # What the models are told of it. Shared inputs come in other shapes in each stack: each
+        # would be compiled anew.
+        self.handed = self.shares if stacked and spec.hands_on and not compiled else ()
+        self.models = self.build_models(self.build_modules())
         hparams = [trial.hparams for trial in trials]
         self.algorithm: Algorithm = spec(
             hparams, first.steps, first.algorithm_options, device, dtype, first.label_smoothing
@@ -133,7 +134,7 @@ class Run:
         """What the loop drives."""
         precision = self.trials[0].precision
         if self.stacked:
-            return Stack(modules, self.device, precision, self.shares)
+            return Stack(modules, self.device, precision, self.handed)
         (module,) = modules
         return Single(module, self.device, precision)
 
@@ -202,7 +203,7 @@ class Run:
             indices = self.batches.at(step)
             inputs = self.inputs(indices, step)
             labels = spread(self.data.labels.take(indices), self.shares)
-            if not self.hands_on:
+            if not self.handed:
                 inputs = spread(inputs, self.shares)
         drawn = self.draws()
         losses = self.gradients(inputs, labels, step)

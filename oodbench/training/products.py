@@ -54,8 +54,9 @@ def by_numpy(x: Tensor) -> bool:
 
 
 def spread(x: Tensor, shares: Sequence[int]) -> Tensor:
-    """(U, ...) to (K, ...): each as many times in a row as its share says; as it is without any."""
-    return x.index_select(0, _places(tuple(shares), x.device)) if shares else x
+    """(U, ...) to (K, ...): each as many times in a row as its share says; (K, ...) as it is."""
+    few = bool(shares) and len(x) == len(shares)
+    return x.index_select(0, _places(tuple(shares), x.device)) if few else x
 
 
 @cache
@@ -72,15 +73,15 @@ def product(a: Tensor, b: Tensor, shares: Sequence[int] = ()) -> Tensor:
         shares: If there are fewer than K of one side: with how many of the other side each is
             multiplied, in order.
     """
-    k = sum(shares) or len(a)
     if not by_numpy(a):
-        a, b = (x if len(x) == k else spread(x, shares) for x in (a, b))
-        return torch.bmm(a, b)
+        return torch.bmm(spread(a, shares), spread(b, shares))
+    k = max(len(a), len(b))
     out = a.new_empty(k, a.shape[1], b.shape[2])
     left, right, result = a.detach().numpy(), b.detach().numpy(), out.numpy()
     with np.errstate(all="ignore"):  # diverged models are seen to elsewhere
-        if not shares:
+        if len(left) == len(right):
             np.matmul(left, right, out=result)
+            return out
         for i, end in enumerate(accumulate(shares)):
             some = slice(end - shares[i], end)
             one, other = (x[some] if len(x) == k else x[i] for x in (left, right))

@@ -85,7 +85,7 @@ class ReplicatedRun(Run):
         """In a stack; else side by side, each with its own dropout."""
         precision = self.trials[0].precision
         if self.stacked:
-            return Stack(modules, self.device, precision, self.shares)
+            return Stack(modules, self.device, precision, self.handed)
         (trial,) = self.asked
         seeds = [seed_of(trial.seed, "layers", replica) for replica in self.group.here]
         return Several(modules, self.device, precision, seeds[: len(modules)])

@@ -113,8 +113,7 @@ class Stack:
             others = (in_turn if self._precision == BF16 else by_vmap)(module)
 
             def forward(parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
-                shares = self._shares if len(inputs) < len(self._rows) else ()
-                return others(parameters, spread(inputs, shares))
+                return others(parameters, spread(inputs, self._shares))
 
         return in_precision(forward, self._precision)
 

@@ -115,6 +115,11 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+def assert_rest_waits(db: Path) -> None:
+    """Both short runs are done; of the long ones one may have ended before it was stopped."""
+    assert states(db) in ({"completed": 2, "waiting": 2}, {"completed": 3, "waiting": 1})
+
+
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks at /proc")
 def test_ctrl_c_stops_at_once_keeps_what_finished_and_the_same_command_goes_on(
     interrupted: tuple[list[str], Path, Any],
@@ -130,7 +135,7 @@ def test_ctrl_c_stops_at_once_keeps_what_finished_and_the_same_command_goes_on(
     assert "Interrupted. What finished is stored; the same command goes on from there." in error
     assert "Traceback" not in error
     assert workers_of(db) == []
-    assert states(db) == {"completed": len(kept), "waiting": 4 - len(kept)}
+    assert_rest_waits(db)
     again = subprocess.run(arguments, capture_output=True, text=True)
     assert again.returncode == 0
     assert states(db) == {"completed": 4}
@@ -146,6 +151,4 @@ def test_workers_stop_by_themselves_when_the_process_that_started_them_is_killed
     _, db, process = interrupted
     process.kill()
     wait_for(lambda: workers_of(db) == [], seconds=20)
-    left = states(db)
-    assert set(left) == {"completed", "waiting"}
-    assert sum(left.values()) == 4
+    assert_rest_waits(db)

@@ -62,8 +62,12 @@ def test_one_step_in_float32(colored32, algorithm: str) -> None:
 
 @pytest.mark.parametrize("algorithm", ["erm", "irm"])
 @pytest.mark.parametrize("k", [1, 2, 5])
-def test_in_float32_too_the_size_of_the_stack_does_not_matter(colored32, algorithm, k) -> None:
+@pytest.mark.parametrize("of_a_seed", [1, 3])
+def test_in_float32_too_the_size_of_the_stack_does_not_matter(
+    colored32, algorithm, k, of_a_seed
+) -> None:
     trials = make_trials(12, algorithm, precision="float32", steps=150, evaluate_every=150)
+    trials = [replace(trial, seed=i // of_a_seed) for i, trial in enumerate(trials)]
     stack = run_together(trials, colored32)
     smaller = run_together(trials[6 : 6 + k], colored32)
     for model in range(k):
