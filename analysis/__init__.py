@@ -8,17 +8,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.across import compare_across, interquartile_means
-    from analysis.classes import compare_by_class
-    from analysis.comparing import compare_kinds, compare_optimizers, compare_to
-    from analysis.conclusions import Conclusions, conclude
-    from analysis.confirmation import confirmation_table
-    from analysis.curves import return_curves, return_table
-    from analysis.domainbed import domainbed_candidates, read_domainbed, stored_domainbed
-    from analysis.domainbed_tables import domainbed_averages, domainbed_table, domainbed_text
-    from analysis.fitting import fit_return_curve
-    from analysis.lines import fit_line
-    from analysis.matching import difference_curve, ood_at_equal_id
+    from analysis.compare.by_shift_class import compare_by_class
+    from analysis.compare.expected_best import expected_best
+    from analysis.compare.optimizers import compare_kinds, compare_optimizers, compare_to
+    from analysis.compare.tasks import compare_across, interquartile_means
+    from analysis.conclusions.conclude import Conclusions, conclude
+    from analysis.conclusions.confirmation import confirmation_table
+    from analysis.conclusions.optimizer_table import optimizer_table
+    from analysis.conclusions.summary import summary_markdown
+    from analysis.conclusions.text import conclusions_text
+    from analysis.curves.fitting import fit_return_curve
+    from analysis.curves.lines import fit_line
+    from analysis.curves.matching import difference_curve, ood_at_equal_id
+    from analysis.curves.return_curves import return_curves, return_table
+    from analysis.curves.robustness import effective_robustness
+    from analysis.curves.verdicts import ReturnCurve
+    from analysis.domainbed.candidates import domainbed_candidates, read_domainbed, stored_domainbed
+    from analysis.domainbed.tables import domainbed_averages, domainbed_table, domainbed_text
     from analysis.plots.binned import binned
     from analysis.plots.box import box
     from analysis.plots.budget import budget
@@ -32,58 +38,52 @@ if TYPE_CHECKING:
     from analysis.plots.slices import slices
     from analysis.plots.violin import violin
     from analysis.report.page import report_html
-    from analysis.robustness import effective_robustness
-    from analysis.shift import measure_shift
-    from analysis.shift_classes import shift_class, shift_table
-    from analysis.summary import summary_markdown
-    from analysis.tables import optimizer_table
-    from analysis.tuning import expected_best
-    from analysis.verdicts import ReturnCurve
-    from analysis.wording import conclusions_text
+    from analysis.shift.classes import shift_class, shift_table
+    from analysis.shift.measure import measure_shift
 
 _HOMES = {
-    "Conclusions": "analysis.conclusions",
-    "ReturnCurve": "analysis.verdicts",
+    "Conclusions": "analysis.conclusions.conclude",
+    "ReturnCurve": "analysis.curves.verdicts",
     "binned": "analysis.plots.binned",
     "box": "analysis.plots.box",
     "budget": "analysis.plots.budget",
-    "compare_across": "analysis.across",
-    "compare_by_class": "analysis.classes",
-    "compare_kinds": "analysis.comparing",
-    "compare_optimizers": "analysis.comparing",
-    "compare_to": "analysis.comparing",
-    "conclude": "analysis.conclusions",
-    "conclusions_text": "analysis.wording",
-    "confirmation_table": "analysis.confirmation",
-    "difference_curve": "analysis.matching",
-    "domainbed_averages": "analysis.domainbed_tables",
-    "domainbed_candidates": "analysis.domainbed",
-    "domainbed_table": "analysis.domainbed_tables",
-    "domainbed_text": "analysis.domainbed_tables",
-    "effective_robustness": "analysis.robustness",
-    "expected_best": "analysis.tuning",
-    "fit_line": "analysis.lines",
-    "fit_return_curve": "analysis.fitting",
+    "compare_across": "analysis.compare.tasks",
+    "compare_by_class": "analysis.compare.by_shift_class",
+    "compare_kinds": "analysis.compare.optimizers",
+    "compare_optimizers": "analysis.compare.optimizers",
+    "compare_to": "analysis.compare.optimizers",
+    "conclude": "analysis.conclusions.conclude",
+    "conclusions_text": "analysis.conclusions.text",
+    "confirmation_table": "analysis.conclusions.confirmation",
+    "difference_curve": "analysis.curves.matching",
+    "domainbed_averages": "analysis.domainbed.tables",
+    "domainbed_candidates": "analysis.domainbed.candidates",
+    "domainbed_table": "analysis.domainbed.tables",
+    "domainbed_text": "analysis.domainbed.tables",
+    "effective_robustness": "analysis.curves.robustness",
+    "expected_best": "analysis.compare.expected_best",
+    "fit_line": "analysis.curves.lines",
+    "fit_return_curve": "analysis.curves.fitting",
     "heatmap": "analysis.plots.heatmap",
-    "interquartile_means": "analysis.across",
+    "interquartile_means": "analysis.compare.tasks",
     "learning": "analysis.plots.learning",
-    "measure_shift": "analysis.shift",
-    "ood_at_equal_id": "analysis.matching",
-    "optimizer_table": "analysis.tables",
+    "measure_shift": "analysis.shift.measure",
+    "ood_at_equal_id": "analysis.curves.matching",
+    "optimizer_table": "analysis.conclusions.optimizer_table",
     "paths": "analysis.plots.paths",
     "probed": "analysis.plots.probed",
-    "read_domainbed": "analysis.domainbed",
+    "read_domainbed": "analysis.domainbed.candidates",
     "report_html": "analysis.report.page",
-    "return_curves": "analysis.curves",
-    "return_table": "analysis.curves",
+    "return_curves": "analysis.curves.return_curves",
+    "return_table": "analysis.curves.return_curves",
     "returns": "analysis.plots.returns",
     "save": "analysis.plots.save",
     "scatter": "analysis.plots.scatter",
-    "shift_class": "analysis.shift_classes",
-    "shift_table": "analysis.shift_classes",
+    "shift_class": "analysis.shift.classes",
+    "shift_table": "analysis.shift.classes",
     "slices": "analysis.plots.slices",
-    "stored_domainbed": "analysis.domainbed",
-    "summary_markdown": "analysis.summary",
+    "stored_domainbed": "analysis.domainbed.candidates",
+    "summary_markdown": "analysis.conclusions.summary",
     "violin": "analysis.plots.violin",
 }
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from domainbed_adapters.encoded_images import EncodedImages, keeps_encoded
 from domainbed_adapters.image_reading import BROKEN, Fit, harm_of, in_parallel, read_image
 from domainbed_adapters.image_tree import ImageTree
-from oodbench.caching import cached, filled
+from oodbench.data.cache import cached, filled
 from oodbench.errors import RequestError
 
 Corrupt = Literal["fail", "skip"]

@@ -4,7 +4,7 @@ import numpy as np
 
 from domainbed_adapters.dealing import Images
 from domainbed_adapters.mnist_files import FILES, Digits
-from oodbench.caching import cached
+from oodbench.data.cache import cached
 
 
 def rotate(images: Images, angle: float) -> Images:

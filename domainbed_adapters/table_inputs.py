@@ -11,8 +11,8 @@ from domainbed_adapters.image_folders import check_image_options
 from domainbed_adapters.image_tree import ImageTree
 from domainbed_adapters.tables import Table
 from domainbed_adapters.wilds_checks import check_images
-from oodbench.caching import filled
-from oodbench.encoders import Encoder
+from oodbench.data.cache import filled
+from oodbench.data.encoders import Encoder
 from oodbench.errors import RequestError
 
 IMAGE_OPTIONS: dict[str, Any] = {"size": 224, "corrupt": "fail"}

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
         show,
         status,
     )
-    from oodbench.artifacts import load_model
     from oodbench.errors import OodbenchError
-    from oodbench.evaluating import evaluate
     from oodbench.exporting import export, export_optuna
     from oodbench.importing import import_csv, import_domainbed, import_wandb
-    from oodbench.planning import plan
     from oodbench.records import Measurement, RunRecord, Trial
-    from oodbench.reproducing import reproduce
-    from oodbench.scoring import score
-    from oodbench.shifting import shift
+    from oodbench.sweep.plan import plan
+    from oodbench.verbs.evaluate import evaluate
+    from oodbench.verbs.reproduce import reproduce
+    from oodbench.verbs.score import score
+    from oodbench.verbs.shift import shift
+    from oodbench.workers.artifacts import load_model
 
 __version__ = "0.1.0"
 
@@ -38,21 +38,21 @@ _HOMES = {
     "Trial": "oodbench.records",
     "catalogue": "oodbench.api",
     "conclude": "oodbench.api",
-    "evaluate": "oodbench.evaluating",
+    "evaluate": "oodbench.verbs.evaluate",
     "export": "oodbench.exporting",
     "export_optuna": "oodbench.exporting",
     "import_csv": "oodbench.importing",
     "import_domainbed": "oodbench.importing",
     "import_wandb": "oodbench.importing",
-    "load_model": "oodbench.artifacts",
-    "plan": "oodbench.planning",
+    "load_model": "oodbench.workers.artifacts",
+    "plan": "oodbench.sweep.plan",
     "query": "oodbench.api",
     "quickstart": "oodbench.api",
     "report": "oodbench.api",
-    "reproduce": "oodbench.reproducing",
+    "reproduce": "oodbench.verbs.reproduce",
     "run_sweep": "oodbench.api",
-    "score": "oodbench.scoring",
-    "shift": "oodbench.shifting",
+    "score": "oodbench.verbs.score",
+    "shift": "oodbench.verbs.shift",
     "show": "oodbench.api",
     "status": "oodbench.api",
 }

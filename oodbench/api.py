@@ -7,26 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oodbench.artifacts import artifacts_folder
 from oodbench.errors import RequestError, UnknownNameError
-from oodbench.executors.local import (
-    Counts,
-    cores,
-    log_folder,
-    make_slots,
-    run_local,
-    seconds_by_phase,
-)
-from oodbench.hooks import absolute, load_hook
-from oodbench.launching import (
-    EXECUTORS,
-    cancel_cluster_jobs,
-    check_executor,
-    cluster_jobs,
-    launch,
-)
-from oodbench.planning import Sweep, as_spec, plan
-from oodbench.proposing import extend
 from oodbench.results import (
     AddedSweep,
     Database,
@@ -42,12 +23,31 @@ from oodbench.results import (
     run_details,
     sweep_specs,
 )
+from oodbench.sweep.plan import Sweep, as_spec, plan
+from oodbench.workers.artifacts import artifacts_folder
+from oodbench.workers.executors.clusters import (
+    EXECUTORS,
+    cancel_cluster_jobs,
+    check_executor,
+    cluster_jobs,
+    launch,
+)
+from oodbench.workers.executors.local import (
+    Counts,
+    cores,
+    log_folder,
+    make_slots,
+    run_local,
+    seconds_by_phase,
+)
+from oodbench.workers.hooks import absolute, load_hook
+from oodbench.workers.proposing import extend
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.conclusions import Conclusions
-    from oodbench.reproducing import Reproduced
+    from analysis.conclusions.conclude import Conclusions
+    from oodbench.verbs.reproduce import Reproduced
 
 RECIPE = "digits.yaml"
 
@@ -112,7 +112,7 @@ def run_sweep(
             docs/parallel.md.
         compiled: Compile the training step, with CUDA graphs on a GPU: see docs/performance.md.
         on_run_end: A function to call after each run is stored, in the worker that trained it:
-            ``module:function`` or ``file.py:function``; see ``oodbench.hooks``.
+            ``module:function`` or ``file.py:function``; see ``oodbench.workers.hooks``.
         on_progress: Called a few times a second with the number of runs in each state.
         on_profile: If given, called at the end with the seconds that the workers spent in each
             phase; ``all`` is all their time.
@@ -206,8 +206,8 @@ TEST_SCORES = r"\b(ood|ood_test|oracle_val)\b"
 
 
 def notes(db: str | Path, sweep: str) -> list[str]:
-    """What to know of a sweep before believing it: see ``oodbench.digest.edge_warnings``."""
-    from oodbench.digest import edge_warnings
+    """What to know of a sweep before believing it: see ``oodbench.verbs.digest.edge_warnings``."""
+    from oodbench.verbs.digest import edge_warnings
 
     with open_database(db, read_only=True) as database:
         return edge_warnings(database, sweep)
@@ -223,7 +223,7 @@ def retry(db: str | Path, sweep: str, *, failed: bool = True, diverged: bool = F
 
 
 def jobs(db: str | Path, sweep: str | None = None) -> "pd.DataFrame":
-    """This user's SLURM jobs of a sweep, or of all: see ``oodbench.launching.cluster_jobs``."""
+    """This user's SLURM jobs of a sweep, or of all: see ``cluster_jobs``."""
     return cluster_jobs(str(db), sweep)
 
 
@@ -372,7 +372,7 @@ def probe(
         where: A condition on the runs.
         select: A run rule, as in ``query``.
         sweep: Runs of this sweep only.
-        options: See ``oodbench.probing.probe``.
+        options: See ``oodbench.verbs.probe.probe``.
 
     Returns:
         A row a run.
@@ -381,8 +381,8 @@ def probe(
         UnknownNameError: If there is no such probe.
         RequestError: If no completed run is left, or one cannot be trained here.
     """
-    from oodbench.probing import KINDS
-    from oodbench.probing import probe as run_probe
+    from oodbench.verbs.probe import KINDS
+    from oodbench.verbs.probe import probe as run_probe
 
     if kind not in KINDS:
         raise UnknownNameError("probe", kind, KINDS)
@@ -400,22 +400,22 @@ def show(db: str | Path, run: str) -> RunDetails:
 
 
 def evaluate(db: str | Path, run: str, **options: Any) -> "pd.DataFrame":
-    """Score a run's kept weights: see ``oodbench.evaluating.evaluate``."""
-    from oodbench.evaluating import evaluate as score
+    """Score a run's kept weights: see ``oodbench.verbs.evaluate.evaluate``."""
+    from oodbench.verbs.evaluate import evaluate as score
 
     return score(db, run, **options)
 
 
 def score(dataset: str, **options: Any) -> "pd.DataFrame":
-    """What a dataset's authors report of a classifier: see ``oodbench.scoring.score``."""
-    from oodbench.scoring import score as as_its_authors
+    """What a dataset's authors report of a classifier: see ``oodbench.verbs.score.score``."""
+    from oodbench.verbs.score import score as as_its_authors
 
     return as_its_authors(dataset, **options)
 
 
 def reproduce(db: str | Path, run: str, **options: Any) -> "Reproduced":
-    """Train a stored run again and compare: see ``oodbench.reproducing.reproduce``."""
-    from oodbench.reproducing import reproduce as train_again
+    """Train a stored run again and compare: see ``oodbench.verbs.reproduce.reproduce``."""
+    from oodbench.verbs.reproduce import reproduce as train_again
 
     return train_again(db, run, **options)
 
@@ -437,8 +437,8 @@ def catalogue(kind: str, name: str | None = None) -> "pd.DataFrame":
     import pandas as pd
 
     from oodbench.data import DATASETS
-    from oodbench.describe import ROWS, optimizer
     from oodbench.optimizers import OPTIMIZERS
+    from oodbench.verbs.catalogue import ROWS, optimizer
 
     if kind not in ROWS:
         raise UnknownNameError("catalogue", kind, ROWS)
@@ -466,7 +466,7 @@ def plot(
     """Draw the runs of a database into a file.
 
     Args:
-        kind: ``scatter``, ``binned``, ``box``, ... of ``oodbench.plotting.KINDS``: each is a
+        kind: ``scatter``, ``binned``, ``box``, ... of ``oodbench.verbs.plot.KINDS``: each is a
             function of ``analysis``, which says what it shows.
         db: URL or path of the database.
         output: A file ending in .png, .pdf or .svg.
@@ -484,7 +484,7 @@ def plot(
         RequestError: If an option does not fit the kind, or the file cannot be written.
     """
     import analysis
-    from oodbench.plotting import draw
+    from oodbench.verbs.plot import draw
 
     look: dict[str, Any] = {"checkpoint": checkpoint, "palette": palette, **options}
     with open_database(db, read_only=True) as database:
@@ -521,8 +521,8 @@ def report(
         QueryError: If the condition is none, or no run has the score that the rule reads.
         RequestError: No runs, the file cannot be written, or Jinja is not installed.
     """
-    from oodbench.reporting import report_page
     from oodbench.results import describe_target
+    from oodbench.verbs.report import report_page
 
     path = Path(output)
     if path.suffix not in (".html", ".htm"):
@@ -570,7 +570,7 @@ def quickstart(
     """
     from importlib.resources import files
 
-    from oodbench.digest import write_digest
+    from oodbench.verbs.digest import write_digest
 
     folder = Path(out)
     text = files("sweeps").joinpath(RECIPE).read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from postgres_server import MISSING, Server, find_programs
 from oodbench.data import DATASETS, Dataset
 from oodbench.results import open_database
 from oodbench.training import Tensors, load
-from oodbench.training.processor import prepare_for_cpu
+from oodbench.training.fast.processor import prepare_for_cpu
 
 prepare_for_cpu()
 

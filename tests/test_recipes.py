@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from oodbench.outlook import outlook
 from oodbench.sweep import SweepSpec, load_sweeps
+from oodbench.sweep.estimate import outlook
 
 SWEEPS = Path(__file__).parents[1] / "sweeps"
 COMMON = "common.yaml"

@@ -8,8 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.binning import FEWEST, Binned, binned_data
-from analysis.panels import by_dataset
+from analysis.curves.binning import FEWEST, Binned, binned_data
 from analysis.plots.page import (
     LINE,
     draw_level,
@@ -22,6 +21,7 @@ from analysis.plots.page import (
     write_counts,
 )
 from analysis.plots.style import GREY, Look, Palette, looks, marker_style, styled, tidy
+from analysis.runs.panels import by_dataset
 
 _CAPTION = (
     "Points: mean OOD accuracy of the runs whose ID accuracy lies in a bin, side by side; "

@@ -4,9 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.distributions import FEWEST, Box, box_data
 from analysis.plots.rows import draw_dots, draw_rows
 from analysis.plots.style import Look, Palette, looks
+from analysis.runs.distributions import FEWEST, Box, box_data
 
 MOST_DOTS = 60
 """Boxes of more runs than this show outliers only, not every run."""
@@ -41,7 +41,7 @@ def box(
         dataset: Draw only this one.
         algorithm: Draw only this one.
         keep: ``"all"``, ``"above"`` a threshold or the ``"top"`` few of each optimizer, by accuracy
-            on ID validation examples; see ``analysis.keeping.keep_runs``.
+            on ID validation examples; see ``analysis.runs.filters.keep_runs``.
         threshold: For ``"above"``; by default chance accuracy.
         top: For ``"top"``; by default 10.
         palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.

@@ -9,9 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.best_of import INDEPENDENT, RESAMPLES
-from analysis.contests import UNITS, Unit
-from analysis.panels import STATUS_COLUMNS
+from analysis.compare.contests import UNITS, Unit
+from analysis.compare.expected_best import budget_table
 from analysis.plots.page import (
     LINE,
     draw_level,
@@ -22,9 +21,10 @@ from analysis.plots.page import (
     wrapped,
 )
 from analysis.plots.style import TEXT_WIDTH, Look, Palette, looks, styled, tidy
-from analysis.searches import Searches, searches
-from analysis.taken import SCORES
-from analysis.tuning import budget_table
+from analysis.runs.panels import STATUS_COLUMNS
+from analysis.runs.searches import Searches, searches
+from analysis.runs.trials import SCORES
+from analysis.stats.best_of import INDEPENDENT, RESAMPLES
 from oodbench.errors import RequestError, UnknownNameError
 
 _NAMES = {"id": "ID accuracy", "ood": "OOD accuracy"}
@@ -55,10 +55,10 @@ def budget(
 
     A row of panels per dataset, choice of test environments and algorithm; columns: ID accuracy
     and OOD accuracy. Under each row the numbers of runs by status. The numbers are those of
-    ``analysis.tuning.expected_best``; runs of adaptive searches are left out.
+    ``analysis.compare.expected_best.expected_best``; runs of adaptive searches are left out.
 
     Args:
-        pairs: A row a run, as from ``oodbench.results.query.pairs``; see ``analysis.searches``.
+        pairs: A row a run, as from ``oodbench.results.query.pairs``; see ``runs.searches``.
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
         unit: Of the budget: ``trials`` or ``gradient_evaluations``.
         dataset: Draw only this one.

@@ -10,15 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from analysis.best_of import RESAMPLES
-from analysis.comparing import compare_to
-from analysis.contests import Unit
-from analysis.names import pretty
-from analysis.panels import GROUP, frozen_remark
+from analysis.compare.contests import Unit
+from analysis.compare.optimizers import compare_to
 from analysis.plots.page import new_figure, short
 from analysis.plots.style import COLUMN_WIDTH, GREY, styled
-from analysis.taken import SCORES
-from analysis.testing import MARGIN
+from analysis.runs.names import pretty
+from analysis.runs.panels import GROUP, frozen_remark
+from analysis.runs.trials import SCORES
+from analysis.stats.best_of import RESAMPLES
+from analysis.stats.testing import MARGIN
 from oodbench.errors import UnknownNameError
 
 _CELL = (1.45, 0.5)
@@ -55,14 +55,14 @@ def heatmap(
 
     A row an optimizer, a column per dataset, test environments and algorithm. A cell holds the
     difference in points of accuracy, its 95% interval, and the numbers of trials and of those that
-    diverged or failed. The numbers are those of ``analysis.comparing.compare_to``.
+    diverged or failed. The numbers are those of ``analysis.compare.optimizers.compare_to``.
 
     Args:
-        pairs: A row a run, as from ``oodbench.results.query.pairs``; see ``analysis.searches``.
+        pairs: A row a run, as from ``oodbench.results.query.pairs``; see ``runs.searches``.
         score: Whose differences: ``ood`` or ``id``.
         baseline: Optimizer that the others are compared with. Default: the mean of all others.
         rule, budget, unit, margin, dataset, algorithm, resamples, seed: As for
-            ``analysis.comparing.compare_optimizers``.
+            ``analysis.compare.optimizers.compare_optimizers``.
         title: Over the whole figure.
 
     Raises:

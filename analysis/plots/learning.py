@@ -7,8 +7,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.learning_curves import FEWEST, SCORES, Learning, learning_data
-from analysis.panels import by_dataset
 from analysis.plots.page import (
     LINE,
     draw_level,
@@ -21,6 +19,8 @@ from analysis.plots.page import (
     write_counts,
 )
 from analysis.plots.style import GREY, Look, Palette, looks, marker_style, styled, tidy
+from analysis.runs.learning_curves import FEWEST, SCORES, Learning, learning_data
+from analysis.runs.panels import by_dataset
 
 _MEDIANS = (
     "Lines and bands: median and quartiles over the completed runs that were measured at a step "

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.panels import STATUS_COLUMNS, Panel
 from analysis.plots.style import COLUMN_WIDTH, GREY, TEXT_WIDTH, Look, marker_style
+from analysis.runs.panels import STATUS_COLUMNS, Panel
 
 LARGE, SMALL = 8, 6.5
 """Points: the fonts of headings; of small titles and notes."""

@@ -8,9 +8,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from analysis.learning_curves import FEWEST, Curve
-from analysis.panels import by_dataset
-from analysis.path_curves import LEFT_OUT, NULL, QUANTITIES, WINDOWS, Paths, path_data
 from analysis.plots.page import (
     LINE,
     headings_room,
@@ -21,6 +18,9 @@ from analysis.plots.page import (
     write_counts,
 )
 from analysis.plots.style import GREY, Look, Palette, looks, styled, tidy
+from analysis.runs.learning_curves import FEWEST, Curve
+from analysis.runs.panels import by_dataset
+from analysis.runs.path_curves import LEFT_OUT, NULL, QUANTITIES, WINDOWS, Paths, path_data
 
 BANDS = 3
 """More optimizers than these have no bands: they would hide one another."""

@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.panels import by_dataset
 from analysis.plots.page import (
     LINE,
     SMALL,
@@ -21,8 +20,9 @@ from analysis.plots.page import (
 )
 from analysis.plots.scatter import point_size
 from analysis.plots.style import GREY, Look, Palette, looks, marker_style, styled, tidy
-from analysis.probed_runs import ProbedRuns, probed_data
-from analysis.rank_correlations import FEWEST, RESAMPLES, Correlation
+from analysis.runs.panels import by_dataset
+from analysis.runs.probed_runs import ProbedRuns, probed_data
+from analysis.stats.rank_correlations import FEWEST, RESAMPLES, Correlation
 
 WIDE = 30
 """A measurement whose largest value is so many times its smallest has a logarithmic axis."""
@@ -58,11 +58,11 @@ def probed(
         probes: A row a run and step, as from ``oodbench.results.probed``.
         measurement: A column of ``probes``, such as ``sharpness_eigenvalue`` or ``path_gamma``; or
             a cost, a column of ``pairs``: ``seconds``, ``samples``, ``all_reduces``, ... (see
-            ``analysis.probed_runs.COSTS``).
+            ``analysis.runs.probed_runs.COSTS``).
         dataset: Draw only this one.
         algorithm: Draw only this one.
         keep: ``"all"``, ``"above"`` a threshold or the ``"top"`` few of each optimizer, by accuracy
-            on ID validation examples; see ``analysis.keeping.keep_runs``.
+            on ID validation examples; see ``analysis.runs.filters.keep_runs``.
         threshold: For ``"above"``; by default chance accuracy.
         top: For ``"top"``; by default 10.
         palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.

@@ -9,7 +9,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.names import pretty
+from analysis.runs.names import pretty
 from oodbench.errors import UnknownNameError
 
 COLUMN_WIDTH = 3.4

@@ -4,9 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.distributions import FEWEST, Box, box_data, density
 from analysis.plots.rows import draw_dots, draw_rows
 from analysis.plots.style import Look, Palette, looks
+from analysis.runs.distributions import FEWEST, Box, box_data, density
 
 _CAPTION = (
     "Violins: Gaussian kernel density (Scott's bandwidth) of the runs (hyperparameters) from the "

@@ -11,14 +11,15 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.conclusions import Conclusions
-from analysis.contests import Unit
-from analysis.names import pretty
-from analysis.panels import require
+from analysis.compare.contests import Unit
+from analysis.conclusions.conclude import Conclusions
+from analysis.conclusions.recommendation import Recommendation
 from analysis.plots.style import Palette
-from analysis.recommending import Recommendation
-from analysis.report import charts, packing, tables, words
+from analysis.report import charts, packing, tables
+from analysis.report import glossary as words
 from analysis.report.statistics import Statistics, compute
+from analysis.runs.names import pretty
+from analysis.runs.panels import require
 from oodbench.errors import RequestError
 from oodbench.results.views import select_pairs
 

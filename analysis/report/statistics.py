@@ -6,12 +6,12 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from analysis.conclusions import Conclusions, conclude
-from analysis.contests import Unit
-from analysis.curves import Key, return_curves
-from analysis.tables import optimizer_table
-from analysis.tuning import expected_best
-from analysis.verdicts import ReturnCurve
+from analysis.compare.contests import Unit
+from analysis.compare.expected_best import expected_best
+from analysis.conclusions.conclude import Conclusions, conclude
+from analysis.conclusions.optimizer_table import optimizer_table
+from analysis.curves.return_curves import Key, return_curves
+from analysis.curves.verdicts import ReturnCurve
 from oodbench.errors import RequestError, UnknownNameError
 
 T = TypeVar("T")

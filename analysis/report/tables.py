@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.conclusions import ALL, Conclusions
-from analysis.curves import return_table
-from analysis.names import group_name, pretty, tested_on
-from analysis.panels import (
+from analysis.conclusions.conclude import ALL, Conclusions
+from analysis.curves.return_curves import return_table
+from analysis.report.statistics import Statistics
+from analysis.runs.names import group_name, pretty, tested_on
+from analysis.runs.panels import (
     BY,
     GROUP,
     STATUS_COLUMNS,
@@ -17,8 +18,7 @@ from analysis.panels import (
     in_first_appearance,
     values_of,
 )
-from analysis.reasons import reasons
-from analysis.report.statistics import Statistics
+from analysis.runs.reasons import reasons
 from oodbench.records import IMPORTED
 
 Row = Mapping[str, Any]

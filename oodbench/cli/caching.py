@@ -25,8 +25,8 @@ def list_() -> None:
     """
     import pandas as pd
 
-    from oodbench.caching import cache_folder, entries
     from oodbench.cli.tables import show
+    from oodbench.data.cache import cache_folder, entries
 
     found = entries()
     rows = [{"name": e.name, "MiB": e.size / 2**20, "last read": f"{e.read:%F %R}"} for e in found]
@@ -71,7 +71,7 @@ def drop(
 
     Example: oodbench cache drop PACS-224px
     """
-    from oodbench.caching import entries
+    from oodbench.data.cache import entries
     from oodbench.errors import RequestError
 
     if (name is None) != everything:

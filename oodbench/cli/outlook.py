@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from oodbench.outlook import Outlook
     from oodbench.sweep import SweepSpec
+    from oodbench.sweep.estimate import Outlook
 
 MIB, GIB = 2**20, 2**30
 
@@ -14,7 +14,7 @@ def show_outlook(specs: "list[SweepSpec]") -> None:
     import pandas as pd
 
     from oodbench.cli.tables import show
-    from oodbench.outlook import MEASUREMENT_BYTES, RUN_BYTES, outlook
+    from oodbench.sweep.estimate import MEASUREMENT_BYTES, RUN_BYTES, outlook
 
     rows = [row for spec in specs for row in outlook(spec)]
     show(pd.DataFrame([cells(row) for row in rows]))

@@ -16,7 +16,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 
-from oodbench.caching import COMPUTING
+from oodbench.data.cache import COMPUTING
 
 ENDED = ("completed", "diverged", "failed")
 LUMPS = 6

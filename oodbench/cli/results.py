@@ -8,7 +8,7 @@ import typer
 
 from oodbench.cli.options import Checkpoint, Db, Sweep, Where
 from oodbench.errors import UnknownNameError
-from oodbench.plotting import KINDS
+from oodbench.verbs.plot import KINDS
 
 if TYPE_CHECKING:
     import pandas as pd

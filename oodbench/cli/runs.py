@@ -12,8 +12,8 @@ from oodbench.errors import RequestError, UnknownNameError
 
 if TYPE_CHECKING:
     from oodbench.records import Trial
-    from oodbench.reproducing import Reproduced
     from oodbench.results import RunDetails
+    from oodbench.verbs.reproduce import Reproduced
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or enough of its beginning.")]
 
@@ -61,7 +61,7 @@ def regime(trial: "Trial") -> str:
 
 def describe(details: "RunDetails", db: str) -> Iterator[tuple[str, str]]:
     """What a run is and what became of it, in the order in which one asks."""
-    from oodbench.executors.local import log_of
+    from oodbench.workers.executors.local import log_of
 
     trial, names = details.trial, dict(enumerate(details.environments))
     test = ", ".join(f"{names.get(i, '?')} ({i})" for i in trial.test_environments)

@@ -35,7 +35,7 @@ def shift(
     Example: oodbench shift ColoredDigits --test-environments 2
     """
     use_root(root)
-    from oodbench import shifting
+    from oodbench.verbs import shift as shifting
 
     table = shifting.shift(
         dataset,

@@ -143,7 +143,7 @@ def train(spec: "SweepSpec", db: str, *, profile: bool, **options: Any) -> dict[
     from oodbench import api
     from oodbench.cli.progress import Progress
     from oodbench.cli.tables import seed_intervals, show, show_profile
-    from oodbench.executors.local import log_folder
+    from oodbench.workers.executors.local import log_folder
 
     if options["executor"] == "local":
         warn_if_slow(spec, "cuda" if options["gpus"] else options["device"])
@@ -168,8 +168,8 @@ def train(spec: "SweepSpec", db: str, *, profile: bool, **options: Any) -> dict[
 def warn_if_slow(spec: "SweepSpec", device: str) -> None:
     """Say on stderr if bf16 saves no time here; the workers say it too, but in their logs."""
     if "bf16" in spec.precisions:
-        from oodbench.trainer import device_named
         from oodbench.training.precision import tell_if_slow
+        from oodbench.workers.trainer import device_named
 
         tell_if_slow("bf16", device_named(device))
 
@@ -178,7 +178,7 @@ def preview(specs: "list[SweepSpec]", db: str | None) -> None:
     """Say what sweeps would train: beside a database, what is stored; else what they would take."""
     from oodbench import api
     from oodbench.cli.outlook import show_outlook
-    from oodbench.outlook import on_replicas
+    from oodbench.sweep.estimate import on_replicas
 
     if db is None:
         show_outlook(specs)
@@ -260,9 +260,9 @@ def worker(
     Example: oodbench worker digits --db digits.db
     """
     use_root(root)
-    from oodbench.training import torchrun
-    from oodbench.training.launching import leave
-    from oodbench.worker import work
+    from oodbench.training.replicas import torchrun
+    from oodbench.training.replicas.local import leave
+    from oodbench.workers.worker import work
 
     rank = torchrun.rank() if processes else None
     stop = _StopSignal(parent, torchrun.GRACE if rank == 0 else 0.0)

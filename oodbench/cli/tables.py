@@ -111,7 +111,7 @@ def seed_intervals(table: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def show_profile(seconds: dict[str, float]) -> None:
-    """Print where the workers' time went: ``oodbench.executors.local.seconds_by_phase``."""
+    """Print where the workers' time went: ``oodbench.workers.executors.local.seconds_by_phase``."""
     import pandas as pd
 
     total = seconds.get("all", 0.0)
@@ -131,7 +131,7 @@ def show_results(table: "pd.DataFrame") -> None:
 
     There is a table for each dataset and its test environments, so that it fits 80 columns.
     """
-    from analysis.names import tested_on
+    from analysis.runs.names import tested_on
 
     print(
         "Of each study the run with the highest ID validation accuracy (rule: id_val), at its\n"

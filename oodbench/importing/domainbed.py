@@ -10,7 +10,7 @@ from oodbench.algorithms import ALGORITHMS
 from oodbench.importing.facts import check_facts, facts_of
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import IMPORTED, Measurement, RunRecord, Scalar, Trial, hash_of
-from oodbench.results.domainbed import JOB, DomainBedRun, environment_names, read_runs
+from oodbench.results.domainbed_logs import JOB, DomainBedRun, environment_names, read_runs
 from oodbench.results.imports import UNKNOWN, Imported, group_of
 
 SOURCE = "domainbed"

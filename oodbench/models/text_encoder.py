@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from oodbench.encoders import Encoder
+from oodbench.data.encoders import Encoder
 from oodbench.errors import RequestError
 from oodbench.models.backbone import head
 from oodbench.models.spec import ModelSpec

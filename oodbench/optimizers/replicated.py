@@ -1,7 +1,7 @@
 """Methods of distributing training as contestants: ``palsgd(adam)x4`` is Adam on four replicas.
 
 Such a name stands wherever an optimizer's does. Its hyperparameters are those of the optimizer and
-those of the method, so a search tunes both. What the methods do: ``oodbench.parallel.methods``.
+those of the method, so a search tunes both. What the methods do: ``training.replicas.methods``.
 """
 
 import math

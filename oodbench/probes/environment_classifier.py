@@ -2,7 +2,7 @@
 
 The first half of OoD-Bench's measurement of shifts (Ye et al. 2022; m-Just/OoD-Bench at 0c34a79):
 the classifier is told the label, so its features keep what tells the environments apart given the
-label. ``analysis.shift`` measures the shifts on them.
+label. ``analysis.shift.measure`` measures the shifts on them.
 """
 
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ from oodbench.data import Dataset, Split
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
 from oodbench.seeds import seed_of, stream
+from oodbench.training.inputs.tensors import as_floats
 from oodbench.training.random import seeded
-from oodbench.training.tensors import as_floats
 
 FEATURES = 8
 HALF_BATCH = 32

@@ -14,9 +14,9 @@ from torch import Tensor
 from oodbench.algorithms import ALGORITHMS
 from oodbench.errors import RequestError
 from oodbench.records import Trial
+from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.loop import Run, build_module
 from oodbench.training.stack import can_stack
-from oodbench.training.tensors import Tensors
 
 CHUNK = 8192
 """Examples times models in one forward pass."""

@@ -14,8 +14,8 @@ from oodbench.probes.path import Path
 from oodbench.probes.recording import Hook, Recorder, retrain
 from oodbench.records import Trial
 from oodbench.seeds import seed_of
+from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.loop import Run
-from oodbench.training.tensors import Tensors
 
 
 def noise_paths(

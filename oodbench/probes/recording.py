@@ -14,9 +14,9 @@ from oodbench.probes.full_gradient import check_full_gradient, full_gradients, g
 from oodbench.probes.path import Path
 from oodbench.records import RunRecord, Trial
 from oodbench.seeds import seed_of
+from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.loop import Run
 from oodbench.training.random import seeded
-from oodbench.training.tensors import Tensors
 
 Hook = Callable[[Run, int], None]
 

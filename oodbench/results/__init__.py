@@ -13,11 +13,10 @@ from oodbench.results.imports import (
     refuse_imported,
 )
 from oodbench.results.integrity import Checked, check_database
-from oodbench.results.keeping import weights_to_keep
 from oodbench.results.merging import Merged, MergedAll, merge_databases
 from oodbench.results.origins import ORIGIN, origins, sweep_specs
 from oodbench.results.plans import AddedSweep, PlannedStudy
-from oodbench.results.probing import probed, store_probes
+from oodbench.results.probes import probed, store_probes
 from oodbench.results.progress import counts, is_done, state_counts
 from oodbench.results.proposals import Growing, Past, add_trials, give_back_study, take_study
 from oodbench.results.query import checkpoints, curves, pairs, runs, searched, sql
@@ -28,6 +27,7 @@ from oodbench.results.select import CHECKPOINT_RULES, RUN_RULES
 from oodbench.results.shards import Lacking, Shard, add_shard, check_divisible
 from oodbench.results.store import load_run, store_runs
 from oodbench.results.sweeps import add_sweep, preview_sweep
+from oodbench.results.weights_to_keep import weights_to_keep
 from oodbench.results.where import compile_where
 
 __all__ = [

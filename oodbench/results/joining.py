@@ -8,7 +8,7 @@ from sqlalchemy import Connection, func, select, update
 
 from oodbench.errors import DatabaseError
 from oodbench.results.copying import released
-from oodbench.results.probing import TRAINED
+from oodbench.results.probes import TRAINED
 from oodbench.results.queue import lock_runs
 from oodbench.results.schema import (
     COMPLETED,

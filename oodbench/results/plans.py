@@ -25,7 +25,7 @@ class PlannedStudy:
         facts: What analysis needs to know of it: ``optimizer_kind``, ``chance``, ``shift``,
             ``num_classes``, ``metric``.
         trials: The trials.
-        agenda: What workers are to add as results come in, see ``oodbench.proposing``: ``seeds``
+        agenda: What workers are to add as results come in, see ``workers.proposing``: ``seeds``
             for each configuration; ``data`` (fingerprint, examples, environments); ``search``
             (trials, startup, cohort), if adaptive; ``confirm`` (top, by, seeds), if asked for;
             ``runs``: how many the study will have in the end. None if nothing is to be added.

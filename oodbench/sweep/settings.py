@@ -68,7 +68,7 @@ BatchSize = Annotated[Any, AfterValidator(powers_of_two)]
 
 
 class Batch(Part):
-    """What a step sees. See ``oodbench.training.batches``."""
+    """What a step sees. See ``oodbench.training.inputs.batches``."""
 
     per_environment: BatchSize | None = None
     size: BatchSize | None = None
@@ -219,7 +219,7 @@ class Search(Part):
 
     @property
     def asks(self) -> dict[str, int]:
-        """What an adaptive search keeps to: see ``oodbench.proposing``."""
+        """What an adaptive search keeps to: see ``oodbench.workers.proposing``."""
         return {
             "trials": self.trials or 0,
             "startup": self.startup or 20,
@@ -228,7 +228,7 @@ class Search(Part):
 
 
 class Rate(Part):
-    """How fast one GPU trains, for estimates: see ``oodbench.outlook``."""
+    """How fast one GPU trains, for estimates: see ``oodbench.sweep.estimate``."""
 
     examples_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     source: str

@@ -3,8 +3,8 @@
 from oodbench.training.checkpoints import EVERY, NOTHING, Saving
 from oodbench.training.clock import Clock, clock_of
 from oodbench.training.cohorts import Distribute, train
+from oodbench.training.inputs.tensors import Tensors, load
 from oodbench.training.precision import DTYPES
-from oodbench.training.tensors import Tensors, load
 
 __all__ = [
     "DTYPES",

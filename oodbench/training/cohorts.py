@@ -10,12 +10,12 @@ from oodbench.records import RunRecord, Trial
 from oodbench.seeds import seed_of
 from oodbench.training.checkpoints import NOTHING, SOON, Saver, Saving, resumed
 from oodbench.training.clock import Clock
-from oodbench.training.compiling import tell_plain
+from oodbench.training.fast.compiling import tell_plain
+from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.loop import Run, build_module
 from oodbench.training.random import seeded
-from oodbench.training.replicas import ReplicatedRun, stacked_together
+from oodbench.training.replicas.run import ReplicatedRun, stacked_together
 from oodbench.training.stack import can_stack, stacks_alone
-from oodbench.training.tensors import Tensors
 from oodbench.training.weights import keep_weights
 
 Tick = Callable[[], None]
@@ -40,7 +40,7 @@ def train(
 
     Args:
         trials: With one cohort key.
-        data: See ``oodbench.training.tensors.load``; on ``device``, in the trials' precision.
+        data: See ``inputs.tensors.load``; on ``device``, in the trials' precision.
         device: Where to train.
         tick: Called after every step; what it raises ends the training.
         saving: Which checkpoints and weights are left on disk.

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from oodbench.metrics import WORST, Answers, scores
 from oodbench.records import Measurement
+from oodbench.training.inputs.tensors import AnyInputs, EvaluationSplit
 from oodbench.training.models import Models
-from oodbench.training.tensors import AnyInputs, EvaluationSplit
 
 CHUNK = 8192
 """Examples times models in one forward pass: more would leave a CPU's cache."""

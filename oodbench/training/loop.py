@@ -20,21 +20,21 @@ from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import Measurement, RunRecord, Trial
 from oodbench.seeds import seed_of
 from oodbench.training import provenance
-from oodbench.training.augmentation import training_inputs
 from oodbench.training.averaging import WeightAverage
-from oodbench.training.batches import BLOCK, Batches
 from oodbench.training.clock import DATA, EVALUATION, MODEL, OPTIMIZER, Clock
-from oodbench.training.compiling import Compiled, differentiate
 from oodbench.training.evaluation import evaluate
+from oodbench.training.fast.compiling import Compiled, differentiate
+from oodbench.training.fast.products import spread
+from oodbench.training.fast.stepping import stepper
+from oodbench.training.inputs.augmentation import training_inputs
+from oodbench.training.inputs.batches import BLOCK, Batches
+from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.models import Models
 from oodbench.training.precision import DTYPES
-from oodbench.training.products import spread
 from oodbench.training.random import generator_states, seeded, set_generator_states
 from oodbench.training.schedule import set_learning_rates
 from oodbench.training.single import Single
 from oodbench.training.stack import Stack
-from oodbench.training.stepping import stepper
-from oodbench.training.tensors import Tensors
 
 
 def build_module(trial: Trial, shape: tuple[int, ...], num_classes: int) -> torch.nn.Module:

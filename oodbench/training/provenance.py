@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from oodbench.optimizers import OPTIMIZERS
-from oodbench.training import products
+from oodbench.training.fast import products
 
 if TYPE_CHECKING:
     from oodbench.training.loop import Run

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from oodbench.training.features import body_and_head
+from oodbench.training.fast.winograd import pays, with_fast_convolutions
+from oodbench.training.inputs.features import body_and_head
 from oodbench.training.precision import BF16, DTYPES, in_precision
-from oodbench.training.winograd import pays, with_fast_convolutions
 
 IMAGES = 16
 """In one forward pass of convolutions on a CPU: what more leave behind outgrows the cache."""
@@ -32,7 +32,7 @@ def in_pieces(forward: Callable[[Tensor], Tensor], inputs: Tensor, size: int | N
 class Single:
     """A stack of one that is none. See ``oodbench.training.models.Models``.
 
-    On a CPU, convolutions that ``oodbench.training.winograd`` does faster are done there. Tensors
+    On a CPU, convolutions that ``fast.winograd`` does faster are done there. Tensors
     are not made channels last: there torch's GroupNorm rounds ten times as much.
     """
 

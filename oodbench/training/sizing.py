@@ -15,14 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from oodbench.caching import cache_folder
+from oodbench.data.cache import cache_folder
 from oodbench.records import Trial, hash_of
 from oodbench.training import provenance
 from oodbench.training.checkpoints import written_whole
+from oodbench.training.fast.products import library
+from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.loop import Run, build_module
-from oodbench.training.products import library
 from oodbench.training.stack import can_stack, stacks_alone
-from oodbench.training.tensors import Tensors
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 """Stacks that are tried, the smallest first."""

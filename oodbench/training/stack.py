@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from oodbench.training.batched import Forward, batched_forward
-from oodbench.training.features import body_and_head
+from oodbench.training.fast.batched import Forward, batched_forward
+from oodbench.training.fast.products import spread
+from oodbench.training.inputs.features import body_and_head
 from oodbench.training.precision import BF16, DTYPES, in_precision
-from oodbench.training.products import spread
 
 CLIP_EPS = 1e-6
 """Added to a norm before it divides, as ``torch.nn.utils.clip_grad_norm_`` does."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.fitting import fit_return_curve
-from analysis.verdicts import SMALLEST_CHANGE
+from analysis.curves.fitting import fit_return_curve
+from analysis.curves.verdicts import SMALLEST_CHANGE
 
 NOISE = 0.07
 """Standard deviation of OOD accuracy around the curve, as a share of the range of ID accuracy."""

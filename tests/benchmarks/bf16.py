@@ -12,9 +12,9 @@ from benchmarks.stacks import CPU, trials_of
 from oodbench.data import DATASETS
 from oodbench.records import Trial
 from oodbench.training import Tensors, load
-from oodbench.training.processor import prepare_for_cpu
+from oodbench.training.fast.processor import prepare_for_cpu
+from oodbench.training.inputs.tensors import Inputs
 from oodbench.training.sizing import time_stack
-from oodbench.training.tensors import Inputs
 
 ROUNDS = 3
 

@@ -16,10 +16,10 @@ from benchmarks.stacks import CPU, trials_of
 from oodbench.data import DATASETS
 from oodbench.records import Trial
 from oodbench.training import Tensors, load
-from oodbench.training.compiling import check_compiler
+from oodbench.training.fast.compiling import check_compiler
+from oodbench.training.fast.processor import prepare_for_cpu
+from oodbench.training.inputs.tensors import Inputs
 from oodbench.training.loop import Run
-from oodbench.training.processor import prepare_for_cpu
-from oodbench.training.tensors import Inputs
 
 ROUNDS, SECONDS = 3, 1.0
 """How often each is timed, and for how long."""

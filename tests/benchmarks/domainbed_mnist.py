@@ -117,7 +117,7 @@ def oodbench(algorithm: str, data: Path, quick: bool, rounds: int) -> Row:
 
     A step and an evaluation take a core; what they cost the machine is that divided by the cores.
     """
-    from oodbench.executors.local import cores
+    from oodbench.workers.executors.local import cores
 
     workers = cores()
     steps, evaluations = (QUICK_STEPS, QUICK_EVALUATIONS) if quick else (STEPS, EVALUATIONS)
@@ -158,10 +158,10 @@ def time_parts(algorithm: str) -> tuple[float, float]:
 
     from oodbench.data import DATASETS
     from oodbench.records import Trial
-    from oodbench.trainer import find_device
     from oodbench.training import load
     from oodbench.training.evaluation import evaluate
     from oodbench.training.loop import Run
+    from oodbench.workers.trainer import find_device
 
     device = find_device("cpu")  # as a worker does
     dataset = DATASETS.get("ColoredMNIST").load({"domainbed": {"seed": 0, "trial_seed": 0}}, 0)

@@ -10,9 +10,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 
-from oodbench.planning import plan
 from oodbench.records import Measurement, RunRecord, Trial
 from oodbench.results import Database, add_sweep, claim, open_database, store_runs
+from oodbench.sweep.plan import plan
 
 SWEEP, ROUNDS = "sweeps/twenty_thousand.yaml", 3
 COMMANDS = ("query", *(f"plot {kind}" for kind in ("scatter", "box", "binned", "returns")))

@@ -17,10 +17,10 @@ import torch
 from PIL import Image
 
 from oodbench.data import DATASETS
-from oodbench.planning import plan
+from oodbench.sweep.plan import plan
 from oodbench.training import Tensors, load
-from oodbench.training.augmentation import training_inputs
-from oodbench.training.batches import Batches
+from oodbench.training.inputs.augmentation import training_inputs
+from oodbench.training.inputs.batches import Batches
 from oodbench.training.loop import Run
 
 CPU, ROUNDS = torch.device("cpu"), 5

@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 
 from oodbench.data import DATASETS
-from oodbench.parallel.methods import Seconds
-from oodbench.parallel.processes import Apart
-from oodbench.planning import plan
 from oodbench.records import RunRecord, Trial
+from oodbench.sweep.plan import plan
 from oodbench.training import Tensors, load
 from oodbench.training.clock import TRAINING
-from oodbench.training.launching import run_on_processes
-from oodbench.training.replicas import ReplicatedRun
+from oodbench.training.replicas.local import run_on_processes
+from oodbench.training.replicas.methods import Seconds
+from oodbench.training.replicas.processes import Apart
+from oodbench.training.replicas.run import ReplicatedRun
 
 CPU, REPLICAS, SEEDS, TARGET = torch.device("cpu"), 2, 3, 0.9
 LINKS = {"none": (0.0, float("inf")), "5 ms, 100 Mbit/s": (0.005, 12.5e6)}

@@ -15,11 +15,11 @@ from benchmarks.stacks import CPU, linear_flops, trials_of
 from oodbench.data import DATASETS
 from oodbench.records import Trial
 from oodbench.training import Tensors, load
+from oodbench.training.fast.processor import prepare_for_cpu
+from oodbench.training.inputs.tensors import Inputs
 from oodbench.training.loop import Run, build_module
-from oodbench.training.processor import prepare_for_cpu
 from oodbench.training.sizing import measure as measure_stack
 from oodbench.training.sizing import memory_bound
-from oodbench.training.tensors import Inputs
 
 ROUNDS, SECONDS = 7, 0.4
 CASES = [

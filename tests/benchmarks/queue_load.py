@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from postgres_server import MISSING, Server, find_programs
 
-from oodbench.planning import plan
 from oodbench.records import Measurement, RunRecord, Trial
 from oodbench.results import (
     add_sweep,
@@ -31,6 +30,7 @@ from oodbench.results import (
     sql,
     store_runs,
 )
+from oodbench.sweep.plan import plan
 
 RUNS, COHORT = 4000, 8
 SWEEP: dict[str, Any] = {

@@ -17,8 +17,6 @@ from typing import Any
 from benchmarks.queue_load import load, postgresql, record
 from postgres_server import MISSING, find_programs
 
-from oodbench.lease import Lease
-from oodbench.planning import plan
 from oodbench.records import Measurement, RunRecord, Trial
 from oodbench.results import (
     Database,
@@ -31,6 +29,8 @@ from oodbench.results import (
     state_counts,
     store_runs,
 )
+from oodbench.sweep.plan import plan
+from oodbench.workers.lease import Lease
 
 SWEEP: dict[str, Any] = {
     "name": "scaling",

@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 from oodbench.data import DATASETS
-from oodbench.planning import plan
 from oodbench.records import Trial
+from oodbench.sweep.plan import plan
 from oodbench.training import Tensors, load, train
+from oodbench.training.fast.processor import prepare_for_cpu
 from oodbench.training.loop import Run
-from oodbench.training.processor import prepare_for_cpu
 from oodbench.training.sizing import measure as measure_stack
 from oodbench.training.sizing import memory_bound
 

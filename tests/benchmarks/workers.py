@@ -16,8 +16,8 @@ from benchmarks.queue_load import record
 from benchmarks.stacks import sweep_of
 
 from oodbench import api
-from oodbench.planning import plan
 from oodbench.results import Database, add_sweep, claim, open_database, store_runs
+from oodbench.sweep.plan import plan
 
 COHORT, ROUNDS = 32, 10
 

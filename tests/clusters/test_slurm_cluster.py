@@ -18,8 +18,8 @@ from clusters.slurm_cluster import MISSING, Cluster, is_possible
 from postgres_server import Server
 
 from oodbench import api
-from oodbench.executors.jobs import job_of
 from oodbench.results import check_database, open_database, sql
+from oodbench.workers.executors.jobs import job_of
 
 pytestmark = pytest.mark.slurm
 

@@ -11,11 +11,11 @@ from PIL import Image
 
 from domainbed_adapters.in9 import of_imagenet
 from oodbench import api
-from oodbench.artifacts import load_model
 from oodbench.data import DATASETS, Dataset
 from oodbench.errors import OodbenchError, QueryError, RequestError, SweepError
 from oodbench.sweep import parse_sweep
 from oodbench.training import load
+from oodbench.workers.artifacts import load_model
 
 NAME = "BackgroundsChallenge"
 SWEEP = {

@@ -7,12 +7,12 @@ import pytest
 import torch
 from image_helpers import write_tree
 
-from oodbench.caching import entries
 from oodbench.data import DATASETS
+from oodbench.data.cache import entries
 from oodbench.errors import RequestError
-from oodbench.planning import plan
-from oodbench.trainer import _tensors, tensors_for
+from oodbench.sweep.plan import plan
 from oodbench.training import train
+from oodbench.workers.trainer import _tensors, tensors_for
 
 CPU = torch.device("cpu")
 

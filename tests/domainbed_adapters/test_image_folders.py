@@ -194,7 +194,7 @@ def test_augmentation_is_domainbeds_unless_told_otherwise(root: Path) -> None:
 
 @pytest.mark.parametrize("option", [{"augment": "domainbed"}, {"augment_id_val": True}])
 def test_features_that_are_computed_once_are_not_augmented(root: Path, option: dict) -> None:
-    from oodbench.planning import plan
+    from oodbench.sweep.plan import plan
 
     sweep = {
         "name": "heads",

@@ -13,11 +13,11 @@ from domainbed_adapters.rotations import rotate
 from oodbench import api
 from oodbench.data import DATASETS
 from oodbench.errors import RequestError
-from oodbench.planning import plan
 from oodbench.results import add_sweep, open_database
 from oodbench.sweep import parse_sweep
+from oodbench.sweep.plan import plan
 from oodbench.training import load
-from oodbench.worker import work
+from oodbench.workers.worker import work
 
 RECIPE = Path(__file__).parents[2] / "sweeps" / "colored_mnist.yaml"
 

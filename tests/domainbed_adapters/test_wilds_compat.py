@@ -29,7 +29,7 @@ def python(code: str) -> str:
 
 def test_importing_oodbench_and_listing_its_datasets_never_imports_wilds() -> None:
     code = (
-        "import sys, oodbench, oodbench.cli, oodbench.worker, oodbench.data;"
+        "import sys, oodbench, oodbench.cli, oodbench.workers.worker, oodbench.data;"
         "oodbench.data.DATASETS.names();"
         "import domainbed_adapters.wilds_compat;"
         "print([m for m in ('wilds', 'outdated', 'torch_scatter') if m in sys.modules])"

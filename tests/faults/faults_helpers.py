@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from oodbench import api
-from oodbench.planning import plan
 from oodbench.results import add_sweep, check_database, open_database, sql
-from oodbench.worker import work
+from oodbench.sweep.plan import plan
+from oodbench.workers.worker import work
 
 SWEEP: dict[str, Any] = {
     "name": "faults",

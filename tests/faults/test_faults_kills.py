@@ -24,8 +24,8 @@ from faults_helpers import (
 
 from oodbench import api
 from oodbench.optimizers import OPTIMIZERS
-from oodbench.planning import plan
 from oodbench.results import abandon, is_done, open_database, state_counts
+from oodbench.sweep.plan import plan
 
 pytestmark = pytest.mark.slow
 

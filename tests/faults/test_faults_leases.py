@@ -9,7 +9,7 @@ import pytest
 from faults_helpers import SWEEP, add_trials, check_totals, said, start, wait_for
 
 from oodbench.results import open_database, sql, state_counts
-from oodbench.worker import work
+from oodbench.workers.worker import work
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from oodbench.errors import RequestError, UnknownNameError
-from oodbench.search import draw
 from oodbench.spaces import Choice, Range, log, one_minus_log, override, parse, uniform
+from oodbench.sweep.search import draw
 
 N = 4000
 ERROR = 4 * 0.5 / N**0.5

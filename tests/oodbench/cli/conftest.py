@@ -9,7 +9,7 @@ import pytest
 from oodbench.api import plan
 from oodbench.results import add_sweep, open_database
 from oodbench.sweep import parse_sweep
-from oodbench.worker import work
+from oodbench.workers.worker import work
 
 
 @pytest.fixture(scope="session")

@@ -98,8 +98,8 @@ def test_the_database_can_be_named_in_the_environment(
 ) -> None:
     pytest.importorskip("psycopg")
     monkeypatch.setenv("OODBENCH_DB", "postgresql://me:hush@127.0.0.1:1/runs")
-    monkeypatch.setattr("oodbench.lease.PATIENCE", 0.1)  # a worker waits for its server
-    monkeypatch.setattr("oodbench.lease.PAUSE", 0.1)
+    monkeypatch.setattr("oodbench.workers.lease.PATIENCE", 0.1)  # a worker waits for its server
+    monkeypatch.setattr("oodbench.workers.lease.PAUSE", 0.1)
     ended = oodbench(*command)
     assert ended.code == 2
     assert "database runs at 127.0.0.1, port 1, cannot be used by user me" in ended.err

@@ -15,15 +15,15 @@ from rich.console import Console
 import analysis
 from oodbench import api
 from oodbench.cli.tables import fitting
-from oodbench.digest import edge_warnings
 from oodbench.errors import UnknownNameError
 from oodbench.optimizers import OPTIMIZERS
-from oodbench.planning import plan
-from oodbench.plotting import KINDS
 from oodbench.results import add_sweep, is_empty, open_database, searched_scale
-from oodbench.search import at_edge
 from oodbench.sweep import parse_sweep
-from oodbench.worker import work
+from oodbench.sweep.plan import plan
+from oodbench.sweep.search import at_edge
+from oodbench.verbs.digest import edge_warnings
+from oodbench.verbs.plot import KINDS
+from oodbench.workers.worker import work
 
 Run = Callable[..., Any]
 

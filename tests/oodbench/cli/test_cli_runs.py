@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from oodbench import api
-from oodbench.planning import plan
 from oodbench.results import add_sweep, claim, open_database
-from oodbench.worker import work
+from oodbench.sweep.plan import plan
+from oodbench.workers.worker import work
 
 Run = Callable[..., Any]
 

@@ -11,10 +11,10 @@ from postgres_server import Server
 import oodbench
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.exporting.definitions import DEFINITIONS
-from oodbench.planning import plan
 from oodbench.records import RunRecord
 from oodbench.results import add_sweep, claim, copy_database, open_database, store_runs
-from oodbench.worker import work
+from oodbench.sweep.plan import plan
+from oodbench.workers.worker import work
 
 SWEEP = {
     "name": "small",

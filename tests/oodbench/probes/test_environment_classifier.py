@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import oodbench
-from analysis.shift import measure_shift
-from analysis.shift_classes import shift_class
+from analysis.shift.classes import shift_class
+from analysis.shift.measure import measure_shift
 from oodbench.data import Dataset, Environment, Split
 from oodbench.errors import RequestError
 from oodbench.probes.environment_classifier import environment_features

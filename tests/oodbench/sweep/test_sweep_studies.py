@@ -9,9 +9,9 @@ import pytest
 
 from oodbench.data import Dataset
 from oodbench.errors import RequestError
-from oodbench.planning import Plan, plan
 from oodbench.records import Trial
 from oodbench.sweep import load_sweep, parse_sweep
+from oodbench.sweep.plan import Plan, plan
 
 Tiny = Callable[..., dict[str, Any]]
 

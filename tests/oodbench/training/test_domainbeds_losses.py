@@ -21,8 +21,8 @@ import torch
 
 from oodbench.records import Trial
 from oodbench.training import DTYPES, Tensors
+from oodbench.training.inputs.tensors import Inputs
 from oodbench.training.loop import Run
-from oodbench.training.tensors import Inputs
 
 CPU = torch.device("cpu")
 ADAM = {"lr": recipe.LR, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0}

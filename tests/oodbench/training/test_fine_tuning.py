@@ -11,9 +11,9 @@ import torch
 import oodbench
 from oodbench.models import MODELS
 from oodbench.models.torchvision_models import backbone
-from oodbench.planning import plan
 from oodbench.results import add_sweep, open_database
-from oodbench.worker import work
+from oodbench.sweep.plan import plan
+from oodbench.workers.worker import work
 
 STEPS, HALF = 20, 10
 

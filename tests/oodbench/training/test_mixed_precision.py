@@ -16,14 +16,15 @@ import oodbench as package
 from oodbench import api
 from oodbench.algorithms import ALGORITHMS
 from oodbench.cli.sweeping import warn_if_slow
-from oodbench.planning import plan
 from oodbench.results import add_sweep, open_database
-from oodbench.training import frozen, precision
-from oodbench.training.several import Several
+from oodbench.sweep.plan import plan
+from oodbench.training import precision
+from oodbench.training.fast.winograd import Conv2d, with_fast_convolutions
+from oodbench.training.inputs import frozen
+from oodbench.training.replicas.side_by_side import Several
 from oodbench.training.single import Single
 from oodbench.training.stack import Stack
-from oodbench.training.winograd import Conv2d, with_fast_convolutions
-from oodbench.worker import work
+from oodbench.workers.worker import work
 
 GROUPS, SIZE, SHAPE, CLASSES = 2, 6, (2, 6, 6), 3
 STEPS, LR, MOMENTUM = 5, 0.1, 0.9

@@ -21,7 +21,7 @@ from oodbench.algorithms import ALGORITHMS
 from oodbench.data import Dataset
 from oodbench.errors import StopTrainingError
 from oodbench.training import Saving, Tensors, load, train
-from oodbench.training.compiling import Compiled, differentiate
+from oodbench.training.fast.compiling import Compiled, differentiate
 from oodbench.training.loop import Run
 from oodbench.training.single import Single
 from oodbench.training.sizing import measure, memory_bound

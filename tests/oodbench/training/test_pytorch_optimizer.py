@@ -10,7 +10,8 @@ from oodbench.errors import RequestError, UnknownNameError
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.optimizers.pytorch_optimizer import AVERAGES, PREFIX, RANDOM, REFUSED
 from oodbench.spaces import Choice
-from oodbench.training import Tensors, products, train
+from oodbench.training import Tensors, train
+from oodbench.training.fast import products
 from oodbench.training.loop import Run
 
 po = pytest.importorskip("pytorch_optimizer", reason="pytorch-optimizer is not installed")

@@ -7,7 +7,7 @@ import torch
 from oodbench.algorithms import ALGORITHMS
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import Trial
-from oodbench.search import draw
+from oodbench.sweep.search import draw
 from oodbench.training import Tensors
 from oodbench.training.loop import Run
 

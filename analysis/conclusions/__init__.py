@@ -1,0 +1,1 @@
+"""What the runs say, in words: conclusions, recommendation, summary."""

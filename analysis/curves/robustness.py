@@ -1,0 +1,105 @@
+"""Effective robustness: OOD accuracy beyond what a baseline's curve expects of the ID accuracy.
+
+Taori et al. (2020), "Measuring Robustness to Natural Distribution Shifts in Image Classification",
+section 2.2; the baseline's curve is the one of ``analysis.stats.smooth``, on the accuracy axes.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.curves.id_ood_curves import (
+    Cloud,
+    Mean,
+    check_name,
+    clouds_of,
+    difference,
+    mean_of_curve,
+)
+from analysis.runs.panels import GROUP, require
+from analysis.stats.intervals import UNKNOWN
+from analysis.stats.smooth import Smooth
+from analysis.stats.testing import MARGIN, ends_of, judged
+from oodbench.errors import RequestError
+
+
+def effective_robustness(
+    pairs: pd.DataFrame,
+    baseline: str,
+    *,
+    baseline_algorithm: str | None = None,
+    margin: float = MARGIN,
+    dataset: str | None = None,
+    algorithm: str | None = None,
+) -> pd.DataFrame:
+    """OOD accuracy above what a baseline's return curve expects of the same ID accuracy.
+
+    The mean over an optimizer's runs of their distance to the curve. Runs whose ID accuracy lies
+    outside the central 90% of the baseline's take no part, and are counted: the curve is not
+    extended. Unlike in ``ood_at_equal_id`` ID accuracies weigh as often as the optimizer reaches
+    them. The interval is Student's t, from a jackknife over draws; see
+    ``analysis.curves.id_ood_curves.difference``.
+
+    Args:
+        pairs, dataset, algorithm: As for ``ood_at_equal_id``.
+        baseline: An optimizer.
+        baseline_algorithm: Whose runs the curve goes through, such as ``erm``. Default: each
+            algorithm's own.
+        margin: A distance closer to 0 than this is called none; a fraction.
+
+    Returns:
+        A row per dataset, test environments, algorithm and optimizer other than the baseline:
+        ``baseline`` and ``baseline_algorithm``, ``n`` (runs that take part), ``outside`` (runs
+        beyond the baseline's range), ``left_out`` (words), ``n_baseline``, ``id_low``, ``id_high``
+        (the baseline's range), ``difference`` with ``low``, ``high`` (95%), ``low90``, ``high90``,
+        ``p``, ``p_holm`` (over the optimizers of a panel) and ``verdict``, as for
+        ``ood_at_equal_id``; ``not comparable`` where fewer than ten configurations take part.
+
+    Raises:
+        RequestError: No runs, a column is missing, or the baseline has nowhere a curve.
+        UnknownNameError: No such optimizer, dataset or algorithm.
+    """
+    require(pairs)
+    check_name(pairs, "optimizer", baseline)
+    if baseline_algorithm is not None:
+        check_name(pairs, "algorithm", baseline_algorithm)
+    every = [*clouds_of(pairs, dataset, None)]
+    named = ((key, one) for key, clouds in every for one in clouds if one.optimizer == baseline)
+    bases = {tuple(key.values()): one for key, one in named}
+    rows = []
+    for key, clouds in every:
+        source = baseline_algorithm or key["algorithm"]
+        base = bases.get((key["dataset"], key["test_environments"], source))
+        if algorithm in (None, key["algorithm"]) and base and base.curve:
+            known = {**key, "baseline": baseline, "baseline_algorithm": source}
+            others = [one for one in clouds if one is not base]
+            rows += [{**known, **_row(one, base, base.curve)} for one in others]
+    if not rows:
+        raise RequestError(
+            f"The baseline {baseline!r} has no return curve where another optimizer has runs: a "
+            "curve needs five configurations that learned. Train more of it."
+        )
+    return judged(pd.DataFrame(rows), [*GROUP], margin)
+
+
+def _row(one: Cloud, base: Cloud, curve: Smooth) -> dict[str, Any]:
+    low, high = base.range
+    inside = one.inside(low, high)
+    estimate, p = UNKNOWN, np.nan
+    if one.enough(low, high):
+        expected = mean_of_curve(base, curve, one.id[inside])
+        estimate, p = difference(_mean_of_runs(one, inside, curve, expected.value), expected)
+    row = {"optimizer": one.optimizer, "n": int(inside.sum()), "outside": int((~inside).sum())}
+    row |= {"left_out": one.words, "n_baseline": len(base.id), "id_low": low, "id_high": high}
+    return {**row, **ends_of(estimate), "p": p}
+
+
+def _mean_of_runs(one: Cloud, inside: NDArray[np.bool_], curve: Smooth, expected: float) -> Mean:
+    """Mean OOD accuracy of the runs, with the error that it has about a curve held fixed."""
+    residuals = pd.Series(one.ood[inside] - curve.at(one.id[inside]))
+    of_draw = residuals.groupby(one.draws[inside])
+    n, mean = len(residuals), float(residuals.mean())
+    without = (residuals.sum() - of_draw.sum()) / (n - of_draw.size())
+    return Mean(expected + mean, mean - without, len(without) - 1)

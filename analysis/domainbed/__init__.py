@@ -1,0 +1,1 @@
+"""The tables of DomainBed, from its own logs or from a database."""

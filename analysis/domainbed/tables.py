@@ -1,0 +1,141 @@
+"""The tables that DomainBed's ``collect_results`` prints, from our selection rules."""
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.domainbed.candidates import DomainBedSweep, domainbed_candidates
+from oodbench.errors import UnknownNameError
+from oodbench.results.domainbed_logs import environment_names
+from oodbench.results.select import RUN_RULES, select
+
+METHODS = {
+    "training-domain validation set": ("id_val", "every"),
+    "leave-one-domain-out cross-validation": ("leave_one_environment_out", "every"),
+    "test-domain validation set (oracle)": ("oracle", "last"),
+}
+"""DomainBed's method -> our run rule, and which checkpoints of a run it may choose."""
+
+GROUP = ("dataset", "algorithm")
+TRIAL = (*GROUP, "trial_seed", "test_environments")
+"""One search: DomainBed takes the best of its hyperparameter seeds."""
+
+Cells = Mapping[Hashable, tuple[float, float]]
+"""Where in a table -> mean and error."""
+
+
+def domainbed_selection(found: pd.DataFrame, method: str) -> pd.DataFrame:
+    """The checkpoint that a method of DomainBed's takes of each search.
+
+    Args:
+        found: See ``analysis.domainbed.candidates.domainbed_candidates``.
+        method: One of ``METHODS``.
+
+    Returns:
+        See ``oodbench.results.select.select``: a row for each search with one test environment of
+        which something could be chosen. ``ood`` is what DomainBed reports.
+
+    Raises:
+        UnknownNameError: If there is no such method.
+        QueryError: If nothing at all can be chosen, as by leaving one environment out where no run
+            has two test environments.
+    """
+    if method not in METHODS:
+        raise UnknownNameError("method", method, METHODS)
+    rule, which = METHODS[method]
+    if which == "last":
+        found = found[found["step"] == found.groupby("run")["step"].transform("max")]
+    chosen = select(found, rule, by=TRIAL)
+    alone = ~chosen["test_environments"].str.contains(",")
+    return chosen[alone & chosen["run"].notna()].reset_index(drop=True)
+
+
+def domainbed_table(found: pd.DataFrame, method: str) -> pd.DataFrame:
+    """The accuracy in each test environment: means over trials, with DomainBed's error.
+
+    That error is the standard deviation over trials (``ddof=0``) over the root of their number. A
+    trial is a search of its own, with hyperparameters, splits and seeds of its own.
+
+    Args:
+        found: See ``analysis.domainbed.candidates.domainbed_candidates``.
+        method: One of ``METHODS``.
+
+    Returns:
+        A row per dataset, algorithm and ``environment`` (index): ``method``, ``accuracy`` (a
+        fraction), ``error`` and ``trials``.
+
+    Raises:
+        UnknownNameError, QueryError: See ``domainbed_selection``.
+    """
+    chosen = domainbed_selection(found, method)
+    chosen["environment"] = chosen["test_environments"].astype(int)
+    return _over_trials(chosen, [*GROUP, "environment"], method)
+
+
+def domainbed_averages(found: pd.DataFrame, method: str) -> pd.DataFrame:
+    """As ``domainbed_table``, but of each trial's mean over its test environments."""
+    chosen = domainbed_selection(found, method)
+    trials = chosen.groupby([*GROUP, "trial_seed"])["ood"].mean().reset_index()
+    return _over_trials(trials, list(GROUP), method)
+
+
+def domainbed_text(sweep: DomainBedSweep) -> str:
+    """What DomainBed's ``collect_results`` prints for this folder; algorithms by the alphabet.
+
+    X stands where there is nothing to choose from.
+    """
+    found = domainbed_candidates(sweep.accuracies)
+    datasets, algorithms = (sorted(set(found[name])) for name in GROUP)
+    lines = [f"Total records: {len(found)}"]
+    for method, (rule, _) in METHODS.items():
+        known = bool(found[RUN_RULES[rule]].notna().any())
+        table = _cells(domainbed_table(found, method), 3) if known else {}
+        averages = _cells(domainbed_averages(found, method), 2) if known else {}
+        for dataset in datasets:
+            names = _names(sweep, dataset)
+            lines += ["", f"-------- Dataset: {dataset}, model selection method: {method}"]
+            lines.append(_line(["Algorithm", *names, "Avg"], 20))
+            for algorithm in algorithms:
+                where = [(dataset, algorithm, i) for i in range(len(names))]
+                lines.append(_line([algorithm, *_texts(table, where)], 20))
+        lines += ["", f"-------- Averages, model selection method: {method}"]
+        lines.append(_line(["Algorithm", *datasets, "Avg"], 25))
+        for algorithm in algorithms:
+            everywhere = [(dataset, algorithm) for dataset in datasets]
+            lines.append(_line([algorithm, *_texts(averages, everywhere)], 25))
+    return "\n".join(lines) + "\n"
+
+
+def _over_trials(chosen: pd.DataFrame, by: list[str], method: str) -> pd.DataFrame:
+    scores = chosen.groupby(by)["ood"]
+    table = pd.DataFrame({"accuracy": scores.mean(), "trials": scores.size()})
+    table.insert(1, "error", scores.std(ddof=0) / np.sqrt(table["trials"]))
+    table.insert(0, "method", method)
+    return table.reset_index()
+
+
+def _names(sweep: DomainBedSweep, dataset: str) -> Sequence[str]:
+    mine = sweep.accuracies[sweep.accuracies["dataset"] == dataset]
+    number = int(mine["environment"].max()) + 1
+    return environment_names(dataset, number)
+
+
+def _cells(table: pd.DataFrame, keys: int) -> Cells:
+    """Of the first ``keys`` columns; in percent."""
+    where = table[list(table.columns[:keys])].itertuples(index=False, name=None)
+    percent = 100 * table[["accuracy", "error"]].to_numpy()
+    return dict(zip(where, map(tuple, percent), strict=True))
+
+
+def _texts(cells: Cells, where: Sequence[Hashable]) -> list[str]:
+    """Each cell, and their average."""
+    texts = ["{:.1f} +/- {:.1f}".format(*cells[at]) if at in cells else "X" for at in where]
+    if "X" in texts:
+        return [*texts, "X"]
+    return [*texts, f"{sum(cells[at][0] for at in where) / len(where):.1f}"]
+
+
+def _line(cells: Sequence[str], width: int) -> str:
+    """Cells of one width, as DomainBed prints them, its last space included."""
+    return "  ".join(cell.ljust(width)[:width] for cell in cells) + " "

@@ -1,0 +1,1 @@
+"""Runs as tables: what to call them, which to keep, what each search and run holds."""

@@ -1,0 +1,141 @@
+"""Accuracy along training: medians and quartiles over an optimizer's runs, or chosen runs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from analysis.runs.panels import Panel, panels
+from analysis.stats.intervals import Array
+from oodbench.errors import RequestError
+
+SCORES = {"id": "ID accuracy", "ood": "OOD accuracy"}
+FEWEST = 5
+"""A step with fewer runs has a median, but no quartiles to speak of."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One score along training.
+
+    Attributes:
+        optimizer: Whose.
+        run: The chosen run's id; empty for the median over all.
+        status: Of the chosen run; ``completed`` for the median.
+        steps: (points,): the steps at which it was measured.
+        quartiles: (points, 3): first quartile, median, third quartile over the runs measured
+            there; NaN but for the median below ``FEWEST`` runs.
+        n: (points,): how many runs that is.
+    """
+
+    optimizer: str
+    run: str
+    status: str
+    steps: Array
+    quartiles: Array
+    n: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Learning:
+    """One panel's curves: score (``id``, ``ood``) -> curves, optimizers in the panel's order."""
+
+    panel: Panel
+    curves: Mapping[str, tuple[Curve, ...]]
+
+
+def learning_data(
+    pairs: pd.DataFrame,
+    checkpoints: pd.DataFrame,
+    runs: Sequence[str] = (),
+    dataset: str | None = None,
+    algorithm: str | None = None,
+) -> tuple[Learning, ...]:
+    """The numbers of ``learning``; see there for arguments and errors."""
+    missing = {"run", "step", "ood_test"} - set(checkpoints.columns)
+    if missing or checkpoints.empty:
+        raise RequestError(
+            "There are no checkpoints to draw here. Pass what "
+            "oodbench.results.query.checkpoints returns, of runs that were trained."
+        )
+    points = points_of(checkpoints)
+    found = panels(pairs, dataset, algorithm)
+    if not runs:
+        return tuple(Learning(panel, _medians(panel, points)) for panel in found)
+    chosen = _chosen(found, runs)
+    made = (Learning(panel, _singles(panel, points, chosen)) for panel in found)
+    return tuple(one for one in made if any(one.curves.values()))
+
+
+def points_of(checkpoints: pd.DataFrame) -> pd.DataFrame:
+    """run, step, id, ood: ID is on test examples, or on validation ones where a run has no other.
+
+    A score that was not finite stays missing.
+    """
+    table = pd.DataFrame({"run": checkpoints["run"], "step": checkpoints["step"].astype(float)})
+    table["ood"] = checkpoints["ood_test"].astype(float)
+    scores = [name for name in ("id_test", "id_val") if name in checkpoints.columns]
+    table["id"] = checkpoints[scores[0]].astype(float) if scores else np.nan
+    if scores == ["id_test", "id_val"]:
+        measured = checkpoints["id_test"].notna()
+        if "n_id_test" in checkpoints.columns:
+            measured = checkpoints["n_id_test"].notna()
+        table["id"] = table["id"].where(measured, checkpoints["id_val"].astype(float))
+    return table.sort_values("step", kind="stable")
+
+
+def _chosen(found: Sequence[Panel], runs: Sequence[str]) -> frozenset[str]:
+    """Full ids of the runs whose ids begin so."""
+    known = [
+        str(run) for panel in found for part in (panel.runs, panel.lost) for run in part["run"]
+    ]
+    chosen = set()
+    for start in runs:
+        mine = [run for run in known if run.startswith(start)]
+        if len(mine) != 1:
+            raise RequestError(
+                f"{'No finished run' if not mine else f'{len(mine)} runs'} of this table "
+                f"{'begins' if not mine else 'begin'} with {start!r}. Give more of a run's id; "
+                "oodbench query lists them."
+            )
+        chosen.add(mine[0])
+    return frozenset(chosen)
+
+
+def _medians(panel: Panel, points: pd.DataFrame) -> dict[str, tuple[Curve, ...]]:
+    mine = panel.runs[["run", "optimizer"]].merge(points, on="run", sort=False)
+    return {
+        score: tuple(
+            curve_of(str(optimizer), "", "completed", mine[mine["optimizer"] == optimizer], score)
+            for optimizer in panel.counts.index
+            if (mine["optimizer"] == optimizer).any()
+        )
+        for score in SCORES
+    }
+
+
+def _singles(
+    panel: Panel, points: pd.DataFrame, chosen: frozenset[str]
+) -> dict[str, tuple[Curve, ...]]:
+    columns = ["run", "optimizer", "status"]
+    every = pd.concat([panel.runs[columns], panel.lost[columns]])
+    rows = every[every["run"].isin(chosen)].itertuples(index=False)
+    wanted = [tuple(map(str, row)) for row in rows]
+    return {
+        score: tuple(
+            curve_of(optimizer, run, status, points[points["run"] == run], score)
+            for run, optimizer, status in wanted
+        )
+        for score in SCORES
+    }
+
+
+def curve_of(optimizer: str, run: str, status: str, points: pd.DataFrame, score: str) -> Curve:
+    groups = points.dropna(subset=[score]).groupby("step")[score]
+    n = groups.size()
+    quartiles = np.stack([groups.quantile(q).to_numpy(dtype=float) for q in (0.25, 0.5, 0.75)], 1)
+    quartiles[n.to_numpy() < FEWEST, ::2] = np.nan
+    return Curve(
+        optimizer, run, status, n.index.to_numpy(dtype=float), quartiles, tuple(n.tolist())
+    )

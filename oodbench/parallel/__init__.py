@@ -1,1 +1,0 @@
-"""Training on several replicas: one algorithm, and the groups of replicas that it runs on."""

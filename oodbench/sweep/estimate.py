@@ -1,0 +1,155 @@
+"""What a sweep would take, from its file alone: models, GPU hours, disk. No data are needed."""
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from oodbench.data import DATASETS, DatasetSpec
+from oodbench.optimizers import OPTIMIZERS
+from oodbench.sweep import SweepSpec
+from oodbench.sweep.entries import AlgorithmEntry, DatasetEntry, OptimizerEntry
+from oodbench.sweep.search import grid
+
+RUN_BYTES, MEASUREMENT_BYTES = 2200, 100
+"""What SQLite needs for a run, and for each of its measurements, with the indices: the most that
+was found among databases of 1,000 to 20,000 runs (1,500 to 2,200, and 92 to 100)."""
+FORWARD = 1 / 3
+"""Cost of scoring an example, a forward pass; training needs a backward one of twice that too."""
+PUBLISHED = 60
+"""Measurements of an evaluation on published splits, about: several metrics, and groups."""
+HELD_OUT = 0.4
+"""Share of a training environment that is validation and test examples, at most."""
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What the studies of one dataset in a sweep would take.
+
+    Attributes:
+        sweep: Name of the sweep.
+        dataset: Its name.
+        studies: How many.
+        models: How many, retrained winners among them.
+        seconds: Of one GPU, at the rate that the sweep file states; None: it states none, or gives
+            epochs, whose steps hang on the data, or how many examples are scored is not known.
+        cache: Bytes of decoded images, 0: none are decoded; None: how many is not known.
+        partly: Whether ``cache`` leaves out images whose number is not known.
+        database: Bytes, about.
+    """
+
+    sweep: str
+    dataset: str
+    studies: int
+    models: int
+    seconds: float | None
+    cache: int | None
+    database: int
+    partly: bool = False
+
+
+def outlook(spec: SweepSpec) -> list[Outlook]:
+    """What each dataset of a sweep would take. Nothing is read but the sweep file."""
+    return [_of_dataset(spec, dataset) for dataset in spec.datasets]
+
+
+def on_replicas(spec: SweepSpec) -> dict[int, int]:
+    """How many models have how many replicas, the fewest first; without those that have none."""
+    found: Counter[int] = Counter()
+    for dataset in spec.datasets:
+        for _, algorithm, optimizer in _cells(spec, dataset):
+            replicas = OPTIMIZERS.get(optimizer.name).replicas
+            found[replicas] += _models(spec, algorithm, optimizer, dataset)
+    return {replicas: found[replicas] for replicas in sorted(found) if replicas > 1}
+
+
+def _of_dataset(spec: SweepSpec, dataset: DatasetEntry) -> Outlook:
+    cells = list(_cells(spec, dataset))
+    models = [_models(spec, algorithm, optimizer, dataset) for _, algorithm, optimizer in cells]
+    costs = [_seconds(spec, dataset, *cell) for cell in cells]
+    known = [cost for cost in costs if cost is not None]
+    seconds = (
+        sum(n * cost for n, cost in zip(models, known, strict=True)) if known == costs else None
+    )
+    rows = [_measurements(spec, dataset, algorithm) for _, algorithm, _ in cells]
+    database = sum(
+        n * (RUN_BYTES + MEASUREMENT_BYTES * row) for n, row in zip(models, rows, strict=True)
+    )
+    cache, partly = _cache(dataset), bool(_about(dataset).apart)
+    return Outlook(
+        spec.name, dataset.name, len(cells), sum(models), seconds, cache, database, partly
+    )
+
+
+def _about(dataset: DatasetEntry) -> DatasetSpec:
+    """The dataset, as far as it is known without files."""
+    named = DATASETS.get(dataset.name)
+    return named if named.needs_files else dataset.spec
+
+
+def _cells(
+    spec: SweepSpec, dataset: DatasetEntry
+) -> Iterator[tuple[tuple[int, ...], AlgorithmEntry, OptimizerEntry]]:
+    for turn in dataset.turns():
+        for algorithm in spec.algorithms:
+            for optimizer in spec.contestants:
+                yield turn, algorithm, optimizer
+
+
+def _models(
+    spec: SweepSpec, algorithm: AlgorithmEntry, optimizer: OptimizerEntry, dataset: DatasetEntry
+) -> int:
+    """Of one study."""
+    drawn = spec.search.trials or 0
+    if spec.search.sampler == "grid":
+        train = spec.train_of(dataset, algorithm)
+        drawn = len(grid(spec.space_of(train, algorithm, optimizer), spec.search.points or 0))
+    again = min(spec.confirm.top, drawn) * spec.confirm.seeds if spec.confirm else 0
+    return drawn * spec.seeds + again
+
+
+def _evaluations(steps: int, every: int | None) -> int:
+    return math.ceil(steps / (every or max(1, steps // 5)))
+
+
+def _seconds(
+    spec: SweepSpec,
+    dataset: DatasetEntry,
+    turn: tuple[int, ...],
+    algorithm: AlgorithmEntry,
+    optimizer: OptimizerEntry,
+) -> float | None:
+    """Of one model: what it trains on, and what it is scored on."""
+    train = spec.train_of(dataset, algorithm)
+    about = _about(dataset)
+    if spec.rate is None or train.steps is None or not about.examples or about.published:
+        return None
+    sizes = [float(size) for size in train.batch.sizes.values]
+    trained = about.trained(turn)
+    batch = sum(sizes) / len(sizes) * (trained if train.batch.size is None else 1)
+    optimizer_spec = OPTIMIZERS.get(optimizer.name)
+    gradients = optimizer_spec.evaluations * optimizer_spec.replicas
+    held = len(about.environments) - trained + HELD_OUT * trained
+    scored = about.examples * (1 if about.apart else held / len(about.environments))
+    seen = train.steps * batch * gradients
+    seen += FORWARD * scored * _evaluations(train.steps, train.evaluate_every)
+    return seen / spec.rate.examples_per_second
+
+
+def _measurements(spec: SweepSpec, dataset: DatasetEntry, algorithm: AlgorithmEntry) -> int:
+    """Of one run: at each evaluation at most two splits an environment, and the loss.
+
+    Epochs are taken for the default, five evaluations.
+    """
+    train = spec.train_of(dataset, algorithm)
+    times = 5 if train.steps is None else _evaluations(train.steps, train.evaluate_every)
+    about = _about(dataset)
+    return times * (PUBLISHED if about.published else 2 * len(about.environments) + 1)
+
+
+def _cache(dataset: DatasetEntry) -> int | None:
+    about = _about(dataset)
+    if not about.decodes:
+        return 0
+    size = dataset.options.get("size", about.options["size"])
+    return about.examples * 3 * size**2 if about.examples else None

@@ -1,0 +1,1 @@
+"""What only makes training faster; without it every result is the same but for rounding."""

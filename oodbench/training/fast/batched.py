@@ -1,0 +1,112 @@
+"""Layers for K models at once, written out: faster than ``vmap``, which is their reference.
+
+A module that is a chain of linear layers, ReLUs and flattenings becomes three batched matrix
+multiplications a layer and training step, the ReLU done in place, nothing computed that is not
+needed. Any other module is left to ``vmap``.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from oodbench.training.fast.products import product, product_plus
+
+Forward = Callable[[Mapping[str, Tensor], Tensor], Tensor]
+"""Parameters (K, *shape) by name and inputs (K, n, *shape) to logits (K, n, classes)."""
+
+
+def batched_forward(module: nn.Module, shares: Sequence[int] = ()) -> Forward | None:
+    """The forward pass of K models of this shape; None if there is no such fast path for it.
+
+    Args:
+        module: One of them; only its structure is read.
+        shares: How many models in a row see the same inputs, where there are fewer than K of these.
+    """
+    if not isinstance(module, nn.Sequential):
+        return None
+    layers = list(module.named_children())
+    if not layers or not all(type(part) in (nn.Linear, nn.ReLU, nn.Flatten) for _, part in layers):
+        return None
+    steps: list[tuple[str, bool]] = []  # name of a linear layer, and whether a ReLU follows
+    for (name, part), (_, after) in pairwise([*layers, ("", None)]):
+        if isinstance(part, nn.Linear):
+            steps.append((name, isinstance(after, nn.ReLU)))
+        elif isinstance(part, nn.Flatten) and (steps or part.start_dim != 1 or part.end_dim != -1):
+            return None
+    linear = sum(isinstance(part, nn.ReLU) for _, part in layers) == sum(relu for _, relu in steps)
+    if not steps or not linear:  # a ReLU elsewhere than after a linear layer
+        return None
+
+    def forward(parameters: Mapping[str, Tensor], inputs: Tensor) -> Tensor:
+        hidden = inputs.flatten(2)
+        for name, relu in steps:
+            layer = hidden, parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
+            hidden = BatchedLinear.apply(*as_autocast(layer), relu, name != steps[-1][0], shares)
+        return hidden
+
+    return forward
+
+
+def as_autocast(layer: tuple[Tensor, Tensor, Tensor | None]) -> list[Tensor | None]:
+    """Inputs, weight and bias in the type in which autocast, if it is on, computes a product.
+
+    This is done here, not by autocast in the forward pass below: the backward pass would meet the
+    types that were given, and not those of the outputs.
+    """
+    kind = layer[0].device.type
+    if not torch.is_autocast_enabled(kind):
+        return list(layer)
+    dtype = torch.get_autocast_dtype(kind)
+    return [None if tensor is None else tensor.to(dtype) for tensor in layer]
+
+
+def through_relu(grad: Tensor, out: Tensor, in_place: bool) -> Tensor:
+    """The gradient of a ReLU's inputs from that of its outputs."""
+    backward = torch.ops.aten.threshold_backward
+    if in_place:
+        return backward.grad_input(grad, out, 0.0, grad_input=grad)  # type: ignore[no-any-return]
+    return backward(grad, out, 0.0)  # type: ignore[no-any-return]
+
+
+class BatchedLinear(torch.autograd.Function):
+    """K layers ``relu(x W^T + b)``, or without the ReLU: x (K, n, in), W (K, out, in), b (K, out).
+
+    With ``shares`` there may be fewer x, which then get no gradients: see ``products.product``.
+
+    The backward pass is made of differentiable operations, so it may itself be differentiated.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        relu: bool,
+        inside: bool,
+        shares: Sequence[int],
+    ) -> Tensor:
+        """The outputs (K, n, out); ``inside``: only another such layer sees them."""
+        w = weight.transpose(1, 2)
+        out = product(x, w, shares) if bias is None else product_plus(bias, x, w, shares)
+        if relu:
+            out.relu_()
+        ctx.relu, ctx.inside, ctx.has_bias, ctx.shares = relu, inside, bias is not None, shares
+        ctx.save_for_backward(x, weight, *([out] if relu else []))
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        """Gradients of x (only if asked for), W and b."""
+        (grad,) = grads
+        x, weight, *out = ctx.saved_tensors
+        if ctx.relu:
+            # The layer above has just made this gradient, for this one alone.
+            grad = through_relu(grad, out[0], ctx.inside and not torch.is_grad_enabled())
+        of_x = product(grad, weight) if ctx.needs_input_grad[0] else None
+        of_weight = product(grad.transpose(1, 2), x, ctx.shares)
+        of_bias = grad.sum(1) if ctx.has_bias else None
+        return of_x, of_weight, of_bias, None, None, None

@@ -1,0 +1,208 @@
+"""Augmentation of training images on the device: parameters for each image, drawn from its trial.
+
+What is drawn is a function of the trial's seed and the step, as batches are: the same alone or in a
+stack, on any device, and after an interruption. The distributions are those of torchvision's
+``RandomResizedCrop``, ``RandomHorizontalFlip``, ``ColorJitter`` and ``RandomGrayscale``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from oodbench.seeds import stream
+from oodbench.training.inputs.images import JITTERS, luma, resized_crop
+
+if TYPE_CHECKING:
+    from oodbench.training.inputs.tensors import Inputs, StoredInputs
+
+TRIES = 10
+"""Crops that are drawn before the whole image is taken, as in torchvision."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is done to an image, in this order: crop, mirror, jitter, grey.
+
+    Attributes:
+        scale: Smallest and largest share of the area that is cropped; None: no crop.
+        ratio: Smallest and largest width / height of a crop.
+        flip: Probability that the image is mirrored.
+        jitter: Largest change of brightness, contrast and saturation, each a factor, and of hue, a
+            share of the circle.
+        grey: Probability that the image becomes grey.
+    """
+
+    scale: tuple[float, float] | None = (0.7, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: float = 0.5
+    jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.3)
+    grey: float = 0.1
+
+
+RECIPES = {"domainbed": Recipe(), "domainbed_uncropped": Recipe(scale=None)}
+"""DomainBed's for its folders of images, and for Spawrious (its ``datasets.py`` at b93c22a)."""
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """What is done to each of n images: one row each.
+
+    Attributes:
+        crop: (n, 4) top, left, height and width, in pixels.
+        flip: (n,) whether it is mirrored.
+        factors: (n, 4) of brightness, contrast and saturation, and the turn of hue.
+        order: (n, 4) which of these comes first, second, third and last.
+        grey: (n,) whether it becomes grey.
+    """
+
+    crop: NDArray[np.float64]
+    flip: NDArray[np.bool_]
+    factors: NDArray[np.float64]
+    order: NDArray[np.int64]
+    grey: NDArray[np.bool_]
+
+    def __getitem__(self, rows: slice | NDArray[np.int64]) -> "Amounts":
+        return Amounts(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def __len__(self) -> int:
+        return len(self.flip)
+
+
+def joined(parts: Sequence[Amounts]) -> Amounts:
+    """Those of all images, one part after the other."""
+    columns = ([getattr(part, field.name) for part in parts] for field in fields(Amounts))
+    return Amounts(*map(np.concatenate, columns))
+
+
+def draw(
+    recipe: Recipe, n: int, height: int, width: int, generator: np.random.Generator
+) -> Amounts:
+    """Draw what is done to ``n`` images of ``height`` times ``width`` pixels."""
+    strengths = np.array(recipe.jitter)
+    centre = np.array([1.0, 1.0, 1.0, 0.0])
+    return Amounts(
+        crop=_crops(recipe, n, height, width, generator),
+        flip=generator.random(n) < recipe.flip,
+        factors=centre + strengths * generator.uniform(-1, 1, (n, 4)),
+        order=generator.random((n, 4)).argsort(axis=1),
+        grey=generator.random(n) < recipe.grey,
+    )
+
+
+def _crops(
+    recipe: Recipe, n: int, height: int, width: int, generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """(n, 4) top, left, height and width of the first crop of ``TRIES`` that fits.
+
+    If none does, the largest one in the middle whose ratio is allowed.
+    """
+    if recipe.scale is None:
+        return np.tile([0.0, 0.0, height, width], (n, 1))
+    area = height * width * generator.uniform(*recipe.scale, (n, TRIES))
+    low, high = recipe.ratio
+    ratio = np.exp(generator.uniform(np.log(low), np.log(high), (n, TRIES)))
+    h, w = np.round(np.sqrt(area / ratio)), np.round(np.sqrt(area * ratio))
+    fits = (h > 0) & (h <= height) & (w > 0) & (w <= width)
+    first = (np.arange(n), fits.argmax(axis=1))
+    h, w = h[first], w[first]
+    room = np.stack([height - h + 1, width - w + 1], axis=1)
+    corners = np.floor(generator.random((n, 2)) * room)
+    widest, highest = min(width, round(height * high)), min(height, round(width / low))
+    middle = [(height - highest) // 2, (width - widest) // 2, highest, widest]
+    chosen = np.concatenate([corners, np.stack([h, w], axis=1)], axis=1)
+    return np.where(fits.max(axis=1, keepdims=True), chosen, middle)
+
+
+def augmented(images: Tensor, amounts: Amounts) -> Tensor:
+    """The changed images, (n, 3, height, width) floats in [0, 1]; all have one order of changes."""
+
+    def on_device(values: NDArray[np.generic]) -> Tensor:
+        return torch.from_numpy(values.astype(np.float64)).to(images.device, images.dtype)
+
+    top, left, height, width = on_device(amounts.crop).unbind(1)
+    images = resized_crop(images, top, left, height, width, on_device(amounts.flip))
+    factors = on_device(amounts.factors)
+    for change in amounts.order[0]:
+        JITTERS[change](images, factors[:, change])
+    if amounts.grey.any():
+        rows = torch.from_numpy(np.flatnonzero(amounts.grey)).to(images.device)
+        images[rows] = luma(images[rows]).expand(-1, 3, -1, -1)
+    return images
+
+
+AT_ONCE = 4
+"""Images that are changed together on a CPU: what more of them need leaves the cache."""
+
+
+def augment(
+    read: Callable[[Tensor], Tensor], amounts: Amounts, result: Tensor, rows: Tensor
+) -> None:
+    """Write the changed images into ``result``.
+
+    Those whose changes have one order are changed together, so none is copied to be changed.
+
+    Args:
+        read: Gives images by their numbers.
+        amounts: What is done to each of n images.
+        result: (n, 3, height, width) floats.
+        rows: (n,) their numbers.
+    """
+    most = AT_ONCE if result.device.type == "cpu" else len(rows)
+    codes = amounts.order @ [64, 16, 4, 1]
+    sorted_ = np.argsort(codes, kind="stable")
+    for group in np.split(sorted_, np.flatnonzero(np.diff(codes[sorted_])) + 1):
+        for start in range(0, len(group), most):
+            part = group[start : start + most]
+            places = torch.from_numpy(part).to(result.device)
+            result[places] = augmented(read(rows[places]), amounts[part])
+
+
+class TrainingImages:
+    """The images of each step's batches, augmented.
+
+    Args:
+        inputs: All training images.
+        recipe: What is done to them.
+        seeds: Of the K models.
+    """
+
+    def __init__(
+        self, inputs: "Inputs | StoredInputs", recipe: Recipe, seeds: Sequence[int]
+    ) -> None:
+        self._inputs, self._recipe, self._seeds = inputs, recipe, seeds
+        self._result = torch.empty(0)
+
+    def __call__(self, indices: Tensor, step: int) -> Tensor:
+        """(K, G, B, 3, height, width) of the images (K, G, B); the next call overwrites them:
+        memory that is new costs a CPU as much as an image's brightness."""
+        each, shape = indices[0].numel(), self._inputs.shape[1:]
+        height, width = shape[1:]
+        if self._result.shape != (*indices.shape, *shape):
+            self._result = self._inputs[indices[0, 0, :1]].new_empty((*indices.shape, *shape))
+        drawn = [
+            draw(self._recipe, each, height, width, stream(seed, "augmentation", step))
+            for seed in self._seeds
+        ]
+        rows = indices.flatten()
+        augment(self._inputs.__getitem__, joined(drawn), self._result.view(-1, *shape), rows)
+        return self._result
+
+
+def training_inputs(
+    inputs: "Inputs | StoredInputs", recipe: str, seeds: Sequence[int]
+) -> Callable[[Tensor, int], Tensor]:
+    """From the indices (K, G, B) of a step's examples and the step to these examples, as floats.
+
+    Args:
+        inputs: All training examples.
+        recipe: A name of ``RECIPES``; empty: the examples stay as they are.
+        seeds: Of the K models.
+    """
+    if recipe:
+        return TrainingImages(inputs, RECIPES[recipe], seeds)
+    return lambda indices, step: inputs[indices]

@@ -1,0 +1,189 @@
+"""Frozen features: a dataset's images run through a backbone once, for every trial and worker."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from oodbench.data import Dataset, Rows, Split, Stored
+from oodbench.data.cache import COMPUTING, filled
+from oodbench.errors import RequestError
+from oodbench.models import MODELS
+from oodbench.records import Trial
+from oodbench.training.inputs.tensors import as_floats
+from oodbench.training.precision import BF16, DTYPES, As, Mixed
+from oodbench.training.random import seeded
+
+IMAGES = 32
+"""In one forward pass: more of them gain nothing on a CPU."""
+SIGNS = 2.0
+"""Seconds between two signs of progress."""
+
+
+def check_pretrained(trial: Trial) -> None:
+    """Raise RequestError unless this machine has the weights that the trial begins with."""
+    spec = MODELS.get(trial.model)
+    found = spec.pretrained({**spec.defaults, **trial.model_options})
+    if found != trial.pretrained:
+        raise RequestError(
+            f"The pretrained weights of {trial.model} on this machine have the sha256 {found}, but "
+            f"the sweep was made with {trial.pretrained or 'none'}. Use the same file everywhere."
+        )
+
+
+def frozen_body(trial: Trial) -> nn.Module | None:
+    """From images to features, if the trial trains only a head on them; else None."""
+    spec = MODELS.get(trial.model)
+    with seeded(0):  # what is drawn is overwritten by the weights, but drawn it is
+        return spec.frozen({**spec.defaults, **trial.model_options})
+
+
+def as_inputs(dataset: Dataset, trial: Trial, device: torch.device) -> Dataset:
+    """The dataset as the trial's model takes it: itself, or its features where a body is frozen.
+
+    Raises:
+        RequestError: If the backbone takes no such images, or its weights are not here.
+
+    Training images are not augmented there: their features are computed once.
+    """
+    check_tokens(dataset, trial)
+    body = frozen_body(trial)
+    if body is None:
+        return dataset
+    spec = MODELS.get(trial.model)
+    if not spec.reads and (len(dataset.input_shape) != 3 or dataset.input_shape[0] != 3):
+        raise RequestError(
+            f"model {trial.model} needs images (3, height, width), but those of {dataset.name} "
+            f"have the shape {dataset.input_shape}."
+        )
+    options = {**spec.defaults, **trial.model_options}
+    decided = [options[name] for name in spec.frozen_by]
+    made_by = [trial.model, trial.pretrained, torch.__version__, device.type, *decided]
+    features = Features(f"{dataset.name}-{trial.model}-features", made_by, body, device)
+    parts = []
+    for environment in dataset.environments:
+        splits = {
+            name: replace(split, inputs=features.of(split, dataset, environment.name, name))
+            for name, split in environment.splits.items()
+        }
+        parts.append(replace(environment, splits=splits))
+    published = tuple(
+        replace(
+            given,
+            split=replace(given.split, inputs=features.of(given.split, dataset, "", given.name)),
+        )
+        for given in dataset.published
+    )
+    return replace(
+        dataset,
+        environments=tuple(parts),
+        published=published,
+        augment="",
+        augment_id_val=False,
+    )
+
+
+def check_tokens(dataset: Dataset, trial: Trial) -> None:
+    """Raise RequestError unless tokens go to a model of their encoder, and all else to others."""
+    spec = MODELS.get(trial.model)
+    wanted = {**spec.defaults, **trial.model_options}[spec.reads] if spec.reads else ""
+    if dataset.tokens == wanted:
+        return
+    given = f"tokens of the encoder {dataset.tokens}" if dataset.tokens else "no tokens"
+    needs = f"the tokens of {wanted}" if wanted else "numbers or images"
+    way = f"encoder: {wanted}" if wanted else "no encoder"
+    raise RequestError(
+        f"model {trial.model} reads {needs}, but {dataset.name} gives {given}. Write {way} among "
+        f"the options of {dataset.name}, or use another model."
+    )
+
+
+class Features:
+    """What a frozen body makes of images.
+
+    Args:
+        name: As part of the names of cache files.
+        made_by: What decides them, but for which images they are.
+        body: From images in [0, 1] to (n, d) features; in eval mode.
+        device: Where to run it.
+    """
+
+    def __init__(self, name: str, made_by: Any, body: nn.Module, device: torch.device) -> None:
+        self.name, self.made_by = name, made_by
+        self.body, self.device = body.to(device), device
+        self._width: int | None = None
+
+    def of(self, split: Split, dataset: Dataset, environment: str, part: str) -> NDArray[Any]:
+        """(n, d) float32: those of one split, from the cache."""
+        images = split.inputs
+        if isinstance(images, Rows):  # all at once, for whatever splits there will be
+            return np.array(self._cached(images.stored, [dataset.content])[images.rows])
+        return np.array(self._cached(images, [dataset.fingerprint, environment, part]))
+
+    def _cached(self, images: Stored, which: list[str]) -> NDArray[Any]:
+        def fill(result: NDArray[Any]) -> None:
+            told = -SIGNS
+            with all_cores():
+                order = by_length(images)
+                for start in range(0, len(images), IMAGES):
+                    if time.monotonic() - told >= SIGNS:
+                        told = time.monotonic()
+                        say(f"{COMPUTING}{self.name}: {start:,} of {len(images):,} examples")
+                    rows = order[start : start + IMAGES]
+                    result[rows] = self._run(images[rows])
+            say(f"computed {self.name}: {len(images):,} examples")
+
+        if self._width is None:
+            self._width = self._run(images[:1]).shape[1]
+        shape = (len(images), self._width)
+        return filled(self.name, [self.made_by, which], shape, "f4", fill)
+
+    @torch.inference_mode()
+    def _run(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        batch = torch.from_numpy(np.array(images)).to(self.device)
+        features: NDArray[np.float32] = self.body(as_floats(batch, torch.float32)).cpu().numpy()
+        return features
+
+
+def say(how_far: str) -> None:
+    """In the worker's log, where the sweep's progress finds it."""
+    print(how_far, file=sys.stderr, flush=True)
+
+
+def by_length(inputs: Stored) -> NDArray[np.int64]:
+    """The order in which texts, as tokens, go together: of like length; images stay as they are."""
+    if len(inputs.shape) != 2:
+        return np.arange(len(inputs))
+    return np.argsort((np.asarray(inputs) > 0).sum(axis=1), kind="stable")
+
+
+@contextmanager
+def all_cores() -> Iterator[None]:
+    """As many threads as this process may use: the other workers wait for the features."""
+    usual = torch.get_num_threads()
+    known = hasattr(os, "sched_getaffinity")
+    torch.set_num_threads(len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
+
+
+def whole_model(trial: Trial, head: nn.Module) -> nn.Module:
+    """From images to logits, in eval mode: the frozen body, if the trial has one, and the head.
+
+    Each in its own precision: a frozen body is in float32 whatever the trial's.
+    """
+    body = frozen_body(trial)
+    if trial.precision == BF16:
+        head = Mixed(head)
+    whole = head if body is None else nn.Sequential(body, As(DTYPES[trial.precision]), head)
+    return whole.eval()

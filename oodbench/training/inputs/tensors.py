@@ -1,0 +1,304 @@
+"""A dataset as the training loop needs it: on the device, with each split's role for the trial."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from oodbench.data import Dataset, Environment, Published, Rows, Split
+from oodbench.seeds import stream
+from oodbench.training.inputs.augmentation import RECIPES, Amounts, augment, draw
+
+FEW = 64 * 2**20
+"""Bytes of floats that a split may need to be kept as such."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Examples on the device, as floats when they are indexed.
+
+    Bytes stay bytes until then where they are many: as floats they would need four times the
+    memory, or eight.
+
+    Attributes:
+        stored: (n, *shape) bytes or floats.
+        dtype: Of the floats.
+    """
+
+    stored: Tensor
+    dtype: torch.dtype
+
+    def settled(self) -> "Inputs":
+        """The same, at once as floats where these are few."""
+        if self.stored.numel() * self.dtype.itemsize > FEW:
+            return self
+        return Inputs(as_floats(self.stored, self.dtype), self.dtype)
+
+    @property
+    def shape(self) -> torch.Size:
+        """(n, *shape)."""
+        return self.stored.shape
+
+    def __getitem__(self, which: Tensor | slice) -> Tensor:
+        """The chosen examples: (*indices, *shape) floats."""
+        if isinstance(which, slice):
+            return as_floats(self.stored[which], self.dtype)
+        chosen = self.stored.index_select(0, which.flatten())
+        return as_floats(chosen.view(*which.shape, *self.shape[1:]), self.dtype)
+
+
+@dataclass(frozen=True)
+class StoredInputs:
+    """Examples that stay where they are stored, until they are indexed: only these are read.
+
+    Attributes:
+        rows: n examples.
+        dtype: Of the floats that they are brought to the device as.
+        device: Of the floats.
+    """
+
+    rows: Rows
+    dtype: torch.dtype
+    device: torch.device
+
+    def settled(self) -> "StoredInputs":
+        """The same: they are too many to be kept."""
+        return self
+
+    @property
+    def shape(self) -> torch.Size:
+        """(n, *shape)."""
+        return torch.Size(self.rows.shape)
+
+    def __getitem__(self, which: Tensor | slice) -> Tensor:
+        """The chosen examples: (*indices, *shape) floats."""
+        index = which if isinstance(which, slice) else which.cpu().numpy()
+        chosen = torch.from_numpy(np.asarray(self.rows[index])).to(self.device)
+        return as_floats(chosen, self.dtype)
+
+
+@dataclass(frozen=True)
+class AugmentedInputs:
+    """Images that are augmented whenever they are read, each always in the same way.
+
+    Attributes:
+        plain: n images.
+        amounts: What is done to each.
+    """
+
+    plain: Inputs | StoredInputs
+    amounts: Amounts
+
+    @property
+    def shape(self) -> torch.Size:
+        """(n, *shape)."""
+        return self.plain.shape
+
+    def settled(self) -> "AugmentedInputs":
+        """The same: they are read too seldom to be kept twice."""
+        return self
+
+    def __getitem__(self, which: slice) -> Tensor:
+        """The chosen images, as floats."""
+        images = self.plain[which]
+        result, rows = torch.empty_like(images), torch.arange(len(images), device=images.device)
+        augment(images.__getitem__, self.amounts[which], result, rows)
+        return result
+
+
+AnyInputs = Inputs | StoredInputs | AugmentedInputs
+
+
+def as_floats(inputs: Tensor, dtype: torch.dtype) -> Tensor:
+    """Bytes scaled to [0, 1]; anything else as it is."""
+    floats = inputs.to(dtype)
+    return floats.div_(255) if inputs.dtype == torch.uint8 else floats
+
+
+@dataclass(frozen=True)
+class EvaluationSplit:
+    """Examples that some selection or reporting rule reads.
+
+    Attributes:
+        environment: Its name; empty if the split is a published one, of several.
+        split: ``train``, ``val`` or ``test``, or the name of a published one.
+        role: What the split is to the trial: see ``oodbench.records.ROLES``.
+        inputs: n examples.
+        labels: (n,) integers.
+        n: How many independent examples these are: see ``oodbench.data.Split.copies``.
+        groups, worst: See ``oodbench.data.Published``.
+        group_names, metrics: Of the dataset, see ``oodbench.data.Dataset``.
+        graded: Whether it is scored by more than accuracy: published splits are.
+    """
+
+    environment: str
+    split: str
+    role: str
+    inputs: AnyInputs
+    labels: Tensor
+    n: int
+    groups: NDArray[np.int64] | None = None
+    worst: str = ""
+    group_names: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    graded: bool = False
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Training examples, environment after environment, and the splits to evaluate.
+
+    Attributes:
+        inputs: n examples of all training environments.
+        labels: (n,) integers.
+        sizes: Number of training examples of each training environment.
+        evaluation: See ``EvaluationSplit``.
+        num_classes: Size of the label set.
+        shared, augment: See ``oodbench.data.Dataset``.
+    """
+
+    inputs: Inputs | StoredInputs
+    labels: Tensor
+    sizes: tuple[int, ...]
+    evaluation: tuple[EvaluationSplit, ...]
+    num_classes: int
+    shared: bool
+    augment: str = ""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one example."""
+        return tuple(self.inputs.shape[1:])
+
+
+def role_of(split: str, is_test_environment: bool) -> str:
+    """What ``val`` or ``test`` is to a trial."""
+    if is_test_environment:
+        return {"val": "oracle_val", "test": "ood_test"}[split]
+    return {"val": "id_val", "test": "id_test"}[split]
+
+
+def roles_of(
+    environment: Environment, is_test_environment: bool, shared: bool = False
+) -> dict[str, str]:
+    """The splits of an environment that are evaluated, each with its role.
+
+    A test environment is tested on its ``train`` examples as well (``train+test``): nothing was
+    trained on them. Not so where environments share their test examples: there ID and OOD accuracy
+    rest on the same ones. An environment without ``test`` examples, as in DomainBed, has no ID
+    test. One that is ``apart`` has the role that it says, or is tested on all of its examples.
+
+    Args:
+        environment: One of the dataset's.
+        is_test_environment: Whether the trial keeps it out of training.
+        shared: See ``oodbench.data.Dataset``.
+    """
+    if environment.apart:
+        role = role_of("test", True) if is_test_environment else environment.apart
+        return dict.fromkeys(environment.splits, role)
+    roles = {s: role_of(s, is_test_environment) for s in environment.splits if s != "train"}
+    if is_test_environment and not (shared and "test" in roles):
+        tested = "train+test" if roles.pop("test", None) else "train"
+        roles[tested] = role_of("test", True)
+    return roles
+
+
+def part_of(environment: Environment, name: str) -> Split:
+    """A split by its name, or several as one: ``train+test``."""
+    first, *others = (environment.splits[part] for part in name.split("+"))
+    return sum(others, start=first)
+
+
+def examples(
+    split: Split, device: torch.device, dtype: torch.dtype
+) -> tuple[Inputs | StoredInputs, Tensor]:
+    """The inputs and labels of a split: on ``device``, or brought there when they are indexed."""
+    labels = torch.from_numpy(split.labels).to(device)
+    if isinstance(split.inputs, Rows):
+        return StoredInputs(split.inputs, dtype, device), labels
+    return Inputs(torch.from_numpy(split.inputs).to(device), dtype), labels
+
+
+def evaluated(
+    dataset: Dataset,
+    environment: Environment,
+    name: str,
+    role: str,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> tuple[AnyInputs, Tensor]:
+    """The inputs and labels of a split, as a model is scored on them in this role.
+
+    Only if the dataset says so is anything augmented: DomainBed augments what it validates on.
+    """
+    inputs, labels = examples(part_of(environment, name), device, dtype)
+    if role != "id_val" or not dataset.augment_id_val:
+        return inputs, labels
+    n, _, height, width = inputs.shape
+    generator = stream("augment_id_val", dataset.fingerprint, environment.name)
+    amounts = draw(RECIPES[dataset.augment], n, height, width, generator)
+    return AugmentedInputs(inputs, amounts), labels
+
+
+def joined(parts: Sequence[Inputs | StoredInputs]) -> Inputs | StoredInputs:
+    """The examples of all parts, which are of one dataset, one part after the other."""
+    first = parts[0]
+    if isinstance(first, StoredInputs):
+        rows = [part.rows.rows for part in parts if isinstance(part, StoredInputs)]
+        return replace(first, rows=replace(first.rows, rows=np.concatenate(rows)))
+    kept = [part.stored for part in parts if isinstance(part, Inputs)]
+    return Inputs(torch.cat(kept), first.dtype)
+
+
+def load(
+    dataset: Dataset,
+    test_environments: tuple[int, ...],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Tensors:
+    """Put on ``device`` what a trial with these test environments trains on and is scored on."""
+
+    def to_evaluate(environment: Environment, name: str, role: str) -> EvaluationSplit:
+        split = part_of(environment, name)
+        inputs, labels = evaluated(dataset, environment, name, role, device, dtype)
+        n = len(split) // split.copies
+        return EvaluationSplit(environment.name, name, role, inputs.settled(), labels, n)
+
+    def as_published(given: Published) -> EvaluationSplit:
+        inputs, labels = examples(given.split, device, dtype)
+        return EvaluationSplit(
+            "",
+            given.name,
+            given.role,
+            inputs.settled(),
+            labels,
+            len(given.split) // given.split.copies,
+            given.groups,
+            given.worst,
+            dataset.groups,
+            dataset.metrics,
+            graded=True,
+        )
+
+    training = [
+        examples(dataset.environments[i].splits["train"], device, dtype)
+        for i in dataset.training_environments(test_environments)
+    ]
+    evaluation = [
+        to_evaluate(environment, split, role)
+        for i, environment in enumerate(dataset.environments)
+        for split, role in roles_of(environment, i in test_environments, dataset.shared).items()
+    ]
+    evaluation += [as_published(given) for given in dataset.published]
+    return Tensors(
+        joined([inputs for inputs, _ in training]).settled(),
+        torch.cat([labels for _, labels in training]),
+        tuple(len(labels) for _, labels in training),
+        tuple(evaluation),
+        dataset.num_classes,
+        dataset.shared,
+        dataset.augment,
+    )

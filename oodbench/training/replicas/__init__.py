@@ -1,0 +1,1 @@
+"""Data-parallel training: DDP, Local SGD, DiLoCo, PALSGD; simulated, or on processes."""

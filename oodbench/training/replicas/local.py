@@ -1,0 +1,214 @@
+"""One trial on K processes of this machine: started, watched and ended together.
+
+A process that dies or raises ends the others at once, so that none of them waits for it.
+"""
+
+import multiprocessing
+import os
+import pickle
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import multiprocessing as torch_multiprocessing
+
+from oodbench.errors import OodbenchError
+from oodbench.records import RunRecord, Trial
+from oodbench.training.checkpoints import NOTHING, Saving, tell_nobody
+from oodbench.training.clock import clock_of
+from oodbench.training.fast.processor import prepare_for_cpu
+from oodbench.training.inputs.tensors import Tensors
+from oodbench.training.loop import build_module
+from oodbench.training.replicas.processes import Apart
+from oodbench.training.replicas.run import ReplicatedRun, stacked_together
+from oodbench.training.weights import keep_weights
+
+POLL = 0.2
+"""Seconds between looks at the processes."""
+GRACE = 2.0
+"""Seconds that a process has to end when it is told to, before it is killed."""
+TIMEOUT = timedelta(minutes=30)
+"""Longest wait of one replica for the others: an evaluation may take long."""
+
+
+def run_on_processes(
+    trial: Trial,
+    data: Tensors,
+    device: torch.device,
+    tick: Callable[[], None] = lambda: None,
+    saving: Saving = NOTHING,
+    target: "Callable[[Trial, Tensors, torch.device], RunRecord] | None" = None,
+) -> RunRecord:
+    """Train one trial, each replica in a process of its own, and return its record.
+
+    Args:
+        trial: With ``parallel`` and ``replicas``.
+        data: See ``oodbench.training.inputs.tensors.load``; on the CPU, whose memory is shared.
+        device: ``cpu``; the backend is gloo.
+        tick: Called several times a second; what it raises ends the processes.
+        saving: Which weights are left on disk.
+        target: What each process does, once the group is there; by default it trains.
+
+    Raises:
+        OodbenchError: If a process died or raised; its number and what it said.
+    """
+    context = torch_multiprocessing.get_context("spawn")
+    mine = replace(saving, on_saved=tell_nobody)  # no replica has the database
+    with tempfile.TemporaryDirectory(prefix="oodbench-") as folder:
+        place = Path(folder)
+        arguments = (trial, data, device, place, target or partial(train_replica, saving=mine))
+        processes: list[BaseProcess] = [
+            context.Process(target=replica, args=(rank, *arguments), daemon=True)
+            for rank in range(trial.replicas)
+        ]
+        try:
+            for process in processes:
+                process.start()
+            watch(processes, place, tick)
+        finally:
+            end(processes)
+        record: RunRecord = pickle.loads((place / "record").read_bytes())
+        return record
+
+
+def watch(processes: list[BaseProcess], place: Path, tick: Callable[[], None]) -> None:
+    """Wait until all processes have ended well.
+
+    Raises:
+        OodbenchError: As soon as one has not.
+    """
+    while any(process.exitcode is None for process in processes):
+        tick()
+        time.sleep(POLL)
+        check(processes, place)
+    check(processes, place)
+
+
+def check(processes: list[BaseProcess], place: Path) -> None:
+    """Raise OodbenchError if a process ended badly.
+
+    One that was killed is the cause of the errors that the others then raise; of several errors the
+    first is told.
+    """
+    codes = [process.exitcode or 0 for process in processes]
+    for number, code in enumerate(codes):
+        if code < 0:
+            raise OodbenchError(
+                f"the process of replica {number} of {len(codes)} was killed by signal {-code}; "
+                "was it out of memory?"
+            )
+    for file in sorted(place.glob("error-*"), key=lambda file: file.stat().st_mtime_ns):
+        said = file.read_text(encoding="utf-8")
+        raise OodbenchError(f"replica {file.name.removeprefix('error-')} raised {said}")
+    for number, code in enumerate(codes):
+        if code > 0:
+            raise OodbenchError(f"the process of replica {number} ended with exit code {code}")
+
+
+def end(processes: list[BaseProcess]) -> None:
+    """End what still runs."""
+    for process in processes:
+        if process.is_alive():
+            process.terminate()
+    for process in processes:
+        if process.pid is not None:
+            process.join(GRACE)
+            if process.is_alive():
+                process.kill()
+                process.join()
+
+
+def replica(
+    rank: int,
+    trial: Trial,
+    data: Tensors,
+    device: torch.device,
+    place: Path,
+    target: Callable[[Trial, Tensors, torch.device], RunRecord],
+) -> None:
+    """What one process does: join the others (by a file, so no port is taken), train, report."""
+    prepare_for_cpu()
+    threading.Thread(target=die_with_the_parent, daemon=True).start()
+    try:
+        dist.init_process_group(
+            "gloo",
+            init_method=f"file://{place / 'meeting'}",
+            rank=rank,
+            world_size=trial.replicas,
+            timeout=TIMEOUT,
+        )
+        record = target(trial, data, device)
+        if rank == 0:
+            (place / "record").write_bytes(pickle.dumps(record))
+        dist.barrier()
+        dist.destroy_process_group()
+        leave()
+    except BaseException as error:
+        traceback.print_exc()
+        said = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        draft = place / f"draft-{rank}"
+        draft.write_text(said, encoding="utf-8")
+        draft.rename(place / f"error-{rank}")
+        raise SystemExit(1) from error
+
+
+def leave() -> None:
+    """End this process well, at once.
+
+    Not by the end of the interpreter: a thread of gloo that lets go of a tensor only then aborts
+    the process (pytorch/pytorch#179291), all of whose work is done.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def die_with_the_parent() -> None:
+    """End this process as soon as the one that started it is gone, even if it was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def train_replica(
+    trial: Trial,
+    data: Tensors,
+    device: torch.device,
+    saving: Saving = NOTHING,
+    group: dist.ProcessGroup | None = None,
+    tick: Callable[[], None] = lambda: None,
+) -> RunRecord:
+    """Train this process's replica in a group of processes.
+
+    Args:
+        trial, data: As for ``run_on_processes``.
+        device: Where to train.
+        saving: Which weights the first replica leaves on disk.
+        group: By default all processes.
+        tick: Called after every step; what it raises ends the training.
+    """
+    module = build_module(trial, data.shape, data.num_classes)
+    run = ReplicatedRun(
+        [trial],
+        data,
+        device,
+        stacked_together([trial], module),
+        selected=saving.selected,
+        clock=clock_of(device),
+        group=Apart(device, group),
+    )
+    dist.barrier(group)  # who is ready first does not wait for the slowest in training
+    run.train(tick)
+    (record,) = run.records()
+    return keep_weights(run, 0, record, saving if dist.get_rank(group) == 0 else NOTHING)

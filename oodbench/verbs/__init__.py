@@ -1,0 +1,1 @@
+"""What each command does: one file a verb, named like its file in ``oodbench.cli``."""

@@ -1,0 +1,167 @@
+"""Scoring kept weights again: on every split of a run's own dataset, or on another one."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from oodbench.data import DATASETS, Dataset
+from oodbench.errors import RequestError
+from oodbench.records import RunRecord
+from oodbench.results import load_run, open_database
+from oodbench.training import DTYPES
+from oodbench.training.evaluation import accuracy
+from oodbench.training.inputs.frozen import as_inputs
+from oodbench.training.inputs.tensors import evaluated, examples, part_of, roles_of
+from oodbench.training.models import Models
+from oodbench.training.single import Single
+from oodbench.training.stack import Stack
+from oodbench.workers.artifacts import KeptModel, find_weights, read_model
+from oodbench.workers.trainer import data_of, find_device
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def evaluate(
+    target: str | Path,
+    run: str,
+    *,
+    dataset: str | None = None,
+    environments: Sequence[int] | None = None,
+    checkpoint: str | None = None,
+    weights: str | Path | None = None,
+    artifacts: str | Path | None = None,
+    device: str = "auto",
+) -> "pd.DataFrame":
+    """Score a run's kept weights.
+
+    Args:
+        target: URL or path of the database.
+        run: The run's id, or enough of its beginning.
+        dataset: Another dataset with examples and classes of the same shape, at its default
+            options; None: the run's own.
+        environments: Indices of the environments to score on; None: all.
+        checkpoint: ``last`` or ``best_id_val``; None: the one that was kept, ``last`` of two.
+        weights: A file that ``reproduce`` wrote, in place of those that were kept.
+        artifacts: The artifacts folder; None: see ``oodbench.workers.artifacts.artifacts_folder``.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+
+    Returns:
+        A row a split: ``run``, ``step``, ``environment``, ``split``, ``role`` (what it is to the
+        run; empty if nothing), ``accuracy``, ``n``, and ``stored``: the accuracy that training
+        measured at that step, NaN if it did not.
+
+    Raises:
+        QueryError: If no run or several begin so, or it is not finished.
+        ArtifactError: If its weights were not kept, are not there, or are damaged.
+        RequestError: If the dataset does not fit, or lacks an environment.
+    """
+    import pandas as pd
+
+    with open_database(target, read_only=True) as db:
+        record = load_run(db, run)
+    model, step = _model(target, record, checkpoint, weights, artifacts)
+    where = find_device(device)
+    data = _dataset(model, dataset, where)
+    _check_environments(data, environments)
+    frame = pd.DataFrame(_scores(model, record, data, environments, where))
+    known = {
+        (m.environment, m.split): m.value
+        for m in record.measurements
+        if (m.step, m.metric) == (step, "accuracy")
+    }
+    keys = zip(frame["environment"], frame["split"], strict=True)
+    frame["stored"] = [math.nan if dataset else known.get(key, math.nan) for key in keys]
+    if dataset:
+        frame["role"] = ""  # the run never saw it
+    frame.insert(0, "run", record.trial.id)
+    frame.insert(1, "step", step)
+    return frame
+
+
+def _model(
+    target: str | Path,
+    record: RunRecord,
+    checkpoint: str | None,
+    weights: str | Path | None,
+    artifacts: str | Path | None,
+) -> tuple[KeptModel, int]:
+    """The model, and the step that its weights are of."""
+    if weights is None:
+        path, kept = find_weights(target, record, checkpoint, artifacts)
+        return read_model(path, kept["sha256"]), int(kept["step"])
+    if checkpoint not in (None, "last"):
+        raise RequestError(f"A weights file is of the checkpoint last, not of {checkpoint!r}.")
+    model, run = read_model(Path(weights)), record.trial.id
+    if model.trial.id != run:
+        raise RequestError(f"{weights} has the weights of run {model.trial.id}, not of {run}.")
+    return model, record.trial.steps
+
+
+def _dataset(model: KeptModel, other: str | None, device: torch.device) -> Dataset:
+    """The run's own dataset, or another that its model can read."""
+    trial = model.trial
+    if other is None:
+        return as_inputs(data_of(trial), trial, device)
+    data = as_inputs(DATASETS.get(other).load({}, trial.data_seed), trial, device)
+    for what in ("input_shape", "num_classes"):
+        expected, found = getattr(model, what), getattr(data, what)
+        if expected != found:
+            raise RequestError(
+                f"Run {trial.id} was trained on {trial.dataset}, whose {what} is {expected}; that "
+                f"of {other} is {found}. Name a dataset like it."
+            )
+    return data
+
+
+def _check_environments(data: Dataset, wanted: Sequence[int] | None) -> None:
+    listing = ", ".join(f"{i} = {e.name}" for i, e in enumerate(data.environments))
+    for index in wanted or ():
+        if not 0 <= index < len(data.environments):
+            raise RequestError(f"{data.name} has no environment {index}. It has {listing}.")
+
+
+def _scores(
+    model: KeptModel,
+    record: RunRecord,
+    data: Dataset,
+    wanted: Sequence[int] | None,
+    device: torch.device,
+) -> Iterator[dict[str, Any]]:
+    """A row for each split, scored as it was while the run was trained: in a stack or not."""
+    precision = model.trial.precision
+    dtype = DTYPES[precision]
+    stacked = record.provenance.get("stacked", True)  # a failed run does not say
+    scored: Models = (
+        Stack([model.module], device, precision)
+        if stacked
+        else Single(model.module, device, precision)
+    )
+    for index, environment in enumerate(data.environments):
+        if wanted is not None and index not in wanted:
+            continue
+        is_test = index in model.trial.test_environments
+        roles = roles_of(environment, is_test, data.shared)
+        roles |= {"train": "train"} if "train" in environment.splits and not is_test else {}
+        for name in dict.fromkeys((*environment.splits, *roles)):
+            split, role = part_of(environment, name), roles.get(name, "")
+            inputs, labels = evaluated(data, environment, name, role, device, dtype)
+            yield {
+                "environment": environment.name,
+                "split": name,
+                "role": role,
+                "accuracy": accuracy(scored, inputs, labels, 1)[0],
+                "n": len(split) // split.copies,
+            }
+    for given in data.published if wanted is None else ():
+        inputs, labels = examples(given.split, device, dtype)
+        yield {
+            "environment": "",
+            "split": given.name,
+            "role": given.role,
+            "accuracy": accuracy(scored, inputs, labels, 1)[0],
+            "n": len(given.split) // given.split.copies,
+        }

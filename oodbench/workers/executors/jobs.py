@@ -1,0 +1,118 @@
+"""A job: workers on one of many machines, kept alive until nothing is left to train.
+
+It is what a task of a SLURM array or an actor of Ray runs. It asks the database for nothing unless
+one of its workers has died.
+"""
+
+import os
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from oodbench.errors import RequestError
+from oodbench.results import open_database, sqlite_file
+from oodbench.workers.executors.local import GRACE, POLL, Slot, make_slots, stop_workers
+from oodbench.workers.lease import patiently
+
+
+@dataclass(frozen=True)
+class Job:
+    """Keeps some workers on this machine; call it.
+
+    Attributes:
+        sweep: Name of the sweep.
+        options: Of ``oodbench worker``.
+        logs: Folder of the workers' logs.
+        workers: How many; they see this job's GPUs in turn.
+        peers: How many workers there are in all jobs together.
+        grace: Seconds that they have to save and give back what they hold, when the job must end.
+        environment: What they find in theirs beside that of the job. OODBENCH_DB, there or here,
+            names the database.
+    """
+
+    sweep: str
+    options: Sequence[str]
+    logs: str
+    workers: int = 1
+    peers: int = 1
+    grace: float = GRACE
+    environment: Mapping[str, str] = field(default_factory=dict)
+    slots: list[Slot] = field(default_factory=list, init=False, compare=False)
+    told: list[bool] = field(default_factory=list, init=False, compare=False)
+
+    def __call__(self) -> None:
+        """Keep the workers until they find nothing left to train.
+
+        Raises:
+            RequestError: If all were given up.
+        """
+        gpus = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
+        self.slots[:] = make_slots(Path(self.logs), self.workers, name=job_name())
+        for number, slot in enumerate(self.slots):
+            slot.gpu = gpus[number % len(gpus)] if gpus and self.workers > 1 else None
+        try:
+            self._keep(self.slots)
+        finally:
+            self.stop()
+
+    def _keep(self, slots: Sequence[Slot]) -> None:
+        environment = os.environ | dict(self.environment) | {"OMP_NUM_THREADS": "1"}
+        command = [sys.executable, "-m", "oodbench", "worker", self.sweep, *self.options]
+        command += ["--parent", str(os.getpid()), "--peers", str(self.peers)]
+        with patiently(lambda: open_database(environment["OODBENCH_DB"])) as db:
+            while not self.told and not all(slot.ended() for slot in slots):
+                for slot in slots:
+                    if slot.look(db):
+                        slot.start(command, environment)
+                        db.close()  # a connection for each job would be many
+                time.sleep(POLL)
+        if not self.told and all(slot.given_up for slot in slots):
+            raise RequestError("".join(slot.last_words() for slot in slots).strip())
+
+    def stop(self) -> None:
+        """Let the workers save what they train and give it back, and end."""
+        self.told.append(True)
+        stop_workers([slot.process for slot in self.slots if slot.process], self.grace)
+
+    def checkpoint(self) -> Any:
+        """What submitit calls before the job is put back in line: its time is over, or its place
+        is needed."""
+        from submitit.core.utils import DelayedSubmission
+
+        self.stop()
+        return DelayedSubmission(replace(self))
+
+
+def job_name() -> str:
+    """What this job's workers and their logs are called: the scheduler's number is in it."""
+    slurm = os.environ.get("SLURM_JOB_ID")
+    if slurm is None:
+        return f"job-{socket.gethostname()}-{os.getpid()}"
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"slurm-{array}_{task}" if array else f"slurm-{slurm}"
+
+
+def job_of(owner: str) -> str:
+    """The number of the SLURM job that a worker belongs to; empty if to none."""
+    name = "".join(owner.split(":")[1:2])  # host:slurm-12_3-0:0123abcd
+    return name.removeprefix("slurm-").rpartition("-")[0] if name.startswith("slurm-") else ""
+
+
+def check_shared(target: str, executor: str) -> None:
+    """Refuse a database that only this machine can use.
+
+    Raises:
+        RequestError: If it is a SQLite file.
+    """
+    file = sqlite_file(target)
+    if file is not None:
+        raise RequestError(
+            f"The executor {executor} starts workers on several machines, and {file} is for one. "
+            "Use PostgreSQL (--db postgresql+psycopg://user@host/name); `oodbench db copy` moves a "
+            "sweep there. Or, without a server, one shard for each worker: `oodbench worker "
+            "SWEEP.yaml --shard i/N --db shard-i.db`, and then `oodbench db merge`."
+        )

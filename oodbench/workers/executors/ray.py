@@ -1,0 +1,147 @@
+"""Workers in Ray's actors, each with its share of a node (pip install 'oodbench[ray]').
+
+An actor whose node is lost starts again elsewhere as soon as there is room; what it held is taken
+again when its leases run out. Ray stores nothing for us.
+"""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from oodbench.errors import RequestError
+from oodbench.results import Database, is_done, state_counts
+from oodbench.sweep.machines import Ray
+from oodbench.workers.executors.jobs import Job
+from oodbench.workers.executors.local import LONGEST, POLL, SHARE, Counts
+from oodbench.workers.lease import patiently
+
+FOREVER = -1
+"""Ray's word for: as often as needed."""
+CONNECT_SECONDS = 10.0
+"""How long a cluster may take to answer."""
+
+
+class Host:
+    """What an actor is: it runs a job, and can be told to end it."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+
+    def run(self) -> None:
+        """Keep the job's workers until nothing is left to train."""
+        self._job()
+
+    def end(self) -> None:
+        """Let the workers give back what they hold."""
+        self._job.stop()
+
+
+def run_ray(
+    db: Database,
+    target: str,
+    settings: Ray,
+    job: Job,
+    *,
+    workers: int,
+    on_progress: Callable[[Counts], None],
+) -> None:
+    """Keep actors until the sweep is done; they end with this process.
+
+    Args:
+        db: The database, to look at the progress.
+        target: Its URL, for the workers.
+        settings: The sweep file's key ``ray``.
+        job: What each actor runs.
+        workers: How many workers, in all actors together.
+        on_progress: Called a few times a second with the number of runs in each state.
+
+    Raises:
+        RequestError: If Ray is not installed, there is no cluster, or all actors have given up.
+        KeyboardInterrupt: As it came; the workers have given back their trials by then.
+    """
+    ray = _connected(settings)
+    given = {name: value for name, value in os.environ.items() if name.startswith("OODBENCH_")}
+    job = replace(job, environment={**given, "OODBENCH_DB": target})
+    actor = ray.remote(Host).options(
+        num_cpus=settings.cpus,
+        num_gpus=settings.gpus,
+        resources=settings.resources or None,
+        max_restarts=FOREVER,
+        max_task_retries=FOREVER,
+        max_concurrency=2,  # to be told to end while it runs
+    )
+    hosts = [actor.remote(job) for _ in range(settings.jobs(workers))]
+    try:
+        _watch(ray, db, job.sweep, [host.run.remote() for host in hosts], on_progress)
+    finally:
+        ended = [host.end.remote() for host in hosts]
+        ray.wait(ended, num_returns=len(ended), timeout=2 * job.grace)
+        for host in hosts:
+            ray.kill(host)
+        ray.shutdown()
+
+
+def _connected(settings: Ray) -> Any:
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise RequestError(
+            f"The executor ray needs {error.name}: pip install 'oodbench[ray]'."
+        ) from error
+    _check_reachable(settings.address)
+    try:
+        ray.init(address=settings.address, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise _no_cluster(settings.address, error) from error
+    return ray
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself would try for many minutes, and then end this process."""
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal() or "://" in address:
+        return
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise _no_cluster(address, error) from error
+
+
+def _no_cluster(address: str, error: Exception) -> RequestError:
+    said = str(error).strip().splitlines()[0].removesuffix(".")
+    return RequestError(
+        f"No Ray cluster at {address!r}: {said}. Start one (`ray start --head`), or name it: "
+        "--set ray.address=HOST:PORT."
+    )
+
+
+def _watch(
+    ray: Any, db: Database, sweep: str, tasks: list[Any], on_progress: Callable[[Counts], None]
+) -> None:
+    """Look at the sweep until it is done."""
+    while True:
+        began = time.monotonic()
+        done = patiently(lambda: is_done(db, sweep))
+        on_progress(patiently(lambda: state_counts(db, sweep)))
+        if done:
+            return
+        _, running = ray.wait(tasks, num_returns=len(tasks), timeout=0)
+        if not running and not patiently(lambda: is_done(db, sweep)):
+            raise RequestError(f"Every worker has ended, and trials are left:{_last(ray, tasks)}")
+        looked = time.monotonic() - began
+        time.sleep(min(max(POLL, looked / SHARE), LONGEST))
+
+
+def _last(ray: Any, tasks: list[Any]) -> str:
+    """How the actors ended."""
+    words = []
+    for task in tasks:
+        try:
+            ray.get(task)
+        except ray.exceptions.RayError as error:
+            words.append(f"\n  {str(error).strip().splitlines()[-1]}")
+    return "".join(dict.fromkeys(words))

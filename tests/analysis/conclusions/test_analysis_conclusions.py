@@ -1,0 +1,292 @@
+"""Conclusions on sweeps that were made so that the right one is known."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.compare.by_shift_class import compare_by_class
+from analysis.conclusions.conclude import (
+    ALL,
+    RETURNS,
+    SAME_ID,
+    WORSE_AT_EQUAL_ID,
+    WORSE_OOD,
+    conclude,
+)
+from analysis.conclusions.recommendation import recommend
+from analysis.conclusions.text import conclusions_text
+from oodbench.errors import RequestError
+
+Make = Callable[..., dict]
+NOT_COMPARED = "Optimizers are not compared on"
+OPTIMIZERS = ("sgd", "momentum", "adam", "rmsprop")
+
+
+def sweep(
+    run: Make,
+    loss: float = 0.0,
+    *,
+    best: str = "",
+    dataset: str = "RotatedDigits",
+    shift: str = "diversity",
+    trials: int = 400,
+    lost: int = 0,
+    noise: float = 0.005,
+    **other: object,
+) -> list[dict]:
+    """Adaptive optimizers lose ``loss`` of OOD accuracy at every ID accuracy; slope .8, chance .1.
+
+    ``best`` gains .1, and the first ``lost`` trials of each adaptive optimizer diverged.
+    """
+    rows = []
+    for i, optimizer in enumerate(OPTIMIZERS):
+        rng = np.random.default_rng([i, len(dataset)])
+        adaptive = optimizer in ("adam", "rmsprop")
+        for number in range(trials):
+            seen = float(rng.uniform(0.5, 0.9))
+            shown = 0.8 * seen - 0.05 - loss * adaptive + 0.1 * (optimizer == best)
+            score = (seen, float(shown + noise * rng.standard_normal()))
+            known = {"dataset": dataset, "shift": shift, "chance": 0.1, "seed": number, **other}
+            gone = adaptive and number < lost
+            rows.append(run(1000 * i + number, optimizer, None if gone else score, **known))
+    return rows
+
+
+def verdicts(pairs: pd.DataFrame, **options: object) -> dict[str, str]:
+    claims = conclude(pairs, **options).claims
+    return dict(zip(claims["claim"], claims["verdict"], strict=True))
+
+
+def test_worse_by_construction(run: Make) -> None:
+    found = verdicts(pd.DataFrame(sweep(run, loss=0.1)))
+    assert found == {
+        SAME_ID: "holds",
+        WORSE_OOD: "holds",
+        WORSE_AT_EQUAL_ID: "holds",
+        RETURNS: "linear",
+    }
+
+
+def test_no_different_by_construction(run: Make) -> None:
+    found = verdicts(pd.DataFrame(sweep(run)))
+    assert found[SAME_ID] == "holds"
+    assert found[WORSE_OOD] == found[WORSE_AT_EQUAL_ID] == "does not hold"
+
+
+def test_a_few_trials_decide_nothing(run: Make) -> None:
+    found = conclude(pd.DataFrame(sweep(run, trials=10, noise=0.05)))
+    assert set(found.claims["verdict"]) <= {"undecided", "not determined"}
+    assert [advice.optimizers for advice in found.recommendations] == [()]
+    assert found.recommendations[0].words.startswith("undecided: no optimizer beats another")
+
+
+@pytest.mark.parametrize("trials", [1, 2, 3])
+def test_of_one_to_three_trials_nothing_is_said_but_that_they_are_too_few(
+    run: Make, trials: int
+) -> None:
+    """Not that optimizers do not differ, nor that all are below chance, nor a probability."""
+    for chance in (0.1, 0.99):
+        found = conclude(pd.DataFrame(sweep(run, loss=0.3, trials=trials)).assign(chance=chance))
+        (advice,) = found.recommendations
+        assert advice.optimizers == ()
+        assert advice.words.startswith("undecided: there are too few trials to test any difference")
+        assert "of 1 trial:" in advice.words
+        evidence = found.claims.set_index("claim")["evidence"]
+        assert evidence[WORSE_OOD].startswith("not tested: -")
+        assert (
+            "an interval takes 5 configurations of each optimizer, and 4 times"
+            in (evidence[WORSE_OOD])
+        )
+        assert "P(" not in conclusions_text(found)
+        assert set(found.claims["verdict"]) == {"undecided", "not determined"}
+
+
+def test_an_optimizer_of_few_trials_is_not_recommended_for_being_unbeaten(run: Make) -> None:
+    rows = sweep(run, loss=0.1, trials=40)
+    rows = [r for r in rows if r["optimizer"] != "momentum" or r["seed"] < 3]
+    (advice,) = conclude(pd.DataFrame(rows)).recommendations
+    assert advice.optimizers == ("sgd",)
+    assert "(too few trials to test Momentum; OOD accuracy" in advice.words
+
+
+def test_the_better_one_is_recommended(run: Make) -> None:
+    (advice,) = conclude(pd.DataFrame(sweep(run, loss=0.05, best="momentum"))).recommendations
+    assert advice.optimizers == ("momentum",)
+    assert (advice.shift, advice.datasets) == ("diversity", "RotatedDigits")
+    assert "Momentum 0.7" in advice.words  # of an ID accuracy near .9: .8 x .9 - .05 + .1
+    (two,) = conclude(pd.DataFrame(sweep(run, loss=0.1))).recommendations
+    assert set(two.optimizers) == {"sgd", "momentum"}
+
+
+def test_nothing_is_recommended_below_chance(run: Make) -> None:
+    rows = sweep(run, shift="correlation")
+    (advice,) = conclude(pd.DataFrame(rows).assign(chance=0.75)).recommendations
+    assert advice.optimizers == ()
+    assert "run is above chance (0.75)" in advice.words
+
+
+def test_diverged_runs_are_told_and_cost(run: Make) -> None:
+    found = conclude(pd.DataFrame(sweep(run, lost=300)), budget=4)
+    row = found.claims[found.claims["claim"] == WORSE_OOD].iloc[0]
+    assert "800 adaptive (600 lost) and 800 non-adaptive (0 lost)" in row["evidence"]
+    assert row["verdict"] == "holds"  # with a quarter of four trials left, the best is worse
+    assert found.runs == {"completed": 1000, "diverged": 600}
+
+
+def test_a_class_of_shift_is_judged_as_a_whole_and_apart(run: Make) -> None:
+    pairs = pd.DataFrame(
+        [
+            *sweep(run, loss=0.1, dataset="RotatedDigits"),
+            *sweep(run, loss=0.1, dataset="RotatedMNIST"),
+            *sweep(run, loss=-0.1, dataset="ColoredMNIST", shift="correlation"),
+        ]
+    )
+    pairs["run"] = [f"{i:016x}" for i in range(len(pairs))]
+    found = conclude(pairs)
+    worse = found.claims[found.claims["claim"] == WORSE_OOD]
+    assert dict(zip(worse["dataset"], worse["verdict"], strict=True)) == {
+        "RotatedDigits": "holds",
+        "RotatedMNIST": "holds",
+        "ColoredMNIST": "does not hold",
+        ALL: "holds",
+    }
+    assert list(worse["shift"][worse["dataset"] == ALL]) == ["diversity"]
+    best = {advice.shift: set(advice.optimizers) for advice in found.recommendations}
+    assert best == {"diversity": {"sgd", "momentum"}, "correlation": {"adam", "rmsprop"}}
+    classes = found.classes[found.classes["score"] == "ood"]
+    assert set(classes["datasets"][classes["shift"] == "diversity"]) == {
+        "RotatedDigits, RotatedMNIST"
+    }
+    assert set(classes["tasks"][classes["shift"] == "correlation"]) == {1}
+    text = conclusions_text(found, 80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "all of the class (diversity shift)" in text
+
+
+@pytest.mark.parametrize("shift", ["diversity", "correlation"])
+def test_a_dataset_without_the_rules_score_is_left_out_and_told(run: Make, shift: str) -> None:
+    """Alone in its class, or beside one that has it: only there, nothing is said that selects."""
+    rows = sweep(run, loss=0.1, trials=40)
+    rows += [
+        {**row, "id_val": np.nan}
+        for row in sweep(run, loss=-0.1, dataset="RxRx1", shift=shift, trials=40, lost=5)
+    ]
+    pairs = pd.DataFrame(rows).assign(run=[f"{i:016x}" for i in range(len(rows))])
+    found, alone = conclude(pairs), conclude(pairs[pairs["dataset"] != "RxRx1"])
+    on = {dataset: set(rows["claim"]) for dataset, rows in found.claims.groupby("dataset")}
+    assert on["RxRx1"] == {WORSE_AT_EQUAL_ID, RETURNS}
+    assert on.keys() == {"RotatedDigits", "RxRx1"}
+    assert found.recommendations == alone.recommendations
+    pd.testing.assert_frame_equal(found.classes, alone.classes)
+    pd.testing.assert_frame_equal(found.kinds, alone.kinds)
+    (told,) = found.left_out
+    assert told.startswith(f"{NOT_COMPARED} RxRx1, tested on environment 2 (ERM): The rule id_val ")
+    assert "compared on RxRx1" in conclusions_text(found)
+    assert alone.left_out == ()
+
+
+def test_other_reasons_for_leaving_a_dataset_out(run: Make) -> None:
+    rows = sweep(run, trials=8)
+    rows += sweep(run, trials=8, dataset="Searched", sampler="tpe")
+    rows += [{**row, "ood": np.nan} for row in sweep(run, trials=8, dataset="Unscored")]
+    rows += [{**r, "algorithm": "irm", "id_val": np.nan} for r in sweep(run, trials=8)]
+    pairs = pd.DataFrame(rows).assign(run=[f"{i:016x}" for i in range(len(rows))])
+    found = conclude(pairs)
+    assert set(found.optimizers["dataset"]) == {"RotatedDigits"}
+    told = dict(reason.removeprefix(NOT_COMPARED + " ").split(": ", 1) for reason in found.left_out)
+    assert told["Searched, tested on environment 2 (ERM)"] == (
+        "An adaptive search found all of its 32 runs."
+    )
+    assert told["Unscored, tested on environment 2 (ERM)"] == (
+        "Of 32 completed runs none has both an ID and an OOD score."
+    )
+    assert told["RotatedDigits, tested on environment 2 (IRM)"].startswith("The rule id_val cannot")
+    assert len(told) == 3
+    with pytest.raises(RequestError, match="The rule id_val cannot choose: of 32 completed runs"):
+        conclude(pairs[pairs["algorithm"] == "irm"])
+
+
+def test_published_splits_are_called_so(run: Make) -> None:
+    text = conclusions_text(conclude(pd.DataFrame(sweep(run, trials=40, test_environments=""))))
+    assert "shift), tested on its published splits\n" in text
+
+
+def test_the_oracle_says_so(run: Make) -> None:
+    pairs = pd.DataFrame(sweep(run, trials=40))
+    pairs["oracle_val"] = pairs["ood"]
+    assert "looks at the test environments" in conclusions_text(conclude(pairs, "oracle"))
+    assert "looks at the test environments" not in conclusions_text(conclude(pairs))
+
+
+def test_one_kind_alone_has_no_statement_about_kinds(run: Make) -> None:
+    pairs = pd.DataFrame(sweep(run))
+    found = conclude(pairs[pairs["optimizer"].isin(["sgd", "momentum"])])
+    assert set(found.claims["claim"]) == {RETURNS}
+    assert found.kinds.empty
+    with pytest.raises(RequestError, match="Train another optimizer"):
+        conclude(pairs[pairs["optimizer"] == "sgd"])
+
+
+def test_an_optimizer_that_did_not_run_on_all_of_a_class_is_left_out_there(run: Make) -> None:
+    rows = sweep(run, loss=0.1, trials=40)
+    rows += [
+        row
+        for row in sweep(run, loss=0.1, dataset="RotatedMNIST", trials=40)
+        if row["optimizer"] != "rmsprop"
+    ]
+    pairs = pd.DataFrame(rows).assign(run=[f"{i:016x}" for i in range(len(rows))])
+    table = compare_by_class(pairs)
+    assert {*table["a"], *table["b"]} == {"sgd", "momentum", "adam"}
+    # Each optimizer on a dataset of its own: nothing to compare, and a table that says so.
+    apart = (pairs["optimizer"] == "sgd") == (pairs["dataset"] == "RotatedDigits")
+    none = compare_by_class(pairs[apart & pairs["optimizer"].isin(["sgd", "momentum"])])
+    assert none.empty
+    assert recommend(none) == ()
+
+
+def test_conclusions_without_a_class_in_common_still_have_their_statements(run: Make) -> None:
+    """One kind on each dataset: the datasets are judged apart and nothing is recommended."""
+    nobody = {"RotatedDigits": ("adam", "rmsprop"), "RotatedMNIST": ("sgd", "momentum")}
+    rows = [
+        row
+        for dataset, gone in nobody.items()
+        for row in sweep(run, dataset=dataset, trials=40)
+        if row["optimizer"] not in gone
+    ]
+    found = conclude(pd.DataFrame(rows).assign(run=[f"{i:016x}" for i in range(len(rows))]))
+    assert set(found.claims["claim"]) == {RETURNS}
+    assert found.recommendations == ()
+    assert "undecided: no two optimizers ran on all datasets" in conclusions_text(found)
+
+
+def test_a_cycle_of_losses_recommends_nobody() -> None:
+    """Holm's verdicts need not be transitive: a over b, b over c, c over a leaves nobody."""
+    one = {"shift": "diversity", "datasets": "D", "chance": 0.1, "algorithm": "erm"}
+    one |= {
+        "score": "ood",
+        "rule": "id_val",
+        "budget": 8,
+        "unit": "trials",
+        "verdict": "higher",
+        "p": 0.001,
+    }
+    cycle = [("a", "b", 0.5, 0.4), ("b", "c", 0.4, 0.3), ("c", "a", 0.3, 0.5)]
+    rows = [{**one, "a": a, "b": b, "value_a": x, "value_b": y} for a, b, x, y in cycle]
+    (advice,) = recommend(pd.DataFrame(rows))
+    assert advice.optimizers == ()
+    assert advice.words.startswith("undecided: every optimizer is beaten by another")
+
+
+def test_evidence_says_what_other_axes_say_and_how_likely_an_improvement_is(run: Make) -> None:
+    """A line through the logits is no line through accuracies: told for each optimizer."""
+    rows = sweep(run, loss=0.1)
+    for row in rows:
+        z = np.log(row["id"] / (1 - row["id"])) * 1.6 - 3
+        noise = 0.004 * np.random.default_rng(row["seed"]).standard_normal()
+        row["ood"] = float(1 / (1 + np.exp(-z)) + noise)
+    claims = conclude(pd.DataFrame(rows)).claims.set_index("claim")
+    assert "P(improvement) 0." in claims.loc[SAME_ID, "evidence"]
+    told = claims.loc[RETURNS, "evidence"]
+    assert "SGD linear on the logit axis" in told

@@ -1,0 +1,103 @@
+"""Which trials count, what those that diverged or failed score, and which share a draw."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from simulated_searches import search, together
+
+from analysis.runs.searches import draw_codes, searches
+from oodbench.errors import RequestError, UnknownNameError
+
+
+def test_a_lost_trial_ranks_last_and_scores_the_lower_of_chance_and_the_worst_run():
+    frame = together(
+        search("sgd", [0.8, 0.7], [0.4, 0.02], diverged=1),
+        search("adam", [0.6], [0.3], failed=2),
+    )
+    (one,) = searches(frame)
+    assert one.floor == {"id": 0.1, "ood": 0.02}
+    sgd = one.of("sgd")
+    assert sgd.rank.tolist() == [-np.inf, 0.7, 0.8]
+    assert sgd.scores["ood"].tolist() == [0.02, 0.02, 0.4]
+    assert sgd.scores["id"].tolist() == [0.1, 0.7, 0.8]
+    assert one.of("adam").counts == {"completed": 1, "diverged": 0, "failed": 2}
+    (unknown,) = searches(frame.drop(columns="chance"))
+    assert unknown.floor["id"] == 0.6
+
+
+def test_a_panel_without_a_completed_run_scores_chance():
+    (one,) = searches(search("sgd", [], [], diverged=2))
+    assert one.of("sgd").scores["ood"].tolist() == [0.1, 0.1]
+    (one,) = searches(search("sgd", [], [], diverged=2, chance=np.nan))
+    assert np.isnan(one.of("sgd").scores["ood"]).all()
+
+
+def test_repeats_pending_unscored_and_adaptive_runs_are_no_draws():
+    frame = search("sgd", [0.5, 0.6, 0.7, 0.8, 0.9], [0.1, 0.2, 0.3, 0.4, np.nan])
+    frame.loc[0, "sampler"] = "tpe"
+    frame.loc[1, "sampler"] = "confirm"
+    frame.loc[2, "status"] = "running"
+    (one,) = searches(frame)
+    assert one.of("sgd").rank.tolist() == [0.8]
+    assert one.left_out == {"adaptive": 1, "unscored": 1}
+    assert "left out: 1 found by an adaptive search" in one.panel.remarks
+
+
+def test_runs_without_scores_are_refused():
+    frame = search("sgd", [0.5, 0.6], [0.1, 0.2]).assign(ood=np.nan)
+    with pytest.raises(RequestError, match="nothing to compare"):
+        searches(frame)
+
+
+def test_lost_runs_alone_are_no_search_of_a_dataset_without_scores():
+    frame = search("sgd", [0.5, 0.6], [0.1, 0.2], diverged=3)
+    bare = search("sgd", [np.nan], [0.1], diverged=3, dataset="Bare")
+    assert [one.panel.dataset for one in searches(together(frame, bare))] == ["D"]
+
+
+def test_only_adaptive_runs_and_unknown_rules_are_refused():
+    frame = search("sgd", [0.5], [0.1], sampler="gp")
+    with pytest.raises(RequestError, match=r"no independent draws.*sampler: random"):
+        searches(frame)
+    with pytest.raises(UnknownNameError, match=r"selection rule 'best'.*id_val, leave_one"):
+        searches(frame, "best")
+    with pytest.raises(RequestError, match="lacks oracle_val"):
+        searches(frame, "oracle")
+    frame = search("sgd", [0.5], [0.1], diverged=1, ood_val=np.nan)
+    with pytest.raises(RequestError, match="of 1 completed runs on D none was scored on v"):
+        searches(frame, "ood_val")
+
+
+def test_unknown_samplers_and_no_sampler_count():
+    frame = search("sgd", [0.5, 0.6], [0.1, 0.2], sampler=None)
+    assert len(searches(frame)[0].of("sgd").rank) == 2
+    assert len(searches(frame.drop(columns="sampler"))[0].of("sgd").rank) == 2
+
+
+def codes(*rows):
+    columns = ["optimizer", "config_id", "seed"]
+    return draw_codes(pd.DataFrame(rows, columns=columns).assign(run=range(len(rows)))).tolist()
+
+
+def test_draws_are_shared_by_the_seed_of_a_configurations_first_run():
+    assert codes(("a", "x", 1), ("a", "y", 2), ("b", "z", 2), ("b", "u", 3)) == [0, 1, 1, 2]
+    repeated = codes(("a", "x", 1), ("a", "x", 9), ("b", "z", 9), ("b", "z", 1))
+    assert repeated == [0, 0, 0, 0]
+
+
+def test_a_seed_that_all_runs_have_tells_nothing_apart():
+    assert len(set(codes(*(("a", f"x{i}", 0) for i in range(5))))) == 5
+
+
+def test_resampling_keeps_shared_draws_together():
+    frame = together(
+        search("sgd", np.arange(20) / 20, np.zeros(20)),
+        search("adam", np.arange(20)[::-1] / 20, np.zeros(20)),
+        search("rmsprop", np.arange(20) / 20, np.zeros(20), first_seed=100),
+    )
+    (one,) = searches(frame)
+    (weights,) = one.resampled(50, np.random.default_rng(0))
+    assert np.array_equal(weights["sgd"], weights["adam"][:, ::-1])
+    assert not np.array_equal(weights["sgd"], weights["rmsprop"])
+    total = sum(weights.values()).sum(axis=1)
+    assert (total != 40).any(), "shared and single draws are drawn together"

@@ -1,0 +1,135 @@
+"""The local executor: who is replaced, who is given up, what a worker sees."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oodbench import api
+from oodbench.errors import RequestError
+from oodbench.results import Database, add_sweep, claim, open_database, sql
+from oodbench.sweep.plan import plan
+from oodbench.workers.executors.local import STILLBORN, Slot, log_folder, log_of, make_slots
+
+KILLER = '''
+"""An optimizer that kills the process that builds it, as a bad driver might."""
+import os, signal
+from oodbench.optimizers import OptimizerSpec
+from oodbench.spaces import log
+
+def build(params, **hparams):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+REGISTER = [OptimizerSpec("killer", "non-adaptive", {"lr": log(0.01, 0.1)}, build)]
+'''
+
+
+@pytest.fixture
+def db(tmp_path: Path, tiny: Callable[..., dict[str, Any]]) -> Database:
+    database = open_database(tmp_path / "runs.db", create=True)
+    add_sweep(database, "tiny", {}, plan(tiny()).studies)
+    return database
+
+
+def die(slot: Slot, code: int) -> None:
+    slot.start([sys.executable, "-c", f"raise SystemExit({code})"], dict(os.environ))
+    assert slot.process is not None
+    slot.process.wait(30)
+
+
+def test_a_worker_that_dies_holding_trials_is_replaced_and_they_are_free_at_once(
+    db: Database, tmp_path: Path
+) -> None:
+    (slot,) = make_slots(tmp_path / "logs", 1)
+    assert slot.look(db)  # nobody is there yet
+    for deaths in range(1, 3):
+        die(slot, -9)
+        held = claim(db, slot.owner, size=4, lease=600)
+        assert len(held) == 4 // deaths  # what was lost comes back in halved cohorts
+        assert not slot.ended(), "between two looks it is not known yet that it will be replaced"
+        assert slot.look(db)
+        assert not slot.given_up
+
+
+def test_a_worker_that_dies_at_once_again_and_again_is_given_up(
+    db: Database, tmp_path: Path
+) -> None:
+    (slot,) = make_slots(tmp_path / "logs", 1)
+    wanted = []
+    for _ in range(STILLBORN):
+        die(slot, 1)
+        wanted.append(slot.look(db))
+    assert wanted == [True] * (STILLBORN - 1) + [False]
+    assert slot.given_up
+    assert slot.ended()
+    assert "exit code 1: (empty)" in slot.last_words()
+
+
+def test_a_worker_that_cannot_do_what_is_asked_is_not_replaced(
+    db: Database, tmp_path: Path
+) -> None:
+    (slot,) = make_slots(tmp_path / "logs", 1)
+    die(slot, 2)
+    assert not slot.look(db)
+    die(slot, 0)
+    assert not slot.look(db)  # it ended because nothing is left
+
+
+def test_each_worker_sees_its_own_gpu(tmp_path: Path) -> None:
+    slots = make_slots(tmp_path / "logs", 2, ["0", "3"])
+    show = [sys.executable, "-c", "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"]
+    for slot in slots:
+        slot.start(show, os.environ | {"CUDA_VISIBLE_DEVICES": "7"})
+    for slot in slots:
+        assert slot.process is not None
+        slot.process.wait(30)
+    assert [slot.log.read_text().strip() for slot in slots] == ["0", "0", "3", "3"]
+    assert len({slot.owner for slot in slots}) == 4
+
+
+def test_the_log_of_a_worker_is_found_by_the_name_that_its_runs_have(tmp_path: Path) -> None:
+    target = str(tmp_path / "runs.db")
+    for logs in (None, tmp_path / "elsewhere"):
+        (slot,) = make_slots(logs or log_folder(target), 1)
+        slot.start([sys.executable, "-c", "import sys; print(sys.argv)"], dict(os.environ))
+        assert slot.process is not None
+        slot.process.wait(30)
+        assert log_of(target, slot.owner, logs) == slot.log
+        assert log_of(target, slot.owner[:-1] + "x", logs) is None  # another sweep's worker-0
+    for stranger in ("", "host:1234:0123abcd", "host:../worker-0:0123abcd"):
+        assert log_of(target, stranger) is None
+
+
+def test_gpus_and_workers_exclude_each_other(sweep_file: Callable[..., Path]) -> None:
+    with pytest.raises(RequestError, match="exclude each other"):
+        api.run_sweep(sweep_file(), "runs.db", workers=2, gpus=["0"])
+
+
+@pytest.mark.slow
+def test_a_trial_that_kills_its_worker_is_found_and_its_neighbours_are_unharmed(
+    sweep_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = tmp_path / "killer-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: killer\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[oodbench.optimizers]\nkiller = killer_module\n")
+    (tmp_path / "killer_module.py").write_text(KILLER)
+    path = sweep_file(optimizers=["sgd", "killer"], search={"trials": 1})
+    db, began = tmp_path / "runs.db", time.monotonic()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    code = f"from oodbench import run_sweep; run_sweep({str(path)!r}, {str(db)!r}, workers=1)"
+    assert os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", code]) == 0
+    assert time.monotonic() - began < 60  # no lease of 60 seconds was waited for
+    runs = api.query(db).set_index("optimizer")
+    assert runs["status"].to_dict() == {"sgd": "completed", "killer": "failed"}
+    assert "3 times" in runs.loc["killer", "reason"]
+    with open_database(db, read_only=True) as database:
+        owners = sql(database, "SELECT id, owner FROM runs")
+    for run, owner in owners.itertuples(index=False):
+        log = log_of(str(db), owner)
+        assert log is not None
+        assert any(run in line and owner in line for line in log.read_text().splitlines())
