@@ -18,7 +18,7 @@ from oodbench.data import Dataset, Split
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
 from oodbench.seeds import seed_of, stream
-from oodbench.training.inputs.tensors import as_floats
+from oodbench.training.inputs.stored import as_floats
 from oodbench.training.random import seeded
 
 FEATURES = 8

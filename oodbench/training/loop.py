@@ -4,6 +4,7 @@ What a model becomes does not depend on its neighbours, on K, on how often it is
 which process trains it.
 """
 
+import math
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -19,10 +20,10 @@ from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import Measurement, RunRecord, Trial
 from oodbench.seeds import seed_of
-from oodbench.training import provenance
 from oodbench.training.averaging import WeightAverage
 from oodbench.training.clock import DATA, EVALUATION, MODEL, OPTIMIZER, Clock
 from oodbench.training.evaluation import evaluate
+from oodbench.training.fast import products
 from oodbench.training.fast.compiling import Compiled, differentiate
 from oodbench.training.fast.products import spread
 from oodbench.training.fast.stepping import stepper
@@ -31,6 +32,7 @@ from oodbench.training.inputs.batches import BLOCK, Batches
 from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.models import Models
 from oodbench.training.precision import DTYPES
+from oodbench.training.provenance import code, device_name, peak_memory
 from oodbench.training.random import generator_states, seeded, set_generator_states
 from oodbench.training.schedule import set_learning_rates
 from oodbench.training.single import Single
@@ -307,6 +309,35 @@ class Run:
         if model not in self.best or score > self.best[model][0]:
             self.best[model] = score, step, models.state(model)
 
+    def provenance(self, model: int) -> dict[str, Any]:
+        """How the run of one model came about, and what it cost."""
+        optimizer = type(self.optimizers[model])
+        compiled = self.compiled is not None and self.compiled.used
+        return {
+            **code(),
+            "device": device_name(self.device),
+            "products": "torch" if compiled else products.library(self.device),
+            "compiled": compiled,
+            "stack_size": self.k,
+            "stacked": self.stacked,
+            "optimizer_class": f"{optimizer.__module__}.{optimizer.__qualname__}",
+            "seconds": round(self.seconds / self.k, 6),
+            **({"resumed_at": self.resumed_at} if self.resumed_at else {}),
+            "gradient_evaluations": self.gradients_taken(model),
+            "examples_per_step": math.prod(self.batches.at(0).shape[1:]),
+            "shared_examples": self.data.shared,
+            "peak_memory_bytes": peak_memory(self.device),
+        }
+
+    def gradients_taken(self, model: int) -> int:
+        """Gradients of one model's training: its steps, each as often as its optimizer asks."""
+        trial = self.trials[model]
+        steps = self.diverged.get(model, trial.steps)
+        restarts = [step for step, models in self.algorithm.restarts.items() if model in models]
+        before = min([steps, *restarts])
+        first = OPTIMIZERS.get(trial.optimizer).evaluations
+        return before * first + (steps - before) * self.specs[model].evaluations
+
     def records(self) -> list[RunRecord]:
         """What came of each trial."""
         return [
@@ -314,7 +345,7 @@ class Run:
                 trial,
                 self.diverged.get(model),
                 self.measurements[model],
-                provenance.of_run(self, model),
+                self.provenance(model),
             )
             for model, trial in enumerate(self.trials)
         ]

@@ -1,21 +1,14 @@
-"""How a run came about: versions, commit, device, cost. Recorded, never part of a trial's id."""
+"""What a run was trained with: versions, commit, device. Recorded, never part of a trial's id."""
 
-import math
 import resource
 import subprocess
 import sys
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-
-from oodbench.optimizers import OPTIMIZERS
-from oodbench.training.fast import products
-
-if TYPE_CHECKING:
-    from oodbench.training.loop import Run
 
 
 @cache
@@ -52,34 +45,3 @@ def peak_memory(device: torch.device) -> int:
         return int(torch.cuda.max_memory_allocated(device))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def of_run(run: "Run", model: int) -> dict[str, Any]:
-    """How the run of one model came about."""
-    optimizer = type(run.optimizers[model])
-    compiled = run.compiled is not None and run.compiled.used
-    return {
-        **code(),
-        "device": device_name(run.device),
-        "products": "torch" if compiled else products.library(run.device),
-        "compiled": compiled,
-        "stack_size": run.k,
-        "stacked": run.stacked,
-        "optimizer_class": f"{optimizer.__module__}.{optimizer.__qualname__}",
-        "seconds": round(run.seconds / run.k, 6),
-        **({"resumed_at": run.resumed_at} if run.resumed_at else {}),
-        "gradient_evaluations": gradient_evaluations(run, model),
-        "examples_per_step": math.prod(run.batches.at(0).shape[1:]),
-        "shared_examples": run.data.shared,
-        "peak_memory_bytes": peak_memory(run.device),
-    }
-
-
-def gradient_evaluations(run: "Run", model: int) -> int:
-    """Gradients that one model's training took: its steps, each as often as its optimizer asks."""
-    trial = run.trials[model]
-    steps = run.diverged.get(model, trial.steps)
-    restarts = [step for step, models in run.algorithm.restarts.items() if model in models]
-    before = min([steps, *restarts])
-    first = OPTIMIZERS.get(trial.optimizer).evaluations
-    return before * first + (steps - before) * run.specs[model].evaluations

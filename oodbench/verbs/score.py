@@ -12,7 +12,7 @@ from oodbench.data import DATASETS, DatasetSpec, Predict, Scores
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
 from oodbench.results import load_run, open_database
-from oodbench.training.inputs.tensors import as_floats
+from oodbench.training.inputs.stored import as_floats
 from oodbench.workers.artifacts import load_model
 from oodbench.workers.trainer import find_device
 

@@ -13,7 +13,7 @@ from oodbench.data import DATASETS
 from oodbench.records import Trial
 from oodbench.training import Tensors, load
 from oodbench.training.fast.processor import prepare_for_cpu
-from oodbench.training.inputs.tensors import Inputs
+from oodbench.training.inputs.stored import Inputs
 from oodbench.training.sizing import time_stack
 
 ROUNDS = 3

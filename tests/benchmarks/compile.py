@@ -18,7 +18,7 @@ from oodbench.records import Trial
 from oodbench.training import Tensors, load
 from oodbench.training.fast.compiling import check_compiler
 from oodbench.training.fast.processor import prepare_for_cpu
-from oodbench.training.inputs.tensors import Inputs
+from oodbench.training.inputs.stored import Inputs
 from oodbench.training.loop import Run
 
 ROUNDS, SECONDS = 3, 1.0

@@ -16,7 +16,7 @@ from oodbench.data import DATASETS
 from oodbench.records import Trial
 from oodbench.training import Tensors, load
 from oodbench.training.fast.processor import prepare_for_cpu
-from oodbench.training.inputs.tensors import Inputs
+from oodbench.training.inputs.stored import Inputs
 from oodbench.training.loop import Run, build_module
 from oodbench.training.sizing import measure as measure_stack
 from oodbench.training.sizing import memory_bound

@@ -7,7 +7,6 @@ stack, on any device, and after an interruption. The distributions are those of 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,9 +15,7 @@ from torch import Tensor
 
 from oodbench.seeds import stream
 from oodbench.training.inputs.images import JITTERS, luma, resized_crop
-
-if TYPE_CHECKING:
-    from oodbench.training.inputs.tensors import Inputs, StoredInputs
+from oodbench.training.inputs.stored import Inputs, StoredInputs
 
 TRIES = 10
 """Crops that are drawn before the whole image is taken, as in torchvision."""
@@ -162,6 +159,35 @@ def augment(
             result[places] = augmented(read(rows[places]), amounts[part])
 
 
+@dataclass(frozen=True)
+class AugmentedInputs:
+    """Images that are augmented whenever they are read, each always in the same way.
+
+    Attributes:
+        plain: n images.
+        amounts: What is done to each.
+    """
+
+    plain: Inputs | StoredInputs
+    amounts: Amounts
+
+    @property
+    def shape(self) -> torch.Size:
+        """(n, *shape)."""
+        return self.plain.shape
+
+    def settled(self) -> "AugmentedInputs":
+        """The same: they are read too seldom to be kept twice."""
+        return self
+
+    def __getitem__(self, which: slice) -> Tensor:
+        """The chosen images, as floats."""
+        images = self.plain[which]
+        result, rows = torch.empty_like(images), torch.arange(len(images), device=images.device)
+        augment(images.__getitem__, self.amounts[which], result, rows)
+        return result
+
+
 class TrainingImages:
     """The images of each step's batches, augmented.
 
@@ -171,9 +197,7 @@ class TrainingImages:
         seeds: Of the K models.
     """
 
-    def __init__(
-        self, inputs: "Inputs | StoredInputs", recipe: Recipe, seeds: Sequence[int]
-    ) -> None:
+    def __init__(self, inputs: Inputs | StoredInputs, recipe: Recipe, seeds: Sequence[int]) -> None:
         self._inputs, self._recipe, self._seeds = inputs, recipe, seeds
         self._result = torch.empty(0)
 
@@ -194,7 +218,7 @@ class TrainingImages:
 
 
 def training_inputs(
-    inputs: "Inputs | StoredInputs", recipe: str, seeds: Sequence[int]
+    inputs: Inputs | StoredInputs, recipe: str, seeds: Sequence[int]
 ) -> Callable[[Tensor, int], Tensor]:
     """From the indices (K, G, B) of a step's examples and the step to these examples, as floats.
 

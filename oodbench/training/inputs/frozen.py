@@ -18,7 +18,7 @@ from oodbench.data.cache import COMPUTING, filled
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
 from oodbench.records import Trial
-from oodbench.training.inputs.tensors import as_floats
+from oodbench.training.inputs.stored import as_floats
 from oodbench.training.precision import BF16, DTYPES, As, Mixed
 from oodbench.training.random import seeded
 

@@ -12,7 +12,6 @@ from oodbench.errors import OodbenchError
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import Measurement, RunRecord, Trial
 from oodbench.seeds import seed_of
-from oodbench.training import provenance
 from oodbench.training.clock import EVALUATION, OPTIMIZER, TRAINING, Clock
 from oodbench.training.evaluation import evaluate
 from oodbench.training.inputs.tensors import Tensors
@@ -273,7 +272,7 @@ class ReplicatedRun(Run):
                 trial,
                 self.diverged.get(rows.start),
                 self.measurements[number],
-                {**provenance.of_run(self, rows.start), **self.costs(number)},
+                {**self.provenance(rows.start), **self.costs(number)},
             )
             for number, (trial, rows) in enumerate(zip(self.asked, self.rows_of, strict=True))
         ]

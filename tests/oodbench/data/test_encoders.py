@@ -16,7 +16,7 @@ from oodbench.data.encoders import Encoder
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
 from oodbench.models.layers import alike
-from oodbench.training.inputs.tensors import as_floats
+from oodbench.training.inputs.stored import as_floats
 
 MINILM = "all-MiniLM-L6-v2"
 

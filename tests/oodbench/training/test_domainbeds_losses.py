@@ -21,7 +21,7 @@ import torch
 
 from oodbench.records import Trial
 from oodbench.training import DTYPES, Tensors
-from oodbench.training.inputs.tensors import Inputs
+from oodbench.training.inputs.stored import Inputs
 from oodbench.training.loop import Run
 
 CPU = torch.device("cpu")

@@ -33,7 +33,7 @@ def test_training_examples_are_those_of_the_training_environments(
     colored_digits, monkeypatch: pytest.MonkeyPatch, few: int, dtype: torch.dtype
 ) -> None:
     """Kept as bytes where they are many: floats only where they are used."""
-    monkeypatch.setattr("oodbench.training.inputs.tensors.FEW", few)
+    monkeypatch.setattr("oodbench.training.inputs.stored.FEW", few)
     tensors = load(colored_digits, (0, 2), torch.device("cpu"), torch.float32)
     only = colored_digits.environments[1].splits["train"]
     assert tensors.sizes == (len(only),)

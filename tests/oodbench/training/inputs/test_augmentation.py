@@ -22,7 +22,7 @@ from oodbench.training.inputs.augmentation import (
     draw,
     joined,
 )
-from oodbench.training.inputs.tensors import StoredInputs
+from oodbench.training.inputs.stored import StoredInputs
 from oodbench.training.loop import Run
 
 DOMAINBED = RECIPES["domainbed"]

@@ -1,0 +1,82 @@
+"""Examples where they are kept, on the device or in a file, as floats when they are indexed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from oodbench.data import Rows
+
+FEW = 64 * 2**20
+"""Bytes of floats that a split may need to be kept as such."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Examples on the device, as floats when they are indexed.
+
+    Bytes stay bytes until then where they are many: as floats they would need four times the
+    memory, or eight.
+
+    Attributes:
+        stored: (n, *shape) bytes or floats.
+        dtype: Of the floats.
+    """
+
+    stored: Tensor
+    dtype: torch.dtype
+
+    def settled(self) -> "Inputs":
+        """The same, at once as floats where these are few."""
+        if self.stored.numel() * self.dtype.itemsize > FEW:
+            return self
+        return Inputs(as_floats(self.stored, self.dtype), self.dtype)
+
+    @property
+    def shape(self) -> torch.Size:
+        """(n, *shape)."""
+        return self.stored.shape
+
+    def __getitem__(self, which: Tensor | slice) -> Tensor:
+        """The chosen examples: (*indices, *shape) floats."""
+        if isinstance(which, slice):
+            return as_floats(self.stored[which], self.dtype)
+        chosen = self.stored.index_select(0, which.flatten())
+        return as_floats(chosen.view(*which.shape, *self.shape[1:]), self.dtype)
+
+
+@dataclass(frozen=True)
+class StoredInputs:
+    """Examples that stay where they are stored, until they are indexed: only these are read.
+
+    Attributes:
+        rows: n examples.
+        dtype: Of the floats that they are brought to the device as.
+        device: Of the floats.
+    """
+
+    rows: Rows
+    dtype: torch.dtype
+    device: torch.device
+
+    def settled(self) -> "StoredInputs":
+        """The same: they are too many to be kept."""
+        return self
+
+    @property
+    def shape(self) -> torch.Size:
+        """(n, *shape)."""
+        return torch.Size(self.rows.shape)
+
+    def __getitem__(self, which: Tensor | slice) -> Tensor:
+        """The chosen examples: (*indices, *shape) floats."""
+        index = which if isinstance(which, slice) else which.cpu().numpy()
+        chosen = torch.from_numpy(np.asarray(self.rows[index])).to(self.device)
+        return as_floats(chosen, self.dtype)
+
+
+def as_floats(inputs: Tensor, dtype: torch.dtype) -> Tensor:
+    """Bytes scaled to [0, 1]; anything else as it is."""
+    floats = inputs.to(dtype)
+    return floats.div_(255) if inputs.dtype == torch.uint8 else floats
