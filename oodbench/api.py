@@ -46,7 +46,7 @@ from oodbench.workers.proposing import extend
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.conclusions.conclude import Conclusions
+    from oodbench.analysis import Conclusions
     from oodbench.verbs.reproduce import Reproduced
 
 RECIPE = "digits.yaml"
@@ -328,7 +328,7 @@ def query(
 
 def confirmed(db: str | Path, sweep: str | None = None) -> "pd.DataFrame":
     """Winners that were trained again on fresh seeds: see ``analysis.confirmation_table``."""
-    import analysis
+    from oodbench import analysis
 
     return analysis.confirmation_table(query(db, sweep=sweep))
 
@@ -350,7 +350,7 @@ def conclude(
         checkpoint: Which checkpoint of a run is scored.
         options: ``rule``, ``budget``, ``unit``, ``seed``.
     """
-    import analysis
+    from oodbench import analysis
 
     return analysis.conclude(query(db, where, sweep=sweep, checkpoint=checkpoint), **options)
 
@@ -483,7 +483,7 @@ def plot(
         UnknownNameError: If there is no such kind, palette, column, sweep or checkpoint rule.
         RequestError: If an option does not fit the kind, or the file cannot be written.
     """
-    import analysis
+    from oodbench import analysis
     from oodbench.verbs.plot import draw
 
     look: dict[str, Any] = {"checkpoint": checkpoint, "palette": palette, **options}
@@ -519,7 +519,7 @@ def report(
     Raises:
         UnknownNameError: No such rule, unit, palette, column, sweep or checkpoint rule.
         QueryError: If the condition is none, or no run has the score that the rule reads.
-        RequestError: No runs, the file cannot be written, or Jinja is not installed.
+        RequestError: No runs, or the file cannot be written.
     """
     from oodbench.results import describe_target
     from oodbench.verbs.report import report_page
@@ -568,12 +568,11 @@ def quickstart(
     Raises:
         RequestError: If the folder cannot be written.
     """
-    from importlib.resources import files
-
+    from oodbench.siblings import sibling
     from oodbench.verbs.digest import write_digest
 
     folder = Path(out)
-    text = files("sweeps").joinpath(RECIPE).read_text(encoding="utf-8")
+    text = (sibling("sweeps") / RECIPE).read_text(encoding="utf-8")
     with _writable(folder):
         folder.mkdir(parents=True, exist_ok=True)
         recipe = folder / RECIPE

@@ -5,8 +5,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from analysis.compare.tasks import compare_across
-from analysis.runs.trials import check_trials, trials_of
+from ..runs.trials import check_trials, trials_of
+from .tasks import compare_across
 
 UNKNOWN = ""
 """The class of a dataset that declares none, or whose measurement is not clear."""

@@ -7,11 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from analysis.runs.searches import Searches
-from analysis.runs.trials import SCORES
-from analysis.stats.best_of import freedom, improvement, selected
-from analysis.stats.intervals import Array
 from oodbench.errors import RequestError, UnknownNameError
+
+from ..runs.searches import Searches
+from ..runs.trials import SCORES
+from ..stats.best_of import freedom, improvement, selected
+from ..stats.intervals import Array
 
 KINDS = ("adaptive", "non-adaptive")
 

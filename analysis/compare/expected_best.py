@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.runs.searches import Searches, Trials, searches
-from analysis.runs.trials import SCORES
-from analysis.stats.best_of import RESAMPLES, expected, freedom
-from analysis.stats.intervals import Array, from_error, spread, within_range
 from oodbench.errors import RequestError
+
+from ..runs.searches import Searches, Trials, searches
+from ..runs.trials import SCORES
+from ..stats.best_of import RESAMPLES, expected, freedom
+from ..stats.intervals import Array, from_error, spread, within_range
 
 
 def expected_best(

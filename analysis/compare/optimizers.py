@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.compare.contests import (
+from oodbench.errors import RequestError, UnknownNameError
+
+from ..runs.panels import GROUP
+from ..runs.searches import Searches, searches
+from ..runs.trials import FINISHED, SCORES
+from ..stats.best_of import RESAMPLES
+from ..stats.intervals import Array, from_error, spread, within_range
+from ..stats.testing import MARGIN, ends_of, holm_within, judged, p_value
+from .contests import (
     STATISTICS,
     Contest,
     Unit,
@@ -18,13 +26,6 @@ from analysis.compare.contests import (
     statistics,
     trials_for,
 )
-from analysis.runs.panels import GROUP
-from analysis.runs.searches import Searches, searches
-from analysis.runs.trials import FINISHED, SCORES
-from analysis.stats.best_of import RESAMPLES
-from analysis.stats.intervals import Array, from_error, spread, within_range
-from analysis.stats.testing import MARGIN, ends_of, holm_within, judged, p_value
-from oodbench.errors import RequestError, UnknownNameError
 
 RANGES = {"difference": (-1, 1), "improvement": (0, 1), "cliffs_delta": (-1, 1)}
 

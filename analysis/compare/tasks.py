@@ -13,7 +13,14 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from analysis.compare.contests import (
+from oodbench.errors import RequestError, UnknownNameError
+
+from ..runs.searches import Searches, searches
+from ..runs.trials import FINISHED, SCORES
+from ..stats.best_of import RESAMPLES, freedom, selected
+from ..stats.intervals import Array, from_error, spread, within_range
+from ..stats.testing import MARGIN
+from .contests import (
     FEWEST,
     STATISTICS,
     Contest,
@@ -24,13 +31,7 @@ from analysis.compare.contests import (
     statistics,
     trials_for,
 )
-from analysis.compare.optimizers import judged_twice, numbers
-from analysis.runs.searches import Searches, searches
-from analysis.runs.trials import FINISHED, SCORES
-from analysis.stats.best_of import RESAMPLES, freedom, selected
-from analysis.stats.intervals import Array, from_error, spread, within_range
-from analysis.stats.testing import MARGIN
-from oodbench.errors import RequestError, UnknownNameError
+from .optimizers import judged_twice, numbers
 
 BLOCK = 50
 """Resamples of all tasks at once."""

@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.compare.by_shift_class import UNKNOWN, classes_of, compare_by_class
-from analysis.compare.contests import FEWEST, Unit
-from analysis.compare.optimizers import compare_kinds, compare_optimizers
-from analysis.conclusions.recommendation import Recommendation, amount, recommend
-from analysis.curves.matching import ood_at_equal_id
-from analysis.curves.return_curves import Key, return_curves
-from analysis.curves.verdicts import NOT_DETERMINED, VERDICTS, ReturnCurve
-from analysis.runs.names import pretty
-from analysis.runs.panels import GROUP, frozen_remark
-from analysis.runs.trials import trials_of, without_trials
-from analysis.stats.best_of import INDEPENDENT
 from oodbench.results.select import drawn
+
+from ..compare.by_shift_class import UNKNOWN, classes_of, compare_by_class
+from ..compare.contests import FEWEST, Unit
+from ..compare.optimizers import compare_kinds, compare_optimizers
+from ..curves.matching import ood_at_equal_id
+from ..curves.return_curves import Key, return_curves
+from ..curves.verdicts import NOT_DETERMINED, VERDICTS, ReturnCurve
+from ..runs.names import pretty
+from ..runs.panels import GROUP, frozen_remark
+from ..runs.trials import trials_of, without_trials
+from ..stats.best_of import INDEPENDENT
+from .recommendation import Recommendation, amount, recommend
 
 SAME_ID = "Adaptive optimizers are no different in ID accuracy"
 WORSE_OOD = "Adaptive optimizers are worse in OOD accuracy"

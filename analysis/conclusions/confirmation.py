@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.runs.panels import BY, count_statuses, in_first_appearance, require
 from oodbench.results.select import confirmed
+
+from ..runs.panels import BY, count_statuses, in_first_appearance, require
 
 
 def confirmation_table(pairs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:

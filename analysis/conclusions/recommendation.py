@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.runs.names import pretty
+from ..runs.names import pretty
 
 UNDECIDED = "undecided"
 

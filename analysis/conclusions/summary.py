@@ -7,12 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.conclusions.confirmation import confirmation_table
-from analysis.conclusions.optimizer_table import optimizer_table
-from analysis.runs.names import pretty
-from analysis.runs.panels import STATUS_COLUMNS, Panel, count_statuses, panels, require, rows_of
-from analysis.runs.reasons import reasons
 from oodbench.results.select import drawn
+
+from ..runs.names import pretty
+from ..runs.panels import STATUS_COLUMNS, Panel, count_statuses, panels, require, rows_of
+from ..runs.reasons import reasons
+from .confirmation import confirmation_table
+from .optimizer_table import optimizer_table
 
 _READING = """\
 - **ID accuracy**: on test examples of the training environments. **OOD accuracy**: on examples of

@@ -3,9 +3,9 @@
 import textwrap
 from collections.abc import Iterator
 
-from analysis.conclusions.conclude import ALL, RETURNS, Conclusions
-from analysis.runs.names import pretty, tested_on
-from analysis.runs.panels import GROUP
+from ..runs.names import pretty, tested_on
+from ..runs.panels import GROUP
+from .conclude import ALL, RETURNS, Conclusions
 
 READING = (
     "Accuracies are of the run that the rule {rule} selects of an equal budget, each optimizer "

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.runs.panels import Panel, panels
-from analysis.stats.intervals import Array, Estimate, from_error
 from oodbench.errors import RequestError
+
+from ..runs.panels import Panel, panels
+from ..stats.intervals import Array, Estimate, from_error
 
 FEWEST = 5
 """A bin with fewer configurations of an optimizer has a mean, but no interval."""

@@ -13,7 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-from analysis.curves.verdicts import (
+from oodbench.errors import RequestError, UnknownNameError
+
+from ..stats.intervals import Array
+from ..stats.smooth import PARAMETERS, Smooth, fit_smooth
+from .verdicts import (
     NOT_DETERMINED,
     SMALLEST_CHANGE,
     SMALLEST_RANGE,
@@ -22,9 +26,6 @@ from analysis.curves.verdicts import (
     Shape,
     judge,
 )
-from analysis.stats.intervals import Array
-from analysis.stats.smooth import PARAMETERS, Smooth, fit_smooth
-from oodbench.errors import RequestError, UnknownNameError
 
 SCALES: Mapping[str, Any] = MappingProxyType({"logit": special.logit, "probit": special.ndtri})
 """Axes beside that of accuracy: what takes an accuracy there."""

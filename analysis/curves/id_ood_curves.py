@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.curves.fitting import learned
-from analysis.curves.return_curves import usable
-from analysis.runs.panels import GROUP, panels, rows_of, values_of
-from analysis.runs.searches import draw_codes
-from analysis.stats.intervals import Array, Estimate, from_error
-from analysis.stats.smooth import PARAMETERS, Smooth, fit_smooth
-from analysis.stats.testing import p_value
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.results.select import drawn
+
+from ..runs.panels import GROUP, panels, rows_of, values_of
+from ..runs.searches import draw_codes
+from ..stats.intervals import Array, Estimate, from_error
+from ..stats.smooth import PARAMETERS, Smooth, fit_smooth
+from ..stats.testing import p_value
+from .fitting import learned
+from .return_curves import usable
 
 CENTRAL = (5, 95)
 """Percentiles of ID accuracy between which a curve is trusted: few runs hold it beyond."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.curves.fitting import SCALES
-from analysis.stats.intervals import Array
 from oodbench.errors import RequestError, UnknownNameError
+
+from ..stats.intervals import Array
+from .fitting import SCALES
 
 AXES = ("accuracy", *SCALES)
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.curves.id_ood_curves import Cloud, check_name, clouds_of, difference, mean_of_curve
-from analysis.runs.panels import GROUP, require
-from analysis.stats.intervals import UNKNOWN
-from analysis.stats.testing import ENDS, MARGIN, ends_of, judged
 from oodbench.errors import RequestError
+
+from ..runs.panels import GROUP, require
+from ..stats.intervals import UNKNOWN
+from ..stats.testing import ENDS, MARGIN, ends_of, judged
+from .id_ood_curves import Cloud, check_name, clouds_of, difference, mean_of_curve
 
 LEAST_SHARE = 0.25
 """Curves whose common range is a smaller share of the range that either covers are not compared."""

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.curves.fitting import fit_return_curve
-from analysis.curves.verdicts import ReturnCurve
-from analysis.runs.panels import BY, DESIGNS, in_first_appearance, require
 from oodbench.errors import RequestError
 from oodbench.results.select import drawn
+
+from ..runs.panels import BY, DESIGNS, in_first_appearance, require
+from .fitting import fit_return_curve
+from .verdicts import ReturnCurve
 
 Key = tuple[str, ...]
 """Dataset, test environments, algorithm and optimizer."""

@@ -10,7 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.curves.id_ood_curves import (
+from oodbench.errors import RequestError
+
+from ..runs.panels import GROUP, require
+from ..stats.intervals import UNKNOWN
+from ..stats.smooth import Smooth
+from ..stats.testing import MARGIN, ends_of, judged
+from .id_ood_curves import (
     Cloud,
     Mean,
     check_name,
@@ -18,11 +24,6 @@ from analysis.curves.id_ood_curves import (
     difference,
     mean_of_curve,
 )
-from analysis.runs.panels import GROUP, require
-from analysis.stats.intervals import UNKNOWN
-from analysis.stats.smooth import Smooth
-from analysis.stats.testing import MARGIN, ends_of, judged
-from oodbench.errors import RequestError
 
 
 def effective_robustness(

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from analysis.stats.intervals import UNKNOWN, Array, Estimate
-from analysis.stats.smooth import Smooth
+from ..stats.intervals import UNKNOWN, Array, Estimate
+from ..stats.smooth import Smooth
 
 NOT_DETERMINED = "not determined"
 VERDICTS = ("increasing", "diminishing", "linear", "flat", "inverse", NOT_DETERMINED)

@@ -5,10 +5,11 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.domainbed.candidates import DomainBedSweep, domainbed_candidates
 from oodbench.errors import UnknownNameError
 from oodbench.results.domainbed_logs import environment_names
 from oodbench.results.select import RUN_RULES, select
+
+from .candidates import DomainBedSweep, domainbed_candidates
 
 METHODS = {
     "training-domain validation set": ("id_val", "every"),

@@ -8,8 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.curves.binning import FEWEST, Binned, binned_data
-from analysis.plots.page import (
+from ..curves.binning import FEWEST, Binned, binned_data
+from ..runs.panels import by_dataset
+from .page import (
     LINE,
     draw_level,
     headings_room,
@@ -20,8 +21,7 @@ from analysis.plots.page import (
     wrapped,
     write_counts,
 )
-from analysis.plots.style import GREY, Look, Palette, looks, marker_style, styled, tidy
-from analysis.runs.panels import by_dataset
+from .style import GREY, Look, Palette, looks, marker_style, styled, tidy
 
 _CAPTION = (
     "Points: mean OOD accuracy of the runs whose ID accuracy lies in a bin, side by side; "

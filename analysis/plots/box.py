@@ -4,9 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plots.rows import draw_dots, draw_rows
-from analysis.plots.style import Look, Palette, looks
-from analysis.runs.distributions import FEWEST, Box, box_data
+from ..runs.distributions import FEWEST, Box, box_data
+from .rows import draw_dots, draw_rows
+from .style import Look, Palette, looks
 
 MOST_DOTS = 60
 """Boxes of more runs than this show outliers only, not every run."""

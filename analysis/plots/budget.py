@@ -9,9 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.compare.contests import UNITS, Unit
-from analysis.compare.expected_best import budget_table
-from analysis.plots.page import (
+from oodbench.errors import RequestError, UnknownNameError
+
+from ..compare.contests import UNITS, Unit
+from ..compare.expected_best import budget_table
+from ..runs.panels import STATUS_COLUMNS
+from ..runs.searches import Searches, searches
+from ..runs.trials import SCORES
+from ..stats.best_of import INDEPENDENT, RESAMPLES
+from .page import (
     LINE,
     draw_level,
     headings_room,
@@ -20,12 +26,7 @@ from analysis.plots.page import (
     short,
     wrapped,
 )
-from analysis.plots.style import TEXT_WIDTH, Look, Palette, looks, styled, tidy
-from analysis.runs.panels import STATUS_COLUMNS
-from analysis.runs.searches import Searches, searches
-from analysis.runs.trials import SCORES
-from analysis.stats.best_of import INDEPENDENT, RESAMPLES
-from oodbench.errors import RequestError, UnknownNameError
+from .style import TEXT_WIDTH, Look, Palette, looks, styled, tidy
 
 _NAMES = {"id": "ID accuracy", "ood": "OOD accuracy"}
 _AXES = {"trials": "trials of a search", "gradient_evaluations": "gradient evaluations of a search"}

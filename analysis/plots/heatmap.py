@@ -10,16 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from analysis.compare.contests import Unit
-from analysis.compare.optimizers import compare_to
-from analysis.plots.page import new_figure, short
-from analysis.plots.style import COLUMN_WIDTH, GREY, styled
-from analysis.runs.names import pretty
-from analysis.runs.panels import GROUP, frozen_remark
-from analysis.runs.trials import SCORES
-from analysis.stats.best_of import RESAMPLES
-from analysis.stats.testing import MARGIN
 from oodbench.errors import UnknownNameError
+
+from ..compare.contests import Unit
+from ..compare.optimizers import compare_to
+from ..runs.names import pretty
+from ..runs.panels import GROUP, frozen_remark
+from ..runs.trials import SCORES
+from ..stats.best_of import RESAMPLES
+from ..stats.testing import MARGIN
+from .page import new_figure, short
+from .style import COLUMN_WIDTH, GREY, styled
 
 _CELL = (1.45, 0.5)
 _SIDES = (0.9, 0.95)

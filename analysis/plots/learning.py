@@ -7,7 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plots.page import (
+from ..runs.learning_curves import FEWEST, SCORES, Learning, learning_data
+from ..runs.panels import by_dataset
+from .page import (
     LINE,
     draw_level,
     headings_room,
@@ -18,9 +20,7 @@ from analysis.plots.page import (
     wrapped,
     write_counts,
 )
-from analysis.plots.style import GREY, Look, Palette, looks, marker_style, styled, tidy
-from analysis.runs.learning_curves import FEWEST, SCORES, Learning, learning_data
-from analysis.runs.panels import by_dataset
+from .style import GREY, Look, Palette, looks, marker_style, styled, tidy
 
 _MEDIANS = (
     "Lines and bands: median and quartiles over the completed runs that were measured at a step "

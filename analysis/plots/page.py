@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plots.style import COLUMN_WIDTH, GREY, TEXT_WIDTH, Look, marker_style
-from analysis.runs.panels import STATUS_COLUMNS, Panel
+from ..runs.panels import STATUS_COLUMNS, Panel
+from .style import COLUMN_WIDTH, GREY, TEXT_WIDTH, Look, marker_style
 
 LARGE, SMALL = 8, 6.5
 """Points: the fonts of headings; of small titles and notes."""

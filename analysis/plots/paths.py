@@ -8,7 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from analysis.plots.page import (
+from ..runs.learning_curves import FEWEST, Curve
+from ..runs.panels import by_dataset
+from ..runs.path_curves import LEFT_OUT, NULL, QUANTITIES, WINDOWS, Paths, path_data
+from .page import (
     LINE,
     headings_room,
     page,
@@ -17,10 +20,7 @@ from analysis.plots.page import (
     wrapped,
     write_counts,
 )
-from analysis.plots.style import GREY, Look, Palette, looks, styled, tidy
-from analysis.runs.learning_curves import FEWEST, Curve
-from analysis.runs.panels import by_dataset
-from analysis.runs.path_curves import LEFT_OUT, NULL, QUANTITIES, WINDOWS, Paths, path_data
+from .style import GREY, Look, Palette, looks, styled, tidy
 
 BANDS = 3
 """More optimizers than these have no bands: they would hide one another."""

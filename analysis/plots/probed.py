@@ -8,7 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plots.page import (
+from ..runs.panels import by_dataset
+from ..runs.probed_runs import ProbedRuns, probed_data
+from ..stats.rank_correlations import FEWEST, RESAMPLES, Correlation
+from .page import (
     LINE,
     SMALL,
     draw_level,
@@ -18,11 +21,8 @@ from analysis.plots.page import (
     short,
     wrapped,
 )
-from analysis.plots.scatter import point_size
-from analysis.plots.style import GREY, Look, Palette, looks, marker_style, styled, tidy
-from analysis.runs.panels import by_dataset
-from analysis.runs.probed_runs import ProbedRuns, probed_data
-from analysis.stats.rank_correlations import FEWEST, RESAMPLES, Correlation
+from .scatter import point_size
+from .style import GREY, Look, Palette, looks, marker_style, styled, tidy
 
 WIDE = 30
 """A measurement whose largest value is so many times its smallest has a logarithmic axis."""

@@ -8,13 +8,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.curves.return_curves import Key, return_curves
-from analysis.curves.verdicts import NOT_DETERMINED, ReturnCurve
-from analysis.plots.page import short
-from analysis.plots.scatter import draw_panels, draw_points, scatter_data
-from analysis.plots.style import GREY, Look, Palette, looks, marker_style
-from analysis.runs.panels import Panel
-from analysis.stats.intervals import Estimate
+from ..curves.return_curves import Key, return_curves
+from ..curves.verdicts import NOT_DETERMINED, ReturnCurve
+from ..runs.panels import Panel
+from ..stats.intervals import Estimate
+from .page import short
+from .scatter import draw_panels, draw_points, scatter_data
+from .style import GREY, Look, Palette, looks, marker_style
 
 CAPTION = (
     "Lines: OOD accuracy as a smooth function of ID accuracy, with pointwise 95% bands (bootstrap "

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plots.page import new_figure, set_heading, short, wrapped
-from analysis.plots.style import GREY, TEXT_WIDTH, Look, marker_style, styled, tidy
-from analysis.runs.distributions import SCORES, Box, BoxRow
-from analysis.runs.panels import STATUS_COLUMNS, Panel
+from ..runs.distributions import SCORES, Box, BoxRow
+from ..runs.panels import STATUS_COLUMNS, Panel
+from .page import new_figure, set_heading, short, wrapped
+from .style import GREY, TEXT_WIDTH, Look, marker_style, styled, tidy
 
 DrawOne = Callable[[Axes, Box, int, Look], None]
 """Draws one box, or what stands for it, at a height."""

@@ -10,9 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plots.page import LINE, page, page_width, set_heading, wrapped, write_counts
-from analysis.plots.style import GREY, Look, Palette, looks, marker_style, styled, tidy
-from analysis.runs.panels import Panel, by_dataset, panels
+from ..runs.panels import Panel, by_dataset, panels
+from .page import LINE, page, page_width, set_heading, wrapped, write_counts
+from .style import GREY, Look, Palette, looks, marker_style, styled, tidy
 
 _TURNS = 4
 

@@ -9,8 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from analysis.plots.page import LARGE, SMALL, new_figure, short, wrapped
-from analysis.plots.style import (
+from ..runs.panels import STATUS_COLUMNS
+from ..runs.slicing import FEWEST, MOST_VALUES, Slice, Slices, slices_data
+from .page import LARGE, SMALL, new_figure, short, wrapped
+from .style import (
     COLUMN_WIDTH,
     GREY,
     TEXT_WIDTH,
@@ -21,8 +23,6 @@ from analysis.plots.style import (
     styled,
     tidy,
 )
-from analysis.runs.panels import STATUS_COLUMNS
-from analysis.runs.slicing import FEWEST, MOST_VALUES, Slice, Slices, slices_data
 
 SCORES = {"id": "ID accuracy", "ood": "OOD accuracy"}
 _SIDE, _GAP, _LEFT = 1.1, 0.18, 0.5  # inches: of axes, between them, left of them

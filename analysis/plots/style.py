@@ -9,8 +9,9 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.runs.names import pretty
 from oodbench.errors import UnknownNameError
+
+from ..runs.names import pretty
 
 COLUMN_WIDTH = 3.4
 TEXT_WIDTH = 6.9

@@ -4,9 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plots.rows import draw_dots, draw_rows
-from analysis.plots.style import Look, Palette, looks
-from analysis.runs.distributions import FEWEST, Box, box_data, density
+from ..runs.distributions import FEWEST, Box, box_data, density
+from .rows import draw_dots, draw_rows
+from .style import Look, Palette, looks
 
 _CAPTION = (
     "Violins: Gaussian kernel density (Scott's bandwidth) of the runs (hyperparameters) from the "

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.curves.return_curves import Key
-from analysis.curves.verdicts import ReturnCurve
-from analysis.plots.style import Palette, looks
-from analysis.runs.names import group_name
-from analysis.runs.panels import GROUP, panels
+from ..curves.return_curves import Key
+from ..curves.verdicts import ReturnCurve
+from ..plots.style import Palette, looks
+from ..runs.names import group_name
+from ..runs.panels import GROUP, panels
 
 SYMBOLS = {
     **{"o": "circle", "s": "square", "^": "triangle-up", "v": "triangle-down", "D": "diamond"},

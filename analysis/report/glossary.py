@@ -1,8 +1,8 @@
 """The report's methods and the definitions of its terms."""
 
-from analysis.conclusions.summary import SELECTION
-from analysis.curves.verdicts import SMALLEST_CHANGE, SMALLEST_SLOPE
-from analysis.stats.testing import MARGIN
+from ..conclusions.summary import SELECTION
+from ..curves.verdicts import SMALLEST_CHANGE, SMALLEST_SLOPE
+from ..stats.testing import MARGIN
 
 READS = {rule: " ".join(words.replace("*", "").split()) for rule, words in SELECTION.items()}
 """Selection rule -> what it reads, in a sentence."""

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.runs.learning_curves import points_of
+from ..runs.learning_curves import points_of
 
 TEXTS = (
     *("run", "dataset", "test_environments", "algorithm", "optimizer", "status", "reason"),

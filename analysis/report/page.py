@@ -6,22 +6,23 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from analysis.compare.contests import Unit
-from analysis.conclusions.conclude import Conclusions
-from analysis.conclusions.recommendation import Recommendation
-from analysis.plots.style import Palette
-from analysis.report import charts, packing, tables
-from analysis.report import glossary as words
-from analysis.report.statistics import Statistics, compute
-from analysis.runs.names import pretty
-from analysis.runs.panels import require
-from oodbench.errors import RequestError
 from oodbench.results.views import select_pairs
+
+from ..compare.contests import Unit
+from ..conclusions.conclude import Conclusions
+from ..conclusions.recommendation import Recommendation
+from ..plots.style import Palette
+from ..runs.names import pretty
+from ..runs.panels import require
+from . import charts, glossary, packing, tables
+from .statistics import Statistics, compute
+
+HERE = Path(__file__).parent
 
 LIBRARY = "plotly-gl2d.min"
 """plotly.js 3.7.0, its bundle for plane charts, as published (MIT). The whole plotly.js, which the
@@ -83,7 +84,7 @@ def report_html(
         on_step: Told what is being done: the statistics of 20,000 runs take half a minute.
 
     Raises:
-        RequestError: No runs, a column is missing, or Jinja is not installed.
+        RequestError: No runs, or a column is missing.
         QueryError: No run has the score that the rule reads.
         UnknownNameError: No such rule, unit or palette.
     """
@@ -114,19 +115,17 @@ def hyperparameters_of(pairs: pd.DataFrame) -> list[str]:
 
 def _template() -> Any:
     """The page's template; what is put into it is escaped unless the template says otherwise."""
-    try:
-        from jinja2 import Environment, PackageLoader
-    except ImportError as error:
-        raise RequestError(
-            "The report needs Jinja, which is not installed: pip install 'oodbench[report]'."
-        ) from error
-    page = Environment(loader=PackageLoader("analysis.report"), autoescape=True, trim_blocks=True)
+    from jinja2 import Environment, FileSystemLoader
+
+    page = Environment(
+        loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True
+    )
     return page.get_template("report.html")
 
 
 def _static(name: str) -> str:
     # Reading makes all line ends those that an HTML parser makes: the policy's hashes rest on it.
-    return (files("analysis.report") / "static" / name).read_text(encoding="utf-8")
+    return (HERE / "static" / name).read_text(encoding="utf-8")
 
 
 def _policy(scripts: Sequence[str]) -> str:
@@ -174,8 +173,8 @@ def _texts(pairs: pd.DataFrame, statistics: Statistics, source: Source) -> dict[
         "selected": tables.selected_tables(statistics),
         "returns": tables.return_tables(statistics),
         "health": tables.health_tables(pairs),
-        "methods": words.METHODS,
-        "terms": words.TERMS,
+        "methods": glossary.METHODS,
+        "terms": glossary.TERMS,
     }
 
 
@@ -183,8 +182,8 @@ def _head(pairs: pd.DataFrame, statistics: Statistics) -> dict[str, Any]:
     """What the whole page is of."""
     return {
         "rule": statistics.rule,
-        "reads": words.READS.get(statistics.rule, ""),
-        "oracle": words.ORACLE if statistics.rule == "oracle" else "",
+        "reads": glossary.READS.get(statistics.rule, ""),
+        "oracle": glossary.ORACLE if statistics.rule == "oracle" else "",
         "checkpoint": str(pairs["checkpoint"].iloc[0]) if "checkpoint" in pairs else "last",
         "statuses": {str(k): int(v) for k, v in pairs["status"].value_counts().items()},
         "total": len(pairs),

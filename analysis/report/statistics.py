@@ -6,13 +6,14 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from analysis.compare.contests import Unit
-from analysis.compare.expected_best import expected_best
-from analysis.conclusions.conclude import Conclusions, conclude
-from analysis.conclusions.optimizer_table import optimizer_table
-from analysis.curves.return_curves import Key, return_curves
-from analysis.curves.verdicts import ReturnCurve
 from oodbench.errors import RequestError, UnknownNameError
+
+from ..compare.contests import Unit
+from ..compare.expected_best import expected_best
+from ..conclusions.conclude import Conclusions, conclude
+from ..conclusions.optimizer_table import optimizer_table
+from ..curves.return_curves import Key, return_curves
+from ..curves.verdicts import ReturnCurve
 
 T = TypeVar("T")
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.conclusions.conclude import ALL, Conclusions
-from analysis.curves.return_curves import return_table
-from analysis.report.statistics import Statistics
-from analysis.runs.names import group_name, pretty, tested_on
-from analysis.runs.panels import (
+from oodbench.records import IMPORTED
+
+from ..conclusions.conclude import ALL, Conclusions
+from ..curves.return_curves import return_table
+from ..runs.names import group_name, pretty, tested_on
+from ..runs.panels import (
     BY,
     GROUP,
     STATUS_COLUMNS,
@@ -18,8 +19,8 @@ from analysis.runs.panels import (
     in_first_appearance,
     values_of,
 )
-from analysis.runs.reasons import reasons
-from oodbench.records import IMPORTED
+from ..runs.reasons import reasons
+from .statistics import Statistics
 
 Row = Mapping[str, Any]
 Column = tuple[str, Callable[[Row], str]]

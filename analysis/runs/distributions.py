@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.runs.filters import keep_runs
-from analysis.runs.panels import Panel, panels
-from analysis.stats.intervals import Array
+from ..stats.intervals import Array
+from .filters import keep_runs
+from .panels import Panel, panels
 
 SCORES = {"id": "ID accuracy", "ood": "OOD accuracy", "gap": "Gap: ID \N{MINUS SIGN} OOD"}
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pandas as pd
 
-from analysis.runs.panels import Panel
 from oodbench.errors import RequestError, UnknownNameError
+
+from .panels import Panel
 
 KEEP = ("all", "above", "top")
 SCORE = "id_val"

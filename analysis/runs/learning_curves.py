@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.runs.panels import Panel, panels
-from analysis.stats.intervals import Array
 from oodbench.errors import RequestError
+
+from ..stats.intervals import Array
+from .panels import Panel, panels
 
 SCORES = {"id": "ID accuracy", "ood": "OOD accuracy"}
 FEWEST = 5

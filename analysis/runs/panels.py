@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.runs.names import group_name
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.records import IMPORTED
 from oodbench.results import UNKNOWN
 from oodbench.results.select import check_protocols, drawn
+
+from .names import group_name
 
 GROUP = ("dataset", "test_environments", "algorithm")
 """What tells one panel, and one table, from another."""

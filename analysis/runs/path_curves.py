@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.runs.learning_curves import Curve, curve_of
-from analysis.runs.panels import Panel, panels
 from oodbench.errors import RequestError
+
+from .learning_curves import Curve, curve_of
+from .panels import Panel, panels
 
 QUANTITIES = {"rsi": "RSI", "eb": "EB", "gamma": "gamma", "best_lr": "best lr"}
 """Of a path, and of one with full gradients: what it is -> how it is called."""

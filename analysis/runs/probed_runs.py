@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from analysis.runs.filters import keep_runs
-from analysis.runs.panels import Panel, panels
-from analysis.runs.path_curves import LEFT_OUT
-from analysis.runs.searches import draw_codes
-from analysis.stats.rank_correlations import Correlation, Correlations, correlate
 from oodbench.errors import RequestError, UnknownNameError
+
+from ..stats.rank_correlations import Correlation, Correlations, correlate
+from .filters import keep_runs
+from .panels import Panel, panels
+from .path_curves import LEFT_OUT
+from .searches import draw_codes
 
 COSTS = (
     *("seconds", "gradient_evaluations", "samples", "all_reduces", "communicated_bytes"),

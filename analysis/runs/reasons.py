@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from analysis.runs.names import pretty
-from analysis.runs.panels import require
+from .names import pretty
+from .panels import require
 
 
 def reasons(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.runs.panels import Panel, panels, rows_of, values_of
-from analysis.runs.trials import FINISHED, SCORES, check_trials, of_design, trials_of
-from analysis.stats.intervals import Array, codes_of, resampled
 from oodbench.errors import RequestError
 from oodbench.results.select import RUN_RULES, drawn
+
+from ..stats.intervals import Array, codes_of, resampled
+from .panels import Panel, panels, rows_of, values_of
+from .trials import FINISHED, SCORES, check_trials, of_design, trials_of
 
 
 @dataclass(frozen=True)

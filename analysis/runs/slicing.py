@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.runs.names import pretty
-from analysis.runs.panels import GROUP, Panel, panels
-from analysis.stats.intervals import Array
 from oodbench.errors import RequestError, UnknownNameError
+
+from ..stats.intervals import Array
+from .names import pretty
+from .panels import GROUP, Panel, panels
 
 SCALES = ("uniform", "int", "log", "one_minus_log", "choice")
 FEWEST = 5

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from analysis.runs.names import pretty, tested_on
-from analysis.runs.panels import DESIGNS, GROUP, require
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.results.select import RUN_RULES, drawn, refusal
+
+from .names import pretty, tested_on
+from .panels import DESIGNS, GROUP, require
 
 SCORES = ("id", "ood")
 FINISHED = ("completed", "diverged", "failed")

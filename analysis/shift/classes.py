@@ -6,8 +6,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from analysis.shift.measure import VARIANTS, Shift, Shifts
 from oodbench.errors import RequestError
+
+from .measure import VARIANTS, Shift, Shifts
 
 ShiftClass = Literal["correlation", "diversity", "none", "unclear"]
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.stats.densities import Array, Densities, Labels, Mask, estimate_densities
 from oodbench.errors import RequestError
+
+from ..stats.densities import Array, Densities, Labels, Mask, estimate_densities
 
 VARIANTS = ("plus", "legacy")
 """``plus``: squared Hellinger distances, of which the two shifts are parts (the published code's

@@ -16,7 +16,7 @@ counts of a bootstrap resample otherwise.
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.stats.intervals import Array
+from .intervals import Array
 
 RESAMPLES = 500
 """Of a bootstrap that gives a standard error; percentiles would need more."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.stats.intervals import Array, resampled
+from .intervals import Array, resampled
 
 FEWEST = 5
 """Fewer runs have no correlation to speak of."""

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from analysis.stats.intervals import Array, Estimate, codes_of, from_error, resampled
 from oodbench.errors import RequestError
+
+from .intervals import Array, Estimate, codes_of, from_error, resampled
 
 PERCENTILES = (17, 83)
 """Of x: the middles of its lower and of its upper third."""

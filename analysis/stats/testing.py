@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from analysis.stats.intervals import Array, Estimate
+from .intervals import Array, Estimate
 
 LEVEL = 0.05
 

@@ -45,8 +45,8 @@ def conclude(
 
     Example: oodbench conclude --db digits.db --tables digits/
     """
-    from analysis import conclusions_text, return_table
     from oodbench import api
+    from oodbench.analysis import conclusions_text, return_table
 
     if format_ not in FORMATS:
         raise UnknownNameError("format", format_, FORMATS)

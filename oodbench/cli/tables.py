@@ -131,7 +131,7 @@ def show_results(table: "pd.DataFrame") -> None:
 
     There is a table for each dataset and its test environments, so that it fits 80 columns.
     """
-    from analysis.runs.names import tested_on
+    from oodbench.analysis import tested_on
 
     print(
         "Of each study the run with the highest ID validation accuracy (rule: id_val), at its\n"

@@ -17,7 +17,7 @@ def write_digest(db: Database, sweep: str, folder: Path) -> "pd.DataFrame":
     Returns:
         ``analysis.optimizer_table`` of the sweep.
     """
-    import analysis
+    from oodbench import analysis
 
     frame = pairs(db, sweep=sweep)
     figures = []

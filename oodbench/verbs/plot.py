@@ -127,7 +127,7 @@ def draw(
         UnknownNameError: No such kind, palette, column, sweep, checkpoint rule, ...
         RequestError: An option that the kind does not take, or what the figure refuses.
     """
-    import analysis
+    from oodbench import analysis
     from oodbench.results import pairs
 
     if kind not in KINDS:

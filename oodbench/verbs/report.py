@@ -27,8 +27,8 @@ def report_page(
         name: What the database is called in the page.
         on_step: Told what is being done.
     """
-    import analysis
-    from analysis.report.page import Source
+    from oodbench import analysis
+    from oodbench.analysis import Source
 
     on_step("reading runs")
     frame = pairs(db, where, sweep, checkpoint)

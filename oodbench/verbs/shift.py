@@ -48,7 +48,7 @@ def shift(
     """
     import pandas as pd
 
-    import analysis
+    from oodbench import analysis
     from oodbench.data import DATASETS
     from oodbench.probes.environment_classifier import environment_features
 
