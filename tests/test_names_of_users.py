@@ -1,5 +1,7 @@
 """Files and folders of the user's with the names of ours break nothing."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +28,7 @@ assert table["completed"].sum() == 4
 oodbench.conclude("results.db")
 oodbench.report("results.db", "report.html")
 oodbench.api.plot("scatter", "results.db", "scatter.png")
+print(oodbench.__path__[0])
 """
 SWEEP = {
     "name": "mine",
@@ -38,16 +41,43 @@ SWEEP = {
 }
 
 
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the installed wheel of this checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    copy = folder / "checkout"  # building leaves files behind
+    names = ("oodbench", "analysis", "domainbed_adapters", "sweeps")
+    for name in names:
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, copy)
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    options = ["--no-deps", "--no-build-isolation", "--target", str(folder / "site")]
+    subprocess.run([*pip, *options, str(copy)], check=True)
+    return folder / "site"
+
+
+@pytest.mark.parametrize("installed", ["checkout", "wheel"])
 @pytest.mark.parametrize("as_folders", [False, True], ids=["files", "folders"])
-def test_a_users_own_analysis_sweeps_and_tests(tmp_path: Path, as_folders: bool) -> None:
+def test_a_users_own_analysis_sweeps_and_tests(
+    tmp_path: Path, request: pytest.FixtureRequest, as_folders: bool, installed: str
+) -> None:
+    place = ROOT if installed == "checkout" else request.getfixturevalue("wheel")
     for name in ("analysis", "sweeps", "tests"):
         file = tmp_path / (f"{name}/__init__.py" if as_folders else f"{name}.py")
         file.parent.mkdir(exist_ok=True)
         file.write_text("MINE = True\n")
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.replace("{sweep!r}", repr(SWEEP)))
-    run = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, script],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(place)},
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == str(place / "oodbench")
 
 
 def test_both_names_give_the_same_modules() -> None:
