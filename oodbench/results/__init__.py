@@ -1,10 +1,7 @@
 """The results database: queue, store and queries. Also here, apart: ``select.select``."""
 
-from oodbench.results.address import describe_target, sqlite_file
-from oodbench.results.changes import cancel, retry
-from oodbench.results.copying import Copied, copy_database
-from oodbench.results.database import Database, is_empty, open_database, upgrade_database
-from oodbench.results.details import RunDetails, run_details
+from oodbench.results.connection.address import describe_target, sqlite_file
+from oodbench.results.connection.database import Database, is_empty, open_database, upgrade_database
 from oodbench.results.imports import (
     UNKNOWN,
     Imported,
@@ -12,23 +9,26 @@ from oodbench.results.imports import (
     add_imported,
     refuse_imported,
 )
-from oodbench.results.integrity import Checked, check_database
-from oodbench.results.merging import Merged, MergedAll, merge_databases
-from oodbench.results.origins import ORIGIN, origins, sweep_specs
-from oodbench.results.plans import AddedSweep, PlannedStudy
+from oodbench.results.merging.copying import Copied, copy_database
+from oodbench.results.merging.databases import Merged, MergedAll, merge_databases
+from oodbench.results.merging.integrity import Checked, check_database
 from oodbench.results.probes import probed, store_probes
-from oodbench.results.progress import counts, is_done, state_counts
-from oodbench.results.proposals import Growing, Past, add_trials, give_back_study, take_study
+from oodbench.results.queries.details import RunDetails, run_details
+from oodbench.results.queries.origins import ORIGIN, origins, sweep_specs
+from oodbench.results.queries.scales import searched_scale
+from oodbench.results.queries.where import compile_where
 from oodbench.results.query import checkpoints, curves, pairs, runs, searched, sql
 from oodbench.results.queue import Claim, abandon, claim, excuse, release, renew
-from oodbench.results.scales import searched_scale
 from oodbench.results.schema import CONFIRM
 from oodbench.results.select import CHECKPOINT_RULES, RUN_RULES
-from oodbench.results.shards import Lacking, Shard, add_shard, check_divisible
 from oodbench.results.store import load_run, store_runs
-from oodbench.results.sweeps import add_sweep, preview_sweep
-from oodbench.results.weights_to_keep import weights_to_keep
-from oodbench.results.where import compile_where
+from oodbench.results.sweeps.adding import add_sweep, preview_sweep
+from oodbench.results.sweeps.changes import cancel, retry
+from oodbench.results.sweeps.plans import AddedSweep, PlannedStudy
+from oodbench.results.sweeps.progress import counts, is_done, state_counts
+from oodbench.results.sweeps.proposals import Growing, Past, add_trials, give_back_study, take_study
+from oodbench.results.sweeps.shards import Lacking, Shard, add_shard, check_divisible
+from oodbench.results.sweeps.weights_to_keep import weights_to_keep
 
 __all__ = [
     "CHECKPOINT_RULES",

@@ -9,12 +9,11 @@ from sqlalchemy import Connection, func, select
 
 from oodbench.errors import QueryError, RequestError
 from oodbench.records import IMPORTED, PROTOCOL, RunRecord, Trial, hash_of
-from oodbench.results.database import Database
-from oodbench.results.engines import PLANNING, update_statistics, wait_for_turn
-from oodbench.results.plans import PlannedStudy
+from oodbench.results.connection.database import Database
+from oodbench.results.connection.engines import PLANNING, update_statistics, wait_for_turn
 from oodbench.results.schema import curves, now, runs, studies, study_trials, sweeps
 from oodbench.results.store import METRIC, curve_row, finite, summarise
-from oodbench.results.sweeps import (
+from oodbench.results.sweeps.adding import (
     in_sweep,
     known_states,
     put_links,
@@ -22,6 +21,7 @@ from oodbench.results.sweeps import (
     put_sweep,
     run_columns,
 )
+from oodbench.results.sweeps.plans import PlannedStudy
 
 CHUNK = 1000
 """Runs that are inserted at a time."""

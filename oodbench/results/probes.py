@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 
 from oodbench.metrics import GROUP, OFFICIAL, OURS, WORST
 from oodbench.records import Measurement
-from oodbench.results.database import Database
+from oodbench.results.connection.database import Database
 from oodbench.results.schema import curves
 from oodbench.results.store import curve_row
 

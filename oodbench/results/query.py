@@ -7,15 +7,15 @@ from sqlalchemy import JSON, ColumnElement, Connection, Select, Subquery, func, 
 
 from oodbench.records import MEASURED, ROLES
 from oodbench.results import schema
-from oodbench.results.database import Database
-from oodbench.results.environments import environment_scores
-from oodbench.results.hparams import hparam_names
-from oodbench.results.rawsql import sql
+from oodbench.results.connection.database import Database
+from oodbench.results.queries.environment_scores import environment_scores
+from oodbench.results.queries.hparams import hparam_names
+from oodbench.results.queries.rawsql import sql
+from oodbench.results.queries.where import compile_where
 from oodbench.results.select import check_checkpoint_rule
 from oodbench.results.store import METRIC, find_run
-from oodbench.results.sweeps import in_sweep, sweep_id
+from oodbench.results.sweeps.adding import in_sweep, sweep_id
 from oodbench.results.views import COUNTED, SCORES, TIMED, select_pairs, select_runs
-from oodbench.results.where import compile_where
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ def runs(db: Database, where: str | None = None, sweep: str | None = None) -> "p
 
     Args:
         db: The database.
-        where: A condition, see ``oodbench.results.where``.
+        where: A condition, see ``oodbench.results.queries.where``.
         sweep: Runs of this sweep only.
 
     Returns:
@@ -78,7 +78,7 @@ def pairs(
 
     Args:
         db: The database.
-        where: A condition, see ``oodbench.results.where``; scores are those at ``checkpoint``.
+        where: A condition, see ``oodbench.results.queries.where``; scores are at ``checkpoint``.
         sweep: Runs of this sweep only.
         checkpoint: Which checkpoint of a run is scored, one of ``CHECKPOINT_RULES``.
         per_environment: With the two scores that rest on single environments; see Returns.
@@ -86,7 +86,7 @@ def pairs(
 
     Returns:
         The columns of the view ``v_pairs``, ``checkpoint``, ``worst_group_val`` and
-        ``leave_one_environment_out`` (see ``oodbench.results.environments``) and the
+        ``leave_one_environment_out`` (see ``oodbench.results.queries.environment_scores``) and the
         hyperparameters.
 
     Raises:
@@ -95,7 +95,7 @@ def pairs(
             checkpoint rule, or no run has scores of this metric.
     """
     from oodbench.results.frames import frame_of, spread
-    from oodbench.results.scores import with_metric
+    from oodbench.results.queries.metric_scores import with_metric
 
     check_checkpoint_rule(checkpoint)
     view = select_pairs(checkpoint).subquery("v_pairs")

@@ -17,10 +17,10 @@ from sqlalchemy import (
 )
 
 from oodbench.records import Trial
-from oodbench.results.database import Database
-from oodbench.results.proposals import free_studies
+from oodbench.results.connection.database import Database
 from oodbench.results.schema import FAILED, RUNNING, WAITING, now, runs
-from oodbench.results.sweeps import in_sweep
+from oodbench.results.sweeps.adding import in_sweep
+from oodbench.results.sweeps.proposals import free_studies
 
 LAST_ATTEMPT = 3
 """A run whose worker dies while it trains alone is given up after this many attempts in which it

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select, update
 
 from oodbench.errors import QueryError
 from oodbench.records import MEASURED, STATUSES, Measurement, RunRecord, Trial
-from oodbench.results.database import Database
+from oodbench.results.connection.database import Database
 from oodbench.results.queue import Claim, held, lock_runs
 from oodbench.results.schema import COMPLETED, curves, now, runs
 

@@ -1,6 +1,6 @@
 """Adding trials to studies while they run: an adaptive search's next ones, winners to confirm.
 
-Any worker does it when it finds nothing to train; see ``oodbench.results.proposals`` for how they
+Any worker does it when it finds nothing to train; see ``results.sweeps.proposals`` for how they
 keep out of each other's way. Only ID validation decides, never a score on a test environment.
 """
 

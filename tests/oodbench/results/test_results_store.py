@@ -22,9 +22,9 @@ from oodbench.results import (
     state_counts,
     store_runs,
 )
-from oodbench.results.plans import in_turn
 from oodbench.results.query import checkpoints
 from oodbench.results.store import summarise
+from oodbench.results.sweeps.plans import in_turn
 
 
 def finish(db: Database, *points: tuple[int, str, str, float, int], **more: object) -> RunRecord:

@@ -1,0 +1,1 @@
+"""Reaching a database: where it is, which engine, what its errors mean, which schema."""

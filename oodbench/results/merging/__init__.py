@@ -1,0 +1,1 @@
+"""Whole databases: check one, copy it, put several together."""

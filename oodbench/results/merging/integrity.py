@@ -1,0 +1,163 @@
+"""Looking a database over: is all there, and does it add up? Nothing is changed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    ForeignKey,
+    and_,
+    exists,
+    func,
+    inspect,
+    not_,
+    or_,
+    select,
+)
+
+from oodbench.records import Trial
+from oodbench.results.connection.database import open_database
+from oodbench.results.schema import (
+    COMPLETED,
+    DIVERGED,
+    FAILED,
+    REVISIONS,
+    RUNNING,
+    STATES,
+    TABLES,
+    WAITING,
+    curves,
+    runs,
+    study_trials,
+)
+from oodbench.results.views import VIEWS
+
+SHOWN = 3
+"""How many runs a problem names."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a look at a database found.
+
+    Attributes:
+        url: Where it is, without its password.
+        revision: Of its schema.
+        rows: How many rows each table has.
+        states: How many runs are in each state.
+        problems: One sentence each; empty if all is well.
+    """
+
+    url: str
+    revision: str
+    rows: Mapping[str, int]
+    states: Mapping[str, int]
+    problems: tuple[str, ...]
+
+
+def check_database(target: str | Path) -> Checked:
+    """Look a database over: its file, its references, its runs and what must be with them.
+
+    Raises:
+        DatabaseError: If it cannot be opened, or is of another version.
+    """
+    with open_database(target, read_only=True) as db, db.read() as connection:
+        broken = tuple(_broken_file(connection))
+        if broken:  # what it says of itself is worth nothing then
+            return Checked(db.url, REVISIONS[-1], {}, {}, broken)
+        problems = (*_missing_views(connection), *_orphans(connection), *_wrong_runs(connection))
+        problems += tuple(_wrong_trials(connection))
+        rows = {
+            table.name: int(connection.scalar(select(func.count()).select_from(table)) or 0)
+            for table in TABLES
+        }
+        return Checked(db.url, REVISIONS[-1], rows, _states(connection), problems)
+
+
+def _states(connection: Connection) -> dict[str, int]:
+    counting = select(runs.c.state, func.count().label("n")).group_by(runs.c.state)
+    found = {row.state: row.n for row in connection.execute(counting)}
+    return dict.fromkeys(STATES, 0) | found
+
+
+def _broken_file(connection: Connection) -> Iterator[str]:
+    if connection.dialect.name == "sqlite":
+        for line in connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars():
+            if line != "ok":
+                yield f"The file is damaged: {line}. Restore it from a copy."
+
+
+def _missing_views(connection: Connection) -> Iterator[str]:
+    for name in sorted(set(VIEWS) - set(inspect(connection).get_view_names())):
+        yield f"The view {name} is missing."
+
+
+def _orphans(connection: Connection) -> Iterator[str]:
+    """Rows that refer to what is not there, and runs that belong to no study."""
+    for table in TABLES:
+        for key in sorted(table.foreign_keys, key=lambda key: str(key.parent)):
+            n = connection.scalar(select(func.count()).select_from(table).where(_dangling(key)))
+            if n:
+                yield f"{n} rows of {table.name} have a {key.parent.name} that does not exist."
+    linked = exists().where(study_trials.c.run_id == runs.c.id)
+    yield from _problem(connection, not_(linked), "in no study")
+
+
+def _dangling(key: ForeignKey) -> ColumnElement[bool]:
+    parent: Column[Any] = key.column
+    return not_(exists().where(parent == key.parent))
+
+
+def _wrong_runs(connection: Connection) -> Iterator[str]:
+    """Runs whose columns do not fit their state."""
+    row = runs.c
+    measured = exists().where(curves.c.run_id == row.id)
+    finished = row.state.in_([COMPLETED, DIVERGED, FAILED])
+    last = row.summary[("last", "step")].as_integer()
+    rules = {
+        "in an unknown state": row.state.not_in(STATES),
+        "waiting in a worker's hands": and_(
+            row.state == WAITING, or_(row.owner.is_not(None), row.lease.is_not(None))
+        ),
+        "running in no worker's hands": and_(
+            row.state == RUNNING, or_(row.owner.is_(None), row.lease.is_(None), row.attempt < 1)
+        ),
+        "not finished, but have measurements": and_(not_(finished), measured),
+        "finished, but have no time at which": and_(finished, row.finished.is_(None)),
+        "completed, but have no summary": and_(row.state == COMPLETED, last.is_(None)),
+        "completed, but have no measurements": and_(row.state == COMPLETED, not_(measured)),
+        "diverged or failed without a reason": and_(
+            row.state.in_([DIVERGED, FAILED]), row.reason == ""
+        ),
+    }
+    for what, wrong in rules.items():
+        yield from _problem(connection, wrong, what)
+
+
+def _problem(connection: Connection, wrong: ColumnElement[bool], what: str) -> Iterator[str]:
+    n = connection.scalar(select(func.count()).select_from(runs).where(wrong))
+    if n:
+        some = connection.scalars(select(runs.c.id).where(wrong).order_by(runs.c.id).limit(SHOWN))
+        yield _sentence(int(n), what, list(some))
+
+
+def _sentence(n: int, what: str, some: list[str]) -> str:
+    return f"{n} runs are {what}: {', '.join(some)}{', ...' if n > len(some) else ''}."
+
+
+def _wrong_trials(connection: Connection) -> Iterator[str]:
+    """Runs whose trial is not the one that their id is the hash of."""
+    wrong = []
+    columns = select(runs.c.id, runs.c.trial).order_by(runs.c.id)
+    for run, trial in connection.execution_options(yield_per=1000).execute(columns):
+        try:
+            if Trial.from_json(trial).id != run:
+                wrong.append(run)
+        except (TypeError, KeyError, ValueError):
+            wrong.append(run)
+    if wrong:
+        yield _sentence(len(wrong), "not of the trial that their id says", wrong[:SHOWN])

@@ -1,1 +1,0 @@
-"""How older databases become current ones; run by ``oodbench.results.migrate``."""

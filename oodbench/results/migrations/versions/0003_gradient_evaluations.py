@@ -1,8 +1,0 @@
-"""The views tell each run's gradient evaluations; the tables are as they were."""
-
-revision = "0003"
-down_revision = "0002"
-
-
-def upgrade() -> None:
-    """Nothing: ``oodbench.results.migrate`` makes the views anew after every migration."""

@@ -1,8 +1,0 @@
-"""The views tell what a run on replicas communicated; the tables are as they were."""
-
-revision = "0005"
-down_revision = "0004"
-
-
-def upgrade() -> None:
-    """Nothing: ``oodbench.results.migrate`` makes the views anew after every migration."""

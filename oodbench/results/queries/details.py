@@ -1,0 +1,99 @@
+"""All that the database knows of one run."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from oodbench.records import Trial
+from oodbench.results.connection.database import Database
+from oodbench.results.schema import runs, studies, study_trials, sweeps
+from oodbench.results.store import find_run
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """A run, whatever its state.
+
+    Attributes:
+        run: Its id.
+        trial: What is or was trained.
+        status: ``waiting``, ``running``, ``completed``, ``diverged`` or ``failed``.
+        reason: Why it diverged or failed; else empty.
+        asked_by: Of each study that asks for it: ``sweep``, ``study`` (its id), ``index`` of the
+            trial in it and ``sampler``.
+        environments: Names of the dataset's environments.
+        scores: Checkpoint rule -> ``step`` and, for each role, the mean accuracy and ``n_<role>``;
+            empty unless the run is completed.
+        provenance: Versions, device, cost, weights; empty unless it is finished.
+        owner: The worker that has it, or had it last; None if none had.
+        attempts: How many times it was claimed and not given back.
+        started: Seconds since 1970, on the database's clock; None if it never was.
+        finished: Likewise.
+    """
+
+    run: str
+    trial: Trial
+    status: str
+    reason: str
+    asked_by: tuple[Mapping[str, Any], ...]
+    environments: tuple[str, ...]
+    scores: Mapping[str, Mapping[str, Any]]
+    provenance: Mapping[str, Any]
+    owner: str | None
+    attempts: int
+    started: float | None
+    finished: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        plain = {"trial": self.trial.to_json(), "asked_by": [dict(item) for item in self.asked_by]}
+        return {**vars(self), "environments": list(self.environments), **plain}
+
+
+def run_details(db: Database, run: str) -> RunDetails:
+    """Look one run up.
+
+    Args:
+        db: The database.
+        run: The run's id, or enough of its beginning.
+
+    Raises:
+        QueryError: If no run or several begin so.
+    """
+    with db.read() as connection:
+        row = connection.execute(select(runs).where(runs.c.id == find_run(connection, run))).one()
+        asked = _asked_by(connection, row.id)
+    return RunDetails(
+        run=row.id,
+        trial=Trial.from_json(row.trial),
+        status=row.state,
+        reason=row.reason,
+        asked_by=tuple({k: v for k, v in item.items() if k != "facts"} for item in asked),
+        environments=tuple(asked[0]["facts"].get("environments", ()) if asked else ()),
+        scores=row.summary,
+        provenance=row.provenance,
+        owner=row.owner,
+        attempts=row.attempt,
+        started=row.started,
+        finished=row.finished,
+    )
+
+
+def _asked_by(connection: Connection, run: str) -> list[Mapping[str, Any]]:
+    link = study_trials.c
+    statement = (
+        select(
+            sweeps.c.name.label("sweep"),
+            studies.c.id.label("study"),
+            link.idx.label("index"),
+            link.sampler,
+            studies.c.facts,
+        )
+        .join(studies, studies.c.id == link.study_id)
+        .join(sweeps, sweeps.c.id == studies.c.sweep_id)
+        .where(link.run_id == run)
+        .order_by(studies.c.created, studies.c.position, studies.c.id, link.idx)
+    )
+    return [dict(item) for item in connection.execute(statement).mappings()]

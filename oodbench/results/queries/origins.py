@@ -1,0 +1,56 @@
+"""Where results came from: the code and the machines behind the runs, and the sweeps' own words."""
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+
+from oodbench.results.connection.database import Database
+from oodbench.results.schema import STATES, runs, studies, study_trials, sweeps
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ORIGIN = ("protocol", "oodbench", "commit", "dirty", "python", "torch", "numpy", "device")
+"""What tells one origin from another; ``protocol`` is the trial's, the rest is provenance."""
+
+
+def origins(db: Database) -> "pd.DataFrame":
+    """Which versions, commit and device trained the finished runs.
+
+    Args:
+        db: The database.
+
+    Returns:
+        A row a run that ended: ``run`` and the columns ``ORIGIN``, missing where unknown.
+    """
+    import pandas as pd
+
+    from oodbench.results.frames import frame_of
+
+    ended = runs.c.state.in_(STATES[2:])
+    with db.read() as connection:
+        statement = select(runs.c.id.label("run"), runs.c.protocol, runs.c.provenance).where(ended)
+        frame = frame_of(connection.execute(statement.order_by(runs.c.position)))
+    known = pd.DataFrame.from_records([item or {} for item in frame.pop("provenance")])
+    known.index = frame.index
+    return frame.join(known.reindex(columns=ORIGIN[1:]))
+
+
+def sweep_specs(db: Database) -> "list[dict[str, Any]]":
+    """Every sweep of the database, oldest first.
+
+    Returns:
+        Of each its ``name``, ``spec`` (what its file says, as plain values), ``created`` (seconds
+        since 1970, on the database's clock) and ``runs`` (how many it asks for, shared ones too).
+    """
+    asked = (
+        select(studies.c.sweep_id, func.count(study_trials.c.run_id.distinct()).label("runs"))
+        .join(study_trials, study_trials.c.study_id == studies.c.id)
+        .group_by(studies.c.sweep_id)
+        .subquery()
+    )
+    columns = (sweeps.c.name, sweeps.c.spec, sweeps.c.created, asked.c.runs)
+    statement = select(*columns).outerjoin(asked, asked.c.sweep_id == sweeps.c.id)
+    with db.read() as connection:
+        rows = connection.execute(statement.order_by(sweeps.c.created, sweeps.c.id)).mappings()
+        return [{**row, "runs": row["runs"] or 0} for row in rows]

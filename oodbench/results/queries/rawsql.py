@@ -1,0 +1,84 @@
+"""A user's own SQL, for reading only."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, ResourceClosedError
+
+from oodbench.errors import QueryError
+from oodbench.results.connection.database import Database
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ESCAPES = {
+    sqlite3.SQLITE_PRAGMA,
+    sqlite3.SQLITE_ATTACH,
+    sqlite3.SQLITE_DETACH,
+    sqlite3.SQLITE_TRANSACTION,
+    sqlite3.SQLITE_SAVEPOINT,
+}
+"""What could take a connection out of its read-only state, or into another file."""
+
+
+def sql(db: Database, text: str) -> "pd.DataFrame":
+    """The answer to one SQL statement that reads: ``SELECT * FROM v_best``.
+
+    Raises:
+        QueryError: If the statement would write, or the database refuses it; its message is shown.
+    """
+    from oodbench.results.frames import frame_of
+
+    with db.read() as connection, _reading_only(connection):
+        try:
+            result = connection.exec_driver_sql(text, execution_options={"no_parameters": True})
+            return frame_of(result).map(_plain)
+        except (DBAPIError, sqlite3.Warning) as error:  # the warning: more than one statement
+            raise QueryError(
+                f"The database refused the statement: {getattr(error, 'orig', error)}. "
+                "Only one statement that reads is allowed, such as SELECT * FROM v_best."
+            ) from error
+        except ResourceClosedError as error:
+            raise QueryError("The statement returns no rows; write a SELECT.") from error
+
+
+@contextmanager
+def _reading_only(connection: Connection) -> Iterator[None]:
+    """Have the database itself refuse to write, whatever the statement says."""
+    driver: Any = connection.connection.driver_connection
+    if connection.dialect.name == "postgresql":  # the transaction is read-only
+        threshold = driver.prepare_threshold
+        driver.prepare_threshold = 0  # a prepared statement is one statement: no "; COMMIT; DELETE"
+        try:
+            yield
+        finally:
+            driver.rollback()  # undoes a SET too, which would outlive the transaction
+            driver.prepare_threshold = threshold
+        return
+    before = connection.exec_driver_sql("PRAGMA query_only").scalar()
+    connection.exec_driver_sql("PRAGMA query_only = ON")
+    driver.set_authorizer(_authorize)
+    try:
+        yield
+    finally:
+        driver.set_authorizer(None)
+        connection.exec_driver_sql(f"PRAGMA query_only = {before}")
+
+
+def _authorize(action: int, *_: Any) -> int:
+    return sqlite3.SQLITE_DENY if action in ESCAPES else sqlite3.SQLITE_OK
+
+
+def _plain(value: Any) -> Any:
+    """A value of PostgreSQL's as SQLite would give it."""
+    if isinstance(value, dict | list):
+        return json.dumps(value)
+    if isinstance(value, Decimal):
+        whole = value.is_finite() and value.as_tuple().exponent == 0
+        return int(value) if whole else float(value)
+    return value

@@ -1,0 +1,1 @@
+"""Sweeps in the database: plan, divide, add, grow, change, and see how far one is."""

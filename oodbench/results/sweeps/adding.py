@@ -1,0 +1,259 @@
+"""Adding a sweep's studies and trials to the database, and finding its runs there."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, exists, func, select, true, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from oodbench.errors import DatabaseError, UnknownNameError
+from oodbench.records import Trial
+from oodbench.results.connection.database import Database
+from oodbench.results.connection.engines import PLANNING, update_statistics, wait_for_turn
+from oodbench.results.schema import (
+    COMPLETED,
+    DIVERGED,
+    FAILED,
+    WAITING,
+    now,
+    runs,
+    studies,
+    study_trials,
+    sweeps,
+)
+from oodbench.results.sweeps.plans import AddedSweep, PlannedStudy, in_turn
+
+CHUNK = 500
+"""How many ids go into one statement; databases limit its parameters."""
+
+
+def preview_sweep(db: Database | None, plan: Sequence[PlannedStudy]) -> AddedSweep:
+    """What ``add_sweep`` would change; ``db`` is None where there is no database yet."""
+    if db is None:
+        return _added(plan, {}, {})
+    with db.read() as connection:
+        return _added(plan, known_states(connection, in_turn(plan)), _extended(connection, plan))
+
+
+def add_sweep(
+    db: Database,
+    name: str,
+    spec: Mapping[str, Any],
+    plan: Sequence[PlannedStudy],
+    order: Mapping[str, int] | None = None,
+) -> AddedSweep:
+    """Add a sweep, or to a sweep of that name what it lacks. Nothing is removed or trained again.
+
+    Runs that the database has already, from this sweep or another, are shared as they are. New ones
+    wait in turn, one of each study with the same data.
+
+    Args:
+        db: The database.
+        name: The sweep's name.
+        spec: The sweep file's content; the latest is kept.
+        plan: Its studies.
+        order: Place in the queue of each run; by default behind those that are there.
+
+    Raises:
+        DatabaseError: If a study belongs to another sweep already.
+    """
+    trials = in_turn(plan)
+    with db.write() as connection:
+        wait_for_turn(connection, PLANNING)
+        states, extended = known_states(connection, trials), _extended(connection, plan)
+        sweep = put_sweep(connection, name, spec)
+        put_studies(connection, sweep, plan)
+        put_runs(connection, [t for run, t in trials.items() if run not in states], order)
+        put_links(connection, plan)
+        update_statistics(connection, runs, studies, study_trials)
+    return _added(plan, states, extended)
+
+
+def sweep_id(connection: Connection, name: str) -> int:
+    """The number of the sweep called ``name``.
+
+    Raises:
+        UnknownNameError: If there is none.
+    """
+    found = connection.scalar(select(sweeps.c.id).where(sweeps.c.name == name))
+    if found is None:
+        raise UnknownNameError("sweep", name, connection.scalars(select(sweeps.c.name)))
+    return int(found)
+
+
+def in_sweep(connection: Connection, name: str | None) -> ColumnElement[bool]:
+    """The condition on ``runs`` that a run belongs to the sweep; every run does to None.
+
+    Raises:
+        UnknownNameError: If there is no such sweep.
+    """
+    if name is None:
+        return true()
+    mine = studies.c.sweep_id == sweep_id(connection, name)
+    joined = study_trials.join(studies, studies.c.id == study_trials.c.study_id)
+    return exists().where(study_trials.c.run_id == runs.c.id, mine).select_from(joined)
+
+
+def _added(
+    plan: Sequence[PlannedStudy],
+    states: Mapping[str, str],
+    extended: Mapping[str, Mapping[str, str]],
+) -> AddedSweep:
+    """The difference between the plan and what the database has.
+
+    Args:
+        plan: The studies.
+        states: The state of each run of the plan that the database has.
+        extended: See ``_extended``.
+    """
+    trials = in_turn(plan)
+    known = {**states, **{run: state for runs in extended.values() for run, state in runs.items()}}
+    later = 0
+    for study in plan:
+        if study.agenda is not None:
+            there = {trial.id for trial in study.trials} | set(extended.get(study.id, {}))
+            later += max(0, study.agenda["runs"] - len(there))
+    stored = sum(state in (COMPLETED, DIVERGED, FAILED) for state in known.values())
+    new = len(trials.keys() - known.keys())
+    total = new + len(known) + later
+    return AddedSweep(len(plan), total, new, len(known), stored, later)
+
+
+def _extended(connection: Connection, plan: Sequence[PlannedStudy]) -> dict[str, dict[str, str]]:
+    """The runs, with their states, of each study to which workers add some."""
+    found: dict[str, dict[str, str]] = {s.id: {} for s in plan if s.agenda is not None}
+    link = study_trials.c
+    for study, mine in found.items():
+        joined = select(runs.c.id, runs.c.state).join(study_trials, link.run_id == runs.c.id)
+        rows = connection.execute(joined.where(link.study_id == study))
+        mine.update({row.id: row.state for row in rows})
+    return found
+
+
+def known_states(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """The state of each run that the database has."""
+    wanted, found = list(ids), {}
+    for start in range(0, len(wanted), CHUNK):
+        some = runs.c.id.in_(wanted[start : start + CHUNK])
+        rows = connection.execute(select(runs.c.id, runs.c.state).where(some))
+        found.update({row.id: row.state for row in rows})
+    return found
+
+
+def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """The dialect's own insert, which can skip rows that are there already."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+def put_sweep(connection: Connection, name: str, spec: Mapping[str, Any]) -> int:
+    inserting = _insert(connection, sweeps).values(name=name, spec=dict(spec), created=now())
+    connection.execute(inserting.on_conflict_do_nothing())
+    connection.execute(update(sweeps).where(sweeps.c.name == name).values(spec=dict(spec)))
+    return sweep_id(connection, name)
+
+
+def put_studies(connection: Connection, sweep: int, plan: Sequence[PlannedStudy]) -> None:
+    created = connection.scalar(select(now()))
+    for position, study in enumerate(plan):
+        inserting = _insert(connection, studies).values(
+            id=study.id,
+            sweep_id=sweep,
+            position=position,
+            dataset=study.dataset,
+            test_environments=list(study.test_environments),
+            algorithm=study.algorithm,
+            optimizer=study.optimizer,
+            definition=dict(study.definition),
+            space=dict(study.space),
+            sampler=study.sampler,
+            sampler_seed=study.sampler_seed,
+            facts=dict(study.facts),
+            created=created,
+        )
+        connection.execute(inserting.on_conflict_do_nothing())
+        latest = update(studies).where(studies.c.id == study.id)
+        connection.execute(latest.values(agenda=study.agenda and dict(study.agenda)))
+        owner = connection.scalar(select(studies.c.sweep_id).where(studies.c.id == study.id))
+        if owner != sweep:
+            raise DatabaseError(
+                f"Study {study.id} belongs to another sweep already; "
+                "a study's id must depend on its sweep's name."
+            )
+
+
+def put_runs(
+    connection: Connection, trials: Sequence[Trial], order: Mapping[str, int] | None = None
+) -> None:
+    """Let these trials wait; those that the database has stay as they are.
+
+    Args:
+        connection: In a write transaction.
+        trials: The trials.
+        order: Place in the queue of each; by default behind all others.
+    """
+    if not trials:
+        return
+    last = connection.scalar(select(func.coalesce(func.max(runs.c.position), -1)))
+    created = connection.scalar(select(now()))
+    rows = [
+        {
+            **run_columns(trial),
+            "position": behind if order is None else order[trial.id],
+            "state": WAITING,
+            "created": created,
+        }
+        for behind, trial in enumerate(trials, start=int(last or 0) + 1)
+    ]
+    connection.execute(_insert(connection, runs).on_conflict_do_nothing(), rows)
+
+
+def run_columns(trial: Trial) -> dict[str, Any]:
+    """The columns of ``runs`` that a trial decides, and those of a run that is untouched."""
+    return {
+        "id": trial.id,
+        "config_id": trial.config_id,
+        "protocol": trial.protocol,
+        "dataset": trial.dataset,
+        "fingerprint": trial.fingerprint,
+        "test_environments": list(trial.test_environments),
+        "model": trial.model,
+        "algorithm": trial.algorithm,
+        "optimizer": trial.optimizer,
+        "hparams": dict(trial.hparams),
+        "steps": trial.steps,
+        "batch": dict(trial.batch),
+        "precision": trial.precision,
+        "seed": trial.seed,
+        "data_seed": trial.data_seed,
+        "trial": trial.to_json(),
+        "cohort_key": trial.cohort_key,
+        "attempt": 0,
+        "reason": "",
+        "provenance": {},
+        "summary": {},
+    }
+
+
+def put_links(connection: Connection, plan: Sequence[PlannedStudy]) -> None:
+    """Give each study its trials. An index that is taken by another trial is not changed."""
+    rows = []
+    for study in plan:
+        mine = select(study_trials.c.idx, study_trials.c.run_id)
+        rows_of_study = connection.execute(mine.where(study_trials.c.study_id == study.id))
+        taken = {row.idx: row.run_id for row in rows_of_study}
+        drawn = list(study.drawn())
+        lacking = Counter(trial.id for _, trial in drawn) - Counter(taken.values())
+        end = max(len(drawn), *taken, *(i for i, _ in drawn), -1) + 1
+        for index, trial in drawn:
+            if taken.get(index) == trial.id or not lacking[trial.id]:
+                continue
+            lacking[trial.id] -= 1
+            if index in taken:
+                index, end = end, end + 1
+            row = {"study_id": study.id, "idx": index, "run_id": trial.id}
+            rows.append({**row, "sampler": study.sampler})
+    if rows:
+        connection.execute(study_trials.insert(), rows)

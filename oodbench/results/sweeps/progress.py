@@ -1,0 +1,86 @@
+"""How far a sweep is."""
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import case, exists, func, or_, select, true
+
+from oodbench.results.connection.database import Database
+from oodbench.results.schema import RUNNING, STATES, WAITING, runs, studies, sweeps
+from oodbench.results.schema import study_trials as links
+from oodbench.results.sweeps.adding import in_sweep, sweep_id
+from oodbench.results.sweeps.proposals import open_studies, runs_to_come
+from oodbench.results.views import environments_text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def state_counts(db: Database, sweep: str | None = None) -> dict[str, int]:
+    """How many runs are in each state; every state is there. A shared run counts once.
+
+    Runs that workers are still to add to a study count as waiting.
+
+    Raises:
+        UnknownNameError: If there is no such sweep.
+    """
+    with db.read() as connection:
+        mine = select(runs.c.state, func.count().label("n")).where(in_sweep(connection, sweep))
+        found = {row.state: row.n for row in connection.execute(mine.group_by(runs.c.state))}
+        to_come = sum(runs_to_come(connection, sweep).values())
+    found[WAITING] = found.get(WAITING, 0) + to_come
+    return {state: found.get(state, 0) for state in STATES}
+
+
+def is_done(db: Database, sweep: str | None = None) -> bool:
+    """Whether no run is waiting or running, and none is still to be added.
+
+    Raises:
+        UnknownNameError: If there is no such sweep.
+    """
+    with db.read() as connection:
+        left = exists().where(runs.c.state.in_([WAITING, RUNNING]), in_sweep(connection, sweep))
+        to_come = exists().where(open_studies(connection, sweep))
+        return not connection.scalar(select(or_(left, to_come)))
+
+
+def counts(db: Database, sweep: str | None = None) -> "pd.DataFrame":
+    """A row for each study: what it is about, and how many of its runs are in each state.
+
+    Runs that workers are still to add count as waiting.
+
+    Raises:
+        UnknownNameError: If there is no such sweep.
+    """
+    from oodbench.results.frames import frame_of
+
+    links_of_runs = links.join(runs, runs.c.id == links.c.run_id)
+    per_state = [
+        func.count(case((runs.c.state == state, links.c.run_id)).distinct()).label(state)
+        for state in STATES
+    ]
+    columns = [
+        studies.c.id.label("study"),
+        sweeps.c.name.label("sweep"),
+        studies.c.dataset,
+        environments_text(studies.c.test_environments).label("test_environments"),
+        studies.c.algorithm,
+        studies.c.optimizer,
+    ]
+    with db.read() as connection:
+        mine = true() if sweep is None else studies.c.sweep_id == sweep_id(connection, sweep)
+        statement = (
+            select(*columns, *per_state, func.count(links.c.run_id.distinct()).label("total"))
+            .select_from(
+                studies.join(sweeps, sweeps.c.id == studies.c.sweep_id).outerjoin(
+                    links_of_runs, links.c.study_id == studies.c.id
+                )
+            )
+            .where(mine)
+            .group_by(studies.c.id, sweeps.c.name)
+            .order_by(studies.c.sweep_id, studies.c.position, studies.c.id)
+        )
+        frame = frame_of(connection.execute(statement))
+        to_come = frame["study"].map(runs_to_come(connection, sweep)).fillna(0).astype("int64")
+    for column in (WAITING, "total"):
+        frame[column] += to_come
+    return frame
