@@ -12,22 +12,22 @@ from typing import Annotated
 import typer
 
 from oodbench.cli import (
-    caching,
-    concluding,
-    database,
+    cache,
+    catalogue,
+    conclude,
+    db,
     exporting,
-    fetching,
+    fetch,
     importing,
-    listing,
     plot,
-    probing,
-    queueing,
-    reporting,
-    results,
-    runs,
-    scoring,
-    shifting,
-    sweeping,
+    probe,
+    query,
+    report,
+    score,
+    shift,
+    show,
+    status,
+    sweep,
 )
 from oodbench.errors import OodbenchError
 
@@ -59,23 +59,11 @@ def options(
     """
 
 
-for group in (
-    sweeping,
-    queueing,
-    results,
-    plot,
-    concluding,
-    reporting,
-    runs,
-    scoring,
-    listing,
-    shifting,
-    fetching,
-):
+for group in (sweep, status, query, plot, conclude, report, show, score, catalogue, shift, fetch):
     group.register(app)
-app.add_typer(database.app, name="db")
-app.add_typer(caching.app, name="cache")
-app.add_typer(probing.app, name="probe")
+app.add_typer(db.app, name="db")
+app.add_typer(cache.app, name="cache")
+app.add_typer(probe.app, name="probe")
 app.add_typer(importing.app, name="import")
 app.add_typer(exporting.app, name="export")
 

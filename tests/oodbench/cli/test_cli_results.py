@@ -14,7 +14,7 @@ from rich.console import Console
 
 import analysis
 from oodbench import api
-from oodbench.cli.tables import fitting
+from oodbench.cli.printing import fitting
 from oodbench.errors import UnknownNameError
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.results import add_sweep, is_empty, open_database, searched_scale

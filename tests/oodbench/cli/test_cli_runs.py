@@ -93,7 +93,7 @@ def test_show_fits_80_columns(oodbench: Run, kept: Path, monkeypatch: pytest.Mon
     from rich.console import Console
 
     narrow = lambda: Console(width=80, highlight=False, markup=False)  # noqa: E731
-    monkeypatch.setattr("oodbench.cli.tables.stdout", narrow)
+    monkeypatch.setattr("oodbench.cli.printing.stdout", narrow)
     out = oodbench("show", first(kept, "optimizer = 'adam'")["run"], "--db", kept).out
     assert max(len(line.rstrip()) for line in out.splitlines()) <= 80
 

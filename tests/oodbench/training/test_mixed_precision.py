@@ -15,7 +15,7 @@ from training_helpers import CPU, make_trials, run_together
 import oodbench as package
 from oodbench import api
 from oodbench.algorithms import ALGORITHMS
-from oodbench.cli.sweeping import warn_if_slow
+from oodbench.cli.sweep import warn_if_slow
 from oodbench.results import add_sweep, open_database
 from oodbench.sweep.plan import plan
 from oodbench.training import precision

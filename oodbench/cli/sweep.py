@@ -48,8 +48,8 @@ def quickstart(
     Example: oodbench quickstart --out quickstart
     """
     from oodbench import api
+    from oodbench.cli.printing import show_results
     from oodbench.cli.progress import Progress
-    from oodbench.cli.tables import show_results
 
     with Progress() as progress:
         table = api.quickstart(out, workers=workers, on_progress=progress)
@@ -141,8 +141,8 @@ def train(spec: "SweepSpec", db: str, *, profile: bool, **options: Any) -> dict[
         options: Of ``oodbench.api.run_sweep``.
     """
     from oodbench import api
+    from oodbench.cli.printing import seed_intervals, show, show_profile
     from oodbench.cli.progress import Progress
-    from oodbench.cli.tables import seed_intervals, show, show_profile
     from oodbench.workers.executors.local import log_folder
 
     if options["executor"] == "local":
@@ -177,7 +177,7 @@ def warn_if_slow(spec: "SweepSpec", device: str) -> None:
 def preview(specs: "list[SweepSpec]", db: str | None) -> None:
     """Say what sweeps would train: beside a database, what is stored; else what they would take."""
     from oodbench import api
-    from oodbench.cli.outlook import show_outlook
+    from oodbench.cli.estimate import show_outlook
     from oodbench.sweep.estimate import on_replicas
 
     if db is None:
@@ -211,7 +211,7 @@ def preview(specs: "list[SweepSpec]", db: str | None) -> None:
 def _show_jobs(db: str, name: str) -> None:
     """Say which jobs there are now, and how one looks after them."""
     from oodbench import api
-    from oodbench.cli.tables import show
+    from oodbench.cli.printing import show
     from oodbench.results import describe_target
 
     show(api.jobs(db, name))

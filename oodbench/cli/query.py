@@ -62,7 +62,7 @@ def query(
     Example: oodbench query --db digits.db --where "optimizer = 'adam' and lr < 1e-3" --format csv
     """
     from oodbench import api
-    from oodbench.cli.tables import show
+    from oodbench.cli.printing import show
 
     if format_ not in FORMATS:
         raise UnknownNameError("format", format_, FORMATS)

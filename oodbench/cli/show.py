@@ -28,8 +28,8 @@ def show(
     Example: oodbench show 3f2a91 --db digits.db
     """
     from oodbench import api
-    from oodbench.cli.tables import show as show_table
-    from oodbench.cli.tables import show_one
+    from oodbench.cli.printing import show as show_table
+    from oodbench.cli.printing import show_one
 
     if format_ not in ("text", "json"):
         raise UnknownNameError("format", format_, ("text", "json"))
@@ -186,7 +186,7 @@ def evaluate(
     Example: oodbench evaluate 3f2a91 --db digits.db --environments 0,2
     """
     from oodbench import api
-    from oodbench.cli.tables import show as show_table
+    from oodbench.cli.printing import show as show_table
 
     use_root(root)
     frame = api.evaluate(

@@ -25,7 +25,7 @@ Name = Annotated[str | None, typer.Argument(help="Tell all of this one.")]
 def tell(kind: str, name: str | None) -> None:
     """List the things of one kind, or tell all of one of them."""
     from oodbench import api
-    from oodbench.cli.tables import show, show_one
+    from oodbench.cli.printing import show, show_one
 
     table = api.catalogue(kind, name)
     if name is None:

@@ -64,7 +64,7 @@ def indices(text: str) -> tuple[int, ...]:
 
 def tell(table: "pd.DataFrame") -> None:
     """Print the measured shifts, and what the numbers are."""
-    from oodbench.cli.tables import show
+    from oodbench.cli.printing import show
 
     cells = table[["test_environments", "variant"]].copy()
     for name, end in (("diversity", ""), ("correlation", "_")):  # two columns may share a heading

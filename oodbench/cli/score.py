@@ -41,7 +41,7 @@ def score(
     Example: oodbench score BackgroundsChallenge --model resnet50 --root data
     """
     from oodbench import api
-    from oodbench.cli.tables import show
+    from oodbench.cli.printing import show
 
     use_root(root)
     frame = api.score(

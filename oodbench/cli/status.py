@@ -24,7 +24,7 @@ def status(
     Example: oodbench status --db digits.db --watch
     """
     from oodbench import api
-    from oodbench.cli.tables import show, watching
+    from oodbench.cli.printing import show, watching
 
     def look() -> Any:
         frame = api.status(db, name)

@@ -13,7 +13,7 @@ def show_outlook(specs: "list[SweepSpec]") -> None:
     """Print a row a dataset, the sums, and what they rest on."""
     import pandas as pd
 
-    from oodbench.cli.tables import show
+    from oodbench.cli.printing import show
     from oodbench.sweep.estimate import MEASUREMENT_BYTES, RUN_BYTES, outlook
 
     rows = [row for spec in specs for row in outlook(spec)]
