@@ -1,4 +1,4 @@
-"""The command line: one file per group of commands, errors without tracebacks, exit codes.
+"""The command line: one file a command, errors without tracebacks, exit codes.
 
 0: done (diverged runs are results). 1: a run failed. 2: the request cannot be met as it stands.
 130: interrupted (typer sees to that).
@@ -6,6 +6,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from typing import Annotated
 
@@ -13,21 +14,27 @@ import typer
 
 from oodbench.cli import (
     cache,
+    cancel,
     catalogue,
     conclude,
     db,
+    evaluate,
     exporting,
     fetch,
     importing,
     plot,
     probe,
     query,
+    quickstart,
     report,
+    reproduce,
+    retry,
     score,
     shift,
     show,
     status,
     sweep,
+    worker,
 )
 from oodbench.errors import OodbenchError
 
@@ -59,8 +66,27 @@ def options(
     """
 
 
-for group in (sweep, status, query, plot, conclude, report, show, score, catalogue, shift, fetch):
-    group.register(app)
+COMMANDS: list[Callable[..., None]] = [
+    quickstart.quickstart,
+    sweep.sweep,
+    worker.worker,
+    status.status,
+    retry.retry,
+    cancel.cancel,
+    query.query,
+    conclude.conclude,
+    report.report,
+    show.show,
+    evaluate.evaluate,
+    reproduce.reproduce,
+    score.score,
+    *catalogue.COMMANDS,
+    shift.shift,
+    fetch.fetch,
+]
+for command in COMMANDS:
+    app.command()(command)
+plot.register(app)
 app.add_typer(db.app, name="db")
 app.add_typer(cache.app, name="cache")
 app.add_typer(probe.app, name="probe")

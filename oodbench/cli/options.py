@@ -1,7 +1,8 @@
 """Options that several commands share."""
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +29,8 @@ OptionalDb = Annotated[
     ),
 ]
 Sweep = Annotated[str | None, typer.Option("--sweep", help="Only this sweep, by name.")]
+SweepName = Annotated[str, typer.Argument(metavar="SWEEP", help="Name of the sweep.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or enough of its beginning.")]
 Where = Annotated[
     str | None,
     typer.Option("--where", help="Condition, such as \"optimizer = 'adam' and lr < 1e-3\"."),
@@ -128,3 +131,16 @@ def pairs_of(option: str, given: Sequence[str] | None) -> dict[str, str]:
             raise RequestError(f"{option} {key} is given twice: {found[key]!r} and {value!r}.")
         found[key] = value
     return found
+
+
+def exit_if_failed(counts: Mapping[str, int], db: str | Path) -> None:
+    """Say how many runs failed, if any did, and end with exit code 1."""
+    if counts.get("failed"):
+        from oodbench.results import describe_target
+
+        print(
+            f"oodbench: {counts['failed']} runs failed; see why: "
+            f"oodbench query --db {describe_target(db)} --where \"status = 'failed'\"",
+            file=sys.stderr,
+        )
+        raise typer.Exit(1)

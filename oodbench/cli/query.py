@@ -111,8 +111,3 @@ def short(frame: "pd.DataFrame") -> "pd.DataFrame":
         names += [*TALK, *(name for name in SPENT if frame[name].notna().any())]
     found = frame[names].assign(run=frame["run"].str[:8])  # enough to find it by
     return found.rename(columns={**TALK, **SPENT})
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command()(query)

@@ -3,18 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from oodbench.errors import RequestError, UnknownNameError
-from oodbench.results import Database, open_database, sql, sqlite_file, sweep_specs
+from oodbench.results import Database
 from oodbench.sweep import SweepSpec
 from oodbench.sweep.machines import Ray, Slurm
 from oodbench.workers.executors import slurm
-from oodbench.workers.executors.jobs import Job, check_shared, job_of
+from oodbench.workers.executors.jobs import Job, check_shared
 from oodbench.workers.executors.local import Counts
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 EXECUTORS = ("local", "slurm", "ray")
 
@@ -81,77 +77,3 @@ def launch(
         from oodbench.workers.executors.ray import run_ray
 
         run_ray(db, target, settings, job, workers=total, on_progress=on_progress)
-
-
-def _jobs(target: str, sweep: str | None) -> list[slurm.QueuedJob]:
-    """The SLURM jobs of a database's sweeps, or of one; SLURM need not answer if it never had any.
-
-    Raises:
-        UnknownNameError: If there is no such sweep.
-        RequestError: If SLURM does not answer, and there may be jobs.
-    """
-    with open_database(target, read_only=True) as db:
-        known = {item["name"]: "slurm" in item["spec"] for item in sweep_specs(db)}
-    if sweep is not None and sweep not in known:
-        raise UnknownNameError("sweep", sweep, known)
-    if sqlite_file(target) is not None:  # no job ever worked for one
-        return []
-    asked = [name for name in known if sweep in (None, name)]
-    try:
-        return slurm.jobs([slurm.job_name(target, name) for name in asked])
-    except RequestError:
-        if any(known[name] for name in asked):
-            raise
-        return []
-
-
-def cluster_jobs(target: str, sweep: str | None = None) -> "pd.DataFrame":
-    """This user's SLURM jobs of a database's sweeps, that wait or run.
-
-    Args:
-        target: URL or path of the database.
-        sweep: Only of this sweep.
-
-    Returns:
-        A row a job: ``job``, ``state``, ``node``, ``time``, ``limit``, ``reason``, and how many
-        runs its workers hold (``training``); empty where there is no SLURM.
-
-    Raises:
-        UnknownNameError: If there is no such sweep.
-        RequestError: If SLURM does not answer, and one of these sweeps is for it.
-    """
-    import pandas as pd
-
-    found = _jobs(target, sweep)
-    rows = [
-        {
-            "job": item.id,
-            "state": item.state.lower(),
-            "node": item.node,
-            "time": item.time,
-            "limit": item.limit,
-            "reason": "" if item.reason == "None" else item.reason,
-        }
-        for item in found
-    ]
-    frame = pd.DataFrame(rows, columns=["job", "state", "node", "time", "limit", "reason"])
-    if frame.empty:
-        return frame.assign(training=pd.Series(dtype=int))
-    with open_database(target, read_only=True) as db:
-        held = sql(db, "SELECT owner FROM runs WHERE state = 'running'")["owner"].map(job_of)
-    return frame.assign(training=frame["job"].map(held.value_counts()).fillna(0).astype(int))
-
-
-def cancel_cluster_jobs(target: str, sweep: str) -> int:
-    """Cancel the SLURM jobs of a sweep, and wait until they have given back what they trained.
-
-    Returns:
-        How many there were.
-
-    Raises:
-        UnknownNameError: If there is no such sweep.
-        RequestError: If SLURM refuses, or does not answer and the sweep is for it.
-    """
-    found = _jobs(target, sweep)
-    slurm.cancel_jobs(found)
-    return len(found)

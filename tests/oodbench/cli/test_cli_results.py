@@ -21,8 +21,8 @@ from oodbench.results import add_sweep, is_empty, open_database, searched_scale
 from oodbench.sweep import parse_sweep
 from oodbench.sweep.plan import plan
 from oodbench.sweep.search import at_edge
-from oodbench.verbs.digest import edge_warnings
 from oodbench.verbs.plot import KINDS
+from oodbench.verbs.sweep import edge_warnings
 from oodbench.workers.worker import work
 
 Run = Callable[..., Any]

@@ -12,8 +12,8 @@ from analysis.runs.panels import panels
 from oodbench.data import DATASETS, Dataset, DatasetSpec, Environment, Published, Rows, Split
 from oodbench.errors import QueryError, RequestError, SweepError, UnknownNameError
 from oodbench.results import add_sweep, open_database
-from oodbench.verbs.digest import edge_warnings
 from oodbench.verbs.plot import draw
+from oodbench.verbs.sweep import edge_warnings
 from oodbench.workers.worker import work
 
 SIZES = {"id_val": 40, "id_test": 60, "val": 50, "test": 80}

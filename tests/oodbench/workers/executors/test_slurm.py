@@ -340,7 +340,7 @@ def test_schedulers_may_warn_with_usr1_or_usr2(
 ) -> None:
     code = (
         "import os, signal\n"
-        "from oodbench.cli.sweep import _StopSignal\n"
+        "from oodbench.cli.worker import _StopSignal\n"
         "stop = _StopSignal(None)\n"
         "assert not stop()\n"
         "os.kill(os.getpid(), signal.SIGUSR{})\n"
