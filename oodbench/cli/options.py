@@ -2,13 +2,17 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from oodbench.errors import RequestError
+from oodbench.workers.worker_settings import WorkerSettings
 
 Db = Annotated[
     str,
@@ -112,6 +116,40 @@ OnRunEnd = Annotated[
         help="Function to call after each run is stored: module:function or file.py:function.",
     ),
 ]
+Profile = Annotated[
+    bool, typer.Option("--profile", help="Say at the end where the workers' time went.")
+]
+
+SETTINGS = {
+    "device": Device,
+    "stack": Stack,
+    "stack_memory": StackMemory,
+    "artifacts": Artifacts,
+    "save_every": SaveEvery,
+    "processes": Processes,
+    "compiled": Compile,
+    "on_run_end": OnRunEnd,
+    "profile": Profile,
+}
+"""The options of workers, by their names in ``WorkerSettings``, which has their defaults."""
+
+
+def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the options ``SETTINGS`` in place of its parameter ``settings``."""
+    defaults = {item.name: item.default for item in fields(WorkerSettings)}
+    options = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=defaults[name], annotation=option)
+        for name, option in SETTINGS.items()
+    ]
+
+    @wraps(command)
+    def with_options(**given: Any) -> None:
+        settings = WorkerSettings(**{name: given.pop(name) for name in SETTINGS})
+        command(**given, settings=settings)
+
+    own = [item for item in signature(command).parameters.values() if item.name != "settings"]
+    with_options.__signature__ = Signature([*own, *options])  # type: ignore[attr-defined]
+    return with_options
 
 
 def use_root(root: Path | None) -> None:

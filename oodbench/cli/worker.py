@@ -5,39 +5,26 @@ import os
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
-from oodbench.cli.options import (
-    Artifacts,
-    Compile,
-    Db,
-    Device,
-    OnRunEnd,
-    Processes,
-    Root,
-    SaveEvery,
-    Set,
-    Stack,
-    StackMemory,
-    use_root,
-)
+from oodbench.cli.options import Db, Root, Set, takes_settings, use_root
 from oodbench.errors import RequestError
+from oodbench.workers.worker_settings import DEFAULTS, WorkerSettings
 
 
+@takes_settings
 def worker(
     name: Annotated[str, typer.Argument(metavar="SWEEP", help="Name of the sweep, or its file.")],
     db: Db,
-    device: Device = "auto",
-    stack: Stack = None,
-    stack_memory: StackMemory = None,
+    *,
+    settings: WorkerSettings,
     lease: Annotated[
         float, typer.Option("--lease", help="Seconds for which a silent worker keeps its trials.")
-    ] = 60.0,
+    ] = DEFAULTS.lease,
     root: Root = None,
-    artifacts: Artifacts = None,
-    save_every: SaveEvery = 300.0,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -53,12 +40,6 @@ def worker(
         int,
         typer.Option("--peers", help="Workers that share the sweep: its last trials are divided."),
     ] = 1,
-    on_run_end: OnRunEnd = None,
-    processes: Processes = False,
-    compiled: Compile = False,
-    profile: Annotated[
-        bool, typer.Option("--profile", help="Say at the end where the time went.")
-    ] = False,
 ) -> None:
     """Train trials of a stored sweep until none is left.
 
@@ -71,29 +52,12 @@ def worker(
     from oodbench.training.replicas.local import leave
     from oodbench.workers.worker import work
 
-    rank = torchrun.rank() if processes else None
+    settings = replace(settings, lease=lease)
+    rank = torchrun.rank() if settings.processes else None
     stop = _StopSignal(parent, torchrun.GRACE if rank == 0 else 0.0)
     follows = bool(rank)  # it only trains with torchrun's first process
-    names = _sweep_names(name, db, shard, changes or (), prepare=not follows)
-
-    for one in names:
-        work(
-            db,
-            one,
-            device=device,
-            stack=stack,
-            stack_memory=stack_memory,
-            lease=lease,
-            owner=owner,
-            peers=peers,
-            profile=profile,
-            processes=processes,
-            compiled=compiled,
-            on_run_end=on_run_end,
-            artifacts=artifacts,
-            save_every=save_every,
-            should_stop=stop,
-        )
+    for one in _sweep_names(name, db, shard, changes or (), prepare=not follows):
+        work(db, one, settings, owner=owner, peers=peers, should_stop=stop)
     if rank is not None:
         leave()
 

@@ -20,7 +20,8 @@ from oodbench.training.single import Single
 from oodbench.training.stack import Stack
 from oodbench.verbs.load_model import KeptModel, read_model
 from oodbench.workers.artifacts import find_weights
-from oodbench.workers.trainer import data_of, find_device
+from oodbench.workers.place import find_device
+from oodbench.workers.trial_data import data_of
 
 if TYPE_CHECKING:
     import pandas as pd

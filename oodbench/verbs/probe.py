@@ -24,7 +24,8 @@ from oodbench.training.loop import build_module
 from oodbench.training.precision import BF16
 from oodbench.training.stack import can_stack
 from oodbench.verbs.query import query
-from oodbench.workers.trainer import find_device, tensors_for
+from oodbench.workers.place import find_device
+from oodbench.workers.trial_data import tensors_for
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from oodbench.results import (
     sweep_specs,
 )
 from oodbench.results.select import select
-from oodbench.sweep.plan import Sweep, plan
+from oodbench.sweep.plan import Plan, Sweep, plan
 from oodbench.sweep.search import EDGE, at_edge
 from oodbench.workers.artifacts import artifacts_folder
 from oodbench.workers.executors.clusters import EXECUTORS, check_executor, launch
@@ -33,6 +34,7 @@ from oodbench.workers.executors.local import (
 )
 from oodbench.workers.hooks import absolute, load_hook
 from oodbench.workers.proposing import extend
+from oodbench.workers.worker_settings import WorkerSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,17 +62,10 @@ def run_sweep(
     workers: int | None = None,
     gpus: Sequence[str] = (),
     slots_per_gpu: int = 1,
-    device: str = "auto",
-    stack: int | None = None,
-    stack_memory: float | None = None,
     logs: str | Path | None = None,
-    artifacts: str | Path | None = None,
-    save_every: float = 300.0,
-    processes: bool = False,
-    compiled: bool = False,
-    on_run_end: str | None = None,
     on_progress: Callable[[Counts], None] = lambda counts: None,
     on_profile: Callable[[dict[str, float]], None] | None = None,
+    **settings: Any,
 ) -> "pd.DataFrame":
     """Train every trial of a sweep that the database does not hold yet.
 
@@ -86,22 +81,13 @@ def run_sweep(
         gpus: Instead of ``workers``: GPUs as ``CUDA_VISIBLE_DEVICES`` names them (``["0", "1"]``),
             ``slots_per_gpu`` processes on each, which see that one alone.
         slots_per_gpu: See ``gpus``.
-        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ...
-        stack: Most models trained together by one worker; by default what a short measurement, made
-            once for each kind of model on this machine, finds fastest.
-        stack_memory: GiB that such a stack may need.
         logs: Folder of the workers' logs; by default beside a SQLite file, else ``oodbench-logs``.
-        artifacts: Folder of checkpoints and weights; by default beside a SQLite file
-            (``digits.artifacts``), else ``oodbench-artifacts``.
-        save_every: Seconds from one checkpoint of a run that is trained alone to the next.
-        processes: Give each replica of a trial a process of its own; else they are simulated. See
-            docs/parallel.md.
-        compiled: Compile the training step, with CUDA graphs on a GPU: see docs/performance.md.
-        on_run_end: A function to call after each run is stored, in the worker that trained it:
-            ``module:function`` or ``file.py:function``; see ``oodbench.workers.hooks``.
         on_progress: Called a few times a second with the number of runs in each state.
         on_profile: If given, called at the end with the seconds that the workers spent in each
             phase; ``all`` is all their time.
+        settings: Of the workers, each at its default if not given: ``device``, ``stack``,
+            ``stack_memory``, ``lease``, ``artifacts``, ``save_every``, ``processes``, ``compiled``,
+            ``on_run_end``, ``profile``; see ``WorkerSettings``.
 
     Returns:
         A row per study: its runs by status. See ``status``.
@@ -110,58 +96,67 @@ def run_sweep(
         SweepError: If the sweep file says something that does not hold.
         DatabaseError: If the database cannot be used.
         RequestError: If every worker ended before the sweep did.
+        UnknownNameError: If there is no such setting or executor.
     """
-    for name, number in (("workers", workers), ("slots_per_gpu", slots_per_gpu), ("stack", stack)):
-        if number is not None and number < 1:
-            raise RequestError(f"{name} must be at least 1, but got {number}.")
-    if gpus and workers is not None:
-        raise RequestError("workers and gpus exclude each other: give slots_per_gpu with gpus.")
-    if not save_every >= 0:
-        raise RequestError(f"save_every must be at least 0 seconds, but got {save_every}.")
-    given: dict[str, object] = {
-        "device": "cuda" if gpus else device,
-        "stack": stack,
-        "stack-memory": stack_memory,
-        "save-every": save_every,
-        "artifacts": artifacts and Path(artifacts).absolute(),
-    }
     target = str(Path(db).absolute()) if "://" not in str(db) else str(db)
+    chosen = WorkerSettings.named(settings)
     check_executor(executor, target, gpus)
+    check_slots(workers, gpus, slots_per_gpu)
     if on_profile and executor != "local":
         raise RequestError(f"Only the executor local can tell where the time went, not {executor}.")
-    if executor != "local":  # jobs start in the same folder, but that may not be theirs for ever
-        given["artifacts"] = Path(artifacts or artifacts_folder(target)).absolute()
-    if on_run_end is not None:
-        load_hook(on_run_end)  # a wrong name is told before anything is trained
-        given["on-run-end"] = absolute(on_run_end)
-    options = [f"--{name}={value}" for name, value in given.items() if value is not None]
-    options += ["--profile"] * bool(on_profile) + ["--processes"] * processes
-    options += ["--compile"] * compiled
+    chosen = replace(
+        portable(chosen, target, executor),
+        device="cuda" if gpus else chosen.device,
+        profile=chosen.profile or on_profile is not None,
+    )
     planned = plan(sweep)
     folder = Path(logs) if logs is not None else log_folder(target)
     with open_database(target, create=True) as database:
         name = planned.spec.name
-        spec = planned.spec.model_dump(mode="json", exclude_none=True)
-        for place in (executor, *_places(database, name)):
-            if place != "local":
-                spec.setdefault(place, {})  # so that one knows where its jobs may be
-        add_sweep(database, name, spec, planned.studies)
-        extend(database, f"planner:{uuid.uuid4().hex}", name, stack or 32)
+        add(database, planned, executor)
+        extend(database, f"planner:{uuid.uuid4().hex}", name, chosen.stack or 32)
         if executor == "local":
             slots = make_slots(folder, slots_per_gpu if gpus else workers or cores(), gpus)
-            run_local(database, target, name, slots=slots, options=options, on_progress=on_progress)
+            run_local(database, target, name, slots=slots, settings=chosen, on_progress=on_progress)
             if on_profile:
                 on_profile(seconds_by_phase(slots))
         else:
-            where: dict[str, Any] = {"workers": workers, "options": options, "logs": folder}
-            launch(database, target, planned.spec, executor, **where, on_progress=on_progress)
+            where: dict[str, Any] = {"workers": workers, "logs": folder}
+            launch(
+                database, target, planned.spec, executor, chosen, **where, on_progress=on_progress
+            )
         return counts(database, name)
 
 
-def _places(db: Database, sweep: str) -> list[str]:
-    """The executors that a stored sweep was ever for."""
-    known = {item["name"]: item["spec"] for item in sweep_specs(db)}
-    return [place for place in EXECUTORS if place in known.get(sweep, {})]
+def check_slots(workers: int | None, gpus: Sequence[str], slots_per_gpu: int) -> None:
+    """Refuse numbers of workers that mean nothing, or exclude each other."""
+    for name, number in (("workers", workers), ("slots_per_gpu", slots_per_gpu)):
+        if number is not None and number < 1:
+            raise RequestError(f"{name} must be at least 1, but got {number}.")
+    if gpus and workers is not None:
+        raise RequestError("workers and gpus exclude each other: give slots_per_gpu with gpus.")
+
+
+def portable(settings: WorkerSettings, target: str, executor: str) -> WorkerSettings:
+    """The settings for other processes, which may work in another folder."""
+    artifacts, hook = settings.artifacts, settings.on_run_end
+    if executor != "local":  # jobs start in the same folder, but that may not be theirs for ever
+        artifacts = artifacts or artifacts_folder(target)
+    if hook is not None:
+        load_hook(hook)  # a wrong name is told before anything is trained
+        hook = absolute(hook)
+    return replace(settings, artifacts=artifacts and Path(artifacts).absolute(), on_run_end=hook)
+
+
+def add(db: Database, planned: Plan, executor: str) -> None:
+    """Store a sweep, and which executors it was ever for: so one knows where its jobs may be."""
+    name = planned.spec.name
+    spec = planned.spec.model_dump(mode="json", exclude_none=True)
+    known = {item["name"]: item["spec"] for item in sweep_specs(db)}.get(name, {})
+    for place in EXECUTORS:
+        if place != "local" and (place == executor or place in known):
+            spec.setdefault(place, {})
+    add_sweep(db, name, spec, planned.studies)
 
 
 def edge_warnings(db: Database, sweep: str) -> list[str]:

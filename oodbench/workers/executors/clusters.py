@@ -5,12 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from oodbench.errors import RequestError, UnknownNameError
-from oodbench.results import Database
+from oodbench.results import Database, sqlite_file
 from oodbench.sweep import SweepSpec
 from oodbench.sweep.machines import Ray, Slurm
 from oodbench.workers.executors import slurm
-from oodbench.workers.executors.jobs import Job, check_shared
+from oodbench.workers.executors.jobs import Job
 from oodbench.workers.executors.local import Counts
+from oodbench.workers.worker_settings import WorkerSettings
 
 EXECUTORS = ("local", "slurm", "ray")
 
@@ -26,7 +27,14 @@ def check_executor(executor: str, target: str, gpus: Sequence[str]) -> None:
         raise UnknownNameError("executor", executor, EXECUTORS)
     if executor == "local":
         return
-    check_shared(target, executor)
+    file = sqlite_file(target)
+    if file is not None:
+        raise RequestError(
+            f"The executor {executor} starts workers on several machines, and {file} is for one. "
+            "Use PostgreSQL (--db postgresql+psycopg://user@host/name); `oodbench db copy` moves a "
+            "sweep there. Or, without a server, one shard for each worker: `oodbench worker "
+            "SWEEP.yaml --shard i/N --db shard-i.db`, and then `oodbench db merge`."
+        )
     if gpus:
         raise RequestError(
             f"gpus names those of this machine; for {executor}, say in the sweep file how many a "
@@ -39,9 +47,9 @@ def launch(
     target: str,
     spec: SweepSpec,
     executor: str,
+    settings: WorkerSettings,
     *,
     workers: int | None,
-    options: Sequence[str],
     logs: Path,
     on_progress: Callable[[Counts], None],
 ) -> None:
@@ -52,8 +60,8 @@ def launch(
         target: Its URL.
         spec: The sweep; its keys ``slurm`` and ``ray`` say what a job is.
         executor: ``slurm`` or ``ray``.
+        settings: Of the workers; the sweep says their lease.
         workers: How many, if not as the sweep file says.
-        options: Of ``oodbench worker``.
         logs: Folder of the workers' logs and, for SLURM, of submitit's files.
         on_progress: For Ray, called a few times a second with the number of runs in each state.
 
@@ -61,19 +69,19 @@ def launch(
         RequestError: If the executor is not installed or not here, or cannot start the jobs.
     """
     kinds: dict[str, type[Slurm] | type[Ray]] = {"slurm": Slurm, "ray": Ray}
-    settings: Slurm | Ray = getattr(spec, executor) or kinds[executor].model_validate({})
-    total = workers or settings.workers
+    machines: Slurm | Ray = getattr(spec, executor) or kinds[executor].model_validate({})
+    total = workers or machines.workers
     job = Job(
         spec.name,
-        [*options, f"--lease={settings.lease:g}"],
+        replace(settings, lease=machines.lease),
         str(logs.absolute()),
-        workers=min(settings.workers_per_job, total),
+        workers=min(machines.workers_per_job, total),
         peers=total,
     )
-    if isinstance(settings, Slurm):
-        job = replace(job, grace=0.8 * settings.notice)  # time for the rest of the job to end
-        slurm.submit(settings, target, job, logs.absolute() / "submitit", workers)
+    if isinstance(machines, Slurm):
+        job = replace(job, grace=0.8 * machines.notice)  # time for the rest of the job to end
+        slurm.submit(machines, target, job, logs.absolute() / "submitit", workers)
     else:
         from oodbench.workers.executors.ray import run_ray
 
-        run_ray(db, target, settings, job, workers=total, on_progress=on_progress)
+        run_ray(db, target, machines, job, workers=total, on_progress=on_progress)

@@ -13,6 +13,7 @@ from oodbench import api
 from oodbench.results import add_sweep, claim, open_database
 from oodbench.sweep.plan import plan
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 Run = Callable[..., Any]
 
@@ -32,7 +33,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., dict[str,
             planned = plan(tiny(name=name, **changes))
             spec = planned.spec.model_dump(mode="json", exclude_none=True)
             add_sweep(db, name, spec, planned.studies)
-    work(path, "tiny", device="cpu")
+    work(path, "tiny", WorkerSettings(device="cpu"))
     with open_database(path) as db:
         claim(db, "somebody", sweep="later", size=1, lease=1e9)
     return path
