@@ -1,11 +1,11 @@
 """oodbench: which optimizer should I train with, if the test distribution will differ?
 
-The public names (in ``__init__.pyi``) load what they need when they are first used; importing
-oodbench loads neither torch nor pandas.
+The public names are those of ``oodbench.api``; each loads what it needs when it is first used, and
+importing oodbench loads neither torch nor pandas.
 """
 
-import lazy_loader
+from oodbench.api import __all__ as __all__
+from oodbench.api import __dir__ as __dir__
+from oodbench.api import __getattr__ as __getattr__
 
 __version__ = "0.1.0"
-
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

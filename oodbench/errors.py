@@ -12,8 +12,10 @@ OodbenchError                 the rule, the value and the fix, in one message
 └── StopTrainingError         the worker was asked to stop, and gives back what it holds
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 
 class OodbenchError(Exception):
@@ -70,3 +72,14 @@ class LostLeaseError(OodbenchError):
 
 class StopTrainingError(OodbenchError):
     """The worker was asked to stop; what it holds is given back untrained."""
+
+
+@contextmanager
+def writable(path: str | Path) -> Iterator[None]:
+    """Errors of the system while ``path`` is written are RequestErrors that name it."""
+    try:
+        yield
+    except OSError as error:
+        raise RequestError(
+            f"Cannot write to {path}: {error.strerror}. Name another place."
+        ) from error

@@ -1,4 +1,4 @@
-"""The command line: one file per group of commands, errors without tracebacks, exit codes.
+"""The command line: one file a command, errors without tracebacks, exit codes.
 
 0: done (diverged runs are results). 1: a run failed. 2: the request cannot be met as it stands.
 130: interrupted (typer sees to that).
@@ -6,27 +6,35 @@
 
 import os
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from typing import Annotated
 
 import typer
 
 from oodbench.cli import (
-    caching,
-    concluding,
-    database,
+    cache,
+    cancel,
+    catalogue,
+    conclude,
+    db,
+    evaluate,
     exporting,
-    fetching,
+    fetch,
     importing,
-    listing,
-    probing,
-    queueing,
-    reporting,
-    results,
-    runs,
-    scoring,
-    shifting,
-    sweeping,
+    plot,
+    probe,
+    query,
+    quickstart,
+    report,
+    reproduce,
+    retry,
+    score,
+    shift,
+    show,
+    status,
+    sweep,
+    worker,
 )
 from oodbench.errors import OodbenchError
 
@@ -58,22 +66,30 @@ def options(
     """
 
 
-for group in (
-    sweeping,
-    queueing,
-    results,
-    concluding,
-    reporting,
-    runs,
-    scoring,
-    listing,
-    shifting,
-    fetching,
-):
-    group.register(app)
-app.add_typer(database.app, name="db")
-app.add_typer(caching.app, name="cache")
-app.add_typer(probing.app, name="probe")
+COMMANDS: list[Callable[..., None]] = [
+    quickstart.quickstart,
+    sweep.sweep,
+    worker.worker,
+    status.status,
+    retry.retry,
+    cancel.cancel,
+    query.query,
+    conclude.conclude,
+    report.report,
+    show.show,
+    evaluate.evaluate,
+    reproduce.reproduce,
+    score.score,
+    *catalogue.COMMANDS,
+    shift.shift,
+    fetch.fetch,
+]
+for command in COMMANDS:
+    app.command()(command)
+plot.register(app)
+app.add_typer(db.app, name="db")
+app.add_typer(cache.app, name="cache")
+app.add_typer(probe.app, name="probe")
 app.add_typer(importing.app, name="import")
 app.add_typer(exporting.app, name="export")
 

@@ -1,13 +1,18 @@
 """Options that several commands share."""
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from functools import wraps
+from inspect import Parameter, Signature, signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from oodbench.errors import RequestError
+from oodbench.workers.worker_settings import WorkerSettings
 
 Db = Annotated[
     str,
@@ -28,6 +33,8 @@ OptionalDb = Annotated[
     ),
 ]
 Sweep = Annotated[str | None, typer.Option("--sweep", help="Only this sweep, by name.")]
+SweepName = Annotated[str, typer.Argument(metavar="SWEEP", help="Name of the sweep.")]
+Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or enough of its beginning.")]
 Where = Annotated[
     str | None,
     typer.Option("--where", help="Condition, such as \"optimizer = 'adam' and lr < 1e-3\"."),
@@ -109,6 +116,40 @@ OnRunEnd = Annotated[
         help="Function to call after each run is stored: module:function or file.py:function.",
     ),
 ]
+Profile = Annotated[
+    bool, typer.Option("--profile", help="Say at the end where the workers' time went.")
+]
+
+SETTINGS = {
+    "device": Device,
+    "stack": Stack,
+    "stack_memory": StackMemory,
+    "artifacts": Artifacts,
+    "save_every": SaveEvery,
+    "processes": Processes,
+    "compiled": Compile,
+    "on_run_end": OnRunEnd,
+    "profile": Profile,
+}
+"""The options of workers, by their names in ``WorkerSettings``, which has their defaults."""
+
+
+def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with the options ``SETTINGS`` in place of its parameter ``settings``."""
+    defaults = {item.name: item.default for item in fields(WorkerSettings)}
+    options = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=defaults[name], annotation=option)
+        for name, option in SETTINGS.items()
+    ]
+
+    @wraps(command)
+    def with_options(**given: Any) -> None:
+        settings = WorkerSettings(**{name: given.pop(name) for name in SETTINGS})
+        command(**given, settings=settings)
+
+    own = [item for item in signature(command).parameters.values() if item.name != "settings"]
+    with_options.__signature__ = Signature([*own, *options])  # type: ignore[attr-defined]
+    return with_options
 
 
 def use_root(root: Path | None) -> None:
@@ -128,3 +169,16 @@ def pairs_of(option: str, given: Sequence[str] | None) -> dict[str, str]:
             raise RequestError(f"{option} {key} is given twice: {found[key]!r} and {value!r}.")
         found[key] = value
     return found
+
+
+def exit_if_failed(counts: Mapping[str, int], db: str | Path) -> None:
+    """Say how many runs failed, if any did, and end with exit code 1."""
+    if counts.get("failed"):
+        from oodbench.results import describe_target
+
+        print(
+            f"oodbench: {counts['failed']} runs failed; see why: "
+            f"oodbench query --db {describe_target(db)} --where \"status = 'failed'\"",
+            file=sys.stderr,
+        )
+        raise typer.Exit(1)

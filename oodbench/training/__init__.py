@@ -1,6 +1,6 @@
 """The one training loop, the stack of models it drives, evaluation."""
 
-from oodbench.training.checkpoints import EVERY, NOTHING, Saving
+from oodbench.training.checkpoints import NOTHING, Saving
 from oodbench.training.clock import Clock, clock_of
 from oodbench.training.cohorts import Distribute, train
 from oodbench.training.inputs.tensors import Tensors, load
@@ -8,7 +8,6 @@ from oodbench.training.precision import DTYPES
 
 __all__ = [
     "DTYPES",
-    "EVERY",
     "NOTHING",
     "Clock",
     "Distribute",

@@ -4,6 +4,7 @@ A run that goes on ends bit for bit as one that was never interrupted (on one ki
 one version of torch). Which examples it sees is a function of the step; all else is in the file.
 """
 
+import math
 import os
 import sys
 import tempfile
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 """Of the files; those of another format are not read."""
-EVERY = 300.0
-"""Seconds from one checkpoint to the next, unless told otherwise."""
 SOON = 5.0
 """A worker that is to stop saves a run again if this many seconds of training would be lost."""
 
@@ -41,13 +40,14 @@ class Saving:
 
     Attributes:
         folder: The artifacts folder, created when it is first needed; None: nothing is saved.
-        every: Seconds from one checkpoint of a run to the next; 0: after every step.
+        every: Seconds from one checkpoint of a run to the next; 0: after every step;
+            infinite: only when the training is stopped.
         weights: Trial id -> the checkpoints (``last``, ``best_id_val``) whose weights are kept.
         on_saved: Called with the trial's id after each of its checkpoints.
     """
 
     folder: Path | None = None
-    every: float = EVERY
+    every: float = math.inf
     weights: Mapping[str, Collection[str]] = field(default_factory=dict)
     on_saved: Callable[[str], None] = tell_nobody
 

@@ -1,13 +1,17 @@
 """What there is to choose from, as rows of plain values."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oodbench.algorithms import ALGORITHMS
 from oodbench.data import DATASETS, DatasetSpec
+from oodbench.errors import UnknownNameError
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS, OptimizerSpec
 from oodbench.spaces import Range, Space
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Row = dict[str, Any]
 
@@ -102,3 +106,28 @@ ROWS: dict[str, Callable[[], list[Row]]] = {
     "optimizers": optimizers,
     "models": models,
 }
+
+
+def catalogue(kind: str, name: str | None = None) -> "pd.DataFrame":
+    """What there is to choose from.
+
+    Args:
+        kind: ``datasets``, ``algorithms``, ``optimizers`` or ``models``.
+        name: Only this one; it may be an optimizer of pytorch-optimizer, which are not listed.
+
+    Raises:
+        UnknownNameError: If there is none of that kind or name.
+        RequestError: If it is known why there is none.
+    """
+    import pandas as pd
+
+    if kind not in ROWS:
+        raise UnknownNameError("catalogue", kind, ROWS)
+    if name is not None and kind == "optimizers":
+        return pd.DataFrame([optimizer(OPTIMIZERS.get(name))])
+    if name is not None and kind == "datasets":
+        DATASETS.get(name)
+    table = pd.DataFrame(ROWS[kind]())
+    if name is not None and name not in set(table["name"]):
+        raise UnknownNameError(kind.removesuffix("s"), name, table["name"])
+    return table if name is None else table[table["name"] == name]

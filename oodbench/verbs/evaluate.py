@@ -18,8 +18,10 @@ from oodbench.training.inputs.tensors import evaluated, examples, part_of, roles
 from oodbench.training.models import Models
 from oodbench.training.single import Single
 from oodbench.training.stack import Stack
-from oodbench.workers.artifacts import KeptModel, find_weights, read_model
-from oodbench.workers.trainer import data_of, find_device
+from oodbench.verbs.load_model import KeptModel, read_model
+from oodbench.workers.artifacts import find_weights
+from oodbench.workers.place import find_device
+from oodbench.workers.trial_data import data_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oodbench.errors import RequestError, UnknownNameError
@@ -175,3 +176,45 @@ def _scored_by(db: "Database", metric: str, asked: Asked, checkpoint: str) -> "p
             "metric out."
         )
     return runs.assign(scored_by=metric)
+
+
+def plot(
+    kind: str,
+    db: str | Path,
+    output: str | Path,
+    where: str | None = None,
+    *,
+    sweep: str | None = None,
+    palette: str = "default",
+    checkpoint: str = "last",
+    **options: Any,
+) -> Path:
+    """Draw the runs of a database into a file.
+
+    Args:
+        kind: ``scatter``, ``binned``, ``box``, ... of ``KINDS``: each is a
+            function of ``analysis``, which says what it shows.
+        db: URL or path of the database.
+        output: A file ending in .png, .pdf or .svg.
+        where: As for ``query``.
+        sweep: Only runs of this sweep.
+        palette: ``default`` (colour-blind safe) or ``study`` (Naganuma et al. 2023).
+        checkpoint: Which checkpoint is scored.
+        options: The kind's own, such as ``keep="top"``.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UnknownNameError: If there is no such kind, palette, column, sweep or checkpoint rule.
+        RequestError: If an option does not fit the kind, or the file cannot be written.
+    """
+    from oodbench import analysis
+    from oodbench.errors import writable
+    from oodbench.results import open_database
+
+    look: dict[str, Any] = {"checkpoint": checkpoint, "palette": palette, **options}
+    with open_database(db, read_only=True) as database:
+        figure = draw(database, kind, where, sweep=sweep, **look)
+    with writable(Path(output)):
+        return analysis.save(figure, output)

@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from oodbench.errors import RequestError
+from oodbench.errors import RequestError, UnknownNameError
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.probes.end_points import check_end, end_of, other_seed
 from oodbench.probes.noise import noise_paths
@@ -22,7 +23,9 @@ from oodbench.training import Tensors
 from oodbench.training.loop import build_module
 from oodbench.training.precision import BF16
 from oodbench.training.stack import can_stack
-from oodbench.workers.trainer import find_device, tensors_for
+from oodbench.verbs.query import query
+from oodbench.workers.place import find_device
+from oodbench.workers.trial_data import tensors_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,21 +38,25 @@ Probed = tuple[dict[str, Any], list[Measurement]]
 
 
 def probe(
-    target: str | Path,
     kind: str,
-    runs: Sequence[str],
+    db: str | Path,
+    where: str | None = None,
     *,
+    select: str | None = None,
+    sweep: str | None = None,
     device: str = "auto",
     stack: int = 32,
     tick: Tick = lambda: None,
     **options: Any,
 ) -> "pd.DataFrame":
-    """Train completed runs again, measure, and store what was measured.
+    """Train completed runs again, measure something on the way, and store it with them.
 
     Args:
-        target: URL or path of the database.
-        kind: One of ``KINDS``.
-        runs: Their ids.
+        kind: ``rsi-eb`` or ``sharpness``.
+        db: URL or path of the database.
+        where: A condition on the runs.
+        select: A run rule, as in ``query``.
+        sweep: Runs of this sweep only.
         device: Where to train.
         stack: Most models trained together.
         tick: Called after every step.
@@ -61,27 +68,45 @@ def probe(
         accuracy at the last step as it is stored and as it was now.
 
     Raises:
-        RequestError: If a run is not completed, the data on this machine are others, or the end
-            point is a run of another model or dataset.
+        UnknownNameError: If there is no such probe.
+        RequestError: If no completed run is left, one cannot be trained here, or the end point is a
+            run of another model or dataset.
     """
-    import pandas as pd
-
-    where, rows = find_device(device), []
-    with open_database(target) as db:
-        records = [load_run(db, run) for run in runs]
+    if kind not in KINDS:
+        raise UnknownNameError("probe", kind, KINDS)
+    frame = query(db, where, select=select, sweep=sweep)
+    runs = list(dict.fromkeys(frame.loc[frame["status"] == "completed", "run"]))
+    if not runs:
+        raise RequestError("No completed run matches: there is nothing to probe.")
+    with open_database(db) as database:
+        records = [load_run(database, run) for run in runs]
         for record in records:
             refuse_imported(record.trial, "trained again")
         if kind == "sharpness" and any(record.trial.precision == BF16 for record in records):
             print("sharpness of bf16 runs: of their loss in float32", file=sys.stderr)
         if options.get("end", "own") not in ENDS:
-            options["end"] = end_run(db, options["end"], records)
-        for cohort in cohorts(records, where, stack):
-            trials = [record.trial for record in cohort]
-            data = tensors_for(trials[0], where)
-            stacked = stackable(trials[0], data)
-            found = KINDS[kind](cohort, data, where, stacked, tick, **options)
-            store_probes(db, {t.id: items for t, (_, items) in zip(trials, found, strict=True)})
-            rows += [row for row, _ in found]
+            options["end"] = end_run(database, options["end"], records)
+        measure = partial(KINDS[kind], tick=tick, **options)
+        return probe_runs(database, records, measure, find_device(device), stack)
+
+
+def probe_runs(
+    db: Database,
+    records: Sequence[RunRecord],
+    measure: Callable[..., list[Probed]],
+    device: torch.device,
+    stack: int,
+) -> "pd.DataFrame":
+    """Measure runs in stacks of at most ``stack``, and store what came of each."""
+    import pandas as pd
+
+    rows = []
+    for cohort in cohorts(records, device, stack):
+        trials = [record.trial for record in cohort]
+        data = tensors_for(trials[0], device)
+        found = measure(cohort, data, device, stackable(trials[0], data))
+        store_probes(db, {t.id: items for t, (_, items) in zip(trials, found, strict=True)})
+        rows += [row for row, _ in found]
     return pd.DataFrame(rows)
 
 

@@ -1,49 +1,93 @@
 """The report of a database: reads what it needs, has ``analysis`` make the page."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from oodbench.results import Database, checkpoints, origins, pairs, sweep_specs
-from oodbench.verbs.digest import edge_warnings
+from oodbench.errors import RequestError, writable
+from oodbench.results import (
+    Database,
+    checkpoints,
+    describe_target,
+    open_database,
+    origins,
+    pairs,
+    sweep_specs,
+)
+from oodbench.verbs.sweep import edge_warnings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from oodbench.analysis import Source
 
 
-def report_page(
-    db: Database,
+def report(
+    db: str | Path,
+    output: str | Path,
     where: str | None = None,
     *,
     sweep: str | None = None,
     checkpoint: str = "last",
-    name: str = "",
     on_step: Callable[[str], None] = lambda what: None,
     **options: Any,
-) -> str:
-    """The report as HTML; see ``analysis.report_html`` for ``options``.
+) -> Path:
+    """Write what the runs say as one HTML file that opens offline.
+
+    Args:
+        db: URL or path of the database.
+        output: A file ending in .html; replaced if it exists, and never left half written.
+        where: As for ``query``.
+        sweep: Only runs of this sweep.
+        checkpoint: Which checkpoint is scored.
+        on_step: Called with what is being done.
+        options: ``rule``, ``budget``, ``unit``, ``seed``, ``title`` and ``palette`` of
+            ``analysis.report_html``.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UnknownNameError: No such rule, unit, palette, column, sweep or checkpoint rule.
+        QueryError: If the condition is none, or no run has the score that the rule reads.
+        RequestError: No runs, or the file cannot be written.
+    """
+    from oodbench import analysis
+
+    path = Path(output)
+    if path.suffix not in (".html", ".htm"):
+        raise RequestError(f"A report is an .html file, but got {str(path)!r}: name it so.")
+    with open_database(db, read_only=True) as database:
+        on_step("reading runs")
+        frame = pairs(database, where, sweep, checkpoint)
+        on_step("reading learning curves")
+        curves = checkpoints(database, where, sweep)
+        given = {"database": describe_target(db), "condition": where, "sweep": sweep}
+        source = _source(database, given, frame["run"])
+    page = analysis.report_html(frame, curves, source=source, on_step=on_step, **options)
+    with writable(path):
+        part = path.with_name(f"{path.name}.part")
+        part.write_text(page, encoding="utf-8", newline="\n")
+        return part.replace(path)
+
+
+def _source(db: Database, given: Mapping[str, str | None], runs: "pd.Series[str]") -> "Source":
+    """What the page says of where its numbers come from.
 
     Args:
         db: The database.
-        where: A condition on the runs.
-        sweep: Only runs of this sweep.
-        checkpoint: Which checkpoint is scored.
-        name: What the database is called in the page.
-        on_step: Told what is being done.
+        given: What the report was asked for: ``database``, ``condition``, ``sweep``.
+        runs: Ids of its runs.
     """
-    from oodbench import analysis
     from oodbench.analysis import Source
 
-    on_step("reading runs")
-    frame = pairs(db, where, sweep, checkpoint)
-    on_step("reading learning curves")
-    curves = checkpoints(db, where, sweep)
     mine = origins(db)
-    given = {"database": name, "condition": where, "sweep": sweep}
+    specs = [item for item in sweep_specs(db) if given["sweep"] in (None, item["name"])]
     # Edges of search ranges are looked for in whole sweeps, not in what a condition keeps.
-    specs = [item for item in sweep_specs(db) if sweep in (None, item["name"])]
-    source = Source(
+    looked = [] if given["condition"] else specs
+    return Source(
         facts={key: value for key, value in given.items() if value},
-        origins=mine[mine["run"].isin(frame["run"])],
+        origins=mine[mine["run"].isin(runs)],
         sweeps=specs,
-        notes=[note for item in specs for note in edge_warnings(db, item["name"])]
-        if not where
-        else [],
+        notes=[note for item in looked for note in edge_warnings(db, item["name"])],
     )
-    return analysis.report_html(frame, curves, source=source, on_step=on_step, **options)

@@ -13,7 +13,8 @@ from oodbench.results import load_run, open_database, refuse_imported
 from oodbench.results.probes import TRAINED
 from oodbench.training import Saving
 from oodbench.training.weights import LAST, write_file
-from oodbench.workers.trainer import Trainer, find_device
+from oodbench.workers.place import find_device
+from oodbench.workers.trainer import Trainer
 
 ORIGINS = (
     *("python", "torch", "numpy", "oodbench", "commit", "dirty"),

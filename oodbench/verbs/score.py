@@ -13,8 +13,8 @@ from oodbench.errors import RequestError
 from oodbench.models import MODELS
 from oodbench.results import load_run, open_database
 from oodbench.training.inputs.stored import as_floats
-from oodbench.workers.artifacts import load_model
-from oodbench.workers.trainer import find_device
+from oodbench.verbs.load_model import load_model
+from oodbench.workers.place import find_device
 
 if TYPE_CHECKING:
     import pandas as pd

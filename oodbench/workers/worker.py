@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from oodbench.errors import DatabaseError, LostLeaseError, RequestError, StopTrainingError
+from oodbench.errors import DatabaseError, LostLeaseError, StopTrainingError
 from oodbench.records import RunRecord
 from oodbench.results import (
     Claim,
@@ -27,19 +28,21 @@ from oodbench.results import (
     store_runs,
     weights_to_keep,
 )
-from oodbench.training import EVERY, Clock, Saving, clock_of
+from oodbench.training import Clock, Saving, clock_of
 from oodbench.training.fast.compiling import check_compiler
 from oodbench.training.fast.stepping import spare_dynamo
 from oodbench.workers.artifacts import artifacts_folder
-from oodbench.workers.hooks import call_hook, load_hook
+from oodbench.workers.hooks import Hook, call_hook, load_hook
 from oodbench.workers.lease import Lease, patiently
+from oodbench.workers.place import find_device, placed
 from oodbench.workers.proposing import extend
-from oodbench.workers.trainer import Trainer, find_device, placed
+from oodbench.workers.trainer import Trainer
+from oodbench.workers.worker_settings import DEFAULTS, WorkerSettings
 
-LEASE = 60.0
-"""Seconds for which a silent worker keeps its trials."""
+T = TypeVar("T")
 COMPILING = 600.0
-"""Likewise where a step is compiled: none is taken until that is done."""
+"""Seconds for which a worker keeps its trials at least where a step is compiled: none is taken
+until that is done."""
 IDLE = 0.5
 """Seconds between looks at the queue while others hold the last trials."""
 QUEUE, STORING, WAITING = "queue and search", "storing", "waiting for others"
@@ -60,19 +63,10 @@ class Work:
 def work(
     target: str | Path,
     sweep: str | None = None,
+    settings: WorkerSettings = DEFAULTS,
     *,
-    device: str = "auto",
-    stack: int | None = None,
-    stack_memory: float | None = None,
-    lease: float = LEASE,
     owner: str | None = None,
     peers: int = 1,
-    artifacts: str | Path | None = None,
-    save_every: float = EVERY,
-    profile: bool = False,
-    processes: bool = False,
-    compiled: bool = False,
-    on_run_end: str | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Work:
     """Train trials of the sweep until none is left or ``should_stop`` says so.
@@ -80,113 +74,155 @@ def work(
     Args:
         target: URL or path of the database.
         sweep: Name of the sweep; any trial that waits in the database if None.
-        device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
-        stack: Most models trained together; by default what a short measurement finds fastest.
-        stack_memory: GiB that a measured stack may need; by default ``sizing.memory_bound``.
-        lease: Seconds for which a silent worker keeps its trials.
+        settings: How to work.
         owner: A name that no other worker has; made up by default.
         peers: How many workers share the sweep: the last trials are divided among them.
-        artifacts: Folder of checkpoints and weights; see ``artifacts_folder`` for the default.
-            Workers on several machines need one that they share.
-        save_every: Seconds from one checkpoint of a run that is trained alone to the next.
-        profile: Say at the end where the time went; on a GPU, wait for it after every phase.
-        processes: Give each replica of a trial a process of its own: see docs/parallel.md. Under
-            torchrun these are its processes, and those but the first only train with it.
-        compiled: Compile the training step, as far as torch can: see docs/performance.md.
-        on_run_end: Name of a function to call after each run is stored: see ``workers.hooks``.
         should_stop: Asked after every step.
 
     Raises:
         DatabaseError: If the database cannot be used.
-        RequestError: If the data on this machine are not those of the sweep, or the device, the
-            stack, the lease or the hook cannot be used, or nothing can be compiled here.
+        RequestError: If the data on this machine are not those of the sweep, the device or the hook
+            cannot be used, or nothing can be compiled here.
         ArtifactError: If weights that are to be kept cannot be written.
     """
-    check_numbers(stack, stack_memory, lease, save_every)
-    hook = None if on_run_end is None else load_hook(on_run_end)
-    folder = artifacts_folder(target) if artifacts is None else Path(artifacts)
-    saving = Saving(folder, save_every)
-    place = placed(find_device(device), processes, should_stop)
+    hook = None if settings.on_run_end is None else load_hook(settings.on_run_end)
+    place = placed(find_device(settings.device), settings.processes, should_stop)
     if place is None:
         return Work(0, 0)
-    where, should_stop = place.device, place.should_stop
-    if compiled:
-        check_compiler(where)
-        lease = max(lease, COMPILING)
+    if settings.compiled:
+        check_compiler(place.device)
+        settings = replace(settings, lease=max(settings.lease, COMPILING))
     else:
         spare_dynamo()
-    clock = clock_of(where) if profile else Clock()
-    memory = None if stack_memory is None else int(stack_memory * 2**30)
-    trainer = Trainer(where, stack, memory, clock, place.distribute, compiled)
+    clock = clock_of(place.device) if settings.profile else Clock()
+    trainer = Trainer(place.device, settings, clock, place.distribute)
+    folder = settings.artifacts or artifacts_folder(target)
+    saving = Saving(Path(folder), settings.save_every)
     owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-    stored = refused = 0
+    stops = place.should_stop
     began = time.perf_counter()
-    with place.within, patiently(lambda: open_database(target), should_stop) as db:
-        print(f"worker {owner} on {where}: sweep {sweep or 'any'} of {db.url}", flush=True)
-        while not should_stop():
+    with place.within, patiently(lambda: open_database(target), stops) as db:
+        print(f"worker {owner} on {place.device}: sweep {sweep or 'any'} of {db.url}", flush=True)
+        worker = Worker(db, owner, sweep, settings.lease, peers, trainer, saving, hook, stops)
+        done = worker.run()
+    clock.seconds[ALL] = time.perf_counter() - began
+    why = "asked to stop" if stops() else "nothing is left to train"
+    said = f"{done.stored} runs stored, {done.refused} refused as too late"
+    print(f"worker {owner} ends, {why}: {said}")
+    if settings.profile:
+        print(f"worker {owner}: {PROFILE} {json.dumps(clock.seconds)}", flush=True)
+    return done
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One worker, and the database from which it takes trials.
+
+    Attributes:
+        db: The database.
+        owner: The worker's name.
+        sweep: Name of the sweep; None: any.
+        lease: Seconds for which it keeps its trials while it is silent.
+        peers: How many workers share the sweep.
+        trainer: What trains.
+        saving: What is left on disk.
+        hook: Called after each run is stored.
+        should_stop: Whether it is to end.
+    """
+
+    db: Database
+    owner: str
+    sweep: str | None
+    lease: float
+    peers: int
+    trainer: Trainer
+    saving: Saving
+    hook: Hook | None
+    should_stop: Callable[[], bool]
+
+    def run(self) -> Work:
+        """Take, train and store until nothing is left, or it is to stop."""
+        stored = refused = 0
+        clock = self.trainer.clock
+        while not self.should_stop():
             with clock(QUEUE):
-                claims = take(db, owner, sweep, trainer, lease, peers, should_stop)
-            if not claims:
-                if patiently(lambda: is_done(db, sweep), should_stop):
-                    break
+                claims = self.take()
+            if claims:
+                done = self.train(claims)
+                with clock(STORING):
+                    late = self.patiently(partial(store_runs, self.db, done))
+                self.settle(done, late)
+                stored, refused = stored + len(done) - len(late), refused + len(late)
+            elif self.patiently(lambda: is_done(self.db, self.sweep)):
+                break
+            else:
                 with clock(WAITING):
                     time.sleep(IDLE)
-                continue
-            done = train_claims(db, claims, trainer, lease, saving, should_stop)
-            with clock(STORING):
-                late = patiently(partial(store_runs, db, done), should_stop)
-            for run in late:
-                print(f"run {run}: result refused, another worker has it", file=sys.stderr)
-            for held, record in done:
-                if held.run not in late:
-                    saving.forget(held.run)
-                    if hook is not None:
-                        call_hook(hook, record)
-            stored, refused = stored + len(done) - len(late), refused + len(late)
-    clock.seconds[ALL] = time.perf_counter() - began
-    why = "asked to stop" if should_stop() else "nothing is left to train"
-    print(f"worker {owner} ends, {why}: {stored} runs stored, {refused} refused as too late")
-    if profile:
-        print(f"worker {owner}: {PROFILE} {json.dumps(clock.seconds)}", flush=True)
-    return Work(stored, refused)
+        return Work(stored, refused)
 
+    def patiently(self, ask: Callable[[], T]) -> T:
+        """What the database answers; see ``lease.patiently``."""
+        return patiently(ask, self.should_stop)
 
-def check_numbers(
-    stack: int | None, stack_memory: float | None, lease: float, save_every: float
-) -> None:
-    """Refuse numbers that mean nothing."""
-    rules = {
-        "stack": (stack, 1, ""),
-        "stack_memory": (stack_memory, 0, " GiB"),
-        "lease": (lease, 1, " second"),
-        "save_every": (save_every, 0, " seconds"),
-    }
-    for name, (value, least, unit) in rules.items():
-        if value is not None and not value >= least:
-            raise RequestError(f"{name} must be at least {least}{unit}, but got {value}.")
-
-
-def take(
-    db: Database,
-    owner: str,
-    sweep: str | None,
-    trainer: Trainer,
-    lease: float,
-    peers: int,
-    should_stop: Callable[[], bool],
-) -> list[Claim]:
-    """Claim trials; where none waits, add some to a study that wants more, and claim those."""
-
-    def claiming() -> list[Claim]:
-        limits = trainer.limits
-        return claim(
-            db, owner, sweep=sweep, size=trainer.most, lease=lease, limits=limits, peers=peers
+    def take(self) -> list[Claim]:
+        """Claim trials; where none waits, add some to a study that wants more, and claim those."""
+        most = self.trainer.most
+        claiming = partial(
+            claim,
+            self.db,
+            self.owner,
+            sweep=self.sweep,
+            size=most,
+            lease=self.lease,
+            limits=self.trainer.limits,
+            peers=self.peers,
         )
+        claims = self.patiently(claiming)
+        if not claims and self.patiently(partial(extend, self.db, self.owner, self.sweep, most)):
+            claims = self.patiently(claiming)
+        return claims
 
-    claims = patiently(claiming, should_stop)
-    if not claims and patiently(lambda: extend(db, owner, sweep, trainer.most), should_stop):
-        claims = patiently(claiming, should_stop)
-    return claims
+    def train(self, claims: list[Claim]) -> list[tuple[Claim, RunRecord]]:
+        """Train what was claimed, and give back what could not be trained for no fault of its own.
+
+        Returns:
+            What came of each that was trained.
+        """
+        by_id = {c.run: c for c in claims}
+        try:
+            with Lease(self.db, claims, self.lease, self.should_stop) as held:
+                size = self.trainer.suitable([c.trial for c in claims], held.tick)
+                if size < len(claims):  # more were claimed than it was wise to
+                    self.patiently(partial(release, self.db, claims[size:]))
+                    claims = claims[:size]
+                announce(claims)
+                kept = self.patiently(partial(weights_to_keep, self.db, list(by_id)))
+                noting = partial(note_progress, self.db, by_id)
+                saving = replace(self.saving, weights=kept, on_saved=noting)
+                records = self.trainer.train([c.trial for c in claims], held.tick, saving)
+        except (StopTrainingError, LostLeaseError) as why:
+            self.patiently(partial(release, self.db, claims))
+            print(f"gave back {len(claims)} trials: {why}", file=sys.stderr)
+            return []
+        except BaseException:
+            release(self.db, claims)
+            raise
+        return [(by_id[record.trial.id], record) for record in records]
+
+    def settle(self, done: Sequence[tuple[Claim, RunRecord]], late: Sequence[str]) -> None:
+        """What follows from storing runs, or from being too late for some.
+
+        Args:
+            done: What came of each.
+            late: Ids of those that were refused.
+        """
+        for run in late:
+            print(f"run {run}: result refused, another worker has it", file=sys.stderr)
+        for held, record in done:
+            if held.run not in late:
+                self.saving.forget(held.run)
+                if self.hook is not None:
+                    call_hook(self.hook, record)
 
 
 def announce(claims: Sequence[Claim]) -> None:
@@ -196,36 +232,6 @@ def announce(claims: Sequence[Claim]) -> None:
     runs = " ".join(c.run for c in claims)
     what = f"{first.dataset} {list(first.test_environments)}, {first.algorithm}, {optimizers}"
     print(f"worker {claims[0].owner} trains {len(claims)} of {what}: {runs}", flush=True)
-
-
-def train_claims(
-    db: Database,
-    claims: Sequence[Claim],
-    trainer: Trainer,
-    lease: float,
-    saving: Saving,
-    should_stop: Callable[[], bool],
-) -> list[tuple[Claim, RunRecord]]:
-    """Train what was claimed. What could not be trained for no fault of its own is given back."""
-    by_id = {c.run: c for c in claims}
-    try:
-        with Lease(db, claims, lease, should_stop) as held:
-            size = trainer.suitable([c.trial for c in claims], held.tick)
-            if size < len(claims):  # more were claimed than it was wise to
-                patiently(partial(release, db, claims[size:]), should_stop)
-                claims = claims[:size]
-            announce(claims)
-            kept = patiently(partial(weights_to_keep, db, list(by_id)), should_stop)
-            saving = replace(saving, weights=kept, on_saved=partial(note_progress, db, by_id))
-            records = trainer.train([c.trial for c in claims], held.tick, saving)
-    except (StopTrainingError, LostLeaseError) as why:
-        patiently(partial(release, db, claims), should_stop)
-        print(f"gave back {len(claims)} trials: {why}", file=sys.stderr)
-        return []
-    except BaseException:
-        release(db, claims)
-        raise
-    return [(by_id[record.trial.id], record) for record in records]
 
 
 def note_progress(db: Database, claims: Mapping[str, Claim], run: str) -> None:

@@ -161,7 +161,7 @@ def time_parts(algorithm: str) -> tuple[float, float]:
     from oodbench.training import load
     from oodbench.training.evaluation import evaluate
     from oodbench.training.loop import Run
-    from oodbench.workers.trainer import find_device
+    from oodbench.workers.place import find_device
 
     device = find_device("cpu")  # as a worker does
     dataset = DATASETS.get("ColoredMNIST").load({"domainbed": {"seed": 0, "trial_seed": 0}}, 0)

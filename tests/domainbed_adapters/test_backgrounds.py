@@ -15,7 +15,7 @@ from oodbench.data import DATASETS, Dataset
 from oodbench.errors import OodbenchError, QueryError, RequestError, SweepError
 from oodbench.sweep import parse_sweep
 from oodbench.training import load
-from oodbench.workers.artifacts import load_model
+from oodbench.verbs.load_model import load_model
 
 NAME = "BackgroundsChallenge"
 SWEEP = {

@@ -12,7 +12,7 @@ from oodbench.data.cache import entries
 from oodbench.errors import RequestError
 from oodbench.sweep.plan import plan
 from oodbench.training import train
-from oodbench.workers.trainer import _tensors, tensors_for
+from oodbench.workers.trial_data import _tensors, tensors_for
 
 CPU = torch.device("cpu")
 

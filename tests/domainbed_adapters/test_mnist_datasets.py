@@ -18,6 +18,7 @@ from oodbench.sweep import parse_sweep
 from oodbench.sweep.plan import plan
 from oodbench.training import load
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 RECIPE = Path(__file__).parents[2] / "sweeps" / "colored_mnist.yaml"
 
@@ -210,7 +211,7 @@ def test_a_sweep_of_domainbeds_tensors_is_trained_and_scored(files, tmp_path: Pa
     planned = plan(parse_sweep(sweep))
     with open_database(path, create=True) as db:
         add_sweep(db, planned.spec.name, {}, planned.studies)
-    assert work(path, "exact", device="cpu").stored == 1
+    assert work(path, "exact", WorkerSettings(device="cpu")).stored == 1
     (run,) = api.query(path).to_dict("records")
     assert run["status"] == "completed"
     assert run["id"] == run["id_val"]  # DomainBed has no ID test

@@ -14,7 +14,7 @@ import oodbench
 from oodbench.data import DATASETS
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.sweep import parse_sweep
-from oodbench.workers.trainer import tensors_for
+from oodbench.workers.trial_data import tensors_for
 
 GRID = {
     "algorithms": ["erm"],

@@ -12,6 +12,7 @@ from oodbench import api
 from oodbench.results import add_sweep, check_database, open_database, sql
 from oodbench.sweep.plan import plan
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 SWEEP: dict[str, Any] = {
     "name": "faults",
@@ -52,7 +53,7 @@ def workers_of(parent: int) -> list[int]:
 
 def be_a_worker(db: str, owner: str) -> None:
     """What ``oodbench worker`` does, in a process that is there already."""
-    work(db, "faults", device="cpu", stack=8, owner=owner)
+    work(db, "faults", WorkerSettings(device="cpu", stack=8), owner=owner)
 
 
 def add_trials(db: str, sweep: dict[str, Any]) -> int:

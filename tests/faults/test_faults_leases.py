@@ -10,6 +10,7 @@ from faults_helpers import SWEEP, add_trials, check_totals, said, start, wait_fo
 
 from oodbench.results import open_database, sql, state_counts
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +25,7 @@ def test_a_worker_that_is_frozen_longer_than_its_lease(db: str, tmp_path: Path) 
     wait_for(lambda: " trains 16 of " in said(tmp_path))
     process.send_signal(signal.SIGSTOP)
     time.sleep(1.5)
-    other = work(db, "faults", device="cpu")
+    other = work(db, "faults", WorkerSettings(device="cpu"))
     assert (other.stored, other.refused) == (16, 0)
     planned = add_trials(db, of(12))  # for the other to go on with
     process.send_signal(signal.SIGCONT)

@@ -6,7 +6,6 @@ one of its workers has died.
 
 import os
 import socket
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,9 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from oodbench.errors import RequestError
-from oodbench.results import open_database, sqlite_file
-from oodbench.workers.executors.local import GRACE, POLL, Slot, make_slots, stop_workers
+from oodbench.results import open_database
+from oodbench.workers.executors.local import (
+    GRACE,
+    POLL,
+    Slot,
+    make_slots,
+    stop_workers,
+    worker_command,
+)
 from oodbench.workers.lease import patiently
+from oodbench.workers.worker_settings import WorkerSettings
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Job:
 
     Attributes:
         sweep: Name of the sweep.
-        options: Of ``oodbench worker``.
+        settings: Of the workers.
         logs: Folder of the workers' logs.
         workers: How many; they see this job's GPUs in turn.
         peers: How many workers there are in all jobs together.
@@ -35,7 +42,7 @@ class Job:
     """
 
     sweep: str
-    options: Sequence[str]
+    settings: WorkerSettings
     logs: str
     workers: int = 1
     peers: int = 1
@@ -61,8 +68,7 @@ class Job:
 
     def _keep(self, slots: Sequence[Slot]) -> None:
         environment = os.environ | dict(self.environment) | {"OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "oodbench", "worker", self.sweep, *self.options]
-        command += ["--parent", str(os.getpid()), "--peers", str(self.peers)]
+        command = worker_command(self.sweep, self.settings, self.peers)
         with patiently(lambda: open_database(environment["OODBENCH_DB"])) as db:
             while not self.told and not all(slot.ended() for slot in slots):
                 for slot in slots:
@@ -100,19 +106,3 @@ def job_of(owner: str) -> str:
     """The number of the SLURM job that a worker belongs to; empty if to none."""
     name = "".join(owner.split(":")[1:2])  # host:slurm-12_3-0:0123abcd
     return name.removeprefix("slurm-").rpartition("-")[0] if name.startswith("slurm-") else ""
-
-
-def check_shared(target: str, executor: str) -> None:
-    """Refuse a database that only this machine can use.
-
-    Raises:
-        RequestError: If it is a SQLite file.
-    """
-    file = sqlite_file(target)
-    if file is not None:
-        raise RequestError(
-            f"The executor {executor} starts workers on several machines, and {file} is for one. "
-            "Use PostgreSQL (--db postgresql+psycopg://user@host/name); `oodbench db copy` moves a "
-            "sweep there. Or, without a server, one shard for each worker: `oodbench worker "
-            "SWEEP.yaml --shard i/N --db shard-i.db`, and then `oodbench db merge`."
-        )

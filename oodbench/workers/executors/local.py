@@ -15,6 +15,7 @@ from pathlib import Path
 from oodbench.errors import RequestError
 from oodbench.results import Database, abandon, is_done, sqlite_file, state_counts
 from oodbench.workers.lease import patiently
+from oodbench.workers.worker_settings import DEFAULTS, WorkerSettings
 
 POLL = 0.25
 """Seconds between looks at the workers and the database, at least."""
@@ -104,7 +105,7 @@ def run_local(
     sweep: str,
     *,
     slots: Sequence[Slot],
-    options: Sequence[str] = (),
+    settings: WorkerSettings = DEFAULTS,
     on_progress: Callable[[Counts], None],
 ) -> None:
     """Keep a worker in each slot until the sweep is done.
@@ -114,15 +115,14 @@ def run_local(
         target: Its URL or path, for the workers.
         sweep: Name of the sweep.
         slots: See ``make_slots``.
-        options: Of ``oodbench worker``.
+        settings: Of the workers.
         on_progress: Called a few times a second with the number of runs in each state.
 
     Raises:
         RequestError: If every slot was given up and trials are left.
         KeyboardInterrupt: As it came; the workers have stopped by then.
     """
-    command = [sys.executable, "-m", "oodbench", "worker", sweep, *options]
-    command += ["--parent", str(os.getpid()), "--peers", str(len(slots))]
+    command = worker_command(sweep, settings, len(slots))
     # The URL goes through the environment: a command line is public, and a URL may hold a password.
     # BLAS reads its number of threads when it is loaded, before a worker could say it.
     environment = os.environ | {"OODBENCH_DB": target, "OMP_NUM_THREADS": "1"}
@@ -146,6 +146,12 @@ def run_local(
         _wait(_processes(slots), LEAVING)  # they see by themselves that nothing is left
     finally:
         stop_workers(_processes(slots))
+
+
+def worker_command(sweep: str, settings: WorkerSettings, peers: int) -> list[str]:
+    """The command of a worker that ends with this process; ``peers`` share the sweep."""
+    command = [sys.executable, "-m", "oodbench", "worker", sweep, *settings.options()]
+    return [*command, "--parent", str(os.getpid()), "--peers", str(peers)]
 
 
 def make_slots(

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oodbench.errors import RequestError
-from oodbench.results import describe_target
+from oodbench.errors import RequestError, UnknownNameError
+from oodbench.results import describe_target, open_database, sqlite_file, sweep_specs
 from oodbench.sweep.machines import Slurm
 from oodbench.workers.executors.jobs import Job
 
@@ -155,6 +155,28 @@ def jobs(names: Sequence[str]) -> list[QueuedJob]:
     listed = _run("squeue", "--me", "--array", "--noheader", f"--format={FORMAT}")
     found = [QueuedJob(*line.split("|", len(FIELDS) - 1)) for line in listed.splitlines()]
     return [item for item in found if item.name in names]
+
+
+def jobs_of(target: str | Path, sweep: str | None = None) -> list[QueuedJob]:
+    """This user's jobs of a database's sweeps, or of one.
+
+    Raises:
+        UnknownNameError: If there is no such sweep.
+        RequestError: If squeue fails, and there may be jobs.
+    """
+    with open_database(target, read_only=True) as db:
+        known = {item["name"]: "slurm" in item["spec"] for item in sweep_specs(db)}
+    if sweep is not None and sweep not in known:
+        raise UnknownNameError("sweep", sweep, known)
+    if sqlite_file(target) is not None:  # no job ever worked for one
+        return []
+    asked = [name for name in known if sweep in (None, name)]
+    try:
+        return jobs([job_name(str(target), name) for name in asked])
+    except RequestError:
+        if any(known[name] for name in asked):
+            raise
+        return []
 
 
 def cancel_jobs(found: Sequence[QueuedJob]) -> None:

@@ -10,6 +10,7 @@ from oodbench.api import plan
 from oodbench.results import add_sweep, open_database
 from oodbench.sweep import parse_sweep
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 
 @pytest.fixture(scope="session")
@@ -19,5 +20,5 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., dict[
     planned = plan(parse_sweep(tiny(algorithms=["erm", "irm"])))
     with open_database(path, create=True) as db:
         add_sweep(db, planned.spec.name, {}, planned.studies)
-    work(path, "tiny", device="cpu")
+    work(path, "tiny", WorkerSettings(device="cpu"))
     return path

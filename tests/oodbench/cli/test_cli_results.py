@@ -14,16 +14,17 @@ from rich.console import Console
 
 import analysis
 from oodbench import api
-from oodbench.cli.tables import fitting
+from oodbench.cli.printing import fitting
 from oodbench.errors import UnknownNameError
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.results import add_sweep, is_empty, open_database, searched_scale
 from oodbench.sweep import parse_sweep
 from oodbench.sweep.plan import plan
 from oodbench.sweep.search import at_edge
-from oodbench.verbs.digest import edge_warnings
 from oodbench.verbs.plot import KINDS
+from oodbench.verbs.sweep import edge_warnings
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 Run = Callable[..., Any]
 
@@ -265,7 +266,7 @@ def trained(path: Path, values: dict[str, Any]) -> pd.DataFrame:
     planned = plan(parse_sweep(values))
     with open_database(path, create=True) as db:
         add_sweep(db, planned.spec.name, {}, planned.studies)
-    work(path, planned.spec.name, device="cpu")
+    work(path, planned.spec.name, WorkerSettings(device="cpu"))
     return api.query(path, sweep=planned.spec.name)
 
 
@@ -308,7 +309,7 @@ def test_exit_codes_of_a_sweep_that_is_done_already(
     db = tmp_path / "runs.db"
     with open_database(db, create=True) as database:
         add_sweep(database, "tiny", {}, plan(path).studies)
-    work(db, "tiny", device="cpu")
+    work(db, "tiny", WorkerSettings(device="cpu"))
     ended = oodbench("sweep", path, "--db", db)
     assert ended.code == 0
     assert ended.err == "4/4 models, 2 diverged, 0 failed\n"
@@ -331,7 +332,7 @@ def test_retry_and_cancel_and_watch(
     db = tmp_path / "runs.db"
     with open_database(db, create=True) as database:
         add_sweep(database, "tiny", {}, plan(path).studies)
-    work(db, "tiny", device="cpu")
+    work(db, "tiny", WorkerSettings(device="cpu"))
     assert oodbench("retry", "tiny", "--db", db).out.endswith("\n0 runs of tiny wait again\n")
     ended = oodbench("retry", "tiny", "--db", db, "--diverged")
     assert ended.out == "2 runs of tiny wait again\n"

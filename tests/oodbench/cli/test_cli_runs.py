@@ -13,6 +13,7 @@ from oodbench import api
 from oodbench.results import add_sweep, claim, open_database
 from oodbench.sweep.plan import plan
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 Run = Callable[..., Any]
 
@@ -32,7 +33,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., dict[str,
             planned = plan(tiny(name=name, **changes))
             spec = planned.spec.model_dump(mode="json", exclude_none=True)
             add_sweep(db, name, spec, planned.studies)
-    work(path, "tiny", device="cpu")
+    work(path, "tiny", WorkerSettings(device="cpu"))
     with open_database(path) as db:
         claim(db, "somebody", sweep="later", size=1, lease=1e9)
     return path
@@ -93,7 +94,7 @@ def test_show_fits_80_columns(oodbench: Run, kept: Path, monkeypatch: pytest.Mon
     from rich.console import Console
 
     narrow = lambda: Console(width=80, highlight=False, markup=False)  # noqa: E731
-    monkeypatch.setattr("oodbench.cli.tables.stdout", narrow)
+    monkeypatch.setattr("oodbench.cli.printing.stdout", narrow)
     out = oodbench("show", first(kept, "optimizer = 'adam'")["run"], "--db", kept).out
     assert max(len(line.rstrip()) for line in out.splitlines()) <= 80
 

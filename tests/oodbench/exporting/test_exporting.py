@@ -15,6 +15,7 @@ from oodbench.records import RunRecord
 from oodbench.results import add_sweep, claim, copy_database, open_database, store_runs
 from oodbench.sweep.plan import plan
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 SWEEP = {
     "name": "small",
@@ -37,7 +38,7 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Path:
     planned = plan(SWEEP)
     with open_database(path, create=True) as database:
         add_sweep(database, "small", {}, planned.studies)
-    work(path, "small", device="cpu", stack=4)
+    work(path, "small", WorkerSettings(device="cpu", stack=4))
     return path
 
 

@@ -14,6 +14,7 @@ from oodbench.models.torchvision_models import backbone
 from oodbench.results import add_sweep, open_database
 from oodbench.sweep.plan import plan
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 STEPS, HALF = 20, 10
 
@@ -66,7 +67,7 @@ def test_a_resnet_is_trained_on_augmented_images(weights: str, pacs: None, tmp_p
     with open_database(db, create=True) as opened:
         spec = planned.spec.model_dump(mode="json", exclude_none=True)
         add_sweep(opened, "tuned", spec, planned.studies)
-    work(db, "tuned", device="cpu", stack=1)
+    work(db, "tuned", WorkerSettings(device="cpu", stack=1))
     runs = oodbench.query(db).set_index("algorithm")
     assert runs["status"].to_dict() == {"erm": "completed", "irm": "completed"}
     assert runs[["n_id_val", "n_id", "n_ood"]].to_numpy().tolist() == [[168, 168, 224]] * 2

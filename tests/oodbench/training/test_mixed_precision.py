@@ -15,7 +15,7 @@ from training_helpers import CPU, make_trials, run_together
 import oodbench as package
 from oodbench import api
 from oodbench.algorithms import ALGORITHMS
-from oodbench.cli.sweeping import warn_if_slow
+from oodbench.cli.sweep import warn_if_slow
 from oodbench.results import add_sweep, open_database
 from oodbench.sweep.plan import plan
 from oodbench.training import precision
@@ -25,6 +25,7 @@ from oodbench.training.replicas.side_by_side import Several
 from oodbench.training.single import Single
 from oodbench.training.stack import Stack
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 GROUPS, SIZE, SHAPE, CLASSES = 2, 6, (2, 6, 6), 3
 STEPS, LR, MOMENTUM = 5, 0.1, 0.9
@@ -212,7 +213,7 @@ def test_a_sweep_says_so_and_its_kept_weights_score_as_they_did(
     with open_database(db, create=True) as database:
         spec = planned.spec.model_dump(mode="json", exclude_none=True)
         add_sweep(database, "tiny", spec, planned.studies)
-    assert work(db, "tiny", device="cpu", stack=stack).stored == 2
+    assert work(db, "tiny", WorkerSettings(device="cpu", stack=stack)).stored == 2
     for run in package.query(db)["run"]:
         assert ", bf16, seed" in oodbench("show", run, "--db", db).out
         scores = api.evaluate(db, run, device="cpu")
@@ -256,7 +257,7 @@ def test_it_is_said_once_that_a_cpu_is_slow_at_it(
         with open_database(tmp_path / "runs.db", create=True) as database:
             add_sweep(database, asked, {}, planned.studies)
         tells: list[Callable[[], Any]] = [
-            lambda: work(tmp_path / "runs.db", asked, device="cpu", stack=1),  # noqa: B023
+            lambda: work(tmp_path / "runs.db", asked, WorkerSettings(device="cpu", stack=1)),  # noqa: B023
             lambda: warn_if_slow(planned.spec, "cpu"),  # noqa: B023
         ]
         for tell in tells:

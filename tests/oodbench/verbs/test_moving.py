@@ -20,6 +20,7 @@ from oodbench.results import (
 )
 from oodbench.sweep.plan import plan
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 
 @pytest.fixture(params=["laptop first", "server first"])
@@ -44,8 +45,7 @@ def train(target: str, owner: str, enough: int) -> None:
         work(
             target,
             "tiny",
-            device="cpu",
-            stack=2,
+            WorkerSettings(device="cpu", stack=2),
             owner=owner,
             should_stop=lambda: state_counts(db)["completed"] >= enough,
         )
@@ -66,7 +66,7 @@ def test_the_same_runs_and_nothing_is_trained_again(
     for target in (home, tmp_path / "stayed.db"):
         with open_database(target, create=True) as db:
             add_sweep(db, "tiny", {}, planned.studies)
-    work(tmp_path / "stayed.db", "tiny", device="cpu")
+    work(tmp_path / "stayed.db", "tiny", WorkerSettings(device="cpu"))
 
     train(home, "at home", 2)
     first = trained_by(home)
@@ -90,4 +90,4 @@ def test_the_same_runs_and_nothing_is_trained_again(
         pd.testing.assert_frame_equal(measured(target), measured(tmp_path / "stayed.db"))
         added = preview(sweep, target)
         assert (added.stored_runs, added.new_runs) == (8, 0)
-        assert work(target, "tiny", device="cpu").stored == 0
+        assert work(target, "tiny", WorkerSettings(device="cpu")).stored == 0

@@ -18,6 +18,7 @@ from oodbench.results import add_sweep, open_database
 from oodbench.sweep.plan import plan
 from oodbench.workers.artifacts import artifacts_folder
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory, tiny: Callable[..., dict[str,
     spec = planned.spec.model_dump(mode="json", exclude_none=True)
     with open_database(path, create=True) as db:
         add_sweep(db, "tiny", spec, planned.studies)
-    work(path, "tiny", device="cpu", stack=4)
+    work(path, "tiny", WorkerSettings(device="cpu", stack=4))
     return path
 
 

@@ -16,6 +16,7 @@ from oodbench.records import Measurement
 from oodbench.results import add_sweep, open_database, probed, store_probes
 from oodbench.sweep.plan import plan
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 STEPS = 20
 
@@ -33,7 +34,7 @@ def probed_db(
     spec = planned.spec.model_dump(mode="json", exclude_none=True)
     with open_database(path, create=True) as db:
         add_sweep(db, "tiny", spec, planned.studies)
-    work(path, "tiny", device="cpu", stack=4)
+    work(path, "tiny", WorkerSettings(device="cpu", stack=4))
     before = oodbench.query(path)
     found = {kind: api.probe(kind, path, device="cpu") for kind in ("rsi-eb", "sharpness")}
     for frame in found.values():
@@ -133,7 +134,7 @@ def test_an_end_point_has_to_be_a_completed_run_of_the_model(
         planned = plan(tiny(name=name, search={"trials": 1}, **changes))
         with open_database(probed_db) as db:
             add_sweep(db, name, {}, planned.studies)
-        work(probed_db, name, device="cpu")
+        work(probed_db, name, WorkerSettings(device="cpu"))
     where = "optimizer = 'sgd' and lr < 1e9 and algorithm = 'erm'"
     refused = {"hot": "is diverged: it is no end point", "wide": "its model_options is {'width': 9"}
     for name, said in refused.items():
@@ -168,7 +169,7 @@ def test_a_bf16_run_is_followed_as_it_was_trained_and_its_sharpness_is_float32s(
     planned = plan(tiny(optimizers=["sgd"], train={**train, "precision": "bf16"}))
     with open_database(tmp_path / "runs.db", create=True) as db:
         add_sweep(db, "tiny", {}, planned.studies)
-    work(tmp_path / "runs.db", "tiny", device="cpu")
+    work(tmp_path / "runs.db", "tiny", WorkerSettings(device="cpu"))
     capsys.readouterr()
     paths = api.probe("rsi-eb", tmp_path / "runs.db", device="cpu", full_every=10)
     assert capsys.readouterr().err == ""

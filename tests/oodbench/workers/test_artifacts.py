@@ -18,6 +18,7 @@ from oodbench.sweep import parse_sweep
 from oodbench.training.loop import Run
 from oodbench.workers.artifacts import artifacts_folder
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 Add = Callable[..., Path]
 
@@ -57,7 +58,10 @@ def test_a_preempted_run_loses_nothing(add: Add, monkeypatch: pytest.MonkeyPatch
     path = add(**ONE, train=train_settings(40))
     steps, real = [], Run.step
     monkeypatch.setattr(Run, "step", lambda run, n: steps.append(n) or real(run, n))
-    assert work(path, "tiny", device="cpu", should_stop=lambda: len(steps) > 14).stored == 0
+    assert (
+        work(path, "tiny", WorkerSettings(device="cpu"), should_stop=lambda: len(steps) > 14).stored
+        == 0
+    )
     (run,) = query(path)["run"]
     assert files(artifacts_folder(path)) == [f"checkpoints/{run}.pt"]
     with open_database(path) as db:
@@ -65,20 +69,20 @@ def test_a_preempted_run_loses_nothing(add: Add, monkeypatch: pytest.MonkeyPatch
     assert row == {"state": "waiting", "attempt": 0, "excused": 0}
     half_done = artifacts_folder(path) / "checkpoints" / f".{run}.pt.abc"
     half_done.touch()  # as a worker leaves it that is killed while it writes
-    work(path, "tiny", device="cpu")
+    work(path, "tiny", WorkerSettings(device="cpu"))
     with open_database(path) as db:
         assert load_run(db, run).provenance["resumed_at"] == [15]
     assert steps == [*range(15), *range(15, 40)]
     assert files(artifacts_folder(path)) == []  # it is stored
     undisturbed = add("undisturbed.db", **ONE, train=train_settings(40))
-    work(undisturbed, "tiny", device="cpu")
+    work(undisturbed, "tiny", WorkerSettings(device="cpu"))
     with open_database(path) as db, open_database(undisturbed) as other:
         assert curves(db, run).equals(curves(other, run))
 
 
 def test_nothing_is_written_unless_it_is_needed(add: Add) -> None:
     path = add()
-    work(path, "tiny", device="cpu")
+    work(path, "tiny", WorkerSettings(device="cpu"))
     assert not artifacts_folder(path).exists()
 
 
@@ -89,7 +93,7 @@ def test_weights_are_kept_as_the_sweep_says(add: Add, tmp_path: Path, stack: int
     }
     found = {}
     for name, path in sets.items():
-        work(path, "tiny", device="cpu", stack=stack)
+        work(path, "tiny", WorkerSettings(device="cpu", stack=stack))
         found[name] = weights_of(path)
     assert set(found["none"]) == set(found["last"]) == set(found["selected"])  # ids are the same
     assert set(map(len, found["none"].values())) == {0}
@@ -111,7 +115,7 @@ def test_two_sweeps_that_share_a_run_keep_what_any_of_them_wants(add: Add) -> No
     path = add(**ONE, keep_weights="last")
     add(**ONE, name="twin", keep_weights="selected")
     add(**ONE, name="third")
-    work(path, "third", device="cpu")
+    work(path, "third", WorkerSettings(device="cpu"))
     (kept,) = weights_of(path).values()
     assert [w["checkpoint"] for w in kept] == ["last", "best_id_val"]
 
@@ -120,9 +124,9 @@ def test_weights_that_cannot_be_written_fail_no_run(add: Add) -> None:
     path = add(keep_weights="last")
     artifacts_folder(path).write_text("not a folder")
     with pytest.raises(ArtifactError, match="name another place: --artifacts"):
-        work(path, "tiny", device="cpu")
+        work(path, "tiny", WorkerSettings(device="cpu"))
     assert set(query(path)["status"]) == {"waiting"}
-    work(path, "tiny", device="cpu", artifacts=path.parent / "elsewhere")
+    work(path, "tiny", WorkerSettings(device="cpu", artifacts=path.parent / "elsewhere"))
     assert len(files(path.parent / "elsewhere")) == 4
 
 
@@ -151,8 +155,8 @@ def test_a_run_whose_worker_is_killed_three_times_ends_as_one_that_was_not(add: 
         process.wait()
         with open_database(path) as db:
             assert abandon(db, f"worker-{number}") == 1
-    work(path, "tiny", device="cpu", owner="last")
-    work(expected, "tiny", device="cpu")
+    work(path, "tiny", WorkerSettings(device="cpu"), owner="last")
+    work(expected, "tiny", WorkerSettings(device="cpu"))
     with open_database(path) as db, open_database(expected) as other:
         found, undisturbed = load_run(db, run), load_run(other, run)
         (row,) = sql(db, "SELECT attempt FROM runs").to_dict("records")

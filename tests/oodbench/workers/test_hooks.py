@@ -13,6 +13,7 @@ from oodbench.sweep import parse_sweep
 from oodbench.sweep.plan import plan
 from oodbench.workers.hooks import absolute, load_hook
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 NOTE = """
 from pathlib import Path
@@ -50,10 +51,12 @@ def test_a_hook_that_raises_loses_nothing(
 ) -> None:
     planned = plan(parse_sweep(tiny(optimizers=["sgd", "adam"])))
     frames = []
-    for name, options in (("plain", {}), ("angry", {"on_run_end": f"{hook}:angry"})):
+    for name, on_run_end in (("plain", None), ("angry", f"{hook}:angry")):
         with open_database(tmp_path / f"{name}.db", create=True) as db:
             add_sweep(db, planned.spec.name, {}, planned.studies)
-        done = work(tmp_path / f"{name}.db", device="cpu", **options)
+        done = work(
+            tmp_path / f"{name}.db", None, WorkerSettings(device="cpu", on_run_end=on_run_end)
+        )
         assert done.refused == 0
         frames.append(oodbench.query(tmp_path / f"{name}.db").drop(columns="seconds"))
     assert frames[0].equals(frames[1])

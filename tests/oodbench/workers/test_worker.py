@@ -19,9 +19,10 @@ from oodbench.spaces import log
 from oodbench.sweep import parse_sweep
 from oodbench.training import train
 from oodbench.training.sizing import StackSize
-from oodbench.workers import trainer, worker
+from oodbench.workers import trainer, trial_data, worker
 from oodbench.workers.lease import Lease
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 Add = Callable[..., Path]
 
@@ -65,15 +66,15 @@ def test_results_do_not_depend_on_stack_order_workers_or_interruption(
         "train": {**tiny()["train"], "precision": "float64"},
     }
     alone = add("alone.db", **wide)
-    work(alone, "tiny", device="cpu", stack=1)
+    work(alone, "tiny", WorkerSettings(device="cpu", stack=1))
     stacked = add("stacked.db", **wide)
-    work(stacked, "tiny", device="cpu", stack=8)
+    work(stacked, "tiny", WorkerSettings(device="cpu", stack=8))
     backwards = add(
         "backwards.db", **wide | {"optimizers": ["adam", "sgd"], "algorithms": ["irm", "erm"]}
     )
     asked = iter([False] * 20 + [True] * 1000)
-    work(backwards, "tiny", device="cpu", stack=3, should_stop=lambda: next(asked))
-    work(backwards, "tiny", device="cpu", stack=3)
+    work(backwards, "tiny", WorkerSettings(device="cpu", stack=3), should_stop=lambda: next(asked))
+    work(backwards, "tiny", WorkerSettings(device="cpu", stack=3))
     two = tmp_path / "two.db"
     run_sweep(parse_sweep(tiny(**wide)), two, workers=2, device="cpu", stack=2)
     expected = scores(alone)
@@ -112,7 +113,7 @@ def test_a_run_that_raises_is_recorded_and_its_neighbours_never_notice(
 ) -> None:
     train = {**tiny()["train"], "precision": "float64"}
     path = add("mixed.db", optimizers=["sgd", "stumbling", "adam"], train=train)
-    assert work(path, "tiny", device="cpu").stored == 6
+    assert work(path, "tiny", WorkerSettings(device="cpu")).stored == 6
     frame = query(path).set_index("optimizer")
     assert set(frame.loc["stumbling", "status"]) == {"failed"}
     said = capsys.readouterr()
@@ -127,7 +128,7 @@ def test_a_run_that_raises_is_recorded_and_its_neighbours_never_notice(
     assert set(line.split(": ")[1].split()) == set(frame["run"])
     assert set(frame.loc[["sgd", "adam"], "status"]) == {"completed"}
     without = add("without.db", train=train)
-    work(without, "tiny", device="cpu")
+    work(without, "tiny", WorkerSettings(device="cpu"))
     expected = query(without).set_index("run")["id"]
     found = query(path).set_index("run")["id"].loc[expected.index]
     assert found.to_numpy() == pytest.approx(expected.to_numpy(), abs=1e-9)
@@ -155,7 +156,7 @@ def test_a_stack_that_does_not_fit_in_memory_is_halved_once_and_recorded(
 ) -> None:
     path, hungry = add(search={"trials": 12}), Hungry(3)
     monkeypatch.setattr(trainer, "train", hungry)
-    assert work(path, "tiny", device="cpu", stack=8).stored == 24
+    assert work(path, "tiny", WorkerSettings(device="cpu", stack=8)).stored == 24
     assert hungry.given == [8, 4, *[2] * 12], "each size is tried once, however many claims follow"
     said = capsys.readouterr()
     assert "8 models do not fit in memory, trying 4" in said.err
@@ -177,7 +178,7 @@ def test_more_trials_than_are_best_trained_together_go_back_to_the_queue(
         return StackSize(5, {1: 2.0, 5: 1.0}, 10, 100)
 
     monkeypatch.setattr(trainer, "stack_size", stack_size)
-    assert work(path, "tiny", device="cpu").stored == 12
+    assert work(path, "tiny", WorkerSettings(device="cpu")).stored == 12
     assert len(measured) == 1, "the trials differ in optimizer and hyperparameters alone"
     with open_database(path) as db, db.read() as connection:
         sizes = connection.exec_driver_sql("SELECT cohort_size, attempt FROM runs").all()
@@ -190,7 +191,7 @@ def test_more_trials_than_are_best_trained_together_go_back_to_the_queue(
 @pytest.mark.usefixtures("stumbling")
 def test_trials_that_raise_while_the_stack_is_measured_fail_alone(add: Add) -> None:
     path = add(optimizers=["stumbling", "sgd"])
-    assert work(path, "tiny", device="cpu").stored == 4
+    assert work(path, "tiny", WorkerSettings(device="cpu")).stored == 4
     frame = query(path).set_index("optimizer")
     assert set(frame.loc["stumbling", "status"]) == {"failed"}
     assert set(frame.loc["sgd", "status"]) == {"completed"}
@@ -201,14 +202,14 @@ def test_a_model_that_does_not_fit_alone_is_a_failed_run(
 ) -> None:
     path = add()
     monkeypatch.setattr(trainer, "train", Hungry(0))
-    assert work(path, "tiny", device="cpu", stack=4).stored == 4
+    assert work(path, "tiny", WorkerSettings(device="cpu", stack=4)).stored == 4
     assert set(states(path).values()) == {"failed"}
     assert query(path)["reason"].str.startswith("Training raised OutOfMemoryError: CUDA out").all()
 
 
 def test_a_run_that_diverges_is_a_result_with_a_reason_and_no_score(add: Add) -> None:
     path = add(optimizers=["adam", {"name": "sgd", "space": {"lr": 1e30}}])
-    work(path, "tiny", device="cpu")
+    work(path, "tiny", WorkerSettings(device="cpu"))
     frame = query(path).set_index("optimizer")
     assert set(frame.loc["sgd", "status"]) == {"diverged"}
     assert frame.loc["sgd", ["id", "ood", "id_val"]].isna().all(axis=None)
@@ -223,7 +224,7 @@ def test_an_optimizer_that_this_machine_lacks_fails_no_run(
     path = add(optimizers=["sgd", "stumbling"])
     monkeypatch.delitem(OPTIMIZERS._things, "stumbling")
     with pytest.raises(UnknownNameError, match="unknown optimizer 'stumbling'"):
-        work(path, "tiny", device="cpu")
+        work(path, "tiny", WorkerSettings(device="cpu"))
     assert untouched(path)
 
 
@@ -233,12 +234,12 @@ def test_other_data_than_the_sweeps_give_the_trials_back(
     from oodbench.data import Dataset
 
     path = add()
-    trainer._tensors.cache_clear()
+    trial_data._tensors.cache_clear()
     monkeypatch.setattr(Dataset, "fingerprint", "beef")
     with pytest.raises(
         RequestError, match="ColoredDigits on this machine has the fingerprint beef"
     ):
-        work(path, "tiny", device="cpu")
+        work(path, "tiny", WorkerSettings(device="cpu"))
     assert untouched(path)
 
 
@@ -252,11 +253,11 @@ def test_a_late_result_is_refused_and_each_trial_stored_once(
         monkeypatch.undo()
         with open_database(path) as db, db.write() as connection:
             connection.exec_driver_sql("UPDATE runs SET lease = 1.0 WHERE state = 'running'")
-        assert work(path, "tiny", device="cpu", owner="other").stored == 6
+        assert work(path, "tiny", WorkerSettings(device="cpu"), owner="other").stored == 6
         return records
 
     monkeypatch.setattr(trainer, "train", slowly)
-    done = work(path, "tiny", device="cpu", stack=4, owner="late")
+    done = work(path, "tiny", WorkerSettings(device="cpu", stack=4), owner="late")
     assert (done.stored, done.refused) == (0, 4)
     assert capsys.readouterr().err.count("result refused, another worker has it") == 4
     assert len(scores(path)) == 6 * 2 * 7  # two evaluations: six splits and the training loss
@@ -274,7 +275,7 @@ def test_a_worker_that_starts_before_its_server_waits_for_it(
 
     monkeypatch.setattr(worker, "open_database", opening)
     monkeypatch.setattr("oodbench.workers.lease.PAUSE", 0.01)
-    assert work(path, "tiny", device="cpu").stored == 4
+    assert work(path, "tiny", WorkerSettings(device="cpu")).stored == 4
     assert "starting up" in capsys.readouterr().err
 
 
@@ -282,7 +283,10 @@ def test_a_worker_that_starts_before_its_server_waits_for_it(
 def test_a_worker_that_is_stopped_gives_its_trials_back(add: Add, ticks: int) -> None:
     path = add()
     asked = iter([False] * (1 + ticks) + [True] * 1000)
-    assert work(path, "tiny", device="cpu", should_stop=lambda: next(asked)).stored == 0
+    assert (
+        work(path, "tiny", WorkerSettings(device="cpu"), should_stop=lambda: next(asked)).stored
+        == 0
+    )
     assert untouched(path)
 
 
@@ -340,30 +344,27 @@ def test_a_lease_with_ticks_does_not_run_out(held: Any) -> None:
 
 def test_nothing_is_trained_twice(add: Add, sweep_file: Callable[..., Path]) -> None:
     path = add()
-    assert work(path, "tiny", device="cpu").stored == 4
-    assert work(path, "tiny", device="cpu").stored == 0
+    assert work(path, "tiny", WorkerSettings(device="cpu")).stored == 4
+    assert work(path, "tiny", WorkerSettings(device="cpu")).stored == 0
     assert preview(sweep_file(), path).new_runs == 0
     add(name="twin")  # another sweep that asks for the same trials
-    assert work(path, "twin", device="cpu").stored == 0
+    assert work(path, "twin", WorkerSettings(device="cpu")).stored == 0
     assert list(status(path, "twin")["completed"]) == [2, 2]
     add(search={"trials": 3}, optimizers=["adam", "sgd"])  # the same name, edited
-    assert work(path, "tiny", device="cpu").stored == 2
+    assert work(path, "tiny", WorkerSettings(device="cpu")).stored == 2
     assert list(status(path, "tiny")["completed"]) == [3, 3]
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("asked", "message"),
     [
-        ({"stack": 0}, "stack must be at least 1, but got 0"),
-        ({"lease": 0.0}, "lease must be at least 1 second, but got 0"),
-        ({"save_every": -1.0}, "save_every must be at least 0 seconds, but got -1"),
-        ({"device": "tpu"}, "Cannot use the device 'tpu'"),
-        ({"sweep": "tinny"}, "unknown sweep 'tinny'. Did you mean 'tiny'?"),
+        (("tiny", WorkerSettings(device="tpu")), "Cannot use the device 'tpu'"),
+        (("tinny", WorkerSettings(device="cpu")), "unknown sweep 'tinny'. Did you mean 'tiny'?"),
     ],
 )
 def test_what_a_worker_cannot_do_is_refused(
-    add: Add, options: dict[str, Any], message: str
+    add: Add, asked: tuple[str, WorkerSettings], message: str
 ) -> None:
     with pytest.raises(RequestError) as error:
-        work(add(), **{"sweep": "tiny", "device": "cpu", **options})
+        work(add(), *asked)
     assert message in str(error.value)

@@ -24,6 +24,7 @@ from oodbench.training.fast.compiling import Compiled, check_compiler, different
 from oodbench.training.loop import Run
 from oodbench.training.single import Single
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 SHORT = {"steps": 12, "evaluate_every": 6}
 INDUCTOR = compiling.settings("cpu")
@@ -239,7 +240,7 @@ def test_a_run_says_that_it_was_compiled_and_reproduce_does(
     file = tmp_path / "small.db"
     with open_database(file, create=True) as db:
         add_sweep(db, "small", SWEEP, plan(SWEEP).studies)
-    assert work(file, "small", device="cpu", stack=2, compiled=True).stored == 2
+    assert work(file, "small", WorkerSettings(device="cpu", stack=2, compiled=True)).stored == 2
     (run, _) = package.query(file)["run"]
     found = package.reproduce(file, run, device="cpu", tolerance=1e-2)
     assert found.matches

@@ -11,7 +11,7 @@ from oodbench.training.fast import processor
 
 FAULTS = """
 import resource, torch
-from oodbench.workers.trainer import find_device
+from oodbench.workers.place import find_device
 find_device("cpu")
 
 def faults():
@@ -53,7 +53,7 @@ def test_an_older_glibc_is_asked_for_what_it_takes(monkeypatch: pytest.MonkeyPat
 THREADS = """
 import torch
 from threadpoolctl import threadpool_info
-from oodbench.workers.trainer import find_device
+from oodbench.workers.place import find_device
 find_device("cpu")
 print(torch.get_num_threads(), {one["num_threads"] for one in threadpool_info()})
 """

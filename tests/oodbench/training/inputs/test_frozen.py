@@ -14,8 +14,9 @@ from oodbench.models import MODELS
 from oodbench.models.spec import ModelSpec
 from oodbench.results import add_sweep, open_database
 from oodbench.sweep.plan import plan
-from oodbench.workers.trainer import tensors_for
+from oodbench.workers.trial_data import tensors_for
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 STORED = np.random.default_rng(0).integers(0, 256, (60, 3, 8, 8), dtype=np.uint8)
 
@@ -65,7 +66,7 @@ SWEEP = {
 @pytest.fixture(autouse=True)
 def registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from oodbench.data import DATASETS
-    from oodbench.workers.trainer import _tensors
+    from oodbench.workers.trial_data import _tensors
 
     monkeypatch.setenv("OODBENCH_CACHE", str(tmp_path / "cache"))
     for registry, thing in (
@@ -83,7 +84,7 @@ def trial():
 
 
 def test_features_are_the_networks_and_are_computed_once(capsys) -> None:
-    from oodbench.workers.trainer import _tensors
+    from oodbench.workers.trial_data import _tensors
 
     data = tensors_for(trial(), torch.device("cpu"))
     assert capsys.readouterr().err.splitlines() == [
@@ -116,7 +117,7 @@ def test_heads_are_trained_kept_evaluated_and_loaded_whole(tmp_path: Path, preci
     with open_database(db, create=True) as opened:
         spec = planned.spec.model_dump(mode="json", exclude_none=True)
         add_sweep(opened, "bright", spec, planned.studies)
-    work(db, "bright", device="cpu", stack=4)
+    work(db, "bright", WorkerSettings(device="cpu", stack=4))
     runs = oodbench.query(db)
     assert runs["status"].tolist() == ["completed"] * 4
     run = runs["run"][0]

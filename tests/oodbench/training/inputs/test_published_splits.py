@@ -12,9 +12,10 @@ from analysis.runs.panels import panels
 from oodbench.data import DATASETS, Dataset, DatasetSpec, Environment, Published, Rows, Split
 from oodbench.errors import QueryError, RequestError, SweepError, UnknownNameError
 from oodbench.results import add_sweep, open_database
-from oodbench.verbs.digest import edge_warnings
 from oodbench.verbs.plot import draw
+from oodbench.verbs.sweep import edge_warnings
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import WorkerSettings
 
 SIZES = {"id_val": 40, "id_test": 60, "val": 50, "test": 80}
 ROLES = {"id_val": "id_val", "id_test": "id_test", "val": "ood_val", "test": "ood_test"}
@@ -82,7 +83,7 @@ def trained(name: str, db: Path) -> Path:
     planned = oodbench.plan(sweep(name))
     with open_database(db, create=True) as database:
         add_sweep(database, planned.spec.name, {}, planned.studies)
-    work(db, device="cpu", stack=2)
+    work(db, settings=WorkerSettings(device="cpu", stack=2))
     return db
 
 

@@ -48,4 +48,4 @@ def test_methods_are_told_apart_everywhere(
     assert runs.set_index("optimizer").loc["ddp(sgd)x2", "all_reduces"].tolist() == [4, 4]
     assert runs.set_index("optimizer").loc["sgd", "all_reduces"].isna().all()
     with pytest.raises(RequestError, match="was trained on 2 replicas; probes follow one model"):
-        probe(path, "sharpness", [found.trial.id])
+        probe("sharpness", path)

@@ -18,6 +18,7 @@ from oodbench.training.loop import Run, build_module
 from oodbench.training.replicas.run import ReplicatedRun
 from oodbench.training.weights import read_weights
 from oodbench.workers.trainer import Trainer
+from oodbench.workers.worker_settings import WorkerSettings
 
 SETTINGS = {
     "lr": 0.05,
@@ -319,7 +320,9 @@ def test_each_replica_has_dropout_of_its_own(colored64, monkeypatch) -> None:
             optimizer.step()
     weights = torch.stack([nn.utils.parameters_to_vector(m.parameters()) for m in modules])
     torch.testing.assert_close(rows(run), weights.detach(), rtol=0, atol=1e-10)
-    (record,) = Trainer(CPU, stack=4).train([asked], lambda: None)  # chosen by itself
+    (record,) = Trainer(CPU, WorkerSettings(stack=4)).train(
+        [asked], lambda: None
+    )  # chosen by itself
     assert (record.status, record.provenance["stacked"]) == ("completed", False)
 
 
@@ -328,7 +331,7 @@ def test_what_cannot_be_simulated_fails_with_its_reason(colored64, monkeypatch) 
     far = trial("palsgd", hparams={"lr": 0.4})
     risen = trial("palsgd", hparams={"lr": 0.4}, schedule="linear", steps=400, evaluate_every=400)
     fine = trial("palsgd", seed=1)
-    trainer = Trainer(CPU, stack=4)
+    trainer = Trainer(CPU, WorkerSettings(stack=4))
     bad, good = trainer.train([far, fine], lambda: None)
     assert (bad.status, good.status) == ("failed", "completed")
     assert "c = lr * mixing / probability = 0.4 * 0.8 / 0.3 = 1.07" in bad.reason

@@ -16,6 +16,7 @@ from oodbench.sweep.plan import plan
 from oodbench.workers.executors.jobs import Job
 from oodbench.workers.executors.ray import Host, run_ray
 from oodbench.workers.worker import work
+from oodbench.workers.worker_settings import DEFAULTS, WorkerSettings
 
 
 @pytest.fixture
@@ -90,10 +91,10 @@ def test_actors_get_what_the_sweep_file_says_and_end_with_the_sweep(
 
     def train(job: Job) -> None:
         assert job.environment["OODBENCH_DB"] == target
-        work(target, "tiny", device="cpu")
+        work(target, "tiny", WorkerSettings(device="cpu"))
 
     monkeypatch.setattr(Job, "__call__", train)
-    job = Job("tiny", [], "logs", workers=2, peers=6)
+    job = Job("tiny", DEFAULTS, "logs", workers=2, peers=6)
     run_ray(db, target, SETTINGS, job, workers=6, on_progress=seen.append)
     assert seen[-1]["completed"] == 4
     expected = {"num_cpus": 3, "num_gpus": 0.5, "address": "here:1", "max_restarts": -1}
@@ -108,7 +109,9 @@ def test_actors_that_all_end_early_are_told(
 ) -> None:
     monkeypatch.setattr(Job, "__call__", lambda job: None)
     with pytest.raises(RequestError, match=r"trials are left:\n  why it ended$"):
-        run_ray(db, "x", SETTINGS, Job("tiny", [], "logs"), workers=1, on_progress=lambda _: None)
+        run_ray(
+            db, "x", SETTINGS, Job("tiny", DEFAULTS, "logs"), workers=1, on_progress=lambda _: None
+        )
     assert noted.killed == 1
 
 
@@ -117,14 +120,18 @@ def test_without_ray(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         RequestError, match=r"executor ray needs ray: pip install 'oodbench\[ray\]'"
     ):
-        run_ray(db, "x", SETTINGS, Job("tiny", [], "logs"), workers=1, on_progress=lambda _: None)
+        run_ray(
+            db, "x", SETTINGS, Job("tiny", DEFAULTS, "logs"), workers=1, on_progress=lambda _: None
+        )
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:123456"])
 def test_a_cluster_that_is_not_there(address: str, noted: Noted, db: Database) -> None:
     settings = Ray.model_validate({"address": address})
     with pytest.raises(RequestError, match=rf"No Ray cluster at '{address}': .*ray start --head"):
-        run_ray(db, "x", settings, Job("tiny", [], "logs"), workers=1, on_progress=lambda _: None)
+        run_ray(
+            db, "x", settings, Job("tiny", DEFAULTS, "logs"), workers=1, on_progress=lambda _: None
+        )
     assert noted.asked == {}
 
 

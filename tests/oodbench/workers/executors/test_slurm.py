@@ -20,6 +20,7 @@ from oodbench.sweep.machines import Slurm, minutes
 from oodbench.sweep.plan import plan
 from oodbench.workers.executors.jobs import Job, job_of
 from oodbench.workers.executors.slurm import job_name, parameters
+from oodbench.workers.worker_settings import DEFAULTS, WorkerSettings
 
 Run = Callable[..., Any]
 
@@ -101,8 +102,8 @@ def test_the_script_says_what_the_sweep_file_says(
     for number in range(3):
         job = submitted(number)
         assert (job.sweep, job.workers, job.peers, job.grace) == ("tiny", 2, 6, 96.0)
-        assert {"--stack=4", "--lease=300"} <= set(job.options)
-        assert f"--artifacts={Path('oodbench-artifacts').absolute()}" in job.options
+        assert (job.settings.stack, job.settings.lease) == (4, 300)
+        assert job.settings.artifacts == Path("oodbench-artifacts").absolute()
         assert db not in repr(job), "the URL may hold a password: only the environment has it"
 
 
@@ -299,7 +300,10 @@ def test_a_job_keeps_its_workers_and_leaves_when_nothing_is_left(
         add_sweep(database, "tiny", {}, plan(tiny()).studies)
     monkeypatch.setenv("SLURM_JOB_ID", "12")
     job = Job(
-        "tiny", ["--device=cpu"], str(tmp_path / "logs"), environment={"OODBENCH_DB": str(db)}
+        "tiny",
+        WorkerSettings(device="cpu"),
+        str(tmp_path / "logs"),
+        environment={"OODBENCH_DB": str(db)},
     )
     job()
     log = (tmp_path / "logs" / "slurm-12-0.log").read_text()
@@ -307,7 +311,9 @@ def test_a_job_keeps_its_workers_and_leaves_when_nothing_is_left(
     frame = api.query(db)
     assert set(frame["status"]) == {"completed"}
     assert {job_of(owner) for owner in owners(db)} == {"12"}
-    wrong = Job("no such sweep", [], str(tmp_path / "logs"), environment={"OODBENCH_DB": str(db)})
+    wrong = Job(
+        "no such sweep", DEFAULTS, str(tmp_path / "logs"), environment={"OODBENCH_DB": str(db)}
+    )
     with pytest.raises(RequestError, match=r"exit code 2: .*unknown sweep"):
         wrong()
 
@@ -328,10 +334,10 @@ def test_each_worker_of_a_job_sees_one_of_its_gpus(
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "5")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
     monkeypatch.setenv("SLURM_JOB_ID", "6")
-    Job("s", [], str(tmp_path), workers=4)()
+    Job("s", DEFAULTS, str(tmp_path), workers=4)()
     assert list(seen.items()) == [(f"slurm-5_1-{i}.log", gpu) for i, gpu in enumerate("4747")]
     seen.clear()
-    Job("s", [], str(tmp_path), workers=1)()
+    Job("s", DEFAULTS, str(tmp_path), workers=1)()
     assert seen == {"slurm-5_1-0.log": None}, "a worker alone has them all, as SLURM set them"
 
 
@@ -340,7 +346,7 @@ def test_schedulers_may_warn_with_usr1_or_usr2(
 ) -> None:
     code = (
         "import os, signal\n"
-        "from oodbench.cli.sweeping import _StopSignal\n"
+        "from oodbench.cli.worker import _StopSignal\n"
         "stop = _StopSignal(None)\n"
         "assert not stop()\n"
         "os.kill(os.getpid(), signal.SIGUSR{})\n"

@@ -13,7 +13,7 @@ def show_outlook(specs: "list[SweepSpec]") -> None:
     """Print a row a dataset, the sums, and what they rest on."""
     import pandas as pd
 
-    from oodbench.cli.tables import show
+    from oodbench.cli.printing import show
     from oodbench.sweep.estimate import MEASUREMENT_BYTES, RUN_BYTES, outlook
 
     rows = [row for spec in specs for row in outlook(spec)]
@@ -69,3 +69,36 @@ def size(count: int) -> str:
 def at_least(text: str, incomplete: bool) -> str:
     """What is known of a sum."""
     return f"{'at least ' * (incomplete and text != '?')}{text}"
+
+
+def preview(specs: "list[SweepSpec]", db: str | None) -> None:
+    """Say what sweeps would train: beside a database, what is stored; else what they would take."""
+    from oodbench import api
+    from oodbench.sweep.estimate import on_replicas
+
+    if db is None:
+        show_outlook(specs)
+    else:
+        for spec in specs:
+            added = api.preview(spec, db)
+            waiting = added.known_runs - added.stored_runs
+            print(
+                f"{spec.name}: "
+                * (len(specs) > 1)
+                + f"{added.studies} studies, {added.runs} trials: "
+                f"{added.stored_runs} stored, {waiting} waiting or running, {added.new_runs} new; "
+                f"{added.new_runs + waiting} models to train"
+                + (f", and {added.later_runs} as results come in." if added.later_runs else ".")
+            )
+    for spec in specs:
+        if replicas := on_replicas(spec):
+            counted = ", ".join(f"{n:,} models on {k}" for k, n in replicas.items())
+            print(
+                f"{spec.name}: {counted} replicas: one device simulates all of a run's; with "
+                "--processes each takes a process and a core, with torchrun a device."
+            )
+        if "bf16" in spec.precisions:
+            print(
+                f"{spec.name}: precision {', '.join(spec.precisions)}; in bf16 the models' forward "
+                "pass is in bfloat16, all else in float32."
+            )

@@ -21,7 +21,7 @@ Select = Annotated[
 def tell(kind: str, db: str, where: str | None, select: str | None, **options: Any) -> None:
     """Probe, and print a line a run."""
     from oodbench import api
-    from oodbench.cli.tables import show
+    from oodbench.cli.printing import show
 
     found: pd.DataFrame = api.probe(kind, db, where, select=select, **options)
     show(found)

@@ -35,9 +35,9 @@ def shift(
     Example: oodbench shift ColoredDigits --test-environments 2
     """
     use_root(root)
-    from oodbench.verbs import shift as shifting
+    from oodbench import api
 
-    table = shifting.shift(
+    table = api.shift(
         dataset,
         None if test_environments is None else indices(test_environments),
         trials=trials,
@@ -64,7 +64,7 @@ def indices(text: str) -> tuple[int, ...]:
 
 def tell(table: "pd.DataFrame") -> None:
     """Print the measured shifts, and what the numbers are."""
-    from oodbench.cli.tables import show
+    from oodbench.cli.printing import show
 
     cells = table[["test_environments", "variant"]].copy()
     for name, end in (("diversity", ""), ("correlation", "_")):  # two columns may share a heading
@@ -85,8 +85,3 @@ def tell(table: "pd.DataFrame") -> None:
         row = rows.iloc[0]
         few = f"; too few examples of the classes {row['skipped']}" if row["skipped"] else ""
         print(f"test environments {choice}: {row['shift']}, n = {row['n']} examples a side{few}")
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's commands."""
-    app.command()(shift)

@@ -1,21 +1,17 @@
-"""show, evaluate, reproduce: one run at a time."""
+"""show: all that is known of one run."""
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oodbench.cli.options import Artifacts, Db, Device, Root, use_root
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.cli.options import Db, Run
+from oodbench.errors import UnknownNameError
 
 if TYPE_CHECKING:
     from oodbench.records import Trial
     from oodbench.results import RunDetails
-    from oodbench.verbs.reproduce import Reproduced
-
-Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or enough of its beginning.")]
 
 
 def show(
@@ -28,8 +24,8 @@ def show(
     Example: oodbench show 3f2a91 --db digits.db
     """
     from oodbench import api
-    from oodbench.cli.tables import show as show_table
-    from oodbench.cli.tables import show_one
+    from oodbench.cli.printing import show as show_table
+    from oodbench.cli.printing import show_one
 
     if format_ not in ("text", "json"):
         raise UnknownNameError("format", format_, ("text", "json"))
@@ -157,125 +153,3 @@ def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> Any:
     }
     n = [last[f"n_{role}"] or "?" for role in roles]
     return pd.DataFrame({"accuracy": roles, **columns, "n": n})
-
-
-def evaluate(
-    run: Run,
-    db: Db,
-    dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Another dataset than the run's own.")
-    ] = None,
-    environments: Annotated[
-        str | None, typer.Option("--environments", help="Only these, such as 0,2.")
-    ] = None,
-    checkpoint: Annotated[
-        str | None,
-        typer.Option("--checkpoint", help="last or best_id_val. [default: the one kept, or last]"),
-    ] = None,
-    weights: Annotated[
-        Path | None, typer.Option("--weights", help="A file that `reproduce --weights` wrote.")
-    ] = None,
-    artifacts: Artifacts = None,
-    device: Device = "auto",
-    root: Root = None,
-) -> None:
-    """Score the kept weights of a run on every split of its dataset, or of another.
-
-    Exit code 1 if training measured something else at that step.
-
-    Example: oodbench evaluate 3f2a91 --db digits.db --environments 0,2
-    """
-    from oodbench import api
-    from oodbench.cli.tables import show as show_table
-
-    use_root(root)
-    frame = api.evaluate(
-        db,
-        run,
-        dataset=dataset,
-        environments=indices(environments),
-        checkpoint=checkpoint,
-        weights=weights,
-        artifacts=artifacts,
-        device=device,
-    )
-    columns = ["environment", "split", "role", "accuracy", "n"]
-    show_table(frame[columns].assign(accuracy=frame["accuracy"].map("{:.4f}".format)))
-    known = frame[frame["stored"].notna()]
-    off = known[known["stored"] != known["accuracy"]]
-    print(f"run {frame['run'][0]} at step {frame['step'][0]}")
-    if len(known):
-        largest = (known["stored"] - known["accuracy"]).abs().max()
-        said = f"{len(off)} of them differ, by up to {largest:.3g}" if len(off) else "all are equal"
-        print(f"training measured {len(known)} of these accuracies: {said}")
-    if len(off):
-        raise typer.Exit(1)
-
-
-def indices(text: str | None) -> list[int] | None:
-    """``0,2`` as numbers."""
-    if text is None:
-        return None
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise RequestError(
-            f"--environments needs numbers such as 0,2, but got {text!r}."
-        ) from error
-
-
-def reproduce(
-    run: Run,
-    db: Db,
-    weights: Annotated[
-        Path | None, typer.Option("--weights", help="Write the new weights to this file.")
-    ] = None,
-    tolerance: Annotated[
-        float, typer.Option("--tolerance", help="Largest difference that still matches.")
-    ] = 0.0,
-    device: Device = "auto",
-    root: Root = None,
-) -> None:
-    """Train a stored run again, here, and compare every measurement.
-
-    The database is only read. Exit code 1 if it does not match.
-
-    Example: oodbench reproduce 3f2a91 --db digits.db --weights 3f2a91.safetensors
-    """
-    from oodbench import api
-
-    use_root(root)
-    found = api.reproduce(db, run, weights=weights, tolerance=tolerance, device=device)
-    for line in report(found):
-        print(line)
-    if weights is not None:
-        done = found.status[1] == "completed"
-        print(f"wrote {weights}" if done else f"wrote no weights: the new run {found.status[1]}")
-    if not found.matches:
-        raise typer.Exit(1)
-
-
-def report(found: "Reproduced") -> Iterator[str]:
-    """What there is to say, the verdict first."""
-    if found.exact:
-        verdict = "reproduced exactly"
-    else:
-        verdict = "reproduced within the tolerance" if found.matches else "NOT reproduced"
-    yield f"run {found.run}: {verdict}"
-    old, new = found.status
-    yield f"status: {new}" + ("" if old == new else f", but {old} is stored")
-    if found.reason:
-        yield f"reason: {found.reason}"
-    yield f"measurements: {found.compared}, of which {found.differing} differ"
-    if found.where:
-        yield f"largest difference: {found.largest:.3g} at {found.where}"
-    for checkpoint, same in found.weights.items():
-        yield f"weights ({checkpoint}): {'the same bytes' if same else 'other ones'}"
-    for name, (stored, here) in found.origins.items():
-        yield f"{name}: {here} here, {stored} when it was trained"
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's commands."""
-    for command in (show, evaluate, reproduce):
-        app.command()(command)

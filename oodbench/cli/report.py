@@ -65,8 +65,3 @@ def report(
         on_step=tell,
     )
     print(f"wrote {path} ({path.stat().st_size / 2**20:.1f} MiB)")
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command()(report)

@@ -41,7 +41,7 @@ def score(
     Example: oodbench score BackgroundsChallenge --model resnet50 --root data
     """
     from oodbench import api
-    from oodbench.cli.tables import show
+    from oodbench.cli.printing import show
 
     use_root(root)
     frame = api.score(
@@ -58,8 +58,3 @@ def score(
     show(frame[SHOWN].assign(value=frame["value"].map("{:.4f}".format)))
     what = f"run {frame['model'][0]}" if run is not None else frame["model"][0]
     print(f"{dataset}, {what}; value: a fraction of n test images, bg_gap a difference of two.")
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command()(score)

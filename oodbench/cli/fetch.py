@@ -25,8 +25,3 @@ def fetch(
     from oodbench import api
 
     print(f"{name} is in {api.fetch(name, root)}; use it: export OODBENCH_DATA={root}")
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's commands."""
-    app.command()(fetch)

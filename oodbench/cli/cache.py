@@ -25,7 +25,7 @@ def list_() -> None:
     """
     import pandas as pd
 
-    from oodbench.cli.tables import show
+    from oodbench.cli.printing import show
     from oodbench.data.cache import cache_folder, entries
 
     found = entries()

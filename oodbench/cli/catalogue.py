@@ -25,7 +25,7 @@ Name = Annotated[str | None, typer.Argument(help="Tell all of this one.")]
 def tell(kind: str, name: str | None) -> None:
     """List the things of one kind, or tell all of one of them."""
     from oodbench import api
-    from oodbench.cli.tables import show, show_one
+    from oodbench.cli.printing import show, show_one
 
     table = api.catalogue(kind, name)
     if name is None:
@@ -100,18 +100,16 @@ def verified(spec: "DatasetSpec", options: Mapping[str, str], asked: bool) -> st
     return f"the files in {root / spec.source.folder} are complete and right"
 
 
-def command(kind: str) -> Callable[..., None]:
+def listing(kind: str) -> Callable[..., None]:
     """The command that lists things of one kind, or tells all of one of them."""
 
-    def listing(name: Name = None) -> None:
+    def command(name: Name = None) -> None:
         tell(kind, name)
 
-    listing.__doc__ = f"List the {kind}, or tell all of one.\n\nExample: oodbench {kind}"
-    return listing
+    command.__name__ = kind
+    command.__doc__ = f"List the {kind}, or tell all of one.\n\nExample: oodbench {kind}"
+    return command
 
 
-def register(app: typer.Typer) -> None:
-    """Add this file's commands."""
-    app.command()(datasets)
-    for kind in (kind for kind in COLUMNS if kind != "datasets"):
-        app.command(kind)(command(kind))
+OTHERS = [kind for kind in COLUMNS if kind != "datasets"]
+COMMANDS: list[Callable[..., None]] = [datasets, *map(listing, OTHERS)]

@@ -77,8 +77,3 @@ def conclude(
         for title, frame in frames.items():
             frame.to_csv(tables / f"{title}.csv", index=False)
         print(f"wrote {', '.join(f'{title}.csv' for title in frames)} to {tables}", file=sys.stderr)
-
-
-def register(app: typer.Typer) -> None:
-    """Add this file's command."""
-    app.command()(conclude)

@@ -1,0 +1,35 @@
+"""The public names of ``oodbench``, and where each is defined."""
+
+from . import analysis as analysis
+from .errors import OodbenchError as OodbenchError
+from .exporting import export as export
+from .exporting import export_optuna as export_optuna
+from .importing import import_csv as import_csv
+from .importing import import_domainbed as import_domainbed
+from .importing import import_wandb as import_wandb
+from .records import Measurement as Measurement
+from .records import RunRecord as RunRecord
+from .records import Trial as Trial
+from .sweep.plan import plan as plan
+from .verbs.cancel import cancel as cancel
+from .verbs.catalogue import catalogue as catalogue
+from .verbs.conclude import conclude as conclude
+from .verbs.conclude import confirmed as confirmed
+from .verbs.evaluate import evaluate as evaluate
+from .verbs.fetch import fetch as fetch
+from .verbs.load_model import load_model as load_model
+from .verbs.plot import plot as plot
+from .verbs.probe import probe as probe
+from .verbs.query import query as query
+from .verbs.quickstart import quickstart as quickstart
+from .verbs.report import report as report
+from .verbs.reproduce import reproduce as reproduce
+from .verbs.retry import retry as retry
+from .verbs.score import score as score
+from .verbs.shift import shift as shift
+from .verbs.show import show as show
+from .verbs.status import jobs as jobs
+from .verbs.status import status as status
+from .verbs.sweep import preview as preview
+from .verbs.sweep import run_sweep as run_sweep
+from .verbs.worker import prepare_shard as prepare_shard

@@ -1,0 +1,113 @@
+"""query."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oodbench.cli.options import Checkpoint, Db, Sweep, Where
+from oodbench.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMATS = ("table", "csv", "json")
+SHORT = ("run", "dataset", "test_environments", "algorithm", "optimizer", "status", "id", "ood")
+SELECTED = (*SHORT[:5], "completed", "diverged", "failed", "id", "n_id", "ood", "n_ood")
+
+TALK = {"all_reduces": "all-reduces", "communicated_bytes": "bytes"}
+"""Columns of replicas, and how they are headed."""
+SPENT = {
+    "compute_seconds": "s computing",
+    "communication_seconds": "s sending",
+    "waiting_seconds": "s waiting",
+}
+"""Those that are known only where each replica had a process."""
+
+
+def query(
+    db: Db,
+    where: Where = None,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            "--select",
+            help="Only the selected runs: id_val, worst_group_val, ood_val, "
+            "leave_one_environment_out or oracle.",
+        ),
+    ] = None,
+    sql: Annotated[
+        str | None,
+        typer.Option("--sql", help="A read-only SQL question (v_runs, v_pairs, v_best)."),
+    ] = None,
+    name: Sweep = None,
+    checkpoint: Checkpoint = "last",
+    metric: Annotated[
+        str,
+        typer.Option(
+            "--metric",
+            help="Of the scores, where a dataset has others: worst_group_accuracy, nll, ...",
+        ),
+    ] = "accuracy",
+    format_: Annotated[
+        str,
+        typer.Option("--format", help="table (short), csv or json (every column)."),
+    ] = "table",
+    limit: Annotated[
+        int, typer.Option("--limit", min=0, help="Rows of a table at most; 0: all of them.")
+    ] = 50,
+) -> None:
+    """Show runs with their ID and OOD accuracy.
+
+    Example: oodbench query --db digits.db --where "optimizer = 'adam' and lr < 1e-3" --format csv
+    """
+    from oodbench import api
+    from oodbench.cli.printing import show
+
+    if format_ not in FORMATS:
+        raise UnknownNameError("format", format_, FORMATS)
+    frame = api.query(
+        db, where, select=select, sql=sql, sweep=name, checkpoint=checkpoint, metric=metric
+    )
+    if format_ == "csv":
+        frame.to_csv(sys.stdout, index=False)
+    elif format_ == "json":
+        print(frame.to_json(orient="records", indent=1, double_precision=15))
+    else:
+        shown = frame.head(limit) if limit else frame
+        show(shown if sql else short(shown))
+        if len(shown) < len(frame):
+            print(f"The first {len(shown):,} of {len(frame):,} rows; --limit 0 shows all of them.")
+        if not sql:
+            how = f", selected by {select} among the completed runs of each study" if select else ""
+            how += " that match --where" if select and where else ""
+            runs = "1 run" if len(frame) == 1 else f"{len(frame):,} runs"
+            print(f"{runs} at checkpoint {checkpoint}{how}.")
+            if select:
+                tell_unselected(frame, select)
+            print(f"id, ood: {metric} on n_id, n_ood test examples. --format csv has every column.")
+            if frame["all_reduces"].notna().any():
+                print("all-reduces, bytes, s: of each replica; seconds only with --processes.")
+
+
+def tell_unselected(frame: "pd.DataFrame", rule: str) -> None:
+    """Say on which datasets runs completed and yet the rule had nothing to choose by."""
+    without = frame[frame["run"].isna() & (frame["completed"] > 0)]
+    if len(without):
+        datasets = ", ".join(without["dataset"].unique())
+        print(
+            f"note: no run on {datasets} has the score that {rule} reads, so none is selected; "
+            "with --where for these alone, it is told which rules can."
+        )
+
+
+def short(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The columns that fit a terminal: what the run is, its scores, what was drawn."""
+    names = list(SELECTED if "rule" in frame else SHORT)
+    if "rule" not in frame:
+        ended_badly = len(frame) and frame["status"].isin(["diverged", "failed"]).all()
+        names += ["reason"] if ended_badly else [name for name in ("lr",) if name in frame]
+    if frame["all_reduces"].notna().any():
+        names += [*TALK, *(name for name in SPENT if frame[name].notna().any())]
+    found = frame[names].assign(run=frame["run"].str[:8])  # enough to find it by
+    return found.rename(columns={**TALK, **SPENT})

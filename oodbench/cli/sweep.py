@@ -1,0 +1,146 @@
+"""sweep: what a sweep file asks for is trained, here or by jobs elsewhere."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oodbench.cli.options import (
+    Gpus,
+    OptionalDb,
+    Root,
+    Set,
+    SlotsPerGpu,
+    Workers,
+    exit_if_failed,
+    takes_settings,
+    use_root,
+)
+from oodbench.errors import RequestError
+from oodbench.workers.worker_settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from oodbench.sweep import SweepSpec
+
+
+@takes_settings
+def sweep(
+    path: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")],
+    *,
+    settings: WorkerSettings,
+    db: OptionalDb = None,
+    executor: Annotated[
+        str, typer.Option("--executor", help="Who starts the workers: local, slurm or ray.")
+    ] = "local",
+    workers: Workers = None,
+    gpus: Gpus = None,
+    slots_per_gpu: SlotsPerGpu = 1,
+    root: Root = None,
+    logs: Annotated[
+        Path | None,
+        typer.Option("--logs", help="Folder of the workers' logs. [default: beside the database]"),
+    ] = None,
+    changes: Set = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Say what would be trained; write nothing."),
+    ] = False,
+) -> None:
+    """Train what a sweep file asks for and is not stored.
+
+    Ctrl-C stops it; the same command goes on from there. Without --db, --dry-run needs no data.
+
+    Example: oodbench sweep sweeps/digits.yaml --db digits.db --workers 2
+    """
+    from oodbench.cli.estimate import preview
+    from oodbench.sweep import load_sweeps
+
+    use_root(root)
+    specs = load_sweeps(path, changes or ())
+    if dry_run:
+        preview(specs, db)
+        return
+    if db is None:
+        raise RequestError("Say where results are kept: --db FILE or URL, or OODBENCH_DB.")
+    places: dict[str, Any] = {"executor": executor, "workers": workers, "logs": logs}
+    places |= {"gpus": gpus.split(",") if gpus else (), "slots_per_gpu": slots_per_gpu}
+    failed = 0
+    for spec in specs:
+        if len(specs) > 1:
+            print(f"{spec.name}:", flush=True)
+        failed += train(spec, db, settings, **places).get("failed", 0)
+    exit_if_failed({"failed": failed}, db)
+
+
+def train(
+    spec: "SweepSpec", db: str, settings: WorkerSettings, *, executor: str, **places: Any
+) -> dict[str, int]:
+    """Train one sweep and show what came of it; returns its number of runs in each state.
+
+    Args:
+        spec: The sweep.
+        db: The database.
+        settings: Of the workers.
+        executor: Who starts them.
+        places: How many, and where: see ``oodbench.run_sweep``.
+    """
+    from oodbench import api
+    from oodbench.cli.printing import show, show_profile
+    from oodbench.cli.progress import Progress
+    from oodbench.workers.executors.local import log_folder
+
+    if executor == "local":
+        warn_if_slow(spec, "cuda" if places["gpus"] else settings.device)
+    shares: dict[str, float] = {}
+    given = {**places, **vars(settings), "on_profile": shares.update if settings.profile else None}
+    with Progress(places["logs"] or log_folder(db)) as progress:
+        studies = api.run_sweep(spec, db, executor=executor, on_progress=progress, **given)
+    if executor == "slurm":  # its workers may not have begun
+        _show_jobs(db, spec.name)
+        return {}
+    show(studies.drop(columns=["study", "sweep", "waiting", "running"]))
+    _show_winners(spec, db)
+    if settings.profile:
+        show_profile(shares)
+    _show_notes(spec, db)
+    return progress.counts
+
+
+def _show_winners(spec: "SweepSpec", db: str) -> None:
+    """Print what came of the winners, if they were trained again."""
+    from oodbench import api
+    from oodbench.cli.printing import seed_intervals, show
+
+    if spec.confirm:
+        print("\nThe best by ID validation, trained again on fresh seeds: mean (95% over seeds)")
+        show(seed_intervals(api.confirmed(db, spec.name)))
+
+
+def _show_notes(spec: "SweepSpec", db: str) -> None:
+    """Print what to know of a sweep before believing it."""
+    from oodbench.results import open_database
+    from oodbench.verbs.sweep import edge_warnings
+
+    with open_database(db, read_only=True) as database:
+        for note in edge_warnings(database, spec.name):
+            print(f"note: {note}")
+
+
+def warn_if_slow(spec: "SweepSpec", device: str) -> None:
+    """Say on stderr if bf16 saves no time here; the workers say it too, but in their logs."""
+    if "bf16" in spec.precisions:
+        from oodbench.training.precision import tell_if_slow
+        from oodbench.workers.place import device_named
+
+        tell_if_slow("bf16", device_named(device))
+
+
+def _show_jobs(db: str, name: str) -> None:
+    """Say which jobs there are now, and how one looks after them."""
+    from oodbench import api
+    from oodbench.cli.printing import show
+    from oodbench.results import describe_target
+
+    show(api.jobs(db, name))
+    where = describe_target(db)
+    print(f"watch: oodbench status --db {where} --watch; stop: oodbench cancel {name} --db {where}")

@@ -1,0 +1,111 @@
+"""worker: one that takes trials until none is left."""
+
+import math
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any
+
+import typer
+
+from oodbench.cli.options import Db, Root, Set, takes_settings, use_root
+from oodbench.errors import RequestError
+from oodbench.workers.worker_settings import DEFAULTS, WorkerSettings
+
+
+@takes_settings
+def worker(
+    name: Annotated[str, typer.Argument(metavar="SWEEP", help="Name of the sweep, or its file.")],
+    db: Db,
+    *,
+    settings: WorkerSettings,
+    lease: Annotated[
+        float, typer.Option("--lease", help="Seconds for which a silent worker keeps its trials.")
+    ] = DEFAULTS.lease,
+    root: Root = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="i/N",
+            help="Without a shared database: make --db with part i (0 to N - 1) of the sweep file.",
+        ),
+    ] = None,
+    changes: Set = None,
+    parent: Annotated[int | None, typer.Option("--parent", hidden=True)] = None,
+    owner: Annotated[str | None, typer.Option("--owner", hidden=True)] = None,
+    peers: Annotated[
+        int,
+        typer.Option("--peers", help="Workers that share the sweep: its last trials are divided."),
+    ] = 1,
+) -> None:
+    """Train trials of a stored sweep until none is left.
+
+    One pull worker, for any scheduler. SIGTERM or Ctrl-C gives back what it holds.
+
+    Example: oodbench worker digits --db digits.db
+    """
+    use_root(root)
+    from oodbench.training.replicas import torchrun
+    from oodbench.training.replicas.local import leave
+    from oodbench.workers.worker import work
+
+    settings = replace(settings, lease=lease)
+    rank = torchrun.rank() if settings.processes else None
+    stop = _StopSignal(parent, torchrun.GRACE if rank == 0 else 0.0)
+    follows = bool(rank)  # it only trains with torchrun's first process
+    for one in _sweep_names(name, db, shard, changes or (), prepare=not follows):
+        work(db, one, settings, owner=owner, peers=peers, should_stop=stop)
+    if rank is not None:
+        leave()
+
+
+def _sweep_names(
+    name: str, db: str, shard: str | None, changes: Sequence[str], prepare: bool
+) -> list[str]:
+    """The sweep that is named, or those of the file that is.
+
+    With ``prepare`` the shard of each that is asked for is put into ``db``.
+    """
+    if changes and shard is None:
+        raise RequestError(
+            "--set changes what --shard draws; without it the trials are in the database already. "
+            "Give --set to `oodbench sweep`."
+        )
+    if not name.endswith((".yaml", ".yml")):
+        if shard is not None:
+            raise RequestError(f"--shard needs the sweep's file, to draw its trials; got {name!r}.")
+        return [name]
+    from oodbench.sweep import load_sweeps
+
+    specs = load_sweeps(name, changes)
+    if shard is None or not prepare:
+        return [spec.name for spec in specs]
+    from oodbench.api import prepare_shard
+
+    return [prepare_shard(spec, db, shard) for spec in specs]
+
+
+class _StopSignal:
+    """Whether the worker was told to stop, or has lost the process that started it.
+
+    Args:
+        parent: Number of that process; None if the worker is to outlive it.
+        grace: Seconds from a signal until it counts.
+    """
+
+    def __init__(self, parent: int | None, grace: float = 0.0) -> None:
+        self._parent, self._grace, self._told = parent, grace, math.inf
+        # Schedulers warn with SIGUSR1 or SIGUSR2 before a job's time is over.
+        for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2"):
+            if hasattr(signal, name):  # Windows lacks two
+                signal.signal(getattr(signal, name), self._tell)
+
+    def _tell(self, number: int, frame: Any) -> None:
+        self._told = min(self._told, time.monotonic() + self._grace)
+
+    def __call__(self) -> bool:
+        orphaned = self._parent is not None and os.getppid() != self._parent
+        return orphaned or time.monotonic() >= self._told

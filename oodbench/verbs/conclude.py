@@ -1,0 +1,40 @@
+"""What the runs say about optimizers out of distribution."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oodbench.verbs.query import query
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from oodbench.analysis import Conclusions
+
+
+def conclude(
+    db: str | Path,
+    where: str | None = None,
+    *,
+    sweep: str | None = None,
+    checkpoint: str = "last",
+    **options: Any,
+) -> "Conclusions":
+    """What the runs say about optimizers out of distribution; see ``analysis.conclude``.
+
+    Args:
+        db: URL or path of the database.
+        where: A condition on the runs.
+        sweep: Runs of this sweep only.
+        checkpoint: Which checkpoint of a run is scored.
+        options: ``rule``, ``budget``, ``unit``, ``seed``.
+    """
+    from oodbench import analysis
+
+    return analysis.conclude(query(db, where, sweep=sweep, checkpoint=checkpoint), **options)
+
+
+def confirmed(db: str | Path, sweep: str | None = None) -> "pd.DataFrame":
+    """Winners that were trained again on fresh seeds: see ``analysis.confirmation_table``."""
+    from oodbench import analysis
+
+    return analysis.confirmation_table(query(db, sweep=sweep))

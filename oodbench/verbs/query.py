@@ -1,0 +1,68 @@
+"""Runs with their scores."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oodbench import results
+from oodbench.errors import RequestError
+from oodbench.metrics import LOWER
+from oodbench.results import open_database, pairs
+from oodbench.results.select import select as select_runs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+TEST_SCORES = r"\b(ood|ood_test|oracle_val)\b"
+"""Columns that only the rule ``oracle`` may look at."""
+
+
+def query(
+    db: str | Path,
+    where: str | None = None,
+    *,
+    select: str | None = None,
+    sql: str | None = None,
+    sweep: str | None = None,
+    checkpoint: str = "last",
+    metric: str = "accuracy",
+) -> "pd.DataFrame":
+    """Runs with their scores, as a DataFrame.
+
+    Args:
+        db: URL or path of the database.
+        where: A condition on columns and hyperparameters:
+            ``"optimizer = 'adam' and lr < 1e-3 and status = 'completed'"``.
+        select: A run rule (``id_val``, ``worst_group_val``, ``ood_val``,
+            ``leave_one_environment_out``, ``oracle``): only the run that it selects in each
+            (dataset, test environments, algorithm, optimizer), among those that match ``where``.
+        sql: Instead of the above, a SQL question; the connection is read-only. Views: ``v_runs``,
+            ``v_pairs``, ``v_best``.
+        sweep: Only runs of this sweep.
+        checkpoint: Which checkpoint is scored: ``last`` or ``best_id_val``.
+        metric: Of the scores, in place of accuracy, such as ``worst_group_accuracy``: what
+            datasets with published splits are scored by. Conditions and checkpoints go by accuracy.
+
+    Returns:
+        A row a run: ``id`` and ``ood`` accuracy, what they are made of, status, hyperparameters.
+
+    Raises:
+        QueryError: If the condition or the SQL cannot be answered.
+        UnknownNameError: If a column, a rule or the sweep does not exist.
+        RequestError: If ``where`` looks at test scores before a rule that may not.
+    """
+    if where and select not in (None, "oracle") and re.search(TEST_SCORES, where):
+        raise RequestError(
+            f"The rule {select} never looks at test scores, but {where!r} would drop runs by "
+            "theirs before it selects. Filter what it selects instead, or select by oracle."
+        )
+    if select and metric in LOWER:
+        raise RequestError(f"Selection takes the highest score, but {metric} is better if lower.")
+    with open_database(db, read_only=True) as database:
+        if sql is not None:
+            if where or select or sweep:
+                raise RequestError("sql goes alone: put conditions into the SQL itself.")
+            return results.sql(database, sql)
+        frame = pairs(database, where, sweep, checkpoint, metric=metric)
+    return frame if select is None else select_runs(frame, select)

@@ -1,0 +1,184 @@
+"""Training what a sweep asks for and the database does not hold yet."""
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oodbench.errors import RequestError
+from oodbench.results import (
+    AddedSweep,
+    Database,
+    add_sweep,
+    counts,
+    is_empty,
+    open_database,
+    pairs,
+    preview_sweep,
+    searched,
+    sweep_specs,
+)
+from oodbench.results.select import select
+from oodbench.sweep.plan import Plan, Sweep, plan
+from oodbench.sweep.search import EDGE, at_edge
+from oodbench.workers.artifacts import artifacts_folder
+from oodbench.workers.executors.clusters import EXECUTORS, check_executor, launch
+from oodbench.workers.executors.local import (
+    Counts,
+    cores,
+    log_folder,
+    make_slots,
+    run_local,
+    seconds_by_phase,
+)
+from oodbench.workers.hooks import absolute, load_hook
+from oodbench.workers.proposing import extend
+from oodbench.workers.worker_settings import WorkerSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def preview(sweep: Sweep, db: str | Path | None) -> AddedSweep:
+    """What ``run_sweep`` would add, and what is stored already; writes nothing.
+
+    Args:
+        sweep: A sweep file.
+        db: URL or path of the database; it need not hold anything, a file need not exist.
+    """
+    planned = plan(sweep)
+    if db is None or is_empty(db):
+        return preview_sweep(None, planned.studies)
+    with open_database(db, read_only=True) as database:
+        return preview_sweep(database, planned.studies)
+
+
+def run_sweep(
+    sweep: Sweep,
+    db: str | Path,
+    *,
+    executor: str = "local",
+    workers: int | None = None,
+    gpus: Sequence[str] = (),
+    slots_per_gpu: int = 1,
+    logs: str | Path | None = None,
+    on_progress: Callable[[Counts], None] = lambda counts: None,
+    on_profile: Callable[[dict[str, float]], None] | None = None,
+    **settings: Any,
+) -> "pd.DataFrame":
+    """Train every trial of a sweep that the database does not hold yet.
+
+    Called again after an interruption, it goes on from there.
+
+    Args:
+        sweep: A sweep file's path, what it says as a dictionary, or a checked sweep.
+        db: URL of the database, or path of a SQLite file; created if missing.
+        executor: ``local``: processes of this machine; ``slurm``: jobs are submitted, and this
+            returns at once; ``ray``: actors, until the sweep is done. See docs/scaling.md.
+        workers: Processes; one for each CPU core by default, on other machines as many as the sweep
+            file says (``slurm: {workers: 16}``).
+        gpus: Instead of ``workers``: GPUs as ``CUDA_VISIBLE_DEVICES`` names them (``["0", "1"]``),
+            ``slots_per_gpu`` processes on each, which see that one alone.
+        slots_per_gpu: See ``gpus``.
+        logs: Folder of the workers' logs; by default beside a SQLite file, else ``oodbench-logs``.
+        on_progress: Called a few times a second with the number of runs in each state.
+        on_profile: If given, called at the end with the seconds that the workers spent in each
+            phase; ``all`` is all their time.
+        settings: Of the workers, each at its default if not given: ``device``, ``stack``,
+            ``stack_memory``, ``lease``, ``artifacts``, ``save_every``, ``processes``, ``compiled``,
+            ``on_run_end``, ``profile``; see ``WorkerSettings``.
+
+    Returns:
+        A row per study: its runs by status. See ``status``.
+
+    Raises:
+        SweepError: If the sweep file says something that does not hold.
+        DatabaseError: If the database cannot be used.
+        RequestError: If every worker ended before the sweep did.
+        UnknownNameError: If there is no such setting or executor.
+    """
+    target = str(Path(db).absolute()) if "://" not in str(db) else str(db)
+    chosen = WorkerSettings.named(settings)
+    check_executor(executor, target, gpus)
+    check_slots(workers, gpus, slots_per_gpu)
+    if on_profile and executor != "local":
+        raise RequestError(f"Only the executor local can tell where the time went, not {executor}.")
+    chosen = replace(
+        portable(chosen, target, executor),
+        device="cuda" if gpus else chosen.device,
+        profile=chosen.profile or on_profile is not None,
+    )
+    planned = plan(sweep)
+    folder = Path(logs) if logs is not None else log_folder(target)
+    with open_database(target, create=True) as database:
+        name = planned.spec.name
+        add(database, planned, executor)
+        extend(database, f"planner:{uuid.uuid4().hex}", name, chosen.stack or 32)
+        if executor == "local":
+            slots = make_slots(folder, slots_per_gpu if gpus else workers or cores(), gpus)
+            run_local(database, target, name, slots=slots, settings=chosen, on_progress=on_progress)
+            if on_profile:
+                on_profile(seconds_by_phase(slots))
+        else:
+            where: dict[str, Any] = {"workers": workers, "logs": folder}
+            launch(
+                database, target, planned.spec, executor, chosen, **where, on_progress=on_progress
+            )
+        return counts(database, name)
+
+
+def check_slots(workers: int | None, gpus: Sequence[str], slots_per_gpu: int) -> None:
+    """Refuse numbers of workers that mean nothing, or exclude each other."""
+    for name, number in (("workers", workers), ("slots_per_gpu", slots_per_gpu)):
+        if number is not None and number < 1:
+            raise RequestError(f"{name} must be at least 1, but got {number}.")
+    if gpus and workers is not None:
+        raise RequestError("workers and gpus exclude each other: give slots_per_gpu with gpus.")
+
+
+def portable(settings: WorkerSettings, target: str, executor: str) -> WorkerSettings:
+    """The settings for other processes, which may work in another folder."""
+    artifacts, hook = settings.artifacts, settings.on_run_end
+    if executor != "local":  # jobs start in the same folder, but that may not be theirs for ever
+        artifacts = artifacts or artifacts_folder(target)
+    if hook is not None:
+        load_hook(hook)  # a wrong name is told before anything is trained
+        hook = absolute(hook)
+    return replace(settings, artifacts=artifacts and Path(artifacts).absolute(), on_run_end=hook)
+
+
+def add(db: Database, planned: Plan, executor: str) -> None:
+    """Store a sweep, and which executors it was ever for: so one knows where its jobs may be."""
+    name = planned.spec.name
+    spec = planned.spec.model_dump(mode="json", exclude_none=True)
+    known = {item["name"]: item["spec"] for item in sweep_specs(db)}.get(name, {})
+    for place in EXECUTORS:
+        if place != "local" and (place == executor or place in known):
+            spec.setdefault(place, {})
+    add_sweep(db, name, spec, planned.studies)
+
+
+def edge_warnings(db: Database, sweep: str) -> list[str]:
+    """One sentence for each study whose selected run has a value at the edge of its search range.
+
+    Of values drawn at random one in ten lies there by chance.
+    """
+    runs = pairs(db, sweep=sweep)
+    if runs["id_val"].isna().all():  # a dataset without ID validation examples: none is selected
+        return []
+    best = select(runs).dropna(subset=["run"])
+    spaces = searched(db, sweep, best["run"].tolist())
+    warnings = []
+    for row in best.to_dict("records"):
+        values = {str(name): value for name, value in row.items()}
+        edges = at_edge(spaces[values["run"]], values)
+        if edges:
+            tested = row["test_environments"]
+            place = f"{row['dataset']}{f' (test environments {tested})' if tested else ''}"
+            warnings.append(
+                f"{place}, {row['algorithm']}, {row['optimizer']}: the selected run has "
+                f"{', '.join(edges)}, in the outer {EDGE:.0%} of the search range; a better value "
+                "may lie beyond."
+            )
+    return warnings
