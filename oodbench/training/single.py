@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from oodbench.training.fast.winograd import pays, with_fast_convolutions
 from oodbench.training.inputs.features import body_and_head
 from oodbench.training.precision import BF16, DTYPES, in_precision
 
@@ -32,8 +31,7 @@ def in_pieces(forward: Callable[[Tensor], Tensor], inputs: Tensor, size: int | N
 class Single:
     """A stack of one that is none. See ``oodbench.training.models.Models``.
 
-    On a CPU, convolutions that ``fast.winograd`` does faster are done there. Tensors
-    are not made channels last: there torch's GroupNorm rounds ten times as much.
+    Tensors are not made channels last: there torch's GroupNorm rounds ten times as much on a CPU.
     """
 
     def __init__(self, module: nn.Module, device: torch.device, precision: str) -> None:
@@ -44,9 +42,7 @@ class Single:
         self._trained: int | None = None  # in one of training
         if device.type == "cpu" and any(isinstance(m, nn.Conv2d) for m in module.modules()):
             self._images = IMAGES
-            if pays():
-                with_fast_convolutions(module)  # these take a few images at once themselves
-            elif keeps_apart(module) and precision != BF16:  # which rounds each piece's gradient
+            if keeps_apart(module) and precision != BF16:  # which rounds each piece's gradient
                 self._trained = IMAGES
 
     def __call__(self, inputs: Tensor) -> Tensor:

@@ -61,8 +61,9 @@ def brightness(images: Tensor, factor: Tensor) -> None:
 
 def contrast(images: Tensor, factor: Tensor) -> None:
     """0: the mean of the grey image everywhere; 1: as it is."""
-    means = images.mean((2, 3)) @ images.new_tensor(LUMA)
-    images.mul_(_each(factor)).add_(_each((1 - factor) * means)).clamp_(0, 1)
+    # Not a product of matrices: on some CPUs that rounds differently for one image and for several.
+    means = luma(images.mean((2, 3), keepdim=True))
+    images.mul_(_each(factor)).add_(_each(1 - factor) * means).clamp_(0, 1)
 
 
 def saturation(images: Tensor, factor: Tensor) -> None:

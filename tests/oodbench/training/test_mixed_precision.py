@@ -19,7 +19,6 @@ from oodbench.cli.sweep import warn_if_slow
 from oodbench.results import add_sweep, open_database
 from oodbench.sweep.plan import plan
 from oodbench.training import precision
-from oodbench.training.fast.winograd import Conv2d, with_fast_convolutions
 from oodbench.training.inputs import frozen
 from oodbench.training.replicas.side_by_side import Several
 from oodbench.training.single import Single
@@ -41,7 +40,6 @@ def mlp() -> nn.Module:
 
 
 def convolutional() -> nn.Module:
-    """Its second convolution has a fast way in float32; a stack of it has none."""
     return nn.Sequential(
         *(nn.Conv2d(2, 32, 3, padding=1), nn.GELU(), nn.GroupNorm(4, 32)),
         *(nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten()),
@@ -170,15 +168,6 @@ def test_logits_and_features_are_of_bfloat16_but_given_as_float32(kind: str) -> 
     expected = rounded(features.flatten(0, 2)) @ rounded(last.weight).T
     torch.testing.assert_close(logits.flatten(0, 2).double(), expected, rtol=2**-8, atol=1e-6)
     assert not torch.equal(logits.flatten(0, 2), module(inputs.flatten(0, 2)))
-
-
-def test_the_fast_convolution_is_left_out() -> None:
-    (module,), ((inputs, _), *_) = made(convolutional, 1), batches(1)
-    fast = with_fast_convolutions(copy.deepcopy(module))
-    assert type(fast[3]) is Conv2d
-    found = Single(fast, CPU, "bf16")(inputs)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(found.flatten(0, 2), module(inputs.flatten(0, 2)).float())
 
 
 @pytest.mark.parametrize("algorithm", ["irm", "coral"])

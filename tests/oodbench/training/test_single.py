@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from oodbench.training import single
 from oodbench.training.single import IMAGES, Single
 
 CPU = torch.device("cpu")
@@ -24,22 +23,14 @@ def draw(*shape: int) -> Tensor:
 
 @pytest.mark.parametrize("features", [False, True])
 @pytest.mark.parametrize(
-    ("module", "winograd", "largest"),
+    ("module", "largest"),
     [
-        (chain(nn.GroupNorm(2, 4)), False, IMAGES),
-        (chain(nn.GroupNorm(2, 4)), True, 2 * 20),  # its convolutions divide the batch themselves
-        (chain(nn.BatchNorm2d(4)), False, 2 * 20),  # looks at the whole batch
-        (chain(nn.BatchNorm2d(4, track_running_stats=False)), False, 2 * 20),
+        (chain(nn.GroupNorm(2, 4)), IMAGES),
+        (chain(nn.BatchNorm2d(4)), 2 * 20),  # looks at the whole batch
+        (chain(nn.BatchNorm2d(4, track_running_stats=False)), 2 * 20),
     ],
 )
-def test_training_in_pieces(
-    module: nn.Sequential,
-    winograd: bool,
-    largest: int,
-    features: bool,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(single, "pays", lambda: winograd)
+def test_training_in_pieces(module: nn.Sequential, largest: int, features: bool) -> None:
     whole, inputs, up = copy.deepcopy(module).double(), draw(1, 2, 20, 1, 7, 7), draw(40, 3)
     expected = whole(inputs.flatten(0, 2))
     gradients = torch.autograd.grad(expected, list(whole.parameters()), up)
