@@ -1,14 +1,17 @@
-"""conclude."""
+"""conclude: what the runs say about optimizers out of distribution."""
 
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oodbench.cli.options import Checkpoint, Db, Sweep, Where
+from oodbench.cli.options import Budget, Checkpoint, Db, Seed, Sweep, Unit, Where
 from oodbench.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from oodbench.analysis import Conclusions
 
 FORMATS = ("text", "csv", "json")
 WIDEST = 100
@@ -20,13 +23,8 @@ def conclude(
     rule: Annotated[
         str, typer.Option("--select", help="How each optimizer's run is selected.")
     ] = "id_val",
-    budget: Annotated[
-        float | None,
-        typer.Option("--budget", help="Of each optimizer; else an eighth of the least trained."),
-    ] = None,
-    unit: Annotated[
-        str, typer.Option("--unit", help="Of the budget: trials or gradient_evaluations.")
-    ] = "trials",
+    budget: Budget = None,
+    unit: Unit = "trials",
     name: Sweep = None,
     checkpoint: Checkpoint = "last",
     format_: Annotated[
@@ -36,7 +34,7 @@ def conclude(
         Path | None,
         typer.Option("--tables", help="A folder for the tables behind the statements (CSV)."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the bootstraps.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Say which optimizer wins out of distribution, and what ID accuracy buys.
 
@@ -46,34 +44,40 @@ def conclude(
     Example: oodbench conclude --db digits.db --tables digits/
     """
     from oodbench import api
-    from oodbench.analysis import conclusions_text, return_table
 
     if format_ not in FORMATS:
         raise UnknownNameError("format", format_, FORMATS)
-    found = api.conclude(
-        db,
-        where,
-        sweep=name,
-        checkpoint=checkpoint,
-        rule=rule,
-        budget=budget,
-        unit=unit,
-        seed=seed,
-    )
-    for reason in found.left_out if format_ != "text" else ():
+    options = {"rule": rule, "budget": budget, "unit": unit, "seed": seed}
+    found = api.conclude(db, where, sweep=name, checkpoint=checkpoint, **options)
+    show(found, format_)
+    if tables is not None:
+        write_tables(found, tables)
+
+
+def show(found: "Conclusions", format_: str) -> None:
+    """Print the statements in one of ``FORMATS``."""
+    from oodbench.analysis import conclusions_text
+
+    if format_ == "text":
+        print(conclusions_text(found, min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)))
+        return
+    for reason in found.left_out:
         print(reason, file=sys.stderr)
     if format_ == "csv":
         found.claims.to_csv(sys.stdout, index=False)
-    elif format_ == "json":
-        print(found.claims.to_json(orient="records", indent=1))
     else:
-        print(conclusions_text(found, min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)))
-    if tables is not None:
-        tables.mkdir(parents=True, exist_ok=True)
-        frames = {"claims": found.claims, "returns": return_table(found.curves)}
-        frames |= {"classes": found.classes}
-        frames |= {"optimizers": found.optimizers, "equal_id": found.equal_id}
-        frames |= {"kinds": found.kinds} if len(found.kinds) else {}
-        for title, frame in frames.items():
-            frame.to_csv(tables / f"{title}.csv", index=False)
-        print(f"wrote {', '.join(f'{title}.csv' for title in frames)} to {tables}", file=sys.stderr)
+        print(found.claims.to_json(orient="records", indent=1))
+
+
+def write_tables(found: "Conclusions", folder: Path) -> None:
+    """Write the tables behind the statements."""
+    from oodbench.analysis import return_table
+
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = {"claims": found.claims, "returns": return_table(found.curves)}
+    frames |= {"classes": found.classes}
+    frames |= {"optimizers": found.optimizers, "equal_id": found.equal_id}
+    frames |= {"kinds": found.kinds} if len(found.kinds) else {}
+    for title, frame in frames.items():
+        frame.to_csv(folder / f"{title}.csv", index=False)
+    print(f"wrote {', '.join(f'{title}.csv' for title in frames)} to {folder}", file=sys.stderr)

@@ -1,11 +1,14 @@
 """db check, db copy, db merge, db upgrade."""
 
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from oodbench.cli.options import Db
+
+if TYPE_CHECKING:
+    from oodbench.results.shards import Lacking
 
 app = typer.Typer(help="Care for a results database.", no_args_is_help=True)
 
@@ -106,15 +109,16 @@ def merge(
             f"{one.known} known already{kept}"
         )
     if merged.lacking:
-        of = ", ".join(
-            f"{number}/{of}"
-            for of, number in sorted({(one.of, n) for one in merged.lacking for n in one.shards})
-        )
-        print(
-            f"{sum(one.trials for one in merged.lacking)} trials are in none so far; shards: {of}"
-        )
+        trials = sum(one.trials for one in merged.lacking)
+        print(f"{trials} trials are in none so far; shards: {_shards(merged.lacking)}")
     if merged.lacking or any(one.problem for one in merged.sources):
         raise typer.Exit(1)
+
+
+def _shards(lacking: "Sequence[Lacking]") -> str:
+    """Such as ``2/16, 3/16``."""
+    numbers = sorted({(one.of, number) for one in lacking for number in one.shards})
+    return ", ".join(f"{number}/{of}" for of, number in numbers)
 
 
 def _counted(rows: Mapping[str, int]) -> str:

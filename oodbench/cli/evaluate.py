@@ -1,12 +1,14 @@
 """evaluate: a run's kept weights, scored again."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oodbench.cli.options import Artifacts, Db, Device, Root, Run, use_root
-from oodbench.errors import RequestError
+from oodbench.cli.options import Artifacts, Db, Device, Root, Run, indices, use_root
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def evaluate(
@@ -36,19 +38,25 @@ def evaluate(
     Example: oodbench evaluate 3f2a91 --db digits.db --environments 0,2
     """
     from oodbench import api
-    from oodbench.cli.printing import show as show_table
 
     use_root(root)
     frame = api.evaluate(
         db,
         run,
         dataset=dataset,
-        environments=indices(environments),
+        environments=indices("--environments", environments),
         checkpoint=checkpoint,
         weights=weights,
         artifacts=artifacts,
         device=device,
     )
+    show(frame)
+
+
+def show(frame: "pd.DataFrame") -> None:
+    """Print the accuracies; with exit code 1 if training measured something else."""
+    from oodbench.cli.printing import show as show_table
+
     columns = ["environment", "split", "role", "accuracy", "n"]
     show_table(frame[columns].assign(accuracy=frame["accuracy"].map("{:.4f}".format)))
     known = frame[frame["stored"].notna()]
@@ -60,15 +68,3 @@ def evaluate(
         print(f"training measured {len(known)} of these accuracies: {said}")
     if len(off):
         raise typer.Exit(1)
-
-
-def indices(text: str | None) -> list[int] | None:
-    """``0,2`` as numbers."""
-    if text is None:
-        return None
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError as error:
-        raise RequestError(
-            f"--environments needs numbers such as 0,2, but got {text!r}."
-        ) from error

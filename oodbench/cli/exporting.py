@@ -1,5 +1,6 @@
 """export csv, parquet, json, optuna."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -17,47 +18,35 @@ def exporting() -> None:
     """Write results for other tools."""
 
 
-def write(
-    kind: str, db: str, output: Path, where: str | None, name: str | None, checkpoint: str
-) -> None:
-    """Export, and say how much."""
-    from oodbench.exporting import export
-
-    frame = export(kind, db, output, where, sweep=name, checkpoint=checkpoint)
-    print(f"wrote {output}: {len(frame):,} runs, {len(frame.columns)} columns")
+TABLES = {
+    "csv": "One row a run; what the columns mean is in FILE.about.json beside it.",
+    "parquet": "The same with types and definitions inside; needs oodbench[parquet].",
+    "json": 'The same as {"about": ..., "runs": [...]}.',
+}
 
 
-@app.command("csv")
-def as_csv(
-    db: Db, output: Output, where: Where = None, name: Sweep = None, checkpoint: Checkpoint = "last"
-) -> None:
-    """One row a run; what the columns mean is in FILE.about.json beside it.
+def table(kind: str) -> Callable[..., None]:
+    """The command that exports tables of one kind."""
 
-    Example: oodbench export csv --db digits.db -o digits.csv
-    """
-    write("csv", db, output, where, name, checkpoint)
+    def command(
+        db: Db,
+        output: Output,
+        where: Where = None,
+        name: Sweep = None,
+        checkpoint: Checkpoint = "last",
+    ) -> None:
+        from oodbench import api
 
+        frame = api.export(kind, db, output, where, sweep=name, checkpoint=checkpoint)
+        print(f"wrote {output}: {len(frame):,} runs, {len(frame.columns)} columns")
 
-@app.command("parquet")
-def as_parquet(
-    db: Db, output: Output, where: Where = None, name: Sweep = None, checkpoint: Checkpoint = "last"
-) -> None:
-    """The same with types and definitions inside; needs oodbench[parquet].
-
-    Example: oodbench export parquet --db digits.db -o digits.parquet
-    """
-    write("parquet", db, output, where, name, checkpoint)
+    example = f"oodbench export {kind} --db digits.db -o digits.{kind}"
+    command.__doc__ = f"{TABLES[kind]}\n\nExample: {example}"
+    return command
 
 
-@app.command("json")
-def as_json(
-    db: Db, output: Output, where: Where = None, name: Sweep = None, checkpoint: Checkpoint = "last"
-) -> None:
-    """The same as {"about": ..., "runs": [...]}.
-
-    Example: oodbench export json --db digits.db -o digits.json
-    """
-    write("json", db, output, where, name, checkpoint)
+for kind in TABLES:
+    app.command(kind)(table(kind))
 
 
 @app.command()
@@ -72,9 +61,9 @@ def optuna(
 
     Example: oodbench export optuna sqlite:///optuna.db --db digits.db
     """
-    from oodbench.exporting import export_optuna
+    from oodbench import api
 
-    done = export_optuna(db, storage, sweep=name)
+    done = api.export_optuna(db, storage, sweep=name)
     print(f"{done.studies:,} studies: {done.new:,} trials added, {done.known:,} there already")
     if done.unscored:
         print(f"left out: {done.unscored:,} completed runs without id_val, the objective")

@@ -77,6 +77,12 @@ StackMemory = Annotated[
 Checkpoint = Annotated[
     str, typer.Option("--checkpoint", help="Which checkpoint is scored: last, best_id_val.")
 ]
+Budget = Annotated[
+    float | None,
+    typer.Option("--budget", help="Of each optimizer; else an eighth of the least trained."),
+]
+Unit = Annotated[str, typer.Option("--unit", help="Of the budget: trials or gradient_evaluations.")]
+Seed = Annotated[int, typer.Option("--seed", help="Of the bootstraps.")]
 Artifacts = Annotated[
     Path | None,
     typer.Option(
@@ -156,6 +162,14 @@ def use_root(root: Path | None) -> None:
     """Where this process and its workers look for data: never part of a trial."""
     if root is not None and os.pathsep not in str(root):  # several come from the environment
         os.environ["OODBENCH_DATA"] = str(root.absolute())
+
+
+def indices(option: str, text: str | None) -> list[int] | None:
+    """``0,2`` as numbers."""
+    try:
+        return None if text is None else [int(part) for part in text.split(",")]
+    except ValueError:
+        raise RequestError(f"{option} needs numbers such as 0,2, but got {text!r}.") from None
 
 
 def pairs_of(option: str, given: Sequence[str] | None) -> dict[str, str]:

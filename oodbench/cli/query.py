@@ -24,31 +24,34 @@ SPENT = {
 }
 """Those that are known only where each replica had a process."""
 
+Select = Annotated[
+    str | None,
+    typer.Option(
+        "--select",
+        help="Only the selected runs: id_val, worst_group_val, ood_val, "
+        "leave_one_environment_out or oracle.",
+    ),
+]
+Sql = Annotated[
+    str | None, typer.Option("--sql", help="A read-only SQL question (v_runs, v_pairs, v_best).")
+]
+Metric = Annotated[
+    str,
+    typer.Option(
+        "--metric",
+        help="Of the scores, where a dataset has others: worst_group_accuracy, nll, ...",
+    ),
+]
+
 
 def query(
     db: Db,
     where: Where = None,
-    select: Annotated[
-        str | None,
-        typer.Option(
-            "--select",
-            help="Only the selected runs: id_val, worst_group_val, ood_val, "
-            "leave_one_environment_out or oracle.",
-        ),
-    ] = None,
-    sql: Annotated[
-        str | None,
-        typer.Option("--sql", help="A read-only SQL question (v_runs, v_pairs, v_best)."),
-    ] = None,
+    select: Select = None,
+    sql: Sql = None,
     name: Sweep = None,
     checkpoint: Checkpoint = "last",
-    metric: Annotated[
-        str,
-        typer.Option(
-            "--metric",
-            help="Of the scores, where a dataset has others: worst_group_accuracy, nll, ...",
-        ),
-    ] = "accuracy",
+    metric: Metric = "accuracy",
     format_: Annotated[
         str,
         typer.Option("--format", help="table (short), csv or json (every column)."),
@@ -62,7 +65,6 @@ def query(
     Example: oodbench query --db digits.db --where "optimizer = 'adam' and lr < 1e-3" --format csv
     """
     from oodbench import api
-    from oodbench.cli.printing import show
 
     if format_ not in FORMATS:
         raise UnknownNameError("format", format_, FORMATS)
@@ -73,21 +75,29 @@ def query(
         frame.to_csv(sys.stdout, index=False)
     elif format_ == "json":
         print(frame.to_json(orient="records", indent=1, double_precision=15))
+    elif sql:
+        show_first(frame, limit)
     else:
-        shown = frame.head(limit) if limit else frame
-        show(shown if sql else short(shown))
-        if len(shown) < len(frame):
-            print(f"The first {len(shown):,} of {len(frame):,} rows; --limit 0 shows all of them.")
-        if not sql:
-            how = f", selected by {select} among the completed runs of each study" if select else ""
-            how += " that match --where" if select and where else ""
-            runs = "1 run" if len(frame) == 1 else f"{len(frame):,} runs"
-            print(f"{runs} at checkpoint {checkpoint}{how}.")
-            if select:
-                tell_unselected(frame, select)
-            print(f"id, ood: {metric} on n_id, n_ood test examples. --format csv has every column.")
-            if frame["all_reduces"].notna().any():
-                print("all-reduces, bytes, s: of each replica; seconds only with --processes.")
+        show_first(short(frame), limit)
+        how = f", selected by {select} among the completed runs of each study" if select else ""
+        how += " that match --where" if select and where else ""
+        runs = "1 run" if len(frame) == 1 else f"{len(frame):,} runs"
+        print(f"{runs} at checkpoint {checkpoint}{how}.")
+        if select:
+            tell_unselected(frame, select)
+        print(f"id, ood: {metric} on n_id, n_ood test examples. --format csv has every column.")
+        if frame["all_reduces"].notna().any():
+            print("all-reduces, bytes, s: of each replica; seconds only with --processes.")
+
+
+def show_first(frame: "pd.DataFrame", limit: int) -> None:
+    """Print the first ``limit`` rows, or all of them if it is 0."""
+    from oodbench.cli.printing import show
+
+    shown = frame.head(limit) if limit else frame
+    show(shown)
+    if len(shown) < len(frame):
+        print(f"The first {len(shown):,} of {len(frame):,} rows; --limit 0 shows all of them.")
 
 
 def tell_unselected(frame: "pd.DataFrame", rule: str) -> None:

@@ -2,11 +2,11 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from oodbench.cli.options import Checkpoint, Db, Sweep, Where
+from oodbench.cli.options import Budget, Checkpoint, Db, Seed, Sweep, Unit, Where
 
 
 def report(
@@ -21,13 +21,8 @@ def report(
             "--rule", "--select", help="How each optimizer's run is selected; named everywhere."
         ),
     ] = "id_val",
-    budget: Annotated[
-        float | None,
-        typer.Option("--budget", help="Of each optimizer; else an eighth of the least trained."),
-    ] = None,
-    unit: Annotated[
-        str, typer.Option("--unit", help="Of the budget: trials or gradient_evaluations.")
-    ] = "trials",
+    budget: Budget = None,
+    unit: Unit = "trials",
     title: Annotated[
         str, typer.Option("--title", help="Of the page.")
     ] = "Optimizers out of distribution",
@@ -36,7 +31,7 @@ def report(
     palette: Annotated[
         str, typer.Option("--palette", help="default (colour-blind safe) or study.")
     ] = "default",
-    seed: Annotated[int, typer.Option("--seed", help="Of the bootstraps.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Write one HTML file that shows what the runs say, and opens offline.
 
@@ -47,21 +42,12 @@ def report(
     """
     from oodbench import api
 
-    def tell(what: str) -> None:
-        print(f"oodbench: {what}", file=sys.stderr, flush=True)
-
-    path = api.report(
-        db,
-        output,
-        where,
-        rule=rule,
-        budget=budget,
-        unit=unit,
-        title=title,
-        sweep=name,
-        checkpoint=checkpoint,
-        palette=palette,
-        seed=seed,
-        on_step=tell,
-    )
+    options: dict[str, Any] = {"rule": rule, "budget": budget, "unit": unit, "seed": seed}
+    options |= {"sweep": name, "checkpoint": checkpoint, "title": title, "palette": palette}
+    path = api.report(db, output, where, on_step=tell, **options)
     print(f"wrote {path} ({path.stat().st_size / 2**20:.1f} MiB)")
+
+
+def tell(step: str) -> None:
+    """Say what is being done."""
+    print(f"oodbench: {step}", file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
 """score: what a dataset's authors report of a classifier."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -44,17 +44,9 @@ def score(
     from oodbench.cli.printing import show
 
     use_root(root)
-    frame = api.score(
-        dataset,
-        model=model,
-        weights=weights,
-        run=run,
-        db=db if run is not None else None,
-        size=size,
-        slow=slow,
-        artifacts=artifacts,
-        device=device,
-    )
+    scored: dict[str, Any] = {"model": model, "weights": weights, "size": size}
+    scored |= {"run": run, "db": db, "artifacts": artifacts} if run is not None else {}
+    frame = api.score(dataset, slow=slow, device=device, **scored)
     show(frame[SHOWN].assign(value=frame["value"].map("{:.4f}".format)))
-    what = f"run {frame['model'][0]}" if run is not None else frame["model"][0]
-    print(f"{dataset}, {what}; value: a fraction of n test images, bg_gap a difference of two.")
+    name = f"run {frame['model'][0]}" if run is not None else frame["model"][0]
+    print(f"{dataset}, {name}; value: a fraction of n test images, bg_gap a difference of two.")

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oodbench.cli.options import Root, use_root
-from oodbench.errors import RequestError
+from oodbench.cli.options import Root, indices, use_root
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +38,7 @@ def shift(
 
     table = api.shift(
         dataset,
-        None if test_environments is None else indices(test_environments),
+        indices("--test-environments", test_environments),
         trials=trials,
         seed=seed,
         examples=examples,
@@ -50,16 +49,6 @@ def shift(
         table.to_csv(sys.stdout, index=False)
     else:
         tell(table)
-
-
-def indices(text: str) -> tuple[int, ...]:
-    """``0,1`` as numbers."""
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise RequestError(
-            f"--test-environments needs indices such as 2 or 0,1, but got {text!r}."
-        ) from None
 
 
 def tell(table: "pd.DataFrame") -> None:

@@ -1,7 +1,7 @@
 """Scoring kept weights again: on every split of a run's own dataset, or on another one."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,23 +61,31 @@ def evaluate(
         ArtifactError: If its weights were not kept, are not there, or are damaged.
         RequestError: If the dataset does not fit, or lacks an environment.
     """
-    import pandas as pd
-
     with open_database(target, read_only=True) as db:
         record = load_run(db, run)
     model, step = _model(target, record, checkpoint, weights, artifacts)
     where = find_device(device)
     data = _dataset(model, dataset, where)
     _check_environments(data, environments)
-    frame = pd.DataFrame(_scores(model, record, data, environments, where))
+    rows = list(_scores(model, record, data, environments, where))
+    return _beside_stored(rows, record, step, own=dataset is None)
+
+
+def _beside_stored(
+    rows: Sequence[Mapping[str, Any]], record: RunRecord, step: int, *, own: bool
+) -> "pd.DataFrame":
+    """The scores beside what training measured, if they are on the run's ``own`` dataset."""
+    import pandas as pd
+
+    frame = pd.DataFrame(rows)
     known = {
         (m.environment, m.split): m.value
         for m in record.measurements
         if (m.step, m.metric) == (step, "accuracy")
     }
     keys = zip(frame["environment"], frame["split"], strict=True)
-    frame["stored"] = [math.nan if dataset else known.get(key, math.nan) for key in keys]
-    if dataset:
+    frame["stored"] = [known.get(key, math.nan) if own else math.nan for key in keys]
+    if not own:
         frame["role"] = ""  # the run never saw it
     frame.insert(0, "run", record.trial.id)
     frame.insert(1, "step", step)
@@ -150,20 +158,11 @@ def _scores(
         roles |= {"train": "train"} if "train" in environment.splits and not is_test else {}
         for name in dict.fromkeys((*environment.splits, *roles)):
             split, role = part_of(environment, name), roles.get(name, "")
-            inputs, labels = evaluated(data, environment, name, role, device, dtype)
-            yield {
-                "environment": environment.name,
-                "split": name,
-                "role": role,
-                "accuracy": accuracy(scored, inputs, labels, 1)[0],
-                "n": len(split) // split.copies,
-            }
-    for given in data.published if wanted is None else ():
-        inputs, labels = examples(given.split, device, dtype)
-        yield {
-            "environment": "",
-            "split": given.name,
-            "role": given.role,
-            "accuracy": accuracy(scored, inputs, labels, 1)[0],
-            "n": len(given.split) // given.split.copies,
-        }
+            row: dict[str, Any] = {"environment": environment.name, "split": name, "role": role}
+            given = evaluated(data, environment, name, role, device, dtype)
+            row["accuracy"] = accuracy(scored, *given, 1)[0]
+            yield {**row, "n": len(split) // split.copies}
+    for part in data.published if wanted is None else ():
+        row = {"environment": "", "split": part.name, "role": part.role}
+        row["accuracy"] = accuracy(scored, *examples(part.split, device, dtype), 1)[0]
+        yield {**row, "n": len(part.split) // part.split.copies}

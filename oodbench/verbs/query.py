@@ -52,17 +52,24 @@ def query(
         UnknownNameError: If a column, a rule or the sweep does not exist.
         RequestError: If ``where`` looks at test scores before a rule that may not.
     """
+    check_combination(where, select, sql, sweep)
+    if select and metric in LOWER:
+        raise RequestError(f"Selection takes the highest score, but {metric} is better if lower.")
+    with open_database(db, read_only=True) as database:
+        if sql is not None:
+            return results.sql(database, sql)
+        frame = pairs(database, where, sweep, checkpoint, metric=metric)
+    return frame if select is None else select_runs(frame, select)
+
+
+def check_combination(
+    where: str | None, select: str | None, sql: str | None, sweep: str | None
+) -> None:
+    """Refuse questions that exclude each other."""
     if where and select not in (None, "oracle") and re.search(TEST_SCORES, where):
         raise RequestError(
             f"The rule {select} never looks at test scores, but {where!r} would drop runs by "
             "theirs before it selects. Filter what it selects instead, or select by oracle."
         )
-    if select and metric in LOWER:
-        raise RequestError(f"Selection takes the highest score, but {metric} is better if lower.")
-    with open_database(db, read_only=True) as database:
-        if sql is not None:
-            if where or select or sweep:
-                raise RequestError("sql goes alone: put conditions into the SQL itself.")
-            return results.sql(database, sql)
-        frame = pairs(database, where, sweep, checkpoint, metric=metric)
-    return frame if select is None else select_runs(frame, select)
+    if sql is not None and (where or select or sweep):
+        raise RequestError("sql goes alone: put conditions into the SQL itself.")

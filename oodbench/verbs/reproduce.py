@@ -102,15 +102,20 @@ def reproduce(
     with open_database(target, read_only=True) as db:
         stored = load_run(db, run)
     refuse_imported(stored.trial, "trained again")
-    where = find_device(device)
+    return compare(stored, train_again(stored, device, weights), tolerance)
+
+
+def train_again(stored: RunRecord, device: str, weights: str | Path | None) -> RunRecord:
+    """The run trained here, and the weights of its last step in a file ``weights``, if named."""
     with tempfile.TemporaryDirectory() as folder:
         kept = {item["checkpoint"] for item in stored.provenance.get("weights", [])} | {LAST}
-        saving = Saving(Path(folder), math.inf, {stored.trial.id: kept})
-        (found,) = Trainer(where).train([stored.trial], lambda: None, saving)
+        saving = Saving(Path(folder), weights={stored.trial.id: kept})
+        trainer = Trainer(find_device(device))
+        (found,) = trainer.train([stored.trial], lambda: None, saving)
         if weights is not None and found.provenance.get("weights"):
             file = by_checkpoint(found)[LAST]["file"]
             write_file(Path(weights), (Path(folder) / "weights" / file).read_bytes())
-    return compare(stored, found, tolerance)
+    return found
 
 
 def compare(stored: RunRecord, found: RunRecord, tolerance: float) -> Reproduced:

@@ -62,19 +62,13 @@ def score(
     """
     import pandas as pd
 
-    spec = DATASETS.get(dataset)
-    if spec.scores is None:
-        having = ", ".join(known.name for known in DATASETS if known.scores is not None)
-        raise RequestError(
-            f"{dataset} has no scores of its own (those that have: {having or 'none'}); "
-            "oodbench evaluate gives a run's accuracies."
-        )
-    where, pixels = find_device(device), spec.options["size"]
+    spec, where = _with_scores(dataset), find_device(device)
     if (model is None) == (run is None):
         raise RequestError("Say what to score: either a model or a run.")
+    assert spec.scores is not None
     if model is not None:
         module, name = _published(spec.scores, model, weights), str(weights or model)
-        pixels = size or pixels
+        pixels = size or spec.options["size"]
     else:
         if weights is not None or size is not None or db is None:
             raise RequestError("A run goes with db, and without weights and size.")
@@ -83,6 +77,18 @@ def score(
     return pd.DataFrame(
         [{"model": name, "score": s, "value": v, "n": n} for s, (v, n) in found.items()]
     )
+
+
+def _with_scores(dataset: str) -> DatasetSpec:
+    """A dataset whose authors report scores of their own."""
+    spec = DATASETS.get(dataset)
+    if spec.scores is None:
+        having = ", ".join(known.name for known in DATASETS if known.scores is not None)
+        raise RequestError(
+            f"{dataset} has no scores of its own (those that have: {having or 'none'}); "
+            "oodbench evaluate gives a run's accuracies."
+        )
+    return spec
 
 
 def _published(scores: Scores, model: str, weights: str | Path | None) -> torch.nn.Module:

@@ -1,9 +1,12 @@
 """Measuring a dataset's shift: classifiers trained here, densities compared in ``analysis``."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from oodbench.data import DATASETS, Dataset, DatasetSpec
 from oodbench.errors import RequestError
+from oodbench.probes.environment_classifier import environment_features
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,37 +51,56 @@ def shift(
     """
     import pandas as pd
 
-    from oodbench import analysis
-    from oodbench.data import DATASETS
-    from oodbench.probes.environment_classifier import environment_features
-
     if trials < 1 or examples < 1:
         raise RequestError(
             f"trials and examples must be at least 1, but got {trials} and {examples}."
         )
+    spec = measurable(dataset, options or {})
+    each = [(i,) for i in range(len(spec.environments))]
+    choices = each if test_environments is None else [tuple(test_environments)]
+    for choice in choices:
+        spec.check_test_environments(choice)
+    data, seeds = spec.load(options or {}, data_seed), range(seed, seed + trials)
+    measuring = partial(table_of, dataset, data, seeds, examples, device, on_trial)
+    return pd.concat([measuring(choice) for choice in choices], ignore_index=True)
+
+
+def measurable(dataset: str, options: Mapping[str, Any]) -> DatasetSpec:
+    """The dataset, as these options make it.
+
+    Raises:
+        UnknownNameError: If there is no such dataset or option.
+        RequestError: If it has published splits.
+    """
     spec = DATASETS.get(dataset)
     if spec.published:
         raise RequestError(
             f"{dataset} has published splits, and a shift is measured between environments of "
             "which each has validation examples; this is not built for such datasets."
         )
-    spec = spec.resolved(options or {})
-    each = [(i,) for i in range(len(spec.environments))]
-    choices = each if test_environments is None else [tuple(test_environments)]
-    for choice in choices:
-        spec.check_test_environments(choice)
-    data = spec.load(options or {}, data_seed)
-    tables = []
-    for choice in choices:
-        measured, name = [], ",".join(map(str, choice))
-        for t in range(seed, seed + trials):
-            f = environment_features(data, choice, seed=t, examples=examples, device=device)
-            found = analysis.measure_shift(f.z_p, f.y_p, f.z_q, f.y_q, seed=t)
-            measured.append(found)
-            on_trial(
-                f"{dataset}, test environments {name}, seed {t}: "
-                f"diversity {found.plus.diversity:.3f}, correlation {found.plus.correlation:.3f}; "
-                f"the classifier is right on {f.accuracy:.1%}"
-            )
-        tables.append(analysis.shift_table(dataset, name, measured))
-    return pd.concat(tables, ignore_index=True)
+    return spec.resolved(options)
+
+
+def table_of(
+    dataset: str,
+    data: Dataset,
+    seeds: Sequence[int],
+    examples: int,
+    device: str,
+    on_trial: Callable[[str], None],
+    choice: tuple[int, ...],
+) -> "pd.DataFrame":
+    """The shift to one choice of test environments, measured once on each seed."""
+    from oodbench import analysis
+
+    measured, name = [], ",".join(map(str, choice))
+    for seed in seeds:
+        f = environment_features(data, choice, seed=seed, examples=examples, device=device)
+        found = analysis.measure_shift(f.z_p, f.y_p, f.z_q, f.y_q, seed=seed)
+        measured.append(found)
+        on_trial(
+            f"{dataset}, test environments {name}, seed {seed}: "
+            f"diversity {found.plus.diversity:.3f}, correlation {found.plus.correlation:.3f}; "
+            f"the classifier is right on {f.accuracy:.1%}"
+        )
+    return analysis.shift_table(dataset, name, measured)

@@ -111,12 +111,12 @@ def run_local(
     """Keep a worker in each slot until the sweep is done.
 
     Args:
-        db: The database, to look at the progress.
+        db: The database.
         target: Its URL or path, for the workers.
         sweep: Name of the sweep.
         slots: See ``make_slots``.
         settings: Of the workers.
-        on_progress: Called a few times a second with the number of runs in each state.
+        on_progress: See ``watch``.
 
     Raises:
         RequestError: If every slot was given up and trials are left.
@@ -126,26 +126,50 @@ def run_local(
     # The URL goes through the environment: a command line is public, and a URL may hold a password.
     # BLAS reads its number of threads when it is loaded, before a worker could say it.
     environment = os.environ | {"OODBENCH_DB": target, "OMP_NUM_THREADS": "1"}
+
+    def tend() -> str | None:
+        for slot in slots:
+            if slot.look(db):
+                slot.start(command, environment)
+        if not all(slot.ended() for slot in slots):
+            return None
+        return f". See why, and repeat:{''.join(slot.last_words() for slot in slots)}"
+
     try:
-        while True:
-            began = time.monotonic()
-            if patiently(lambda: is_done(db, sweep)):
-                break
-            for slot in slots:
-                if slot.look(db):
-                    slot.start(command, environment)
-            on_progress(patiently(lambda: state_counts(db, sweep)))
-            if all(slot.ended() for slot in slots) and not patiently(lambda: is_done(db, sweep)):
-                ends = "".join(slot.last_words() for slot in slots)
-                raise RequestError(
-                    f"Every worker has ended, and trials are left. See why, and repeat:{ends}"
-                )
-            looked = time.monotonic() - began
-            time.sleep(min(max(POLL, looked / SHARE), LONGEST))
-        on_progress(patiently(lambda: state_counts(db, sweep)))
+        watch(db, sweep, tend, on_progress)
         _wait(_processes(slots), LEAVING)  # they see by themselves that nothing is left
     finally:
         stop_workers(_processes(slots))
+
+
+def watch(
+    db: Database,
+    sweep: str,
+    tend: Callable[[], str | None],
+    on_progress: Callable[[Counts], None],
+) -> None:
+    """Look after a sweep until it is done.
+
+    Args:
+        db: The database.
+        sweep: Name of the sweep.
+        tend: Looks after the workers; says how they ended if all have.
+        on_progress: Called at every look with the number of runs in each state.
+
+    Raises:
+        RequestError: If every worker has ended and trials are left.
+    """
+    while True:
+        began = time.monotonic()
+        done = patiently(lambda: is_done(db, sweep))
+        ends = None if done else tend()
+        on_progress(patiently(lambda: state_counts(db, sweep)))
+        if done:
+            return
+        if ends is not None and not patiently(lambda: is_done(db, sweep)):
+            raise RequestError(f"Every worker has ended, and trials are left{ends}")
+        looked = time.monotonic() - began
+        time.sleep(min(max(POLL, looked / SHARE), LONGEST))
 
 
 def worker_command(sweep: str, settings: WorkerSettings, peers: int) -> list[str]:

@@ -7,17 +7,16 @@ again when its leases run out. Ray stores nothing for us.
 import logging
 import os
 import socket
-import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from oodbench.errors import RequestError
-from oodbench.results import Database, is_done, state_counts
+from oodbench.results import Database
 from oodbench.sweep.machines import Ray
 from oodbench.workers.executors.jobs import Job
-from oodbench.workers.executors.local import LONGEST, POLL, SHARE, Counts
-from oodbench.workers.lease import patiently
+from oodbench.workers.executors.local import Counts, watch
 
 FOREVER = -1
 """Ray's word for: as often as needed."""
@@ -76,7 +75,8 @@ def run_ray(
     )
     hosts = [actor.remote(job) for _ in range(settings.jobs(workers))]
     try:
-        _watch(ray, db, job.sweep, [host.run.remote() for host in hosts], on_progress)
+        tasks = [host.run.remote() for host in hosts]
+        watch(db, job.sweep, partial(_ends, ray, tasks), on_progress)
     finally:
         ended = [host.end.remote() for host in hosts]
         ray.wait(ended, num_returns=len(ended), timeout=2 * job.grace)
@@ -119,29 +119,15 @@ def _no_cluster(address: str, error: Exception) -> RequestError:
     )
 
 
-def _watch(
-    ray: Any, db: Database, sweep: str, tasks: list[Any], on_progress: Callable[[Counts], None]
-) -> None:
-    """Look at the sweep until it is done."""
-    while True:
-        began = time.monotonic()
-        done = patiently(lambda: is_done(db, sweep))
-        on_progress(patiently(lambda: state_counts(db, sweep)))
-        if done:
-            return
-        _, running = ray.wait(tasks, num_returns=len(tasks), timeout=0)
-        if not running and not patiently(lambda: is_done(db, sweep)):
-            raise RequestError(f"Every worker has ended, and trials are left:{_last(ray, tasks)}")
-        looked = time.monotonic() - began
-        time.sleep(min(max(POLL, looked / SHARE), LONGEST))
-
-
-def _last(ray: Any, tasks: list[Any]) -> str:
-    """How the actors ended."""
+def _ends(ray: Any, tasks: list[Any]) -> str | None:
+    """How the actors ended, if all have."""
+    _, running = ray.wait(tasks, num_returns=len(tasks), timeout=0)
+    if running:
+        return None
     words = []
     for task in tasks:
         try:
             ray.get(task)
         except ray.exceptions.RayError as error:
             words.append(f"\n  {str(error).strip().splitlines()[-1]}")
-    return "".join(dict.fromkeys(words))
+    return ":" + "".join(dict.fromkeys(words))

@@ -370,4 +370,4 @@ def test_a_shift_is_measured_and_told_with_its_class_and_n(oodbench: Run) -> Non
     assert f"{plus['correlation']:.3f}" in ended.out
     ended = oodbench("shift", "ColoredDigits", "--test-environments", "two")
     assert (ended.code, ended.out) == (2, "")
-    assert "needs indices such as 2 or 0,1, but got 'two'" in ended.err
+    assert "needs numbers such as 0,2, but got 'two'" in ended.err
