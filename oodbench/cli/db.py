@@ -8,7 +8,7 @@ import typer
 from oodbench.cli.options import Db
 
 if TYPE_CHECKING:
-    from oodbench.results.shards import Lacking
+    from oodbench.results.sweeps.shards import Lacking
 
 app = typer.Typer(help="Care for a results database.", no_args_is_help=True)
 
