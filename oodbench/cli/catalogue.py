@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oodbench import api
 from oodbench.cli.options import Root, pairs_of, use_root
 from oodbench.errors import RequestError
 
@@ -24,7 +25,6 @@ Name = Annotated[str | None, typer.Argument(help="Tell all of this one.")]
 
 def tell(kind: str, name: str | None) -> None:
     """List the things of one kind, or tell all of one of them."""
-    from oodbench import api
     from oodbench.cli.printing import show, show_one
 
     table = api.catalogue(kind, name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oodbench import api
 from oodbench.cli.options import Budget, Checkpoint, Db, Seed, Sweep, Unit, Where
 from oodbench.errors import UnknownNameError
 
@@ -43,8 +44,6 @@ def conclude(
 
     Example: oodbench conclude --db digits.db --tables digits/
     """
-    from oodbench import api
-
     if format_ not in FORMATS:
         raise UnknownNameError("format", format_, FORMATS)
     options = {"rule": rule, "budget": budget, "unit": unit, "seed": seed}

@@ -1,6 +1,8 @@
-"""What a dry run says of models, GPU hours and disk."""
+"""What a dry run says: of models, GPU hours and disk, or of what is stored."""
 
 from typing import TYPE_CHECKING
+
+from oodbench import api
 
 if TYPE_CHECKING:
     from oodbench.sweep import SweepSpec
@@ -73,22 +75,20 @@ def at_least(text: str, incomplete: bool) -> str:
 
 def preview(specs: "list[SweepSpec]", db: str | None) -> None:
     """Say what sweeps would train: beside a database, what is stored; else what they would take."""
-    from oodbench import api
     from oodbench.sweep.estimate import on_replicas
 
     if db is None:
         show_outlook(specs)
     else:
         for spec in specs:
+            name = f"{spec.name}: " if len(specs) > 1 else ""
             added = api.preview(spec, db)
             waiting = added.known_runs - added.stored_runs
+            later = f", and {added.later_runs} as results come in" if added.later_runs else ""
             print(
-                f"{spec.name}: "
-                * (len(specs) > 1)
-                + f"{added.studies} studies, {added.runs} trials: "
-                f"{added.stored_runs} stored, {waiting} waiting or running, {added.new_runs} new; "
-                f"{added.new_runs + waiting} models to train"
-                + (f", and {added.later_runs} as results come in." if added.later_runs else ".")
+                f"{name}{added.studies} studies, {added.runs} trials: {added.stored_runs} stored, "
+                f"{waiting} waiting or running, {added.new_runs} new; "
+                f"{added.new_runs + waiting} models to train{later}."
             )
     for spec in specs:
         if replicas := on_replicas(spec):

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oodbench import api
 from oodbench.cli.options import Artifacts, Db, Device, Root, Run, indices, use_root
 
 if TYPE_CHECKING:
@@ -37,8 +38,6 @@ def evaluate(
 
     Example: oodbench evaluate 3f2a91 --db digits.db --environments 0,2
     """
-    from oodbench import api
-
     use_root(root)
     frame = api.evaluate(
         db,

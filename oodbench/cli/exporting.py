@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from oodbench import api
 from oodbench.cli.options import Checkpoint, Db, Sweep, Where
 
 app = typer.Typer(no_args_is_help=True, help="Write results for other tools.")
@@ -35,8 +36,6 @@ def table(kind: str) -> Callable[..., None]:
         name: Sweep = None,
         checkpoint: Checkpoint = "last",
     ) -> None:
-        from oodbench import api
-
         frame = api.export(kind, db, output, where, sweep=name, checkpoint=checkpoint)
         print(f"wrote {output}: {len(frame):,} runs, {len(frame.columns)} columns")
 
@@ -61,8 +60,6 @@ def optuna(
 
     Example: oodbench export optuna sqlite:///optuna.db --db digits.db
     """
-    from oodbench import api
-
     done = api.export_optuna(db, storage, sweep=name)
     print(f"{done.studies:,} studies: {done.new:,} trials added, {done.known:,} there already")
     if done.unscored:

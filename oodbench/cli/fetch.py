@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from oodbench import api
+
 Root = Annotated[
     Path, typer.Option("--root", help="Data folder; created if missing.", show_default=False)
 ]
@@ -22,6 +24,4 @@ def fetch(
 
     Example: oodbench fetch MNIST --root data
     """
-    from oodbench import api
-
     print(f"{name} is in {api.fetch(name, root)}; use it: export OODBENCH_DATA={root}")

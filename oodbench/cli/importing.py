@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oodbench import api
 from oodbench.cli.options import Db, pairs_of
 
 if TYPE_CHECKING:
@@ -78,9 +79,7 @@ def domainbed(
 
     Example: oodbench import domainbed domainbed_sweeps/vlcs_erm --db vlcs.db --set shift=diversity
     """
-    from oodbench.importing import import_domainbed
-
-    tell(import_domainbed(folder, db, name=name, **pairs_of("--set", facts)), db)
+    tell(api.import_domainbed(folder, db, name=name, **pairs_of("--set", facts)), db)
 
 
 @app.command("csv")
@@ -101,10 +100,8 @@ def table(
 
     Example: oodbench import csv models.csv --db runs.db --map id=val --map ood=test --set dataset=X
     """
-    from oodbench.importing import import_csv
-
     maps = pairs_of("--map", columns), pairs_of("--set", constants)
-    done = import_csv(file, db, *maps, name=name, percent=percent, separator=separator)
+    done = api.import_csv(file, db, *maps, name=name, percent=percent, separator=separator)
     tell(done, db)
 
 
@@ -123,7 +120,5 @@ def wandb(
 
     Example: oodbench import wandb w.csv --db w.db --map id_val=val --map ood=test --set dataset=X
     """
-    from oodbench.importing import import_wandb
-
     maps = pairs_of("--map", columns), pairs_of("--set", constants)
-    tell(import_wandb(file, db, *maps, name=name, percent=percent), db)
+    tell(api.import_wandb(file, db, *maps, name=name, percent=percent), db)

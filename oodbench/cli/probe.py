@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oodbench import api
 from oodbench.cli.options import Db, Device, Sweep, Where
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ Select = Annotated[
 
 def tell(kind: str, db: str, where: str | None, select: str | None, **options: Any) -> None:
     """Probe, and print a line a run."""
-    from oodbench import api
     from oodbench.cli.printing import show
 
     found: pd.DataFrame = api.probe(kind, db, where, select=select, **options)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oodbench import api
 from oodbench.cli.options import Checkpoint, Db, Sweep, Where
 from oodbench.errors import UnknownNameError
 
@@ -64,8 +65,6 @@ def query(
 
     Example: oodbench query --db digits.db --where "optimizer = 'adam' and lr < 1e-3" --format csv
     """
-    from oodbench import api
-
     if format_ not in FORMATS:
         raise UnknownNameError("format", format_, FORMATS)
     frame = api.query(

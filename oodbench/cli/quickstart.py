@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from oodbench import api
 from oodbench.cli.options import Workers, exit_if_failed
 
 
@@ -20,7 +21,6 @@ def quickstart(
 
     Example: oodbench quickstart --out quickstart
     """
-    from oodbench import api
     from oodbench.cli.printing import show_results
     from oodbench.cli.progress import Progress
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oodbench import api
 from oodbench.cli.options import Budget, Checkpoint, Db, Seed, Sweep, Unit, Where
 
 
@@ -40,8 +41,6 @@ def report(
 
     Example: oodbench report --db digits.db -o report.html --where "dataset = 'ColoredDigits'"
     """
-    from oodbench import api
-
     options: dict[str, Any] = {"rule": rule, "budget": budget, "unit": unit, "seed": seed}
     options |= {"sweep": name, "checkpoint": checkpoint, "title": title, "palette": palette}
     path = api.report(db, output, where, on_step=tell, **options)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oodbench import api
 from oodbench.cli.options import Db, Device, Root, Run, use_root
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ def reproduce(
 
     Example: oodbench reproduce 3f2a91 --db digits.db --weights 3f2a91.safetensors
     """
-    from oodbench import api
-
     use_root(root)
     found = api.reproduce(db, run, weights=weights, tolerance=tolerance, device=device)
     for line in report(found):

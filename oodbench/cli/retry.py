@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from oodbench import api
 from oodbench.cli.options import Db, SweepName
 
 
@@ -21,7 +22,5 @@ def retry(
 
     Example: oodbench retry digits --db digits.db
     """
-    from oodbench import api
-
     n = api.retry(db, name, failed=failed or not diverged, diverged=diverged)
     print(f"{n} runs of {name} wait again")

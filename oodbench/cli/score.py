@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oodbench import api
 from oodbench.cli.options import Artifacts, Device, Root, use_root
 
 SHOWN = ["score", "value", "n"]
@@ -40,7 +41,6 @@ def score(
 
     Example: oodbench score BackgroundsChallenge --model resnet50 --root data
     """
-    from oodbench import api
     from oodbench.cli.printing import show
 
     use_root(root)

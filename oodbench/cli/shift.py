@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oodbench import api
 from oodbench.cli.options import Root, indices, use_root
 
 if TYPE_CHECKING:
@@ -34,8 +35,6 @@ def shift(
     Example: oodbench shift ColoredDigits --test-environments 2
     """
     use_root(root)
-    from oodbench import api
-
     table = api.shift(
         dataset,
         indices("--test-environments", test_environments),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oodbench import api
 from oodbench.cli.options import Db, Run
 from oodbench.errors import UnknownNameError
 
@@ -23,7 +24,6 @@ def show(
 
     Example: oodbench show 3f2a91 --db digits.db
     """
-    from oodbench import api
     from oodbench.cli.printing import show as show_table
     from oodbench.cli.printing import show_one
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oodbench import api
 from oodbench.cli.options import Db, Sweep
 from oodbench.errors import RequestError
 
@@ -23,7 +24,6 @@ def status(
 
     Example: oodbench status --db digits.db --watch
     """
-    from oodbench import api
     from oodbench.cli.printing import show, watching
 
     def look() -> Any:
@@ -43,8 +43,6 @@ def status(
 
 def slurm_jobs(db: str, name: str | None) -> "pd.DataFrame":
     """The jobs; none where SLURM does not answer, which is told: the rest goes on without it."""
-    from oodbench import api
-
     try:
         return api.jobs(db, name)
     except RequestError as error:

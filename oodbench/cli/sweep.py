@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oodbench import api
 from oodbench.cli.options import (
     Gpus,
     OptionalDb,
@@ -84,7 +85,6 @@ def train(
         executor: Who starts them.
         places: How many, and where: see ``oodbench.run_sweep``.
     """
-    from oodbench import api
     from oodbench.cli.printing import show, show_profile
     from oodbench.cli.progress import Progress
     from oodbench.workers.executors.local import log_folder
@@ -108,7 +108,6 @@ def train(
 
 def _show_winners(spec: "SweepSpec", db: str) -> None:
     """Print what came of the winners, if they were trained again."""
-    from oodbench import api
     from oodbench.cli.printing import seed_intervals, show
 
     if spec.confirm:
@@ -137,7 +136,6 @@ def warn_if_slow(spec: "SweepSpec", device: str) -> None:
 
 def _show_jobs(db: str, name: str) -> None:
     """Say which jobs there are now, and how one looks after them."""
-    from oodbench import api
     from oodbench.cli.printing import show
     from oodbench.results import describe_target
 

@@ -1,7 +1,9 @@
 """What there is to choose from, as rows of plain values."""
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from oodbench.algorithms import ALGORITHMS
 from oodbench.data import DATASETS, DatasetSpec
@@ -9,9 +11,6 @@ from oodbench.errors import UnknownNameError
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS, OptimizerSpec
 from oodbench.spaces import Range, Space
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Row = dict[str, Any]
 
@@ -108,7 +107,7 @@ ROWS: dict[str, Callable[[], list[Row]]] = {
 }
 
 
-def catalogue(kind: str, name: str | None = None) -> "pd.DataFrame":
+def catalogue(kind: str, name: str | None = None) -> pd.DataFrame:
     """What there is to choose from.
 
     Args:
@@ -119,8 +118,6 @@ def catalogue(kind: str, name: str | None = None) -> "pd.DataFrame":
         UnknownNameError: If there is none of that kind or name.
         RequestError: If it is known why there is none.
     """
-    import pandas as pd
-
     if kind not in ROWS:
         raise UnknownNameError("catalogue", kind, ROWS)
     if name is not None and kind == "optimizers":

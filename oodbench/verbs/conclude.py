@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from oodbench.verbs.query import query
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from oodbench.analysis import Conclusions
 
 
@@ -33,7 +33,7 @@ def conclude(
     return analysis.conclude(query(db, where, sweep=sweep, checkpoint=checkpoint), **options)
 
 
-def confirmed(db: str | Path, sweep: str | None = None) -> "pd.DataFrame":
+def confirmed(db: str | Path, sweep: str | None = None) -> pd.DataFrame:
     """Winners that were trained again on fresh seeds: see ``analysis.confirmation_table``."""
     from oodbench import analysis
 

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import torch
 
 from oodbench.data import DATASETS, Dataset
@@ -23,9 +24,6 @@ from oodbench.workers.artifacts import find_weights
 from oodbench.workers.place import find_device
 from oodbench.workers.trial_data import data_of
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 def evaluate(
     target: str | Path,
@@ -37,7 +35,7 @@ def evaluate(
     weights: str | Path | None = None,
     artifacts: str | Path | None = None,
     device: str = "auto",
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """Score a run's kept weights.
 
     Args:
@@ -73,10 +71,8 @@ def evaluate(
 
 def _beside_stored(
     rows: Sequence[Mapping[str, Any]], record: RunRecord, step: int, *, own: bool
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """The scores beside what training measured, if they are on the run's ``own`` dataset."""
-    import pandas as pd
-
     frame = pd.DataFrame(rows)
     known = {
         (m.environment, m.split): m.value

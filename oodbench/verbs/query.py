@@ -2,17 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from oodbench import results
 from oodbench.errors import RequestError
 from oodbench.metrics import LOWER
 from oodbench.results import open_database, pairs
 from oodbench.results.select import select as select_runs
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 TEST_SCORES = r"\b(ood|ood_test|oracle_val)\b"
 """Columns that only the rule ``oracle`` may look at."""
@@ -27,7 +24,7 @@ def query(
     sweep: str | None = None,
     checkpoint: str = "last",
     metric: str = "accuracy",
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """Runs with their scores, as a DataFrame.
 
     Args:

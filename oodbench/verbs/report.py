@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from oodbench.errors import RequestError, writable
 from oodbench.results import (
     Database,
@@ -17,8 +19,6 @@ from oodbench.results import (
 from oodbench.verbs.sweep import edge_warnings
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from oodbench.analysis import Source
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 
@@ -15,9 +15,6 @@ from oodbench.results import load_run, open_database
 from oodbench.training.inputs.stored import as_floats
 from oodbench.verbs.load_model import load_model
 from oodbench.workers.place import find_device
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def score(
@@ -31,7 +28,7 @@ def score(
     slow: bool = False,
     artifacts: str | Path | None = None,
     device: str = "auto",
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """Score a classifier as the authors of a dataset do.
 
     Args:
@@ -60,8 +57,6 @@ def score(
         UnknownNameError: If there is no such dataset or model.
         QueryError, ArtifactError: If there is no such run, or its weights were not kept.
     """
-    import pandas as pd
-
     spec, where = _with_scores(dataset), find_device(device)
     if (model is None) == (run is None):
         raise RequestError("Say what to score: either a model or a run.")

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from oodbench.data import DATASETS, Dataset, DatasetSpec
 from oodbench.errors import RequestError
 from oodbench.probes.environment_classifier import environment_features
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 def shift(
@@ -23,7 +22,7 @@ def shift(
     data_seed: int = 0,
     device: str = "cpu",
     on_trial: Callable[[str], None] = lambda line: None,
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """How far a dataset's test environments are from the others: diversity and correlation shift.
 
     Each trial trains a classifier to tell test from training environments, and measures both shifts
@@ -49,8 +48,6 @@ def shift(
         RequestError: If a number is too small, or the shift cannot be measured.
         UnknownNameError: If there is no such dataset or option.
     """
-    import pandas as pd
-
     if trials < 1 or examples < 1:
         raise RequestError(
             f"trials and examples must be at least 1, but got {trials} and {examples}."
@@ -89,7 +86,7 @@ def table_of(
     device: str,
     on_trial: Callable[[str], None],
     choice: tuple[int, ...],
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """The shift to one choice of test environments, measured once on each seed."""
     from oodbench import analysis
 

@@ -1,23 +1,21 @@
 """How far sweeps are: their runs by status, and their SLURM jobs."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from oodbench.results import counts, open_database, sql
 from oodbench.workers.executors import slurm
 from oodbench.workers.executors.jobs import job_of
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-
-def status(db: str | Path, sweep: str | None = None) -> "pd.DataFrame":
+def status(db: str | Path, sweep: str | None = None) -> pd.DataFrame:
     """A row per study: dataset, test environments, algorithm, optimizer, and runs by status."""
     with open_database(db, read_only=True) as database:
         return counts(database, sweep)
 
 
-def jobs(db: str | Path, sweep: str | None = None) -> "pd.DataFrame":
+def jobs(db: str | Path, sweep: str | None = None) -> pd.DataFrame:
     """This user's SLURM jobs of a database's sweeps, that wait or run.
 
     Args:
@@ -32,8 +30,6 @@ def jobs(db: str | Path, sweep: str | None = None) -> "pd.DataFrame":
         UnknownNameError: If there is no such sweep.
         RequestError: If SLURM does not answer, and one of these sweeps is for it.
     """
-    import pandas as pd
-
     rows = [
         {
             "job": item.id,

@@ -28,10 +28,10 @@ from oodbench.workers.executors.local import (
     Counts,
     cores,
     log_folder,
-    make_slots,
     run_local,
     seconds_by_phase,
 )
+from oodbench.workers.executors.slots import make_slots
 from oodbench.workers.hooks import absolute, load_hook
 from oodbench.workers.proposing import extend
 from oodbench.workers.worker_settings import WorkerSettings

@@ -14,14 +14,8 @@ from typing import Any
 
 from oodbench.errors import RequestError
 from oodbench.results import open_database
-from oodbench.workers.executors.local import (
-    GRACE,
-    POLL,
-    Slot,
-    make_slots,
-    stop_workers,
-    worker_command,
-)
+from oodbench.workers.executors.local import POLL, worker_command
+from oodbench.workers.executors.slots import GRACE, Slot, make_slots, stop_workers
 from oodbench.workers.lease import patiently
 from oodbench.workers.worker_settings import WorkerSettings
 
@@ -82,7 +76,7 @@ class Job:
     def stop(self) -> None:
         """Let the workers save what they train and give it back, and end."""
         self.told.append(True)
-        stop_workers([slot.process for slot in self.slots if slot.process], self.grace)
+        stop_workers(self.slots, self.grace)
 
     def checkpoint(self) -> Any:
         """What submitit calls before the job is put back in line: its time is over, or its place

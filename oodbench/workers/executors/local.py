@@ -2,18 +2,15 @@
 
 import json
 import os
-import socket
-import subprocess
 import sys
 import time
-import uuid
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from oodbench.errors import RequestError
-from oodbench.results import Database, abandon, is_done, sqlite_file, state_counts
+from oodbench.results import Database, is_done, sqlite_file, state_counts
+from oodbench.workers.executors.slots import Slot, stop_workers, wait_for
 from oodbench.workers.lease import patiently
 from oodbench.workers.worker_settings import DEFAULTS, WorkerSettings
 
@@ -24,79 +21,7 @@ SHARE, LONGEST = 0.03, 5.0
 there are never more than so many seconds between two looks."""
 LEAVING = 2.0
 """Seconds that workers have to end by themselves once all is done."""
-GRACE = 5.0
-"""Seconds that a worker has, when it is asked to stop, to save a run and give its trials back."""
-STILLBORN = 3
-"""A worker that dies so often in a row without holding a trial is given up."""
-BAD_REQUEST = 2
-"""Exit code of a worker that cannot do what is asked; the next one could not either."""
-
 Counts = dict[str, int]
-
-
-@dataclass
-class Slot:
-    """A place for one worker after another.
-
-    Attributes:
-        log: File that takes what its workers print.
-        gpu: What the workers see as ``CUDA_VISIBLE_DEVICES``; None leaves it as it is.
-        process: The worker that is there now.
-        owner: The name under which it claims trials.
-        stillborn: How many of its workers in a row died without holding a trial.
-        given_up: Whether no further worker is started.
-    """
-
-    log: Path
-    gpu: str | None = None
-    process: "subprocess.Popen[bytes] | None" = None
-    owner: str = ""
-    stillborn: int = 0
-    given_up: bool = False
-
-    def start(self, command: Sequence[str], environment: dict[str, str]) -> None:
-        """Start a worker under a name of its own."""
-        self.owner = f"{socket.gethostname()}:{self.log.stem}:{uuid.uuid4().hex[:8]}"
-        pinned = {} if self.gpu is None else {"CUDA_VISIBLE_DEVICES": self.gpu}
-        with self.log.open("ab") as file:
-            self.process = subprocess.Popen(
-                [*command, "--owner", self.owner],
-                env=environment | pinned,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=file,
-                start_new_session=True,  # Ctrl-C reaches this process, which stops the workers
-            )
-
-    def look(self, db: Database) -> bool:
-        """Whether a worker has to be started here: there is none yet, or it has died.
-
-        What a dead worker held goes to others at once. One that held something is always replaced:
-        the trial that kills it is found by halving. One that dies again and again before it holds
-        anything is not.
-        """
-        if self.process is None:
-            return True
-        code = self.process.poll()
-        if code is None or code == 0 or self.given_up:
-            return False
-        held = patiently(lambda: abandon(db, self.owner))
-        self.stillborn = 0 if held else self.stillborn + 1
-        self.given_up = code == BAD_REQUEST or self.stillborn >= STILLBORN
-        return not self.given_up
-
-    def ended(self) -> bool:
-        """Whether no worker runs here and none will: it had nothing left to do, or was given up.
-
-        One that has died since the last ``look`` is not ended: the next one will replace it.
-        """
-        return self.process is not None and (self.given_up or self.process.poll() == 0)
-
-    def last_words(self) -> str:
-        """How the worker ended."""
-        lines = self.log.read_text(errors="replace").strip().splitlines() or ["(empty)"]
-        code = None if self.process is None else self.process.returncode
-        return f"\n  {self.log}, exit code {code}: {lines[-1]}"
 
 
 def run_local(
@@ -137,9 +62,9 @@ def run_local(
 
     try:
         watch(db, sweep, tend, on_progress)
-        _wait(_processes(slots), LEAVING)  # they see by themselves that nothing is left
+        wait_for(slots, LEAVING)  # they see by themselves that nothing is left
     finally:
-        stop_workers(_processes(slots))
+        stop_workers(slots)
 
 
 def watch(
@@ -176,28 +101,6 @@ def worker_command(sweep: str, settings: WorkerSettings, peers: int) -> list[str
     """The command of a worker that ends with this process; ``peers`` share the sweep."""
     command = [sys.executable, "-m", "oodbench", "worker", sweep, *settings.options()]
     return [*command, "--parent", str(os.getpid()), "--peers", str(peers)]
-
-
-def make_slots(
-    logs: Path, workers: int, gpus: Sequence[str] = (), name: str = "worker"
-) -> list[Slot]:
-    """Places for workers, each with a log file ``worker-<n>.log``.
-
-    Args:
-        logs: Folder of the logs; created if missing.
-        workers: How many places; with ``gpus``, how many on each.
-        gpus: GPUs as ``CUDA_VISIBLE_DEVICES`` names them; each worker sees one.
-        name: How the files' names begin.
-
-    Raises:
-        RequestError: If the folder cannot be written.
-    """
-    try:
-        logs.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RequestError(f"Cannot write logs to {logs}: {error.strerror}.") from error
-    seen = [gpu for gpu in gpus or (None,) for _ in range(workers)]
-    return [Slot(logs / f"{name}-{i}.log", gpu) for i, gpu in enumerate(seen)]
 
 
 def seconds_by_phase(slots: Sequence[Slot]) -> dict[str, float]:
@@ -240,25 +143,3 @@ def log_of(target: str, owner: str, logs: Path | None = None) -> Path | None:
     path = (logs or log_folder(target)) / f"{''.join(name)}.log"
     found = path.is_file() and owner in path.read_text(errors="replace")
     return path if found else None
-
-
-def _processes(slots: Sequence[Slot]) -> "list[subprocess.Popen[bytes]]":
-    return [slot.process for slot in slots if slot.process is not None]
-
-
-def _wait(processes: "Sequence[subprocess.Popen[bytes]]", seconds: float) -> None:
-    """Let processes end by themselves for some seconds."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and any(p.poll() is None for p in processes):
-        time.sleep(0.02)
-
-
-def stop_workers(processes: "Sequence[subprocess.Popen[bytes]]", grace: float = GRACE) -> None:
-    """End workers; they have ``grace`` seconds to save and give back what they hold."""
-    for process in processes:
-        process.terminate()
-    _wait(processes, grace)
-    for process in processes:
-        if process.poll() is None:
-            process.kill()
-        process.wait()

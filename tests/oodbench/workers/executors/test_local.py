@@ -13,7 +13,8 @@ from oodbench import api
 from oodbench.errors import RequestError
 from oodbench.results import Database, add_sweep, claim, open_database, sql
 from oodbench.sweep.plan import plan
-from oodbench.workers.executors.local import STILLBORN, Slot, log_folder, log_of, make_slots
+from oodbench.workers.executors.local import log_folder, log_of
+from oodbench.workers.executors.slots import STILLBORN, Slot, make_slots
 
 KILLER = '''
 """An optimizer that kills the process that builds it, as a bad driver might."""
