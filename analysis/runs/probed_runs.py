@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from oodbench.errors import RequestError, UnknownNameError
+from oodbench.results.columns import MEASURED, named
 
 from ..stats.rank_correlations import Correlation, Correlations, correlate
 from .filters import keep_runs
@@ -13,10 +14,7 @@ from .panels import Panel, panels
 from .path_curves import LEFT_OUT
 from .searches import draw_codes
 
-COSTS = (
-    *("seconds", "gradient_evaluations", "samples", "all_reduces", "communicated_bytes"),
-    *("compute_seconds", "communication_seconds", "waiting_seconds"),
-)
+COSTS = tuple(named(MEASURED))
 """Columns of the runs that stand in for a measurement."""
 
 

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, ColumnElement, Connection, Select, Subquery, func, select
+from sqlalchemy import JSON, ColumnElement, Connection, Result, Select, Subquery, func, select
 
 from oodbench.records import MEASURED, ROLES
 from oodbench.results import schema
+from oodbench.results.columns import Column, columns_of_pairs, columns_of_runs, named
 from oodbench.results.connection.database import Database
 from oodbench.results.queries.environment_scores import environment_scores
 from oodbench.results.queries.hparams import hparam_names
@@ -15,23 +16,12 @@ from oodbench.results.queries.where import compile_where
 from oodbench.results.select import check_checkpoint_rule
 from oodbench.results.store import METRIC, find_run
 from oodbench.results.sweeps.adding import in_sweep, sweep_id
-from oodbench.results.views import COUNTED, SCORES, TIMED, select_pairs, select_runs
+from oodbench.results.views import select_pairs, select_runs
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["checkpoints", "curves", "pairs", "runs", "searched", "sql"]
-
-COSTS, COST_COUNTS = ("seconds", *TIMED), ("gradient_evaluations", "samples", *COUNTED)
-NUMBERS = (*COSTS, *SCORES, "id", "ood", "chance")
-COUNTS = (
-    *COST_COUNTS,
-    "step",
-    *(f"n_{role}" for role in SCORES),
-    "n_id",
-    "n_ood",
-    "num_classes",
-)
 
 
 def runs(db: Database, where: str | None = None, sweep: str | None = None) -> "pd.DataFrame":
@@ -51,14 +41,12 @@ def runs(db: Database, where: str | None = None, sweep: str | None = None) -> "p
         QueryError: If the condition is not one.
         UnknownNameError: If it names no column or hyperparameter, or there is no such sweep.
     """
-    from oodbench.results.frames import frame_of, spread
+    from oodbench.results.frames import spread
 
     view = select_runs().subquery("v_runs")
     with db.read() as connection:
         statement = _filtered(connection, view, where, sweep).order_by(view.c.position)
-        frame = frame_of(
-            connection.execute(statement), [*COSTS, "started", "finished"], COST_COUNTS
-        )
+        frame = _typed(connection.execute(statement), columns_of_runs())
     return spread(frame.drop(columns=["summary", "facts"]))
 
 
@@ -94,14 +82,14 @@ def pairs(
         UnknownNameError: If it names no column or hyperparameter, or there is no such sweep or
             checkpoint rule, or no run has scores of this metric.
     """
-    from oodbench.results.frames import frame_of, spread
+    from oodbench.results.frames import spread
     from oodbench.results.queries.metric_scores import with_metric
 
     check_checkpoint_rule(checkpoint)
     view = select_pairs(checkpoint).subquery("v_pairs")
     with db.read() as connection:
         statement = _filtered(connection, view, where, sweep).order_by(view.c.position)
-        frame = frame_of(connection.execute(statement), NUMBERS, COUNTS)
+        frame = _typed(connection.execute(statement), columns_of_pairs(checkpoint))
         chosen = _filtered(connection, view, where, sweep, view.c.run)
         if metric != METRIC:
             frame = with_metric(connection, frame, metric, checkpoint, chosen)
@@ -194,6 +182,12 @@ def searched(db: Database, sweep: str, wanted: Sequence[str]) -> dict[str, dict[
             .order_by(study.created, study.position, study.id)
         )
         return {row.run_id: row.space for row in connection.execute(statement)}
+
+
+def _typed(result: "Result[Any]", columns: Sequence[Column]) -> "pd.DataFrame":
+    from oodbench.results.frames import frame_of
+
+    return frame_of(result, named(columns, "number"), named(columns, "count"))
 
 
 def _filtered(

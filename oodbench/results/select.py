@@ -4,8 +4,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from oodbench.errors import QueryError, UnknownNameError
+from oodbench.results.columns import GROUP
 from oodbench.results.schema import CONFIRM
-from oodbench.results.views import GROUP
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,6 +21,7 @@ from oodbench.results.connection.engines import (
 )
 from oodbench.results.connection.failures import explain
 from oodbench.results.schema import REVISIONS, VERSION_TABLE
+from oodbench.results.views import are_outdated, create_views, drop_views
 
 
 class Database:
@@ -100,7 +101,10 @@ def open_database(target: str | Path, *, create: bool = False, read_only: bool =
         with explain(url):
             with engine.connect() as connection:
                 revision = _revision(connection, shown)
-            if revision is None and create:
+                # A server's views have owners, grants and dependents: there, only `db upgrade`.
+                may_renew = create and revision == REVISIONS[-1] and engine.name == "sqlite"
+                renew = may_renew and are_outdated(connection)
+            if create and (revision is None or renew):
                 _, revision = _migrate(url)
         _check_revision(revision, shown)
     except BaseException:
@@ -128,7 +132,7 @@ def is_empty(target: str | Path) -> bool:
 
 
 def upgrade_database(target: str | Path) -> tuple[str, str]:
-    """Bring a database of an older oodbench to the current schema.
+    """Bring a database of an older oodbench to the current schema and views.
 
     Returns:
         The old revision and the new one; they are equal if there was nothing to do.
@@ -173,19 +177,27 @@ def _check_revision(revision: str | None, shown: str) -> None:
 
 
 def _migrate(url: URL, create: bool = True) -> tuple[str, str]:
-    """Run the missing migrations; return the revisions before and after ("" for none)."""
-    from oodbench.results.connection.migrate import migrate  # Alembic is slow to import
+    """Run the missing migrations, or renew outdated views.
 
+    Returns:
+        The revisions before ("" for none) and after.
+    """
     shown = show(url)
     engine = make_engine(url, migrating=True)
     try:
         with write_transaction(engine) as connection:
             wait_for_turn(connection, MIGRATING)
             old = _revision(connection, shown)
-            if not (old is None and create) and old not in REVISIONS[:-1]:
-                _check_revision(old, shown)  # current, or an error
-            else:
+            if old == REVISIONS[-1]:
+                if are_outdated(connection):
+                    drop_views(connection)
+                    create_views(connection)
+            elif old in REVISIONS or (old is None and create):
+                from oodbench.results.connection.migrate import migrate  # Alembic: slow to import
+
                 migrate(connection)
+            else:
+                _check_revision(old, shown)
         if engine.dialect.name == "sqlite":
             _use_wal(engine)
     finally:

@@ -15,10 +15,10 @@ from sqlalchemy import Connection, Select, and_, func, select
 
 from oodbench.metrics import WORST
 from oodbench.records import canonical_json
+from oodbench.results.expressions import environments_text
 from oodbench.results.schema import COMPLETED, curves, runs, studies, study_trials
 from oodbench.results.select import LeftOut, left_out_mean
 from oodbench.results.store import METRIC
-from oodbench.results.views import environments_text
 
 
 def environment_scores(

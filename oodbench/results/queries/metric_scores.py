@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Select, and_, func, select
 
 from oodbench.errors import UnknownNameError
+from oodbench.results.columns import SCORES
 from oodbench.results.schema import COMPLETED, curves, runs
-from oodbench.results.views import SCORES
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, ResourceClosedError
 
 from oodbench.errors import QueryError
 from oodbench.results.connection.database import Database
+from oodbench.results.views import create_temporary_views
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +35,7 @@ def sql(db: Database, text: str) -> "pd.DataFrame":
     """
     from oodbench.results.frames import frame_of
 
-    with db.read() as connection, _reading_only(connection):
+    with db.read() as connection, READING_ONLY[connection.dialect.name](connection, text):
         try:
             result = connection.exec_driver_sql(text, execution_options={"no_parameters": True})
             return frame_of(result).map(_plain)
@@ -48,26 +49,41 @@ def sql(db: Database, text: str) -> "pd.DataFrame":
 
 
 @contextmanager
-def _reading_only(connection: Connection) -> Iterator[None]:
-    """Have the database itself refuse to write, whatever the statement says."""
+def _on_sqlite(connection: Connection, text: str) -> Iterator[None]:
     driver: Any = connection.connection.driver_connection
-    if connection.dialect.name == "postgresql":  # the transaction is read-only
-        threshold = driver.prepare_threshold
-        driver.prepare_threshold = 0  # a prepared statement is one statement: no "; COMMIT; DELETE"
-        try:
-            yield
-        finally:
-            driver.rollback()  # undoes a SET too, which would outlive the transaction
-            driver.prepare_threshold = threshold
-        return
     before = connection.exec_driver_sql("PRAGMA query_only").scalar()
+    connection.exec_driver_sql("PRAGMA query_only = OFF")
+    create_temporary_views(connection, text)
     connection.exec_driver_sql("PRAGMA query_only = ON")
     driver.set_authorizer(_authorize)
     try:
         yield
     finally:
         driver.set_authorizer(None)
+        driver.rollback()  # takes the views away
         connection.exec_driver_sql(f"PRAGMA query_only = {before}")
+
+
+@contextmanager
+def _on_postgresql(connection: Connection, text: str) -> Iterator[None]:
+    driver: Any = connection.connection.driver_connection
+    try:
+        connection.exec_driver_sql("SET TRANSACTION READ WRITE")  # or no view can be made
+        create_temporary_views(connection, text)
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+    except DBAPIError:  # a replica, or no right to temporary views: the stored ones must do
+        driver.rollback()  # the next transaction is read-only from its beginning
+    threshold = driver.prepare_threshold
+    driver.prepare_threshold = 0  # a prepared statement is one statement: no "; COMMIT; DELETE"
+    try:
+        yield
+    finally:
+        driver.rollback()  # undoes a SET too, which would outlive the transaction
+        driver.prepare_threshold = threshold
+
+
+READING_ONLY = {"sqlite": _on_sqlite, "postgresql": _on_postgresql}
+"""Has the database itself refuse to write, whatever the text says; its views are this version's."""
 
 
 def _authorize(action: int, *_: Any) -> int:

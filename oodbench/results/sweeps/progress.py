@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import case, exists, func, or_, select, true
 
 from oodbench.results.connection.database import Database
+from oodbench.results.expressions import environments_text
 from oodbench.results.schema import RUNNING, STATES, WAITING, runs, studies, sweeps
 from oodbench.results.schema import study_trials as links
 from oodbench.results.sweeps.adding import in_sweep, sweep_id
 from oodbench.results.sweeps.proposals import open_studies, runs_to_come
-from oodbench.results.views import environments_text
 
 if TYPE_CHECKING:
     import pandas as pd

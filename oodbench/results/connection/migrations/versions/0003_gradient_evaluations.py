@@ -1,8 +1,8 @@
-"""The views tell each run's gradient evaluations; the tables are as they were."""
+"""A column more in the views, which have needed no migration since."""
 
 revision = "0003"
 down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Nothing: ``connection.migrate`` makes the views anew after every migration."""
+    """Nothing: the views are made anew after every migration."""

@@ -1,8 +1,8 @@
-"""``v_best`` keeps protocols apart; the tables are as they were."""
+"""``v_best`` keeps protocols apart."""
 
 revision = "0004"
 down_revision = "0003"
 
 
 def upgrade() -> None:
-    """Nothing: ``connection.migrate`` makes the views anew after every migration."""
+    """Nothing: the views are made anew after every migration."""

@@ -1,8 +1,8 @@
-"""The views tell what a run on replicas communicated; the tables are as they were."""
+"""Columns more in the views, which have needed no migration since."""
 
 revision = "0005"
 down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Nothing: ``connection.migrate`` makes the views anew after every migration."""
+    """Nothing: the views are made anew after every migration."""
