@@ -44,7 +44,7 @@ def batched_forward(module: nn.Module, shares: Sequence[int] = ()) -> Forward | 
         hidden = inputs.flatten(2)
         for name, relu in steps:
             layer = hidden, parameters[f"{name}.weight"], parameters.get(f"{name}.bias")
-            hidden = BatchedLinear.apply(*as_autocast(layer), relu, name != steps[-1][0], shares)
+            hidden = BatchedLinear.apply(*as_autocast(layer), relu, shares)
         return hidden
 
     return forward
@@ -63,14 +63,6 @@ def as_autocast(layer: tuple[Tensor, Tensor, Tensor | None]) -> list[Tensor | No
     return [None if tensor is None else tensor.to(dtype) for tensor in layer]
 
 
-def through_relu(grad: Tensor, out: Tensor, in_place: bool) -> Tensor:
-    """The gradient of a ReLU's inputs from that of its outputs."""
-    backward = torch.ops.aten.threshold_backward
-    if in_place:
-        return backward.grad_input(grad, out, 0.0, grad_input=grad)  # type: ignore[no-any-return]
-    return backward(grad, out, 0.0)  # type: ignore[no-any-return]
-
-
 class BatchedLinear(torch.autograd.Function):
     """K layers ``relu(x W^T + b)``, or without the ReLU: x (K, n, in), W (K, out, in), b (K, out).
 
@@ -86,15 +78,14 @@ class BatchedLinear(torch.autograd.Function):
         weight: Tensor,
         bias: Tensor | None,
         relu: bool,
-        inside: bool,
         shares: Sequence[int],
     ) -> Tensor:
-        """The outputs (K, n, out); ``inside``: only another such layer sees them."""
+        """The outputs (K, n, out)."""
         w = weight.transpose(1, 2)
         out = product(x, w, shares) if bias is None else product_plus(bias, x, w, shares)
         if relu:
             out.relu_()
-        ctx.relu, ctx.inside, ctx.has_bias, ctx.shares = relu, inside, bias is not None, shares
+        ctx.relu, ctx.has_bias, ctx.shares = relu, bias is not None, shares
         ctx.save_for_backward(x, weight, *([out] if relu else []))
         return out
 
@@ -104,9 +95,8 @@ class BatchedLinear(torch.autograd.Function):
         (grad,) = grads
         x, weight, *out = ctx.saved_tensors
         if ctx.relu:
-            # The layer above has just made this gradient, for this one alone.
-            grad = through_relu(grad, out[0], ctx.inside and not torch.is_grad_enabled())
+            grad = torch.ops.aten.threshold_backward(grad, out[0], 0.0)
         of_x = product(grad, weight) if ctx.needs_input_grad[0] else None
         of_weight = product(grad.transpose(1, 2), x, ctx.shares)
         of_bias = grad.sum(1) if ctx.has_bias else None
-        return of_x, of_weight, of_bias, None, None, None
+        return of_x, of_weight, of_bias, None, None
