@@ -46,6 +46,17 @@ class UnknownNameError(RequestError):
         super().__init__(f"{place}unknown {kind} {str(name)!r}.{hint} Allowed: {allowed}.")
 
 
+def check_name(kind: str, name: object, known: Iterable[str]) -> None:
+    """Refuse a name that is not among the known ones.
+
+    Raises:
+        UnknownNameError: With those that are.
+    """
+    names = list(known)
+    if name not in names:
+        raise UnknownNameError(kind, name, names)
+
+
 class SweepError(RequestError):
     """A sweep file says something that does not hold."""
 

@@ -1,46 +1,21 @@
 """Optimizers, and adaptive ones against the others, compared at an equal tuning budget."""
 
-from collections.abc import Mapping, Sequence
-from itertools import product
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Unpack
 
-import numpy as np
 import pandas as pd
 
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError, check_name
 
 from ..runs.panels import GROUP
-from ..runs.searches import Searches, searches
-from ..runs.trials import FINISHED, SCORES
-from ..stats.best_of import RESAMPLES
-from ..stats.intervals import Array, from_error, spread, within_range
-from ..stats.testing import MARGIN, ends_of, holm_within, judged, p_value
-from .contests import (
-    STATISTICS,
-    Contest,
-    Unit,
-    against,
-    both_kinds,
-    every_pair,
-    freedoms,
-    statistics,
-    trials_for,
-)
-
-RANGES = {"difference": (-1, 1), "improvement": (0, 1), "cliffs_delta": (-1, 1)}
+from ..runs.searches import Searches
+from .comparison import Comparison, Settings
+from .contests import Contest, against, both_kinds, every_pair
+from .estimates import Tasks, contested, judged_twice
 
 
 def compare_optimizers(
-    pairs: pd.DataFrame,
-    rule: str = "id_val",
-    *,
-    budget: float | None = None,
-    unit: Unit = "trials",
-    margin: float = MARGIN,
-    dataset: str | None = None,
-    algorithm: str | None = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    pairs: pd.DataFrame, rule: str = "id_val", **settings: Unpack[Settings]
 ) -> pd.DataFrame:
     """Every optimizer against every other, in ID and in OOD accuracy, at an equal tuning budget.
 
@@ -57,15 +32,8 @@ def compare_optimizers(
     Args:
         pairs: As for ``analysis.runs.searches.searches``.
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
-        budget: Of each optimizer, in ``unit``. Default: an eighth of what the one with the least
-            has trained; differences at larger budgets rest on too few independent searches.
-        unit: ``trials``, or ``gradient_evaluations``: the number of trials of an optimizer is then
-            what the budget pays for, at the mean of its trials.
-        margin: Accuracies closer than this are called no different; fractions.
-        dataset: Only this one.
-        algorithm: Only this one.
-        resamples: Of the bootstrap.
-        seed: Decides the resamples.
+        settings: Those of ``analysis.compare.comparison.Comparison``: ``budget`` and its ``unit``,
+            ``margin``, ``dataset``, ``algorithm``, ``resamples``, ``seed``.
 
     Returns:
         A row per dataset, test environments, algorithm, pair (``a``, ``b``) and ``score`` (id or
@@ -78,29 +46,18 @@ def compare_optimizers(
 
     Raises:
         RequestError: No runs, a column is missing, all runs are adaptive, or no such budget.
-        UnknownNameError: No such rule, unit, dataset or algorithm.
+        UnknownNameError: No such rule, setting, unit, dataset or algorithm.
     """
-    found = searches(pairs, rule, dataset, algorithm)
-    contests = [every_pair([mine.optimizer for mine in one.trials]) for one in found]
-    if not any(contests):
-        raise RequestError(
-            "Two optimizers are compared that have finished runs on one dataset with one "
-            "algorithm; no two have. Train another optimizer."
-        )
-    return _compared(found, contests, budget, unit, margin, resamples, seed)
+    comparison = Comparison.of(rule, settings)
+    nobody = (
+        "Two optimizers are compared that have finished runs on one dataset with one algorithm; no "
+        "two have. Train another optimizer."
+    )
+    return _compared(comparison.searches(pairs), comparison, every_pair, nobody)
 
 
 def compare_kinds(
-    pairs: pd.DataFrame,
-    rule: str = "id_val",
-    *,
-    budget: float | None = None,
-    unit: Unit = "trials",
-    margin: float = MARGIN,
-    dataset: str | None = None,
-    algorithm: str | None = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    pairs: pd.DataFrame, rule: str = "id_val", **settings: Unpack[Settings]
 ) -> pd.DataFrame:
     """Adaptive against non-adaptive optimizers, in ID and in OOD accuracy.
 
@@ -115,29 +72,20 @@ def compare_kinds(
         the fewest trials of a search; the other counts are sums. Panels without both kinds have no
         rows. See there for arguments and errors.
     """
-    found = searches(pairs, rule, dataset, algorithm)
-    contests = [both_kinds(one) for one in found]
-    if not any(contests):
-        raise RequestError(
-            "Adaptive and non-adaptive optimizers can be compared where both have finished runs "
-            "on one dataset with one algorithm, and the column optimizer_kind says which is which; "
-            "that is nowhere so. Train optimizers of both kinds."
-        )
-    return _compared(found, contests, budget, unit, margin, resamples, seed)
+    comparison = Comparison.of(rule, settings)
+    nobody = (
+        "Adaptive and non-adaptive optimizers can be compared where both have finished runs on one "
+        "dataset with one algorithm, and the column optimizer_kind says which is which; that is "
+        "nowhere so. Train optimizers of both kinds."
+    )
+    return _compared(comparison.searches(pairs), comparison, both_kinds, nobody)
 
 
 def compare_to(
     pairs: pd.DataFrame,
     baseline: str | None = None,
     rule: str = "id_val",
-    *,
-    budget: float | None = None,
-    unit: Unit = "trials",
-    margin: float = MARGIN,
-    dataset: str | None = None,
-    algorithm: str | None = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    **settings: Unpack[Settings],
 ) -> pd.DataFrame:
     """Every optimizer against one, or against the mean of all others, in ID and OOD accuracy.
 
@@ -148,93 +96,41 @@ def compare_to(
         As ``compare_optimizers``, with ``b`` the baseline or ``the others``. Panels without the
         baseline have no rows. See there for the other arguments and errors.
     """
-    found = searches(pairs, rule, dataset, algorithm)
-    names = [[mine.optimizer for mine in one.trials] for one in found]
-    every = list(dict.fromkeys(name for own in names for name in own))
-    if baseline is not None and baseline not in every:
-        raise UnknownNameError("optimizer", baseline, every)
-    contests = [against(own, baseline) for own in names]
-    if not any(contests):
-        raise RequestError(
-            "An optimizer is compared with others that have finished runs on the same dataset with "
-            "the same algorithm; there are none. Train another optimizer."
-        )
-    return _compared(found, contests, budget, unit, margin, resamples, seed)
+    comparison = Comparison.of(rule, settings)
+    found = comparison.searches(pairs)
+    if baseline is not None:
+        check_name("optimizer", baseline, {name for one in found for name in one.optimizers})
+    nobody = (
+        "An optimizer is compared with others that have finished runs on the same dataset with the "
+        "same algorithm; there are none. Train another optimizer."
+    )
+    return _compared(found, comparison, lambda one: against(one, baseline), nobody)
 
 
 def _compared(
     found: Sequence[Searches],
-    contests: Sequence[Sequence[Contest]],
-    budget: float | None,
-    unit: Unit,
-    margin: float,
-    resamples: int,
-    seed: int,
+    comparison: Comparison,
+    contests_of: Callable[[Searches], Sequence[Contest]],
+    nobody: str,
 ) -> pd.DataFrame:
-    tables = [
-        _table(one, mine, *trials_for(one, budget, unit), resamples, seed).assign(unit=unit)
-        for one, mine in zip(found, contests, strict=True)
-        if mine
-    ]
-    table = judged_twice(pd.concat(tables, ignore_index=True), [*GROUP, "score"], margin)
-    table.insert(list(table.columns).index("budget"), "unit", table.pop("unit"))
-    return table
+    """The contests of every panel, judged; ``nobody`` says what is missing if there are none."""
+    panels = [(one, contests) for one in found if (contests := contests_of(one))]
+    if not panels:
+        raise RequestError(nobody)
+    rows = [row for one, contests in panels for row in _rows(one, contests, comparison)]
+    return judged_twice(pd.DataFrame(rows), [*GROUP, "score"], comparison.margin)
 
 
-def _table(
-    one: Searches,
-    contests: Sequence[Contest],
-    budget: float,
-    n: Mapping[str, int],
-    resamples: int,
-    seed: int,
-) -> pd.DataFrame:
-    points = statistics(one, contests, n, one.at_hand())[0]
-    drawn = one.resampled(resamples, np.random.default_rng(seed))
-    errors = spread([statistics(one, contests, n, weights) for weights in drawn])
-    rows = []
-    for (i, contest), (j, score) in product(enumerate(contests), enumerate(SCORES)):
-        rows.append(
-            {
-                **one.key,
-                **{"a": contest.a, "b": contest.b, "score": score, "rule": one.rule},
-                **{"budget": budget, **_sides(one, contest, n)},
-                **numbers(points[i, j], errors[i, j], freedoms(one, contest, n)),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _sides(one: Searches, contest: Contest, n: Mapping[str, int]) -> dict[str, int]:
-    """Numbers of trials behind both sides."""
-    columns = {}
-    for side, members in (("a", contest.members_a), ("b", contest.members_b)):
-        mine = [trials for trials in one.trials if trials.optimizer in members]
-        columns[f"n_{side}"] = min(n[name] for name in members)
-        columns[f"trials_{side}"] = sum(len(trials.rank) for trials in mine)
-        for status in FINISHED:
-            columns[f"{status}_{side}"] = sum(trials.counts[status] for trials in mine)
-    return columns
-
-
-def numbers(points: Array, errors: Array, degrees: Mapping[str, float]) -> dict[str, Any]:
-    """The statistics of one row, with the ends of their intervals and p-values."""
-    value = dict(zip(STATISTICS, points, strict=True))
-    error = dict(zip(STATISTICS, errors, strict=True))
-    row: dict[str, Any] = {"value_a": value["value_a"], "value_b": value["value_b"]}
-    for name, ends in RANGES.items():
-        freedom = degrees[name]
-        found = within_range(from_error(value[name], error[name], freedom), *ends)
-        prefix = "" if name == "difference" else f"{name}_"
-        if name == "difference":
-            row |= ends_of(found)
-        else:
-            row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
-        if name != "improvement":
-            row[f"{prefix}p"] = p_value(value[name], error[name], freedom)
-    return row
-
-
-def judged_twice(table: pd.DataFrame, family: Sequence[str], margin: float) -> pd.DataFrame:
-    """The table with the verdicts, and Holm's p-values for the differences and Cliff's deltas."""
-    return holm_within(judged(table, family, margin), "cliffs_delta_p", family)
+def _rows(
+    one: Searches, contests: Sequence[Contest], comparison: Comparison
+) -> Iterator[dict[str, Any]]:
+    tasks = Tasks.of([one], comparison)
+    for contest, score, numbers in contested(tasks, contests):
+        yield {
+            **{**one.key, "a": contest.a, "b": contest.b, "score": score, **tasks.known},
+            **{"n_a": min(tasks.paid[0][name] for name in contest.members_a)},
+            **tasks.counts(contest.members_a, "_a"),
+            **{"n_b": min(tasks.paid[0][name] for name in contest.members_b)},
+            **tasks.counts(contest.members_b, "_b"),
+            **numbers,
+        }

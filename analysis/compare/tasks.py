@@ -6,35 +6,22 @@ of one: each has its own search, its own bootstrap (stratified) and an equal wei
 over searches on these tasks. They say nothing of other datasets, for which a handful is too few.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from functools import partial
 from itertools import product
-from typing import Any, Literal
+from typing import Literal, Unpack
 
 import numpy as np
 import pandas as pd
 
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError, check_name
 
-from ..runs.searches import Searches, searches
-from ..runs.trials import FINISHED, SCORES
-from ..stats.best_of import RESAMPLES, freedom, selected
-from ..stats.intervals import Array, from_error, spread, within_range
-from ..stats.testing import MARGIN
-from .contests import (
-    FEWEST,
-    STATISTICS,
-    Contest,
-    Unit,
-    both_kinds,
-    every_pair,
-    freedoms,
-    statistics,
-    trials_for,
-)
-from .optimizers import judged_twice, numbers
-
-BLOCK = 50
-"""Resamples of all tasks at once."""
+from ..runs.trials import SCORES
+from ..stats.best_of import RESAMPLES, selected
+from ..stats.intervals import Array, from_error, within_range
+from .comparison import Comparison, Settings, Unit
+from .contests import both_kinds, every_pair
+from .estimates import Tasks, Weights, contested, judged_twice
 
 
 def interquartile_mean(values: Array, weights: Array) -> Array:
@@ -85,20 +72,21 @@ def interquartile_means(
         RequestError: As there, or no task has all optimizers.
         UnknownNameError: As there.
     """
+    comparison = Comparison(rule, budget, unit, algorithm=algorithm, resamples=resamples, seed=seed)
     rows = []
-    for tasks in _tasks(searches(pairs, rule, None, algorithm)):
-        budget_here, n = _budgets(tasks, budget, unit)
-        points = _iqms(tasks, n, [one.at_hand() for one in tasks])[0]
-        drawn = _stratified(tasks, resamples, seed)
-        errors = spread([_iqms(tasks, n, weights) for weights in drawn])
-        known = {"rule": rule, "unit": unit, "budget": budget_here, "tasks": len(tasks)}
-        for (j, score), (i, mine) in product(enumerate(SCORES), enumerate(tasks[0].trials)):
-            name = mine.optimizer
-            degrees = min(_degrees(one, name, k[name]) for one, k in zip(tasks, n, strict=True))
-            found = within_range(from_error(points[i, j], errors[i, j], degrees), 0, 1)
-            row = {"algorithm": tasks[0].panel.algorithm, "score": score, "optimizer": name}
-            ends = {"iqm": found.value, "low": found.low, "high": found.high}
-            rows.append({**row, **known, **_counts(tasks, [name]), **ends})
+    for tasks in _tasks(pairs, comparison):
+        optimizers = tasks.searches[0].optimizers
+        points, errors = tasks.estimated(partial(_iqms, tasks))
+        for (j, score), (i, name) in product(enumerate(SCORES), enumerate(optimizers)):
+            estimate = from_error(points[i, j], errors[i, j], tasks.freedom(name))
+            found = within_range(estimate, 0, 1)
+            rows.append(
+                {
+                    **{**tasks.algorithm, "score": score, "optimizer": name},
+                    **{**tasks.known, "tasks": len(tasks.searches), **tasks.counts([name])},
+                    **{"iqm": found.value, "low": found.low, "high": found.high},
+                }
+            )
     return pd.DataFrame(rows)
 
 
@@ -107,12 +95,7 @@ def compare_across(
     rule: str = "id_val",
     *,
     by: Literal["optimizer", "kind"] = "optimizer",
-    budget: float | None = None,
-    unit: Unit = "trials",
-    margin: float = MARGIN,
-    algorithm: str | None = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    **settings: Unpack[Settings],
 ) -> pd.DataFrame:
     """Every pair of optimizers, or the two kinds, on average over tasks.
 
@@ -120,10 +103,9 @@ def compare_across(
     ``analysis.compare.optimizers.compare_optimizers`` on each task, averaged over the tasks.
 
     Args:
-        pairs, rule, unit, margin, resamples, seed: As there.
+        pairs, rule: As there.
         by: ``optimizer``, or ``kind``: adaptive against non-adaptive, see ``compare_kinds``.
-        budget: Of each optimizer on each task. Default: the smallest of the tasks' defaults.
-        algorithm: Only this one.
+        settings: As there; the default of ``budget`` is the smallest of the tasks' defaults.
 
     Returns:
         A row per algorithm, pair (``a``, ``b``) and score: ``rule``, ``unit``, ``budget``,
@@ -135,118 +117,58 @@ def compare_across(
         RequestError: As there, or no task has all optimizers.
         UnknownNameError: As there.
     """
-    if by not in ("optimizer", "kind"):
-        raise UnknownNameError("comparison", by, ("optimizer", "kind"))
-    rows = []
-    for tasks in _tasks(searches(pairs, rule, None, algorithm)):
-        names = [mine.optimizer for mine in tasks[0].trials]
-        contests = every_pair(names) if by == "optimizer" else both_kinds(tasks[0])
-        budget_here, n = _budgets(tasks, budget, unit)
-        known = {"rule": rule, "unit": unit, "budget": budget_here, "tasks": len(tasks)}
-        if contests:
-            rows += _rows(tasks, contests, n, known, resamples, seed)
+    check_name("comparison", by, ("optimizer", "kind"))
+    comparison = Comparison.of(rule, settings)
+    contests_of = every_pair if by == "optimizer" else both_kinds
+    rows = [
+        {
+            **{**tasks.algorithm, "a": contest.a, "b": contest.b, "score": score},
+            **{**tasks.known, "tasks": len(tasks.searches)},
+            **tasks.counts(contest.members_a, "_a"),
+            **tasks.counts(contest.members_b, "_b"),
+            **numbers,
+        }
+        for tasks in _tasks(pairs, comparison)
+        if (contests := contests_of(tasks.searches[0]))
+        for contest, score, numbers in contested(tasks, contests)
+    ]
     if not rows:
         raise RequestError(
             f"No two {by}s have finished runs on one dataset with one algorithm, so there is "
             "nothing to compare. Train more, or check the filter."
         )
-    return judged_twice(pd.DataFrame(rows), ["algorithm", "score"], margin)
+    return judged_twice(pd.DataFrame(rows), ["algorithm", "score"], comparison.margin)
 
 
-def _rows(
-    tasks: Sequence[Searches],
-    contests: Sequence[Contest],
-    n: Sequence[Mapping[str, int]],
-    known: Mapping[str, Any],
-    resamples: int,
-    seed: int,
-) -> list[dict[str, Any]]:
-    def mean(weights: Sequence[Mapping[str, Array]]) -> Array:
-        each = zip(tasks, n, weights, strict=True)
-        found: Array = np.mean([statistics(one, contests, k, w) for one, k, w in each], axis=0)
-        return found
-
-    points = mean([one.at_hand() for one in tasks])[0]
-    errors = spread([mean(weights) for weights in _stratified(tasks, resamples, seed)])
-    rows = []
-    for (i, contest), (j, score) in product(enumerate(contests), enumerate(SCORES)):
-        every = [freedoms(one, contest, k) for one, k in zip(tasks, n, strict=True)]
-        degrees = {name: min(found[name] for found in every) for name in STATISTICS}
-        rows.append(
-            {
-                **{"algorithm": tasks[0].panel.algorithm, "a": contest.a, "b": contest.b},
-                **{"score": score, **known},
-                **_counts(tasks, contest.members_a, "_a"),
-                **_counts(tasks, contest.members_b, "_b"),
-                **numbers(points[i, j], errors[i, j], degrees),
-            }
-        )
-    return rows
-
-
-def _tasks(found: Sequence[Searches]) -> Iterator[list[Searches]]:
+def _tasks(pairs: pd.DataFrame, comparison: Comparison) -> Iterator[Tasks]:
     """The panels of each algorithm that have all optimizers which it has anywhere.
 
     Raises:
         RequestError: An algorithm has no such panel.
     """
+    found = comparison.searches(pairs)
     for algorithm in dict.fromkeys(one.panel.algorithm for one in found):
         mine = [one for one in found if one.panel.algorithm == algorithm]
-        names = [{trials.optimizer for trials in one.trials} for one in mine]
-        every = set().union(*names)
-        tasks = [one for one, own in zip(mine, names, strict=True) if own == every]
-        if not tasks:
+        every = {name for one in mine for name in one.optimizers}
+        shared = [one for one in mine if every.issubset(one.optimizers)]
+        if not shared:
             raise RequestError(
                 f"No dataset has finished runs of every optimizer with {algorithm!r} "
                 f"({', '.join(sorted(every))}), so they cannot be averaged over datasets. Leave "
                 "out the optimizers that are not everywhere, or train them."
             )
-        yield tasks
+        yield Tasks.of(shared, comparison)
 
 
-def _budgets(
-    tasks: Sequence[Searches], budget: float | None, unit: Unit
-) -> tuple[float, list[dict[str, int]]]:
-    """The budget, and the trials that each task's optimizers get for it."""
-    if budget is None:
-        budget = min(trials_for(one, None, unit)[0] for one in tasks)
-    return budget, [trials_for(one, budget, unit)[1] for one in tasks]
-
-
-def _stratified(
-    tasks: Sequence[Searches], resamples: int, seed: int
-) -> Iterator[list[dict[str, Array]]]:
-    """Weights of every task, resampled within each."""
-    rng = np.random.default_rng(seed)
-    for start in range(0, resamples, BLOCK):
-        size = min(BLOCK, resamples - start)
-        yield [next(one.resampled(size, rng)) for one in tasks]
-
-
-def _iqms(
-    tasks: Sequence[Searches],
-    n: Sequence[Mapping[str, int]],
-    weights: Sequence[Mapping[str, Array]],
-) -> Array:
+def _iqms(tasks: Tasks, weights: Weights) -> Array:
     """(resamples, optimizers of the first task, scores)."""
+    optimizers = tasks.searches[0].optimizers
     columns = []
-    for name, score in product((mine.optimizer for mine in tasks[0].trials), SCORES):
+    for name, score in product(optimizers, SCORES):
         values, chosen = [], []
-        for one, k, here in zip(tasks, n, weights, strict=True):
+        for one, n, here in zip(tasks.searches, tasks.paid, weights, strict=True):
             mine = one.of(name)
             values.append(mine.scores[score])
-            chosen.append(selected(mine.rank, k[name], here[name]))
+            chosen.append(selected(mine.rank, n[name], here[name]))
         columns.append(interquartile_mean(np.concatenate(values), np.concatenate(chosen, axis=-1)))
-    return np.stack(columns, axis=-1).reshape(-1, len(tasks[0].trials), len(SCORES))
-
-
-def _degrees(one: Searches, name: str, n: int) -> float:
-    trials = one.of(name).configurations
-    return freedom(trials, n) if trials >= FEWEST else 0.0
-
-
-def _counts(tasks: Sequence[Searches], names: Sequence[str], side: str = "") -> dict[str, int]:
-    """Numbers of trials of these optimizers on all tasks."""
-    mine = [one.of(name) for one in tasks for name in names]
-    counts = {f"{status}{side}": sum(one.counts[status] for one in mine) for status in FINISHED}
-    return {f"trials{side}": sum(len(one.rank) for one in mine), **counts}
+    return np.stack(columns, axis=-1).reshape(-1, len(optimizers), len(SCORES))

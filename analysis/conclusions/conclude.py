@@ -14,7 +14,8 @@ import pandas as pd
 from oodbench.results.select import drawn
 
 from ..compare.by_shift_class import UNKNOWN, classes_of, compare_by_class
-from ..compare.contests import FEWEST, Unit
+from ..compare.comparison import Settings, Unit
+from ..compare.estimates import FEWEST
 from ..compare.optimizers import compare_kinds, compare_optimizers
 from ..curves.matching import ood_at_equal_id
 from ..curves.return_curves import Key, return_curves
@@ -90,19 +91,19 @@ def conclude(
         RequestError: No runs, a column is missing, or fewer than two optimizers anywhere.
         UnknownNameError: No such rule or unit.
     """
-    options: dict[str, Any] = {"budget": budget, "unit": unit, "seed": seed}
+    settings: Settings = {"budget": budget, "unit": unit, "seed": seed}
     pairs = pairs.assign(shift=classes_of(pairs))
-    optimizers = compare_optimizers(pairs, rule, **options)
+    optimizers = compare_optimizers(pairs, rule, **settings)
     equal_id = ood_at_equal_id(pairs)
     curves = return_curves(pairs, seed=seed)
     kinds = pd.DataFrame()
     claims: list[dict[str, str]] = []
     if _both_kinds(trials_of(pairs, rule)):
-        kinds = compare_kinds(pairs, rule, **options)
+        kinds = compare_kinds(pairs, rule, **settings)
         claims += _of_kinds(kinds, {})
     claims += _at_equal_id(equal_id, pairs)
     if len(kinds):
-        by_class = compare_by_class(pairs, rule, by="kind", **options)
+        by_class = compare_by_class(pairs, rule, by="kind", **settings)
         for shift, rows in by_class[by_class["tasks"] > 1].groupby("shift", sort=False):
             if shift != UNKNOWN:
                 claims += _of_kinds(rows, {"dataset": ALL, "shift": str(shift)})
@@ -111,7 +112,7 @@ def conclude(
     table = pd.DataFrame([{**dict.fromkeys(columns, ""), **claim} for claim in claims])
     known = pairs.drop_duplicates("dataset").set_index("dataset")["shift"]
     table["shift"] = table["dataset"].map(known).fillna(table["shift"])
-    classes = compare_by_class(pairs, rule, **options)
+    classes = compare_by_class(pairs, rule, **settings)
     counts = {str(k): int(v) for k, v in drawn(pairs)["status"].value_counts().items()}
     return Conclusions(
         table,

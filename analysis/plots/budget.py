@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from oodbench.errors import RequestError, UnknownNameError
 
-from ..compare.contests import UNITS, Unit
+from ..compare.comparison import UNITS, Unit
 from ..compare.expected_best import budget_table
 from ..runs.searches import Searches, searches
 from ..runs.trials import SCORES

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from oodbench.errors import UnknownNameError
 
-from ..compare.contests import Unit
+from ..compare.comparison import Unit
 from ..compare.optimizers import compare_to
 from ..runs.names import pretty
 from ..runs.panels import GROUP, frozen_remark

@@ -13,7 +13,7 @@ import pandas as pd
 
 from oodbench.results.views import select_pairs
 
-from ..compare.contests import Unit
+from ..compare.comparison import Unit
 from ..conclusions.conclude import Conclusions
 from ..conclusions.recommendation import Recommendation
 from ..plots.style import Palette

@@ -8,7 +8,7 @@ import pandas as pd
 
 from oodbench.errors import RequestError, UnknownNameError
 
-from ..compare.contests import Unit
+from ..compare.comparison import Unit
 from ..compare.expected_best import expected_best
 from ..conclusions.conclude import Conclusions, conclude
 from ..conclusions.optimizer_table import optimizer_table

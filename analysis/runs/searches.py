@@ -74,6 +74,11 @@ class Searches:
         names = ("dataset", "test_environments", "algorithm")
         return {name: getattr(self.panel, name) for name in names}
 
+    @property
+    def optimizers(self) -> tuple[str, ...]:
+        """Names of those that have trials, in order of first appearance."""
+        return tuple(one.optimizer for one in self.trials)
+
     def of(self, optimizer: str) -> Trials:
         """The trials of one optimizer that has some."""
         return next(one for one in self.trials if one.optimizer == optimizer)

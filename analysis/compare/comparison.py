@@ -1,0 +1,74 @@
+"""How optimizers are compared: the settings that every comparison takes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypedDict
+
+import pandas as pd
+
+from oodbench.errors import check_name
+
+from ..runs.searches import Searches, searches
+from ..stats.best_of import RESAMPLES
+from ..stats.testing import MARGIN
+
+Unit = Literal["trials", "gradient_evaluations"]
+UNITS = ("trials", "gradient_evaluations")
+
+
+class Settings(TypedDict, total=False):
+    """The keyword arguments of a comparison besides its rule: see ``Comparison``."""
+
+    budget: float | None
+    unit: Unit
+    margin: float
+    dataset: str | None
+    algorithm: str | None
+    resamples: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison of optimizers rests on, beside the runs.
+
+    Attributes:
+        rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
+        budget: Of each optimizer, in ``unit``. Default: an eighth of what the one with the least
+            has trained; differences at larger budgets rest on too few independent searches.
+        unit: ``trials``, or ``gradient_evaluations``: the number of trials of an optimizer is then
+            what the budget pays for, at the mean of its trials.
+        margin: Accuracies closer than this are called no different; fractions.
+        dataset: Only this one.
+        algorithm: Only this one.
+        resamples: Of the bootstrap.
+        seed: Decides the resamples.
+    """
+
+    rule: str = "id_val"
+    budget: float | None = None
+    unit: Unit = "trials"
+    margin: float = MARGIN
+    dataset: str | None = None
+    algorithm: str | None = None
+    resamples: int = RESAMPLES
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_name("unit", self.unit, UNITS)
+
+    @classmethod
+    def of(cls, rule: str, settings: Mapping[str, Any]) -> "Comparison":
+        """The record of a call's arguments.
+
+        Raises:
+            UnknownNameError: No such setting, or no such unit.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in settings:
+            check_name("setting", name, known)
+        return cls(rule, **settings)
+
+    def searches(self, pairs: pd.DataFrame) -> tuple[Searches, ...]:
+        """The searches that are compared: see ``analysis.runs.searches.searches``."""
+        return searches(pairs, self.rule, self.dataset, self.algorithm)
