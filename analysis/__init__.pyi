@@ -30,12 +30,12 @@ from .domainbed.tables import domainbed_text as domainbed_text
 from .plots.binned import binned as binned
 from .plots.box import box as box
 from .plots.budget import budget as budget
+from .plots.files import save as save
 from .plots.heatmap import heatmap as heatmap
 from .plots.learning import learning as learning
 from .plots.paths import paths as paths
 from .plots.probed import probed as probed
 from .plots.returns import returns as returns
-from .plots.save import save as save
 from .plots.scatter import scatter as scatter
 from .plots.slices import slices as slices
 from .plots.violin import violin as violin

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from ..runs.distributions import FEWEST, Box, box_data
 from .rows import draw_dots, draw_rows
 from .style import Look, Palette, looks
+from .texts import scored_by
 
 MOST_DOTS = 60
 """Boxes of more runs than this show outliers only, not every run."""
@@ -26,24 +27,24 @@ def box(
     keep: str = "all",
     threshold: float | None = None,
     top: int | None = None,
+    metric: str = "accuracy",
     palette: Palette = "default",
     title: str | None = None,
 ) -> Figure:
-    """Box plots over the completed runs of each optimizer.
+    """Box plots of ID accuracy, OOD accuracy and their gap, by optimizer.
 
-    A row of panels per dataset, choice of test environments and algorithm; columns: ID accuracy,
-    OOD accuracy and the gap ID - OOD. Beside each optimizer stand its numbers of runs by status.
+    A row of panels per dataset, choice of test environments and algorithm, of the completed runs.
+    Beside each optimizer stand its numbers of runs by status.
 
     Args:
-        pairs: A row a run, as from ``oodbench.results.query.pairs``; needs run, dataset,
-            test_environments, algorithm, optimizer, status, id and ood (fractions); scored_by: what
-            these are, if not accuracy.
+        pairs: A row a run, as from ``oodbench.results.query.pairs``.
         dataset: Draw only this one.
         algorithm: Draw only this one.
-        keep: ``"all"``, ``"above"`` a threshold or the ``"top"`` few of each optimizer, by accuracy
-            on ID validation examples; see ``analysis.runs.filters.keep_runs``.
-        threshold: For ``"above"``; by default chance accuracy.
-        top: For ``"top"``; by default 10.
+        keep: Which runs, by ID validation accuracy: ``"all"``, those ``"above"`` a threshold, or
+            the ``"top"`` few of each optimizer; see ``analysis.runs.filters.keep_runs``.
+        threshold: For ``keep="above"``. Default: chance accuracy.
+        top: For ``keep="top"``. Default: 10.
+        metric: Which scores ``pairs`` has, such as ``worst_group_accuracy``.
         palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
         title: Over the whole figure.
 
@@ -51,7 +52,8 @@ def box(
         RequestError: No runs, a column is missing, or the options of ``keep`` do not fit it.
         UnknownNameError: No such dataset, algorithm, palette or ``keep``.
     """
-    rows = box_data(pairs, dataset, algorithm, keep=keep, threshold=threshold, top=top)
+    named = scored_by(pairs, metric)
+    rows = box_data(named, dataset, algorithm, keep=keep, threshold=threshold, top=top)
     return draw_rows(rows, looks(pairs, palette), _draw_box, _CAPTION, title, close=keep == "top")
 
 

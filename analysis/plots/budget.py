@@ -13,27 +13,20 @@ from oodbench.errors import RequestError, UnknownNameError
 
 from ..compare.comparison import UNITS, Unit
 from ..compare.expected_best import budget_table
-from ..runs.panels import STATUS_COLUMNS
 from ..runs.searches import Searches, searches
 from ..runs.trials import SCORES
 from ..stats.best_of import INDEPENDENT, RESAMPLES
-from .page import (
-    LINE,
-    draw_level,
-    headings_room,
-    new_figure,
-    set_heading,
-    short,
-    wrapped,
-)
-from .style import TEXT_WIDTH, Look, Palette, looks, styled, tidy
+from .legends import LINE
+from .page import draw_chance, headings_room, new_figure, set_heading
+from .style import SMALL, TEXT_WIDTH, Look, Palette, looks, styled, tidy
+from .texts import count_texts, selecting, short
 
 _NAMES = {"id": "ID accuracy", "ood": "OOD accuracy"}
 _AXES = {"trials": "trials of a search", "gradient_evaluations": "gradient evaluations of a search"}
 _COLUMN = {"trials": "n", "gradient_evaluations": "gradient_evaluations"}
 
 _CAPTION = (
-    "Lines: expected accuracy of the run that {rule}{oracle} selects of n trials. Bands: 95% t "
+    "Lines: expected accuracy of the run that {rule} selects of n trials. Bands: 95% t "
     "intervals over searches; dashed, without one, where the trials hold fewer than {independent} "
     "independent searches of n. Diverged and failed trials are spent: never selected while "
     "another was drawn, and else scored as the lowest of the panel's completed runs and chance."
@@ -52,11 +45,11 @@ def budget(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Figure:
-    """Expected accuracy of the selected one of n trials against n, by optimizer.
+    """Expected accuracy of the selected one of n trials, against n.
 
-    A row of panels per dataset, choice of test environments and algorithm; columns: ID accuracy
-    and OOD accuracy. Under each row the numbers of runs by status. The numbers are those of
-    ``analysis.compare.expected_best.expected_best``; runs of adaptive searches are left out.
+    A row of ID and OOD accuracy per dataset, choice of test environments and algorithm, and under
+    it the runs by status. The numbers are those of ``analysis.expected_best``; runs of adaptive
+    searches are left out.
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; see ``runs.searches``.
@@ -78,28 +71,31 @@ def budget(
         raise UnknownNameError("unit", unit, UNITS)
     found = searches(pairs, rule, dataset, algorithm)
     styles = looks(pairs, palette)
-    oracle = " (which looks at the test environments)" if rule == "oracle" else ""
-    caption = _CAPTION.format(rule=rule, oracle=oracle, independent=INDEPENDENT)
-    lines = [-(-len(one.panel.counts) // 3) for one in found]
-    heights = [h for n in lines for h in (2.1, (n + 0.8) * LINE)]
+    tables = [_table(one, unit, resamples, seed) for one in found]
+    caption = _CAPTION.format(rule=selecting(rule), independent=INDEPENDENT)
+    heights = [h for one in found for h in (2.1, (-(-len(one.panel.counts) // 3) + 0.8) * LINE)]
     with styled():
         room = headings_room([[one.panel] for one in found])
         figure = new_figure(TEXT_WIDTH, sum(heights) + room, title, caption)
         grid = figure.add_gridspec(2 * len(found), len(SCORES), height_ratios=heights)
-        for i, one in enumerate(found):
-            table = budget_table(one, None, resamples, seed)
-            if table[_COLUMN[unit]].isna().any():
-                raise RequestError(
-                    "A budget in gradient evaluations needs the column gradient_evaluations for "
-                    "runs of every optimizer. Pass what oodbench.results.query.pairs returns, or "
-                    "use unit='trials'."
-                )
+        for i, (one, table) in enumerate(zip(found, tables, strict=True)):
             both = [figure.add_subplot(grid[2 * i, j]) for j in range(len(SCORES))]
             for axes, score in zip(both, SCORES, strict=True):
                 _draw(axes, one, table, score, unit, styles)
-            set_heading(both[0], wrapped(one.panel.heading, 100))
+            set_heading(both[0], one.panel.heading, 100)
             _write_legend(figure.add_subplot(grid[2 * i + 1, :]), one, styles)
     return figure
+
+
+def _table(one: Searches, unit: Unit, resamples: int, seed: int) -> pd.DataFrame:
+    table = budget_table(one, None, resamples, seed)
+    if table[_COLUMN[unit]].isna().any():
+        raise RequestError(
+            "A budget in gradient evaluations needs the column gradient_evaluations for runs of "
+            "every optimizer. Pass what oodbench.results.query.pairs returns, or use "
+            "unit='trials'."
+        )
+    return table
 
 
 def _draw(
@@ -124,10 +120,9 @@ def _draw(
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.minorticks_off()
     axes.tick_params(labelsize=7)
-    chance = one.panel.chance
     low, high = axes.get_ylim()
-    if chance is not None and low <= chance <= high:
-        draw_level(axes, chance, f"chance {chance:.3g}")
+    if one.panel.chance is not None and low <= one.panel.chance <= high:
+        draw_chance(axes, one.panel)
 
 
 def _line_style(look: Look) -> dict[str, Any]:
@@ -147,16 +142,14 @@ def _write_legend(axes: Axes, one: Searches, styles: Mapping[str, Look]) -> None
     handles, labels = [], []
     for optimizer, counts in one.panel.counts.iterrows():
         look = styles[str(optimizer)]
-        shown = [s for s in STATUS_COLUMNS if s == "completed" or counts[s]]
-        numbers = ", ".join(f"{counts[s]:,} {s}" for s in shown)
         handles.append(Line2D([], [], **_line_style(look)))
-        labels.append(f"{short(look.label, 14)}: {numbers}")
+        labels.append(f"{short(look.label, 14)}: {', '.join(count_texts(counts))}")
     axes.legend(
         handles,
         labels,
         ncols=3,
         loc="upper left",
-        fontsize=6.5,
+        fontsize=SMALL,
         frameon=False,
         borderpad=0,
         borderaxespad=0,

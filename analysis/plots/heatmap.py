@@ -19,8 +19,9 @@ from ..runs.panels import GROUP, frozen_remark
 from ..runs.trials import SCORES
 from ..stats.best_of import RESAMPLES
 from ..stats.testing import MARGIN
-from .page import new_figure, short
-from .style import COLUMN_WIDTH, GREY, styled
+from .page import new_figure
+from .style import COLUMN_WIDTH, GREY, SMALL, styled
+from .texts import selecting, short
 
 _CELL = (1.45, 0.5)
 _SIDES = (0.9, 0.95)
@@ -30,7 +31,7 @@ _COLORS = colormaps["PuOr_r"]  # its two ends stay apart under the colour-vision
 _MINUS = "\N{MINUS SIGN}"
 
 _CAPTION = (
-    "Points of {score} accuracy above {baseline}, of the run that {rule}{oracle} selects at an "
+    "Points of {score} accuracy above {baseline}, of the run that {rule} selects at an "
     "equal budget. In brackets: 95% t intervals over searches. Coloured and bold: different "
     "(Holm's p < 0.05 over the optimizers of a column); =: no difference of {margin:g} or more "
     "(two one-sided tests); else undecided. n: trials, with those that diverged or failed."
@@ -81,8 +82,7 @@ def heatmap(
     caption = _CAPTION.format(
         score=score.upper(),
         baseline="the mean of the other optimizers" if baseline is None else pretty(baseline),
-        rule=rule,
-        oracle=" (which looks at the test environments)" if rule == "oracle" else "",
+        rule=selecting(rule),
         margin=100 * margin,
     )
     frozen = frozen_remark(pairs)
@@ -129,7 +129,7 @@ def _draw(axes: Axes, x: int, y: int, cell: dict[Any, Any], norm: Normalize) -> 
     axes.text(x, y - 0.24, value, fontsize=8, fontweight=weight, color=ink, **place)
     known = np.isfinite(cell["low"])
     ends = f"[{_points(cell['low'])}, {_points(cell['high'])}]" if known else "no interval"
-    axes.text(x, y + 0.03, ends, fontsize=6.5, color=ink, **place)
+    axes.text(x, y + 0.03, ends, fontsize=SMALL, color=ink, **place)
     lost = [f"{cell[f'{s}_a']:,} {s}" for s in ("diverged", "failed") if cell[f"{s}_a"]]
     counts = ", ".join([f"n = {cell['trials_a']:,}", *lost])
     axes.text(x, y + 0.28, counts, fontsize=6, color=note, **place)

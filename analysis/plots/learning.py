@@ -8,19 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..runs.learning_curves import FEWEST, SCORES, Learning, learning_data
-from ..runs.panels import by_dataset
-from .page import (
-    LINE,
-    draw_level,
-    headings_room,
-    page,
-    page_width,
-    set_heading,
-    short,
-    wrapped,
-    write_counts,
-)
-from .style import GREY, Look, Palette, looks, marker_style, styled, tidy
+from .legends import write_counts
+from .page import Place, draw_chance, padded, panel_page, set_heading
+from .style import GREY, SMALL, Look, Palette, looks, marker_style, styled, tidy
+from .texts import short
 
 _MEDIANS = (
     "Lines and bands: median and quartiles over the completed runs that were measured at a step "
@@ -41,14 +32,13 @@ def learning(
     palette: Palette = "default",
     title: str | None = None,
 ) -> Figure:
-    """ID and OOD accuracy along training: medians and quartiles by optimizer, or single runs.
+    """ID and OOD accuracy along training, by optimizer or of single runs.
 
-    A row of panels per dataset and choice of test environments, a panel per algorithm: ID accuracy
-    above OOD accuracy, and under them the runs by status.
+    Medians and quartiles of an optimizer's runs. A row of panels per dataset and choice of test
+    environments, a panel per algorithm: ID above OOD accuracy, and under them the runs by status.
 
     Args:
-        pairs: A row a run, as from ``oodbench.results.query.pairs``; needs run, dataset,
-            test_environments, algorithm, optimizer, status, id and ood (fractions).
+        pairs: A row a run, as from ``oodbench.results.query.pairs``.
         checkpoints: A row a checkpoint, as from ``oodbench.results.query.checkpoints``; needs run,
             step, ood_test and id_test or id_val. Runs that ``pairs`` lacks are left out.
         runs: Draw only these, each as a line of its own: ids or enough of their beginnings.
@@ -64,29 +54,12 @@ def learning(
         UnknownNameError: No such dataset, algorithm or palette.
     """
     found = learning_data(pairs, checkpoints, runs, dataset, algorithm)
-    data = {id(one.panel): one for one in found}
-    rows = by_dataset([one.panel for one in found])
     styles = looks(pairs, palette)
-    columns = max(len(row) for row in rows)
     caption = _SINGLES if runs else _MEDIANS
-    wrap = int((page_width(columns) / columns - 0.6) * 16.5)
-    lines = [1 + max(_table_lines(data[id(panel)]) for panel in row) for row in rows]
     with styled():
-        heights = [(1.6, 1.6, (n + 1) * LINE) for n in lines]
-        figure, stacks = page(rows, heights, title, caption, headings_room(rows))
-        for i, row in enumerate(rows):
-            limits = _limits([data[id(panel)] for panel in row])
-            for (top, bottom, table), panel in zip(stacks[i], row, strict=True):
-                one = data[id(panel)]
-                for axes, score in ((top, "id"), (bottom, "ood")):
-                    _draw(axes, one, score, limits, styles)
-                set_heading(top, wrapped(_heading(one), wrap))
-                top.tick_params(labelbottom=False)
-                bottom.set_xlabel("training step")
-                if runs:
-                    _write_runs(table, one, styles, lines[i])
-                else:
-                    write_counts(table, panel, styles, lines[i])
+        figure, places = panel_page(found, _entries, lambda *_: (1.6, 1.6), title, caption)
+        for place in places:
+            _draw_panel(place, styles)
     return figure
 
 
@@ -94,8 +67,22 @@ def _singles(one: Learning) -> int:
     return sum(bool(curve.run) for curve in one.curves["ood"])
 
 
-def _table_lines(one: Learning) -> int:
+def _entries(one: Learning) -> int:
     return _singles(one) or len(one.panel.counts)
+
+
+def _draw_panel(place: Place[Learning], styles: Mapping[str, Look]) -> None:
+    (top, bottom, table), one = place.axes, place.shown
+    limits = _limits(place.row)
+    for axes, score in ((top, "id"), (bottom, "ood")):
+        _draw(axes, one, score, limits, styles)
+    set_heading(top, _heading(one), place.wrap)
+    top.tick_params(labelbottom=False)
+    bottom.set_xlabel("training step")
+    if _singles(one):
+        _write_runs(table, one, styles, place.lines)
+    else:
+        write_counts(table, one.panel, styles, place.lines)
 
 
 def _heading(one: Learning) -> tuple[str, ...]:
@@ -117,8 +104,7 @@ def _limits(row: Sequence[Learning]) -> tuple[float, float]:
     values = values[np.isfinite(values)]
     if not any(part.size for part in seen) or not values.size:
         return 0.0, 1.0
-    margin = max(0.05 * float(np.ptp(values)), 0.02)
-    return float(values.min()) - margin, float(values.max()) + margin
+    return padded(values)
 
 
 def _draw(
@@ -144,15 +130,14 @@ def _draw(
             axes.scatter(curve.steps[-1:], middle[-1:], s=22, marker="x", color=look.color)
     last = max((c.steps[-1] for c in one.curves[score] if c.steps.size), default=1.0)
     axes.set_xlim(0, 1.03 * last)
-    if one.panel.chance is not None:
-        draw_level(axes, one.panel.chance, f"chance {one.panel.chance:.3g}")
+    draw_chance(axes, one.panel)
 
 
 def _write_runs(axes: Axes, one: Learning, styles: Mapping[str, Look], lines: int) -> None:
     """Line, optimizer, run and status of each chosen run."""
     axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))
-    axes.text(0.97, 0, "status", ha="right", va="center", fontsize=6.5, color=GREY)
-    axes.text(0.4, 0, "run", va="center", fontsize=6.5, color=GREY)
+    axes.text(0.97, 0, "status", ha="right", va="center", fontsize=SMALL, color=GREY)
+    axes.text(0.4, 0, "run", va="center", fontsize=SMALL, color=GREY)
     for y, curve in enumerate(one.curves["ood"], start=1):
         look, dash = styles[curve.optimizer], _DASHES[(y - 1) % len(_DASHES)]
         axes.plot([0.01, 0.09], [y, y], color=look.color, linewidth=1.1, linestyle=dash)

@@ -1,22 +1,82 @@
-"""What every figure is made of: a page of panels, headings, counts of runs, reference lines."""
+"""What every figure is made of: a page of panels, headings, reference lines."""
 
-import re
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..runs.panels import STATUS_COLUMNS, Panel
-from .style import COLUMN_WIDTH, GREY, TEXT_WIDTH, Look, marker_style
+from ..runs.panels import Panel
+from .legends import LINE
+from .style import COLUMN_WIDTH, GREY, LARGE, SMALL, TEXT_WIDTH
+from .texts import wrapped
 
-LARGE, SMALL = 8, 6.5
-"""Points: the fonts of headings; of small titles and notes."""
 
-LINE = 0.135
-"""Inches that a line of a small table takes."""
+class OfPanel(Protocol):
+    """What a figure shows of one panel."""
+
+    @property
+    def panel(self) -> Panel:
+        """The panel."""
+
+
+Shown = TypeVar("Shown", bound=OfPanel)
+
+
+@dataclass(frozen=True)
+class Place(Generic[Shown]):
+    """Where one panel is drawn.
+
+    Attributes:
+        axes: A stack, top first; all are off.
+        shown: What is drawn there.
+        row: What is drawn side by side, itself among it.
+        lines: Of the small table at the foot of the stack, its head among them.
+        wrap: Characters of a line of its heading.
+    """
+
+    axes: Sequence[Axes]
+    shown: Shown
+    row: Sequence[Shown]
+    lines: int
+    wrap: int
+
+
+def panel_page(
+    found: Sequence[Shown],
+    entries: Callable[[Shown], int],
+    heights: Callable[[int, float], Sequence[float]],
+    title: str | None,
+    caption: str,
+) -> tuple[Figure, list[Place[Shown]]]:
+    """A page with a row per dataset and choice of test environments, a panel per algorithm.
+
+    Args:
+        found: What is shown, one a panel.
+        entries: How many entries the small table under a panel has.
+        heights: From the lines of that table and the width of a panel, the heights of the axes
+            over the table, top first; inches.
+        title: Over the whole figure.
+        caption: Under the whole figure.
+    """
+    by_row: dict[tuple[str, str], list[Shown]] = {}
+    for one in found:
+        by_row.setdefault((one.panel.dataset, one.panel.test_environments), []).append(one)
+    panels = [[one.panel for one in row] for row in by_row.values()]
+    columns = max(map(len, panels))
+    width = page_width(columns) / columns
+    lines = [1 + max(map(entries, row)) for row in by_row.values()]
+    stack_heights = [(*heights(n, width), (n + 1) * LINE) for n in lines]
+    figure, stacks = page(panels, stack_heights, title, caption, headings_room(panels))
+    wrap = int((width - 0.6) * 16.5)
+    return figure, [
+        Place(axes, one, row, n, wrap)
+        for row, n, stack in zip(by_row.values(), lines, stacks, strict=True)
+        for one, axes in zip(row, stack, strict=True)
+    ]
 
 
 def page_width(columns: int) -> float:
@@ -70,26 +130,14 @@ def new_figure(width: float, height: float, title: str | None, caption: str = ""
     return figure
 
 
-def wrapped(lines: Sequence[str], most: int) -> str:
-    """Lines of at most ``most`` characters; where a phrase fits, none is broken within it."""
-    parts: list[str] = []
-    for line in lines:
-        start = len(parts)
-        for phrase in re.split("(?<=[,;:]) ", line):
-            if len(parts) > start and len(f"{parts[-1]} {phrase}") <= most:
-                parts[-1] += f" {phrase}"
-            else:
-                parts += textwrap.wrap(phrase, most)
-    return "\n".join(parts)
-
-
 def headings_room(rows: Sequence[Sequence[Panel]]) -> float:
     """Inches that the headings of all rows take, a line or two wrapped."""
     return sum(0.14 * (1 + max(len(panel.heading) for panel in row)) for row in rows)
 
 
-def set_heading(axes: Axes, heading: str) -> None:
-    """A heading over its first axes, which it may be wider than."""
+def set_heading(axes: Axes, lines: Sequence[str], most: int) -> None:
+    """A heading over its first axes, in lines of at most so many characters; it may be wider."""
+    heading = wrapped(lines, most)
     # The layout would push neighbours away from a wide title. So it does not know of the heading,
     # and blank lines of a title make the room; the first of them takes less than a line.
     axes.annotate(
@@ -107,13 +155,22 @@ def set_heading(axes: Axes, heading: str) -> None:
     axes.set_title("\n".join(blanks), pad=11, linespacing=1.25, fontsize=LARGE)
 
 
-def draw_level(axes: Axes, level: float, name: str) -> None:
-    """A dotted horizontal line, named outside the axes, where no point can hide it."""
-    axes.axhline(level, color=GREY, linewidth=0.7, linestyle=":", zorder=1)
-    low = level < sum(axes.get_ylim()) / 2
+def padded(values: Any) -> tuple[float, float]:
+    """The range of an axis that holds the values, and some margin."""
+    low, high = float(np.min(values)), float(np.max(values))
+    margin = max(0.05 * (high - low), 0.02)
+    return low - margin, high + margin
+
+
+def draw_chance(axes: Axes, panel: Panel) -> None:
+    """Chance, where it is known: a dotted line, named outside the axes, where no point hides it."""
+    if panel.chance is None:
+        return
+    axes.axhline(panel.chance, color=GREY, linewidth=0.7, linestyle=":", zorder=1)
+    low = panel.chance < sum(axes.get_ylim()) / 2
     axes.annotate(
-        name,
-        (1, level),
+        f"chance {panel.chance:.3g}",
+        (1, panel.chance),
         (3, 0),
         xycoords=axes.get_yaxis_transform(),
         textcoords="offset points",
@@ -124,33 +181,3 @@ def draw_level(axes: Axes, level: float, name: str) -> None:
         color=GREY,
         annotation_clip=False,
     )
-
-
-def write_counts(axes: Axes, panel: Panel, styles: Mapping[str, Look], lines: int) -> None:
-    """A small table that is the legend too: marker, optimizer, runs by status.
-
-    Args:
-        axes: Axes that are off, for the table alone.
-        panel: The runs.
-        styles: How its optimizers look.
-        lines: Lines of the table that the axes have room for, its head among them.
-    """
-    shown = [s for s in STATUS_COLUMNS if s != "pending" or panel.counts["pending"].any()]
-    right = np.linspace(0.98 - 0.16 * (len(shown) - 1), 0.98, len(shown))
-    axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))
-    grey: dict[str, Any] = {"va": "center", "fontsize": SMALL, "color": GREY}
-    if not all(look.filled for look in styles.values()):
-        axes.text(0.01, 0, "hollow: adaptive", ha="left", **grey)
-    for x, status in zip(right, shown, strict=True):
-        axes.text(x, 0, status, ha="right", **grey)
-    for y, (optimizer, counts) in enumerate(panel.counts.iterrows(), start=1):
-        look = styles[str(optimizer)]
-        axes.scatter([0.03], [y], s=14, **marker_style(look, 1.0))
-        axes.text(0.07, y, short(look.label), va="center", fontsize=7)
-        for x, status in zip(right, shown, strict=True):
-            axes.text(x, y, f"{counts[status]:,}", ha="right", va="center", fontsize=7)
-
-
-def short(label: str, most: int = 22) -> str:
-    """A label that fits, with an ellipsis where it was cut."""
-    return label if len(label) <= most else label[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"

@@ -9,19 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ..runs.learning_curves import FEWEST, Curve
-from ..runs.panels import by_dataset
 from ..runs.path_curves import LEFT_OUT, NULL, QUANTITIES, WINDOWS, Paths, path_data
-from .page import (
-    LINE,
-    headings_room,
-    page,
-    page_width,
-    set_heading,
-    wrapped,
-    write_counts,
-)
+from .legends import write_counts
+from .page import Place, panel_page, set_heading
 from .style import GREY, Look, Palette, looks, styled, tidy
 
+_HEIGHTS = (1.0, 1.0, 1.9, 1.0)
 BANDS = 3
 """More optimizers than these have no bands: they would hide one another."""
 _CAPTION = (
@@ -48,10 +41,10 @@ def paths(
     palette: Palette = "default",
     title: str | None = None,
 ) -> Figure:
-    """RSI, EB, gamma and RSI / EB^2 along training, a line an optimizer.
+    """RSI, EB, gamma and RSI / EB^2 along training, of probed runs.
 
-    A row of panels per dataset and choice of test environments, a panel per algorithm, and under
-    each the probed runs by status.
+    A line an optimizer; a row of panels per dataset and choice of test environments, a panel per
+    algorithm, and under each the probed runs by status.
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
@@ -68,30 +61,29 @@ def paths(
         UnknownNameError: No such dataset, algorithm or palette.
     """
     found = path_data(pairs, probes, dataset, algorithm, end=end, full=full)
-    data = {id(one.panel): one for one in found}
-    rows = by_dataset([one.panel for one in found])
     styles = looks(pairs, palette)
     caption = _CAPTION.format(
         what=f"towards {_ENDS.get(end, f'the end of run {end}')}"
         + ", of gradients over the whole training set" * full,
         null=_NULL * any(NULL in one.curves for one in found),
     )
-    wrap = int((page_width(max(map(len, rows))) / max(map(len, rows)) - 0.6) * 16.5)
-    lines = [1 + max(len(panel.counts) for panel in row) for row in rows]
     with styled():
-        heights = [(1.0, 1.0, 1.9, 1.0, (n + 1) * LINE) for n in lines]
-        figure, stacks = page(rows, heights, title, caption, headings_room(rows))
-        for i, row in enumerate(rows):
-            for stack, panel in zip(stacks[i], row, strict=True):
-                one = data[id(panel)]
-                *plots, table = stack
-                for axes, name in zip(plots, QUANTITIES, strict=True):
-                    _draw(axes, one, name, styles)
-                _align(plots)
-                heading = (panel.heading[0], f"{one.probed:,} probed runs")
-                set_heading(plots[0], wrapped(heading, wrap))
-                write_counts(table, panel, styles, lines[i])
+        figure, places = panel_page(
+            found, lambda one: len(one.panel.counts), lambda *_: _HEIGHTS, title, caption
+        )
+        for place in places:
+            _draw_panel(place, styles)
     return figure
+
+
+def _draw_panel(place: Place[Paths], styles: Mapping[str, Look]) -> None:
+    (*plots, table), one = place.axes, place.shown
+    for axes, name in zip(plots, QUANTITIES, strict=True):
+        _draw(axes, one, name, styles)
+    _align(plots)
+    heading = (one.panel.heading[0], f"{one.probed:,} probed runs")
+    set_heading(plots[0], heading, place.wrap)
+    write_counts(table, one.panel, styles, place.lines)
 
 
 def _draw(axes: Axes, one: Paths, name: str, styles: Mapping[str, Look]) -> None:

@@ -12,9 +12,9 @@ from ..curves.return_curves import Key, return_curves
 from ..curves.verdicts import NOT_DETERMINED, ReturnCurve
 from ..runs.panels import Panel
 from ..stats.intervals import Estimate
-from .page import short
 from .scatter import draw_panels, draw_points, scatter_data
-from .style import GREY, Look, Palette, looks, marker_style
+from .style import GREY, SMALL, Look, Palette, looks, marker_style
+from .texts import short
 
 CAPTION = (
     "Lines: OOD accuracy as a smooth function of ID accuracy, with pointwise 95% bands (bootstrap "
@@ -28,14 +28,14 @@ COLUMNS = {"verdict": 0.13, "change (95%)": 0.735, "n": 0.81, "lost": 0.895, "ot
 
 def returns(
     pairs: pd.DataFrame,
+    curves: Mapping[Key, ReturnCurve] | None = None,
     *,
     dataset: str | None = None,
     algorithm: str | None = None,
     palette: Palette = "default",
     title: str | None = None,
-    curves: Mapping[Key, ReturnCurve] | None = None,
 ) -> Figure:
-    """Every run as a point, and the return curves whose verdict is not "not determined".
+    """The return curve of each optimizer over its runs, where its verdict is found.
 
     A row of panels per dataset and choice of test environments, a panel per algorithm. Under each
     panel stand, by optimizer, the verdict, the change of the slope with its 95% interval, and how
@@ -43,11 +43,11 @@ def returns(
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
+        curves: As from ``analysis.return_curves``; without, they are fitted here.
         dataset: Draw only this one.
         algorithm: Draw only this one.
         palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
         title: Over the whole figure.
-        curves: As from ``analysis.return_curves``; without, they are fitted here.
 
     Raises:
         RequestError: No runs, or a column is missing.
@@ -59,7 +59,7 @@ def returns(
 
     def draw(axes: Axes, table: Axes, panel: Panel, lines: int) -> None:
         mine = curves_of(panel, found)
-        draw_points(axes, panel, styles, faint=True)
+        draw_points(axes, panel, styles, zorder=2, faint=True)
         for optimizer, curve in mine.items():
             if curve.verdict != NOT_DETERMINED:
                 draw_curve(axes, curve, styles[optimizer])
@@ -97,7 +97,7 @@ def write_verdicts(
 ) -> None:
     """A small table that is the legend too; it begins under the labels of the y axis."""
     axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))
-    cell: dict[str, Any] = {"va": "center", "fontsize": 6.5}
+    cell: dict[str, Any] = {"va": "center", "fontsize": SMALL}
     for name, x in COLUMNS.items():
         axes.text(x, 0, name, ha="left" if name == "verdict" else "right", color=GREY, **cell)
     hollow = any(not styles[optimizer].filled for optimizer in curves)

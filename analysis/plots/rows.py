@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..runs.distributions import SCORES, Box, BoxRow
-from ..runs.panels import STATUS_COLUMNS, Panel
-from .page import new_figure, set_heading, short, wrapped
-from .style import GREY, TEXT_WIDTH, Look, marker_style, styled, tidy
+from ..runs.panels import Panel
+from .page import new_figure, padded, set_heading
+from .style import GREY, SMALL, TEXT_WIDTH, Look, marker_style, styled, tidy
+from .texts import count_texts, short
 
 DrawOne = Callable[[Axes, Box, int, Look], None]
 """Draws one box, or what stands for it, at a height."""
@@ -47,7 +48,7 @@ def draw_rows(
                 _draw(axes, row, score, styles, draw_one)
                 _draw_reference(axes, row.panel, score, close)
             _label_optimizers(line[0], row.panel, styles)
-            set_heading(line[0], wrapped(row.panel.heading, 85))
+            set_heading(line[0], row.panel.heading, 85)
     return figure
 
 
@@ -83,7 +84,7 @@ def _draw_reference(axes: Axes, panel: Panel, score: str, close: bool) -> None:
         xycoords=axes.get_xaxis_transform(),
         textcoords="offset points",
         ha="center",
-        fontsize=6.5,
+        fontsize=SMALL,
         color=GREY,
         annotation_clip=False,
     )
@@ -94,19 +95,16 @@ def _limits(panel: Panel, score: str, reference: float | None, shared: bool) -> 
     values = panel.runs[scores].to_numpy(dtype=float).ravel()
     if not values.size:
         return (-1.0, 1.0) if score == "gap" else (0.0, 1.0)
-    seen = values if reference is None else np.append(values, reference)
-    margin = max(0.05 * float(np.ptp(seen)), 0.02)
-    return float(seen.min()) - margin, float(seen.max()) + margin
+    return padded(values if reference is None else np.append(values, reference))
 
 
 def _label_optimizers(axes: Axes, panel: Panel, styles: Mapping[str, Look]) -> None:
     labels = []
     for optimizer, counts in panel.counts.iterrows():
         kept, completed = len(panel.of(str(optimizer))), counts["completed"]
-        numbers = [
-            f"{completed:,} completed" if kept == completed else f"{kept:,} of {completed:,}"
-        ]
-        numbers += [f"{counts[s]:,} {s}" for s in STATUS_COLUMNS[1:] if counts[s]]
+        numbers = count_texts(counts)
+        if kept != completed:
+            numbers[0] = f"{kept:,} of {completed:,}"
         labels.append(f"{short(styles[str(optimizer)].label, 28)}\n{', '.join(numbers)}")
-    axes.set_yticks(range(len(labels)), labels, fontsize=6.5)
+    axes.set_yticks(range(len(labels)), labels, fontsize=SMALL)
     axes.set_ylim(len(labels) - 0.5, -0.5)

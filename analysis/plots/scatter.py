@@ -11,8 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..runs.panels import Panel, by_dataset, panels
-from .page import LINE, page, page_width, set_heading, wrapped, write_counts
-from .style import GREY, Look, Palette, looks, marker_style, styled, tidy
+from .legends import LINE, write_counts
+from .page import draw_chance, padded, page, page_width, set_heading
+from .style import GREY, SMALL, Look, Palette, looks, marker_style, styled, tidy
+from .texts import scored_by, wrapped
 
 _TURNS = 4
 
@@ -44,10 +46,7 @@ def _limits(row: Sequence[Panel]) -> tuple[float, float]:
     seen = [panel.runs[["id", "ood"]].to_numpy(dtype=float).ravel() for panel in row]
     if not any(values.size for values in seen):
         return 0.0, 1.0
-    values = np.concatenate([*seen, [p.chance for p in row if p.chance is not None]])
-    low, high = float(values.min()), float(values.max())
-    margin = max(0.05 * (high - low), 0.02)
-    return low - margin, high + margin
+    return padded(np.concatenate([*seen, [p.chance for p in row if p.chance is not None]]))
 
 
 def scatter(
@@ -55,6 +54,7 @@ def scatter(
     *,
     dataset: str | None = None,
     algorithm: str | None = None,
+    metric: str = "accuracy",
     palette: Palette = "default",
     title: str | None = None,
 ) -> Figure:
@@ -64,11 +64,10 @@ def scatter(
     panel stand the numbers of runs that completed, diverged and failed, by optimizer.
 
     Args:
-        pairs: A row a run, as from ``oodbench.results.query.pairs``; needs run, dataset,
-            test_environments, algorithm, optimizer, status, id and ood (fractions); scored_by: what
-            these are, if not accuracy.
+        pairs: A row a run, as from ``oodbench.results.query.pairs``.
         dataset: Draw only this one.
         algorithm: Draw only this one.
+        metric: Which scores ``pairs`` has, such as ``worst_group_accuracy``.
         palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
         title: Over the whole figure.
 
@@ -82,7 +81,7 @@ def scatter(
         draw_points(axes, panel, styles)
         write_counts(table, panel, styles, lines)
 
-    return draw_panels(scatter_data(pairs, dataset, algorithm), draw, title)
+    return draw_panels(scatter_data(scored_by(pairs, metric), dataset, algorithm), draw, title)
 
 
 DrawPanel = Callable[[Axes, Axes, Panel, int], None]
@@ -101,8 +100,8 @@ def draw_panels(data: ScatterData, draw: DrawPanel, title: str | None, caption: 
     columns = max(len(row) for row in data.rows)
     side = page_width(columns) / columns - 0.55
     lines = [1 + max(len(panel.counts) for panel in row) for row in data.rows]
-    headings = {id(p): wrapped(p.heading, int(side * 17)) for row in data.rows for p in row}
-    longest = [max(headings[id(p)].count("\n") for p in row) for row in data.rows]
+    wrap = int(side * 17)
+    longest = [max(wrapped(p.heading, wrap).count("\n") for p in row) for row in data.rows]
     with styled():
         heights = [
             (side + 0.65 + LINE * max(0, more - 2), (n + 1) * LINE)
@@ -116,25 +115,33 @@ def draw_panels(data: ScatterData, draw: DrawPanel, title: str | None, caption: 
                 axes.set(xlim=limits, ylim=limits, aspect="equal")
                 axes.set(xlabel=f"ID {panel.score}", ylabel=f"OOD {panel.score}")
                 draw(axes, table, panel, lines[i])
-                draw_references(axes, panel.chance)
-                set_heading(axes, headings[id(panel)])
+                draw_references(axes, panel)
+                set_heading(axes, panel.heading, wrap)
     return figure
 
 
-def draw_points(axes: Axes, panel: Panel, styles: Mapping[str, Look], faint: bool = False) -> None:
-    """Every completed run; ``faint`` where something else is to be seen over them."""
+def draw_points(
+    axes: Axes,
+    panel: Panel,
+    styles: Mapping[str, Look],
+    *,
+    x: str = "id",
+    zorder: int = 3,
+    faint: bool = False,
+) -> None:
+    """Every completed run, a column ``x`` against OOD accuracy; ``faint`` where under others."""
     crowd = len(panel.runs)
     size, alpha = point_size(crowd)
     # Optimizers take turns, so that the last one does not cover the others.
     for turn, optimizer in product(range(_TURNS), map(str, panel.counts.index)):
         points = panel.of(optimizer).iloc[turn::_TURNS]
         axes.scatter(
-            points["id"],
+            points[x],
             points["ood"],
             s=size / 2 if faint else size,
             rasterized=crowd > 2000,  # or a PDF of 20,000 points opens slowly
             clip_on=False,
-            zorder=2 if faint else 3,
+            zorder=zorder,
             gid=f"runs-{optimizer}",
             **marker_style(styles[optimizer], alpha / 2 if faint else alpha),
         )
@@ -145,19 +152,16 @@ def point_size(crowd: int) -> tuple[float, float]:
     return (14.0, 0.75) if crowd <= 300 else (8.0, 0.5) if crowd <= 2000 else (4.0, 0.3)
 
 
-def draw_references(axes: Axes, chance: float | None) -> None:
+def draw_references(axes: Axes, panel: Panel) -> None:
     """y = x and chance; their names stand outside the axes, where no point can hide them."""
-    note: dict[str, Any] = {"fontsize": 6.5, "color": GREY, "textcoords": "offset points"}
+    note: dict[str, Any] = {"fontsize": SMALL, "color": GREY, "textcoords": "offset points"}
     note["annotation_clip"] = False
     axes.axline((0, 0), slope=1, color=GREY, linewidth=0.7, linestyle="--", zorder=1)
     axes.annotate("y = x", (1, 1), (2, 1), xycoords="axes fraction", ha="left", **note)
-    if chance is None:
+    draw_chance(axes, panel)
+    if panel.chance is None:
         return
-    for draw in (axes.axhline, axes.axvline):
-        draw(chance, color=GREY, linewidth=0.7, linestyle=":", zorder=1)
-    name = f"chance {chance:.3g}"
-    across, up = axes.get_yaxis_transform(), axes.get_xaxis_transform()
-    low = chance < sum(axes.get_ylim()) / 2
-    side = {"va": "bottom" if low else "top", "rotation": 90, **note}
-    axes.annotate(name, (1, chance), (3, 0), xycoords=across, ha="left", **side)
-    axes.annotate(name, (chance, 1), (0, 2), xycoords=up, ha="left" if low else "right", **note)
+    axes.axvline(panel.chance, color=GREY, linewidth=0.7, linestyle=":", zorder=1)
+    side = "left" if panel.chance < sum(axes.get_xlim()) / 2 else "right"
+    above = {"xycoords": axes.get_xaxis_transform(), "ha": side, **note}
+    axes.annotate(f"chance {panel.chance:.3g}", (panel.chance, 1), (0, 2), **above)

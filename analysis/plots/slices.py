@@ -9,12 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from ..runs.panels import STATUS_COLUMNS
 from ..runs.slicing import FEWEST, MOST_VALUES, Slice, Slices, slices_data
-from .page import LARGE, SMALL, new_figure, short, wrapped
+from .page import new_figure
 from .style import (
     COLUMN_WIDTH,
     GREY,
+    LARGE,
+    SMALL,
     TEXT_WIDTH,
     Look,
     Palette,
@@ -23,6 +24,7 @@ from .style import (
     styled,
     tidy,
 )
+from .texts import count_texts, short, wrapped
 
 SCORES = {"id": "ID accuracy", "ood": "OOD accuracy"}
 _SIDE, _GAP, _LEFT = 1.1, 0.18, 0.5  # inches: of axes, between them, left of them
@@ -42,28 +44,26 @@ _CAPTION = (
 
 def slices(
     pairs: pd.DataFrame,
+    scale: str | None = None,
     *,
     hyperparameter: str = "lr",
-    scale: str | None = None,
     dataset: str | None = None,
     algorithm: str | None = None,
     palette: Palette = "default",
     title: str | None = None,
 ) -> Figure:
-    """ID and OOD accuracy of every completed run against one of its hyperparameters.
+    """ID and OOD accuracy of every run against one of its hyperparameters.
 
     A block per dataset, choice of test environments and algorithm: a column per optimizer that has
     the hyperparameter, ID accuracy above OOD accuracy, all on the same axes. Optimizers for which
     it does not vary, though it does for others, are named in the heading instead.
 
     Args:
-        pairs: A row a run, as from ``oodbench.results.query.pairs``; needs run, dataset,
-            test_environments, algorithm, optimizer, status, id and ood (fractions) and the
-            hyperparameter.
-        hyperparameter: The name of its column.
+        pairs: A row a run, as from ``oodbench.results.query.pairs``, with the hyperparameter.
         scale: That of its search range, as in sweep files: ``"uniform"``, ``"int"``, ``"log"`` or
             ``"one_minus_log"``. By default, and where it cannot show every value, the one on which
             the values are spread most evenly. Text and yes/no are shown as choices.
+        hyperparameter: The name of its column.
         dataset: Draw only this one.
         algorithm: Draw only this one.
         palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
@@ -83,13 +83,8 @@ def slices(
         figure.set_layout_engine("none")  # it takes seconds for dozens of axes
         top = figure.get_figheight() - (0.3 if title else 0.0)
         for strip in strips:
-            figure.text(
-                *(_LEFT / width, (top - 0.05) / figure.get_figheight()),
-                strip.heading,
-                va="top",
-                fontsize=LARGE,
-                linespacing=1.25,
-            )
+            place = (_LEFT / width, (top - 0.05) / figure.get_figheight())
+            figure.text(*place, strip.heading, va="top", fontsize=LARGE, linespacing=1.25)
             for column, one in enumerate(strip.part):
                 pair = _place_column(figure, strip, top, column, widest)
                 _draw_column(pair, strip.block, one, hyperparameter, styles)
@@ -170,9 +165,7 @@ def _heading(block: Slices, hyperparameter: str, wrap: int) -> str:
 
 def _counts(block: Slices, one: Slice) -> str:
     """The optimizer's runs by status, a line each: it stands over narrow axes."""
-    counts = block.panel.counts.loc[one.optimizer]
-    shown = [s for s in STATUS_COLUMNS if s == "completed" or counts[s]]
-    return "\n".join(f"{counts[s]:,} {s}" for s in shown)
+    return "\n".join(count_texts(block.panel.counts.loc[one.optimizer]))
 
 
 def _draw(axes: Axes, block: Slices, one: Slice, score: str, look: Look) -> None:

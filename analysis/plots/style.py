@@ -17,6 +17,9 @@ COLUMN_WIDTH = 3.4
 TEXT_WIDTH = 6.9
 """Widths in inches of one column and of a whole page of a two-column paper."""
 
+LARGE, SMALL = 8, 6.5
+"""Points: the fonts of headings; of small titles and notes."""
+
 GREY = "#666666"
 """Reference lines and secondary text."""
 

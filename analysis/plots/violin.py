@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from ..runs.distributions import FEWEST, Box, box_data, density
 from .rows import draw_dots, draw_rows
 from .style import Look, Palette, looks
+from .texts import scored_by
 
 _CAPTION = (
     "Violins: Gaussian kernel density (Scott's bandwidth) of the runs (hyperparameters) from the "
@@ -23,14 +24,29 @@ def violin(
     keep: str = "all",
     threshold: float | None = None,
     top: int | None = None,
+    metric: str = "accuracy",
     palette: Palette = "default",
     title: str | None = None,
 ) -> Figure:
-    """Violins over the completed runs of each optimizer: densities, with quartiles inside.
+    """Violins of ID accuracy, OOD accuracy and their gap, by optimizer.
 
-    Rows, columns, arguments and errors are those of ``analysis.box``.
+    Densities over the completed runs, with quartiles inside. Rows, columns and errors are those of
+    ``analysis.box``.
+
+    Args:
+        pairs: A row a run, as from ``oodbench.results.query.pairs``.
+        dataset: Draw only this one.
+        algorithm: Draw only this one.
+        keep: Which runs, by ID validation accuracy: ``"all"``, those ``"above"`` a threshold, or
+            the ``"top"`` few of each optimizer; see ``analysis.runs.filters.keep_runs``.
+        threshold: For ``keep="above"``. Default: chance accuracy.
+        top: For ``keep="top"``. Default: 10.
+        metric: Which scores ``pairs`` has, such as ``worst_group_accuracy``.
+        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
+        title: Over the whole figure.
     """
-    rows = box_data(pairs, dataset, algorithm, keep=keep, threshold=threshold, top=top)
+    named = scored_by(pairs, metric)
+    rows = box_data(named, dataset, algorithm, keep=keep, threshold=threshold, top=top)
     return draw_rows(
         rows, looks(pairs, palette), _draw_violin, _CAPTION, title, close=keep == "top"
     )

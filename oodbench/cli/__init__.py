@@ -86,7 +86,7 @@ COMMANDS: list[Callable[..., None]] = [
 ]
 for command in COMMANDS:
     app.command()(command)
-plot.register(app)
+app.add_typer(plot.app, name="plot")
 app.add_typer(db.app, name="db")
 app.add_typer(cache.app, name="cache")
 app.add_typer(probe.app, name="probe")

@@ -1,11 +1,12 @@
-"""The kinds of figures that ``oodbench plot`` draws, and what each of them needs."""
+"""What ``oodbench plot`` draws, and what each figure is given from the database."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError
+from oodbench.verbs.figure_options import figure, figure_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,150 +14,19 @@ if TYPE_CHECKING:
 
     from oodbench.results import Database
 
-PALETTES = ("default", "study")
-
 
 @dataclass(frozen=True)
 class Asked:
-    """What a figure is asked for: which runs, at which checkpoint, and the kind's own options."""
+    """What a figure is asked for: which runs, at which checkpoint, with which options."""
 
     where: str | None
     sweep: str | None
+    checkpoint: str
     options: Mapping[str, Any]
 
 
-Inputs = Callable[["Database", Asked], dict[str, Any]]
-"""Keyword arguments of a figure that are read from the database, besides the runs."""
-
-
-def _nothing(db: "Database", asked: Asked) -> dict[str, Any]:
-    return {}
-
-
-def _checkpoints(db: "Database", asked: Asked) -> dict[str, Any]:
-    from oodbench.results import checkpoints
-
-    return {"checkpoints": checkpoints(db, asked.where, asked.sweep)}
-
-
-def _probes(db: "Database", asked: Asked) -> dict[str, Any]:
-    from oodbench.results import probed
-
-    return {"probes": probed(db, "path_")}
-
-
-def _measured(db: "Database", asked: Asked) -> dict[str, Any]:
-    from oodbench.results import probed
-
-    name = asked.options.get("measurement", "")
-    found = probed(db, name)
-    return {"probes": found if name in found else probed(db)}  # all of them, to be named
-
-
-def _scale(db: "Database", asked: Asked) -> dict[str, Any]:
-    from oodbench.results import searched_scale
-
-    name = asked.options.get("hyperparameter", "lr")
-    return {"scale": searched_scale(db, name, asked.sweep)}
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of figure: the function of ``analysis`` of the same name draws it.
-
-    Attributes:
-        about: What it shows, for a list of kinds.
-        options: Keyword arguments of its own that a user may give; ``metric`` goes to no figure but
-            says which scores the runs are given.
-        inputs: What else it reads from the database.
-        by_optimizer: Its colours are those of optimizers, of the palette.
-    """
-
-    about: str
-    options: tuple[str, ...] = ()
-    inputs: Inputs = _nothing
-    by_optimizer: bool = True
-
-
-KEEP = ("keep", "threshold", "top")
-KINDS = {
-    "scatter": Kind("ID against OOD accuracy, a point a run", ("metric",)),
-    "returns": Kind("the return curve of each optimizer, where its verdict is found"),
-    "binned": Kind("mean OOD accuracy in bins of ID accuracy", ("bins",)),
-    "box": Kind("box plots of ID accuracy, OOD accuracy and their gap", (*KEEP, "metric")),
-    "violin": Kind("the same as violins", (*KEEP, "metric")),
-    "budget": Kind("what each number of trials buys, ID and OOD", ("rule", "unit")),
-    "heatmap": Kind(
-        "differences between optimizers at an equal tuning budget, by dataset",
-        ("score", "baseline", "rule", "budget", "unit"),
-        by_optimizer=False,
-    ),
-    "slices": Kind("a hyperparameter against both accuracies", ("hyperparameter",), _scale),
-    "learning": Kind("both accuracies along training", ("runs",), _checkpoints),
-    "paths": Kind("RSI, EB and gamma along training, once probed", ("end", "full"), _probes),
-    "probed": Kind(
-        "a probe's measurement, or a cost, against OOD accuracy, with rank correlations",
-        ("measurement", *KEEP),
-        _measured,
-    ),
-}
-"""Kind -> what it is; a new one needs a line here, and a function in ``analysis``."""
-
-
-def draw(
-    db: "Database",
-    kind: str,
-    where: str | None = None,
-    *,
-    sweep: str | None = None,
-    checkpoint: str = "last",
-    palette: str = "default",
-    **options: Any,
-) -> "Figure":
-    """Draw the runs of a database.
-
-    Args:
-        db: The database.
-        kind: One of ``KINDS``.
-        where: A condition on the runs.
-        sweep: Only runs of this sweep.
-        checkpoint: Which checkpoint is scored.
-        palette: One of ``PALETTES``.
-        options: The kind's own.
-
-    Raises:
-        UnknownNameError: No such kind, palette, column, sweep, checkpoint rule, ...
-        RequestError: An option that the kind does not take, or what the figure refuses.
-    """
-    from oodbench import analysis
-    from oodbench.results import pairs
-
-    if kind not in KINDS:
-        raise UnknownNameError("plot", kind, KINDS)
-    if palette not in PALETTES:
-        raise UnknownNameError("palette", palette, PALETTES)
-    for name in options:
-        if name not in KINDS[kind].options:
-            mine = ", ".join(KINDS[kind].options) or "none"
-            takers = ", ".join(other for other in KINDS if name in KINDS[other].options) or "none"
-            raise RequestError(
-                f"A plot of kind {kind!r} takes no {name}; options of its own: {mine}. "
-                f"Kinds that take {name}: {takers}."
-            )
-    figure = getattr(analysis, kind)
-    inputs = KINDS[kind].inputs(db, Asked(where, sweep, options))
-    if metric := options.pop("metric", None):
-        runs = _scored_by(db, metric, Asked(where, sweep, options), checkpoint)
-    else:
-        runs = pairs(db, where, sweep, checkpoint, per_environment="rule" in options)
-    if KINDS[kind].by_optimizer:
-        inputs["palette"] = palette
-    drawn: Figure = figure(runs, **inputs, **options)
-    return drawn
-
-
-def _scored_by(db: "Database", metric: str, asked: Asked, checkpoint: str) -> "pd.DataFrame":
-    """The runs with another metric's scores in place of accuracies.
+def _pairs(db: "Database", asked: Asked) -> "pd.DataFrame":
+    """The runs, with another metric's scores in place of accuracies where one is asked for.
 
     Raises:
         UnknownNameError: If no run was scored by it.
@@ -164,18 +34,54 @@ def _scored_by(db: "Database", metric: str, asked: Asked, checkpoint: str) -> "p
     """
     from oodbench.results import pairs
 
-    if "keep" in asked.options:
+    runs = (db, asked.where, asked.sweep, asked.checkpoint)
+    metric = asked.options.get("metric", "accuracy")
+    if metric == "accuracy":
+        single = asked.options.get("rule", "id_val") != "id_val"  # others read single environments
+        return pairs(*runs, per_environment=single)
+    if asked.options.get("keep", "all") != "all":
         raise RequestError(
             "keep goes by ID validation accuracy, so it does not go with a metric. Leave one out."
         )
-    runs = pairs(db, asked.where, asked.sweep, checkpoint, metric=metric)
-    if len(runs) and not (runs["id"].notna() & runs["ood"].notna()).any():
+    found = pairs(*runs, metric=metric)
+    if len(found) and not (found["id"].notna() & found["ood"].notna()).any():
         raise RequestError(
             f"No run has {metric} both in and out of distribution, so there is nothing to draw. "
             "Under subpopulation shift the worst group's accuracy is the OOD accuracy: leave "
             "metric out."
         )
-    return runs.assign(scored_by=metric)
+    return found
+
+
+def _checkpoints(db: "Database", asked: Asked) -> "pd.DataFrame":
+    from oodbench.results import checkpoints
+
+    return checkpoints(db, asked.where, asked.sweep)
+
+
+def _probes(db: "Database", asked: Asked) -> "pd.DataFrame":
+    """What probes measured: one measurement, or all where none is named or none has that name."""
+    from oodbench.results import probed
+
+    name = asked.options.get("measurement")
+    if name and name in (found := probed(db, name)):
+        return found
+    return probed(db)
+
+
+def _scale(db: "Database", asked: Asked) -> str | None:
+    from oodbench.results import searched_scale
+
+    return searched_scale(db, asked.options["hyperparameter"], asked.sweep)
+
+
+READ: dict[str, Callable[["Database", Asked], Any]] = {
+    "pairs": _pairs,
+    "checkpoints": _checkpoints,
+    "probes": _probes,
+    "scale": _scale,
+}
+"""A figure's parameter -> what it is given; those without a line keep their default."""
 
 
 def plot(
@@ -185,36 +91,61 @@ def plot(
     where: str | None = None,
     *,
     sweep: str | None = None,
-    palette: str = "default",
     checkpoint: str = "last",
     **options: Any,
 ) -> Path:
     """Draw the runs of a database into a file.
 
     Args:
-        kind: ``scatter``, ``binned``, ``box``, ... of ``KINDS``: each is a
-            function of ``analysis``, which says what it shows.
+        kind: ``scatter``, ``binned``, ``box``, ...: the name of a figure of ``analysis``, which
+            says what it shows.
         db: URL or path of the database.
         output: A file ending in .png, .pdf or .svg.
         where: As for ``query``.
         sweep: Only runs of this sweep.
-        palette: ``default`` (colour-blind safe) or ``study`` (Naganuma et al. 2023).
         checkpoint: Which checkpoint is scored.
-        options: The kind's own, such as ``keep="top"``.
+        options: The figure's own, such as ``keep="top"`` or ``palette="study"``.
 
     Returns:
         The path of the file.
 
     Raises:
-        UnknownNameError: If there is no such kind, palette, column, sweep or checkpoint rule.
-        RequestError: If an option does not fit the kind, or the file cannot be written.
+        UnknownNameError: If there is no such figure, palette, column, sweep or checkpoint rule.
+        RequestError: If an option does not fit the figure, or the file cannot be written.
     """
     from oodbench import analysis
     from oodbench.errors import writable
     from oodbench.results import open_database
 
-    look: dict[str, Any] = {"checkpoint": checkpoint, "palette": palette, **options}
     with open_database(db, read_only=True) as database:
-        figure = draw(database, kind, where, sweep=sweep, **look)
+        drawn = draw(database, kind, where, sweep=sweep, checkpoint=checkpoint, **options)
     with writable(Path(output)):
-        return analysis.save(figure, output)
+        return analysis.save(drawn, output)
+
+
+def draw(
+    db: "Database",
+    kind: str,
+    where: str | None = None,
+    *,
+    sweep: str | None = None,
+    checkpoint: str = "last",
+    **options: Any,
+) -> "Figure":
+    """The figure that ``plot`` writes; see there for arguments and errors."""
+    from oodbench import analysis
+
+    known = figure(kind).options
+    for name in options:
+        if name not in known:
+            takers = [other for other in figure_names() if name in figure(other).options]
+            raise RequestError(
+                f"A plot of kind {kind!r} takes no {name}; options of its own: "
+                f"{', '.join(known)}. "
+                f"Kinds that take {name}: {', '.join(takers) or 'none'}."
+            )
+    defaults = {name: option.default for name, option in known.items()}
+    asked = Asked(where, sweep, checkpoint, {**defaults, **options})
+    data = {name: READ[name](db, asked) for name in figure(kind).data if name in READ}
+    drawn: Figure = getattr(analysis, kind)(**data, **options)
+    return drawn

@@ -8,11 +8,11 @@ from analysis.conclusions.text import conclusions_text
 from analysis.plots.binned import binned
 from analysis.plots.box import box
 from analysis.plots.budget import budget
+from analysis.plots.files import save
 from analysis.plots.heatmap import heatmap
-from analysis.plots.page import wrapped
-from analysis.plots.save import save
 from analysis.plots.scatter import scatter, scatter_data
 from analysis.plots.style import looks
+from analysis.plots.texts import wrapped
 from analysis.plots.violin import violin
 from analysis.runs.distributions import box_data, density
 from analysis.runs.panels import panels
