@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_loop import plugged_in, with_dropout  # noqa: F401
-from training_helpers import CPU, NAMES, make_trials, parameters, run_together
+from training_helpers import CPU, NAMES, make_trials, parameters, run_together, with_dropout
 
 from oodbench.models import MODELS, ModelSpec
 from oodbench.optimizers import OPTIMIZERS
@@ -72,7 +71,7 @@ def test_in_one_stack_they_do_not_disturb_each_other(colored64) -> None:
         assert torch.equal(parameters(stack, model), alone)
 
 
-def test_dropout_masks_are_the_same_at_every_point_of_a_step(colored64, plugged_in) -> None:  # noqa: F811
+def test_dropout_masks_are_the_same_at_every_point_of_a_step(colored64, plugged_in) -> None:
     """With no radius SAM is its base even under dropout, whose masks go on as the base's do."""
     MODELS.add(ModelSpec("dropping", with_dropout))
     settings = {"model": "dropping", "model_options": {}, "hparams": {"lr": 0.05, "rho": 0.0}}

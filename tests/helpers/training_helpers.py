@@ -3,6 +3,7 @@
 from itertools import cycle, islice
 
 import torch
+from torch import nn
 
 from oodbench.algorithms import ALGORITHMS
 from oodbench.optimizers import OPTIMIZERS
@@ -49,6 +50,11 @@ def run_together(trials: list, data: Tensors, stacked: bool = True) -> Run:
     run.train(lambda: None)
     assert not run.broken
     return run
+
+
+def with_dropout(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    sizes = (input_shape[0] * input_shape[1] * input_shape[2], num_classes)
+    return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(*sizes))
 
 
 def parameters(run: Run, model: int) -> torch.Tensor:
