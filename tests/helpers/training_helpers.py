@@ -1,6 +1,7 @@
 """Trials of every optimizer, small enough to train by the dozen."""
 
 from itertools import cycle, islice
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,7 +17,9 @@ CPU = torch.device("cpu")
 NAMES = [spec.name for spec in OPTIMIZERS if spec.installed]
 
 
-def make_trials(n: int, algorithm: str = "erm", optimizer: str | None = None, **changes) -> list:
+def make_trials(
+    n: int, algorithm: str = "erm", optimizer: str | None = None, **changes: Any
+) -> list[Trial]:
     """``n`` trials, of all optimizers in turn unless one is named, each with its own seed."""
     names = [optimizer] if optimizer else NAMES
     hparams = changes.pop("hparams", {})
@@ -26,7 +29,7 @@ def make_trials(n: int, algorithm: str = "erm", optimizer: str | None = None, **
         values = draw(space, seed + 1, seed=7)[-1] | {
             k: v for k, v in hparams.items() if k in space
         }
-        settings = {
+        settings: dict[str, Any] = {
             "dataset": "ColoredDigits",
             "fingerprint": "x",
             "test_environments": (2,),
@@ -45,7 +48,7 @@ def make_trials(n: int, algorithm: str = "erm", optimizer: str | None = None, **
     return trials
 
 
-def run_together(trials: list, data: Tensors, stacked: bool = True) -> Run:
+def run_together(trials: list[Trial], data: Tensors, stacked: bool = True) -> Run:
     run = Run(trials, data, CPU, stacked)
     run.train(lambda: None)
     assert not run.broken

@@ -1,6 +1,7 @@
 """SAM, SA-SGD and SA-SAM through the loop: their cost, their company, the masks that they see."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -82,7 +83,7 @@ def test_dropout_masks_are_the_same_at_every_point_of_a_step(colored64, plugged_
     assert one[0].measurements == other[0].measurements
     seen = []
     (sasam,) = make_trials(1, optimizer="sasam", **settings)
-    run = Run([sasam], colored64, CPU, stacked=False)
+    run: Any = Run([sasam], colored64, CPU, stacked=False)
     forward = run.models._module.forward
     run.models._module.forward = lambda x: seen.append(torch.get_rng_state()) or forward(x)
     run.step(0)
