@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart docs test test-slow test-faults test-gpu test-slurm test-ray bench check format clean
+.PHONY: install quickstart docs test test-slow test-faults test-gpu test-slurm test-ray test-oldest golden coverage bench check format clean
 
 install: $(VENV)/.installed
 
@@ -43,9 +43,14 @@ test-ray: install
 	$(BIN)/pip install --quiet --editable '.[ray]'
 	$(BIN)/pytest -m ray tests/clusters
 
+# What trials mean, written anew: only together with another protocol version (CONTRIBUTING.md).
+golden: install
+	PYTHONPATH=.:tests/helpers $(BIN)/python tests/protocol/test_protocol.py > tests/protocol/new.json
+	mv tests/protocol/new.json tests/protocol/golden.json
+
 # Speed on this machine; `make bench BENCH=queue_load` for one of tests/benchmarks/.
 bench: install
-	PYTHONPATH=tests $(BIN)/python -m benchmarks $(BENCH)
+	PYTHONPATH=tests/helpers $(BIN)/python -m tests.benchmarks $(BENCH)
 
 # The site in site/; a broken link, a broken anchor or any other warning stops it (not with --quiet).
 docs: $(VENV)/.docs

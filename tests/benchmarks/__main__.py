@@ -35,7 +35,7 @@ def main(wanted: list[str]) -> None:
         sys.exit(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(BENCHMARKS)}")
     print(machine())
     for name in wanted or BENCHMARKS:
-        module = import_module(f"benchmarks.{name}")
+        module = import_module(f"tests.benchmarks.{name}")
         print(f"\n{name}: {(module.__doc__ or '').splitlines()[0]}", flush=True)
         print(pd.DataFrame(module.measure()).to_string(index=False))
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
-from benchmarks.stacks import CPU, trials_of
 
 from oodbench.data import DATASETS
 from oodbench.records import Trial
@@ -15,6 +14,7 @@ from oodbench.training import Tensors, load
 from oodbench.training.fast.processor import prepare_for_cpu
 from oodbench.training.inputs.stored import Inputs
 from oodbench.training.sizing import time_stack
+from tests.benchmarks.stacks import CPU, trials_of
 
 ROUNDS = 3
 

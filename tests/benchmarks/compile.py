@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
-from benchmarks.stacks import CPU, trials_of
 
 from oodbench.data import DATASETS
 from oodbench.records import Trial
@@ -20,6 +19,7 @@ from oodbench.training.fast.compiling import check_compiler
 from oodbench.training.fast.processor import prepare_for_cpu
 from oodbench.training.inputs.stored import Inputs
 from oodbench.training.loop import Run
+from tests.benchmarks.stacks import CPU, trials_of
 
 ROUNDS, SECONDS = 3, 1.0
 """How often each is timed, and for how long."""

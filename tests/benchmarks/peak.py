@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
-from benchmarks.stacks import CPU, linear_flops, trials_of
 
 from oodbench.data import DATASETS
 from oodbench.records import Trial
@@ -20,6 +19,7 @@ from oodbench.training.inputs.stored import Inputs
 from oodbench.training.loop import Run, build_module
 from oodbench.training.sizing import measure as measure_stack
 from oodbench.training.sizing import memory_bound
+from tests.benchmarks.stacks import CPU, linear_flops, trials_of
 
 ROUNDS, SECONDS = 7, 0.4
 CASES = [

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.domainbed_mnist import sweep_of
-
 from oodbench import api
 from oodbench.sweep import load_sweep
 from oodbench.training.clock import EVALUATION, MODEL, OPTIMIZER
 from oodbench.workers.executors.local import cores
+from tests.benchmarks.domainbed_mnist import sweep_of
 
 FILE, MODELS = "sweeps/twenty_thousand.yaml", 40
 """How many models of each study are trained."""

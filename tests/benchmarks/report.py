@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.figures import fill, seconds
-
 from oodbench.results import open_database
+from tests.benchmarks.figures import fill, seconds
 
 ROUNDS = 5
 ARGUMENTS = ["--no-sandbox", "--enable-unsafe-swiftshader"]

@@ -14,7 +14,6 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-from benchmarks.queue_load import load, postgresql, record
 from postgres_server import MISSING, find_programs
 
 from oodbench.records import Measurement, RunRecord, Trial
@@ -31,6 +30,7 @@ from oodbench.results import (
 )
 from oodbench.sweep.plan import plan
 from oodbench.workers.lease import Lease
+from tests.benchmarks.queue_load import load, postgresql, record
 
 SWEEP: dict[str, Any] = {
     "name": "scaling",

@@ -11,13 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.queue_load import SWEEP as LOAD
-from benchmarks.queue_load import record
-from benchmarks.stacks import sweep_of
-
 from oodbench import api
 from oodbench.results import Database, add_sweep, claim, open_database, store_runs
 from oodbench.sweep.plan import plan
+from tests.benchmarks.queue_load import SWEEP as LOAD
+from tests.benchmarks.queue_load import record
+from tests.benchmarks.stacks import sweep_of
 
 COHORT, ROUNDS = 32, 10
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clusters.slurm_cluster import wait_for
 from postgres_server import Server
+from slurm_cluster import wait_for
 
 from oodbench import api
 from oodbench.results import check_database, open_database, sql

@@ -14,8 +14,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from clusters.slurm_cluster import MISSING, Cluster, is_possible
 from postgres_server import Server
+from slurm_cluster import MISSING, Cluster, is_possible
 
 from oodbench import api
 from oodbench.results import check_database, open_database, sql

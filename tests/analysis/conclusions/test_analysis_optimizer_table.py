@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-import analysis
 from analysis.conclusions.optimizer_table import optimizer_table, wilson_interval
 from oodbench.errors import RequestError
 
@@ -67,12 +66,6 @@ def test_no_runs_or_no_column_is_refused(pairs):
         optimizer_table(pairs.iloc[:0])
     with pytest.raises(RequestError, match=r"it lacks n_ood\. Pass what"):
         optimizer_table(pairs.drop(columns="n_ood"))
-
-
-def test_public_names_exist_and_unknown_ones_do_not():
-    assert all(callable(getattr(analysis, name)) for name in analysis.__all__)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = analysis.nothing
 
 
 def test_importing_analysis_loads_neither_torch_nor_matplotlib():

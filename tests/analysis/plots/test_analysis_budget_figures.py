@@ -1,5 +1,7 @@
 """What budget curves and heat maps show is what was computed, with counts."""
 
+from typing import Any
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -76,7 +78,7 @@ def test_cells_hold_the_difference_its_interval_and_counts(frame):
 
 
 def test_only_differences_are_coloured(frame):
-    figure = analysis.heatmap(frame)
+    figure: Any = analysis.heatmap(frame)
     colors = {
         round(bar.get_y() + bar.get_height() / 2): bar.get_facecolor()
         for bar in figure.axes[0].patches

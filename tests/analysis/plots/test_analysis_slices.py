@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,7 +87,7 @@ def test_the_figure_shows_runs_and_marks(searched):
     assert above.get_xscale() == "log"
     (dots,) = [c for c in above.collections if c.get_gid() == "runs-sgd"]
     assert dots.get_offsets().tolist()[1] == pytest.approx([0.1, 0.51])
-    marks = {c.get_gid(): c for c in above.collections}
+    marks: dict[Any, Any] = {c.get_gid(): c for c in above.collections}
     for gid, x in (("diverged-sgd", 10.0), ("failed-sgd", 20.0)):
         ((start, end),) = marks[gid].get_segments()
         assert (start[0], end[0]) == (x, x)

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import re
-import sys
 from typing import Any
 
 import numpy as np
@@ -120,14 +119,6 @@ def test_what_cannot_be_reported_is_refused(
 def test_a_rule_whose_score_no_run_has_is_refused(small: pd.DataFrame) -> None:
     with pytest.raises(QueryError, match="ood_val cannot choose"):
         report_html(small.assign(ood_val=np.nan), rule="ood_val")
-
-
-def test_without_jinja_the_extra_is_named(
-    small: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(RequestError, match=r"pip install 'oodbench\[report\]'"):
-        report_html(small)
 
 
 def test_json_in_a_script_ends_no_script() -> None:

@@ -91,7 +91,8 @@ def test_estimates_equal_the_published_formulas_added_up_point_by_point(rng):
     n = 30
     p_of, q_of = rng.random((2, 3, n))
     weights = np.array([0.2, 0.3, 0.5])
-    d = Densities(*rng.random((2, n)), p_of, q_of, weights)
+    p, q = rng.random((2, n))
+    d = Densities(p, q, p_of, q_of, weights)
     below, above = 0.2, 0.4
     for variant in VARIANTS:
         div = cor = 0.0

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from oodbench.api import plan
 from oodbench.results import add_sweep, open_database
 from oodbench.sweep import parse_sweep
+from oodbench.sweep.plan import plan
 from oodbench.workers.worker import work
 from oodbench.workers.worker_settings import WorkerSettings
 

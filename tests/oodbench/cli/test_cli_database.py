@@ -263,7 +263,7 @@ def test_the_documented_job_keeps_what_a_killed_worker_stored(
     (tmp_path / "shards").mkdir()
     (tmp_path / "here").mkdir()
 
-    def job(hook: str) -> tuple[int, dict[str, int]]:
+    def job(hook: str) -> tuple[int, dict[Any, int]]:
         environment = {
             **os.environ,
             "PATH": f"{command.parent}{os.pathsep}{os.environ['PATH']}",

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "theirs"
 
 
-def test_import_show_and_refusals(oodbench: Callable[..., object], folder: Path) -> None:
+def test_import_show_and_refusals(oodbench: Callable[..., Any], folder: Path) -> None:
     db = folder.parent / "runs.db"
     done = oodbench("import", "domainbed", folder, "--db", db, "--set", "shift=diversity")
     assert done.out.splitlines()[:3] == [
@@ -48,7 +49,7 @@ def test_import_show_and_refusals(oodbench: Callable[..., object], folder: Path)
     ],
 )
 def test_wrong_requests(
-    oodbench: Callable[..., object], folder: Path, arguments: list[str], message: str
+    oodbench: Callable[..., Any], folder: Path, arguments: list[str], message: str
 ) -> None:
     said = [text.replace("{}", str(folder)) for text in arguments]
     ended = oodbench("import", "domainbed", *said, "--db", folder.parent / "runs.db")

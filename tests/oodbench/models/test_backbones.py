@@ -110,5 +110,5 @@ def test_heads() -> None:
     options = {**spec.defaults, "train": "head"}
     linear = spec.build((512,), 7, **options)
     deep = spec.build((512,), 7, **{**options, "hidden": 32, "dropout": 0.5})
-    assert [type(m).__name__ for m in linear] == ["Linear"]
-    assert [type(m).__name__ for m in deep] == ["Dropout", "Linear", "ReLU", "Linear"]
+    assert [type(m).__name__ for m in linear.children()] == ["Linear"]
+    assert [type(m).__name__ for m in deep.children()] == ["Dropout", "Linear", "ReLU", "Linear"]

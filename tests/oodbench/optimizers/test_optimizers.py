@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -203,7 +204,7 @@ def test_steps_equal_the_rule(name: str) -> None:
     expected, state = rng.normal(size=(3, 2)), {}
     parameter = torch.tensor(expected, requires_grad=True)
     hparams = {"lr": LR, "weight_decay": WD, **own}
-    optimizer = OPTIMIZERS.get(name)([parameter], hparams)
+    optimizer: Any = OPTIMIZERS.get(name)([parameter], hparams)
     for t in range(1, 13):
         gradient = rng.normal(size=(3, 2))
         parameter.grad = torch.tensor(gradient)

@@ -1,6 +1,7 @@
 """SA-SGD and SA-SAM against their equations in NumPy, and on quadratics of known smoothness."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,9 +137,9 @@ def test_its_state_can_be_saved() -> None:
     expected, _ = run("sasam", "code", curved, start, 8)
     hparams = {"lr": E0, "weight_decay": DECAY, "variant": "code"}
     w = torch.tensor(start, requires_grad=True)
-    optimizer = OPTIMIZERS.get("sasam")([w], hparams)
+    optimizer: Any = OPTIMIZERS.get("sasam")([w], hparams)
     for _ in range(8):
-        fresh = OPTIMIZERS.get("sasam")([w], hparams)
+        fresh: Any = OPTIMIZERS.get("sasam")([w], hparams)
         fresh.load_state_dict(optimizer.state_dict())
         optimizer = fresh
         optimizer.step(lambda: setattr(w, "grad", torch.from_numpy(curved(w.detach().numpy()))))

@@ -113,8 +113,8 @@ def test_irms_environments_may_differ_in_size(rotated64: Tensors) -> None:
     assert [len(part) for part in groups(run)] == list(rotated64.sizes)
     fresh, parts = Run([what], rotated64, CPU), []
     for inputs, labels in environments(run):
-        one = (tensor[None, None] for tensor in (inputs, labels))
-        fresh.models.backward(fresh.algorithm.losses(fresh.models, *one, 0))
+        one, their = inputs[None, None], labels[None, None]
+        fresh.models.backward(fresh.algorithm.losses(fresh.models, one, their, 0))
         parts.append(fresh.models.vectors()[1].clone())
     torch.testing.assert_close(full_gradients(run, 0), torch.stack(parts).mean(0))
 

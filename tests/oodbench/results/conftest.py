@@ -5,6 +5,7 @@ import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from postgres_server import Server
@@ -28,7 +29,8 @@ class Reused:
     def __init__(self, server: Server) -> None:
         import psycopg
 
-        self.server, self.connection = server, None
+        self.server = server
+        self.connection: Any = None
         self.connect = functools.partial(psycopg.connect, autocommit=True, user="postgres")
 
     def empty(self) -> str:

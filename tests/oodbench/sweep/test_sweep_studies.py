@@ -27,7 +27,7 @@ def trials(values: dict[str, Any]) -> list[Trial]:
 def test_how_it_is_trained_is_part_of_a_trial(tiny: Tiny) -> None:
     base = tiny()["train"]
     plain = trials(tiny())
-    changes = [
+    changes: list[dict[str, Any]] = [
         {"schedule": "cosine"},
         {"warmup": 0.1},
         {"clip_norm": 1},

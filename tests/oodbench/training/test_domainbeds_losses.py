@@ -120,7 +120,7 @@ def domainbeds(case: str, precision: str, folder: Path, *data: str) -> dict[str,
         pytest.skip("needs DomainBed: set OODBENCH_DOMAINBED to a checkout")
     anneal = 10**6 if case == "irm" else recipe.ANNEAL
     hparams = {"irm_lambda": recipe.PENALTY_WEIGHT, "irm_penalty_anneal_iters": anneal}
-    driver, out = Path(__file__).with_name("domainbed_driver.py"), folder / "out.npz"
+    driver, out = Path(recipe.__file__).with_name("domainbed_driver.py"), folder / "out.npz"
     path = os.pathsep.join([checkout, os.environ.get("PYTHONPATH", "")])
     name = case.split()[0].upper()
     command = [sys.executable, driver, name, json.dumps(hparams), precision, out, *data]

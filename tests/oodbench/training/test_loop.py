@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
-from training_helpers import CPU, make_trials, parameters, run_together
+from training_helpers import CPU, make_trials, parameters, run_together, with_dropout
 
 from oodbench.models import MODELS, ModelSpec
-from oodbench.optimizers import OPTIMIZERS, OptimizerSpec
 from oodbench.training import train
 from oodbench.training.loop import Run
 from oodbench.training.stack import can_stack
@@ -52,26 +51,6 @@ def test_nesterov_stays_nesterov_and_starts_with_no_momentum(colored64) -> None:
     assert not after.state
 
 
-class Replacing(torch.optim.SGD):
-    """SGD that puts a new tensor in a parameter's place, as some optimizers do."""
-
-    @torch.no_grad()
-    def step(self, closure=None):
-        for group in self.param_groups:
-            for p in group["params"]:
-                p.data = p.data - group["lr"] * p.grad
-
-
-@pytest.fixture
-def plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Optimizers ``replacing`` (that does not say so) and ``confessing`` (that does)."""
-    for registry in (OPTIMIZERS, MODELS):
-        monkeypatch.setattr(registry, "_things", dict(registry._things))
-    space = {"lr": OPTIMIZERS.get("sgd").space["lr"]}
-    for name, stackable in (("replacing", True), ("confessing", False)):
-        OPTIMIZERS.add(OptimizerSpec(name, "non-adaptive", space, Replacing, stackable=stackable))
-
-
 @pytest.mark.parametrize("name", ["replacing", "confessing"])
 @pytest.mark.parametrize(
     ("algorithm", "options"),
@@ -96,11 +75,6 @@ def test_an_optimizer_that_is_not_in_place_is_trained_alone(
     for record, alone in zip(records, expected, strict=True):
         assert record.measurements[:-1] == alone.measurements[:-1]
         assert record.measurements[-1].value == pytest.approx(alone.measurements[-1].value)
-
-
-def with_dropout(input_shape, num_classes):
-    sizes = (input_shape[0] * input_shape[1] * input_shape[2], num_classes)
-    return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(*sizes))
 
 
 def test_models_with_dropout_train_alone_on_masks_of_their_own(colored64, plugged_in) -> None:

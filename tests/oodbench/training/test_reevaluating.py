@@ -1,11 +1,11 @@
 """SAM, SA-SGD and SA-SAM through the loop: their cost, their company, the masks that they see."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
-from test_loop import plugged_in, with_dropout  # noqa: F401
-from training_helpers import CPU, NAMES, make_trials, parameters, run_together
+from training_helpers import CPU, NAMES, make_trials, parameters, run_together, with_dropout
 
 from oodbench.models import MODELS, ModelSpec
 from oodbench.optimizers import OPTIMIZERS
@@ -72,7 +72,7 @@ def test_in_one_stack_they_do_not_disturb_each_other(colored64) -> None:
         assert torch.equal(parameters(stack, model), alone)
 
 
-def test_dropout_masks_are_the_same_at_every_point_of_a_step(colored64, plugged_in) -> None:  # noqa: F811
+def test_dropout_masks_are_the_same_at_every_point_of_a_step(colored64, plugged_in) -> None:
     """With no radius SAM is its base even under dropout, whose masks go on as the base's do."""
     MODELS.add(ModelSpec("dropping", with_dropout))
     settings = {"model": "dropping", "model_options": {}, "hparams": {"lr": 0.05, "rho": 0.0}}
@@ -83,7 +83,7 @@ def test_dropout_masks_are_the_same_at_every_point_of_a_step(colored64, plugged_
     assert one[0].measurements == other[0].measurements
     seen = []
     (sasam,) = make_trials(1, optimizer="sasam", **settings)
-    run = Run([sasam], colored64, CPU, stacked=False)
+    run: Any = Run([sasam], colored64, CPU, stacked=False)
     forward = run.models._module.forward
     run.models._module.forward = lambda x: seen.append(torch.get_rng_state()) or forward(x)
     run.step(0)

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -140,7 +141,7 @@ def test_averages_are_torchs(colored64, average: dict, stacked: bool) -> None:
     ema = "ema" in average
     function = get_ema_multi_avg_fn(0.8) if ema else get_swa_multi_avg_fn()
     trials = make_trials(run.k, optimizer="adam", steps=20)
-    (single,) = [Run(trials[-1:], colored64, CPU, stacked=False)]
+    single: Any = Run(trials[-1:], colored64, CPU, stacked=False)
     mirror = AveragedModel(single.models._module, multi_avg_fn=function)
     for step in range(20):
         single.step(step)

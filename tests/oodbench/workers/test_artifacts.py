@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
-from oodbench.api import plan, query
+from oodbench.api import query
 from oodbench.errors import ArtifactError
 from oodbench.results import abandon, add_sweep, curves, load_run, open_database, sql
 from oodbench.sweep import parse_sweep
+from oodbench.sweep.plan import plan
 from oodbench.training.loop import Run
 from oodbench.workers.artifacts import artifacts_folder
 from oodbench.workers.worker import work

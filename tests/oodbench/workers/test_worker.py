@@ -10,13 +10,14 @@ import pandas as pd
 import pytest
 import torch
 
-from oodbench.api import plan, preview, query, run_sweep, status
+from oodbench.api import preview, query, run_sweep, status
 from oodbench.errors import DatabaseAwayError, LostLeaseError, RequestError, UnknownNameError
 from oodbench.optimizers import OPTIMIZERS, OptimizerSpec
 from oodbench.records import RunRecord, Trial
 from oodbench.results import Database, add_sweep, claim, curves, load_run, open_database
 from oodbench.spaces import log
 from oodbench.sweep import parse_sweep
+from oodbench.sweep.plan import plan
 from oodbench.training import train
 from oodbench.training.sizing import StackSize
 from oodbench.workers import trainer, trial_data, worker

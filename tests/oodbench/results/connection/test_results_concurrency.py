@@ -1,13 +1,10 @@
 """Many processes on one database: nothing is done twice, and nothing is lost."""
 
-import multiprocessing
 import random
 import time
-import traceback
-from collections.abc import Callable
 from typing import Any
 
-from results_helpers import make_record, make_study, make_trial
+from results_helpers import WORKERS, at_once, make_record, make_study, make_trial
 
 from oodbench.results import (
     abandon,
@@ -23,32 +20,6 @@ from oodbench.results import (
     state_counts,
     store_runs,
 )
-
-WORKERS = 6
-
-
-def at_once(act: Callable[..., Any], target: str, n: int = WORKERS) -> list[Any]:
-    """What ``act(target, number)`` returns in each of ``n`` processes that start together."""
-    context = multiprocessing.get_context("fork")
-    start, answers = context.Barrier(n), context.SimpleQueue()
-
-    def run(number: int) -> None:
-        start.wait(30)
-        try:
-            answers.put((number, act(target, number)))
-        except BaseException:
-            answers.put((number, AssertionError(traceback.format_exc())))
-
-    processes = [context.Process(target=run, args=(number,)) for number in range(n)]
-    for process in processes:
-        process.start()
-    results = dict(answers.get() for _ in processes)
-    for process in processes:
-        process.join(30)
-    for result in results.values():
-        if isinstance(result, AssertionError):
-            raise result
-    return [results[number] for number in range(n)]
 
 
 def plan_of(number: int, n: int = 40) -> list[Any]:

@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from results_helpers import make_record, make_study, make_trial
-from test_results_concurrency import WORKERS, at_once
+from results_helpers import WORKERS, at_once, make_record, make_study, make_trial
 
 from oodbench.results import (
     Database,

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from oodbench.spaces import Choice, Range, log, one_minus_log
+from oodbench.spaces import Choice, Range, Space, log, one_minus_log
 from oodbench.sweep.search import ADAPTIVE, Tried, draw, propose
 
-SPACE = {
+SPACE: Space = {
     "lr": log(1e-4, 1.0),
     "momentum": one_minus_log(0.5, 0.99),
     "width": Range(1, 9, "int"),
@@ -59,7 +59,8 @@ def test_the_first_ones_are_those_of_the_random_search(sampler: str) -> None:
     # Nothing has ended: there is nothing to learn from, however many were tried.
     more = propose(SPACE, sampler, tried, 2, startup=8, seed=3)
     assert {item.sampler for item in more} == {"random"}
-    assert [item.hparams for item in (*tried, *more)] == draw(SPACE, 10, seed=3)
+    drawn = [item.hparams for item in tried] + [item.hparams for item in more]
+    assert drawn == draw(SPACE, 10, seed=3)
 
 
 @pytest.mark.parametrize("sampler", ADAPTIVE)

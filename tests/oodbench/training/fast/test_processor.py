@@ -1,5 +1,6 @@
 """A process that trains on a CPU keeps to one core and to its memory."""
 
+import ctypes
 import platform
 import subprocess
 import sys
@@ -42,11 +43,11 @@ def test_an_older_glibc_is_asked_for_what_it_takes(monkeypatch: pytest.MonkeyPat
         asked.append((name, value))
         return int((name, value) != (processor.MMAP_THRESHOLD, processor.KEPT))
 
-    monkeypatch.setattr(processor.ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace(mallopt=mallopt))
     processor._keep_freed_memory()
     names = (processor.MMAP_THRESHOLD, processor.MMAP_THRESHOLD, processor.TRIM_THRESHOLD)
     assert asked == list(zip(names, (2**30, 2**25, 2**30), strict=True))
-    monkeypatch.setattr(processor.ctypes, "CDLL", lambda name: SimpleNamespace())
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: SimpleNamespace())
     processor._keep_freed_memory()  # another C library
 
 

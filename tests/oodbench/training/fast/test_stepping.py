@@ -18,7 +18,7 @@ def trained(name: str, unwrapped: bool) -> torch.Tensor:
     spec = OPTIMIZERS.get(name)
     parameter = torch.linspace(-1, 1, 50).requires_grad_()
     optimizer = spec([parameter], draw(spec.space, 1, seed=0)[0])
-    take_step = stepper(optimizer) if unwrapped else optimizer.step
+    take_step: Any = stepper(optimizer) if unwrapped else optimizer.step
 
     def gradient() -> None:
         parameter.grad = 2 * parameter.detach()
@@ -56,7 +56,7 @@ def test_so_it_is_when_the_learning_rate_and_the_state_are_set(name: str) -> Non
     for unwrapped in (True, False):
         parameter = torch.linspace(-1, 1, 50).requires_grad_()
         optimizer = spec([parameter], hparams)
-        take_step = stepper(optimizer) if unwrapped else optimizer.step
+        take_step: Any = stepper(optimizer) if unwrapped else optimizer.step
         for step in range(6):
             if step == 3:  # as a run that is resumed does: the groups are others then
                 optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict()))

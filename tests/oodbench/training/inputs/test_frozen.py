@@ -46,7 +46,7 @@ class Body(nn.Module):
 
 BODY = ModelSpec(
     "bright_body",
-    lambda input_shape, num_classes, train: nn.Sequential(nn.Linear(*input_shape, num_classes)),
+    lambda input_shape, num_classes, train: nn.Sequential(nn.Linear(input_shape[0], num_classes)),
     options={"train": ("all", "head")},
     pretrained=lambda options: "ab" * 32,
     frozen=lambda options: Body() if options["train"] == "head" else None,

@@ -58,8 +58,8 @@ CROPS = [(0, 0, 24, 32), (3, 5, 20, 27), (10, 0, 14, 10), (23, 31, 1, 1), (2, 1,
 def test_a_crop_is_torchvisions_on_each_image() -> None:
     """Bilinear; nothing beyond the part is seen, and a part that is the whole stays as it is."""
     x = pictures()
-    amounts = torch.tensor(CROPS, dtype=torch.float32).unbind(1)
-    found = ours.resized_crop(x, *amounts, torch.tensor([0.0, 1, 0, 0, 1]))
+    top, left, height, width = torch.tensor(CROPS, dtype=torch.float32).unbind(1)
+    found = ours.resized_crop(x, top, left, height, width, torch.tensor([0.0, 1, 0, 0, 1]))
     for i, (image, crop) in enumerate(zip(x, CROPS, strict=True)):
         expected = theirs.resized_crop(image, *crop, [24, 32], antialias=True)
         expected = expected.flip(-1) if i in (1, 4) else expected

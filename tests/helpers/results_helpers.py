@@ -1,10 +1,14 @@
 """Trials, studies and records, made by hand."""
 
-from collections.abc import Sequence
+import multiprocessing
+import traceback
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from oodbench.records import Measurement, RunRecord, Trial
 from oodbench.results import PlannedStudy
+
+WORKERS = 6
 
 
 def make_trial(number: int = 0, **changes: Any) -> Trial:
@@ -50,3 +54,27 @@ def make_record(trial: Trial, *points: tuple[int, str, str, float, int], **more:
         for step, environment, role, value, n in points
     )
     return RunRecord(trial, more.pop("status", "completed"), measurements=measurements, **more)
+
+
+def at_once(act: Callable[..., Any], target: str, n: int = WORKERS) -> list[Any]:
+    """What ``act(target, number)`` returns in each of ``n`` processes that start together."""
+    context = multiprocessing.get_context("fork")
+    start, answers = context.Barrier(n), context.SimpleQueue()
+
+    def run(number: int) -> None:
+        start.wait(30)
+        try:
+            answers.put((number, act(target, number)))
+        except BaseException:
+            answers.put((number, AssertionError(traceback.format_exc())))
+
+    processes = [context.Process(target=run, args=(number,)) for number in range(n)]
+    for process in processes:
+        process.start()
+    results = dict(answers.get() for _ in processes)
+    for process in processes:
+        process.join(30)
+    for result in results.values():
+        if isinstance(result, AssertionError):
+            raise result
+    return [results[number] for number in range(n)]

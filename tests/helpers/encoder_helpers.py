@@ -1,6 +1,7 @@
 """A text encoder so small that it is made in a moment: its words are in ``WORDS``."""
 
 from pathlib import Path
+from typing import Any
 
 WORDS = (
     *("the", "meeting", "notes", "attached", "cheap", "pills"),
@@ -19,9 +20,10 @@ def write_encoder(folder: Path, seed: int = 0) -> Path:
     words.pre_tokenizer = pre_tokenizers.Whitespace()
     ends = [("[CLS]", 2), ("[SEP]", 3)]
     words.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", special_tokens=ends)
-    special = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]"}
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, sep_token="[SEP]", **special)
-    sizes = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
+    special: dict[str, Any] = {"unk_token": "[UNK]", "pad_token": "[PAD]", "cls_token": "[CLS]"}
+    fast: Any = PreTrainedTokenizerFast
+    tokenizer = fast(tokenizer_object=words, sep_token="[SEP]", **special)
+    sizes: dict[str, Any] = {"hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         config = BertConfig(

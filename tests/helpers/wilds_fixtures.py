@@ -6,7 +6,7 @@ Rows and images are drawn from a seed and belong to nobody.
 import csv
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -42,7 +42,7 @@ def write(
     path: Path,
     header: Sequence[str],
     rows: Iterable[Sequence[Any]],
-    quoting: int = csv.QUOTE_MINIMAL,
+    quoting: Literal[0, 2] = csv.QUOTE_MINIMAL,
 ) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -66,7 +66,8 @@ def text(rng: Rng, level: float) -> str:
 
 def camelyon17(root: Path, rng: Rng) -> None:
     """Five hospitals of four slides; hospital 1 is wilds' val, 2 its test, whatever split says."""
-    path, rows = folder(root, "camelyon17", "1.0"), []
+    path = folder(root, "camelyon17", "1.0")
+    rows: list[list[Any]] = []
     for slide in range(20):
         hospital, patient, node = slide // 4, f"{slide:03}", slide % 5
         for number in range(6):
@@ -80,7 +81,8 @@ def camelyon17(root: Path, rng: Rng) -> None:
 
 def iwildcam(root: Path, rng: Rng) -> None:
     """Six known cameras, four unknown ones; the last class is in no test split."""
-    path, rows = folder(root, "iwildcam", "2.0"), []
+    path = folder(root, "iwildcam", "2.0")
+    rows: list[list[Any]] = []
     known, classes = range(6), 6
     plan = [("train", known, 60), ("id_val", known, 18), ("id_test", known, 18)]
     for split, places, n in [*plan, ("val", range(6, 8), 12), ("test", range(8, 10), 12)]:
@@ -96,7 +98,8 @@ def iwildcam(root: Path, rng: Rng) -> None:
 
 def fmow(root: Path, rng: Rng) -> None:
     """Years 2002 to 2017, dates in two formats, a country without a region, rows kept secret."""
-    path, rows = folder(root, "fmow", "1.1"), []
+    path = folder(root, "fmow", "1.1")
+    rows: list[list[Any]] = []
     kinds = ["airport", "barn", "dam", "zoo"]
     regions = {"USA": "Americas", "FRA": "Europe", "KEN": "Africa", "CHN": "Asia"}
     mapping = path / "country_code_mapping.csv"
@@ -113,7 +116,8 @@ def fmow(root: Path, rng: Rng) -> None:
 
 def rxrx1(root: Path, rng: Rng) -> None:
     """Training experiments' first sites train, their second ones are wilds' id_test."""
-    path, rows, classes = folder(root, "rxrx1", "1.0"), [], 5
+    path, classes = folder(root, "rxrx1", "1.0"), 5
+    rows: list[list[Any]] = []
     parts = {"train": ("HEPG2-01", "HUVEC-01", "RPE-01"), "val": ("HEPG2-08",)}
     for split, experiments in {**parts, "test": ("HUVEC-17", "RPE-08")}.items():
         for experiment in experiments:
@@ -134,7 +138,8 @@ SIZES = {0: (36, 4, 4, 16), 1: (8, 8, 4, 4), 2: (8, 7, 5, 4)}
 
 
 def waterbirds(root: Path, rng: Rng) -> None:
-    path, rows = folder(root, "waterbirds", "1.0"), []
+    path = folder(root, "waterbirds", "1.0")
+    rows: list[list[Any]] = []
     for split, counts in SIZES.items():
         for (y, place), n in zip(GROUPS, counts, strict=True):
             for _ in range(n):
@@ -145,7 +150,8 @@ def waterbirds(root: Path, rng: Rng) -> None:
 
 
 def celebA(root: Path, rng: Rng) -> None:  # noqa: N802 - as wilds calls it
-    path, rows, parts = folder(root, "celebA", "1.0"), [], []
+    path, parts = folder(root, "celebA", "1.0"), list[list[Any]]()
+    rows: list[list[Any]] = []
     for split, counts in SIZES.items():
         for (y, male), n in zip(GROUPS, counts, strict=True):
             for _ in range(n):
@@ -158,7 +164,8 @@ def celebA(root: Path, rng: Rng) -> None:  # noqa: N802 - as wilds calls it
 
 
 def domainnet(root: Path, rng: Rng) -> None:
-    path, rows = folder(root, "domainnet", "1.0"), []
+    path = folder(root, "domainnet", "1.0")
+    rows: list[list[Any]] = []
     kinds = ["aircraft_carrier", "airplane", "alarm_clock", "ambulance"]
     for domain in ("clipart", "real", "sketch"):
         for y, kind in enumerate(kinds):
@@ -172,7 +179,8 @@ def domainnet(root: Path, rng: Rng) -> None:
 
 def amazon(root: Path, rng: Rng) -> None:
     """24 users: 12 in train, id_val and id_test, 6 in val, 6 in test; one row is dropped."""
-    path, rows, splits = folder(root, "amazon", "2.1"), [], []
+    path, splits = folder(root, "amazon", "2.1"), list[int]()
+    rows: list[list[Any]] = []
     for user in range(24):
         for number in range(10):
             stars = int(rng.integers(1, 6))
@@ -190,7 +198,8 @@ def amazon(root: Path, rng: Rng) -> None:
 
 def civilcomments(root: Path, rng: Rng) -> None:
     """Identities are shares of annotators; no comment of the test split names muslims rudely."""
-    path, rows = folder(root, "civilcomments", "1.0"), []
+    path = folder(root, "civilcomments", "1.0")
+    rows: list[list[Any]] = []
     for split, n in (("train", 96), ("val", 48), ("test", 48)):
         for number in range(n):
             toxic = int(rng.random() < 0.4)

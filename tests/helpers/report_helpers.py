@@ -9,7 +9,7 @@ import pandas as pd
 def make_runs(n: int = 24, seed: int = 0) -> pd.DataFrame:
     """Two datasets, three optimizers; one of the datasets also with IRM; some runs are lost."""
     rng = np.random.default_rng(seed)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for dataset, algorithm in (("Colored", "erm"), ("Colored", "irm"), ("Rotated", "erm")):
         for optimizer in ("sgd", "momentum", "adam"):
             for i in range(n):
@@ -53,7 +53,7 @@ def make_runs(n: int = 24, seed: int = 0) -> pd.DataFrame:
 
 def make_checkpoints(runs: pd.DataFrame) -> pd.DataFrame:
     """Three checkpoints a run; IRM's runs have other steps, and diverged ones lack the last."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for row in runs.to_dict("records"):
         steps = (100, 200, 300) if row["algorithm"] == "erm" else (50, 300, 600)
         final = (row["id"], row["ood"]) if row["status"] == "completed" else (0.6, 0.4)

@@ -1,8 +1,10 @@
 """Trials of every optimizer, small enough to train by the dozen."""
 
 from itertools import cycle, islice
+from typing import Any
 
 import torch
+from torch import nn
 
 from oodbench.algorithms import ALGORITHMS
 from oodbench.optimizers import OPTIMIZERS
@@ -15,7 +17,9 @@ CPU = torch.device("cpu")
 NAMES = [spec.name for spec in OPTIMIZERS if spec.installed]
 
 
-def make_trials(n: int, algorithm: str = "erm", optimizer: str | None = None, **changes) -> list:
+def make_trials(
+    n: int, algorithm: str = "erm", optimizer: str | None = None, **changes: Any
+) -> list[Trial]:
     """``n`` trials, of all optimizers in turn unless one is named, each with its own seed."""
     names = [optimizer] if optimizer else NAMES
     hparams = changes.pop("hparams", {})
@@ -25,7 +29,7 @@ def make_trials(n: int, algorithm: str = "erm", optimizer: str | None = None, **
         values = draw(space, seed + 1, seed=7)[-1] | {
             k: v for k, v in hparams.items() if k in space
         }
-        settings = {
+        settings: dict[str, Any] = {
             "dataset": "ColoredDigits",
             "fingerprint": "x",
             "test_environments": (2,),
@@ -44,11 +48,16 @@ def make_trials(n: int, algorithm: str = "erm", optimizer: str | None = None, **
     return trials
 
 
-def run_together(trials: list, data: Tensors, stacked: bool = True) -> Run:
+def run_together(trials: list[Trial], data: Tensors, stacked: bool = True) -> Run:
     run = Run(trials, data, CPU, stacked)
     run.train(lambda: None)
     assert not run.broken
     return run
+
+
+def with_dropout(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+    sizes = (input_shape[0] * input_shape[1] * input_shape[2], num_classes)
+    return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(*sizes))
 
 
 def parameters(run: Run, model: int) -> torch.Tensor:

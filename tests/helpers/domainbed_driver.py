@@ -7,6 +7,7 @@ the batches (bytes) and the loss of each step.
 
 import json
 import sys
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from domainbed.lib.fast_data_loader import InfiniteDataLoader
 from domainbed_recipe import STEPS, batches, weights
 
 
-def own_batches(folder: str, hparams: dict) -> tuple[np.ndarray, np.ndarray]:
+def own_batches(folder: str, hparams: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """What its loaders give for test environment 2, as ``scripts/train.py`` makes them."""
     loaders = []
     for i, environment in enumerate(datasets.ColoredMNIST(folder, [2], hparams)):

@@ -1,6 +1,6 @@
 """Simulated sweeps whose return curve is known: how often is the verdict right, wrong, withheld?
 
-``PYTHONPATH=. python tests/analysis/simulated_returns.py`` prints the table of
+``PYTHONPATH=. python tests/helpers/simulated_returns.py`` prints the table of
 docs/return-curves.md.
 """
 

@@ -1,5 +1,7 @@
 """The small trials whose paths are recorded in these tests."""
 
+from typing import Any
+
 from oodbench.records import Trial
 
 STEPS = 60
@@ -12,8 +14,8 @@ CONTESTANTS = {
 }
 
 
-def trial(optimizer: str = "sgd", **changes) -> Trial:
-    settings = {
+def trial(optimizer: str = "sgd", **changes: Any) -> Trial:
+    settings: dict[str, Any] = {
         "dataset": "ColoredDigits",
         "fingerprint": "x",
         "test_environments": (2,),
