@@ -37,6 +37,7 @@ from oodbench.training.inputs.batches import Batches
 from oodbench.training.inputs.tensors import load
 from oodbench.training.loop import build_module
 from oodbench.workers.trainer import Trainer
+from oodbench.workers.worker_settings import WorkerSettings
 
 GOLDEN = Path(__file__).with_name("golden.json")
 CPU = torch.device("cpu")
@@ -225,7 +226,7 @@ def trained(name: str) -> dict[str, Any]:
     found: dict[str, RunRecord] = {}
     for key in dict.fromkeys(trial.cohort_key for trial in trials):
         cohort = [trial for trial in trials if trial.cohort_key == key]
-        records = Trainer(CPU, stack=len(cohort)).train(cohort, lambda: None)
+        records = Trainer(CPU, WorkerSettings(stack=len(cohort))).train(cohort, lambda: None)
         found |= {record.trial.id: record for record in records}
     records = [found[trial.id] for trial in trials]
     assert {record.status for record in records} == {"completed"}, records[0].reason
