@@ -5,8 +5,8 @@ null for a run that is not completed. ``v_best`` has the run with the highest ``
 protocol, dataset, test environments, algorithm and optimizer.
 
 They are stored for other programs, and made anew when they lack a column: where a sweep is added,
-runs are imported or merged (SQLite), and by ``oodbench db upgrade``. What oodbench asks itself uses
-its own version's, whatever is stored: so older and newer ones can share a database.
+runs are imported or merged (SQLite), and by ``oodbench db upgrade``. Whoever reads a database in
+which they are outdated uses views of its own: so older and newer oodbenches can share one.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Dialect, Select, func, inspect, select
 
-from oodbench.results.columns import GROUP, Column, columns_of_pairs, columns_of_runs
+from oodbench.results.columns import GROUP, Column, columns_of_pairs, columns_of_runs, named
 from oodbench.results.expressions import of_first_study
 from oodbench.results.schema import COMPLETED, CONFIRM, runs, studies, study_trials
 
@@ -65,27 +65,18 @@ def drop_views(connection: Connection) -> None:
         connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
 
 
-def create_views(connection: Connection) -> None:
+def create_views(connection: Connection, kind: str = "VIEW") -> None:
     """Make the views, as this version of oodbench defines them."""
     for name in VIEWS:
-        connection.exec_driver_sql(view_sql(name, connection.dialect))
-
-
-def create_temporary_views(connection: Connection, text: str) -> None:
-    """Have this connection see the views that ``text`` names as this version defines them."""
-    for name in VIEWS:
-        if name in text.lower():
-            connection.exec_driver_sql(view_sql(name, connection.dialect, "TEMPORARY VIEW"))
+        connection.exec_driver_sql(view_sql(name, connection.dialect, kind))
 
 
 def are_outdated(connection: Connection) -> bool:
     """Whether a view is missing or lacks a column. Those of a newer oodbench have all of ours."""
-    database = inspect(connection)
+    database, pairs = inspect(connection), columns_of_pairs()
     stored = {
         name: {column["name"] for column in database.get_columns(name)}
         for name in database.get_view_names()
     }
-    return any(
-        not set(chosen().selected_columns.keys()) <= stored.get(name, set())
-        for name, chosen in VIEWS.items()
-    )
+    ours = {"v_runs": columns_of_runs(), "v_pairs": pairs, "v_best": pairs}
+    return any(not stored.get(n, set()).issuperset(named(has)) for n, has in ours.items())

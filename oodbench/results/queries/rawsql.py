@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, ResourceClosedError
 
 from oodbench.errors import QueryError
 from oodbench.results.connection.database import Database
-from oodbench.results.views import create_temporary_views
+from oodbench.results.views import are_outdated, create_views
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ def sql(db: Database, text: str) -> "pd.DataFrame":
     """
     from oodbench.results.frames import frame_of
 
-    with db.read() as connection, READING_ONLY[connection.dialect.name](connection, text):
+    with db.read() as connection, READING_ONLY[connection.dialect.name](connection):
         try:
             result = connection.exec_driver_sql(text, execution_options={"no_parameters": True})
             return frame_of(result).map(_plain)
@@ -49,30 +49,33 @@ def sql(db: Database, text: str) -> "pd.DataFrame":
 
 
 @contextmanager
-def _on_sqlite(connection: Connection, text: str) -> Iterator[None]:
+def _on_sqlite(connection: Connection) -> Iterator[None]:
     driver: Any = connection.connection.driver_connection
     before = connection.exec_driver_sql("PRAGMA query_only").scalar()
-    connection.exec_driver_sql("PRAGMA query_only = OFF")
-    create_temporary_views(connection, text)
+    if are_outdated(connection):
+        connection.exec_driver_sql("PRAGMA query_only = OFF")
+        create_views(connection, "TEMPORARY VIEW")
     connection.exec_driver_sql("PRAGMA query_only = ON")
     driver.set_authorizer(_authorize)
     try:
         yield
     finally:
         driver.set_authorizer(None)
-        driver.rollback()  # takes the views away
+        driver.rollback()  # takes temporary views away
         connection.exec_driver_sql(f"PRAGMA query_only = {before}")
 
 
 @contextmanager
-def _on_postgresql(connection: Connection, text: str) -> Iterator[None]:
+def _on_postgresql(connection: Connection) -> Iterator[None]:
     driver: Any = connection.connection.driver_connection
-    try:
-        connection.exec_driver_sql("SET TRANSACTION READ WRITE")  # or no view can be made
-        create_temporary_views(connection, text)
-        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
-    except DBAPIError:  # a replica, or no right to temporary views: the stored ones must do
-        driver.rollback()  # the next transaction is read-only from its beginning
+    if are_outdated(connection):
+        driver.rollback()  # only a transaction that has asked nothing may be made to write
+        try:
+            connection.exec_driver_sql("SET TRANSACTION READ WRITE")
+            create_views(connection, "TEMPORARY VIEW")
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        except DBAPIError:  # a replica, or no right to temporary views: the stored ones must do
+            driver.rollback()  # the next transaction is read-only from its beginning
     threshold = driver.prepare_threshold
     driver.prepare_threshold = 0  # a prepared statement is one statement: no "; COMMIT; DELETE"
     try:
@@ -83,7 +86,7 @@ def _on_postgresql(connection: Connection, text: str) -> Iterator[None]:
 
 
 READING_ONLY = {"sqlite": _on_sqlite, "postgresql": _on_postgresql}
-"""Has the database itself refuse to write, whatever the text says; its views are this version's."""
+"""Has the database itself refuse to write, whatever a statement says, and its views be current."""
 
 
 def _authorize(action: int, *_: Any) -> int:

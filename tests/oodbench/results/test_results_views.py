@@ -91,7 +91,8 @@ def test_upgrading_renews_views_that_lack_a_column(target: str, store: Store) ->
 
 
 def test_views_of_a_newer_version_stay(target: str, store: Store) -> None:
-    columns = ", ".join(f'NULL AS "{name}"' for name in (*OURS["v_pairs"], "only_newer"))
+    names = (*OURS["v_pairs"][1:], "only_newer")
+    columns = ", ".join(("id AS run", *(f'NULL AS "{name}"' for name in names)))
     store(target, columns)
     upgrade_database(target)
     with open_database(target, create=True) as db:
@@ -130,6 +131,8 @@ def test_without_the_right_to_temporary_views_the_stored_ones_answer(
     add_sweep(store_to, "s", {}, [make_study([make_trial()])])
     name = empty_postgresql.rpartition("/")[2]
     with store_to, store_to.write() as connection:
+        connection.exec_driver_sql("DROP VIEW v_pairs")
+        connection.exec_driver_sql("CREATE VIEW v_pairs AS SELECT id AS run FROM runs")
         connection.exec_driver_sql(f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")
         connection.exec_driver_sql("CREATE ROLE only_reads LOGIN")
         connection.exec_driver_sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO only_reads")
