@@ -14,10 +14,11 @@ from oodbench.errors import RequestError
 from oodbench.results import Database, describe_target, open_database, sqlite_file
 from oodbench.results.schema import COMPLETED, DIVERGED, FAILED, runs, studies, study_trials, sweeps
 from oodbench.results.sweeps.adding import in_sweep
-from oodbench.spaces import parse
+from oodbench.spaces import Space, parse
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+    from optuna.storages import BaseStorage
     from optuna.trial import FrozenTrial
 
 SHOWN = ("id", "ood", "id_val", "id_test", "ood_test", "oracle_val", "ood_val")
@@ -63,28 +64,34 @@ def export_optuna(db: str | Path, storage: str, *, sweep: str | None = None) -> 
     url = storage if "://" in storage else f"sqlite:///{storage}"
     if _place(url) == _place(str(db)):
         raise RequestError("Optuna's storage must be another database than that of the results.")
-    done = [0, 0, 0, 0]
     with open_database(db, read_only=True) as database:
         found = list(_studies(database, sweep))
     try:
         opened = optuna.storages.RDBStorage(url)
-        for name, about, space, rows in found:
-            study = optuna.create_study(
-                study_name=name, storage=opened, direction="maximize", load_if_exists=True
-            )
-            for key, value in about.items():
-                study.set_user_attr(key, value)
-            there = {trial.user_attrs.get("run") for trial in study.get_trials(deepcopy=False)}
-            scored = [row for row in rows if row.state != COMPLETED or _score(row) is not None]
-            new = [row for row in scored if row.id not in there]
-            distributions = _distributions(space, rows)
-            study.add_trials([_trial(row, space, distributions) for row in new])
-            counts = 1, len(new), len(scored) - len(new), len(rows) - len(scored)
-            done = [a + b for a, b in zip(done, counts, strict=True)]
+        done = [_put(opened, *study) for study in found]
     except (SQLAlchemyError, ImportError, optuna.exceptions.OptunaError) as error:
         text = str(error).splitlines()[0]
         raise RequestError(f"Optuna's storage {_place(url)} cannot be used: {text}") from error
-    return ExportedStudies(*done)
+    return ExportedStudies(len(done), *(map(sum, zip(*done, strict=True)) if done else (0, 0, 0)))
+
+
+def _put(
+    storage: "BaseStorage", name: str, about: Mapping[str, Any], space: Space, rows: Sequence[Any]
+) -> tuple[int, int, int]:
+    """Add a study, or what it lacks: how many trials are new, known and without a score."""
+    import optuna
+
+    study = optuna.create_study(
+        study_name=name, storage=storage, direction="maximize", load_if_exists=True
+    )
+    for key, value in about.items():
+        study.set_user_attr(key, value)
+    there = {trial.user_attrs.get("run") for trial in study.get_trials(deepcopy=False)}
+    scored = [row for row in rows if row.state != COMPLETED or _score(row) is not None]
+    new = [row for row in scored if row.id not in there]
+    distributions = _distributions(space, rows)
+    study.add_trials([_trial(row, space, distributions) for row in new])
+    return len(new), len(scored) - len(new), len(rows) - len(scored)
 
 
 def _place(target: str) -> str:
@@ -122,7 +129,7 @@ def _studies(db: Database, sweep: str | None) -> Iterator[tuple[str, dict[str, A
                 yield name, {**about, **study.facts}, _space(study.space), rows
 
 
-def _space(space: Mapping[str, Any]) -> dict[str, Any]:
+def _space(space: Mapping[str, Any]) -> Space:
     return {name: parse(text) for name, text in space.items()}
 
 
@@ -138,7 +145,7 @@ def _values(row: Any) -> dict[str, Any]:
     return {**({"batch_size": size} if size else {}), **row.hparams}
 
 
-def _distributions(space: Mapping[str, Any], rows: Sequence[Any]) -> dict[str, "BaseDistribution"]:
+def _distributions(space: Space, rows: Sequence[Any]) -> dict[str, "BaseDistribution"]:
     """Of what was searched; where that is not known, the interval of the numbers that there are."""
     from optuna.distributions import FloatDistribution
 
@@ -161,7 +168,7 @@ def _as_float(value: Any) -> float:
 
 
 def _trial(
-    row: Any, space: Mapping[str, Any], distributions: Mapping[str, "BaseDistribution"]
+    row: Any, space: Space, distributions: Mapping[str, "BaseDistribution"]
 ) -> "FrozenTrial":
     import optuna
 

@@ -55,20 +55,23 @@ def export(
         QueryError: If the condition is not one.
         RequestError: If no run matches, the file cannot be written, or ``parquet`` needs pyarrow.
     """
-    if kind not in WRITERS:
-        raise UnknownNameError("format", kind, WRITERS)
-    if kind == "parquet" and find_spec("pyarrow") is None:
-        raise RequestError("Parquet files need pyarrow: pip install 'oodbench[parquet]'.")
+    _check_format(kind)
     with open_database(db, read_only=True) as database:
         frame = table_of(database, where, sweep, checkpoint)
     if frame.empty:
         raise RequestError("No run matches, so there is nothing to export.")
-    about = describe(frame, where, sweep, checkpoint)
     try:
-        WRITERS[kind](frame, about, Path(output))
+        WRITERS[kind](frame, describe(frame, where, sweep, checkpoint), Path(output))
     except OSError as error:
         raise RequestError(f"Cannot write to {output}: {error.strerror or error}.") from error
     return frame
+
+
+def _check_format(kind: str) -> None:
+    if kind not in WRITERS:
+        raise UnknownNameError("format", kind, WRITERS)
+    if kind == "parquet" and find_spec("pyarrow") is None:
+        raise RequestError("Parquet files need pyarrow: pip install 'oodbench[parquet]'.")
 
 
 def table_of(db: Database, where: str | None, sweep: str | None, checkpoint: str) -> "pd.DataFrame":

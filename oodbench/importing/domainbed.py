@@ -60,24 +60,20 @@ def from_domainbed(
             records.append(_record(run))
     # Folders have names without a meaning; leave-one-out runs come first, then those of more sides.
     records.sort(key=lambda record: (len(record.trial.test_environments), group_of(record)))
-    groups = {
-        group_of(record): facts_of(
-            record.trial.dataset,
-            record.trial.optimizer,
-            record.provenance["imported"]["environments"],
-            given,
-        )
-        for record in records
-    }
     return Imported(
         SOURCE,
         name or Path(folder).resolve().name,
         {"folder": Path(folder).resolve().name},
         records,
-        groups,
+        {group_of(record): _facts(record, given) for record in records},
         sampler="random",  # as DomainBed's sweep script does it
         skipped=tuple(told),
     )
+
+
+def _facts(record: RunRecord, given: Mapping[str, Any]) -> dict[str, Any]:
+    environments = record.provenance["imported"]["environments"]
+    return facts_of(record.trial.dataset, record.trial.optimizer, environments, given)
 
 
 def _inconsistent(run: DomainBedRun) -> str:

@@ -116,21 +116,30 @@ def read_runs(
         except (ForeignError, OSError, UnicodeDecodeError) as error:
             skipped.append(f"{name}/{RESULTS}: {error}")
 
-    def job(run: DomainBedRun) -> tuple[Any, ...]:
-        # Forks try several values of a hyperparameter under the same seeds.
-        return (*run.job, *([repr(sorted(run.hparams.items()))] if finished else []))
-
-    jobs: dict[tuple[Any, ...], list[str]] = {}
-    for run in runs:
-        jobs.setdefault(job(run), []).append(run.folder)
-    for same in jobs.values():
-        if len(same) > 1:
-            skipped.append(f"{', '.join(same)}: the same job; keep one of these folders.")
-    kept = tuple(run for run in runs if len(jobs[job(run)]) == 1)
+    kept, repeated = _each_job_once(runs, finished)
+    skipped += repeated
     if not kept:
         told = "\n".join(f"  {line}" for line in skipped) or f"  it has no */{RESULTS}"
         raise RequestError(f"{root} has no run of DomainBed's that can be read:\n{told}")
     return kept, tuple(skipped)
+
+
+def _each_job_once(
+    runs: Sequence[DomainBedRun], by_hparams: bool
+) -> tuple[tuple[DomainBedRun, ...], list[str]]:
+    """The runs that are alone with their job, and a sentence for each job of several."""
+    jobs: dict[tuple[Any, ...], list[DomainBedRun]] = {}
+    for run in runs:
+        # Forks try several values of a hyperparameter under the same seeds.
+        values = [repr(sorted(run.hparams.items()))] if by_hparams else []
+        jobs.setdefault((*run.job, *values), []).append(run)
+    kept = tuple(same[0] for same in jobs.values() if len(same) == 1)
+    told = [
+        f"{', '.join(run.folder for run in same)}: the same job; keep one of these folders."
+        for same in jobs.values()
+        if len(same) > 1
+    ]
+    return kept, told
 
 
 def _foreign(root: Path) -> Iterator[str]:

@@ -211,11 +211,8 @@ def domainbed_accuracies(db: Database, sweep: str | None = None) -> list[dict[st
     """
     with db.read() as connection:
         mine = runs.c.protocol == f"{IMPORTED}domainbed", in_sweep(connection, sweep)
-        columns = runs.c.id, runs.c.provenance
-        jobs = {
-            row.id: row.provenance["imported"]
-            for row in connection.execute(select(*columns).where(*mine).order_by(runs.c.position))
-        }
+        ours = select(runs.c.id, runs.c.provenance).where(*mine)
+        jobs = {row.id: row.provenance["imported"] for row in connection.execute(ours)}
         if not jobs:
             raise QueryError("No run here was imported from DomainBed: oodbench import domainbed.")
         point = curves.c

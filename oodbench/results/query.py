@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, ColumnElement, Connection, Result, Select, Subquery, func, select
+from sqlalchemy import JSON, ColumnElement, Connection, Result, Select, Subquery, select
 
 from oodbench.records import MEASURED, ROLES
 from oodbench.results import schema
@@ -11,6 +11,7 @@ from oodbench.results.columns import Column, columns_of_pairs, columns_of_runs, 
 from oodbench.results.connection.database import Database
 from oodbench.results.queries.environment_scores import environment_scores
 from oodbench.results.queries.hparams import hparam_names
+from oodbench.results.queries.metric_scores import role_means, with_metric
 from oodbench.results.queries.rawsql import sql
 from oodbench.results.queries.where import compile_where
 from oodbench.results.select import check_checkpoint_rule
@@ -82,18 +83,29 @@ def pairs(
         UnknownNameError: If it names no column or hyperparameter, or there is no such sweep or
             checkpoint rule, or no run has scores of this metric.
     """
-    from oodbench.results.frames import spread
-    from oodbench.results.queries.metric_scores import with_metric
-
     check_checkpoint_rule(checkpoint)
-    view = select_pairs(checkpoint).subquery("v_pairs")
     with db.read() as connection:
-        statement = _filtered(connection, view, where, sweep).order_by(view.c.position)
-        frame = _typed(connection.execute(statement), columns_of_pairs(checkpoint))
-        chosen = _filtered(connection, view, where, sweep, view.c.run)
-        if metric != METRIC:
-            frame = with_metric(connection, frame, metric, checkpoint, chosen)
-        scores = environment_scores(connection, checkpoint, chosen) if per_environment else {}
+        return _scored(connection, where, sweep, checkpoint, per_environment, metric)
+
+
+def _scored(
+    connection: Connection,
+    where: str | None,
+    sweep: str | None,
+    checkpoint: str,
+    per_environment: bool,
+    metric: str,
+) -> "pd.DataFrame":
+    """``pairs`` within a transaction."""
+    from oodbench.results.frames import spread
+
+    view = select_pairs(checkpoint).subquery("v_pairs")
+    statement = _filtered(connection, view, where, sweep).order_by(view.c.position)
+    frame = _typed(connection.execute(statement), columns_of_pairs(checkpoint))
+    chosen = _filtered(connection, view, where, sweep, view.c.run)
+    if metric != METRIC:
+        frame = with_metric(connection, frame, metric, checkpoint, chosen)
+    scores = environment_scores(connection, checkpoint, chosen) if per_environment else {}
     frame.insert(list(frame.columns).index("step"), "checkpoint", checkpoint)
     for name, values in scores.items():
         column = frame["run"].map(values).astype("float64")
@@ -118,26 +130,14 @@ def checkpoints(db: Database, where: str | None = None, sweep: str | None = None
         QueryError: If the condition is not one.
         UnknownNameError: If it names no column or hyperparameter, or there is no such sweep.
     """
-    from oodbench.results.frames import frame_of
-
     view = select_pairs().subquery("v_pairs")
     point = schema.curves.c
     with db.read() as connection:
         chosen = _filtered(connection, view, where, sweep, view.c.run)
-        means = (
-            select(
-                point.run_id.label("run"),
-                point.step,
-                point.role,
-                func.avg(point.value).label("score"),
-                func.nullif(func.sum(point.n), 0).label("n"),
-                (func.count() - func.count(point.value)).label("not_finite"),
-            )
-            .where(point.metric == METRIC, point.role != MEASURED, point.run_id.in_(chosen))
-            .group_by(point.run_id, point.step, point.role)
+        measured = select(point.run_id.label("run"), point.step, point.role).where(
+            point.metric == METRIC, point.role != MEASURED, point.run_id.in_(chosen)
         )
-        long = frame_of(connection.execute(means), ["score"], ["n"])
-    long["score"] = long["score"].where(long["not_finite"] == 0)
+        long = role_means(connection, measured)
     cells = long.set_index(["run", "step", "role"])
     found = [role for role in ROLES if role in set(long["role"])]
     scores = cells["score"].unstack("role").reindex(columns=found)

@@ -82,12 +82,10 @@ def claim(
         first = _first_in_line(connection, wanted)
         if first is None:
             return []
-        size = min(size, limits.get(first.cohort_key, size))
-        if peers > 1:
-            size = min(size, _share(connection, first, wanted, size, peers))
-        taken = _take(connection, first, owner, wanted, size, lease)
-    taken.sort(key=lambda row: row.position)
-    return [Claim(Trial.from_json(row.trial), row.id, owner, row.attempt) for row in taken]
+        most = min(size, limits.get(first.cohort_key, size), _most_suspects(first, size))
+        size = _share(connection, first, wanted, most, peers)
+        rows = _take(connection, first, owner, wanted, size, lease)
+        return [Claim(Trial.from_json(row.trial), row.id, owner, row.attempt) for row in rows]
 
 
 def _lost() -> ColumnElement[bool]:
@@ -128,10 +126,20 @@ def _share(
     connection: Connection, first: Any, wanted: ColumnElement[bool], size: int, peers: int
 ) -> int:
     """One worker's part of the runs that wait in ``first``'s shape; enough of them: ``size``."""
+    if peers == 1:
+        return size
     alike = runs.c.state == first.state, runs.c.cohort_key == first.cohort_key, wanted
     some = select(runs.c.id).where(*alike).limit(size * peers).subquery()
     left = connection.scalar(select(func.count()).select_from(some))
     return max(1, -(-int(left or 0) // peers))
+
+
+def _most_suspects(first: Any, size: int) -> int:
+    """How many of those that may have killed their worker are tried together; else ``size``."""
+    if first.cohort_size is None:
+        return size
+    lost = int(first.cohort_size)
+    return max(1, lost // 2 if first.state == RUNNING else lost)
 
 
 def _take(
@@ -144,9 +152,6 @@ def _take(
 ) -> list[Any]:
     """Claim ``first`` and those like it: same shape, same history."""
     available = _lost() if first.state == RUNNING else runs.c.state == WAITING
-    if first.cohort_size is not None:
-        suspects = first.cohort_size // 2 if first.state == RUNNING else first.cohort_size
-        size = min(size, max(1, suspects))
     alike = (
         runs.c.cohort_key == first.cohort_key,
         runs.c.cohort_size.is_not_distinct_from(first.cohort_size),
@@ -174,7 +179,7 @@ def _take(
         )
         .returning(runs.c.id, runs.c.position, runs.c.trial, runs.c.attempt)
     )
-    return list(connection.execute(taking).all())
+    return sorted(connection.execute(taking).all(), key=lambda row: row.position)
 
 
 def held(claims: Iterable[Claim]) -> ColumnElement[bool]:

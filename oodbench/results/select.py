@@ -136,15 +136,7 @@ def select(runs: "pd.DataFrame", rule: str = "id_val", by: Sequence[str] = GROUP
             pooled, or runs completed and none has the score that the rule reads: another rule is
             never taken in its place.
     """
-    if rule not in RUN_RULES:
-        raise UnknownNameError("selection rule", rule, RUN_RULES)
-    score, groups = RUN_RULES[rule], list(by)
-    missing = [name for name in ("run", "status", score, *groups) if name not in runs.columns]
-    if missing:
-        raise QueryError(
-            f"Selecting by {rule} needs the columns {', '.join(missing)}; give what "
-            "oodbench.results.query.pairs returns."
-        )
+    score, groups = _score_of(rule, by, runs), list(by)
     runs = drawn(runs)
     check_protocols(runs)
     completed = runs["status"] == "completed"
@@ -157,6 +149,20 @@ def select(runs: "pd.DataFrame", rule: str = "id_val", by: Sequence[str] = GROUP
     result["rule"] = rule
     others = [name for name in runs.columns if name not in groups]
     return result[[*groups, "rule", *others, *COUNTS]]
+
+
+def _score_of(rule: str, by: Sequence[str], runs: "pd.DataFrame") -> str:
+    """The column that the rule reads, which the runs have."""
+    if rule not in RUN_RULES:
+        raise UnknownNameError("selection rule", rule, RUN_RULES)
+    needed = ("run", "status", RUN_RULES[rule], *by)
+    missing = [name for name in needed if name not in runs.columns]
+    if missing:
+        raise QueryError(
+            f"Selecting by {rule} needs the columns {', '.join(missing)}; give what "
+            "oodbench.results.query.pairs returns."
+        )
+    return RUN_RULES[rule]
 
 
 def refusal(completed: "pd.DataFrame", rule: str) -> str:

@@ -82,6 +82,19 @@ class DatasetEntry(Entry):
         """The dataset, with the environments that it has with these options."""
         return DATASETS.get(self.name).resolved(self.options)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What analysis needs to know of the dataset."""
+        spec = self.spec
+        return {
+            "chance": 1 / spec.num_classes,
+            "num_classes": spec.num_classes,
+            "metric": spec.metric,
+            "shift": spec.shift,
+            "environments": list(spec.environments),
+            "apart": list(spec.apart),
+        }
+
     def listing(self, named: DatasetSpec) -> str:
         """The indices that there are to choose from, if any are to be chosen."""
         if named.needs_files or self.spec.published:
@@ -109,6 +122,11 @@ class AlgorithmEntry(Entry):
         self.check_options(spec.options)
         override(spec.space, self.space, f"algorithm {self.name}")
         return self
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Its options at their defaults."""
+        return {name: option[0] for name, option in ALGORITHMS.get(self.name).options.items()}
 
 
 NONE = "none"

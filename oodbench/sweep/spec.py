@@ -150,18 +150,13 @@ class SweepSpec(Part):
         optimizer: OptimizerEntry,
     ) -> Study:
         train = self.train_of(dataset, algorithm)
-        optimizer_spec = OPTIMIZERS.get(optimizer.name)
-        algorithm_spec = ALGORITHMS.get(algorithm.name)
         space = self.space_of(train, algorithm, optimizer)
-        dataset_spec = dataset.spec
         definition = {
             "dataset": dataset.name,
-            "dataset_options": different(dataset.options, dataset_spec.options),
+            "dataset_options": different(dataset.options, dataset.spec.options),
             "test_environments": list(test_environments),
             "algorithm": algorithm.name,
-            "algorithm_options": different(
-                algorithm.options, {k: v[0] for k, v in algorithm_spec.options.items()}
-            ),
+            "algorithm_options": different(algorithm.options, algorithm.defaults),
             "optimizer": optimizer.name,
             "model": self.model.name,
             "model_options": different(self.model.options, MODELS.get(self.model.name).defaults),
@@ -171,24 +166,14 @@ class SweepSpec(Part):
             "search_seed": self.search.seed,
             "data_seed": self.data_seed,
         }
-        if optimizer_spec.parallel:
-            definition |= {
-                "parallel": optimizer_spec.parallel,
-                "replicas": optimizer_spec.replicas,
-            }
+        spec = OPTIMIZERS.get(optimizer.name)
+        if spec.parallel:
+            definition |= {"parallel": spec.parallel, "replicas": spec.replicas}
         if pretrained := self.model.pretrained:
             definition["pretrained"] = pretrained
-        facts = {
-            "chance": 1 / dataset_spec.num_classes,
-            "num_classes": dataset_spec.num_classes,
-            "metric": dataset_spec.metric,
-            "shift": dataset_spec.shift,
-            "environments": list(dataset_spec.environments),
-            "apart": list(dataset_spec.apart),
-            "optimizer_kind": optimizer_spec.kind,
-        }
         data = Data.of(self._dataset(dataset), test_environments)
         check_environments(train.batch, dataset.name, data.environments)
+        facts = {**dataset.facts, "optimizer_kind": spec.kind}
         return Study(self.name, data, definition, space, train, facts)
 
     def _dataset(self, entry: DatasetEntry) -> Dataset:

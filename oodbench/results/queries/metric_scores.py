@@ -13,6 +13,30 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+def role_means(connection: Connection, chosen: Select[Any]) -> "pd.DataFrame":
+    """Measurements as means over environments.
+
+    Args:
+        connection: To read with.
+        chosen: A select of the keys of ``curves`` to group by.
+
+    Returns:
+        A row for each group: the keys, ``score`` (NaN if one value is not finite) and ``n``
+        (missing if not known).
+    """
+    from oodbench.results.frames import frame_of
+
+    point = curves.c
+    statement = chosen.add_columns(
+        func.avg(point.value).label("score"),
+        func.nullif(func.sum(point.n), 0).label("n"),
+        (func.count() - func.count(point.value)).label("not_finite"),
+    ).group_by(*chosen.selected_columns)
+    means = frame_of(connection.execute(statement), ["score"], ["n"])
+    means["score"] = means["score"].where(means["not_finite"] == 0)
+    return means
+
+
 def with_metric(
     connection: Connection, frame: "pd.DataFrame", metric: str, checkpoint: str, chosen: Select[Any]
 ) -> "pd.DataFrame":
@@ -31,26 +55,16 @@ def with_metric(
     Raises:
         UnknownNameError: If no run was scored by it; it lists those that there are.
     """
-    from oodbench.results.frames import frame_of
-
     point, step = curves.c, runs.c.summary[(checkpoint, "step")].as_integer()
-    statement = (
-        select(
-            point.run_id.label("run"),
-            point.role,
-            func.avg(point.value).label("score"),
-            func.nullif(func.sum(point.n), 0).label("n"),
-            (func.count() - func.count(point.value)).label("not_finite"),
-        )
+    measured = (
+        select(point.run_id.label("run"), point.role)
         .join(runs, and_(runs.c.id == point.run_id, point.step == step))
         .where(point.metric == metric, runs.c.state == COMPLETED, runs.c.id.in_(chosen))
-        .group_by(point.run_id, point.role)
     )
-    long = frame_of(connection.execute(statement), ["score"], ["n"])
+    long = role_means(connection, measured)
     if long.empty and len(frame):
         known = connection.scalars(select(point.metric).distinct())
         raise UnknownNameError("metric", metric, known)
-    long["score"] = long["score"].where(long["not_finite"] == 0)
     cells = long.set_index(["run", "role"])
     result = frame.copy()
     for role in SCORES:

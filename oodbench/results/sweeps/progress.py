@@ -1,8 +1,8 @@
 """How far a sweep is."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import case, exists, func, or_, select, true
+from sqlalchemy import Select, case, exists, func, or_, select, true
 
 from oodbench.results.connection.database import Database
 from oodbench.results.expressions import environments_text
@@ -53,6 +53,17 @@ def counts(db: Database, sweep: str | None = None) -> "pd.DataFrame":
     """
     from oodbench.results.frames import frame_of
 
+    with db.read() as connection:
+        mine = true() if sweep is None else studies.c.sweep_id == sweep_id(connection, sweep)
+        frame = frame_of(connection.execute(_counting().where(mine)))
+        to_come = frame["study"].map(runs_to_come(connection, sweep)).fillna(0).astype("int64")
+    for column in (WAITING, "total"):
+        frame[column] += to_come
+    return frame
+
+
+def _counting() -> Select[Any]:
+    """A row for each study, in order."""
     links_of_runs = links.join(runs, runs.c.id == links.c.run_id)
     per_state = [
         func.count(case((runs.c.state == state, links.c.run_id)).distinct()).label(state)
@@ -66,21 +77,13 @@ def counts(db: Database, sweep: str | None = None) -> "pd.DataFrame":
         studies.c.algorithm,
         studies.c.optimizer,
     ]
-    with db.read() as connection:
-        mine = true() if sweep is None else studies.c.sweep_id == sweep_id(connection, sweep)
-        statement = (
-            select(*columns, *per_state, func.count(links.c.run_id.distinct()).label("total"))
-            .select_from(
-                studies.join(sweeps, sweeps.c.id == studies.c.sweep_id).outerjoin(
-                    links_of_runs, links.c.study_id == studies.c.id
-                )
+    return (
+        select(*columns, *per_state, func.count(links.c.run_id.distinct()).label("total"))
+        .select_from(
+            studies.join(sweeps, sweeps.c.id == studies.c.sweep_id).outerjoin(
+                links_of_runs, links.c.study_id == studies.c.id
             )
-            .where(mine)
-            .group_by(studies.c.id, sweeps.c.name)
-            .order_by(studies.c.sweep_id, studies.c.position, studies.c.id)
         )
-        frame = frame_of(connection.execute(statement))
-        to_come = frame["study"].map(runs_to_come(connection, sweep)).fillna(0).astype("int64")
-    for column in (WAITING, "total"):
-        frame[column] += to_come
-    return frame
+        .group_by(studies.c.id, sweeps.c.name)
+        .order_by(studies.c.sweep_id, studies.c.position, studies.c.id)
+    )

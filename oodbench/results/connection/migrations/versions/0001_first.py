@@ -13,6 +13,12 @@ BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def upgrade() -> None:
+    _create_sweeps_and_studies()
+    _create_runs()
+    _create_links_and_curves()
+
+
+def _create_sweeps_and_studies() -> None:
     op.create_table(
         "sweeps",
         Column("id", Integer, primary_key=True),
@@ -39,6 +45,9 @@ def upgrade() -> None:
         Column("created", Float, nullable=False),
     )
     op.create_index("ix_studies_sweep_id", "studies", ["sweep_id"])
+
+
+def _create_runs() -> None:
     op.create_table(
         "runs",
         Column("id", Text, primary_key=True),
@@ -76,6 +85,9 @@ def upgrade() -> None:
         "ix_runs_state_cohort_key_position", "runs", ["state", "cohort_key", "position"]
     )
     op.create_index("ix_runs_position", "runs", ["position"])
+
+
+def _create_links_and_curves() -> None:
     op.create_table(
         "study_trials",
         Column("study_id", Text, ForeignKey("studies.id"), primary_key=True),
