@@ -36,13 +36,13 @@ Logs = Annotated[
 @takes_settings
 def sweep(
     path: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")],
-    *,
-    settings: WorkerSettings,
     db: OptionalDb = None,
+    *,
     executor: Executor = "local",
     workers: Workers = None,
     gpus: Gpus = None,
     slots_per_gpu: SlotsPerGpu = 1,
+    settings: WorkerSettings,
     root: Root = None,
     logs: Logs = None,
     changes: Set = None,
