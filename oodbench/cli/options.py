@@ -153,8 +153,10 @@ def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
         settings = WorkerSettings(**{name: given.pop(name) for name in SETTINGS})
         command(**given, settings=settings)
 
-    own = [item for item in signature(command).parameters.values() if item.name != "settings"]
-    with_options.__signature__ = Signature([*own, *options])  # type: ignore[attr-defined]
+    own = list(signature(command).parameters.values())
+    at = [item.name for item in own].index("settings")
+    own[at : at + 1] = options
+    with_options.__signature__ = Signature(own)  # type: ignore[attr-defined]
     return with_options
 
 

@@ -54,8 +54,7 @@ def query(
     checkpoint: Checkpoint = "last",
     metric: Metric = "accuracy",
     format_: Annotated[
-        str,
-        typer.Option("--format", help="table (short), csv or json (every column)."),
+        str, typer.Option("--format", help="table (short), csv or json (every column).")
     ] = "table",
     limit: Annotated[
         int, typer.Option("--limit", min=0, help="Rows of a table at most; 0: all of them.")
@@ -78,15 +77,19 @@ def query(
         show_first(frame, limit)
     else:
         show_first(short(frame), limit)
-        how = f", selected by {select} among the completed runs of each study" if select else ""
-        how += " that match --where" if select and where else ""
         runs = "1 run" if len(frame) == 1 else f"{len(frame):,} runs"
-        print(f"{runs} at checkpoint {checkpoint}{how}.")
+        print(f"{runs} at checkpoint {checkpoint}{selected_how(select, where)}.")
         if select:
             tell_unselected(frame, select)
         print(f"id, ood: {metric} on n_id, n_ood test examples. --format csv has every column.")
         if frame["all_reduces"].notna().any():
             print("all-reduces, bytes, s: of each replica; seconds only with --processes.")
+
+
+def selected_how(rule: str | None, where: str | None) -> str:
+    """How the runs were selected; empty if they were not."""
+    matching = " that match --where" if where else ""
+    return f", selected by {rule} among the completed runs of each study{matching}" if rule else ""
 
 
 def show_first(frame: "pd.DataFrame", limit: int) -> None:

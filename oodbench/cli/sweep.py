@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oodbench import api
+from oodbench.cli.estimate import preview
 from oodbench.cli.options import (
     Gpus,
     OptionalDb,
@@ -23,24 +24,27 @@ from oodbench.workers.worker_settings import WorkerSettings
 if TYPE_CHECKING:
     from oodbench.sweep import SweepSpec
 
+Executor = Annotated[
+    str, typer.Option("--executor", help="Who starts the workers: local, slurm or ray.")
+]
+Logs = Annotated[
+    Path | None,
+    typer.Option("--logs", help="Folder of the workers' logs. [default: beside the database]"),
+]
+
 
 @takes_settings
 def sweep(
     path: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")],
-    *,
-    settings: WorkerSettings,
     db: OptionalDb = None,
-    executor: Annotated[
-        str, typer.Option("--executor", help="Who starts the workers: local, slurm or ray.")
-    ] = "local",
+    *,
+    executor: Executor = "local",
     workers: Workers = None,
     gpus: Gpus = None,
     slots_per_gpu: SlotsPerGpu = 1,
+    settings: WorkerSettings,
     root: Root = None,
-    logs: Annotated[
-        Path | None,
-        typer.Option("--logs", help="Folder of the workers' logs. [default: beside the database]"),
-    ] = None,
+    logs: Logs = None,
     changes: Set = None,
     dry_run: Annotated[
         bool,
@@ -53,7 +57,6 @@ def sweep(
 
     Example: oodbench sweep sweeps/digits.yaml --db digits.db --workers 2
     """
-    from oodbench.cli.estimate import preview
     from oodbench.sweep import load_sweeps
 
     use_root(root)

@@ -14,6 +14,18 @@ from oodbench.cli.options import Db, Root, Set, takes_settings, use_root
 from oodbench.errors import RequestError
 from oodbench.workers.worker_settings import DEFAULTS, WorkerSettings
 
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="i/N",
+        help="Without a shared database: make --db with part i (0 to N - 1) of the sweep file.",
+    ),
+]
+Peers = Annotated[
+    int, typer.Option("--peers", help="Workers that share the sweep: its last trials are divided.")
+]
+
 
 @takes_settings
 def worker(
@@ -25,21 +37,11 @@ def worker(
         float, typer.Option("--lease", help="Seconds for which a silent worker keeps its trials.")
     ] = DEFAULTS.lease,
     root: Root = None,
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            "--shard",
-            metavar="i/N",
-            help="Without a shared database: make --db with part i (0 to N - 1) of the sweep file.",
-        ),
-    ] = None,
+    shard: Shard = None,
     changes: Set = None,
     parent: Annotated[int | None, typer.Option("--parent", hidden=True)] = None,
     owner: Annotated[str | None, typer.Option("--owner", hidden=True)] = None,
-    peers: Annotated[
-        int,
-        typer.Option("--peers", help="Workers that share the sweep: its last trials are divided."),
-    ] = 1,
+    peers: Peers = 1,
 ) -> None:
     """Train trials of a stored sweep until none is left.
 

@@ -50,13 +50,18 @@ def query(
         RequestError: If ``where`` looks at test scores before a rule that may not.
     """
     check_combination(where, select, sql, sweep)
-    if select and metric in LOWER:
-        raise RequestError(f"Selection takes the highest score, but {metric} is better if lower.")
+    check_metric(select, metric)
     with open_database(db, read_only=True) as database:
         if sql is not None:
             return results.sql(database, sql)
         frame = pairs(database, where, sweep, checkpoint, metric=metric)
     return frame if select is None else select_runs(frame, select)
+
+
+def check_metric(select: str | None, metric: str) -> None:
+    """Refuse to select by a metric that is better if lower."""
+    if select and metric in LOWER:
+        raise RequestError(f"Selection takes the highest score, but {metric} is better if lower.")
 
 
 def check_combination(

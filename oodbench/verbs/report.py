@@ -65,6 +65,11 @@ def report(
         given = {"database": describe_target(db), "condition": where, "sweep": sweep}
         source = _source(database, given, frame["run"])
     page = analysis.report_html(frame, curves, source=source, on_step=on_step, **options)
+    return _written(page, path)
+
+
+def _written(page: str, path: Path) -> Path:
+    """The page in a file, whole or not at all."""
     with writable(path):
         part = path.with_name(f"{path.name}.part")
         part.write_text(page, encoding="utf-8", newline="\n")

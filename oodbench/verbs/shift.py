@@ -53,10 +53,7 @@ def shift(
             f"trials and examples must be at least 1, but got {trials} and {examples}."
         )
     spec = measurable(dataset, options or {})
-    each = [(i,) for i in range(len(spec.environments))]
-    choices = each if test_environments is None else [tuple(test_environments)]
-    for choice in choices:
-        spec.check_test_environments(choice)
+    choices = choices_of(spec, test_environments)
     data, seeds = spec.load(options or {}, data_seed), range(seed, seed + trials)
     measuring = partial(table_of, dataset, data, seeds, examples, device, on_trial)
     return pd.concat([measuring(choice) for choice in choices], ignore_index=True)
@@ -76,6 +73,17 @@ def measurable(dataset: str, options: Mapping[str, Any]) -> DatasetSpec:
             "which each has validation examples; this is not built for such datasets."
         )
     return spec.resolved(options)
+
+
+def choices_of(
+    spec: DatasetSpec, test_environments: Sequence[int] | None
+) -> Sequence[tuple[int, ...]]:
+    """The test environments to measure the shift to: those named, or each in turn."""
+    each = [(i,) for i in range(len(spec.environments))]
+    choices = each if test_environments is None else [tuple(test_environments)]
+    for choice in choices:
+        spec.check_test_environments(choice)
+    return choices
 
 
 def table_of(

@@ -96,7 +96,9 @@ class Trainer:
         key, half = trials[0].cohort_key, len(trials) // 2
         if len(trials) <= self.limits.get(key, len(trials)):
             try:
-                return self._together(trials, tick, saving)
+                data = tensors_for(trials[0], self.device)
+                how = self.clock, self._distribute, self._settings.compiled
+                return self._marked(train(trials, data, self.device, tick, saving, *how), key)
             except (StopTrainingError, LostLeaseError, RequestError):
                 raise
             except ImportError as error:  # of a plug-in's own needs, again no fault of the trials
@@ -107,20 +109,16 @@ class Trainer:
                 if isinstance(error, torch.OutOfMemoryError):
                     self.limits[key] = half
                     self._did_not_fit.add(key)
-                    print(
-                        f"{len(trials)} models do not fit in memory, trying {half}", file=sys.stderr
-                    )
+                    said = f"{len(trials)} models do not fit in memory, trying {half}"
+                    print(said, file=sys.stderr)
         # Only here, where the error and with it the frames of training are gone, is memory free.
         gc.collect()
         torch.cuda.empty_cache()
         parts = (trials[:half], trials[half:])
         return [record for part in parts for record in self.train(part, tick, saving)]
 
-    def _together(self, trials: Sequence[Trial], tick: Tick, saving: Saving) -> list[RunRecord]:
-        """Train trials that fit, as far as is known."""
-        key, data = trials[0].cohort_key, tensors_for(trials[0], self.device)
-        how = self.clock, self._distribute, self._settings.compiled
-        records = train(trials, data, self.device, tick, saving, *how)
+    def _marked(self, records: list[RunRecord], key: str) -> list[RunRecord]:
+        """The records; they say so if memory limited their stack."""
         if key not in self._did_not_fit:
             return records
         found = {"stack_limited_by_memory": self.limits[key]}

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+import torch
+
 from oodbench.errors import DatabaseError, LostLeaseError, StopTrainingError
 from oodbench.records import RunRecord
 from oodbench.results import (
@@ -59,6 +61,9 @@ class Work:
     stored: int
     refused: int
 
+    def __str__(self) -> str:
+        return f"{self.stored} runs stored, {self.refused} refused as too late"
+
 
 def work(
     target: str | Path,
@@ -89,15 +94,10 @@ def work(
     place = placed(find_device(settings.device), settings.processes, should_stop)
     if place is None:
         return Work(0, 0)
-    if settings.compiled:
-        check_compiler(place.device)
-        settings = replace(settings, lease=max(settings.lease, COMPILING))
-    else:
-        spare_dynamo()
+    settings = prepared(settings, place.device)
     clock = clock_of(place.device) if settings.profile else Clock()
     trainer = Trainer(place.device, settings, clock, place.distribute)
-    folder = settings.artifacts or artifacts_folder(target)
-    saving = Saving(Path(folder), settings.save_every)
+    saving = Saving(Path(settings.artifacts or artifacts_folder(target)), settings.save_every)
     owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     stops = place.should_stop
     began = time.perf_counter()
@@ -107,11 +107,23 @@ def work(
         done = worker.run()
     clock.seconds[ALL] = time.perf_counter() - began
     why = "asked to stop" if stops() else "nothing is left to train"
-    said = f"{done.stored} runs stored, {done.refused} refused as too late"
-    print(f"worker {owner} ends, {why}: {said}")
+    print(f"worker {owner} ends, {why}: {done}")
     if settings.profile:
         print(f"worker {owner}: {PROFILE} {json.dumps(clock.seconds)}", flush=True)
     return done
+
+
+def prepared(settings: WorkerSettings, device: torch.device) -> WorkerSettings:
+    """The settings, with a lease that compiling does not outlast.
+
+    Raises:
+        RequestError: If steps are to be compiled, and cannot be here.
+    """
+    if settings.compiled:
+        check_compiler(device)
+        return replace(settings, lease=max(settings.lease, COMPILING))
+    spare_dynamo()
+    return settings
 
 
 @dataclass(frozen=True)

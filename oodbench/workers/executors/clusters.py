@@ -13,7 +13,8 @@ from oodbench.workers.executors.jobs import Job
 from oodbench.workers.executors.local import Counts
 from oodbench.workers.worker_settings import WorkerSettings
 
-EXECUTORS = ("local", "slurm", "ray")
+MACHINES: dict[str, type[Slurm] | type[Ray]] = {"slurm": Slurm, "ray": Ray}
+EXECUTORS = ("local", *MACHINES)
 
 
 def check_executor(executor: str, target: str, gpus: Sequence[str]) -> None:
@@ -68,16 +69,10 @@ def launch(
     Raises:
         RequestError: If the executor is not installed or not here, or cannot start the jobs.
     """
-    kinds: dict[str, type[Slurm] | type[Ray]] = {"slurm": Slurm, "ray": Ray}
-    machines: Slurm | Ray = getattr(spec, executor) or kinds[executor].model_validate({})
+    machines: Slurm | Ray = getattr(spec, executor) or MACHINES[executor].model_validate({})
     total = workers or machines.workers
-    job = Job(
-        spec.name,
-        replace(settings, lease=machines.lease),
-        str(logs.absolute()),
-        workers=min(machines.workers_per_job, total),
-        peers=total,
-    )
+    settings, share = replace(settings, lease=machines.lease), min(machines.workers_per_job, total)
+    job = Job(spec.name, settings, str(logs.absolute()), workers=share, peers=total)
     if isinstance(machines, Slurm):
         job = replace(job, grace=0.8 * machines.notice)  # time for the rest of the job to end
         slurm.submit(machines, target, job, logs.absolute() / "submitit", workers)

@@ -47,7 +47,7 @@ def run_local(
         RequestError: If every slot was given up and trials are left.
         KeyboardInterrupt: As it came; the workers have stopped by then.
     """
-    command = worker_command(sweep, settings, len(slots))
+    command = worker_command(sweep, settings, peers=len(slots))
     # The URL goes through the environment: a command line is public, and a URL may hold a password.
     # BLAS reads its number of threads when it is loaded, before a worker could say it.
     environment = os.environ | {"OODBENCH_DB": target, "OMP_NUM_THREADS": "1"}
@@ -56,9 +56,8 @@ def run_local(
         for slot in slots:
             if slot.look(db):
                 slot.start(command, environment)
-        if not all(slot.ended() for slot in slots):
-            return None
-        return f". See why, and repeat:{''.join(slot.last_words() for slot in slots)}"
+        words, ended = (slot.last_words() for slot in slots), all(slot.ended() for slot in slots)
+        return f". See why, and repeat:{''.join(words)}" if ended else None
 
     try:
         watch(db, sweep, tend, on_progress)

@@ -65,14 +65,7 @@ def run_ray(
     ray = _connected(settings)
     given = {name: value for name, value in os.environ.items() if name.startswith("OODBENCH_")}
     job = replace(job, environment={**given, "OODBENCH_DB": target})
-    actor = ray.remote(Host).options(
-        num_cpus=settings.cpus,
-        num_gpus=settings.gpus,
-        resources=settings.resources or None,
-        max_restarts=FOREVER,
-        max_task_retries=FOREVER,
-        max_concurrency=2,  # to be told to end while it runs
-    )
+    actor = ray.remote(Host).options(**parameters(settings))
     hosts = [actor.remote(job) for _ in range(settings.jobs(workers))]
     try:
         tasks = [host.run.remote() for host in hosts]
@@ -83,6 +76,18 @@ def run_ray(
         for host in hosts:
             ray.kill(host)
         ray.shutdown()
+
+
+def parameters(settings: Ray) -> dict[str, Any]:
+    """The settings as Ray takes them."""
+    return {
+        "num_cpus": settings.cpus,
+        "num_gpus": settings.gpus,
+        "resources": settings.resources or None,
+        "max_restarts": FOREVER,
+        "max_task_retries": FOREVER,
+        "max_concurrency": 2,  # to be told to end while it runs
+    }
 
 
 def _connected(settings: Ray) -> Any:
