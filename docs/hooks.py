@@ -1,7 +1,8 @@
 """What `make docs` adds to the pages: options of commands, files outside docs/, the changelog.
 
-A page says ``<!-- options: sweep -->`` where the options of ``oodbench sweep`` belong; they are
-read from the program itself, so they cannot go stale. Links that leave docs/, such as one to the
+A page says ``<!-- options: sweep -->`` where the options of ``oodbench sweep`` belong, and
+``<!-- figures -->`` where the docstrings of all figures do; they are read from the program itself,
+so they cannot go stale. Links that leave docs/, such as one to the
 test that proves a method, lead to a page with that file.
 """
 
@@ -47,6 +48,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         to = "changelog.md" if path == "CHANGELOG.md" else source_page(path)
         mended = os.path.relpath(to, os.path.dirname(here) or ".")
         markdown = markdown.replace(f"]({target}", f"]({mended}")
+    markdown = markdown.replace("<!-- figures -->", figures_reference())
     return OPTIONS.sub(lambda found: options_table(found[1]), markdown)
 
 
@@ -66,9 +68,22 @@ def source_page(path: str) -> str:
     return f"source/{path}.md"
 
 
+def figures_reference() -> str:
+    """The entries of all figures in the reference."""
+    from oodbench.verbs.figure_options import figure_names
+
+    return "\n".join(f"::: analysis.{name}" for name in figure_names())
+
+
 def options_table(command: str) -> str:
-    """The arguments and options of a command such as ``db copy``, as a Markdown table."""
+    """The arguments and options of a command such as ``db copy``, as a Markdown table.
+
+    Of a group such as ``plot``, a table a command.
+    """
     found, context = find_command(command)
+    if hasattr(found, "list_commands"):
+        names = found.list_commands(context)
+        return "\n\n".join(options_table(f"{command} {name}") for name in names)
     rows = [param.get_help_record(context) for param in found.get_params(context)]
     cells = [(left, right) for left, right in filter(None, rows) if left != "--help"]
     lines = [f"| `{left}` | {cell(right)} |" for left, right in cells]
@@ -89,8 +104,8 @@ def find_command(name: str) -> tuple[Any, Any]:
     found: Any = typer.main.get_command(app)
     context = found.context_class(found, info_name="oodbench")
     for word in name.split():
-        found = getattr(found, "commands", {}).get(word)
-        if found is None:
+        if word not in getattr(found, "list_commands", lambda context: ())(context):
             raise PluginError(f"A page has the options of `oodbench {name}`: no such command.")
+        found = found.get_command(context, word)
         context = found.context_class(found, parent=context, info_name=word)
     return found, context

@@ -16,6 +16,7 @@ import analysis
 import oodbench
 from oodbench.cli import app, main
 from oodbench.data import DATASETS
+from oodbench.verbs.figure_options import figure_names
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -60,6 +61,7 @@ def test_every_public_name_is_in_the_reference(package: Any) -> None:
     name = package.__name__.removeprefix("oodbench.")
     text = PAGES[f"reference/{name}.md"]
     listed = re.findall(rf"^::: (?:oodbench\.)?{name}\.(\w+)$", text, re.MULTILINE)
+    listed += figure_names() if "<!-- figures -->" in text else []
     modules = {name for name in package.__all__ if inspect.ismodule(getattr(package, name))}
     assert sorted(listed) == sorted(set(package.__all__) - modules)
 
@@ -130,5 +132,9 @@ def test_options_are_read_from_the_program(monkeypatch: pytest.MonkeyPatch) -> N
     sweep = hooks.options_table("sweep")
     assert "lr &lt; 1e-3" in hooks.options_table("query")
     assert "| `--dry-run` | Say what would be trained; write nothing. |" in sweep
+    figures = hooks.options_table("plot")
+    assert figures.count("| `oodbench plot ") == len(figure_names())
+    assert "| `--bins " in figures
+    assert hooks.figures_reference().splitlines() == [f"::: analysis.{n}" for n in figure_names()]
     with pytest.raises(Exception, match="no such command"):
         hooks.options_table("db drop")

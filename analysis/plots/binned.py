@@ -1,6 +1,7 @@
 """Mean OOD accuracy in bins of ID accuracy, with intervals and counts."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from ..curves.binning import FEWEST, Binned, binned_data
 from .legends import LINE, write_counts
 from .page import Place, draw_chance, padded, panel_page, set_heading
-from .style import GREY, SMALL, Look, Palette, looks, marker_style, styled, tidy
+from .style import GREY, SMALL, Look, Palette, looks, marker_style, tidy
 from .texts import short
 
 _CAPTION = (
@@ -53,13 +54,14 @@ def binned(
     """
     found = binned_data(pairs, dataset, algorithm, bins=bins)
     styles = looks(pairs, palette)
-    with styled():
-        figure, places = panel_page(
-            found, lambda one: len(one.panel.counts), lambda n, _: (2.1, n * LINE), title, _CAPTION
-        )
-        for place in places:
-            _draw_panel(place, styles)
-    return figure
+    return panel_page(
+        found,
+        lambda one: len(one.panel.counts),
+        lambda lines, _: (2.1, lines * LINE),
+        partial(_draw_panel, styles=styles),
+        title,
+        _CAPTION,
+    )
 
 
 def _draw_panel(place: Place[Binned], styles: Mapping[str, Look]) -> None:

@@ -1,6 +1,6 @@
 """Budget curves: what each number of trials buys, ID and OOD."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError, check_name
 
 from ..compare.comparison import UNITS, Unit
 from ..compare.expected_best import budget_table
@@ -67,22 +67,31 @@ def budget(
             gradient evaluations are not known.
         UnknownNameError: No such rule, unit, dataset, algorithm or palette.
     """
-    if unit not in UNITS:
-        raise UnknownNameError("unit", unit, UNITS)
+    check_name("unit", unit, UNITS)
     found = searches(pairs, rule, dataset, algorithm)
-    styles = looks(pairs, palette)
     tables = [_table(one, unit, resamples, seed) for one in found]
     caption = _CAPTION.format(rule=selecting(rule), independent=INDEPENDENT)
+    return _draw_page(found, tables, unit, looks(pairs, palette), title, caption)
+
+
+def _draw_page(
+    found: Sequence[Searches],
+    tables: Sequence[pd.DataFrame],
+    unit: Unit,
+    styles: Mapping[str, Look],
+    title: str | None,
+    caption: str,
+) -> Figure:
     heights = [h for one in found for h in (2.1, (-(-len(one.panel.counts) // 3) + 0.8) * LINE)]
     with styled():
         room = headings_room([[one.panel] for one in found])
         figure = new_figure(TEXT_WIDTH, sum(heights) + room, title, caption)
         grid = figure.add_gridspec(2 * len(found), len(SCORES), height_ratios=heights)
         for i, (one, table) in enumerate(zip(found, tables, strict=True)):
-            both = [figure.add_subplot(grid[2 * i, j]) for j in range(len(SCORES))]
-            for axes, score in zip(both, SCORES, strict=True):
+            curves = [figure.add_subplot(grid[2 * i, j]) for j in range(len(SCORES))]
+            for axes, score in zip(curves, SCORES, strict=True):
                 _draw(axes, one, table, score, unit, styles)
-            set_heading(both[0], one.panel.heading, 100)
+            set_heading(curves[0], one.panel.heading, 100)
             _write_legend(figure.add_subplot(grid[2 * i + 1, :]), one, styles)
     return figure
 

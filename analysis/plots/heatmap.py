@@ -1,7 +1,8 @@
 """Optimizers by datasets: differences of accuracy at an equal budget, with their intervals."""
 
 import textwrap
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import pandas as pd
@@ -10,15 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from oodbench.errors import UnknownNameError
+from oodbench.errors import check_name
 
-from ..compare.comparison import Unit
+from ..compare.comparison import Comparison, Settings
 from ..compare.optimizers import compare_to
 from ..runs.names import pretty
 from ..runs.panels import GROUP, frozen_remark
 from ..runs.trials import SCORES
-from ..stats.best_of import RESAMPLES
-from ..stats.testing import MARGIN
 from .page import new_figure
 from .style import COLUMN_WIDTH, GREY, SMALL, styled
 from .texts import selecting, short
@@ -44,65 +43,66 @@ def heatmap(
     score: Literal["id", "ood"] = "ood",
     baseline: str | None = None,
     rule: str = "id_val",
-    budget: float | None = None,
-    unit: Unit = "trials",
-    margin: float = MARGIN,
-    dataset: str | None = None,
-    algorithm: str | None = None,
     title: str | None = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    **settings: Unpack[Settings],
 ) -> Figure:
-    """Differences between optimizers in the accuracy that an equal tuning budget buys.
+    """Differences between optimizers at an equal tuning budget, by dataset.
 
     A row an optimizer, a column per dataset, test environments and algorithm. A cell holds the
     difference in points of accuracy, its 95% interval, and the numbers of trials and of those that
-    diverged or failed. The numbers are those of ``analysis.compare.optimizers.compare_to``.
+    diverged or failed. The numbers are those of ``analysis.compare_to``.
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; see ``runs.searches``.
         score: Whose differences: ``ood`` or ``id``.
         baseline: Optimizer that the others are compared with. Default: the mean of all others.
-        rule, budget, unit, margin, dataset, algorithm, resamples, seed: As for
-            ``analysis.compare.optimizers.compare_optimizers``.
+        rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
         title: Over the whole figure.
+        settings: The others of ``analysis.compare.comparison.Comparison``.
 
     Raises:
         RequestError: No runs, a column is missing, or nothing to compare.
-        UnknownNameError: No such score, optimizer, rule, unit, dataset or algorithm.
+        UnknownNameError: No such score, optimizer, rule, setting, unit, dataset or algorithm.
     """
-    if score not in SCORES:
-        raise UnknownNameError("score", score, SCORES)
-    options: dict[str, Any] = {"budget": budget, "unit": unit, "margin": margin, "seed": seed}
-    options |= {"dataset": dataset, "algorithm": algorithm, "resamples": resamples}
-    table = compare_to(pairs, baseline, rule, **options)
+    check_name("score", score, SCORES)
+    comparison = Comparison.of(rule, settings)
+    table = compare_to(pairs, baseline, rule, **settings)
     table = table[table["score"] == score]
-    columns = table[list(GROUP)].drop_duplicates().reset_index(drop=True)
-    rows = [name for name in pd.unique(pairs["optimizer"]) if name in set(table["a"])]
+    caption = _caption(pairs, score, baseline, comparison)
+    columns = len(table[list(GROUP)].drop_duplicates())
+    rows = [str(name) for name in pd.unique(pairs["optimizer"]) if name in set(table["a"])]
+    width = max(COLUMN_WIDTH, _SIDES[0] + _CELL[0] * columns)
+    with styled():
+        figure = new_figure(width, _SIDES[1] + _CELL[1] * len(rows), title, caption)
+        _draw_cells(figure.add_subplot(), table, rows)
+    return figure
+
+
+def _caption(pairs: pd.DataFrame, score: str, baseline: str | None, comparison: Comparison) -> str:
     caption = _CAPTION.format(
         score=score.upper(),
         baseline="the mean of the other optimizers" if baseline is None else pretty(baseline),
-        rule=selecting(rule),
-        margin=100 * margin,
+        rule=selecting(comparison.rule),
+        margin=100 * comparison.margin,
     )
     frozen = frozen_remark(pairs)
-    caption += f" {frozen[0].upper()}{frozen[1:]}." if frozen else ""
-    width = max(COLUMN_WIDTH, _SIDES[0] + _CELL[0] * len(columns))
-    with styled():
-        figure = new_figure(width, _SIDES[1] + _CELL[1] * len(rows), title, caption)
-        axes = figure.add_subplot()
-        norm = Normalize(*np.array([-1, 1]) * (np.abs(table["difference"]).max() or 1))
-        places = {tuple(key): x for x, key in enumerate(columns.to_numpy().tolist())}
-        for cell in table.to_dict("records"):
-            x = places[tuple(cell[name] for name in GROUP)]
-            _draw(axes, x, rows.index(cell["a"]), cell, norm)
-        heads = [_head(table, key) for key in places]
-        axes.set_xticks(range(len(heads)), heads, fontsize=7)
-        axes.set_yticks(range(len(rows)), [short(pretty(str(name)), 16) for name in rows])
-        axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
-        axes.set(xlim=(-0.5, len(heads) - 0.5), ylim=(len(rows) - 0.5, -0.5))
-        axes.spines[:].set_visible(False)
-    return figure
+    return caption + (f" {frozen[0].upper()}{frozen[1:]}." if frozen else "")
+
+
+def _draw_cells(axes: Axes, table: pd.DataFrame, rows: Sequence[str]) -> None:
+    """The comparisons of a table, a row an optimizer."""
+    columns = table[list(GROUP)].drop_duplicates()
+    places = {tuple(key): x for x, key in enumerate(columns.to_numpy().tolist())}
+    norm = Normalize(*np.array([-1, 1]) * (np.abs(table["difference"]).max() or 1))
+    for cell in table.to_dict("records"):
+        x = places[tuple(cell[name] for name in GROUP)]
+        _draw(axes, x, rows.index(cell["a"]), cell, norm)
+    heads = [_head(table, key) for key in places]
+    axes.set_xticks(range(len(heads)), heads, fontsize=7)
+    axes.set_yticks(range(len(rows)), [short(pretty(name), 16) for name in rows])
+    axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
+    axes.set(xlim=(-0.5, len(heads) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+    axes.spines[:].set_visible(False)
 
 
 def _head(table: pd.DataFrame, key: tuple[Any, ...]) -> str:

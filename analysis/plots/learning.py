@@ -1,6 +1,7 @@
 """Learning curves: ID and OOD accuracy along training."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from ..runs.learning_curves import FEWEST, SCORES, Learning, learning_data
 from .legends import write_counts
 from .page import Place, draw_chance, padded, panel_page, set_heading
-from .style import GREY, SMALL, Look, Palette, looks, marker_style, styled, tidy
+from .style import GREY, SMALL, Look, Palette, looks, marker_style, tidy
 from .texts import short
 
 _MEDIANS = (
@@ -56,11 +57,8 @@ def learning(
     found = learning_data(pairs, checkpoints, runs, dataset, algorithm)
     styles = looks(pairs, palette)
     caption = _SINGLES if runs else _MEDIANS
-    with styled():
-        figure, places = panel_page(found, _entries, lambda *_: (1.6, 1.6), title, caption)
-        for place in places:
-            _draw_panel(place, styles)
-    return figure
+    draw = partial(_draw_panel, styles=styles)
+    return panel_page(found, _entries, lambda *_: (1.6, 1.6), draw, title, caption)
 
 
 def _singles(one: Learning) -> int:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from ..runs.panels import Panel
 from .legends import LINE
-from .style import COLUMN_WIDTH, GREY, LARGE, SMALL, TEXT_WIDTH
+from .style import COLUMN_WIDTH, GREY, LARGE, SMALL, TEXT_WIDTH, styled
 from .texts import wrapped
 
 
@@ -49,9 +49,10 @@ def panel_page(
     found: Sequence[Shown],
     entries: Callable[[Shown], int],
     heights: Callable[[int, float], Sequence[float]],
+    draw: Callable[[Place[Shown]], None],
     title: str | None,
     caption: str,
-) -> tuple[Figure, list[Place[Shown]]]:
+) -> Figure:
     """A page with a row per dataset and choice of test environments, a panel per algorithm.
 
     Args:
@@ -59,6 +60,7 @@ def panel_page(
         entries: How many entries the small table under a panel has.
         heights: From the lines of that table and the width of a panel, the heights of the axes
             over the table, top first; inches.
+        draw: Draws a panel.
         title: Over the whole figure.
         caption: Under the whole figure.
     """
@@ -70,13 +72,12 @@ def panel_page(
     width = page_width(columns) / columns
     lines = [1 + max(map(entries, row)) for row in by_row.values()]
     stack_heights = [(*heights(n, width), (n + 1) * LINE) for n in lines]
-    figure, stacks = page(panels, stack_heights, title, caption, headings_room(panels))
-    wrap = int((width - 0.6) * 16.5)
-    return figure, [
-        Place(axes, one, row, n, wrap)
-        for row, n, stack in zip(by_row.values(), lines, stacks, strict=True)
-        for one, axes in zip(row, stack, strict=True)
-    ]
+    with styled():
+        figure, stacks = page(panels, stack_heights, title, caption, headings_room(panels))
+        for row, n, stack in zip(by_row.values(), lines, stacks, strict=True):
+            for one, axes in zip(row, stack, strict=True):
+                draw(Place(axes, one, row, n, int((width - 0.6) * 16.5)))
+    return figure
 
 
 def page_width(columns: int) -> float:

@@ -1,6 +1,7 @@
 """The geometry of optimization paths: RSI, EB, gamma beside its null, the implied learning rate."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from ..runs.learning_curves import FEWEST, Curve
 from ..runs.path_curves import LEFT_OUT, NULL, QUANTITIES, WINDOWS, Paths, path_data
 from .legends import write_counts
 from .page import Place, panel_page, set_heading
-from .style import GREY, Look, Palette, looks, styled, tidy
+from .style import GREY, Look, Palette, looks, tidy
 
 _HEIGHTS = (1.0, 1.0, 1.9, 1.0)
 BANDS = 3
@@ -43,8 +44,8 @@ def paths(
 ) -> Figure:
     """RSI, EB, gamma and RSI / EB^2 along training, of probed runs.
 
-    A line an optimizer; a row of panels per dataset and choice of test environments, a panel per
-    algorithm, and under each the probed runs by status.
+    A row of panels per dataset and choice of test environments, a panel per algorithm, and under
+    each the probed runs by status.
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
@@ -61,19 +62,15 @@ def paths(
         UnknownNameError: No such dataset, algorithm or palette.
     """
     found = path_data(pairs, probes, dataset, algorithm, end=end, full=full)
-    styles = looks(pairs, palette)
     caption = _CAPTION.format(
         what=f"towards {_ENDS.get(end, f'the end of run {end}')}"
         + ", of gradients over the whole training set" * full,
         null=_NULL * any(NULL in one.curves for one in found),
     )
-    with styled():
-        figure, places = panel_page(
-            found, lambda one: len(one.panel.counts), lambda *_: _HEIGHTS, title, caption
-        )
-        for place in places:
-            _draw_panel(place, styles)
-    return figure
+    draw = partial(_draw_panel, styles=looks(pairs, palette))
+    return panel_page(
+        *(found, lambda one: len(one.panel.counts), lambda *_: _HEIGHTS, draw), title, caption
+    )
 
 
 def _draw_panel(place: Place[Paths], styles: Mapping[str, Look]) -> None:

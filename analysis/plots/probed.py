@@ -1,6 +1,8 @@
 """A measurement or cost (x) against OOD accuracy (y): a point a run, with rank correlations."""
 
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ from ..stats.rank_correlations import FEWEST, RESAMPLES, Correlation
 from .legends import write_table
 from .page import Place, draw_chance, panel_page, set_heading
 from .scatter import draw_points
-from .style import Look, Palette, looks, styled, tidy
+from .style import Look, Palette, looks, tidy
 from .texts import count_texts
 
 WIDE = 30
@@ -47,9 +49,8 @@ def probed(
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
         probes: A row a run and step, as from ``oodbench.results.probed``.
-        measurement: A column of ``probes``, such as ``sharpness_eigenvalue`` or ``path_gamma``; or
-            a cost, a column of ``pairs``: ``seconds``, ``samples``, ``all_reduces``, ... (see
-            ``analysis.runs.probed_runs.COSTS``).
+        measurement: A column of ``probes``, such as ``sharpness_trace`` or ``path_gamma``; or a
+            cost, a column of ``pairs``: ``seconds``, ``gradient_evaluations``, ``all_reduces``, ...
         dataset: Draw only this one.
         algorithm: Draw only this one.
         keep: Which runs, by ID validation accuracy: ``"all"``, those ``"above"`` a threshold, or
@@ -60,22 +61,17 @@ def probed(
         title: Over the whole figure.
 
     Raises:
-        RequestError: None of the runs was probed, a column is missing, no measurement is named, or
-            the options of ``keep`` do not fit it.
+        RequestError: Nothing was measured or is named, or an option does not go with ``keep``.
         UnknownNameError: No such measurement, dataset, algorithm, palette or ``keep``.
     """
-    found = probed_data(
-        *(pairs, probes, measurement, dataset, algorithm), keep=keep, threshold=threshold, top=top
-    )
-    styles = looks(pairs, palette)
-    with styled():
-        figure, places = panel_page(
-            *(found, lambda one: 2 + len(one.optimizers)),
-            *(lambda _, width: (0.8 * width - 0.1,), title, _CAPTION),
-        )
-        for place in places:
-            _draw_panel(place, str(measurement), styles)
-    return figure
+    kept: dict[str, Any] = {"keep": keep, "threshold": threshold, "top": top}
+    found = probed_data(pairs, probes, measurement, dataset, algorithm, **kept)
+    draw = partial(_draw_panel, measurement=str(measurement), styles=looks(pairs, palette))
+    return panel_page(found, _entries, lambda _, width: (0.8 * width - 0.1,), draw, title, _CAPTION)
+
+
+def _entries(one: ProbedRuns) -> int:
+    return 2 + len(one.optimizers)  # over all, and within optimizers
 
 
 def _draw_panel(place: Place[ProbedRuns], measurement: str, styles: Mapping[str, Look]) -> None:

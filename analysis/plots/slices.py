@@ -1,6 +1,6 @@
 """A hyperparameter against ID and OOD accuracy, a column of panels per optimizer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,24 +74,22 @@ def slices(
         UnknownNameError: No such hyperparameter, scale, dataset, algorithm or palette.
     """
     data = slices_data(pairs, hyperparameter, dataset, algorithm, scale)
-    styles = looks(pairs, palette)
+    with styled():
+        return _draw_page(data, hyperparameter, looks(pairs, palette), title)
+
+
+def _draw_page(
+    data: Sequence[Slices], hyperparameter: str, styles: Styles, title: str | None
+) -> Figure:
     widest = min(_ACROSS, max(len(block.slices) for block in data))
     width = COLUMN_WIDTH if widest <= 3 else TEXT_WIDTH
     strips = [strip for block in data for strip in _strips(block, hyperparameter, width)]
-    with styled():
-        figure = new_figure(width, sum(strip.height for strip in strips), title, _CAPTION)
-        figure.set_layout_engine("none")  # it takes seconds for dozens of axes
-        top = figure.get_figheight() - (0.3 if title else 0.0)
-        for strip in strips:
-            place = (_LEFT / width, (top - 0.05) / figure.get_figheight())
-            figure.text(*place, strip.heading, va="top", fontsize=LARGE, linespacing=1.25)
-            for column, one in enumerate(strip.part):
-                pair = _place_column(figure, strip, top, column, widest)
-                _draw_column(pair, strip.block, one, hyperparameter, styles)
-                for axes, name in zip(pair, SCORES.values(), strict=True):
-                    axes.tick_params(labelleft=column == 0)
-                    axes.set_ylabel(name if column == 0 else "")
-            top -= strip.height
+    figure = new_figure(width, sum(strip.height for strip in strips), title, _CAPTION)
+    figure.set_layout_engine("none")  # it takes seconds for dozens of axes
+    top = figure.get_figheight() - (0.3 if title else 0.0)
+    for strip in strips:
+        _draw_strip(figure, strip, top, widest, hyperparameter, styles)
+        top -= strip.height
     return figure
 
 
@@ -129,6 +127,20 @@ def _strips(block: Slices, hyperparameter: str, width: float) -> list[_Strip]:
         below = 1.1 if max(map(len, block.choices), default=0) > _SHORT else 0.55
         made.append(_Strip(block, part, heading, head + 0.11 * lines + 0.14, below))
     return made
+
+
+def _draw_strip(
+    figure: Figure, strip: _Strip, top: float, columns: int, hyperparameter: str, styles: Styles
+) -> None:
+    width, height = figure.get_size_inches()
+    place = (_LEFT / width, (top - 0.05) / height)
+    figure.text(*place, strip.heading, va="top", fontsize=LARGE, linespacing=1.25)
+    for column, one in enumerate(strip.part):
+        pair = _place_column(figure, strip, top, column, columns)
+        _draw_column(pair, strip.block, one, hyperparameter, styles)
+        for axes, name in zip(pair, SCORES.values(), strict=True):
+            axes.tick_params(labelleft=column == 0)
+            axes.set_ylabel(name if column == 0 else "")
 
 
 def _place_column(

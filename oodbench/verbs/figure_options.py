@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from oodbench.errors import UnknownNameError
+from oodbench.errors import check_name
 from oodbench.siblings import sibling
 
 
@@ -64,8 +64,7 @@ def figure(name: str) -> Figure:
     Raises:
         UnknownNameError: There is none.
     """
-    if name not in figure_names():
-        raise UnknownNameError("plot", name, figure_names())
+    check_name("plot", name, figure_names())
     path = sibling("analysis") / "plots" / f"{name}.py"
     function = _defined(path, name)
     taken, entries = function.args, _entries(function)

@@ -17,6 +17,7 @@ from analysis.plots.violin import violin
 from analysis.runs.distributions import box_data, density
 from analysis.runs.panels import panels
 from oodbench.errors import RequestError, UnknownNameError
+from oodbench.optimizers import OPTIMIZERS
 
 
 def texts(figure):
@@ -245,6 +246,28 @@ def test_looks_are_fixed_distinct_and_mark_adaptive_optimizers(run):
     assert found == {name: looks(rows[::-1])[name] for name in names}
     assert looks(rows, "study")["rmsprop"].color == "darkred"
     assert looks(rows, {"alpha": "red"})["alpha"].color == "red"
+
+
+@pytest.mark.parametrize("column", [None, np.nan])
+def test_of_tables_without_kinds_the_common_optimizers_have_their_own(run, column):
+    names = ["sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw"]
+    rows = pd.DataFrame([run(i, name, None) for i, name in enumerate(names)])
+    rows = (
+        rows.drop(columns="optimizer_kind")
+        if column is None
+        else rows.assign(optimizer_kind=column)
+    )
+    kinds = {name: OPTIMIZERS.get(name).kind for name in names}
+    assert {name: look.filled for name, look in looks(rows).items()} == {
+        name: kind == "non-adaptive" for name, kind in kinds.items()
+    }
+
+
+@pytest.mark.parametrize("draw", [scatter, box, violin])
+def test_axes_name_the_metric_that_is_shown(pairs, draw):
+    labels = [axes.get_xlabel() for axes in draw(pairs, metric="worst_group_accuracy").axes]
+    assert "ID worst group accuracy" in labels
+    assert "ID accuracy" in [axes.get_xlabel() for axes in draw(pairs).axes]
 
 
 def test_drawing_leaves_the_global_settings_alone(pairs):

@@ -79,7 +79,8 @@ def test_what_is_drawn(runs: pd.DataFrame, probes: pd.DataFrame) -> None:
     assert words.count("\N{MINUS SIGN}1.00") == 4
     assert "15" in words
     heading = " ".join(text.get_text() for text in plot.texts)
-    assert "15 measured runs, 1 not measured; 1 diverged, 0 failed" in heading.replace("\n", " ")
+    assert "15 of 17 runs, on " in heading
+    assert "not drawn: 1 diverged, 1 not measured" in heading.replace("\n", " ")
     signed = probes.assign(sharpness_trace=probes["sharpness_trace"] - 50)
     assert analysis.probed(runs, signed, measurement="sharpness_trace").axes[0].get_xscale() == (
         "symlog"

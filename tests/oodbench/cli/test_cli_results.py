@@ -1,6 +1,5 @@
-"""status, query, plot, the listings, --dry-run: what they print can be relied on."""
+"""status, query, the listings, --dry-run: what they print can be relied on."""
 
-import inspect
 import io
 import json
 from collections.abc import Callable
@@ -12,7 +11,6 @@ import pytest
 from postgres_server import Server
 from rich.console import Console
 
-import analysis
 from oodbench import api
 from oodbench.cli.printing import fitting
 from oodbench.errors import UnknownNameError
@@ -21,7 +19,6 @@ from oodbench.results import add_sweep, is_empty, open_database, searched_scale
 from oodbench.sweep import parse_sweep
 from oodbench.sweep.plan import plan
 from oodbench.sweep.search import at_edge
-from oodbench.verbs.plot import KINDS
 from oodbench.verbs.sweep import edge_warnings
 from oodbench.workers.worker import work
 from oodbench.workers.worker_settings import WorkerSettings
@@ -183,62 +180,6 @@ def test_status_names_the_sweep_only_where_there_are_several(
     lines = oodbench("status", "--db", path).out.splitlines()
     assert [line.split()[0] for line in lines[2:]] == ["one", "one", "two", "two"]
     assert "one" not in oodbench("status", "--db", path, "--sweep", "two").out
-
-
-PROBED = {"paths", "probed"}
-"""Figures of what `oodbench probe` has measured; nothing has been, in the finished sweep."""
-
-
-@pytest.mark.parametrize("kind", sorted(PROBED))
-def test_figures_of_probed_runs_say_what_is_missing(
-    oodbench: Run, finished: Path, tmp_path: Path, kind: str
-) -> None:
-    ended = oodbench("plot", kind, "--db", finished, "-o", tmp_path / "a.png")
-    assert ended.code == 2
-    assert "oodbench probe" in ended.err
-
-
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in PROBED])
-def test_plots_are_written(oodbench: Run, finished: Path, tmp_path: Path, kind: str) -> None:
-    path = tmp_path / f"{kind}.png"
-    where = "algorithm = 'erm'"
-    ended = oodbench("plot", kind, "--db", finished, "-o", path, "--where", where)
-    assert (ended.code, ended.out.split()) == (0, ["wrote", str(path)])
-    assert path.read_bytes().startswith(b"\x89PNG")
-
-
-def test_a_kind_takes_the_options_that_it_names_and_no_others(
-    oodbench: Run, finished: Path, tmp_path: Path
-) -> None:
-    for kind, what in KINDS.items():
-        figure = inspect.signature(getattr(analysis, kind)).parameters
-        assert {*what.options} - {"metric"} <= set(figure)
-        assert f"{kind:<9} {what.about}" in oodbench("plot", "--help").out
-    run = api.query(finished)["run"][0]
-    asked = {
-        ("box", "--keep", "top", "--top", "1"): 0,
-        ("violin", "--keep", "above", "--threshold", "0.6"): 0,
-        ("binned", "--bins", "5"): 0,
-        ("slices", "--hyperparameter", "weight_decay"): 0,
-        ("learning", "--run", run, "--run", run[:8]): 0,
-        ("box", "--bins", "5"): "A plot of kind 'box' takes no bins; options of its own: keep, "
-        "threshold, top, metric. Kinds that take bins: binned.",
-        (
-            "scatter",
-            "--keep",
-            "top",
-        ): "options of its own: metric. Kinds that take keep: box, violin, probed",
-        ("budget", "--metric", "nll"): "Kinds that take metric: scatter, box, violin",
-        ("box", "--top", "5"): "top=5 goes with keep='top' alone",
-        ("slices", "--hyperparameter", "lrr"): "unknown hyperparameter 'lrr'. Did you mean 'lr'?",
-    }
-    for arguments, expected in asked.items():
-        ended = oodbench("plot", *arguments, "--db", finished, "-o", tmp_path / "x.png")
-        if expected == 0:
-            assert (ended.code, ended.err) == (0, "")
-        else:
-            assert ended.code == 2
-            assert str(expected) in ended.err
 
 
 def test_the_scale_of_a_search_range_is_read_from_the_studies(finished: Path) -> None:
