@@ -59,4 +59,7 @@ def report(found: "Reproduced") -> Iterator[str]:
     for checkpoint, same in found.weights.items():
         yield f"weights ({checkpoint}): {'the same bytes' if same else 'other ones'}"
     for name, (stored, here) in found.origins.items():
-        yield f"{name}: {here} here, {stored} when it was trained"
+        if stored is not None:
+            yield f"{name.replace('_', ' ')}: {here} here, {stored} when it was trained"
+    if older := [name for name, (stored, _) in found.origins.items() if stored is None]:
+        yield f"not recorded when it was trained: {', '.join(older).replace('_', ' ')}"

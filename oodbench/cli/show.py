@@ -9,6 +9,7 @@ import typer
 from oodbench import api
 from oodbench.cli.options import Db, Run
 from oodbench.errors import UnknownNameError
+from oodbench.machine import ARITHMETIC
 
 if TYPE_CHECKING:
     from oodbench.records import Trial
@@ -112,11 +113,16 @@ def listed(options: Mapping[str, Any]) -> str:
 
 def origin(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """How a run came about, what it cost, and which weights were kept."""
+    from oodbench.verbs.show import different_here
+
     p = provenance
     versions = [f"{name} {p[name]}" for name in ("python", "torch", "numpy", "oodbench")]
     if "commit" in p:
         versions.append(f"commit {p['commit'][:12]}{' (changed)' if p['dirty'] else ''}")
     yield "versions", ", ".join(versions)
+    yield "arithmetic", arithmetic(p)
+    if others := different_here(p):
+        yield "other here", ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in others.items())
     how = f"in a stack of {p['stack_size']}" if p["stacked"] else "as a module of its own"
     yield "trained", f"on {p['device']}, {how}, with {p['optimizer_class']}"
     if "resumed_at" in p:
@@ -139,6 +145,15 @@ def origin(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for item in p.get("weights", []):
         at = f"{item['checkpoint']}, step {item['step']}"
         yield "weights", f"{item['file']} ({at}, {item['bytes']} bytes)"
+
+
+def arithmetic(provenance: Mapping[str, Any]) -> str:
+    """Such as ``AMD EPYC 9R14 (AVX512), numpy blas openblas 0.3.31 Zen, ...``."""
+    if "processor" not in provenance:
+        return "not recorded"
+    first, vectors, *others = ARITHMETIC
+    told = (f"{name.replace('_', ' ')} {provenance[name]}" for name in others)
+    return ", ".join([f"{provenance[first]} ({provenance[vectors]})", *told])
 
 
 def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> Any:

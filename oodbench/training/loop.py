@@ -32,7 +32,7 @@ from oodbench.training.inputs.batches import BLOCK, Batches
 from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.models import Models
 from oodbench.training.precision import DTYPES
-from oodbench.training.provenance import code, device_name, peak_memory
+from oodbench.training.provenance import arithmetic, code, device_name, peak_memory
 from oodbench.training.random import generator_states, seeded, set_generator_states
 from oodbench.training.schedule import set_learning_rates
 from oodbench.training.single import Single
@@ -316,6 +316,7 @@ class Run:
         return {
             **code(),
             "device": device_name(self.device),
+            **arithmetic(self.device.type),
             "products": "torch" if compiled else products.library(self.device),
             "compiled": compiled,
             "stack_size": self.k,

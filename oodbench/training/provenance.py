@@ -1,6 +1,9 @@
-"""What a run was trained with: versions, commit, device. Recorded, never part of a trial's id."""
+"""What a run was trained with: versions, commit, device, arithmetic.
 
-import resource
+It is recorded, and never part of a trial's id.
+"""
+
+import re
 import subprocess
 import sys
 from functools import cache
@@ -9,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from oodbench.machine import blas_of, numpy_blas, processor
 
 
 @cache
@@ -34,14 +39,48 @@ def code() -> dict[str, Any]:
     }
 
 
+@cache
+def arithmetic(device_type: str) -> dict[str, str]:
+    """What rounds the numbers: near ties at selection may fall the other way with another."""
+    return {
+        "processor": processor(),
+        "vector_instructions": torch.backends.cpu.get_cpu_capability(),
+        "numpy_blas": numpy_blas(),
+        "torch_blas": _torch_blas(),
+        "convolutions": _convolutions(device_type),
+    }
+
+
+def _torch_blas() -> str:
+    """Such as ``MKL 2024.2``, which torch has inside; else the library that it brought along."""
+    built = torch.__config__.show()
+    mkl = re.search(r"Math Kernel Library Version ([\d.]+)", built)
+    other = re.search(r"BLAS_INFO=(\w+)", built)
+    return f"MKL {mkl[1]}" if mkl else blas_of("torch") or (other[1] if other else "")
+
+
+def _convolutions(device_type: str) -> str:
+    """Such as ``oneDNN 3.12.0`` or ``cuDNN 92400``; ``torch`` if these are off."""
+    backends: Any = torch.backends
+    if device_type == "cuda":
+        return f"cuDNN {backends.cudnn.version()}" if backends.cudnn.enabled else "torch"
+    version = re.search(r"MKL-DNN v([\d.]+)", torch.__config__.show())
+    on = backends.mkldnn.is_available() and backends.mkldnn.enabled
+    return f"oneDNN {version[1] if version else ''}".strip() if on else "torch"
+
+
 def device_name(device: torch.device) -> str:
     """Such as ``cpu`` or ``NVIDIA H100``."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def peak_memory(device: torch.device) -> int:
-    """Most bytes held so far: of the device on a GPU, else of this process."""
+    """Most bytes held so far: of the device on a GPU, else of this process; 0: not known."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
+    try:
+        import resource
+    except ImportError:  # only Unix has it
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from oodbench.errors import RequestError
+from oodbench.machine import ARITHMETIC
 from oodbench.records import Measurement, RunRecord
 from oodbench.results import load_run, open_database, refuse_imported
 from oodbench.results.probes import TRAINED
@@ -19,6 +20,7 @@ from oodbench.workers.trainer import Trainer
 ORIGINS = (
     *("python", "torch", "numpy", "oodbench", "commit", "dirty"),
     *("device", "products", "compiled"),
+    *ARITHMETIC,
 )
 """What of a run's provenance may explain a difference."""
 
@@ -38,7 +40,8 @@ class Reproduced:
             only one is a number.
         where: Step, environment, split and metric of the largest difference; empty if none differ.
         weights: Checkpoint whose weights were kept -> whether the new ones are the same bytes.
-        origins: What of versions, commit and device differs -> (stored, here).
+        origins: What of versions, commit, device and arithmetic differs -> (stored, here); what an
+            older run did not record is None.
         tolerance: The largest difference that still matches.
         reason: Why the new run diverged or failed; else empty.
     """
@@ -125,7 +128,6 @@ def compare(stored: RunRecord, found: RunRecord, tolerance: float) -> Reproduced
     worst = max(differences, key=lambda key: differences[key], default=None)
     largest = 0.0 if worst is None else differences[worst]
     theirs, ours = by_checkpoint(stored), by_checkpoint(found)
-    here = found.provenance
     return Reproduced(
         run=stored.trial.id,
         status=(stored.status, found.status),
@@ -137,14 +139,21 @@ def compare(stored: RunRecord, found: RunRecord, tolerance: float) -> Reproduced
             checkpoint: checkpoint in ours and item["sha256"] == ours[checkpoint]["sha256"]
             for checkpoint, item in theirs.items()
         },
-        origins={
-            name: (value, here.get(name))
-            for name, value in stored.provenance.items()
-            if name in ORIGINS and here and value != here.get(name)
-        },
+        origins=different_origins(stored.provenance, found.provenance),
         tolerance=tolerance,
         reason=found.reason,
     )
+
+
+def different_origins(
+    stored: Mapping[str, Any], here: Mapping[str, Any]
+) -> dict[str, tuple[Any, Any]]:
+    """What differs -> (stored, here), where both runs say how they came about."""
+    if not (stored and here):
+        return {}
+    names = [name for name in ORIGINS if name in stored or name in ARITHMETIC]
+    pairs = {name: (stored.get(name), here.get(name)) for name in names}
+    return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
 
 
 def values(measurements: tuple[Measurement, ...]) -> dict[Key, float]:

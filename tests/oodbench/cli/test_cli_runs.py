@@ -1,6 +1,7 @@
 """show, evaluate, reproduce."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -88,6 +89,30 @@ def test_show_as_json_has_everything(oodbench: Run, kept: Path) -> None:
     assert [item["sweep"] for item in found["asked_by"]] == ["tiny", "twin", "third"]
     assert found["provenance"]["weights"][1]["checkpoint"] == "best_id_val"
     assert found["environments"] == ["+90%", "+80%", "-90%"]
+
+
+def test_show_and_reproduce_name_what_is_another_here(
+    oodbench: Run, kept: Path, tmp_path: Path
+) -> None:
+    run, path = first(kept, "optimizer = 'adam'")["run"], tmp_path / "copy.db"
+    shown = " ".join(oodbench("show", run, "--db", kept).out.split())
+    assert "arithmetic: " in shown
+    assert "other here" not in shown
+    oodbench("db", "copy", kept, path)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "UPDATE runs SET provenance = json_set(provenance, '$.processor', 'Z80')"
+        )
+    assert "other here: processor " in " ".join(oodbench("show", run, "--db", path).out.split())
+    told = oodbench("reproduce", run, "--db", path, "--device", "cpu").out
+    assert re.search(r"^processor: .+ here, Z80 when it was trained$", told, re.MULTILINE)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(
+            "UPDATE runs SET provenance = json_remove(provenance, '$.processor', '$.numpy_blas')"
+        )
+    assert "arithmetic: not recorded" in " ".join(oodbench("show", run, "--db", path).out.split())
+    told = oodbench("reproduce", run, "--db", path, "--device", "cpu").out
+    assert "not recorded when it was trained: processor, numpy blas\n" in told
 
 
 def test_show_fits_80_columns(oodbench: Run, kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:

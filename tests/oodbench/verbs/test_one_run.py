@@ -16,6 +16,8 @@ from oodbench.data import DATASETS, Dataset, DatasetSpec, Environment, Split
 from oodbench.errors import ArtifactError, QueryError, RequestError, UnknownNameError
 from oodbench.results import add_sweep, open_database
 from oodbench.sweep.plan import plan
+from oodbench.training.provenance import arithmetic
+from oodbench.verbs.show import different_here
 from oodbench.workers.artifacts import artifacts_folder
 from oodbench.workers.worker import work
 from oodbench.workers.worker_settings import WorkerSettings
@@ -197,6 +199,21 @@ def test_a_difference_is_measured_and_told_with_what_may_explain_it(copy: Path) 
     assert found.origins == {"torch": ("1.0", torch.__version__)}
     assert oodbench.reproduce(copy, run, tolerance=0.26, device="cpu").matches
     assert not oodbench.reproduce(copy, run, tolerance=0.24, device="cpu").matches
+
+
+def test_other_arithmetic_is_named_and_older_runs_did_not_record_it(copy: Path) -> None:
+    run = run_of(copy, "adam")
+    change(
+        copy,
+        "UPDATE runs SET provenance = json_remove(json_set(provenance, '$.numpy_blas', 'x'), "
+        f"'$.processor') WHERE id = '{run}'",
+    )
+    here = arithmetic("cpu")
+    assert oodbench.reproduce(copy, run, device="cpu").origins == {
+        "numpy_blas": ("x", here["numpy_blas"]),
+        "processor": (None, here["processor"]),
+    }
+    assert different_here(oodbench.show(copy, run).provenance) == {"numpy_blas": here["numpy_blas"]}
 
 
 def test_another_status_never_matches(copy: Path) -> None:

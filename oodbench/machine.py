@@ -1,0 +1,45 @@
+"""What this machine computes with, as far as it can be said without torch."""
+
+import platform
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ARITHMETIC = ("processor", "vector_instructions", "numpy_blas", "torch_blas", "convolutions")
+"""What of a run's provenance says which arithmetic it was computed with."""
+
+
+@cache
+def processor() -> str:
+    """Its name, such as ``AMD EPYC 9R14``; where the system does not say, its architecture."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine()
+
+
+@cache
+def blas_of(package: str) -> str:
+    """The BLAS that a loaded package brought along and the kernel that it chose for this processor.
+
+    Such as ``openblas 0.3.31 SkylakeX``; empty if none was found.
+    """
+    from threadpoolctl import threadpool_info
+
+    found = (i for i in threadpool_info() if i["user_api"] == "blas" and package in i["filepath"])
+    return next(map(_told, found), "")
+
+
+@cache
+def numpy_blas() -> str:
+    """What computes numpy's products; without its kernel where another package brought it."""
+    import numpy as np
+
+    built: Any = np.show_config(mode="dicts")
+    blas = built["Build Dependencies"]["blas"]
+    return blas_of("numpy") or f"{blas['name']} {blas['version']}"
+
+
+def _told(library: dict[str, Any]) -> str:
+    parts = (library[part] for part in ("internal_api", "version", "architecture"))
+    return " ".join(part for part in parts if part)
