@@ -7,7 +7,7 @@ accuracy for a point of ID accuracy. ``analysis.curves.verdicts`` has the rule t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Any, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -81,20 +81,14 @@ class Fit:
         return fit_smooth(x, y, clusters=labels, resamples=self.resamples, seed=self.seed)
 
 
-@dataclass(frozen=True)
-class _Points:
-    """The runs that take part: (n,) each; the numbers of examples where they are known."""
+class _Points(NamedTuple):
+    """The runs that take part, (n,) each; NaN where the number of examples is not known."""
 
     x: Array
     y: Array
     labels: NDArray[Any]
-    n_id: Array | None
-    n_ood: Array | None
-
-    def only(self, kept: NDArray[np.bool_]) -> "_Points":
-        """Some of them."""
-        n_id, n_ood = (None if n is None else n[kept] for n in (self.n_id, self.n_ood))
-        return _Points(self.x[kept], self.y[kept], self.labels[kept], n_id, n_ood)
+    n_id: Array
+    n_ood: Array
 
 
 def fit_return_curve(
@@ -133,11 +127,10 @@ def fit_return_curve(
     """
     fit = Fit.of(settings)
     x, y = _accuracies(id_accuracy, ood_accuracy)
-    sizes = (n if n is None else np.broadcast_to(n, x.shape).astype(float) for n in (n_id, n_ood))
+    n_id, n_ood = (np.full(x.shape, np.nan if n is None else n, dtype=float) for n in (n_id, n_ood))
     labels = np.arange(len(x)) if configurations is None else np.asarray(configurations)
-    points = _Points(x, y, labels, *sizes)
-    kept, missing = learned(x, y, chance, points.n_id)
-    points = points.only(kept)
+    kept, missing = learned(x, y, chance, n_id)
+    points = _Points(x[kept], y[kept], labels[kept], n_id[kept], n_ood[kept])
     known: dict[str, Any] = {
         "n": len(points.x),
         "configurations": len(np.unique(points.labels)),
@@ -199,7 +192,7 @@ def _accuracies(id_accuracy: ArrayLike, ood_accuracy: ArrayLike) -> tuple[Array,
 
 
 def learned(
-    x: Array, y: Array, chance: float | None, n: Array | None
+    x: Array, y: Array, chance: float | None, n: ArrayLike
 ) -> tuple[NDArray[np.bool_], dict[str, int]]:
     """Which runs a curve can rest on, and why others cannot: reason -> how many.
 
@@ -209,13 +202,13 @@ def learned(
     Args:
         x, y: ID and OOD accuracies; NaN for none.
         chance: Accuracy of guessing.
-        n: ID examples of each.
+        n: ID examples of each; NaN where unknown.
     """
     scored = np.isfinite(x) & np.isfinite(y)
     kept = scored
     if chance is not None:
-        error = 0.0 if n is None else 1.96 * np.sqrt(chance * (1 - chance) / np.maximum(n, 1))
-        kept = scored & (x > chance + error)
+        error = 1.96 * np.sqrt(chance * (1 - chance) / np.maximum(n, 1))
+        kept = scored & (x > chance + np.nan_to_num(error))
     lost = {"without scores": int((~scored).sum()), "at chance": int((scored & ~kept).sum())}
     return kept, lost
 
@@ -248,8 +241,8 @@ def _on_scale(scale: str, points: _Points, fit: Fit) -> Shape:
     return _shape(scale, smooth, int(placed.sum()), fit)
 
 
-def _reliability(x: Array, n: Array | None) -> float | None:
-    if n is None or not np.all(n > 0):
+def _reliability(x: Array, n: Array) -> float | None:
+    if not np.all(n > 0):
         return None
     noise = float(np.mean(x * (1 - x) / n))
     return max(0.0, 1 - noise / float(np.var(x)))

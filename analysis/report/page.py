@@ -17,7 +17,7 @@ from ..compare.comparison import Unit
 from ..conclusions.conclude import Conclusions
 from ..conclusions.recommendation import Recommendation
 from ..plots.style import Palette
-from ..runs.names import pretty
+from ..runs.names import pretty, shift_name
 from ..runs.panels import require
 from . import charts, glossary, packing, tables
 from .statistics import Statistics, compute
@@ -218,7 +218,7 @@ def _bought(bought: pd.DataFrame | str) -> dict[str, Any]:
 
 
 def _advice(advice: Recommendation) -> dict[str, str]:
-    shift = f"{advice.shift} shift" if advice.shift else "class of shift unknown"
+    shift = shift_name(advice.shift)
     where = f"{shift[0].upper()}{shift[1:]}, {pretty(advice.algorithm)}"
     return {"where": where, "datasets": advice.datasets, "words": advice.words}
 

@@ -10,7 +10,7 @@ from oodbench.records import IMPORTED
 
 from ..conclusions.conclude import ALL, Conclusions
 from ..curves.return_curves import return_table
-from ..runs.names import group_name, pretty, tested_on
+from ..runs.names import group_name, pretty, shift_name, tested_on
 from ..runs.panels import (
     BY,
     GROUP,
@@ -153,8 +153,7 @@ def verdict_tables(conclusions: Conclusions) -> tuple[Table, ...]:
     ]
     tables = []
     for (dataset, environments), rows in conclusions.claims.groupby(list(GROUP[:2]), sort=False):
-        shift = str(rows["shift"].iloc[0])
-        kind = f"{shift} shift" if shift else "class of shift unknown"
+        kind = shift_name(str(rows["shift"].iloc[0]))
         where = "" if dataset == ALL else f", {tested_on(str(environments))}"
         tables.append(make(f"{dataset} ({kind}){where}", columns, rows))
     return tuple(tables)
@@ -221,8 +220,7 @@ def class_tables(conclusions: Conclusions) -> tuple[Table, ...]:
     columns: tuple[Column, ...] = (*COMPARISON, ("#datasets and test sides", count("tasks")))
     return tuple(
         make(
-            f"{f'{shift} shift' if shift else 'class of shift unknown'}, {pretty(str(algorithm))}: "
-            f"{rows['datasets'].iloc[0]}",
+            f"{shift_name(str(shift))}, {pretty(str(algorithm))}: {rows['datasets'].iloc[0]}",
             columns,
             rows,
             folded=True,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError, check_name
 from oodbench.records import IMPORTED
 from oodbench.results import UNKNOWN
 from oodbench.results.select import check_protocols, drawn
@@ -149,8 +149,7 @@ def panels(
     chosen = pairs = drawn(pairs)
     for column, value in (("dataset", dataset), ("algorithm", algorithm)):
         if value is not None:
-            if value not in set(pairs[column]):
-                raise UnknownNameError(column, value, map(str, pairs[column].unique()))
+            check_name(column, value, map(str, pairs[column].unique()))
             chosen = chosen[chosen[column] == value]
     if chosen.empty:
         raise RequestError(

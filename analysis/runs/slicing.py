@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError, UnknownNameError, check_name
 
 from ..stats.intervals import Array
 from .names import pretty
@@ -87,8 +87,8 @@ def slices_data(
     found = panels(pairs, dataset, algorithm)
     if hyperparameter not in pairs.columns:
         raise UnknownNameError("hyperparameter", hyperparameter, hyperparameters(pairs))
-    if scale is not None and scale not in SCALES:
-        raise UnknownNameError("scale", scale, SCALES)
+    if scale is not None:
+        check_name("scale", scale, SCALES)
     made = tuple(one for panel in found if (one := _slices(panel, hyperparameter, scale)))
     if not made:
         raise RequestError(
