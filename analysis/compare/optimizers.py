@@ -7,7 +7,7 @@ import pandas as pd
 
 from oodbench.errors import RequestError, check_name
 
-from ..runs.panels import GROUP
+from ..runs.columns import GROUP
 from ..runs.searches import Searches
 from .comparison import Comparison, Settings
 from .contests import Contest, against, both_kinds, every_pair

@@ -20,8 +20,9 @@ from ..compare.optimizers import compare_kinds, compare_optimizers
 from ..curves.matching import ood_at_equal_id
 from ..curves.return_curves import Key, return_curves
 from ..curves.verdicts import NOT_DETERMINED, VERDICTS, ReturnCurve
+from ..runs.columns import GROUP
 from ..runs.names import pretty
-from ..runs.panels import GROUP, frozen_remark
+from ..runs.remarks import frozen_remark
 from ..runs.trials import trials_of, without_trials
 from ..stats.best_of import INDEPENDENT
 from .recommendation import Recommendation, amount, recommend

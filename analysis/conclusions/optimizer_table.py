@@ -5,7 +5,7 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from ..runs.panels import BY, count_statuses, in_first_appearance, require
+from ..runs.columns import BY, count_statuses, in_first_appearance, require
 
 
 def wilson_interval(

@@ -3,8 +3,8 @@
 import textwrap
 from collections.abc import Iterator
 
+from ..runs.columns import GROUP
 from ..runs.names import pretty, shift_name, tested_on
-from ..runs.panels import GROUP
 from .conclude import ALL, RETURNS, Conclusions
 
 READING = (

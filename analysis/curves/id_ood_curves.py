@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from oodbench.errors import RequestError
 from oodbench.results.select import drawn
 
-from ..runs.panels import GROUP, panels, rows_of, values_of
+from ..runs.columns import GROUP, rows_of, values_of
+from ..runs.panels import panels
 from ..runs.searches import draw_codes
 from ..stats.intervals import Array, Estimate, from_error
 from ..stats.smooth import PARAMETERS, Smooth, fit_smooth

@@ -12,7 +12,7 @@ import pandas as pd
 
 from oodbench.errors import RequestError, check_name
 
-from ..runs.panels import GROUP, require
+from ..runs.columns import GROUP, require
 from ..stats.intervals import UNKNOWN
 from ..stats.testing import ENDS, MARGIN, ends_of, judged
 from .id_ood_curves import Cloud, clouds_of, difference, mean_of_curve

@@ -9,7 +9,7 @@ import pandas as pd
 from oodbench.errors import RequestError
 from oodbench.results.select import drawn
 
-from ..runs.panels import BY, DESIGNS, in_first_appearance, require
+from ..runs.columns import BY, DESIGNS, in_first_appearance, require
 from .fitting import FitSettings, fit_return_curve
 from .verdicts import ReturnCurve
 

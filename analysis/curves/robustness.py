@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from oodbench.errors import RequestError, check_name
 
-from ..runs.panels import GROUP, require
+from ..runs.columns import GROUP, require
 from ..stats.intervals import UNKNOWN
 from ..stats.smooth import Smooth
 from ..stats.testing import MARGIN, ends_of, judged

@@ -14,8 +14,9 @@ from oodbench.errors import UnknownNameError
 
 from ..compare.comparison import Unit
 from ..compare.optimizers import compare_to
+from ..runs.columns import GROUP
 from ..runs.names import pretty
-from ..runs.panels import GROUP, frozen_remark
+from ..runs.remarks import frozen_remark
 from ..runs.trials import SCORES
 from ..stats.best_of import RESAMPLES
 from ..stats.testing import MARGIN

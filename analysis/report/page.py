@@ -17,8 +17,8 @@ from ..compare.comparison import Unit
 from ..conclusions.conclude import Conclusions
 from ..conclusions.recommendation import Recommendation
 from ..plots.style import Palette
+from ..runs.columns import require
 from ..runs.names import pretty, shift_name
-from ..runs.panels import require
 from . import charts, glossary, packing, tables
 from .statistics import Statistics, compute
 

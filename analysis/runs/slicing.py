@@ -10,8 +10,9 @@ from scipy import stats
 from oodbench.errors import RequestError, UnknownNameError, check_name
 
 from ..stats.intervals import Array
+from .columns import GROUP
 from .names import pretty
-from .panels import GROUP, Panel, panels
+from .panels import Panel, panels
 
 SCALES = ("uniform", "int", "log", "one_minus_log", "choice")
 FEWEST = 5

@@ -7,8 +7,8 @@ import pandas as pd
 from oodbench.errors import RequestError, check_name
 from oodbench.results.select import RUN_RULES, drawn, refusal
 
+from .columns import DESIGNS, GROUP, require
 from .names import pretty, tested_on
-from .panels import DESIGNS, GROUP, require
 
 SCORES = ("id", "ood")
 FINISHED = ("completed", "diverged", "failed")
