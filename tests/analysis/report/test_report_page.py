@@ -14,7 +14,7 @@ from report_helpers import make_checkpoints, make_runs
 from analysis import report_html
 from analysis.report.packing import TOP, column, pack_curves, script_json
 from analysis.report.page import Source, hyperparameters_of
-from analysis.report.tables import by_panel
+from analysis.report.cells import by_panel
 from oodbench.errors import QueryError, RequestError, UnknownNameError
 
 
