@@ -18,6 +18,9 @@ BY = (*GROUP, "optimizer")
 STATUS_COLUMNS = ("completed", "diverged", "failed", "pending")
 """Columns of a table of counts; ``pending`` runs are still waiting or running."""
 
+ADDED = ("checkpoint", "worst_group_val", "leave_one_environment_out", "gap", "rule")
+"""Columns of a table of runs that are neither in the view ``v_pairs`` nor hyperparameters."""
+
 DESIGNS = frozenset({"random", "qmc", "grid", UNKNOWN})
 """Samplers whose draws do not depend on earlier results; of imported runs it may not be known."""
 
@@ -80,3 +83,11 @@ def rows_of(
 def values_of(runs: pd.DataFrame, column: str) -> pd.Series:
     """The values of a column that need not be there."""
     return runs[column].dropna() if column in runs.columns else pd.Series(dtype=float)
+
+
+def hyperparameters_of(pairs: pd.DataFrame) -> list[str]:
+    """The columns that hold values and that not every table of runs has."""
+    from oodbench.results.views import select_pairs
+
+    known = {*select_pairs().selected_columns.keys(), *ADDED}
+    return [str(name) for name in pairs.columns if name not in known and pairs[name].notna().any()]

@@ -10,7 +10,7 @@ from scipy import stats
 from oodbench.errors import RequestError, UnknownNameError, check_name
 
 from ..stats.intervals import Array
-from .columns import GROUP
+from .columns import hyperparameters_of
 from .names import pretty
 from .panels import Panel, panels
 
@@ -87,7 +87,7 @@ def slices_data(
     """The numbers of ``slices``; see there for arguments and errors."""
     found = panels(pairs, dataset, algorithm)
     if hyperparameter not in pairs.columns:
-        raise UnknownNameError("hyperparameter", hyperparameter, hyperparameters(pairs))
+        raise UnknownNameError("hyperparameter", hyperparameter, hyperparameters_of(pairs))
     if scale is not None:
         check_name("scale", scale, SCALES)
     made = tuple(one for panel in found if (one := _slices(panel, hyperparameter, scale)))
@@ -97,14 +97,6 @@ def slices_data(
             "runs of an optimizer or algorithm that takes it."
         )
     return made
-
-
-def hyperparameters(pairs: pd.DataFrame) -> list[str]:
-    """The columns that follow those every table of runs has: the hyperparameters."""
-    from oodbench.results.views import select_pairs
-
-    known = {*select_pairs().selected_columns.keys(), *GROUP, "checkpoint", "hparams", "rule"}
-    return [str(name) for name in pairs.columns if name not in known]
 
 
 def fitting_scale(values: Array) -> str:
