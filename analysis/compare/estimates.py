@@ -35,9 +35,6 @@ FEWEST = 5
 """Fewer configurations than this give no interval: all of one side may lie above all of the other
 by chance, and no resample would show it."""
 
-BLOCK = 50
-"""Resamples of all tasks at once."""
-
 Weights = Sequence[Mapping[str, Array]]
 """Of each task: optimizer -> (resamples, N): how often each trial is there."""
 
@@ -48,24 +45,25 @@ class Tasks:
 
     Attributes:
         searches: Of each task.
-        budget: Of each optimizer on each task.
         paid: Of each task: optimizer -> trials of a search that the budget pays for.
-        comparison: How they are compared.
+        comparison: How they are compared; its budget is the one that each optimizer has on each.
+        block: Resamples at once: of many tasks few, for their weights are held together. The last
+            bit of a number may depend on it.
     """
 
     searches: Sequence[Searches]
-    budget: float
     paid: Sequence[Mapping[str, int]]
     comparison: Comparison
+    block: int
 
     @classmethod
-    def of(cls, found: Sequence[Searches], comparison: Comparison) -> "Tasks":
+    def of(cls, found: Sequence[Searches], comparison: Comparison, block: int) -> "Tasks":
         """The tasks at the budget that was asked for, or at the smallest of their defaults."""
         if comparison.budget is None:
             least = min(trials_for(one, comparison)[0] for one in found)
             comparison = replace(comparison, budget=least)
-        paid = [trials_for(one, comparison) for one in found]
-        return cls(found, paid[0][0], [trials for _, trials in paid], comparison)
+        paid = [trials_for(one, comparison)[1] for one in found]
+        return cls(found, paid, comparison, block)
 
     @property
     def algorithm(self) -> dict[str, str]:
@@ -76,7 +74,7 @@ class Tasks:
     def known(self) -> dict[str, Any]:
         """Columns of every row of a table: the rule, the budget and its unit."""
         how = self.comparison
-        return {"rule": how.rule, "unit": how.unit, "budget": self.budget}
+        return {"rule": how.rule, "unit": how.unit, "budget": how.budget}
 
     def estimated(self, statistics: Callable[[Weights], Array]) -> tuple[Array, Array]:
         """Statistics (resamples, ...) of the trials at hand, and their bootstrap errors: (...)."""
@@ -87,9 +85,9 @@ class Tasks:
         """Weights of every task, resampled within each."""
         how = self.comparison
         rng = np.random.default_rng(how.seed)
-        for start in range(0, how.resamples, BLOCK):
-            size = min(BLOCK, how.resamples - start)
-            yield [next(one.resampled(size, rng)) for one in self.searches]
+        for start in range(0, how.resamples, self.block):
+            size = min(self.block, how.resamples - start)
+            yield from zip(*(one.resampled(size, rng) for one in self.searches), strict=True)
 
     def counts(self, names: Sequence[str], side: str = "") -> dict[str, int]:
         """Numbers of trials of these optimizers on all tasks."""

@@ -7,7 +7,7 @@ import pandas as pd
 
 from oodbench.errors import RequestError, check_name
 
-from ..runs.panels import GROUP
+from ..runs.columns import GROUP
 from ..runs.searches import Searches
 from .comparison import Comparison, Settings
 from .contests import Contest, against, both_kinds, every_pair
@@ -124,7 +124,7 @@ def _compared(
 def _rows(
     one: Searches, contests: Sequence[Contest], comparison: Comparison
 ) -> Iterator[dict[str, Any]]:
-    tasks = Tasks.of([one], comparison)
+    tasks = Tasks.of([one], comparison, block=comparison.resamples)
     for contest, score, numbers in contested(tasks, contests):
         yield {
             **{**one.key, "a": contest.a, "b": contest.b, "score": score, **tasks.known},

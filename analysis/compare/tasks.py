@@ -23,6 +23,9 @@ from .comparison import Comparison, Settings, Unit
 from .contests import both_kinds, every_pair
 from .estimates import Tasks, Weights, contested, judged_twice
 
+BLOCK = 50
+"""Resamples of all tasks at once."""
+
 
 def interquartile_mean(values: Array, weights: Array) -> Array:
     """Mean of the middle half: without the lowest and the highest quarter of the weight.
@@ -157,7 +160,7 @@ def _tasks(pairs: pd.DataFrame, comparison: Comparison) -> Iterator[Tasks]:
                 f"({', '.join(sorted(every))}), so they cannot be averaged over datasets. Leave "
                 "out the optimizers that are not everywhere, or train them."
             )
-        yield Tasks.of(shared, comparison)
+        yield Tasks.of(shared, comparison, BLOCK)
 
 
 def _iqms(tasks: Tasks, weights: Weights) -> Array:

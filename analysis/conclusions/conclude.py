@@ -13,15 +13,16 @@ import pandas as pd
 
 from oodbench.results.select import drawn
 
-from ..compare.by_shift_class import UNKNOWN, classes_of, compare_by_class
+from ..compare.by_shift_class import COLUMNS, UNKNOWN, classes_of, compare_by_class
 from ..compare.comparison import Settings, Unit
 from ..compare.estimates import FEWEST
 from ..compare.optimizers import compare_kinds, compare_optimizers
 from ..curves.matching import ood_at_equal_id
 from ..curves.return_curves import Key, return_curves
 from ..curves.verdicts import NOT_DETERMINED, VERDICTS, ReturnCurve
+from ..runs.columns import GROUP
 from ..runs.names import pretty
-from ..runs.panels import GROUP, frozen_remark
+from ..runs.remarks import frozen_remark
 from ..runs.trials import trials_of, without_trials
 from ..stats.best_of import INDEPENDENT
 from .recommendation import Recommendation, amount, recommend
@@ -96,36 +97,37 @@ def conclude(
     optimizers = compare_optimizers(pairs, rule, **settings)
     equal_id = ood_at_equal_id(pairs)
     curves = return_curves(pairs, seed=seed)
-    kinds = pd.DataFrame()
-    claims: list[dict[str, str]] = []
+    kinds, by_class = pd.DataFrame(), pd.DataFrame(columns=COLUMNS)
     if _both_kinds(trials_of(pairs, rule)):
         kinds = compare_kinds(pairs, rule, **settings)
-        claims += _of_kinds(kinds, {})
-    claims += _at_equal_id(equal_id, pairs)
-    if len(kinds):
         by_class = compare_by_class(pairs, rule, by="kind", **settings)
-        for shift, rows in by_class[by_class["tasks"] > 1].groupby("shift", sort=False):
-            if shift != UNKNOWN:
-                claims += _of_kinds(rows, {"dataset": ALL, "shift": str(shift)})
-    claims += _of_returns(curves)
-    columns = ["claim", "shift", *GROUP, "verdict", "evidence"]
-    table = pd.DataFrame([{**dict.fromkeys(columns, ""), **claim} for claim in claims])
-    known = pairs.drop_duplicates("dataset").set_index("dataset")["shift"]
-    table["shift"] = table["dataset"].map(known).fillna(table["shift"])
+    claims = (
+        *_of_kinds(kinds, {}),
+        *_at_equal_id(equal_id, pairs),
+        *_of_classes(by_class),
+        *_of_returns(curves),
+    )
     classes = compare_by_class(pairs, rule, **settings)
-    counts = {str(k): int(v) for k, v in drawn(pairs)["status"].value_counts().items()}
     return Conclusions(
-        table,
+        _claims_table(claims, pairs),
         recommend(classes),
         curves,
         kinds,
         optimizers,
         classes,
         equal_id,
-        counts,
+        {str(k): int(v) for k, v in drawn(pairs)["status"].value_counts().items()},
         frozen_remark(pairs),
         tuple(without_trials(pairs, rule)),
     )
+
+
+def _claims_table(claims: Iterable[Mapping[str, str]], pairs: pd.DataFrame) -> pd.DataFrame:
+    """The statements, each with the class of its dataset's shift."""
+    columns = ["claim", "shift", *GROUP, "verdict", "evidence"]
+    table = pd.DataFrame([{**dict.fromkeys(columns, ""), **claim} for claim in claims])
+    known = pairs.drop_duplicates("dataset").set_index("dataset")["shift"]
+    return table.assign(shift=table["dataset"].map(known).fillna(table["shift"]))
 
 
 def _both_kinds(trials: pd.DataFrame) -> bool:
@@ -152,6 +154,13 @@ def _of_kinds(table: pd.DataFrame, where: Mapping[str, str]) -> Iterable[dict[st
             "verdict": judged[score].get(str(row["verdict"]), UNDECIDED),
             "evidence": f"{_found(row)}; {amount(row)} each; {_lost(row)}",
         }
+
+
+def _of_classes(by_class: pd.DataFrame) -> Iterable[dict[str, str]]:
+    """The same on average over the datasets of each class that has several."""
+    for shift, rows in by_class[by_class["tasks"] > 1].groupby("shift", sort=False):
+        if shift != UNKNOWN:
+            yield from _of_kinds(rows, {"dataset": ALL, "shift": str(shift)})
 
 
 def _found(row: Mapping[Any, Any]) -> str:

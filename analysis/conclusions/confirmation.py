@@ -6,7 +6,7 @@ from scipy import stats
 
 from oodbench.results.select import confirmed
 
-from ..runs.panels import BY, count_statuses, in_first_appearance, require
+from ..runs.columns import BY, count_statuses, in_first_appearance, require
 
 
 def confirmation_table(pairs: pd.DataFrame, confidence: float = 0.95) -> pd.DataFrame:

@@ -5,7 +5,9 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from ..runs.panels import BY, count_statuses, in_first_appearance, require
+from oodbench.results.select import drawn, select
+
+from ..runs.columns import BY, STATUS_COLUMNS, count_statuses, in_first_appearance, require
 
 
 def wilson_interval(
@@ -58,23 +60,18 @@ def optimizer_table(pairs: pd.DataFrame, rule: str = "id_val") -> pd.DataFrame:
         RequestError: No runs, or a column is missing.
         UnknownNameError: No such rule.
     """
-    from oodbench.results.select import drawn, select
-
     require(pairs, ("id", "ood", "n_id", "n_ood"))
     pairs = drawn(pairs)
     selected = select(pairs, rule=rule, by=BY)
-    checkpoint = [name for name in ("checkpoint",) if name in pairs.columns]
-    scores = selected[[*BY, *checkpoint, "rule", "run", "id", "n_id", "ood", "n_ood"]]
+    rules = [name for name in ("checkpoint", "rule") if name in selected.columns]
+    scores = selected[[*BY, *rules, "run", "id", "n_id", "ood", "n_ood"]]
     counts = count_statuses(pairs, BY).reset_index()
     table = in_first_appearance(counts.merge(scores, on=list(BY), how="left"), pairs)
     for score in ("id", "ood"):
-        table[f"{score}_low"], table[f"{score}_high"] = wilson_interval(
-            table[score], table[f"n_{score}"]
-        )
+        ends = wilson_interval(table[score], table[f"n_{score}"])
+        table[f"{score}_low"], table[f"{score}_high"] = ends
     table["gap"] = table["id"] - table["ood"]
-    pending = ["pending"] if table["pending"].any() else []
-    counts_shown = ["completed", "diverged", "failed", *pending]
-    id_columns = ["id", "id_low", "id_high", "n_id"]
-    ood_columns = ["ood", "ood_low", "ood_high", "n_ood"]
-    rules = [name for name in ("checkpoint", "rule") if name in table.columns]
-    return table[[*BY, *counts_shown, *rules, "run", *id_columns, *ood_columns, "gap"]]
+    statuses = [name for name in STATUS_COLUMNS if name != "pending" or table["pending"].any()]
+    shown = [f"{name}{part}" for name in ("id", "ood") for part in ("", "_low", "_high")]
+    shown = [*shown[:3], "n_id", *shown[3:], "n_ood", "gap"]
+    return table[[*BY, *statuses, *rules, "run", *shown]]

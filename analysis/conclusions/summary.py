@@ -9,8 +9,9 @@ import pandas as pd
 
 from oodbench.results.select import drawn
 
+from ..runs.columns import STATUS_COLUMNS, count_statuses, require, rows_of
 from ..runs.names import pretty
-from ..runs.panels import STATUS_COLUMNS, Panel, count_statuses, panels, require, rows_of
+from ..runs.panels import Panel, panels
 from ..runs.reasons import reasons
 from .confirmation import confirmation_table
 from .optimizer_table import optimizer_table
@@ -123,16 +124,24 @@ def _markdown_table(rows: pd.DataFrame) -> str:
     pending = ["pending"] if "pending" in rows.columns else []
     counted = ["completed", "diverged", "failed", *pending]
     heads = ["ID accuracy (95%)", "n", "OOD accuracy (95%)", "n", "gap", "selected run"]
-    lines = [
-        "| " + " | ".join(["optimizer", *counted, *heads]) + " |",
-        "|" + "|".join([":--"] + ["--:"] * (len(counted) + 5) + [":--"]) + "|",
-    ]
+    table = []
     for row in rows.to_dict("records"):
-        cells = [escape(pretty(str(row["optimizer"])))] + [f"{row[name]:,}" for name in counted]
-        cells += [*_scored(row, "id"), *_scored(row, "ood"), _signed(row["gap"])]
-        cells.append("none" if pd.isna(row["run"]) else f"`{row['run']}`")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+        run = "none" if pd.isna(row["run"]) else f"`{row['run']}`"
+        scores = (*_scored(row, "id"), *_scored(row, "ood"), _signed(row["gap"]))
+        table.append([*_counted(row, counted), *scores, run])
+    return _table(["optimizer", *counted, *heads], table)
+
+
+def _counted(row: Mapping[Any, Any], counts: Sequence[str]) -> list[str]:
+    """The optimizer and numbers of its runs."""
+    return [escape(pretty(str(row["optimizer"]))), *(f"{row[name]:,}" for name in counts)]
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown: between the first and the last column, numbers stand to the right."""
+    aligned = [":--", *["--:"] * (len(heads) - 2), ":--"]
+    lines = ["| " + " | ".join(cells) + " |" for cells in (heads, *rows)]
+    return "\n".join([lines[0], f"|{'|'.join(aligned)}|", *lines[1:]])
 
 
 def _confirmed(pairs: pd.DataFrame, panel: Panel) -> str:
@@ -144,19 +153,19 @@ def _confirmed(pairs: pd.DataFrame, panel: Panel) -> str:
     if rows.empty:
         return ""
     heads = ["optimizer", *STATUS_COLUMNS[:3], "ID accuracy", "OOD accuracy", "configuration"]
-    lines = [
-        "The best configurations by ID validation, trained again on fresh seeds: means over the",
-        "completed seeds, with 95% t intervals over seeds. They had no part in being selected.",
-        "",
-        "| " + " | ".join(heads) + " |",
-        "|:--|--:|--:|--:|--:|--:|:--|",
+    cells = [
+        [
+            *_counted(row, STATUS_COLUMNS[:3]),
+            *(_interval(row, score) for score in ("id", "ood")),
+            f"`{row['config_id']}`",
+        ]
+        for row in rows.to_dict("records")
     ]
-    for row in rows.to_dict("records"):
-        cells = [escape(pretty(str(row["optimizer"])))]
-        cells += [f"{row[name]:,}" for name in STATUS_COLUMNS[:3]]
-        cells += [_interval(row, score) for score in ("id", "ood")]
-        lines.append("| " + " | ".join([*cells, f"`{row['config_id']}`"]) + " |")
-    return "\n".join(lines)
+    return (
+        "The best configurations by ID validation, trained again on fresh seeds: means over the\n"
+        "completed seeds, with 95% t intervals over seeds. They had no part in being selected.\n\n"
+        + _table(heads, cells)
+    )
 
 
 def _interval(row: Mapping[Any, Any], score: str) -> str:

@@ -3,8 +3,8 @@
 import textwrap
 from collections.abc import Iterator
 
-from ..runs.names import pretty, tested_on
-from ..runs.panels import GROUP
+from ..runs.columns import GROUP
+from ..runs.names import pretty, shift_name, tested_on
 from .conclude import ALL, RETURNS, Conclusions
 
 READING = (
@@ -31,8 +31,7 @@ def conclusions_text(conclusions: Conclusions, width: int = 100) -> str:
     for reason in conclusions.left_out:
         lines += textwrap.wrap(reason, width, subsequent_indent="  ")
     for (dataset, environments), claims in conclusions.claims.groupby(list(GROUP[:2]), sort=False):
-        shift = claims["shift"].iloc[0]
-        kind = f"{shift} shift" if shift else "class of shift unknown"
+        kind = shift_name(claims["shift"].iloc[0])
         tested = "" if dataset == ALL else f", {tested_on(str(environments))}"
         lines += ["", f"{dataset} ({kind}){tested}"]
         for claim, rows in claims.groupby("claim", sort=False):
@@ -44,8 +43,7 @@ def conclusions_text(conclusions: Conclusions, width: int = 100) -> str:
     if not conclusions.recommendations:
         lines += _item("undecided: no two optimizers ran on all datasets of a class.", width)
     for advice in conclusions.recommendations:
-        shift = f"{advice.shift} shift" if advice.shift else "class of shift unknown"
-        where = f"{shift}, {pretty(advice.algorithm)} ({advice.datasets})"
+        where = f"{shift_name(advice.shift)}, {pretty(advice.algorithm)} ({advice.datasets})"
         lines += _item(f"{where}: {advice.words}", width)
     return "\n".join([*lines, "", *textwrap.wrap(reading, width)])
 

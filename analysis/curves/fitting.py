@@ -5,18 +5,19 @@ accuracy for a point of ID accuracy. ``analysis.curves.verdicts`` has the rule t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import stats
 
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError, check_name
 
 from ..stats.intervals import Array
 from ..stats.smooth import PARAMETERS, Smooth, fit_smooth
+from .axes import SCALES, on_axis
 from .verdicts import (
     NOT_DETERMINED,
     SMALLEST_CHANGE,
@@ -27,8 +28,67 @@ from .verdicts import (
     judge,
 )
 
-SCALES: Mapping[str, Any] = MappingProxyType({"logit": special.logit, "probit": special.ndtri})
-"""Axes beside that of accuracy: what takes an accuracy there."""
+
+class FitSettings(TypedDict, total=False):
+    """The keyword arguments of a fit: see ``Fit``."""
+
+    smallest_change: float
+    smallest_slope: float
+    smallest_range: float
+    scales: Sequence[str]
+    resamples: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a return curve is fitted and judged.
+
+    Attributes:
+        smallest_change: A change of the slope that matters, on each axis.
+        smallest_slope: An overall slope that matters.
+        smallest_range: Nothing is determined where the percentiles of ID accuracy are closer.
+        scales: Axes to look at beside that of accuracy.
+        resamples: Of the cluster bootstrap.
+        seed: Decides them.
+    """
+
+    smallest_change: float = SMALLEST_CHANGE
+    smallest_slope: float = SMALLEST_SLOPE
+    smallest_range: float = SMALLEST_RANGE
+    scales: Sequence[str] = tuple(SCALES)
+    resamples: int = 2000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for scale in self.scales:
+            check_name("scale", scale, SCALES)
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> "Fit":
+        """The record of a call's keyword arguments.
+
+        Raises:
+            UnknownNameError: No such setting, or no such scale.
+        """
+        known = [field.name for field in fields(cls)]
+        for name in settings:
+            check_name("setting", name, known)
+        return cls(**settings)
+
+    def smooth(self, x: Array, y: Array, labels: NDArray[Any]) -> Smooth:
+        """The curve through points; those of one label are resampled together."""
+        return fit_smooth(x, y, clusters=labels, resamples=self.resamples, seed=self.seed)
+
+
+class _Points(NamedTuple):
+    """The runs that take part, (n,) each; NaN where the number of examples is not known."""
+
+    x: Array
+    y: Array
+    labels: NDArray[Any]
+    n_id: Array
+    n_ood: Array
 
 
 def fit_return_curve(
@@ -39,13 +99,8 @@ def fit_return_curve(
     chance: float | None = None,
     n_id: ArrayLike | None = None,
     n_ood: ArrayLike | None = None,
-    smallest_change: float = SMALLEST_CHANGE,
-    smallest_slope: float = SMALLEST_SLOPE,
-    smallest_range: float = SMALLEST_RANGE,
-    scales: Sequence[str] = ("logit", "probit"),
     left_out: Mapping[str, int] = MappingProxyType({}),
-    resamples: int = 2000,
-    seed: int = 0,
+    **settings: Unpack[FitSettings],
 ) -> ReturnCurve:
     """Fit a return curve to the runs of one dataset, algorithm and optimizer, and judge it.
 
@@ -58,13 +113,9 @@ def fit_return_curve(
         n_id, n_ood: Examples behind each accuracy, (n,) or one number. Where they are known,
             accuracies of 0 and 1 take part in the logit and probit axes as (k + 1/2) / (n + 1);
             elsewhere such runs take part in the accuracy axis only.
-        smallest_change: A change of the slope that matters, on each axis.
-        smallest_slope: An overall slope that matters.
-        smallest_range: Nothing is determined where the percentiles of ID accuracy are closer.
-        scales: Axes to look at beside that of accuracy.
         left_out: Runs that are missing here already: why -> how many; handed on.
-        resamples: Of the cluster bootstrap.
-        seed: Decides them.
+        settings: Those of ``analysis.curves.fitting.Fit``: ``smallest_change``,
+            ``smallest_slope``, ``smallest_range``, ``scales``, ``resamples``, ``seed``.
 
     Returns:
         A curve. Where fewer than five configurations are left the verdict is ``not determined``
@@ -72,36 +123,38 @@ def fit_return_curve(
 
     Raises:
         RequestError: The two have different lengths, or a value lies outside [0, 1].
-        UnknownNameError: No such scale.
+        UnknownNameError: No such setting or scale.
     """
+    fit = Fit.of(settings)
     x, y = _accuracies(id_accuracy, ood_accuracy)
-    sizes = tuple(None if n is None else np.broadcast_to(n, x.shape) for n in (n_id, n_ood))
+    n_id, n_ood = (np.full(x.shape, np.nan if n is None else n, dtype=float) for n in (n_id, n_ood))
     labels = np.arange(len(x)) if configurations is None else np.asarray(configurations)
-    kept, missing = learned(x, y, chance, sizes[0])
-    sizes = tuple(None if n is None else n[kept].astype(float) for n in sizes)
-    x, y, labels = x[kept], y[kept], labels[kept]
+    kept, missing = learned(x, y, chance, n_id)
+    points = _Points(x[kept], y[kept], labels[kept], n_id[kept], n_ood[kept])
     known: dict[str, Any] = {
-        "n": len(x),
-        "configurations": len(np.unique(labels)),
+        "n": len(points.x),
+        "configurations": len(np.unique(points.labels)),
         "left_out": {why: count for why, count in {**left_out, **missing}.items() if count},
-        "smallest_change": smallest_change,
-        "smallest_slope": smallest_slope,
+        "smallest_change": fit.smallest_change,
+        "smallest_slope": fit.smallest_slope,
     }
-    options: dict[str, Any] = {"clusters": labels, "resamples": resamples, "seed": seed}
-    thresholds = (smallest_change, smallest_slope)
     try:
-        smooth = fit_smooth(x, y, **options)
+        smooth = fit.smooth(points.x, points.y, points.labels)
     except RequestError as error:
-        shapes = {name: Shape(name, NOT_DETERMINED) for name in ("accuracy", *scales)}
+        shapes = {name: Shape(name, NOT_DETERMINED) for name in ("accuracy", *fit.scales)}
         return ReturnCurve(MappingProxyType(shapes), reason=str(error), **known)
-    shapes = {"accuracy": _shape("accuracy", smooth, len(x), thresholds)}
-    for name in scales:
-        shapes[name] = _on_scale(name, x, y, sizes, options, thresholds)
+    return _judged(points, smooth, fit, known)
+
+
+def _judged(points: _Points, smooth: Smooth, fit: Fit, known: Mapping[str, Any]) -> ReturnCurve:
+    shapes = {"accuracy": _shape("accuracy", smooth, len(points.x), fit)}
+    shapes |= {name: _on_scale(name, points, fit) for name in fit.scales}
     lower, upper = map(float, smooth.percentiles)
-    if upper - lower < smallest_range:
-        known["reason"] = (
+    reason = ""
+    if upper - lower < fit.smallest_range:
+        reason = (
             f"The runs hardly differ in ID accuracy: {lower:.3f} and {upper:.3f} are its 17th and "
-            f"83rd percentiles, less than {smallest_range:g} apart."
+            f"83rd percentiles, less than {fit.smallest_range:g} apart."
         )
         shapes = {name: replace(shape, verdict=NOT_DETERMINED) for name, shape in shapes.items()}
     grid = np.linspace(smooth.low, smooth.high, 101)
@@ -115,7 +168,8 @@ def fit_return_curve(
         low=fitted - margin,
         high=fitted + margin,
         smooth=smooth,
-        reliability=_reliability(x, sizes[0]),
+        reliability=_reliability(points.x, points.n_id),
+        reason=reason,
         **known,
     )
 
@@ -138,7 +192,7 @@ def _accuracies(id_accuracy: ArrayLike, ood_accuracy: ArrayLike) -> tuple[Array,
 
 
 def learned(
-    x: Array, y: Array, chance: float | None, n: Array | None
+    x: Array, y: Array, chance: float | None, n: ArrayLike
 ) -> tuple[NDArray[np.bool_], dict[str, int]]:
     """Which runs a curve can rest on, and why others cannot: reason -> how many.
 
@@ -148,18 +202,18 @@ def learned(
     Args:
         x, y: ID and OOD accuracies; NaN for none.
         chance: Accuracy of guessing.
-        n: ID examples of each.
+        n: ID examples of each; NaN where unknown.
     """
     scored = np.isfinite(x) & np.isfinite(y)
     kept = scored
     if chance is not None:
-        error = 0.0 if n is None else 1.96 * np.sqrt(chance * (1 - chance) / np.maximum(n, 1))
-        kept = scored & (x > chance + error)
+        error = 1.96 * np.sqrt(chance * (1 - chance) / np.maximum(n, 1))
+        kept = scored & (x > chance + np.nan_to_num(error))
     lost = {"without scores": int((~scored).sum()), "at chance": int((scored & ~kept).sum())}
     return kept, lost
 
 
-def _shape(scale: str, smooth: Smooth, n: int, thresholds: tuple[float, float]) -> Shape:
+def _shape(scale: str, smooth: Smooth, n: int, fit: Fit) -> Shape:
     if smooth.percentiles[0] == smooth.percentiles[1]:
         return Shape(scale, NOT_DETERMINED, n=n)
     slopes = smooth.slope_basis
@@ -172,35 +226,23 @@ def _shape(scale: str, smooth: Smooth, n: int, thresholds: tuple[float, float]) 
     slope = smooth.between(chord)
     lower = smooth.between(lambda ends: slopes(ends[..., 0]))
     upper = smooth.between(lambda ends: slopes(ends[..., 1]))
-    return Shape(scale, judge(change, slope, *thresholds), change, slope, lower, upper, n)
+    verdict = judge(change, slope, fit.smallest_change, fit.smallest_slope)
+    return Shape(scale, verdict, change, slope, lower, upper, n)
 
 
-def _on_scale(
-    scale: str,
-    x: Array,
-    y: Array,
-    sizes: tuple[Array | None, ...],
-    options: Mapping[str, Any],
-    thresholds: tuple[float, float],
-) -> Shape:
+def _on_scale(scale: str, points: _Points, fit: Fit) -> Shape:
     """The same fit with both axes transformed."""
-    if scale not in SCALES:
-        raise UnknownNameError("scale", scale, SCALES)
-    shrunk = [
-        values if n is None else np.clip(values, 0.5 / (n + 1), (n + 0.5) / (n + 1))
-        for values, n in zip((x, y), sizes, strict=True)
-    ]
-    inside = np.logical_and.reduce([(values > 0) & (values < 1) for values in shrunk])
-    u, v = (SCALES[scale](values[inside]) for values in shrunk)
+    u, v = on_axis(points.x, scale, points.n_id), on_axis(points.y, scale, points.n_ood)
+    placed = np.isfinite(u) & np.isfinite(v)
     try:
-        smooth = fit_smooth(u, v, **{**options, "clusters": options["clusters"][inside]})
+        smooth = fit.smooth(u[placed], v[placed], points.labels[placed])
     except RequestError:
-        return Shape(scale, NOT_DETERMINED, n=int(inside.sum()))
-    return _shape(scale, smooth, len(u), thresholds)
+        return Shape(scale, NOT_DETERMINED, n=int(placed.sum()))
+    return _shape(scale, smooth, int(placed.sum()), fit)
 
 
-def _reliability(x: Array, n: Array | None) -> float | None:
-    if n is None or not np.all(n > 0):
+def _reliability(x: Array, n: Array) -> float | None:
+    if not np.all(n > 0):
         return None
     noise = float(np.mean(x * (1 - x) / n))
     return max(0.0, 1 - noise / float(np.var(x)))

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError
 from oodbench.results.select import drawn
 
-from ..runs.panels import GROUP, panels, rows_of, values_of
+from ..runs.columns import GROUP, rows_of, values_of
+from ..runs.panels import panels
 from ..runs.searches import draw_codes
 from ..stats.intervals import Array, Estimate, from_error
 from ..stats.smooth import PARAMETERS, Smooth, fit_smooth
@@ -137,7 +138,8 @@ def clouds_of(
 def _cloud(optimizer: str, runs: pd.DataFrame, chance: float | None) -> Cloud:
     kept, left_out = usable(runs)
     x, y = (kept[name].to_numpy(dtype=float, na_value=np.nan) for name in ("id", "ood"))
-    n = kept["n_id"].to_numpy(dtype=float) if len(values_of(kept, "n_id")) == len(kept) else None
+    known = len(values_of(kept, "n_id")) == len(kept) > 0
+    n = kept["n_id"].to_numpy(dtype=float) if known else np.nan
     usual, missing = learned(x, y, chance, n)
     x, y, draws = x[usual], y[usual], kept["draw"].to_numpy(dtype=np.int64)[usual]
     try:
@@ -146,14 +148,3 @@ def _cloud(optimizer: str, runs: pd.DataFrame, chance: float | None) -> Cloud:
         curve = None
     reasons = {why: count for why, count in {**left_out, **missing}.items() if count}
     return Cloud(optimizer, x, y, draws, reasons, curve)
-
-
-def check_name(pairs: pd.DataFrame, column: str, name: str) -> None:
-    """Refuse a name that no run has.
-
-    Raises:
-        UnknownNameError: With those that runs have.
-    """
-    names = list(map(str, pairs[column].unique()))
-    if name not in names:
-        raise UnknownNameError(column, name, names)

@@ -8,12 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError
 
-from ..stats.intervals import Array
-from .fitting import SCALES
-
-AXES = ("accuracy", *SCALES)
+from .axes import on_axis
 
 
 @dataclass(frozen=True)
@@ -34,35 +31,6 @@ class Line:
     r2: float
     n: int
     left_out: int
-
-
-def on_axis(accuracy: ArrayLike, axis: str, n: ArrayLike | None = None) -> Array:
-    """Accuracies on an axis.
-
-    Args:
-        accuracy: Fractions, of any shape.
-        axis: One of ``AXES``.
-        n: Examples behind each, NaN where unknown. Where known, an accuracy on a logit or probit
-            axis is drawn in to at most (n + 1/2) / (n + 1) and at least (1/2) / (n + 1), which
-            moves only 0 and 1: an infinite place would be no place.
-
-    Returns:
-        Of the same shape; NaN where there is no finite place.
-
-    Raises:
-        UnknownNameError: No such axis.
-    """
-    values = np.asarray(accuracy, dtype=float)
-    if axis not in AXES:
-        raise UnknownNameError("axis", axis, AXES)
-    if axis == "accuracy":
-        return values
-    if n is not None:
-        size = np.asarray(n, dtype=float)
-        ends = (0.5 / (size + 1), (size + 0.5) / (size + 1))
-        values = np.where(size > 0, np.clip(values, *ends), values)
-    placed: Array = SCALES[axis](np.where((values > 0) & (values < 1), values, np.nan))
-    return placed
 
 
 def fit_line(

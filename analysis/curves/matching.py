@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from oodbench.errors import RequestError
+from oodbench.errors import RequestError, check_name
 
-from ..runs.panels import GROUP, require
+from ..runs.columns import GROUP, require
 from ..stats.intervals import UNKNOWN
 from ..stats.testing import ENDS, MARGIN, ends_of, judged
-from .id_ood_curves import Cloud, check_name, clouds_of, difference, mean_of_curve
+from .id_ood_curves import Cloud, clouds_of, difference, mean_of_curve
 
 LEAST_SHARE = 0.25
 """Curves whose common range is a smaller share of the range that either covers are not compared."""
@@ -122,7 +122,7 @@ def difference_curve(
     """
     require(pairs)
     for name in (a, b):
-        check_name(pairs, "optimizer", name)
+        check_name("optimizer", name, pairs["optimizer"].unique())
     tables = []
     for key, clouds in clouds_of(pairs, dataset, algorithm):
         found = {cloud.optimizer: cloud for cloud in clouds if cloud.curve}

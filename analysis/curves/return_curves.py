@@ -1,7 +1,7 @@
 """The return curve of every optimizer of a results table, and which runs it rests on."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -9,8 +9,8 @@ import pandas as pd
 from oodbench.errors import RequestError
 from oodbench.results.select import drawn
 
-from ..runs.panels import BY, DESIGNS, in_first_appearance, require
-from .fitting import fit_return_curve
+from ..runs.columns import BY, DESIGNS, in_first_appearance, require
+from .fitting import FitSettings, fit_return_curve
 from .verdicts import ReturnCurve
 
 Key = tuple[str, ...]
@@ -43,7 +43,7 @@ def usable(runs: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
 
 
 def return_curves(
-    pairs: pd.DataFrame, by: Sequence[str] = BY, **options: Any
+    pairs: pd.DataFrame, by: Sequence[str] = BY, **settings: Unpack[FitSettings]
 ) -> dict[Key, ReturnCurve]:
     """Fit a return curve to the runs of every optimizer on every dataset, with every algorithm.
 
@@ -53,7 +53,7 @@ def return_curves(
             n_ood and sampler are used where present.
         by: What tells one curve from another. Datasets, test environments and algorithms are never
             pooled; without ``optimizer`` all optimizers share a curve.
-        options: Of ``fit_return_curve``: thresholds, resamples, seed, scales.
+        settings: Of ``fit_return_curve``: thresholds, resamples, seed, scales.
 
     Returns:
         Values of ``by`` -> curve, in order of first appearance. ``left_out`` counts every run of
@@ -72,10 +72,10 @@ def return_curves(
     keys = in_first_appearance(pairs[list(BY)].drop_duplicates(list(by)), pairs)[list(by)]
     groups = {tuple(map(str, key)): rows for key, rows in pairs.groupby(list(by), sort=False)}
     ordered = (tuple(map(str, key)) for key in keys.itertuples(index=False))
-    return {key: _curve(groups[key], options) for key in ordered}
+    return {key: _curve(groups[key], settings) for key in ordered}
 
 
-def _curve(runs: pd.DataFrame, options: dict[str, Any]) -> ReturnCurve:
+def _curve(runs: pd.DataFrame, settings: FitSettings) -> ReturnCurve:
     kept, left_out = usable(runs)
     known: dict[str, Any] = {
         name: kept[name].to_numpy(dtype=float)
@@ -90,7 +90,7 @@ def _curve(runs: pd.DataFrame, options: dict[str, Any]) -> ReturnCurve:
         chance=float(chance.iloc[0]) if len(chance) else None,
         left_out=left_out,
         **known,
-        **options,
+        **settings,
     )
 
 

@@ -10,16 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from oodbench.errors import RequestError
+from oodbench.errors import RequestError, check_name
 
-from ..runs.panels import GROUP, require
+from ..runs.columns import GROUP, require
 from ..stats.intervals import UNKNOWN
 from ..stats.smooth import Smooth
 from ..stats.testing import MARGIN, ends_of, judged
 from .id_ood_curves import (
     Cloud,
     Mean,
-    check_name,
     clouds_of,
     difference,
     mean_of_curve,
@@ -63,9 +62,9 @@ def effective_robustness(
         UnknownNameError: No such optimizer, dataset or algorithm.
     """
     require(pairs)
-    check_name(pairs, "optimizer", baseline)
+    check_name("optimizer", baseline, pairs["optimizer"].unique())
     if baseline_algorithm is not None:
-        check_name(pairs, "algorithm", baseline_algorithm)
+        check_name("algorithm", baseline_algorithm, pairs["algorithm"].unique())
     every = [*clouds_of(pairs, dataset, None)]
     named = ((key, one) for key, clouds in every for one in clouds if one.optimizer == baseline)
     bases = {tuple(key.values()): one for key, one in named}

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from oodbench.errors import UnknownNameError
+from oodbench.errors import check_name
 from oodbench.results.domainbed_logs import environment_names
 from oodbench.results.select import RUN_RULES, select
 
@@ -42,8 +42,7 @@ def domainbed_selection(found: pd.DataFrame, method: str) -> pd.DataFrame:
         QueryError: If nothing at all can be chosen, as by leaving one environment out where no run
             has two test environments.
     """
-    if method not in METHODS:
-        raise UnknownNameError("method", method, METHODS)
+    check_name("method", method, METHODS)
     rule, which = METHODS[method]
     if which == "last":
         found = found[found["step"] == found.groupby("run")["step"].transform("max")]

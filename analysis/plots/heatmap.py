@@ -15,8 +15,9 @@ from oodbench.errors import check_name
 
 from ..compare.comparison import Comparison, Settings
 from ..compare.optimizers import compare_to
+from ..runs.columns import GROUP
 from ..runs.names import pretty
-from ..runs.panels import GROUP, frozen_remark
+from ..runs.remarks import frozen_remark
 from ..runs.trials import SCORES
 from .page import new_figure
 from .style import COLUMN_WIDTH, GREY, SMALL, styled

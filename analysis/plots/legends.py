@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from ..runs.panels import STATUS_COLUMNS, Panel
+from ..runs.columns import STATUS_COLUMNS
+from ..runs.panels import Panel
 from .style import GREY, SMALL, Look, marker_style
 from .texts import short
 

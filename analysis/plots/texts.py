@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from ..runs.panels import STATUS_COLUMNS
+from ..runs.columns import STATUS_COLUMNS
 
 
 def wrapped(lines: Sequence[str], most: int) -> str:

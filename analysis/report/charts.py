@@ -9,8 +9,9 @@ import pandas as pd
 from ..curves.return_curves import Key
 from ..curves.verdicts import ReturnCurve
 from ..plots.style import Palette, looks
+from ..runs.columns import GROUP
 from ..runs.names import group_name
-from ..runs.panels import GROUP, panels
+from ..runs.panels import panels
 
 SYMBOLS = {
     **{"o": "circle", "s": "square", "^": "triangle-up", "v": "triangle-down", "D": "diamond"},

@@ -11,14 +11,12 @@ from typing import Any
 
 import pandas as pd
 
-from oodbench.results.views import select_pairs
-
 from ..compare.comparison import Unit
 from ..conclusions.conclude import Conclusions
 from ..conclusions.recommendation import Recommendation
 from ..plots.style import Palette
-from ..runs.names import pretty
-from ..runs.panels import require
+from ..runs.columns import hyperparameters_of, require
+from ..runs.names import pretty, shift_name
 from . import charts, glossary, packing, tables
 from .statistics import Statistics, compute
 
@@ -35,9 +33,6 @@ SCRIPTS = (
 """Files of ``static``, in the order in which they are run."""
 
 STYLES = ("report", "print")
-
-ADDED = ("checkpoint", "worst_group_val", "leave_one_environment_out", "gap")
-"""Columns of a table of runs that are neither in the view nor hyperparameters."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +100,6 @@ def report_html(
             **_texts(pairs, statistics, source or Source()),
         )
     )
-
-
-def hyperparameters_of(pairs: pd.DataFrame) -> list[str]:
-    """The columns that neither the view ``v_pairs`` nor ``pairs`` has of its own, and any value."""
-    known = {column.name for column in select_pairs().selected_columns} | set(ADDED)
-    return [str(c) for c in pairs.columns if c not in known and pairs[c].notna().any()]
 
 
 def _template() -> Any:
@@ -218,7 +207,7 @@ def _bought(bought: pd.DataFrame | str) -> dict[str, Any]:
 
 
 def _advice(advice: Recommendation) -> dict[str, str]:
-    shift = f"{advice.shift} shift" if advice.shift else "class of shift unknown"
+    shift = shift_name(advice.shift)
     where = f"{shift[0].upper()}{shift[1:]}, {pretty(advice.algorithm)}"
     return {"where": where, "datasets": advice.datasets, "words": advice.words}
 

@@ -1,7 +1,5 @@
 """Tables of the report: strings in columns, made from the DataFrames of ``analysis``."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -10,120 +8,24 @@ from oodbench.records import IMPORTED
 
 from ..conclusions.conclude import ALL, Conclusions
 from ..curves.return_curves import return_table
-from ..runs.names import group_name, pretty, tested_on
-from ..runs.panels import (
-    BY,
-    GROUP,
-    STATUS_COLUMNS,
-    count_statuses,
-    in_first_appearance,
-    values_of,
-)
+from ..runs.columns import BY, GROUP, STATUS_COLUMNS, count_statuses, in_first_appearance, values_of
+from ..runs.names import pretty, shift_name, tested_on
 from ..runs.reasons import reasons
+from .cells import (
+    Column,
+    Row,
+    Table,
+    by_panel,
+    count,
+    fraction,
+    make,
+    missing,
+    named,
+    p_value,
+    place,
+    text,
+)
 from .statistics import Statistics
-
-Row = Mapping[str, Any]
-Column = tuple[str, Callable[[Row], str]]
-"""A heading, and what a row shows under it. Headings that begin with "#" are of numbers."""
-
-NONE = "\N{EN DASH}"
-MINUS = "\N{MINUS SIGN}"
-
-
-@dataclass(frozen=True)
-class Table:
-    """What a table shows.
-
-    Attributes:
-        title: Above it; may be empty.
-        heads: Of the columns.
-        numeric: Whether each column is of numbers: these stand to the right.
-        rows: One string a column.
-        folded: Whether it is opened by a click: it is long.
-    """
-
-    title: str
-    heads: tuple[str, ...]
-    numeric: tuple[bool, ...]
-    rows: tuple[tuple[str, ...], ...]
-    folded: bool = False
-
-
-def make(title: str, columns: Sequence[Column], rows: pd.DataFrame, folded: bool = False) -> Table:
-    """The table whose columns show these rows."""
-    records: list[Row] = [{str(k): v for k, v in row.items()} for row in rows.to_dict("records")]
-    return Table(
-        title,
-        tuple(head.removeprefix("#") for head, _ in columns),
-        tuple(head.startswith("#") for head, _ in columns),
-        tuple(tuple(show(row) for _, show in columns) for row in records),
-        folded,
-    )
-
-
-def missing(value: Any) -> bool:
-    """Whether there is none."""
-    return bool(pd.isna(value))
-
-
-def text(name: str) -> Callable[[Row], str]:
-    """What the column says, or a dash."""
-    return lambda row: NONE if missing(row[name]) or row[name] == "" else str(row[name])
-
-
-def count(name: str) -> Callable[[Row], str]:
-    """A whole number."""
-    return lambda row: NONE if missing(row[name]) else f"{int(row[name]):,}"
-
-
-def named(name: str) -> Callable[[Row], str]:
-    """An optimizer or algorithm, by the name that a reader knows."""
-    return lambda row: pretty(str(row[name]))
-
-
-def place(row: Row) -> str:
-    """Dataset, test environments and algorithm in words."""
-    return group_name(*(str(row[name]) for name in GROUP))
-
-
-def fraction(name: str, signed: bool = False, digits: int = 3) -> Callable[[Row], str]:
-    """A number with its interval, if the row has one: ``0.624 (0.573 to 0.672)``."""
-
-    def show(row: Row) -> str:
-        if missing(row[name]):
-            return NONE
-        prefix = "" if name == "difference" else f"{name}_"
-        ends = [row.get(f"{prefix}{end}") for end in ("low", "high")]
-        sign = "+" if signed else ""
-        # Adding 0 to the rounded number takes the sign of a zero away.
-        numbers = [round(float(v), digits) + 0.0 for v in (row[name], *ends) if not missing(v)]
-        shown = [f"{number:{sign}.{digits}f}" for number in numbers]
-        words = shown[0] if len(shown) < 3 else f"{shown[0]} ({shown[1]} to {shown[2]})"
-        return words.replace("-", MINUS)
-
-    return show
-
-
-def p_value(row: Row) -> str:
-    """Holm's p."""
-    p = row["p_holm"]
-    return NONE if missing(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def by_panel(
-    table: pd.DataFrame, columns: Sequence[Column], folded: bool = False
-) -> tuple[Table, ...]:
-    """A table for each dataset, choice of test environments and algorithm.
-
-    Where each of several has a single row, one table of all of them.
-    """
-    single = not table.duplicated(list(GROUP)).any()
-    if single and len(table) > 1:
-        return (make("By dataset and test side", [("where", place), *columns], table, folded),)
-    return tuple(
-        make(group_name(*map(str, key)), columns, rows, folded)
-        for key, rows in table.groupby(list(GROUP), sort=False)
-    )
 
 
 def selected_tables(statistics: Statistics) -> tuple[Table, ...]:
@@ -153,8 +55,7 @@ def verdict_tables(conclusions: Conclusions) -> tuple[Table, ...]:
     ]
     tables = []
     for (dataset, environments), rows in conclusions.claims.groupby(list(GROUP[:2]), sort=False):
-        shift = str(rows["shift"].iloc[0])
-        kind = f"{shift} shift" if shift else "class of shift unknown"
+        kind = shift_name(str(rows["shift"].iloc[0]))
         where = "" if dataset == ALL else f", {tested_on(str(environments))}"
         tables.append(make(f"{dataset} ({kind}){where}", columns, rows))
     return tuple(tables)
@@ -221,8 +122,7 @@ def class_tables(conclusions: Conclusions) -> tuple[Table, ...]:
     columns: tuple[Column, ...] = (*COMPARISON, ("#datasets and test sides", count("tasks")))
     return tuple(
         make(
-            f"{f'{shift} shift' if shift else 'class of shift unknown'}, {pretty(str(algorithm))}: "
-            f"{rows['datasets'].iloc[0]}",
+            f"{shift_name(str(shift))}, {pretty(str(algorithm))}: {rows['datasets'].iloc[0]}",
             columns,
             rows,
             folded=True,

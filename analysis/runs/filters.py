@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError, check_name
 
 from .panels import Panel
 
@@ -48,33 +48,36 @@ def keep_runs(
             f"keep={keep!r} goes by ID validation accuracy, and no run on {panel.dataset} has one. "
             "Keep all."
         )
-    if keep == "above":
-        least = panel.chance if threshold is None else threshold
-        if least is None:
-            raise RequestError(
-                f"keep='above' needs a threshold: chance accuracy of {panel.dataset} is not known. "
-                "Give one, such as threshold=0.5."
-            )
-        what = "chance" if threshold is None else "the threshold"
-        remark = f"kept: runs with ID validation accuracy above {what}, {least:.3g}"
-        return _with(panel, panel.runs[score > least], remark)
+    kept, remark = _above(panel, threshold) if keep == "above" else _best(panel, top)
+    runs = panel.runs[kept].reset_index(drop=True)
+    return replace(panel, runs=runs, remarks=(*panel.remarks, remark))
+
+
+def _above(panel: Panel, threshold: float | None) -> tuple["pd.Series[bool]", str]:
+    """Which runs lie above the threshold, and the remark."""
+    least = panel.chance if threshold is None else threshold
+    if least is None:
+        raise RequestError(
+            f"keep='above' needs a threshold: chance accuracy of {panel.dataset} is not known. "
+            "Give one, such as threshold=0.5."
+        )
+    what = "chance" if threshold is None else "the threshold"
+    remark = f"kept: runs with ID validation accuracy above {what}, {least:.3g}"
+    return panel.runs[SCORE] > least, remark
+
+
+def _best(panel: Panel, top: int | None) -> tuple["pd.Series[bool]", str]:
+    """Which runs are an optimizer's best, and the remark."""
     most = 10 if top is None else top
-    ranked = panel.runs[score.notna()].sort_values([SCORE, "run"], ascending=[False, True])
-    best = panel.runs.loc[ranked.groupby("optimizer", sort=False).head(most).index.sort_values()]
-    return _with(
-        panel,
-        best,
-        f"kept: the {most} runs of each optimizer with the highest ID validation accuracy",
-    )
-
-
-def _with(panel: Panel, runs: pd.DataFrame, remark: str) -> Panel:
-    return replace(panel, runs=runs.reset_index(drop=True), remarks=(*panel.remarks, remark))
+    scored = panel.runs[panel.runs[SCORE].notna()]
+    ranked = scored.sort_values([SCORE, "run"], ascending=[False, True])
+    best = ranked.groupby("optimizer", sort=False).head(most).index
+    remark = f"kept: the {most} runs of each optimizer with the highest ID validation accuracy"
+    return panel.runs.index.to_series().isin(best), remark
 
 
 def _check(keep: str, threshold: float | None, top: int | None) -> None:
-    if keep not in KEEP:
-        raise UnknownNameError("choice of runs", keep, KEEP)
+    check_name("choice of runs", keep, KEEP)
     for name, value, mine in (("threshold", threshold, "above"), ("top", top, "top")):
         if value is not None and keep != mine:
             raise RequestError(

@@ -63,7 +63,10 @@ def learning_data(
     points = points_of(checkpoints)
     found = panels(pairs, dataset, algorithm)
     if not runs:
-        return tuple(Learning(panel, _medians(panel, points)) for panel in found)
+        return tuple(
+            Learning(panel, {score: medians(panel, points, score) for score in SCORES})
+            for panel in found
+        )
     chosen = _chosen(found, runs)
     made = (Learning(panel, _singles(panel, points, chosen)) for panel in found)
     return tuple(one for one in made if any(one.curves.values()))
@@ -104,16 +107,12 @@ def _chosen(found: Sequence[Panel], runs: Sequence[str]) -> frozenset[str]:
     return frozenset(chosen)
 
 
-def _medians(panel: Panel, points: pd.DataFrame) -> dict[str, tuple[Curve, ...]]:
+def medians(panel: Panel, points: pd.DataFrame, score: str) -> tuple[Curve, ...]:
+    """The curve of each optimizer over its completed runs that have points."""
     mine = panel.runs[["run", "optimizer"]].merge(points, on="run", sort=False)
-    return {
-        score: tuple(
-            curve_of(str(optimizer), "", "completed", mine[mine["optimizer"] == optimizer], score)
-            for optimizer in panel.counts.index
-            if (mine["optimizer"] == optimizer).any()
-        )
-        for score in SCORES
-    }
+    of = dict(iter(mine.groupby("optimizer", sort=False)))
+    names = (str(name) for name in panel.counts.index if name in of)
+    return tuple(curve_of(name, "", "completed", of[name], score) for name in names)
 
 
 def _singles(

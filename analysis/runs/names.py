@@ -57,3 +57,8 @@ def group_name(dataset: str, test_environments: str, algorithm: str) -> str:
         return f"{pretty(algorithm)} on {dataset}"
     plural = "s" if "," in test_environments else ""
     return f"{pretty(algorithm)} on {dataset}, test environment{plural} {test_environments}"
+
+
+def shift_name(shift: str) -> str:
+    """Such as ``correlation shift``."""
+    return f"{shift} shift" if shift else "class of shift unknown"

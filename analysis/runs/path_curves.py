@@ -7,7 +7,7 @@ import pandas as pd
 
 from oodbench.errors import RequestError
 
-from .learning_curves import Curve, curve_of
+from .learning_curves import Curve, medians
 from .panels import Panel, panels
 
 QUANTITIES = {"rsi": "RSI", "eb": "EB", "gamma": "gamma", "best_lr": "best lr"}
@@ -94,14 +94,7 @@ def in_windows(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of(panel: Panel, points: pd.DataFrame) -> Paths:
-    rows = panel.runs[["run", "optimizer"]].merge(points, on="run", sort=False)
-    names = [*QUANTITIES, *([NULL] if NULL in rows and rows[NULL].notna().any() else [])]
-    curves = {
-        name: tuple(
-            curve_of(str(optimizer), "", "completed", rows[rows["optimizer"] == optimizer], name)
-            for optimizer in panel.counts.index
-            if (rows["optimizer"] == optimizer).any()
-        )
-        for name in names
-    }
-    return Paths(panel, curves, int(rows["run"].nunique()))
+    mine = points[points["run"].isin(panel.runs["run"])]
+    names = [*QUANTITIES, *([NULL] if NULL in mine and mine[NULL].notna().any() else [])]
+    curves = {name: medians(panel, points, name) for name in names}
+    return Paths(panel, curves, int(mine["run"].nunique()))

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from .columns import require
 from .names import pretty
-from .panels import require
 
 
 def reasons(pairs: pd.DataFrame) -> pd.DataFrame:

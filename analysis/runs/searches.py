@@ -11,7 +11,8 @@ from oodbench.errors import RequestError
 from oodbench.results.select import RUN_RULES, drawn
 
 from ..stats.intervals import Array, codes_of, resampled
-from .panels import Panel, panels, rows_of, values_of
+from .columns import rows_of, values_of
+from .panels import Panel, panels
 from .trials import FINISHED, SCORES, check_trials, of_design, trials_of
 
 

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError, UnknownNameError, check_name
 
 from ..stats.intervals import Array
+from .columns import hyperparameters_of
 from .names import pretty
-from .panels import GROUP, Panel, panels
+from .panels import Panel, panels
 
 SCALES = ("uniform", "int", "log", "one_minus_log", "choice")
 FEWEST = 5
@@ -86,9 +87,9 @@ def slices_data(
     """The numbers of ``slices``; see there for arguments and errors."""
     found = panels(pairs, dataset, algorithm)
     if hyperparameter not in pairs.columns:
-        raise UnknownNameError("hyperparameter", hyperparameter, hyperparameters(pairs))
-    if scale is not None and scale not in SCALES:
-        raise UnknownNameError("scale", scale, SCALES)
+        raise UnknownNameError("hyperparameter", hyperparameter, hyperparameters_of(pairs))
+    if scale is not None:
+        check_name("scale", scale, SCALES)
     made = tuple(one for panel in found if (one := _slices(panel, hyperparameter, scale)))
     if not made:
         raise RequestError(
@@ -96,14 +97,6 @@ def slices_data(
             "runs of an optimizer or algorithm that takes it."
         )
     return made
-
-
-def hyperparameters(pairs: pd.DataFrame) -> list[str]:
-    """The columns that follow those every table of runs has: the hyperparameters."""
-    from oodbench.results.views import select_pairs
-
-    known = {*select_pairs().selected_columns.keys(), *GROUP, "checkpoint", "hparams", "rule"}
-    return [str(name) for name in pairs.columns if name not in known]
 
 
 def fitting_scale(values: Array) -> str:

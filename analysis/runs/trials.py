@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError, check_name
 from oodbench.results.select import RUN_RULES, drawn, refusal
 
+from .columns import DESIGNS, GROUP, require
 from .names import pretty, tested_on
-from .panels import DESIGNS, GROUP, require
 
 SCORES = ("id", "ood")
 FINISHED = ("completed", "diverged", "failed")
@@ -29,8 +29,7 @@ def check_trials(pairs: pd.DataFrame, rule: str) -> None:
             the score that the rule reads.
         UnknownNameError: No such rule.
     """
-    if rule not in RUN_RULES:
-        raise UnknownNameError("selection rule", rule, RUN_RULES)
+    check_name("selection rule", rule, RUN_RULES)
     require(pairs, (*SCORES, RUN_RULES[rule]))
     pairs = drawn(pairs)
     if not of_design(pairs).any():

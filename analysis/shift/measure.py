@@ -110,6 +110,10 @@ def measure_shift(
     z = (z - z.mean(0)) / np.where(spread > 0, spread, 1)
     measured = estimate_densities(z, y, is_q, points, rng)
     null = estimate_densities(z, y, resplit(y, is_q, rng), points, rng)
+    return _compared(measured, null, n=len(keep_p), points=points)
+
+
+def _compared(measured: Densities, null: Densities, *, n: int, points: int) -> Shift:
     thresholds = calibrate(null)
     return Shift(
         **{variant: estimate(measured, variant, thresholds) for variant in VARIANTS},
@@ -117,7 +121,7 @@ def measure_shift(
         diversity_share=float((measured.lower <= thresholds.diversity_below).mean()),
         correlation_share=float((measured.lower > thresholds.correlation_above).mean()),
         thresholds=thresholds,
-        n=len(keep_p),
+        n=n,
         points=points,
         skipped=measured.skipped,
     )

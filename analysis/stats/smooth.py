@@ -1,6 +1,6 @@
 """One smooth curve of four degrees of freedom through a cloud of points, with its bootstrap."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -127,14 +127,21 @@ def fit_smooth(
     basis = frame.basis(x)
     if np.linalg.matrix_rank(basis) < PARAMETERS:
         raise RequestError("A curve needs different ID accuracies on both sides of their median.")
+    weights = resampled(codes, resamples, np.random.default_rng(seed))
+    draws, percentiles = _bootstrap(x, y, basis, weights)
     coefficients = np.linalg.lstsq(basis, y, rcond=None)[0]
+    return replace(frame, coefficients=coefficients, draws=draws, percentile_draws=percentiles)
+
+
+def _bootstrap(x: Array, y: Array, basis: Array, resamples: Iterable[Array]) -> tuple[Array, Array]:
+    """Coefficients and percentiles of x in each resample, (resamples, 4) and (resamples, 2)."""
     # Solved in a basis that is orthonormal over all points: every resample is then well scaled.
     q, r = np.linalg.qr(basis)
     products = (q[:, :, None] * q[:, None, :]).reshape(len(x), -1)
     moments = q * y[:, None]
     order = np.argsort(x)
     draws, percentiles = [], []
-    for weights in resampled(codes, resamples, np.random.default_rng(seed)):
+    for weights in resamples:
         gram = (weights @ products).reshape(-1, PARAMETERS, PARAMETERS)
         sound = np.linalg.eigvalsh(gram)[:, 0] > 1e-9  # of 1, were all points drawn once
         draws.append(np.linalg.solve(gram[sound], (weights @ moments)[sound][..., None])[..., 0])
@@ -142,10 +149,5 @@ def fit_smooth(
         shares = up_to / up_to[:, -1:]
         at = [(shares >= percentile / 100).argmax(axis=1) for percentile in PERCENTILES]
         percentiles.append(x[order][np.stack(at, axis=-1)])
-    in_basis = np.linalg.solve(r, np.concatenate(draws).T).T
-    return replace(
-        frame,
-        coefficients=coefficients,
-        draws=in_basis,
-        percentile_draws=np.concatenate(percentiles),
-    )
+    in_basis: Array = np.linalg.solve(r, np.concatenate(draws).T).T
+    return in_basis, np.concatenate(percentiles)

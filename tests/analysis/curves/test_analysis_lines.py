@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from analysis import fit_line
-from analysis.curves.lines import AXES, on_axis
+from analysis.curves.axes import AXES, on_axis
 from oodbench.errors import RequestError, UnknownNameError
 
 RNG = np.random.default_rng(0)

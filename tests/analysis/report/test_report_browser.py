@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import fit_line, report_html
-from analysis.curves.lines import AXES
+from analysis.curves.axes import AXES
 
 NAMES = {"SGD": "sgd", "Momentum": "momentum", "Adam": "adam"}
 PANELS = {

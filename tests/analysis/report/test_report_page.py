@@ -12,9 +12,10 @@ import pytest
 from report_helpers import make_checkpoints, make_runs
 
 from analysis import report_html
+from analysis.report.cells import by_panel
 from analysis.report.packing import TOP, column, pack_curves, script_json
-from analysis.report.page import Source, hyperparameters_of
-from analysis.report.tables import by_panel
+from analysis.report.page import Source
+from analysis.runs.columns import hyperparameters_of
 from oodbench.errors import QueryError, RequestError, UnknownNameError
 
 
