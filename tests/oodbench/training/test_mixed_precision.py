@@ -14,13 +14,13 @@ from training_helpers import CPU, make_trials, run_together
 
 import oodbench as package
 from oodbench import api
-from oodbench.algorithms import ALGORITHMS
+from oodbench.algorithms import ALGORITHMS, Setup
 from oodbench.cli.sweep import warn_if_slow
 from oodbench.results import add_sweep, open_database
 from oodbench.sweep.plan import plan
 from oodbench.training import precision
 from oodbench.training.inputs import frozen
-from oodbench.training.replicas.side_by_side import Several
+from oodbench.training.replicas.side_by_side import SideBySide
 from oodbench.training.single import Single
 from oodbench.training.stack import Stack
 from oodbench.workers.worker import work
@@ -93,9 +93,8 @@ def plain(module: nn.Module, algorithm: str, data: list, k: int, mixed: bool = T
 def ours(models: Any, algorithm: str, data: list) -> Tensor:
     """The (K, P) weights that the models of the training loop come to on the same batches."""
     n = len(data[0][0])
-    losses_of = ALGORITHMS.get(algorithm)(
-        [{"penalty_weight": WEIGHT, "anneal_fraction": 0.0}] * n, STEPS, {}, CPU, torch.float32
-    )
+    hparams = [{"penalty_weight": WEIGHT, "anneal_fraction": 0.0}] * n
+    losses_of = ALGORITHMS.get(algorithm)(Setup(hparams, STEPS, CPU, torch.float32), {})
     optimizers = [torch.optim.SGD(models.parameters_of(k, False), LR, MOMENTUM) for k in range(n)]
     for step, (inputs, labels) in enumerate(data):
         losses = losses_of.losses(models, inputs, labels, step)
@@ -114,7 +113,7 @@ def ours(models: Any, algorithm: str, data: list) -> Tensor:
 KINDS: dict[str, Callable[[list[nn.Module]], Any]] = {
     "single": lambda modules: Single(modules[0], CPU, "bf16"),
     "stack": lambda modules: Stack(modules, CPU, "bf16"),
-    "several": lambda modules: Several(modules, CPU, "bf16", [0] * len(modules)),
+    "side_by_side": lambda modules: SideBySide(modules, CPU, "bf16", [0] * len(modules)),
 }
 
 
@@ -124,7 +123,7 @@ KINDS: dict[str, Callable[[list[nn.Module]], Any]] = {
     [
         ("single", convolutional, 1),
         ("single", mlp, 1),
-        ("several", convolutional, 2),
+        ("side_by_side", convolutional, 2),
         ("stack", mlp, 1),
         ("stack", mlp, 3),
         ("stack", convolutional, 3),  # in turn
