@@ -1,4 +1,4 @@
-"""Without what only Unix has: as far as one can tell on Unix, results are read and models trained."""
+"""Without what only Unix has, results are read and models trained: as far as Unix can show."""
 
 import os
 import subprocess
