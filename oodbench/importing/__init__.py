@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from oodbench.importing.domainbed import from_domainbed
-from oodbench.importing.table import from_csv
+from oodbench.importing.csv_table import from_csv
+from oodbench.importing.domainbed_folders import from_domainbed
 from oodbench.importing.wandb import from_wandb
 from oodbench.results import Imported, ImportedRuns, add_imported, open_database
 

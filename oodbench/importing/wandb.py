@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from oodbench.errors import RequestError
+from oodbench.importing.csv_table import imported
 from oodbench.importing.mapping import fields_of
 from oodbench.importing.sheet import Sheet, read_sheet
-from oodbench.importing.table import imported
 from oodbench.results import Imported
 
 SOURCE = "wandb"
@@ -33,7 +33,7 @@ def from_wandb(
     name: str | None = None,
     percent: bool = False,
 ) -> Imported:
-    """The runs that have ended; see ``oodbench.importing.table.from_csv`` for the arguments.
+    """The runs that have ended; see ``oodbench.importing.csv_table.from_csv`` for the arguments.
 
     A run is told from others by its ``ID``, or by its ``Name`` where that was not exported.
 

@@ -93,7 +93,7 @@ def test_conditions_and_refusals(db: Path, tmp_path: Path, monkeypatch: pytest.M
         oodbench.export("csv", db, tmp_path / "nowhere" / "x.csv")
     with pytest.raises(UnknownNameError, match="unknown format 'xlsx'"):
         oodbench.export("xlsx", db, tmp_path / "x.xlsx")
-    monkeypatch.setattr("oodbench.exporting.table.find_spec", lambda name: None)
+    monkeypatch.setattr("oodbench.exporting.run_table.find_spec", lambda name: None)
     with pytest.raises(RequestError, match=r"pip install 'oodbench\[parquet\]'"):
         oodbench.export("parquet", db, tmp_path / "x.parquet")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["some.csv", "some.csv.about.json"]
