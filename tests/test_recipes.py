@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from oodbench.sweep import SweepSpec, load_sweeps
-from oodbench.sweep.estimate import outlook
+from oodbench.sweep.estimate import estimate
 
 SWEEPS = Path(__file__).parents[1] / "sweeps"
 COMMON = "common.yaml"
@@ -24,7 +24,7 @@ def own_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("own_table")
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: str(path.relative_to(SWEEPS)))
 def test_every_recipe_can_be_read(path: Path) -> None:
-    assert all(outlook(spec) for spec in load_sweeps(path))
+    assert all(estimate(spec) for spec in load_sweeps(path))
 
 
 def test_the_study_lists_every_file_beside_it() -> None:
@@ -33,7 +33,7 @@ def test_the_study_lists_every_file_beside_it() -> None:
 
 
 def test_the_study_trains_over_20000_models() -> None:
-    rows = [row for spec in STUDY for row in outlook(spec)]
+    rows = [row for spec in STUDY for row in estimate(spec)]
     assert sum(row.models for row in rows) == 92 * 220 == 20240
     texts = ("Amazon", "CivilComments")
     assert all((row.seconds is None) == (row.dataset in texts) for row in rows)

@@ -6,19 +6,19 @@ from oodbench import api
 
 if TYPE_CHECKING:
     from oodbench.sweep import SweepSpec
-    from oodbench.sweep.estimate import Outlook
+    from oodbench.sweep.estimate import Estimate
 
 MIB, GIB = 2**20, 2**30
 
 
-def show_outlook(specs: "list[SweepSpec]") -> None:
+def show_estimate(specs: "list[SweepSpec]") -> None:
     """Print a row a dataset, the sums, and what they rest on."""
     import pandas as pd
 
     from oodbench.cli.printing import show
-    from oodbench.sweep.estimate import MEASUREMENT_BYTES, RUN_BYTES, outlook
+    from oodbench.sweep.estimate import MEASUREMENT_BYTES, RUN_BYTES, estimate
 
-    rows = [row for spec in specs for row in outlook(spec)]
+    rows = [row for spec in specs for row in estimate(spec)]
     show(pd.DataFrame([cells(row) for row in rows]))
     hours = [row.seconds / 3600 for row in rows if row.seconds is not None]
     caches = [row.cache for row in rows if row.cache is not None]
@@ -49,7 +49,7 @@ def show_outlook(specs: "list[SweepSpec]") -> None:
     )
 
 
-def cells(row: "Outlook") -> dict[str, object]:
+def cells(row: "Estimate") -> dict[str, object]:
     """One dataset's row."""
     cache = "?" if row.cache is None else at_least(size(row.cache), row.partly)
     return {
@@ -78,7 +78,7 @@ def preview(specs: "list[SweepSpec]", db: str | None) -> None:
     from oodbench.sweep.estimate import on_replicas
 
     if db is None:
-        show_outlook(specs)
+        show_estimate(specs)
     else:
         for spec in specs:
             name = f"{spec.name}: " if len(specs) > 1 else ""

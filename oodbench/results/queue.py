@@ -57,9 +57,8 @@ def claim(
 ) -> list[Claim]:
     """Take up to ``size`` runs that can be trained in one stack, those first in line.
 
-    Runs whose lease has expired are taken again, in cohorts half as large as the one they were lost
-    in and apart from others, so that one which kills its worker is found; once it has done so
-    alone, it is recorded as failed.
+    Runs whose lease has expired are taken again, apart from others and in halved cohorts, so that
+    one which kills its worker is found; once it has done so alone, it is recorded as failed.
 
     Args:
         db: The database.

@@ -23,7 +23,7 @@ HELD_OUT = 0.4
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Estimate:
     """What the studies of one dataset in a sweep would take.
 
     Attributes:
@@ -32,7 +32,7 @@ class Outlook:
         studies: How many.
         models: How many, retrained winners among them.
         seconds: Of one GPU, at the rate that the sweep file states; None: it states none, or gives
-            epochs, whose steps hang on the data, or how many examples are scored is not known.
+            epochs, whose steps depend on the data, or how many examples are scored is not known.
         cache: Bytes of decoded images, 0: none are decoded; None: how many is not known.
         partly: Whether ``cache`` leaves out images whose number is not known.
         database: Bytes, about.
@@ -48,7 +48,7 @@ class Outlook:
     partly: bool = False
 
 
-def outlook(spec: SweepSpec) -> list[Outlook]:
+def estimate(spec: SweepSpec) -> list[Estimate]:
     """What each dataset of a sweep would take. Nothing is read but the sweep file."""
     return [_of_dataset(spec, dataset) for dataset in spec.datasets]
 
@@ -63,7 +63,7 @@ def on_replicas(spec: SweepSpec) -> dict[int, int]:
     return {replicas: found[replicas] for replicas in sorted(found) if replicas > 1}
 
 
-def _of_dataset(spec: SweepSpec, dataset: DatasetEntry) -> Outlook:
+def _of_dataset(spec: SweepSpec, dataset: DatasetEntry) -> Estimate:
     cells = list(_cells(spec, dataset))
     models = [_models(spec, algorithm, optimizer, dataset) for _, algorithm, optimizer in cells]
     costs = [_seconds(spec, dataset, *cell) for cell in cells]
@@ -76,7 +76,7 @@ def _of_dataset(spec: SweepSpec, dataset: DatasetEntry) -> Outlook:
         n * (RUN_BYTES + MEASUREMENT_BYTES * row) for n, row in zip(models, rows, strict=True)
     )
     cache, partly = _cache(dataset), bool(_about(dataset).apart)
-    return Outlook(
+    return Estimate(
         spec.name, dataset.name, len(cells), sum(models), seconds, cache, database, partly
     )
 

@@ -54,7 +54,7 @@ class Shard:
 def shard_number(study: str, index: int, of: int) -> int:
     """Which shard the trial ``index`` of a study goes to.
 
-    In turn, from a place that hangs on the study alone: so each study is divided evenly, small
+    In turn, from a place that depends on the study alone: so each study is divided evenly, small
     studies do not all burden the first shards, and more trials or studies move no trial.
     """
     return (int(study, 16) + index) % of

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from oodbench.sweep import parse_sweep
-from oodbench.sweep.estimate import Outlook, on_replicas, outlook
+from oodbench.sweep.estimate import Estimate, estimate, on_replicas
 
 SWEEP: dict[str, Any] = {
     "name": "s",
@@ -24,8 +24,8 @@ def no_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OODBENCH_DATA", raising=False)
 
 
-def of(**changes: Any) -> Outlook:
-    (found,) = outlook(parse_sweep({**SWEEP, **changes}))
+def of(**changes: Any) -> Estimate:
+    (found,) = estimate(parse_sweep({**SWEEP, **changes}))
     return found
 
 

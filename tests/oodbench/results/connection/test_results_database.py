@@ -299,6 +299,19 @@ def test_importing_and_opening_is_light(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_nothing_here_needs_what_only_unix_has(tmp_path: Path) -> None:
+    path = tmp_path / "runs.db"
+    code = (
+        "import sys\n"
+        "for name in ('fcntl', 'grp', 'pwd', 'resource', 'termios'): sys.modules[name] = None\n"
+        "import oodbench.exporting, oodbench.importing, oodbench.sweep.plan\n"
+        "from oodbench.results import open_database, pairs\n"
+        f"print(len(pairs(open_database({str(path)!r}, create=True))))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "0"
+
+
 @pytest.mark.parametrize("dialect", [sqlite.dialect(), postgresql.dialect()])
 def test_every_table_and_view_compiles(dialect: Dialect) -> None:
     for table in metadata.sorted_tables:
