@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from oodbench.errors import RequestError
 from oodbench.results import Database, describe_target, open_database, sqlite_file
 from oodbench.results.schema import COMPLETED, DIVERGED, FAILED, runs, studies, study_trials, sweeps
-from oodbench.results.sweeps.adding import in_sweep
+from oodbench.results.sweeps.lookup import in_sweep
 from oodbench.spaces import Space, parse
 
 if TYPE_CHECKING:

@@ -13,14 +13,8 @@ from oodbench.results.connection.database import Database
 from oodbench.results.connection.engines import PLANNING, update_statistics, wait_for_turn
 from oodbench.results.schema import curves, now, runs, studies, study_trials, sweeps
 from oodbench.results.store import METRIC, curve_row, finite, summarise
-from oodbench.results.sweeps.adding import (
-    in_sweep,
-    known_states,
-    put_links,
-    put_studies,
-    put_sweep,
-    run_columns,
-)
+from oodbench.results.sweeps.adding import put_links, put_studies, put_sweep, run_columns
+from oodbench.results.sweeps.lookup import in_sweep, known_states
 from oodbench.results.sweeps.plans import PlannedStudy
 
 CHUNK = 1000

@@ -16,7 +16,7 @@ from oodbench.results.queries.rawsql import sql
 from oodbench.results.queries.where import compile_where
 from oodbench.results.select import check_checkpoint_rule
 from oodbench.results.store import METRIC, find_run
-from oodbench.results.sweeps.adding import in_sweep, sweep_id
+from oodbench.results.sweeps.lookup import in_sweep, sweep_id
 from oodbench.results.views import select_pairs, select_runs
 
 if TYPE_CHECKING:

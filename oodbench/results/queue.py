@@ -19,7 +19,7 @@ from sqlalchemy import (
 from oodbench.records import Trial
 from oodbench.results.connection.database import Database
 from oodbench.results.schema import FAILED, RUNNING, WAITING, now, runs
-from oodbench.results.sweeps.adding import in_sweep
+from oodbench.results.sweeps.lookup import in_sweep
 from oodbench.results.sweeps.proposals import free_studies
 
 LAST_ATTEMPT = 3

@@ -18,7 +18,7 @@ from oodbench.results.connection.engines import PLANNING, update_statistics, wai
 from oodbench.results.merging.integrity import check_database
 from oodbench.results.merging.joining import join_links, join_runs, join_studies, join_sweeps
 from oodbench.results.schema import runs, studies, study_trials
-from oodbench.results.sweeps.adding import CHUNK
+from oodbench.results.sweeps.lookup import CHUNK
 from oodbench.results.sweeps.shards import Lacking, check_same_sweep, lacking
 
 SHOWN = 3

@@ -22,7 +22,7 @@ from oodbench.results.schema import (
     study_trials,
     sweeps,
 )
-from oodbench.results.sweeps.adding import known_states
+from oodbench.results.sweeps.lookup import known_states
 from oodbench.results.sweeps.shards import SHARDED, put_sharded
 
 ENDED = (COMPLETED, DIVERGED, FAILED)

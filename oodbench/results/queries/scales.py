@@ -4,7 +4,7 @@ from sqlalchemy import select
 
 from oodbench.results import schema
 from oodbench.results.connection.database import Database
-from oodbench.results.sweeps.adding import sweep_id
+from oodbench.results.sweeps.lookup import sweep_id
 
 
 def searched_scale(db: Database, hyperparameter: str, sweep: str | None = None) -> str | None:

@@ -1,13 +1,13 @@
-"""Adding a sweep's studies and trials to the database, and finding its runs there."""
+"""Adding a sweep's studies and trials to the database."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, exists, func, select, true, update
+from sqlalchemy import Connection, Table, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from oodbench.errors import DatabaseError, UnknownNameError
+from oodbench.errors import DatabaseError
 from oodbench.records import Trial
 from oodbench.results.connection.database import Database
 from oodbench.results.connection.engines import PLANNING, update_statistics, wait_for_turn
@@ -22,10 +22,8 @@ from oodbench.results.schema import (
     study_trials,
     sweeps,
 )
+from oodbench.results.sweeps.lookup import known_states, sweep_id
 from oodbench.results.sweeps.plans import AddedSweep, PlannedStudy, in_turn
-
-CHUNK = 500
-"""How many ids go into one statement; databases limit its parameters."""
 
 
 def preview_sweep(db: Database | None, plan: Sequence[PlannedStudy]) -> AddedSweep:
@@ -70,31 +68,6 @@ def add_sweep(
     return _added(plan, states, extended)
 
 
-def sweep_id(connection: Connection, name: str) -> int:
-    """The number of the sweep called ``name``.
-
-    Raises:
-        UnknownNameError: If there is none.
-    """
-    found = connection.scalar(select(sweeps.c.id).where(sweeps.c.name == name))
-    if found is None:
-        raise UnknownNameError("sweep", name, connection.scalars(select(sweeps.c.name)))
-    return int(found)
-
-
-def in_sweep(connection: Connection, name: str | None) -> ColumnElement[bool]:
-    """The condition on ``runs`` that a run belongs to the sweep; every run does to None.
-
-    Raises:
-        UnknownNameError: If there is no such sweep.
-    """
-    if name is None:
-        return true()
-    mine = studies.c.sweep_id == sweep_id(connection, name)
-    joined = study_trials.join(studies, studies.c.id == study_trials.c.study_id)
-    return exists().where(study_trials.c.run_id == runs.c.id, mine).select_from(joined)
-
-
 def _added(
     plan: Sequence[PlannedStudy],
     states: Mapping[str, str],
@@ -128,16 +101,6 @@ def _extended(connection: Connection, plan: Sequence[PlannedStudy]) -> dict[str,
         joined = select(runs.c.id, runs.c.state).join(study_trials, link.run_id == runs.c.id)
         rows = connection.execute(joined.where(link.study_id == study))
         mine.update({row.id: row.state for row in rows})
-    return found
-
-
-def known_states(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
-    """The state of each run that the database has."""
-    wanted, found = list(ids), {}
-    for start in range(0, len(wanted), CHUNK):
-        some = runs.c.id.in_(wanted[start : start + CHUNK])
-        rows = connection.execute(select(runs.c.id, runs.c.state).where(some))
-        found.update({row.id: row.state for row in rows})
     return found
 
 

@@ -11,7 +11,7 @@ from oodbench.results.connection.database import Database
 from oodbench.results.connection.engines import PLANNING, wait_for_turn
 from oodbench.results.queue import lock_runs
 from oodbench.results.schema import DIVERGED, FAILED, WAITING, curves, runs, studies, study_trials
-from oodbench.results.sweeps.adding import CHUNK, in_sweep, sweep_id
+from oodbench.results.sweeps.lookup import CHUNK, in_sweep, sweep_id
 from oodbench.results.sweeps.shards import put_sharded
 
 RETRIED = (FAILED, DIVERGED)

@@ -8,7 +8,7 @@ from oodbench.results.connection.database import Database
 from oodbench.results.expressions import environments_text
 from oodbench.results.schema import RUNNING, STATES, WAITING, runs, studies, sweeps
 from oodbench.results.schema import study_trials as links
-from oodbench.results.sweeps.adding import in_sweep, sweep_id
+from oodbench.results.sweeps.lookup import in_sweep, sweep_id
 from oodbench.results.sweeps.proposals import open_studies, runs_to_come
 
 if TYPE_CHECKING:

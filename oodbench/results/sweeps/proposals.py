@@ -25,7 +25,8 @@ from oodbench.results.schema import (
     study_trials,
     sweeps,
 )
-from oodbench.results.sweeps.adding import put_runs, sweep_id
+from oodbench.results.sweeps.adding import put_runs
+from oodbench.results.sweeps.lookup import sweep_id
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,46 @@
+"""Finding a sweep in the database, and its runs."""
+
+from collections.abc import Iterable
+
+from sqlalchemy import ColumnElement, Connection, exists, select, true
+
+from oodbench.errors import UnknownNameError
+from oodbench.results.schema import runs, studies, study_trials, sweeps
+
+CHUNK = 500
+"""How many ids go into one statement; databases limit its parameters."""
+
+
+def sweep_id(connection: Connection, name: str) -> int:
+    """The number of the sweep called ``name``.
+
+    Raises:
+        UnknownNameError: If there is none.
+    """
+    found = connection.scalar(select(sweeps.c.id).where(sweeps.c.name == name))
+    if found is None:
+        raise UnknownNameError("sweep", name, connection.scalars(select(sweeps.c.name)))
+    return int(found)
+
+
+def in_sweep(connection: Connection, name: str | None) -> ColumnElement[bool]:
+    """The condition on ``runs`` that a run belongs to the sweep; every run does to None.
+
+    Raises:
+        UnknownNameError: If there is no such sweep.
+    """
+    if name is None:
+        return true()
+    mine = studies.c.sweep_id == sweep_id(connection, name)
+    joined = study_trials.join(studies, studies.c.id == study_trials.c.study_id)
+    return exists().where(study_trials.c.run_id == runs.c.id, mine).select_from(joined)
+
+
+def known_states(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """The state of each run that the database has."""
+    wanted, found = list(ids), {}
+    for start in range(0, len(wanted), CHUNK):
+        some = runs.c.id.in_(wanted[start : start + CHUNK])
+        rows = connection.execute(select(runs.c.id, runs.c.state).where(some))
+        found.update({row.id: row.state for row in rows})
+    return found
