@@ -31,7 +31,7 @@ def box(
     palette: Palette = "default",
     title: str | None = None,
 ) -> Figure:
-    """Box plots of ID accuracy, OOD accuracy and their gap, by optimizer.
+    """Box plots of ID and OOD accuracy and their gap, by optimizer.
 
     A row of panels per dataset, choice of test environments and algorithm, of the completed runs.
     Beside each optimizer stand its numbers of runs by status.

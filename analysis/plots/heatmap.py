@@ -47,7 +47,7 @@ def heatmap(
     title: str | None = None,
     **settings: Unpack[Settings],
 ) -> Figure:
-    """Differences between optimizers at an equal tuning budget, by dataset.
+    """Differences between optimizers at an equal tuning budget.
 
     A row an optimizer, a column per dataset, test environments and algorithm. A cell holds the
     difference in points of accuracy, its 95% interval, and the numbers of trials and of those that

@@ -33,7 +33,7 @@ def learning(
     palette: Palette = "default",
     title: str | None = None,
 ) -> Figure:
-    """ID and OOD accuracy along training, by optimizer or of single runs.
+    """ID and OOD accuracy along training, by optimizer or run.
 
     Medians and quartiles of an optimizer's runs. A row of panels per dataset and choice of test
     environments, a panel per algorithm: ID above OOD accuracy, and under them the runs by status.

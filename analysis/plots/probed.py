@@ -41,7 +41,7 @@ def probed(
     palette: Palette = "default",
     title: str | None = None,
 ) -> Figure:
-    """A measurement or cost of each run against its OOD accuracy, with rank correlations.
+    """A measurement or cost of each run against its OOD accuracy.
 
     A row of panels per dataset and choice of test environments, a panel per algorithm, and under
     each the rank correlations: over all runs, within optimizers, and each optimizer's own.

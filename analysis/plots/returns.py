@@ -35,7 +35,7 @@ def returns(
     palette: Palette = "default",
     title: str | None = None,
 ) -> Figure:
-    """The return curve of each optimizer over its runs, where its verdict is found.
+    """The return curve of each optimizer, where its verdict is found.
 
     A row of panels per dataset and choice of test environments, a panel per algorithm. Under each
     panel stand, by optimizer, the verdict, the change of the slope with its 95% interval, and how

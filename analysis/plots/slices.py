@@ -52,7 +52,7 @@ def slices(
     palette: Palette = "default",
     title: str | None = None,
 ) -> Figure:
-    """ID and OOD accuracy of every run against one of its hyperparameters.
+    """ID and OOD accuracy against one of the hyperparameters.
 
     A block per dataset, choice of test environments and algorithm: a column per optimizer that has
     the hyperparameter, ID accuracy above OOD accuracy, all on the same axes. Optimizers for which

@@ -28,7 +28,7 @@ def violin(
     palette: Palette = "default",
     title: str | None = None,
 ) -> Figure:
-    """Violins of ID accuracy, OOD accuracy and their gap, by optimizer.
+    """Violins of ID and OOD accuracy and their gap, by optimizer.
 
     Densities over the completed runs, with quartiles inside. Rows, columns and errors are those of
     ``analysis.box``.

@@ -59,12 +59,9 @@ def test_help_has_the_options_of_the_figure_and_no_others(oodbench: Run, kind: s
 
 
 def test_help_lists_the_figures_with_a_line_each(oodbench: Run) -> None:
-    out = oodbench("plot", "--help").out
+    out = " ".join(oodbench("plot", "--help").out.split()) + " "
     for kind in figure_names():
-        (line,) = [line.split() for line in out.splitlines() if line.split()[:1] == [kind]]
-        words = [word for word in line[1:] if not word.endswith("...")]
-        assert figure(kind).about.startswith(" ".join(words))
-        assert len(words) > 4
+        assert f" {kind} {figure(kind).about} " in out
 
 
 def test_help_waits_for_none_of_the_figures() -> None:
