@@ -41,8 +41,7 @@ def evaluate(
     Args:
         target: URL or path of the database.
         run: The run's id, or enough of its beginning.
-        dataset: Another dataset with examples and classes of the same shape, at its default
-            options; None: the run's own.
+        dataset: Another one with such examples and classes, at its defaults; None: the run's own.
         environments: Indices of the environments to score on; None: all.
         checkpoint: ``last`` or ``best_id_val``; None: the one that was kept, ``last`` of two.
         weights: A file that ``reproduce`` wrote, in place of those that were kept.
@@ -64,7 +63,6 @@ def evaluate(
     model, step = _model(target, record, checkpoint, weights, artifacts)
     where = find_device(device)
     data = _dataset(model, dataset, where)
-    _check_environments(data, environments)
     rows = list(_scores(model, record, data, environments, where))
     return _beside_stored(rows, record, step, own=dataset is None)
 
@@ -138,6 +136,7 @@ def _scores(
     device: torch.device,
 ) -> Iterator[dict[str, Any]]:
     """A row for each split, scored as it was while the run was trained: in a stack or not."""
+    _check_environments(data, wanted)
     precision = model.trial.precision
     dtype = DTYPES[precision]
     stacked = record.provenance.get("stacked", True)  # a failed run does not say

@@ -49,8 +49,7 @@ def query(
         UnknownNameError: If a column, a rule or the sweep does not exist.
         RequestError: If ``where`` looks at test scores before a rule that may not.
     """
-    check_combination(where, select, sql, sweep)
-    check_metric(select, metric)
+    check_combination(where, select, sql, sweep, metric)
     with open_database(db, read_only=True) as database:
         if sql is not None:
             return results.sql(database, sql)
@@ -58,14 +57,8 @@ def query(
     return frame if select is None else select_runs(frame, select)
 
 
-def check_metric(select: str | None, metric: str) -> None:
-    """Refuse to select by a metric that is better if lower."""
-    if select and metric in LOWER:
-        raise RequestError(f"Selection takes the highest score, but {metric} is better if lower.")
-
-
 def check_combination(
-    where: str | None, select: str | None, sql: str | None, sweep: str | None
+    where: str | None, select: str | None, sql: str | None, sweep: str | None, metric: str
 ) -> None:
     """Refuse questions that exclude each other."""
     if where and select not in (None, "oracle") and re.search(TEST_SCORES, where):
@@ -73,5 +66,7 @@ def check_combination(
             f"The rule {select} never looks at test scores, but {where!r} would drop runs by "
             "theirs before it selects. Filter what it selects instead, or select by oracle."
         )
+    if select and metric in LOWER:
+        raise RequestError(f"Selection takes the highest score, but {metric} is better if lower.")
     if sql is not None and (where or select or sweep):
         raise RequestError("sql goes alone: put conditions into the SQL itself.")
