@@ -43,6 +43,18 @@ test-ray: install
 	$(BIN)/pip install --quiet --editable '.[ray]'
 	$(BIN)/pytest -m ray tests/clusters
 
+# With the oldest versions that pyproject.toml allows; KEEP="torch torchvision" leaves some as they are.
+test-oldest: export KEEP := $(KEEP)
+test-oldest:
+	$(PYTHON) -m venv --clear .venv-oldest
+	$(PYTHON) tests/oldest.py > .venv-oldest/constraints.txt
+	.venv-oldest/bin/pip install --quiet --constraint .venv-oldest/constraints.txt --editable '.[dev]'
+	.venv-oldest/bin/pytest -n auto --maxprocesses 4
+
+# Which lines the tests run, in this process and in those that it starts.
+coverage: install
+	$(BIN)/pytest -n auto --maxprocesses 4 --cov --cov-report=term:skip-covered
+
 # What trials mean, written anew: only together with another protocol version (CONTRIBUTING.md).
 golden: install
 	PYTHONPATH=.:tests/helpers $(BIN)/python tests/protocol/test_protocol.py > tests/protocol/new.json
@@ -71,4 +83,4 @@ format: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-oldest build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*
