@@ -42,10 +42,8 @@ def expected_best(
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
         budgets: Values of n; those above an optimizer's number of trials are left out for it.
             Default: every n up to 16, then steps of an eighth, and the number of trials itself.
-        dataset: Only this one.
-        algorithm: Only this one.
-        resamples: Of the bootstrap.
-        seed: Decides the resamples.
+        dataset, algorithm: Only this one.
+        resamples, seed: Of the bootstrap.
 
     Returns:
         A row per dataset, test environments, algorithm, optimizer and n: ``rule``, ``n``,
@@ -58,7 +56,7 @@ def expected_best(
         UnknownNameError: No such rule, dataset or algorithm.
     """
     found = searches(pairs, rule, dataset, algorithm)
-    tables = [budget_table(one, budgets, resamples, seed) for one in found]
+    tables = (budget_table(one, budgets, resamples, seed) for one in found)
     return pd.concat(tables, ignore_index=True)
 
 

@@ -6,10 +6,10 @@ of one: each has its own search, its own bootstrap (stratified) and an equal wei
 over searches on these tasks. They say nothing of other datasets, for which a handful is too few.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import product
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from ..runs.trials import SCORES
 from ..stats.best_of import RESAMPLES, selected
 from ..stats.intervals import Array, from_error, within_range
 from .comparison import Comparison, Settings, Unit
-from .contests import both_kinds, every_pair
+from .contests import Contest, both_kinds, every_pair
 from .estimates import Tasks, Weights, contested, judged_twice
 
 BLOCK = 50
@@ -76,21 +76,19 @@ def interquartile_means(
         UnknownNameError: As there.
     """
     comparison = Comparison(rule, budget, unit, algorithm=algorithm, resamples=resamples, seed=seed)
-    rows = []
-    for tasks in _tasks(pairs, comparison):
-        optimizers = tasks.searches[0].optimizers
-        points, errors = tasks.estimated(partial(_iqms, tasks))
-        for (j, score), (i, name) in product(enumerate(SCORES), enumerate(optimizers)):
-            estimate = from_error(points[i, j], errors[i, j], tasks.freedom(name))
-            found = within_range(estimate, 0, 1)
-            rows.append(
-                {
-                    **{**tasks.algorithm, "score": score, "optimizer": name},
-                    **{**tasks.known, "tasks": len(tasks.searches), **tasks.counts([name])},
-                    **{"iqm": found.value, "low": found.low, "high": found.high},
-                }
-            )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(row for tasks in _tasks(pairs, comparison) for row in _iqm_rows(tasks))
+
+
+def _iqm_rows(tasks: Tasks) -> Iterator[dict[str, Any]]:
+    optimizers = tasks.searches[0].optimizers
+    points, errors = tasks.estimated(partial(_iqms, tasks))
+    for (j, score), (i, name) in product(enumerate(SCORES), enumerate(optimizers)):
+        found = within_range(from_error(points[i, j], errors[i, j], tasks.freedom(name)), 0, 1)
+        yield {
+            **{**tasks.algorithm, "score": score, "optimizer": name},
+            **{**tasks.known, "tasks": len(tasks.searches), **tasks.counts([name])},
+            **{"iqm": found.value, "low": found.low, "high": found.high},
+        }
 
 
 def compare_across(
@@ -123,24 +121,25 @@ def compare_across(
     check_name("comparison", by, ("optimizer", "kind"))
     comparison = Comparison.of(rule, settings)
     contests_of = every_pair if by == "optimizer" else both_kinds
-    rows = [
-        {
-            **{**tasks.algorithm, "a": contest.a, "b": contest.b, "score": score},
-            **{**tasks.known, "tasks": len(tasks.searches)},
-            **tasks.counts(contest.members_a, "_a"),
-            **tasks.counts(contest.members_b, "_b"),
-            **numbers,
-        }
-        for tasks in _tasks(pairs, comparison)
-        if (contests := contests_of(tasks.searches[0]))
-        for contest, score, numbers in contested(tasks, contests)
-    ]
+    found = [(tasks, contests_of(tasks.searches[0])) for tasks in _tasks(pairs, comparison)]
+    rows = [row for tasks, contests in found if contests for row in _rows(tasks, contests)]
     if not rows:
         raise RequestError(
             f"No two {by}s have finished runs on one dataset with one algorithm, so there is "
             "nothing to compare. Train more, or check the filter."
         )
     return judged_twice(pd.DataFrame(rows), ["algorithm", "score"], comparison.margin)
+
+
+def _rows(tasks: Tasks, contests: Sequence[Contest]) -> Iterator[dict[str, Any]]:
+    for contest, score, numbers in contested(tasks, contests):
+        yield {
+            **{**tasks.algorithm, "a": contest.a, "b": contest.b, "score": score},
+            **{**tasks.known, "tasks": len(tasks.searches)},
+            **tasks.counts(contest.members_a, "_a"),
+            **tasks.counts(contest.members_b, "_b"),
+            **numbers,
+        }
 
 
 def _tasks(pairs: pd.DataFrame, comparison: Comparison) -> Iterator[Tasks]:

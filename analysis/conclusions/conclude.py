@@ -108,18 +108,11 @@ def conclude(
         *_of_returns(curves),
     )
     classes = compare_by_class(pairs, rule, **settings)
-    return Conclusions(
-        _claims_table(claims, pairs),
-        recommend(classes),
-        curves,
-        kinds,
-        optimizers,
-        classes,
-        equal_id,
-        {str(k): int(v) for k, v in drawn(pairs)["status"].value_counts().items()},
-        frozen_remark(pairs),
-        tuple(without_trials(pairs, rule)),
-    )
+    statuses = {str(k): int(v) for k, v in drawn(pairs)["status"].value_counts().items()}
+    table, advice = _claims_table(claims, pairs), recommend(classes)
+    remark, left_out = frozen_remark(pairs), tuple(without_trials(pairs, rule))
+    tables = (kinds, optimizers, classes, equal_id)
+    return Conclusions(table, advice, curves, *tables, statuses, remark, left_out)
 
 
 def _claims_table(claims: Iterable[Mapping[str, str]], pairs: pd.DataFrame) -> pd.DataFrame:

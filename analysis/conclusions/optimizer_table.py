@@ -53,8 +53,7 @@ def optimizer_table(pairs: pd.DataFrame, rule: str = "id_val") -> pd.DataFrame:
         appearance: ``completed``, ``diverged``, ``failed`` (and ``pending``, if any run still
         waits or runs), ``checkpoint`` (if ``pairs`` names its rule), ``rule``, ``run``, ``id``,
         ``id_low``, ``id_high``, ``n_id``, ``ood``, ``ood_low``, ``ood_high``, ``n_ood`` and
-        ``gap`` = ID - OOD. Accuracies are fractions.
-        Where no run completed, the scores are missing.
+        ``gap`` = ID - OOD. Accuracies are fractions, and missing where no run completed.
 
     Raises:
         RequestError: No runs, or a column is missing.

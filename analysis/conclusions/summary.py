@@ -10,9 +10,9 @@ import pandas as pd
 from oodbench.results.select import drawn
 
 from ..runs.columns import STATUS_COLUMNS, count_statuses, require, rows_of
+from ..runs.lost_runs import reasons
 from ..runs.names import pretty
 from ..runs.panels import Panel, panels
-from ..runs.reasons import reasons
 from .confirmation import confirmation_table
 from .optimizer_table import optimizer_table
 

@@ -9,8 +9,8 @@ from oodbench.records import IMPORTED
 from ..conclusions.conclude import ALL, Conclusions
 from ..curves.return_curves import return_table
 from ..runs.columns import BY, GROUP, STATUS_COLUMNS, count_statuses, in_first_appearance, values_of
+from ..runs.lost_runs import reasons
 from ..runs.names import pretty, shift_name, tested_on
-from ..runs.reasons import reasons
 from .cells import (
     Column,
     Row,

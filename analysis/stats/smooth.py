@@ -91,12 +91,7 @@ class Smooth:
 
 
 def fit_smooth(
-    x: ArrayLike,
-    y: ArrayLike,
-    *,
-    clusters: Any = None,
-    resamples: int = 2000,
-    seed: int = 0,
+    x: ArrayLike, y: ArrayLike, *, clusters: Any = None, resamples: int = 2000, seed: int = 0
 ) -> Smooth:
     """Fit the curve and resample it.
 

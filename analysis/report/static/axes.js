@@ -37,7 +37,7 @@ const Axes = (() => {
 
   const SCALES = { accuracy: (p) => p, logit: (p) => Math.log(p / (1 - p)), probit };
 
-  // Where an accuracy on n examples stands, as analysis.lines.on_axis has it; NaN for nowhere.
+  // Where an accuracy on n examples stands, as analysis.curves.axes.on_axis has it; NaN for nowhere.
   function place(accuracy, n, axis) {
     if (axis === "accuracy") return accuracy;
     const drawn = n > 0 ? Math.min(Math.max(accuracy, 0.5 / (n + 1)), (n + 0.5) / (n + 1)) : accuracy;

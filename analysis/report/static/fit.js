@@ -1,5 +1,5 @@
 "use strict";
-// A straight line by ordinary least squares: the same as analysis.lines.fit_line.
+// A straight line by ordinary least squares: the same as analysis.curves.lines.fit_line.
 
 const Fit = (() => {
   // x, y: places on an axis, NaN for none. Returns slope, intercept, r2, n, leftOut, low, high.
