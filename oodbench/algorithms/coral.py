@@ -6,16 +6,14 @@ source and one target, has no term for the means, and divides by 4 d^2.) Feature
 the last layer.
 """
 
-from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 from oodbench.algorithms.cross_entropy import cross_entropies
-from oodbench.algorithms.spec import AlgorithmSpec, Forward, HParams
+from oodbench.algorithms.spec import AlgorithmSpec, Forward, Setup, Unrestarted
 from oodbench.spaces import log
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 
@@ -40,31 +38,12 @@ def moment_distance(features: "Tensor") -> "Tensor":
     return total / max(1, len(pairs))
 
 
-class Coral:
-    """See ``oodbench.algorithms.spec.Algorithm``.
+class Coral(Unrestarted):
+    """See ``oodbench.algorithms.spec.Algorithm``; its hyperparameter is ``penalty_weight``."""
 
-    Args:
-        hparams: ``penalty_weight``.
-        smoothing: Of the labels.
-    """
-
-    restarts: Mapping[int, Sequence[int]] = {}
-    restart_as: tuple[str, HParams] | None = None
-
-    def __init__(
-        self,
-        hparams: Sequence[HParams],
-        steps: int,
-        device: "torch.device",
-        dtype: "torch.dtype",
-        smoothing: float = 0.0,
-    ) -> None:
-        import torch
-
-        weights = [float(h["penalty_weight"]) for h in hparams]
-        self._weights = torch.tensor(weights, device=device, dtype=dtype)
-        self._smoothing = smoothing
-        self.state: dict[str, Tensor] = {}
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self._weights = setup.each("penalty_weight")
 
     def losses(self, forward: Forward, inputs: "Tensor", labels: "Tensor", step: int) -> "Tensor":
         """Each model's mean cross-entropy plus its weighted distance of moments."""

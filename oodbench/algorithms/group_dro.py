@@ -7,43 +7,22 @@ Each environment has a weight q, at first the same for all. At each step
 Without the paper's generalization adjustment (its C is 0), as in DomainBed.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from oodbench.algorithms.cross_entropy import cross_entropies
-from oodbench.algorithms.spec import AlgorithmSpec, Forward, HParams
+from oodbench.algorithms.spec import AlgorithmSpec, Forward, Setup, Unrestarted
 from oodbench.spaces import log
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 
-class GroupDRO:
-    """See ``oodbench.algorithms.spec.Algorithm``.
+class GroupDRO(Unrestarted):
+    """See ``oodbench.algorithms.spec.Algorithm``; its hyperparameter is ``group_step_size``."""
 
-    Args:
-        hparams: ``group_step_size``.
-        smoothing: Of the labels.
-    """
-
-    restarts: Mapping[int, Sequence[int]] = {}
-    restart_as: tuple[str, HParams] | None = None
-
-    def __init__(
-        self,
-        hparams: Sequence[HParams],
-        steps: int,
-        device: "torch.device",
-        dtype: "torch.dtype",
-        smoothing: float = 0.0,
-    ) -> None:
-        import torch
-
-        sizes = [[float(h["group_step_size"])] for h in hparams]
-        self._sizes = torch.tensor(sizes, device=device, dtype=dtype)
-        self._smoothing, self._step = smoothing, -1
-        self.state: dict[str, Tensor] = {}
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self._sizes, self._step = setup.each("group_step_size").unsqueeze(1), -1
 
     def losses(self, forward: Forward, inputs: "Tensor", labels: "Tensor", step: int) -> "Tensor":
         """Each model's risks, weighed by its own weights, which change once a step."""

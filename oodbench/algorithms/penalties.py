@@ -1,14 +1,12 @@
 """A risk and a weighted penalty, whose weight jumps once: what IRM and VREx have in common."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from oodbench.algorithms.spec import Forward, HParams
+from oodbench.algorithms.spec import Forward, HParams, Setup
 from oodbench.spaces import Space, log, uniform
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
 DOMAINBED_ADAM: HParams = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
@@ -24,34 +22,24 @@ class Penalized(ABC):
     """See ``oodbench.algorithms.spec.Algorithm``.
 
     Args:
-        hparams: ``penalty_weight``; ``anneal_fraction``: the share of the steps that are trained
-            with a penalty weight of 1 first.
-        steps: Of the whole run.
+        setup: With the hyperparameters ``penalty_weight``, and ``anneal_fraction``: the share of
+            the steps that are trained with a penalty weight of 1 first.
         restart: What happens to the optimizer when the weight jumps: ``same`` builds the same
             optimizer anew; ``none`` goes on; ``adam`` puts a fresh Adam with the trial's lr and
             weight_decay whatever the optimizer was, as DomainBed does.
         rescale: Divide the loss by a penalty weight above 1, as the original code does and
             DomainBed does not.
-        smoothing: Of the labels.
     """
 
     def __init__(
-        self,
-        hparams: Sequence[HParams],
-        steps: int,
-        device: "torch.device",
-        dtype: "torch.dtype",
-        restart: Literal["same", "none", "adam"],
-        rescale: bool,
-        smoothing: float = 0.0,
+        self, setup: Setup, restart: Literal["same", "none", "adam"], rescale: bool
     ) -> None:
         import torch
 
-        jumps = [round(float(h["anneal_fraction"]) * steps) for h in hparams]
-        self._jumps = torch.tensor(jumps, device=device)
-        weights = [float(h["penalty_weight"]) for h in hparams]
-        self._weights = torch.tensor(weights, device=device, dtype=dtype)
-        self._rescale, self._smoothing = rescale, smoothing
+        jumps = [round(float(h["anneal_fraction"]) * setup.steps) for h in setup.hparams]
+        self._jumps = torch.tensor(jumps, device=setup.device)
+        self._weights = setup.each("penalty_weight")
+        self._rescale, self._smoothing = rescale, setup.smoothing
         self.state: dict[str, Tensor] = {}
         self.restart_as = ("adam", DOMAINBED_ADAM) if restart == "adam" else None
         self.restarts: dict[int, list[int]] = {}

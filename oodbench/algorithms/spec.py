@@ -5,7 +5,7 @@ loop rebuilds them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from oodbench.errors import RequestError, UnknownNameError
@@ -16,6 +16,32 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 HParams = Mapping[str, bool | int | float | str]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What K models are trained with, as far as their algorithm is concerned.
+
+    Attributes:
+        hparams: Of each model; an algorithm is given its own share of them.
+        steps: Of the whole run.
+        device: Of the models.
+        dtype: Of their losses.
+        smoothing: The share of each label that is spread over all classes.
+    """
+
+    hparams: Sequence[HParams]
+    steps: int
+    device: "torch.device"
+    dtype: "torch.dtype"
+    smoothing: float = 0.0
+
+    def each(self, name: str) -> "Tensor":
+        """(K,) the models' values of a hyperparameter."""
+        import torch
+
+        values = [float(h[name]) for h in self.hparams]
+        return torch.tensor(values, device=self.device, dtype=self.dtype)
 
 
 class Forward(Protocol):
@@ -60,21 +86,31 @@ class Algorithm(Protocol):
         """
 
 
+class Unrestarted:
+    """What algorithms have in common whose optimizers are never built anew."""
+
+    restarts: Mapping[int, Sequence[int]] = {}
+    restart_as: tuple[str, HParams] | None = None
+
+    def __init__(self, setup: Setup) -> None:
+        self._smoothing = setup.smoothing
+        self.state: dict[str, Tensor] = {}
+
+
 @dataclass(frozen=True)
 class AlgorithmSpec:
     """An algorithm that can be asked for by name.
 
     Attributes:
         name: As sweep files write it.
-        build: ``build(hparams, steps, device, dtype, **options)`` with the hyperparameters of each
-            of K models gives an Algorithm.
+        build: ``build(setup, **options)`` gives an Algorithm.
         space: Its hyperparameters and their default search ranges; no others are accepted.
         options: Option -> the values it may take, the default first.
         smallest_group: Fewest examples of one environment in a batch; 0 if environments may be
             pooled.
         every_environment: Each batch must have examples of every training environment, in order.
         averages: Its loss is the mean over environments of what it is for each of them alone.
-        smooths: ``build`` takes ``smoothing``, the share of a label that goes to all classes.
+        smooths: It heeds ``Setup.smoothing``.
         hands_on: Its losses do nothing with the inputs but hand them to the models, once or more,
             as they are. Then models that see the same ones may be given them once.
         summary: One sentence.
@@ -93,20 +129,11 @@ class AlgorithmSpec:
     summary: str = ""
     reference: str = ""
 
-    def __call__(
-        self,
-        hparams: Sequence[HParams],
-        steps: int,
-        options: Mapping[str, Any],
-        device: "torch.device",
-        dtype: "torch.dtype",
-        smoothing: float = 0.0,
-    ) -> Algorithm:
+    def __call__(self, setup: Setup, options: Mapping[str, Any]) -> Algorithm:
         """The algorithm for K models, with its own share of their hyperparameters."""
-        own = [{name: values[name] for name in self.space} for values in hparams]
+        own = [{name: values[name] for name in self.space} for values in setup.hparams]
         chosen = {name: values[0] for name, values in self.options.items()}
-        more = {"smoothing": smoothing} if smoothing else {}
-        return self.build(own, steps, device, dtype, **{**chosen, **options, **more})
+        return self.build(replace(setup, hparams=own), **{**chosen, **options})
 
     def check(self, options: Mapping[str, Any], batch: Mapping[str, int]) -> None:
         """Raise unless the options exist and the batch gives what the algorithm needs."""

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from oodbench.algorithms import ALGORITHMS, Algorithm
+from oodbench.algorithms import ALGORITHMS, Algorithm, Setup
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import Measurement, RunRecord, Trial
@@ -91,9 +91,8 @@ class Run:
         self.handed = self.shares if stacked and spec.hands_on and not compiled else ()
         self.models = self.build_models(self.build_modules())
         hparams = [trial.hparams for trial in trials]
-        self.algorithm: Algorithm = spec(
-            hparams, first.steps, first.algorithm_options, device, dtype, first.label_smoothing
-        )
+        setup = Setup(hparams, first.steps, device, dtype, first.label_smoothing)
+        self.algorithm: Algorithm = spec(setup, first.algorithm_options)
         self.batches = Batches(data.sizes, first.batch, seeds, device, data.labels, first.balance)
         self.inputs = training_inputs(data.inputs, data.augment, seeds)
         self.average = (

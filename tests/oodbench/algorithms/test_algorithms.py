@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from oodbench.algorithms import ALGORITHMS
+from oodbench.algorithms import ALGORITHMS, Setup
 from oodbench.algorithms.cross_entropy import FEW, cross_entropies
 from oodbench.algorithms.irm import risk_and_penalty
 from oodbench.errors import RequestError, UnknownNameError
@@ -83,7 +83,7 @@ def test_penalty_is_an_unbiased_estimate_of_the_squared_gradient() -> None:
 
 
 def build(name: str, hparams, steps: int = 10, **options):
-    return ALGORITHMS.get(name)(hparams, steps, options, CPU, torch.float64)
+    return ALGORITHMS.get(name)(Setup(hparams, steps, CPU, torch.float64), options)
 
 
 def test_erm_is_the_mean_cross_entropy(logits, labels) -> None:

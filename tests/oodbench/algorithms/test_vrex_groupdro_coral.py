@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from oodbench.algorithms import ALGORITHMS
+from oodbench.algorithms import ALGORITHMS, Setup
 from oodbench.algorithms.coral import moment_distance
 from oodbench.algorithms.cross_entropy import cross_entropies
 from oodbench.algorithms.irm import risk_and_penalty
@@ -40,7 +40,7 @@ def labels() -> torch.Tensor:
 
 def build(name: str, hparams: list, smoothing: float = 0.0):
     spec = ALGORITHMS.get(name)
-    return spec(hparams, 10, OPTIONS.get(name, {}), CPU, torch.float64, smoothing)
+    return spec(Setup(hparams, 10, CPU, torch.float64, smoothing), OPTIONS.get(name, {}))
 
 
 def risks(logits: torch.Tensor, labels: torch.Tensor, smoothing: float = 0.0) -> np.ndarray:

@@ -14,7 +14,7 @@ from training_helpers import CPU, make_trials, run_together
 
 import oodbench as package
 from oodbench import api
-from oodbench.algorithms import ALGORITHMS
+from oodbench.algorithms import ALGORITHMS, Setup
 from oodbench.cli.sweep import warn_if_slow
 from oodbench.results import add_sweep, open_database
 from oodbench.sweep.plan import plan
@@ -93,9 +93,8 @@ def plain(module: nn.Module, algorithm: str, data: list, k: int, mixed: bool = T
 def ours(models: Any, algorithm: str, data: list) -> Tensor:
     """The (K, P) weights that the models of the training loop come to on the same batches."""
     n = len(data[0][0])
-    losses_of = ALGORITHMS.get(algorithm)(
-        [{"penalty_weight": WEIGHT, "anneal_fraction": 0.0}] * n, STEPS, {}, CPU, torch.float32
-    )
+    hparams = [{"penalty_weight": WEIGHT, "anneal_fraction": 0.0}] * n
+    losses_of = ALGORITHMS.get(algorithm)(Setup(hparams, STEPS, CPU, torch.float32), {})
     optimizers = [torch.optim.SGD(models.parameters_of(k, False), LR, MOMENTUM) for k in range(n)]
     for step, (inputs, labels) in enumerate(data):
         losses = losses_of.losses(models, inputs, labels, step)

@@ -17,7 +17,7 @@ from torch import nn
 from torch._dynamo.utils import counters
 from training_helpers import make_trials, parameters
 
-from oodbench.algorithms import ALGORITHMS
+from oodbench.algorithms import ALGORITHMS, Setup
 from oodbench.data import Dataset
 from oodbench.errors import StopTrainingError
 from oodbench.training import Saving, Tensors, load, train
@@ -121,7 +121,7 @@ def test_the_masks_of_dropout_are_the_same_compiled(device: torch.device) -> Non
     module = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
     inputs = torch.randn(1, 2, 5, 6, device=device, dtype=torch.float64)
     labels = torch.randint(3, (1, 2, 5), device=device)
-    erm = ALGORITHMS.get("erm")([{}], 6, {}, device, torch.float64)
+    erm = ALGORITHMS.get("erm")(Setup([{}], 6, device, torch.float64), {})
     found = []
     for gradients in (differentiate, Compiled("erm")):
         single = Single(copy.deepcopy(module), device, "float64")

@@ -14,7 +14,7 @@ from training_helpers import CPU, make_trials, parameters
 
 import oodbench as package
 from oodbench import api
-from oodbench.algorithms import ALGORITHMS
+from oodbench.algorithms import ALGORITHMS, Setup
 from oodbench.errors import RequestError
 from oodbench.results import add_sweep, open_database
 from oodbench.sweep.plan import plan
@@ -161,7 +161,7 @@ def random_module() -> nn.Module:
 
 def assert_draws_and_buffers_are_the_same() -> None:
     inputs, labels = torch.randn(1, 2, 5, 6).double(), torch.randint(3, (1, 2, 5))
-    erm = ALGORITHMS.get("erm")([{}], 3, {}, CPU, torch.float64)
+    erm = ALGORITHMS.get("erm")(Setup([{}], 3, CPU, torch.float64), {})
     plain = random_module()
     modules, compiled = (plain, copy.deepcopy(plain)), Compiled("erm")
     losses = []
@@ -216,7 +216,7 @@ def test_a_machine_that_cannot_compile_is_told_what_it_lacks(use: Callable[[Any]
     use({"backend": broken})
     with pytest.raises(RequestError, match=r"needs a C\+\+ compiler .* without --compile"):
         check_compiler(CPU)
-    erm = ALGORITHMS.get("erm")([{}], 1, {}, CPU, torch.float32)
+    erm = ALGORITHMS.get("erm")(Setup([{}], 1, CPU, torch.float32), {})
     single = Single(random_module(), CPU, "float32")
     inputs, labels = torch.zeros(1, 1, 2, 6), torch.zeros(1, 1, 2, dtype=torch.long)
     with pytest.raises(RequestError, match="No working C"):
