@@ -14,7 +14,7 @@ from oodbench.training.fast.compiling import tell_plain
 from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.loop import Run, build_module
 from oodbench.training.random import seeded
-from oodbench.training.replicas.run import ReplicatedRun, stacked_together
+from oodbench.training.replicas.replication import stacked_together
 from oodbench.training.stack import can_stack, stacks_alone
 from oodbench.training.weights import keep_weights
 
@@ -96,7 +96,7 @@ def simulate(
     records: dict[Trial, RunRecord] = {}
     for cohort in (*by_evaluations(together), *([t] for t in trials if t not in together)):
         stacked = cohort[0] in together
-        run = ReplicatedRun(cohort, data, device, stacked, saving.selected, clock)
+        run = Run(cohort, data, device, stacked, saving.selected, clock)
         run.train(tick)
         for number, record in enumerate(run.records()):
             records[record.trial] = keep_weights(run, number, record, saving)

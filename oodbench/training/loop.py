@@ -33,7 +33,10 @@ from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.models import Models
 from oodbench.training.precision import DTYPES
 from oodbench.training.provenance import arithmetic, code, device_name, peak_memory
-from oodbench.training.random import generator_states, seeded, set_generator_states
+from oodbench.training.random import seeded
+from oodbench.training.replicas.methods import Group, Simulated
+from oodbench.training.replicas.replication import Replication, rows_of, stream_seeds
+from oodbench.training.replicas.side_by_side import SideBySide
 from oodbench.training.schedule import set_learning_rates
 from oodbench.training.single import Single
 from oodbench.training.stack import Stack
@@ -58,17 +61,21 @@ def shared(seeds: Sequence[int]) -> tuple[tuple[int, ...], list[int]]:
 
 
 class Run:
-    """K trials on their way through the loop.
+    """n trials on their way through the loop, as K models.
+
+    K is n, unless the trials have replicas: then each that is here is a model, in a row with those
+    of its trial. See ``oodbench.training.replicas.replication``.
 
     Args:
         trials: With one cohort key; only one if they are not stacked.
         data: As for ``train``.
         device: Where to train.
         stacked: Train them as a stack, even one alone, so that in float32 too it becomes what it
-            would become among others; else run the module as it is.
+            would become among others; else run the modules as they are.
         selected: Ids of the trials of which to keep the weights of the best checkpoint.
         clock: Takes the time of each phase.
         compiled: Take the gradients through ``torch.compile``, as far as that goes.
+        group: The replicas of each trial; by default all of them are simulated here.
     """
 
     def __init__(
@@ -80,72 +87,86 @@ class Run:
         selected: Collection[str] = (),
         clock: Clock | None = None,
         compiled: bool = False,
+        group: Group | None = None,
     ) -> None:
-        first, dtype = trials[0], DTYPES[trials[0].precision]
-        self.trials, self.data, self.device, self.k = trials, data, device, len(trials)
+        first = trials[0]
+        self.trials, self.data, self.device = trials, data, device
         self.stacked, self.selected, self.clock = stacked, selected, clock or Clock()
+        self.group = (group or Simulated(first.replicas)) if first.parallel else None
+        here = len(self.group.here) if self.group else 1
+        self.rows_of = rows_of(trials, here)  # trial -> its models
+        self.trial_of = [trial for trial in trials for _ in range(here)]  # model -> its trial
+        self.k = len(self.trial_of)
         spec = ALGORITHMS.get(first.algorithm)
-        self.shares, seeds = shared(self.stream_seeds())
+        setup = Setup(
+            [trial.hparams for trial in self.trial_of],
+            first.steps,
+            device,
+            DTYPES[first.precision],
+            first.label_smoothing,
+        )
+        seeds = stream_seeds(trials, self.group) if self.group else [t.seed for t in trials]
+        self.shares, seeds = shared(seeds)
         # What the models are told of it. Shared inputs come in other shapes in each stack: each
         # would be compiled anew.
         self.handed = self.shares if stacked and spec.hands_on and not compiled else ()
-        self.models = self.build_models(self.build_modules())
-        hparams = [trial.hparams for trial in trials]
-        setup = Setup(hparams, first.steps, device, dtype, first.label_smoothing)
+        self.models = self.build_models(self.trial_of)
         self.algorithm: Algorithm = spec(setup, first.algorithm_options)
         self.batches = Batches(data.sizes, first.batch, seeds, device, data.labels, first.balance)
         self.inputs = training_inputs(data.inputs, data.augment, seeds)
-        self.average = (
-            WeightAverage(*self.models.memory(), first.average, first.steps)
-            if first.average
-            else None
-        )
-        self.specs = [OPTIMIZERS.get(trial.optimizer) for trial in trials]
+        memory, average = self.models.memory(), first.average
+        self.average = WeightAverage(*memory, average, first.steps) if average else None
+        self.specs = [OPTIMIZERS.get(trial.optimizer) for trial in self.trial_of]
         self.optimizers = [self.build_optimizer(model) for model in range(self.k)]
         self.steppers = [stepper(optimizer) for optimizer in self.optimizers]
-        self.measurements: list[list[Measurement]] = [[] for _ in trials]
+        self.compiled = Compiled(f"{first.algorithm}, {first.model}") if compiled else None
+        self.replicas = self.build_replication(self.group) if self.group else None
+        # Called with this and the step whenever the gradients are there, before they are clipped.
+        self.on_gradients: Callable[[Run, int], None] | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Nothing is trained yet."""
+        self.measurements: list[list[Measurement]] = [[] for _ in self.trials]
         self.diverged: dict[int, int] = {}  # model -> the step that showed it
         self.broken: set[int] = set()  # models whose optimizer left the stack's memory
-        # model -> mean ID validation accuracy, step and weights of its best checkpoint
+        # trial -> mean ID validation accuracy, step and weights of its best checkpoint
         self.best: dict[int, tuple[float, int, dict[str, Tensor]]] = {}
         self.done = 0  # steps
         # model -> the first step whose loss was not finite; steps if none, as far as looked at
-        self.bad_since = torch.full((self.k,), first.steps, device=device)
+        self.bad_since = torch.full((self.k,), self.trials[0].steps, device=self.device)
         self.unseen: list[Tensor] = []  # (K,) losses of the last steps, not looked at yet
-        self.total = torch.zeros(self.k, device=device)  # of the losses of the last steps,
+        self.total = torch.zeros(self.k, device=self.device)  # of the losses of the last steps,
         self.summed = 0  # so many
-        self.compiled = Compiled(f"{first.algorithm}, {first.model}") if compiled else None
         self.seconds = 0.0
         self.resumed_at: list[int] = []
-        # Called with this and the step whenever the gradients are there, before they are clipped.
-        self.on_gradients: Callable[[Run, int], None] | None = None
 
-    def build_modules(self) -> list[torch.nn.Module]:
-        """Each trial's model as it begins; one for each seed where a stack copies them."""
-        shape, classes = self.data.shape, self.data.num_classes
-        if not self.stacked:
-            return [build_module(trial, shape, classes) for trial in self.trials]
+    def build_models(self, trials: Sequence[Trial]) -> Models:
+        """One model for each of these trials, as it begins: a stack, or the modules as they are."""
         built: dict[int, torch.nn.Module] = {}
-        for trial in self.trials:
-            if trial.seed not in built:
-                built[trial.seed] = build_module(trial, shape, classes)
-        return [built[trial.seed] for trial in self.trials]
-
-    def build_models(self, modules: Sequence[torch.nn.Module]) -> Models:
-        """What the loop drives."""
-        precision = self.trials[0].precision
+        modules = []
+        for trial in trials:
+            if not self.stacked or trial.seed not in built:  # a stack copies them
+                built[trial.seed] = build_module(trial, self.data.shape, self.data.num_classes)
+            modules.append(built[trial.seed])
+        precision = trials[0].precision
         if self.stacked:
             return Stack(modules, self.device, precision, self.handed)
+        if self.group:
+            seeds = [seed_of(trials[0].seed, "layers", replica) for replica in self.group.here]
+            return SideBySide(modules, self.device, precision, seeds[: len(modules)])
         (module,) = modules
         return Single(module, self.device, precision)
 
-    def stream_seeds(self) -> list[int]:
-        """Of each model: the seed that its batches and their augmentation are drawn from."""
-        return [trial.seed for trial in self.trials]
+    def build_replication(self, group: Group) -> Replication:
+        """What the replicas do beside the loop."""
+        means = self.build_models(self.trials)
+        driven = self.models, means, self.optimizers, self.specs
+        return Replication(self.trials, group, *driven, self.clock)
 
     def build_optimizer(self, model: int, restarted: bool = False) -> torch.optim.Optimizer:
         """The trial's optimizer, or the one that its algorithm restarts it as."""
-        trial = self.trials[model]
+        trial = self.trial_of[model]
         name, hparams = trial.optimizer, dict(trial.hparams)
         if restarted and self.algorithm.restart_as is not None:
             name, added = self.algorithm.restart_as
@@ -170,9 +191,7 @@ class Run:
                 self.look_at_losses()
                 self.freeze(self.bad_since, self.done)
             if self.done in evaluation_steps:
-                self.measure(self.done, self.total / self.summed, self.summed)
-                self.total.zero_()
-                self.summed = 0
+                self.measure(self.done, self.mean_losses())
                 self.look_for_broken(range(self.k))
             self.seconds = time.perf_counter() - start
             tick()
@@ -199,45 +218,40 @@ class Run:
         self.broken |= {model for model in models if not self.models.intact(model)}
 
     def step(self, step: int) -> Tensor:
-        """One optimizer step of every model that has not diverged; returns the (K,) losses."""
+        """One step of every model that has not diverged; returns the (K,) losses."""
+        set_learning_rates(self.optimizers, self.trials[0], step)
+        if self.replicas is None:
+            return self.learn(step)
+        self.replicas.begin(step)
+        losses = self.learn(step) if len(self.replicas.resting) < self.k else None
+        return self.replicas.finish(step, losses, self.diverged)
+
+    def learn(self, step: int) -> Tensor:
+        """A step of the optimizers, on a batch of each model; returns the (K,) losses."""
         with self.clock(DATA):
             indices = self.batches.at(step)
             inputs = self.inputs(indices, step)
             labels = spread(self.data.labels.take(indices), self.shares)
             if not self.handed:
                 inputs = spread(inputs, self.shares)
-        drawn = self.draws()
+        drawn = self.models.generators()
         losses = self.gradients(inputs, labels, step)
-        self.set_learning_rates(step)
+        idle = {*self.diverged, *(self.replicas.resting if self.replicas else ())}
         with self.clock(OPTIMIZER), torch.no_grad():
-            taken = [self.steppers[model]() for model in self.stepping()]
+            taken = [self.steppers[model]() for model in range(self.k) if model not in idle]
         while unfinished := self.advance(taken):
-            self.draw_again(drawn)  # the same loss: dropout masks too
+            self.models.set_generators(drawn)  # the same loss: dropout masks too
             self.gradients(inputs, labels, step)
             taken = unfinished
         return losses
-
-    def draws(self) -> Any:
-        """Where the generators are that the models draw from."""
-        return {} if self.stacked else generator_states(self.device)
-
-    def draw_again(self, drawn: Any) -> None:
-        """Put them there again."""
-        set_generator_states(drawn, self.device)
-
-    def set_learning_rates(self, step: int) -> None:
-        """Set the learning rates of a step: see ``oodbench.training.schedule``."""
-        set_learning_rates(self.optimizers, self.trials[0], step)
-
-    def stepping(self) -> list[int]:
-        """The models whose optimizers take this step."""
-        return [model for model in range(self.k) if model not in self.diverged]
 
     def gradients(self, inputs: Tensor, labels: Tensor, step: int) -> Tensor:
         """Compute the gradients where the parameters are; returns the (K,) losses."""
         with self.clock(MODEL):
             gradients = self.compiled or differentiate
             losses = gradients(self.algorithm, self.models, inputs, labels, step)
+            if self.replicas:
+                self.replicas.average_gradients(step, self.diverged)
             if self.on_gradients:
                 self.on_gradients(self, step)
             if clip := self.trials[0].clip_norm:
@@ -259,23 +273,36 @@ class Run:
         for model, since in enumerate(bad_since.tolist()):
             if since < step or not finite[model]:
                 self.diverged.setdefault(model, min(since + 1, step))
+        if self.replicas:
+            self.replicas.freeze(self.diverged)
 
-    def measure(self, step: int, losses: Tensor, steps: int) -> None:
-        """Record accuracies and the mean training loss of the models that have not diverged."""
+    def mean_losses(self) -> list[tuple[float, int]]:
+        """Of each trial: the mean of its losses since this was last asked for, and how many."""
+        if self.replicas:
+            found = self.replicas.mean_losses()
+        else:
+            found = [(mean, self.summed) for mean in (self.total / self.summed).tolist()]
+        self.total.zero_()
+        self.summed = 0
+        return found
+
+    def measure(self, step: int, losses: Sequence[tuple[float, int]]) -> None:
+        """Record accuracies and the ``mean_losses`` of the trials that have not diverged."""
+        n, evaluation, classes = len(self.trials), self.data.evaluation, self.data.num_classes
         with self.clock(EVALUATION), self.averaged() as models:
-            scores = evaluate(models, self.data.evaluation, self.k, step, self.data.num_classes)
-            for model, loss in enumerate(losses.tolist()):
-                if model not in self.diverged:
-                    loss_ = Measurement(step, "", "train", "train", "loss", loss, steps)
-                    self.measurements[model] += [*scores[model], loss_]
-                    self.keep_best(model, step, scores[model], models)
+            scores = evaluate(models, evaluation, n, step, classes)
+            for number, (mean, taken) in enumerate(losses):
+                if self.rows_of[number].start not in self.diverged:
+                    loss = Measurement(step, "", "train", "train", "loss", mean, taken)
+                    self.measurements[number] += [*scores[number], loss]
+                    self.keep_best(number, step, scores[number], models)
 
     @contextmanager
     def averaged(self) -> Iterator[Models]:
-        """Inside, each model has the parameters that are to be evaluated, and these are the models.
+        """Inside, the models of the trials have the parameters that are to be evaluated.
 
-        They are those it is trained with unless its optimizer averages, or the trial asks for
-        averages; these come back bit for bit, so that evaluating changes nothing.
+        They are those that are trained unless an optimizer averages, the trial asks for averages or
+        has replicas; these come back bit for bit, so that evaluating changes nothing.
         """
         models = [m for m, spec in enumerate(self.specs) if spec.averages]
         trained = [self.models.state(model) for model in models]
@@ -283,34 +310,33 @@ class Run:
         for optimizer in averaging:
             optimizer.eval()
         with self.average.in_place() if self.average else nullcontext():
-            yield self.models
+            yield self.replicas.averaged() if self.replicas else self.models
         for model, optimizer, state in zip(models, averaging, trained, strict=True):
             optimizer.train()
             self.models.load_state(model, state)
 
-    def weights(self, model: int) -> dict[str, Tensor]:
-        """A copy of the parameters and buffers that a model is evaluated with, by name."""
+    def weights(self, number: int) -> dict[str, Tensor]:
+        """A copy of the parameters and buffers that a trial is evaluated with, by name."""
+        if self.replicas:  # those of the last step's evaluation: forming them takes all processes
+            return self.replicas.means.state(number)
         with torch.no_grad(), self.averaged() as models:
-            return models.state(model)
-
-    def keeps_best(self, model: int) -> bool:
-        """Whether the weights of a model's best checkpoint are to be kept."""
-        return self.trials[model].id in self.selected
+            return models.state(number)
 
     def keep_best(
-        self, model: int, step: int, scores: Sequence[Measurement], models: Models
+        self, number: int, step: int, scores: Sequence[Measurement], models: Models
     ) -> None:
         """Keep the weights if they are to be kept, and no checkpoint before was as good."""
         values = [s.value for s in scores if (s.role, s.metric) == ("id_val", "accuracy")]
-        if not values or not self.keeps_best(model):
+        if not values or self.trials[number].id not in self.selected:
             return
         score = sum(values) / len(values)
-        if model not in self.best or score > self.best[model][0]:
-            self.best[model] = score, step, models.state(model)
+        if number not in self.best or score > self.best[number][0]:
+            self.best[number] = score, step, models.state(number)
 
-    def provenance(self, model: int) -> dict[str, Any]:
-        """How the run of one model came about, and what it cost."""
-        optimizer = type(self.optimizers[model])
+    def provenance(self, number: int) -> dict[str, Any]:
+        """How the run of one trial came about, and what it cost."""
+        model = self.rows_of[number].start
+        optimizer, examples = type(self.optimizers[model]), math.prod(self.batches.at(0).shape[1:])
         compiled = self.compiled is not None and self.compiled.used
         return {
             **code(),
@@ -321,17 +347,18 @@ class Run:
             "stack_size": self.k,
             "stacked": self.stacked,
             "optimizer_class": f"{optimizer.__module__}.{optimizer.__qualname__}",
-            "seconds": round(self.seconds / self.k, 6),
+            "seconds": round(self.seconds / len(self.trials), 6),
             **({"resumed_at": self.resumed_at} if self.resumed_at else {}),
             "gradient_evaluations": self.gradients_taken(model),
-            "examples_per_step": math.prod(self.batches.at(0).shape[1:]),
+            "examples_per_step": examples,
             "shared_examples": self.data.shared,
             "peak_memory_bytes": peak_memory(self.device),
+            **(self.replicas.costs(number, examples) if self.replicas else {}),
         }
 
     def gradients_taken(self, model: int) -> int:
         """Gradients of one model's training: its steps, each as often as its optimizer asks."""
-        trial = self.trials[model]
+        trial = self.trial_of[model]
         steps = self.diverged.get(model, trial.steps)
         restarts = [step for step, models in self.algorithm.restarts.items() if model in models]
         before = min([steps, *restarts])
@@ -339,15 +366,21 @@ class Run:
         return before * first + (steps - before) * self.specs[model].evaluations
 
     def records(self) -> list[RunRecord]:
-        """What came of each trial."""
+        """What came of each trial.
+
+        Raises:
+            OodbenchError: If a replica's optimizer does not write to the parameters it was given.
+        """
+        if self.replicas:
+            self.replicas.check_in_place(self.broken)
         return [
             outcome(
                 trial,
-                self.diverged.get(model),
-                self.measurements[model],
-                self.provenance(model),
+                self.diverged.get(self.rows_of[number].start),
+                self.measurements[number],
+                self.provenance(number),
             )
-            for model, trial in enumerate(self.trials)
+            for number, trial in enumerate(self.trials)
         ]
 
 

@@ -1,6 +1,6 @@
 """What the training loop drives: K models that take each step together, however that is done."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from torch import Tensor
@@ -38,6 +38,18 @@ class Models(Protocol):
 
     def memory(self) -> tuple[list[Tensor], bool]:
         """What all parameters of all models lie in, and whether there are buffers beside them."""
+
+    def buffers(self) -> Tensor:
+        """A (K, B) copy of the buffers, such as BatchNorm's statistics; counts are floats there."""
+
+    def set_buffers(self, rows: Tensor) -> None:
+        """Put (K, B) values in their place."""
+
+    def generators(self) -> list[Mapping[str, Tensor]]:
+        """Where the random generators are that the models draw from; empty if they draw nothing."""
+
+    def set_generators(self, states: Sequence[Mapping[str, Tensor]]) -> None:
+        """Put them there again."""
 
     def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
         """The parameters of one model, for its optimizer; as one flat vector if that is allowed."""

@@ -1,6 +1,6 @@
 """One model, run as it is, for those that cannot be stacked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from oodbench.training.inputs.features import body_and_head
 from oodbench.training.precision import BF16, DTYPES, in_precision
+from oodbench.training.random import generator_states, set_generator_states
 
 IMAGES = 16
 """In one forward pass of convolutions on a CPU: what more leave behind outgrows the cache."""
@@ -35,7 +36,8 @@ class Single:
     """
 
     def __init__(self, module: nn.Module, device: torch.device, precision: str) -> None:
-        self._module = module.to(device, DTYPES[precision])
+        self._device, self._dtype = device, DTYPES[precision]
+        self._module = module.to(device, self._dtype)
         self._mixed = partial(in_precision, precision=precision)
         self._forward = self._mixed(module)
         self._images: int | None = None  # in one forward pass of ``predict``
@@ -92,6 +94,24 @@ class Single:
 
     def memory(self) -> tuple[list[Tensor], bool]:
         return list(self._module.parameters()), bool(list(self._module.buffers()))
+
+    def buffers(self) -> Tensor:
+        rows = [buffer.flatten().to(self._dtype) for buffer in self._module.buffers()]
+        none = torch.zeros(0, dtype=self._dtype, device=self._device)
+        return torch.cat([none, *rows]).unsqueeze(0)
+
+    def set_buffers(self, rows: Tensor) -> None:
+        own = list(self._module.buffers())
+        parts = torch.split(rows[0], [buffer.numel() for buffer in own])
+        for buffer, part in zip(own, parts, strict=True):
+            buffer.copy_(part.view_as(buffer))
+
+    def generators(self) -> list[Mapping[str, Tensor]]:
+        return [generator_states(self._device)]
+
+    def set_generators(self, states: Sequence[Mapping[str, Tensor]]) -> None:
+        (state,) = states
+        set_generator_states(state, self._device)
 
     def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
         return list(self._module.parameters())

@@ -164,6 +164,18 @@ class Stack:
     def memory(self) -> tuple[list[Tensor], bool]:
         return [self._rows], False
 
+    def buffers(self) -> Tensor:
+        return self._rows.new_empty(len(self._rows), 0)
+
+    def set_buffers(self, rows: Tensor) -> None:
+        pass
+
+    def generators(self) -> list[Mapping[str, Tensor]]:
+        return []
+
+    def set_generators(self, states: Sequence[Mapping[str, Tensor]]) -> None:
+        pass
+
     def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
         row, grad = self._rows[model], self._grads[model]
         views = [row.detach()] if flat else list(self._views(row).values())

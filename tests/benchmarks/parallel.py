@@ -22,10 +22,10 @@ from oodbench.records import RunRecord, Trial
 from oodbench.sweep.plan import plan
 from oodbench.training import Tensors, load
 from oodbench.training.clock import TRAINING
+from oodbench.training.loop import Run
 from oodbench.training.replicas.local import run_on_processes
 from oodbench.training.replicas.methods import Seconds
 from oodbench.training.replicas.processes import Apart
-from oodbench.training.replicas.run import ReplicatedRun
 
 CPU, REPLICAS, SEEDS, TARGET = torch.device("cpu"), 2, 3, 0.9
 LINKS = {"none": (0.0, float("inf")), "5 ms, 100 Mbit/s": (0.005, 12.5e6)}
@@ -59,19 +59,21 @@ class ReachedError(Exception):
     """The target is reached; with what it took."""
 
 
-class Watched(ReplicatedRun):
+class Watched(Run):
     """A run that ends at the target: all its replicas do, for they evaluate the same weights."""
 
-    def measure(self, step: int, losses: Tensor, steps: int) -> None:
+    def measure(self, step: int, losses: Sequence[tuple[float, int]]) -> None:
         """As always, and note it."""
         waiting, sending = self.group.seconds or Seconds(0.0, 0.0)
         spent = sum(self.clock.seconds[phase] for phase in TRAINING)
-        super().measure(step, losses, steps)
+        super().measure(step, losses)
         now = [m.value for m in self.measurements[0] if (m.step, m.role) == (step, "id_val")]
         if statistics.mean(now) >= TARGET:
             took = {"seconds": spent, "computing": spent - waiting - sending}
             took |= {"sending": sending, "waiting": waiting}
-            raise ReachedError({"steps": step, "all_reduces": self.replicas[0].all_reduces, **took})
+            raise ReachedError(
+                {"steps": step, "all_reduces": self.replicas.replicas[0].all_reduces, **took}
+            )
 
 
 def train(

@@ -66,7 +66,7 @@ def share(trial: Trial, data: Tensors) -> dict[str, object]:
             best["peak"] = min(best["peak"], repeated(product))
         best["step"] = min(best["step"], repeated(lambda: run.step(next(step))))
         if evaluated:
-            seconds = repeated(lambda: run.measure(1, run.total, 1))
+            seconds = repeated(lambda: run.measure(1, [(0.0, 1)] * run.k))
             best["evaluation"] = min(best["evaluation"], seconds)
     peak, rate = 2 * 1024**3 / best["peak"] / 1e9, flops / best["step"] / 1e9
     trained = best["step"] / images / found.size

@@ -1,7 +1,7 @@
 """Taking an optimizer's step without what torch wraps around it.
 
-``torch.optim`` wraps each step in a profiler range, hooks and a graph break, which takes longer than
-the step of a small model. Where nobody has registered a hook, the step inside is the same.
+``torch.optim`` wraps each step in a profiler range, hooks and a graph break, which takes longer
+than the step of a small model. Where nobody has registered a hook, the step inside is the same.
 """
 
 from collections.abc import Callable

@@ -28,9 +28,9 @@ from oodbench.training.checkpoints import NOTHING, Saving, tell_nobody
 from oodbench.training.clock import clock_of
 from oodbench.training.fast.processor import prepare_for_cpu
 from oodbench.training.inputs.tensors import Tensors
-from oodbench.training.loop import build_module
+from oodbench.training.loop import Run, build_module
 from oodbench.training.replicas.processes import Apart
-from oodbench.training.replicas.run import ReplicatedRun, stacked_together
+from oodbench.training.replicas.replication import stacked_together
 from oodbench.training.weights import keep_weights
 
 POLL = 0.2
@@ -199,7 +199,7 @@ def train_replica(
         tick: Called after every step; what it raises ends the training.
     """
     module = build_module(trial, data.shape, data.num_classes)
-    run = ReplicatedRun(
+    run = Run(
         [trial],
         data,
         device,

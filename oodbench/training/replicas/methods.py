@@ -60,7 +60,7 @@ class Group(Protocol):
         """The smallest of what is given wherever there are replicas."""
 
 
-class Together:
+class Simulated:
     """All replicas in this process: the simulation.
 
     Args:

@@ -1,9 +1,8 @@
 """What the four methods differ in: each is the one algorithm of ``methods`` with other settings."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from oodbench.records import Scalar
+from oodbench.records import Trial
 
 
 @dataclass(frozen=True)
@@ -49,16 +48,17 @@ class Settings:
     batchnorm: str = "average"
 
     @classmethod
-    def of(cls, method: str, hparams: Mapping[str, Scalar], steps: int) -> "Settings":
-        """The settings of a trial of so many steps.
+    def of(cls, trial: Trial) -> "Settings":
+        """The settings of a trial.
 
         ``local_sgd`` is ``diloco`` with plain outer SGD at rate 1: the anchor becomes the mean of
         the replicas. ``diloco`` is ``palsgd`` without pseudo-steps.
         """
-        if method == "ddp":
-            return cls(sync_warmup=steps, batchnorm=str(hparams.get("batchnorm", "average")))
+        if trial.parallel == "ddp":
+            batchnorm = str(trial.hparams.get("batchnorm", "average"))
+            return cls(sync_warmup=trial.steps, batchnorm=batchnorm)
         names = cls.__dataclass_fields__
-        return cls(**{k: v for k, v in hparams.items() if k in names})  # type: ignore[arg-type]
+        return cls(**{k: v for k, v in trial.hparams.items() if k in names})  # type: ignore[arg-type]
 
     def averages_gradients(self, step: int) -> bool:
         """Whether the gradients of this step (counted from 0) are averaged."""

@@ -6,12 +6,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from oodbench.training.precision import DTYPES
 from oodbench.training.random import generator_states, seeded, set_generator_states
 from oodbench.training.single import Single
 
 
-class Several:
+class SideBySide:
     """K modules that take each step one after the other. See ``oodbench.training.models.Models``.
 
     Args:
@@ -28,21 +27,20 @@ class Several:
         precision: str,
         seeds: Sequence[int],
     ) -> None:
-        self._device, self._dtype = device, DTYPES[precision]
+        self._device = device
         self._each = [Single(module, device, precision) for module in modules]
-        self._buffers = [list(module.buffers()) for module in modules]
-        self.draws: list[dict[str, Tensor]] = []  # where the generators of each module are
+        self._generators: list[Mapping[str, Tensor]] = []  # where each module's are
         for seed in seeds:
             with seeded(seed, device):
-                self.draws.append(generator_states(device))
+                self._generators.append(generator_states(device))
 
     @contextmanager
     def _drawing(self, model: int) -> Iterator[Single]:
         """Inside, the global generators are the module's own."""
         with seeded(0, self._device):
-            set_generator_states(self.draws[model], self._device)
+            set_generator_states(self._generators[model], self._device)
             yield self._each[model]
-            self.draws[model] = generator_states(self._device)
+            self._generators[model] = generator_states(self._device)
 
     def __call__(self, inputs: Tensor) -> Tensor:
         logits = []
@@ -84,19 +82,21 @@ class Several:
             one.set_weights(rows[i : i + 1])
 
     def buffers(self) -> Tensor:
-        """A (K, B) copy of the buffers, such as BatchNorm's statistics; counts are floats there."""
-        none = torch.zeros(0, dtype=self._dtype, device=self._device)
-        rows = [[none, *(b.flatten().to(self._dtype) for b in own)] for own in self._buffers]
-        return torch.stack([torch.cat(row) for row in rows])
+        return torch.cat([one.buffers() for one in self._each])
 
     def set_buffers(self, rows: Tensor) -> None:
-        """Put (K, B) values in their place."""
-        for row, own in zip(rows, self._buffers, strict=True):
-            for buffer, part in zip(own, row.split([b.numel() for b in own]), strict=True):
-                buffer.copy_(part.view_as(buffer))
+        for i, one in enumerate(self._each):
+            one.set_buffers(rows[i : i + 1])
+
+    def generators(self) -> list[Mapping[str, Tensor]]:
+        return list(self._generators)
+
+    def set_generators(self, states: Sequence[Mapping[str, Tensor]]) -> None:
+        self._generators = list(states)
 
     def memory(self) -> tuple[list[Tensor], bool]:
-        return [p for one in self._each for p in one.memory()[0]], any(map(len, self._buffers))
+        parts = [one.memory() for one in self._each]
+        return [p for own, _ in parts for p in own], any(buffers for _, buffers in parts)
 
     def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
         return self._each[model].parameters_of(0, flat)

@@ -20,7 +20,7 @@ from oodbench.results import add_sweep, open_database
 from oodbench.sweep.plan import plan
 from oodbench.training import precision
 from oodbench.training.inputs import frozen
-from oodbench.training.replicas.side_by_side import Several
+from oodbench.training.replicas.side_by_side import SideBySide
 from oodbench.training.single import Single
 from oodbench.training.stack import Stack
 from oodbench.workers.worker import work
@@ -113,7 +113,7 @@ def ours(models: Any, algorithm: str, data: list) -> Tensor:
 KINDS: dict[str, Callable[[list[nn.Module]], Any]] = {
     "single": lambda modules: Single(modules[0], CPU, "bf16"),
     "stack": lambda modules: Stack(modules, CPU, "bf16"),
-    "several": lambda modules: Several(modules, CPU, "bf16", [0] * len(modules)),
+    "side_by_side": lambda modules: SideBySide(modules, CPU, "bf16", [0] * len(modules)),
 }
 
 
@@ -123,7 +123,7 @@ KINDS: dict[str, Callable[[list[nn.Module]], Any]] = {
     [
         ("single", convolutional, 1),
         ("single", mlp, 1),
-        ("several", convolutional, 2),
+        ("side_by_side", convolutional, 2),
         ("stack", mlp, 1),
         ("stack", mlp, 3),
         ("stack", convolutional, 3),  # in turn

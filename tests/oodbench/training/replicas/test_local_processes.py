@@ -21,9 +21,9 @@ from oodbench.models import MODELS
 from oodbench.models.spec import ModelSpec
 from oodbench.records import RunRecord, Trial
 from oodbench.training import Saving, Tensors, train
+from oodbench.training.loop import Run
 from oodbench.training.replicas.local import run_on_processes
 from oodbench.training.replicas.processes import Apart
-from oodbench.training.replicas.run import ReplicatedRun
 from oodbench.training.weights import read_weights
 from oodbench.workers.trainer import Trainer
 
@@ -49,7 +49,7 @@ def with_weights(trial: Trial, data: Tensors, device: torch.device) -> RunRecord
     """The record, with every replica's weights in its provenance."""
     MODELS._things.setdefault("mixed", ModelSpec("mixed", mixed))  # in this process
     stacked = trial.model != "mixed"
-    run = ReplicatedRun([trial], data, device, stacked, group=Apart(device))
+    run = Run([trial], data, device, stacked, group=Apart(device))
     run.train(lambda: None)
     (record,) = run.records()
     mine = run.models.vectors()[0][0].clone()
@@ -59,7 +59,7 @@ def with_weights(trial: Trial, data: Tensors, device: torch.device) -> RunRecord
 
 
 def check_equal(asked: Trial, data: Tensors) -> None:
-    simulated = ReplicatedRun([asked], data, CPU, asked.model != "mixed")
+    simulated = Run([asked], data, CPU, asked.model != "mixed")
     simulated.train(lambda: None)
     (expected,) = simulated.records()
     found = run_on_processes(asked, data, CPU, target=with_weights)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from oodbench.errors import OodbenchError
-from oodbench.training.replicas.methods import Replicas, Together
+from oodbench.training.replicas.methods import Replicas, Simulated
 from oodbench.training.replicas.settings import Settings
 
 EPS = torch.finfo(torch.float64).eps
@@ -14,7 +14,7 @@ SIZES = (6, 3, 8, 2)  # of the tensors of a model
 def replicas(k: int = 3, seed: int = 0, anchor: torch.Tensor | None = None, **settings) -> Replicas:
     weights = torch.linspace(-1, 1, sum(SIZES)).double() if anchor is None else anchor
     settings = {"sync_warmup": 0, "sync_every": 4} | settings
-    return Replicas(Settings(**settings), Together(k), seed, weights, SIZES[0])
+    return Replicas(Settings(**settings), Simulated(k), seed, weights, SIZES[0])
 
 
 def rows(k: int = 3) -> torch.Tensor:

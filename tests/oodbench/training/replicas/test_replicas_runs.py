@@ -15,7 +15,6 @@ from oodbench.seeds import seed_of, stream
 from oodbench.training import Saving, Tensors, train
 from oodbench.training.inputs.batches import Batches
 from oodbench.training.loop import Run, build_module
-from oodbench.training.replicas.run import ReplicatedRun
 from oodbench.training.weights import read_weights
 from oodbench.workers.trainer import Trainer
 from oodbench.workers.worker_settings import WorkerSettings
@@ -40,18 +39,18 @@ def trial(method: str, inner: str = "sgd", replicas: int = 4, seed: int = 0, **c
     return replace(made, seed=seed)
 
 
-def simulated(trials: list[Trial], data: Tensors) -> ReplicatedRun:
-    run = ReplicatedRun(trials, data, CPU)
+def simulated(trials: list[Trial], data: Tensors) -> Run:
+    run = Run(trials, data, CPU)
     run.train(lambda: None)
     assert not run.broken
     return run
 
 
-def rows(run: ReplicatedRun, number: int = 0) -> torch.Tensor:
+def rows(run: Run, number: int = 0) -> torch.Tensor:
     return run.models.vectors()[0][run.rows_of[number]]
 
 
-def mean(run: ReplicatedRun, number: int = 0) -> torch.Tensor:
+def mean(run: Run, number: int = 0) -> torch.Tensor:
     return torch.cat([value.flatten() for value in run.weights(number).values()])
 
 
@@ -127,7 +126,7 @@ def test_each_method_is_what_a_plain_loop_of_modules_makes(colored64, method, in
     run = simulated([asked], colored64)
     torch.testing.assert_close(rows(run), by_hand(asked, colored64), rtol=0, atol=1e-10)
     # 5 + floor(35 / 6) vectors were averaged; at the last step the replicas are apart again
-    assert run.replicas[0].all_reduces == (40 if method == "ddp" else 10)
+    assert run.replicas.replicas[0].all_reduces == (40 if method == "ddp" else 10)
     assert (rows(run).std(0).max() < 1e-12) == (method == "ddp")
 
 
@@ -187,7 +186,7 @@ def test_what_it_costs_is_counted(colored64) -> None:
         assert (cost["pseudo_steps"] > 0) == (method == "palsgd")
         assert cost["samples"] == gradients * record.provenance["examples_per_step"]
         assert record.provenance["examples_per_step"] == 32
-        assert cost["all_reduces"] == run.replicas[0].settings.all_reduces(40)
+        assert cost["all_reduces"] == run.replicas.replicas[0].settings.all_reduces(40)
         assert cost["bytes"] == cost["all_reduces"] * p * 8
         losses = [m for m in record.measurements if m.metric == "loss"]
         assert [m.step for m in losses] == [20, 40]
@@ -264,7 +263,7 @@ def test_batch_norm_side_by_side(colored64, monkeypatch, method: str, batchnorm:
     monkeypatch.setitem(MODELS._things, "normed", ModelSpec("normed", with_batch_norm))
     changes = {"hparams": {"batchnorm": batchnorm}, "model": "normed", "model_options": {}}
     asked = trial(method, replicas=3, **changes)
-    run = ReplicatedRun([asked], colored64, CPU, stacked=False)
+    run = Run([asked], colored64, CPU, stacked=False)
     run.train(lambda: None)
     modules = modules_by_hand(asked, colored64)
     weights = torch.stack([nn.utils.parameters_to_vector(m.parameters()) for m in modules])
@@ -293,13 +292,14 @@ def test_each_replica_has_dropout_of_its_own(colored64, monkeypatch) -> None:
     monkeypatch.setattr("oodbench.workers.trainer.tensors_for", lambda *_: colored64)
     asked = trial("ddp", replicas=2, model="dropping", model_options={})
     before = torch.get_rng_state()
-    run = ReplicatedRun([asked], colored64, CPU, stacked=False)
+    run = Run([asked], colored64, CPU, stacked=False)
     run.train(lambda: None)
     assert torch.equal(torch.get_rng_state(), before)
     modules = [build_module(asked, colored64.shape, colored64.num_classes) for _ in range(2)]
     modules = [module.double() for module in modules]
     optimizers = [torch.optim.SGD(m.parameters(), 0.05, weight_decay=1e-4) for m in modules]
-    batches = [Batches(colored64.sizes, asked.batch, [s], CPU) for s in run.stream_seeds()]
+    seeds = [seed_of(asked.seed, "replica", r) for r in range(2)]
+    batches = [Batches(colored64.sizes, asked.batch, [s], CPU) for s in seeds]
     states = []
     for r in range(2):
         torch.manual_seed(seed_of(asked.seed, "layers", r))
