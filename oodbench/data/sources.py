@@ -1,0 +1,65 @@
+"""Files that datasets are made from, and the folders of this machine in which they lie."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from oodbench.errors import RequestError
+
+ROOT_VARIABLE = "OODBENCH_DATA"
+"""Environment variable with the data folder of this machine; several are joined as in ``PATH``.
+
+Where the files lie is the machine's business: it is never part of a trial or of its id.
+"""
+
+
+def data_roots() -> list[Path]:
+    """The data folders of this machine."""
+    value = os.environ.get(ROOT_VARIABLE, "")
+    return [Path(part).expanduser() for part in value.split(os.pathsep) if part]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Files that datasets are made from, and that do not come with oodbench.
+
+    Attributes:
+        name: As ``oodbench fetch`` takes it.
+        folder: Where they lie under a data folder.
+        check: ``check(root)`` raises RequestError unless the files under this data folder are
+            complete and right.
+        fetch: ``fetch(root, tell)`` puts them there, verified; it keeps what is right already and
+            calls ``tell`` with a line for each file. None: they cannot be downloaded without asking
+            their owners.
+        get: Where to get them, in a sentence, if they are not fetched.
+    """
+
+    name: str
+    folder: str
+    check: Callable[[Path], None]
+    fetch: Callable[[Path, Callable[[str], None]], None] | None = None
+    get: str = ""
+
+    def is_here(self) -> bool:
+        """Whether a data folder of this machine has this source's folder."""
+        return any((root / self.folder).is_dir() for root in data_roots())
+
+    def find(self) -> Path:
+        """The first data folder of this machine that has this source's folder.
+
+        Raises:
+            RequestError: If none has, or none is named.
+        """
+        roots = data_roots()
+        for root in roots:
+            if (root / self.folder).is_dir():
+                return root
+        where = f"{ROOT_VARIABLE} names no data folder"
+        if roots:
+            where = f"no {self.folder} in {' or '.join(map(str, roots))}"
+        get = self.get or f"oodbench fetch {self.name} --root DIR puts the files there."
+        raise RequestError(
+            f"{self.name} needs files that are not here: {where}. Name a folder that has "
+            f"{self.folder} in {ROOT_VARIABLE} or --root; {get}"
+        )
