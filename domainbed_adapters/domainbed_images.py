@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from domainbed_adapters.image_folders import OPTIONS, build_images
+from domainbed_adapters.image_folders import OPTIONS, Options, build_images
 from domainbed_adapters.image_tree import ImageTree, read_tree
 from oodbench.data import Dataset, DatasetSpec, Source
 from oodbench.errors import RequestError
@@ -132,7 +132,7 @@ LAYOUTS = {
 def build(name: str, layout: Folders, source: Source, data_seed: int, **options: Any) -> Dataset:
     """One of these datasets, from the data folder of this machine."""
     tree = layout.read(source.find())
-    return build_images(name, tree, tuple(layout.environments), data_seed, **options)
+    return build_images(name, tree, tuple(layout.environments), data_seed, Options(**options))
 
 
 def spec(

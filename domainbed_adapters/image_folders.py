@@ -1,5 +1,6 @@
 """Datasets that are folders of images, split as DomainBed splits them or as our own are."""
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,19 +13,45 @@ from oodbench.data import Dataset, Environment, Rows, Split
 from oodbench.errors import RequestError
 from oodbench.seeds import stream
 
-OPTIONS: dict[str, Any] = {
-    "size": 224,
-    "holdout": 0.2,
-    "corrupt": "fail",
-    "domainbed": None,
-    "augment": "domainbed",
-    "augment_id_val": False,
-}
-"""``size``: height and width of the images. ``holdout``: share of an environment's examples that is
-its validation part, and of as many its test part. ``corrupt``: ``fail`` or ``skip`` where a file is
-no image. ``domainbed``: ``{seed, trial_seed}`` of DomainBed, for its own splits. ``augment``:
-training images as DomainBed augments them, or ``none``. ``augment_id_val``: validation images of
-training environments too, as there."""
+
+@dataclass(frozen=True)
+class Options:
+    """What sweep files may ask for of these datasets.
+
+    Attributes:
+        size: Height and width of the images.
+        holdout: Share of an environment's examples that is its validation part, and of as many its
+            test part.
+        corrupt: ``fail`` or ``skip`` where a file is no image.
+        domainbed: ``{seed, trial_seed}`` of DomainBed, for its own splits.
+        augment: Training images as DomainBed augments them, ``domainbed``, or ``none``.
+        augment_id_val: Validation images of training environments too, as there.
+    """
+
+    size: Any = 224
+    holdout: Any = 0.2
+    corrupt: Any = "fail"
+    domainbed: Any = None
+    augment: Any = "domainbed"
+    augment_id_val: Any = False
+
+    def check(self, name: str) -> None:
+        """Raise RequestError unless they are what they must be for the dataset ``name``."""
+        check_options(name, self.size, self.holdout, self.corrupt)
+        check_augmentation(name, self.augment, self.augment_id_val)
+
+    def seeds(self, name: str) -> Seeds | None:
+        """Those of DomainBed's own splits, if they were asked for."""
+        return None if self.domainbed is None else Seeds.from_option(name, self.domainbed)
+
+    def as_augmented(self, recipe: str) -> dict[str, Any]:
+        """How the images of a ``Dataset`` are augmented, if it is by this recipe."""
+        used = "" if self.augment == "none" else recipe
+        return {"augment": used, "augment_id_val": self.augment_id_val}
+
+
+OPTIONS: dict[str, Any] = asdict(Options())
+"""Each with its default."""
 
 
 def build_images(
@@ -32,13 +59,7 @@ def build_images(
     tree: ImageTree,
     names: tuple[str, ...],
     data_seed: int,
-    *,
-    size: int,
-    holdout: float,
-    corrupt: Any,
-    domainbed: Any,
-    augment: Any,
-    augment_id_val: Any,
+    options: Options,
     recipe: str = "domainbed",
 ) -> Dataset:
     """The images of a tree as a dataset.
@@ -48,37 +69,31 @@ def build_images(
         tree: Its files.
         names: What the environments are called, in the order of their folders.
         data_seed: Of the splits, unless they are DomainBed's.
-        size, holdout, corrupt, domainbed, augment, augment_id_val: See ``OPTIONS``.
+        options: What was asked for.
         recipe: What ``augment: domainbed`` means for this dataset.
 
     Raises:
         RequestError: If an option is not what it must be, a file is no image, or the decoded images
             do not fit on the disk.
     """
-    check_options(name, size, holdout, corrupt)
-    check_augmentation(name, augment, augment_id_val)
-    seeds = None if domainbed is None else Seeds.from_option(name, domainbed)
-    pixels, digests = kept_images(name, tree, size, corrupt)
+    options.check(name)
+    seeds = options.seeds(name)
+    pixels, digests = kept_images(name, tree, options.size, options.corrupt)
     there = np.flatnonzero(digests.any(axis=1))
     environments = []
     for i, environment in enumerate(names):
         rows = np.intersect1d(tree.rows_of(i), there)
-        if seeds is not None:
+        if seeds is None:
+            parts = split_parts(rows, options.holdout, name, data_seed, environment)
+        else:
             in_, out = in_out(len(rows), seeds.trial_seed, i)
             parts = {"train": rows[in_], "val": rows[out]}
-        else:
-            parts = split_parts(rows, holdout, name, data_seed, environment)
         splits = {p: Split(Rows(pixels, mine), tree.labels[mine]) for p, mine in parts.items()}
         environments.append(Environment(environment, splits))
-    content = content_of([f"{size}".encode(), *(bytes(digest) for digest in digests)])
-    return Dataset(
-        name,
-        tuple(environments),
-        len(tree.classes),
-        content=content,
-        augment="" if augment == "none" else recipe,
-        augment_id_val=augment_id_val,
-    )
+    content = content_of([f"{options.size}".encode(), *(bytes(digest) for digest in digests)])
+    augmented = options.as_augmented(recipe)
+    classes = len(tree.classes)
+    return Dataset(name, tuple(environments), classes, content=content, **augmented)
 
 
 def split_parts(

@@ -82,20 +82,28 @@ def read_tree(
         )
     for name in found:
         _check(root / name, folders_in(root / name), kinds, "classes")
+    return _listed(root, tuple(found), tuple(sorted(kinds)))
+
+
+def _listed(root: Path, environments: tuple[str, ...], classes: tuple[str, ...]) -> ImageTree:
+    """The images in these folders.
+
+    Raises:
+        RequestError: If a folder has none.
+    """
     files: list[str] = []
     labels: list[int] = []
     starts = [0]
-    for name in found:
-        for label, kind in enumerate(sorted(kinds)):
+    for name in environments:
+        for label, kind in enumerate(classes):
             mine = images_in(root, f"{name}/{kind}")
             if not mine:
                 raise RequestError(f"{root / name / kind} has no image ({', '.join(EXTENSIONS)}).")
             files += mine
             labels += [label] * len(mine)
         starts.append(len(files))
-    return ImageTree(
-        root, tuple(found), tuple(sorted(kinds)), tuple(files), np.array(labels), tuple(starts)
-    )
+    numbers = np.array(labels)
+    return ImageTree(root, environments, classes, tuple(files), numbers, tuple(starts))
 
 
 def images_in(root: Path, folder: str) -> list[str]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from domainbed_adapters.image_folders import OPTIONS, build_images
+from domainbed_adapters.image_folders import OPTIONS, Options, build_images
 from domainbed_adapters.image_tree import ImageTree, read_tree
 from domainbed_adapters.own_files import sought
 from domainbed_adapters.summaries import told_classes, told_environments
@@ -56,7 +56,7 @@ def summarize(options: Mapping[str, Any]) -> list[str]:
 def build(data_seed: int, folder: Any, **options: Any) -> Dataset:
     """The images under that folder."""
     tree = read(folder)
-    return build_images(NAME, tree, tree.environments, data_seed, **options)
+    return build_images(NAME, tree, tree.environments, data_seed, Options(**options))
 
 
 SPEC = DatasetSpec(

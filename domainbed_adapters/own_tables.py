@@ -13,7 +13,7 @@ from domainbed_adapters.table_files import NAME, check_there, find, read
 from domainbed_adapters.table_inputs import IMAGE_OPTIONS, TEXT_OPTIONS, images_of, texts_of
 from domainbed_adapters.tables import Grouping, Table, assemble, environments_of
 from domainbed_adapters.wilds_checks import check_ends
-from oodbench.data import Dataset, DatasetSpec, Environment, Rows, Split
+from oodbench.data import Dataset, DatasetSpec, Environment
 from oodbench.errors import RequestError, UnknownNameError
 
 
@@ -73,18 +73,7 @@ def build(
 ) -> Dataset:
     """The examples of that file."""
     table = read(file)
-    if not isinstance(groups, str):
-        raise RequestError(f"{NAME}: groups must be columns joined by +, not {groups!r}.")
-    if groups != SPEC.options["groups"] and not is_published(table):
-        raise RequestError(
-            f"{NAME}: groups {groups!r} are of the worst-group accuracy, which only published "
-            "splits are scored by. Give the file a column split, or leave groups out."
-        )
-    fields = tuple(part.strip() for part in groups.split("+") if part.strip())
-    for field in fields:
-        if field not in table.columns:
-            where = f"{NAME}: {find(file)}, groups"
-            raise UnknownNameError("column", field, table.columns, where=where)
+    fields = fields_of(groups, table, file)
     parts = None if is_published(table) else _parts(table, holdout, data_seed)
     train = table.splits["train"]
     if parts is not None:  # any of them may be trained on
@@ -100,19 +89,34 @@ def build(
         grouping = Grouping(fields)
         data = assemble(table, inputs, content, ("environment",), roles, grouping, worst_of(table))
         return replace(data, name=NAME, tokens=encoder)
-    kept = table.splits["train"]
-    environments = tuple(
-        Environment(
-            name,
-            {
-                part: Split(Rows(inputs, rows), table.labels[rows])
-                for part, mine in splits.items()
-                for rows in [mine[np.isin(mine, kept)]]
-            },
+    environments = []
+    for name, splits in parts.items():
+        kept = {part: rows[np.isin(rows, table.splits["train"])] for part, rows in splits.items()}
+        made = {part: table.split(inputs, rows) for part, rows in kept.items()}
+        environments.append(Environment(name, made))
+    return Dataset(NAME, tuple(environments), table.num_classes, content=content, tokens=encoder)
+
+
+def fields_of(groups: Any, table: Table, file: Any) -> tuple[str, ...]:
+    """The columns whose values make the groups, from the option ``groups``.
+
+    Raises:
+        RequestError: If it is no text, or the file has no published splits to score them by.
+        UnknownNameError: If the file has no such column.
+    """
+    if not isinstance(groups, str):
+        raise RequestError(f"{NAME}: groups must be columns joined by +, not {groups!r}.")
+    if groups != SPEC.options["groups"] and not is_published(table):
+        raise RequestError(
+            f"{NAME}: groups {groups!r} are of the worst-group accuracy, which only published "
+            "splits are scored by. Give the file a column split, or leave groups out."
         )
-        for name, splits in parts.items()
-    )
-    return Dataset(NAME, environments, table.num_classes, content=content, tokens=encoder)
+    fields = tuple(part.strip() for part in groups.split("+") if part.strip())
+    for field in fields:
+        if field not in table.columns:
+            where = f"{NAME}: {find(file)}, groups"
+            raise UnknownNameError("column", field, table.columns, where=where)
+    return fields
 
 
 def _parts(table: Table, holdout: float, data_seed: int) -> dict[str, dict[str, Any]]:

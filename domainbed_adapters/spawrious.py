@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from domainbed_adapters.image_folders import OPTIONS, build_images
+from domainbed_adapters.image_folders import OPTIONS, Options, build_images
 from domainbed_adapters.image_tree import EXTENSIONS, ImageTree
 from oodbench.data import Dataset, DatasetSpec, Source
 from oodbench.errors import RequestError
@@ -121,7 +121,7 @@ VARIANTS = {
 def build(name: str, source: Source, data_seed: int, **options: Any) -> Dataset:
     """One variant, from the data folder of this machine; DomainBed does not crop its images."""
     tree, recipe = VARIANTS[name].read(source.find()), "domainbed_uncropped"
-    return build_images(name, tree, ENVIRONMENTS, data_seed, recipe=recipe, **options)
+    return build_images(name, tree, ENVIRONMENTS, data_seed, Options(**options), recipe)
 
 
 def spec(name: str) -> DatasetSpec:

@@ -82,6 +82,10 @@ class Table:
         splits = {name: np.setdiff1d(mine, rows) for name, mine in self.splits.items()}
         return replace(self, splits=splits)
 
+    def split(self, inputs: Stored, rows: Ints) -> Split:
+        """Some of the examples, of which ``inputs`` is (n, ...) what a model takes of each."""
+        return Split(Rows(inputs, rows), self.labels[rows])
+
     def combined(self, fields: Sequence[str]) -> Column:
         """Each combination of values of several fields as one value.
 
@@ -183,17 +187,13 @@ def assemble(
         grouping: How it is scored.
         worst: Split -> the role of its worst group, under subpopulation shift.
     """
-
-    def split(rows: Ints) -> Split:
-        return Split(Rows(inputs, rows), table.labels[rows])
-
     groups = grouping.of(table)
     environments = tuple(
-        Environment(name, {"train": split(rows)})
+        Environment(name, {"train": table.split(inputs, rows)})
         for name, rows in environments_of(table, fields).items()
     )
     published = tuple(
-        Published(name, role, split(rows), groups.codes[rows], worst.get(name, ""))
+        Published(name, role, table.split(inputs, rows), groups.codes[rows], worst.get(name, ""))
         for name, role in roles.items()
         for rows in [table.splits[name]]
     )

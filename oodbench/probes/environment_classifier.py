@@ -110,13 +110,19 @@ def environment_features(
     """
     where = torch.device(device)
     rng = stream(seed, "environment classifier", "examples")
-    fit_p, fit_q = _sides(dataset, test_environments, False, examples, rng, where)
+    fit = _sides(dataset, test_environments, False, examples, rng, where)
     unseen = _sides(dataset, test_environments, True, examples, rng, where)
-    fit_p, fit_q = _without_label_shift(fit_p, fit_q, rng)
+    fit = _without_label_shift(*fit, rng)
     with seeded(seed_of(seed, "environment classifier"), where):
         backbone = MODELS.get(model).build(dataset.input_shape, FEATURES, **options)
         classifier = EnvironmentClassifier(backbone, dataset.num_classes).to(where)
-    classifier = train(classifier, fit_p, fit_q, seed)
+    return _of_held_out(train(classifier, *fit, seed), unseen)
+
+
+def _of_held_out(
+    classifier: EnvironmentClassifier, unseen: tuple[Side, Side]
+) -> EnvironmentFeatures:
+    """The features of the examples of both sides, and how well they are told apart."""
     with torch.inference_mode():
         found = [classifier(as_floats(s.inputs, torch.float32), s.labels) for s in unseen]
     right = [(logits.argmax(1) == side).float().mean() for side, (_, logits) in enumerate(found)]

@@ -148,8 +148,7 @@ def record_paths(
     Args:
         trials: With one cohort key; each has to be one that does not diverge.
         data: Of the trials, on ``device``.
-        device: Where to train.
-        stacked: See ``Run``.
+        device, stacked: See ``Run``.
         end: (K, P) end points of others, such as another seed's, or one (1, P) for all; None: their
             own, for which they are trained twice.
         tick: Called after every step.
@@ -172,10 +171,16 @@ def record_paths(
     recorder = Recorder(end, full_every)
     again = retrain(trials, data, device, stacked, recorder, tick)
     paths = recorder.paths(again.run)
+    if own:
+        check_repeated(trials, paths)
+    return paths, again
+
+
+def check_repeated(trials: Sequence[Trial], paths: Sequence[Path]) -> None:
+    """Raise OodbenchError unless each path ends where its trial ended before."""
     for trial, path in zip(trials, paths, strict=True):
-        if own and path.last != 0:
+        if path.last != 0:
             raise OodbenchError(
                 f"Trained twice, run {trial.id} ends at two points, {path.last:.3g} apart: it "
                 "cannot be repeated on this device. Use --device cpu."
             )
-    return paths, again

@@ -5,7 +5,7 @@ iteration), the Hessian's trace (Hutchinson's estimator), and how much the loss 
 uphill (Foret et al. 2021, the first-order solution). All are for K models of one shape at once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,8 @@ from oodbench.records import Measurement
 from oodbench.seeds import seed_of
 
 Weights = dict[str, Tensor]
+Product = Callable[[Weights], Weights]
+"""Of the Hessian with a vector."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def sharpness(
     """The sharpness of each of K models on the same examples.
 
     Args:
-        module: One of their shape, in evaluation mode where that matters.
+        module: One of their shape, in evaluation mode.
         weights: Of each model, by name: parameters alone.
         inputs: (n, *shape).
         labels: (n,) integers.
@@ -76,39 +78,40 @@ def sharpness(
     losses = vmap(lambda own: cross_entropy(functional_call(module, own, (inputs,)), labels))
     here = losses(stack)
     # One model's loss does not depend on another's weights: derivatives of the sum are all theirs.
-    # The graph of the gradient is made once, and every product with the Hessian goes back through
-    # it.
+    # Every product with the Hessian goes back through the one graph of the gradient.
     gradient = differentiated(here.sum(), stack, create_graph=True)
 
     def hessian(v: Weights) -> Weights:
         return differentiated(dot(gradient, v).sum(), stack)
 
     generator = torch.Generator(labels.device).manual_seed(seed_of(seed, "sharpness"))
-    v = scaled(draw(stack, generator))
+    value, residual = largest_eigenvalue(hessian, draw(stack, generator), iterations)
+    trace = traces(hessian, stack, generator, probes)
+    uphill = scaled({name: t.detach() for name, t in gradient.items()})
+    there = losses({name: t + rho * uphill[name] for name, t in stack.items()})
+    columns = value, residual, trace.mean(0), trace.std(0) / probes**0.5, there - here, here
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    return [Sharpness(*row, len(labels)) for row in rows]
+
+
+def largest_eigenvalue(hessian: Product, v: Weights, iterations: int) -> tuple[Tensor, Tensor]:
+    """By the power method from v: the (K,) eigenvalues, and how far they are from being that."""
+    v = scaled(v)
     for _ in range(iterations):
         v = scaled(hessian(v))
     image = hessian(v)
     value = dot(v, image)
     off = {n: image[n] - value.view(-1, *[1] * (v[n].ndim - 1)) * v[n] for n in v}
-    traces = []
+    return value, dot(off, off).sqrt()
+
+
+def traces(hessian: Product, like: Weights, generator: torch.Generator, probes: int) -> Tensor:
+    """(probes, K) independent estimates of the trace, each by a vector of random signs."""
+    found = []
     for _ in range(probes):
-        signs = {n: t.sign() for n, t in draw(stack, generator).items()}
-        traces.append(dot(signs, hessian(signs)))
-    uphill = scaled({name: t.detach() for name, t in gradient.items()})
-    there = losses({name: t + rho * uphill[name] for name, t in stack.items()})
-    trace = torch.stack(traces)
-    columns = {
-        "eigenvalue": value,
-        "residual": dot(off, off).sqrt(),
-        "trace": trace.mean(0),
-        "trace_error": trace.std(0) / probes**0.5,
-        "sam": there - here,
-        "loss": here,
-    }
-    return [
-        Sharpness(**{name: column[k].item() for name, column in columns.items()}, n=len(labels))
-        for k in range(len(weights))
-    ]
+        signs = {n: t.sign() for n, t in draw(like, generator).items()}
+        found.append(dot(signs, hessian(signs)))
+    return torch.stack(found)
 
 
 def differentiated(value: Tensor, by: Weights, create_graph: bool = False) -> Weights:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
+from torch import nn
 
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import RunRecord, Trial
@@ -19,8 +20,10 @@ from oodbench.training.stack import can_stack, stacks_alone
 from oodbench.training.weights import keep_weights
 
 Tick = Callable[[], None]
+Build = partial[Run]
+"""Makes a run of trials."""
 Distribute = Callable[[Trial, Tensors, torch.device, Tick, Saving], RunRecord]
-"""Trains one trial, a replica in each process: see ``launching`` and ``torchrun``."""
+"""Trains one trial, a replica in each process: see ``replicas.local`` and ``replicas.torchrun``."""
 
 
 def train(
@@ -46,7 +49,7 @@ def train(
         saving: Which checkpoints and weights are left on disk.
         clock: Takes the time of each phase.
         distribute: Trains a trial with replicas; by default they are simulated in this process.
-        compiled: Compile the training step, but for trials with replicas; see ``compiling``.
+        compiled: Compile the training step, but for trials with replicas.
 
     Raises:
         ValueError: If the trials differ in more than optimizer, hyperparameters and seed.
@@ -59,19 +62,29 @@ def train(
         tell_plain("replicas", "they are outside what is compiled")
     if trials[0].parallel and distribute:
         return [distribute(trial, data, device, tick, saving) for trial in trials]
-    if trials[0].parallel:
-        return simulate(trials, data, device, tick, saving, clock)
-    together = [trial for trial in trials if OPTIMIZERS.get(trial.optimizer).stackable]
+    build: Build = partial(Run, data=data, device=device, selected=saving.selected, clock=clock)
     module = build_module(trials[0], data.shape, data.num_classes)
+    if trials[0].parallel:
+        return simulate(trials, module, build, tick, saving)
+    return train_plain(trials, module, device, partial(build, compiled=compiled), tick, saving)
+
+
+def train_plain(
+    trials: Sequence[Trial],
+    module: nn.Module,
+    device: torch.device,
+    build: Build,
+    tick: Tick,
+    saving: Saving,
+) -> list[RunRecord]:
+    """``train`` for trials without replicas, of which ``module`` is a model."""
+    together = [trial for trial in trials if OPTIMIZERS.get(trial.optimizer).stackable]
     if not can_stack(module):
         together = []
     begun = [[trial] for trial in together if saving.begun(trial)]
     fresh = by_evaluations([trial for trial in together if not saving.begun(trial)])
     if not stacks_alone(module):
         begun, fresh = [], [cohort for cohort in fresh if len(cohort) > 1]
-    build = partial(
-        Run, data=data, device=device, selected=saving.selected, clock=clock, compiled=compiled
-    )
     records: dict[Trial, RunRecord] = {}
     for cohort in (*begun, *fresh):
         records |= carry_out(cohort, build, tick, saving)
@@ -83,20 +96,14 @@ def train(
 
 
 def simulate(
-    trials: Sequence[Trial],
-    data: Tensors,
-    device: torch.device,
-    tick: Callable[[], None],
-    saving: Saving,
-    clock: Clock | None,
+    trials: Sequence[Trial], module: nn.Module, build: Build, tick: Tick, saving: Saving
 ) -> list[RunRecord]:
     """``train`` for trials with replicas: all replicas in this process."""
-    module = build_module(trials[0], data.shape, data.num_classes)
     together = [trial for trial in trials if stacked_together([trial], module)]
     records: dict[Trial, RunRecord] = {}
     for cohort in (*by_evaluations(together), *([t] for t in trials if t not in together)):
         stacked = cohort[0] in together
-        run = Run(cohort, data, device, stacked, saving.selected, clock)
+        run = build(cohort, stacked=stacked)
         run.train(tick)
         for number, record in enumerate(run.records()):
             records[record.trial] = keep_weights(run, number, record, saving)
@@ -115,10 +122,7 @@ def by_evaluations(trials: Sequence[Trial]) -> list[list[Trial]]:
 
 
 def carry_out(
-    cohort: Sequence[Trial],
-    build: Callable[[Sequence[Trial]], Run],
-    tick: Callable[[], None],
-    saving: Saving,
+    cohort: Sequence[Trial], build: Build, tick: Tick, saving: Saving
 ) -> dict[Trial, RunRecord]:
     """Train a cohort to its end, one that is a single trial from its checkpoint; what came of it.
 

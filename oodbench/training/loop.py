@@ -98,19 +98,14 @@ class Run:
         self.trial_of = [trial for trial in trials for _ in range(here)]  # model -> its trial
         self.k = len(self.trial_of)
         spec = ALGORITHMS.get(first.algorithm)
-        setup = Setup(
-            [trial.hparams for trial in self.trial_of],
-            first.steps,
-            device,
-            DTYPES[first.precision],
-            first.label_smoothing,
-        )
         seeds = stream_seeds(trials, self.group) if self.group else [t.seed for t in trials]
         self.shares, seeds = shared(seeds)
         # What the models are told of it. Shared inputs come in other shapes in each stack: each
         # would be compiled anew.
         self.handed = self.shares if stacked and spec.hands_on and not compiled else ()
         self.models = self.build_models(self.trial_of)
+        hparams, dtype = [trial.hparams for trial in self.trial_of], DTYPES[first.precision]
+        setup = Setup(hparams, first.steps, device, dtype, first.label_smoothing)
         self.algorithm: Algorithm = spec(setup, first.algorithm_options)
         self.batches = Batches(data.sizes, first.batch, seeds, device, data.labels, first.balance)
         self.inputs = training_inputs(data.inputs, data.augment, seeds)
@@ -121,8 +116,6 @@ class Run:
         self.steppers = [stepper(optimizer) for optimizer in self.optimizers]
         self.compiled = Compiled(f"{first.algorithm}, {first.model}") if compiled else None
         self.replicas = self.build_replication(self.group) if self.group else None
-        # Called with this and the step whenever the gradients are there, before they are clipped.
-        self.on_gradients: Callable[[Run, int], None] | None = None
         self.begin()
 
     def begin(self) -> None:
@@ -140,6 +133,8 @@ class Run:
         self.summed = 0  # so many
         self.seconds = 0.0
         self.resumed_at: list[int] = []
+        # Called with this and the step whenever the gradients are there, before they are clipped.
+        self.on_gradients: Callable[[Run, int], None] | None = None
 
     def build_models(self, trials: Sequence[Trial]) -> Models:
         """One model for each of these trials, as it begins: a stack, or the modules as they are."""

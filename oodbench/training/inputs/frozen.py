@@ -49,10 +49,10 @@ def frozen_body(trial: Trial) -> nn.Module | None:
 def as_inputs(dataset: Dataset, trial: Trial, device: torch.device) -> Dataset:
     """The dataset as the trial's model takes it: itself, or its features where a body is frozen.
 
+    Training images are not augmented there: their features are computed once.
+
     Raises:
         RequestError: If the backbone takes no such images, or its weights are not here.
-
-    Training images are not augmented there: their features are computed once.
     """
     check_tokens(dataset, trial)
     body = frozen_body(trial)
@@ -68,19 +68,16 @@ def as_inputs(dataset: Dataset, trial: Trial, device: torch.device) -> Dataset:
     decided = [options[name] for name in spec.frozen_by]
     made_by = [trial.model, trial.pretrained, torch.__version__, device.type, *decided]
     features = Features(f"{dataset.name}-{trial.model}-features", made_by, body, device)
+
+    def seen(split: Split, environment: str, part: str) -> Split:
+        return replace(split, inputs=features.of(split, dataset, environment, part))
+
     parts = []
     for environment in dataset.environments:
-        splits = {
-            name: replace(split, inputs=features.of(split, dataset, environment.name, name))
-            for name, split in environment.splits.items()
-        }
+        splits = {n: seen(split, environment.name, n) for n, split in environment.splits.items()}
         parts.append(replace(environment, splits=splits))
     published = tuple(
-        replace(
-            given,
-            split=replace(given.split, inputs=features.of(given.split, dataset, "", given.name)),
-        )
-        for given in dataset.published
+        replace(given, split=seen(given.split, "", given.name)) for given in dataset.published
     )
     return replace(
         dataset,

@@ -141,6 +141,26 @@ def evaluated(
     return AugmentedInputs(inputs, amounts), labels
 
 
+def published(
+    dataset: Dataset, given: Published, device: torch.device, dtype: torch.dtype
+) -> EvaluationSplit:
+    """A published split, as a model is scored on it."""
+    inputs, labels = examples(given.split, device, dtype)
+    return EvaluationSplit(
+        "",
+        given.name,
+        given.role,
+        inputs.settled(),
+        labels,
+        len(given.split) // given.split.copies,
+        given.groups,
+        given.worst,
+        dataset.groups,
+        dataset.metrics,
+        graded=True,
+    )
+
+
 def joined(parts: Sequence[Inputs | StoredInputs]) -> Inputs | StoredInputs:
     """The examples of all parts, which are of one dataset, one part after the other."""
     first = parts[0]
@@ -165,22 +185,6 @@ def load(
         n = len(split) // split.copies
         return EvaluationSplit(environment.name, name, role, inputs.settled(), labels, n)
 
-    def as_published(given: Published) -> EvaluationSplit:
-        inputs, labels = examples(given.split, device, dtype)
-        return EvaluationSplit(
-            "",
-            given.name,
-            given.role,
-            inputs.settled(),
-            labels,
-            len(given.split) // given.split.copies,
-            given.groups,
-            given.worst,
-            dataset.groups,
-            dataset.metrics,
-            graded=True,
-        )
-
     training = [
         examples(dataset.environments[i].splits["train"], device, dtype)
         for i in dataset.training_environments(test_environments)
@@ -190,7 +194,7 @@ def load(
         for i, environment in enumerate(dataset.environments)
         for split, role in roles_of(environment, i in test_environments, dataset.shared).items()
     ]
-    evaluation += [as_published(given) for given in dataset.published]
+    evaluation += [published(dataset, given, device, dtype) for given in dataset.published]
     return Tensors(
         joined([inputs for inputs, _ in training]).settled(),
         torch.cat([labels for _, labels in training]),
