@@ -91,7 +91,7 @@ def sharpness(
     there = losses({name: t + rho * uphill[name] for name, t in stack.items()})
     columns = value, residual, trace.mean(0), trace.std(0) / probes**0.5, there - here, here
     rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [Sharpness(*row, len(labels)) for row in rows]
+    return [Sharpness(*row, n=len(labels)) for row in rows]
 
 
 def largest_eigenvalue(hessian: Product, v: Weights, iterations: int) -> tuple[Tensor, Tensor]:
