@@ -90,8 +90,8 @@ def sharpness(
     uphill = scaled({name: t.detach() for name, t in gradient.items()})
     there = losses({name: t + rho * uphill[name] for name, t in stack.items()})
     columns = value, residual, trace.mean(0), trace.std(0) / probes**0.5, there - here, here
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    return [Sharpness(*row, n=len(labels)) for row in rows]
+    n = torch.full_like(here, len(labels), dtype=torch.int64)
+    return [Sharpness(*row) for row in zip(*(c.tolist() for c in (*columns, n)), strict=True)]
 
 
 def largest_eigenvalue(hessian: Product, v: Weights, iterations: int) -> tuple[Tensor, Tensor]:
