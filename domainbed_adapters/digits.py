@@ -33,7 +33,7 @@ def build_colored(data_seed: int, renders: int, eval_renders: int, label_noise: 
     """DomainBed's ColoredMNIST on the small digits: (2, 8, 8) images, label digit < 5.
 
     Every rendering draws its own label noise and its own colour: neither can be memorised with the
-    digit, and scores do not hang on one draw of the noise.
+    digit, and scores do not depend on one draw of the noise.
     """
     for name, value in (("renders", renders), ("eval_renders", eval_renders)):
         if type(value) is not int or value < 1:

@@ -24,8 +24,8 @@ OPTIONS: dict[str, Any] = {
 }
 """``train``: all weights, or a head alone, on features that are computed once. ``freeze_bn``:
 BatchNorm's statistics and scales stay those of the pretrained weights (DomainBed's default is to
-train them; frozen ones do not hang on a batch). ``dropout``: on the features. ``hidden``: units of
-a hidden layer in the head; 0: a linear head."""
+train them; frozen ones do not depend on a batch). ``dropout``: on the features. ``hidden``: units
+of a hidden layer in the head; 0: a linear head."""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ class Group(Protocol):
 
     @property
     def engine(self) -> str:
-        """How it is told of: ``simulation`` or ``processes``."""
+        """What reports call it: ``simulation`` or ``processes``."""
 
     @property
     def here(self) -> range:
@@ -89,14 +89,14 @@ class Replicas:
     Args:
         settings: Of the method.
         group: Of the trial.
-        seed: Of the trial; the coins hang on it.
+        seed: Of the trial; the coins depend on it.
         weights: (P,) where all replicas begin.
         first: Numbers in the first tensor of the model.
 
     Attributes:
         anchor: (P,) the last weights that all replicas agreed on.
         all_reduces: How many vectors were averaged over the replicas.
-        bytes: In these vectors. What travels hangs on how an all-reduce is done: in a ring each
+        bytes: In these vectors. What travels depends on how an all-reduce is done: in a ring each
             replica sends 2 (K - 1) / K times as much.
     """
 
