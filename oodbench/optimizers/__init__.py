@@ -2,21 +2,18 @@
 
 from oodbench.optimizers import pytorch_optimizer, replicated
 from oodbench.optimizers.adafactor import ADAFACTOR
-from oodbench.optimizers.adagrad import ADADELTA, ADAGRAD
-from oodbench.optimizers.adam import ADAM, ADAMW
-from oodbench.optimizers.adam_family import ADAMAX, NADAM, RADAM
+from oodbench.optimizers.adagrad import ADADELTA, ADAGRAD, RMSPROP
+from oodbench.optimizers.adam import ADAM, ADAMAX, ADAMW, NADAM, RADAM
 from oodbench.optimizers.asgd import ASGD
 from oodbench.optimizers.muon import MUON
-from oodbench.optimizers.rmsprop import RMSPROP
 from oodbench.optimizers.rprop import RPROP
-from oodbench.optimizers.sam import SAM, SAM_ADAM, sam_of
+from oodbench.optimizers.sam import SAM, SAM_ADAM
+from oodbench.optimizers.sam import sam_of as sam_of
 from oodbench.optimizers.schedule_free import SCHEDULE_FREE_ADAMW, SCHEDULE_FREE_SGD
 from oodbench.optimizers.sgd import MOMENTUM, NESTEROV, SGD
 from oodbench.optimizers.smoothness_aware import SASAM, SASGD
-from oodbench.optimizers.spec import OptimizerSpec
+from oodbench.optimizers.spec import OptimizerSpec as OptimizerSpec
 from oodbench.registry import Registry
-
-__all__ = ["OPTIMIZERS", "OptimizerSpec", "sam_of"]
 
 
 def find(name: str) -> OptimizerSpec | None:

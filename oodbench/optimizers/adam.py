@@ -1,37 +1,25 @@
-"""Adam (weight decay in the gradient) and AdamW (decoupled)."""
+"""Adam (weight decay in the gradient), AdamW (decoupled), and their relatives in torch."""
 
-from typing import Any
+from dataclasses import replace
 
-from oodbench.optimizers.spec import OptimizerSpec
+from oodbench.optimizers.spec import OptimizerSpec, builder
 from oodbench.spaces import log, one_minus_log
 
-SPACE = {
+MOMENTS = {
     "lr": log(1e-4, 1e-1),
     "beta1": one_minus_log(0.5, 0.99),
     "beta2": one_minus_log(0.9, 0.9999),
     "eps": log(1e-8, 1e-3),
 }
-
-
-def build_adam(params: Any, beta1: float, beta2: float, **hparams: Any) -> Any:
-    """``torch.optim.Adam``: coupled L2, no amsgrad, as in the study."""
-    from torch import optim
-
-    return optim.Adam(params, betas=(beta1, beta2), fused=True, **hparams)
-
-
-def build_adamw(params: Any, beta1: float, beta2: float, **hparams: Any) -> Any:
-    """``torch.optim.AdamW``."""
-    from torch import optim
-
-    return optim.AdamW(params, betas=(beta1, beta2), fused=True, **hparams)
-
+COUPLED = {**MOMENTS, "weight_decay": log(1e-6, 1e-3)}
+DECOUPLED = {**MOMENTS, "weight_decay": log(1e-4, 0.3)}
+"""Decay acts per step as lr * weight_decay, hence a wider and higher range."""
 
 ADAM = OptimizerSpec(
     "adam",
     "adaptive",
-    {**SPACE, "weight_decay": log(1e-6, 1e-3)},
-    build_adam,
+    COUPLED,
+    builder("torch.optim", "Adam", fused=True),  # no amsgrad, as in the study
     flat=True,
     reference="Kingma & Ba 2015",
 )
@@ -39,9 +27,22 @@ ADAM = OptimizerSpec(
 ADAMW = OptimizerSpec(
     "adamw",
     "adaptive",
-    # Decoupled decay acts per step as lr * weight_decay, hence a wider and higher range.
-    {**SPACE, "weight_decay": log(1e-4, 0.3)},
-    build_adamw,
+    DECOUPLED,
+    builder("torch.optim", "AdamW", fused=True),
     flat=True,
     reference="Loshchilov & Hutter 2019",
+)
+
+ADAMAX = replace(
+    ADAM,
+    name="adamax",
+    build=builder("torch.optim", "Adamax"),
+    reference="Kingma & Ba 2015, section 7.1",
+)
+NADAM = replace(ADAM, name="nadam", build=builder("torch.optim", "NAdam"), reference="Dozat 2016")
+RADAM = replace(
+    ADAM,
+    name="radam",
+    build=builder("torch.optim", "RAdam"),
+    reference="Liu et al. 2020 (arXiv 1908.03265)",
 )

@@ -1,54 +1,39 @@
 """Schedule-free SGD and AdamW, from their authors' package."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from oodbench.optimizers.adam import SPACE
-from oodbench.optimizers.spec import OptimizerSpec
+from oodbench.optimizers.adam import DECOUPLED
+from oodbench.optimizers.spec import OptimizerSpec, builder
 from oodbench.spaces import log, one_minus_log
 
-REFERENCE = "Defazio et al. 2024 (arXiv 2405.15682)"
 
+def ready(name: str) -> Callable[..., Any]:
+    """Builds ``schedulefree.<name>``, ready to train."""
 
-def build_sgd(params: Any, **hparams: Any) -> Any:
-    """``schedulefree.SGDScheduleFree``, ready to train."""
-    from schedulefree import SGDScheduleFree
+    def build(params: Any, **hparams: Any) -> Any:
+        optimizer = builder("schedulefree", name, foreach=False)(params, **hparams)
+        optimizer.train()
+        return optimizer
 
-    optimizer = SGDScheduleFree(params, **hparams, foreach=False)
-    optimizer.train()
-    return optimizer
-
-
-def build_adamw(params: Any, beta1: float, beta2: float, **hparams: Any) -> Any:
-    """``schedulefree.AdamWScheduleFree``, ready to train."""
-    from schedulefree import AdamWScheduleFree
-
-    optimizer = AdamWScheduleFree(params, betas=(beta1, beta2), **hparams, foreach=False)
-    optimizer.train()
-    return optimizer
+    return build
 
 
 SCHEDULE_FREE_SGD = OptimizerSpec(
     "schedule_free_sgd",
     "non-adaptive",
-    {
-        "lr": log(1e-2, 10.0),
-        "momentum": one_minus_log(0.5, 0.99),
-        "weight_decay": log(1e-6, 1e-3),
-    },
-    build_sgd,
+    {"lr": log(1e-2, 10.0), "momentum": one_minus_log(0.5, 0.99), "weight_decay": log(1e-6, 1e-3)},
+    ready("SGDScheduleFree"),
     flat=True,
     averages=True,
     package="schedulefree",
-    reference=REFERENCE,
+    reference="Defazio et al. 2024 (arXiv 2405.15682)",
 )
-
-SCHEDULE_FREE_ADAMW = OptimizerSpec(
-    "schedule_free_adamw",
-    "adaptive",
-    {**SPACE, "weight_decay": log(1e-4, 0.3)},
-    build_adamw,
-    flat=True,
-    averages=True,
-    package="schedulefree",
-    reference=REFERENCE,
+SCHEDULE_FREE_ADAMW = replace(
+    SCHEDULE_FREE_SGD,
+    name="schedule_free_adamw",
+    kind="adaptive",
+    space=DECOUPLED,
+    build=ready("AdamWScheduleFree"),
 )

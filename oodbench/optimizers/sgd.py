@@ -2,31 +2,23 @@
 
 from typing import Any
 
-from oodbench.optimizers.spec import OptimizerSpec
+from oodbench.optimizers.spec import OptimizerSpec, builder
 from oodbench.spaces import log, one_minus_log
 
 WEIGHT_DECAY = log(1e-6, 1e-3)
-
-
-def build_sgd(params: Any, **hparams: Any) -> Any:
-    """``torch.optim.SGD``."""
-    from torch import optim
-
-    return optim.SGD(params, fused=True, **hparams)
+BUILD = builder("torch.optim", "SGD", fused=True)
 
 
 def build_nesterov(params: Any, momentum: float, **hparams: Any) -> Any:
     """``torch.optim.SGD`` with ``nesterov=True``, which torch refuses where momentum is 0."""
-    from torch import optim
-
-    return optim.SGD(params, momentum=momentum, nesterov=momentum > 0, fused=True, **hparams)
+    return BUILD(params, momentum=momentum, nesterov=momentum > 0, **hparams)
 
 
 SGD = OptimizerSpec(
     "sgd",
     "non-adaptive",
     {"lr": log(1e-3, 1.0), "weight_decay": WEIGHT_DECAY},
-    build_sgd,
+    BUILD,
     flat=True,
     reference="Robbins & Monro 1951",
 )
@@ -35,7 +27,7 @@ MOMENTUM = OptimizerSpec(
     "momentum",
     "non-adaptive",
     {"lr": log(1e-4, 1.0), "momentum": one_minus_log(0.5, 0.99), "weight_decay": WEIGHT_DECAY},
-    build_sgd,
+    BUILD,
     flat=True,
     reference="Polyak 1964; Sutskever et al. 2013 (torch.optim.SGD)",
 )

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from oodbench.errors import RequestError
 from oodbench.spaces import Space
@@ -67,6 +68,20 @@ class OptimizerSpec:
     def installed(self) -> bool:
         """Whether what it needs is installed here."""
         return not self.package or find_spec(self.package) is not None
+
+
+def builder(package: str, name: str, **fixed: Any) -> Callable[..., Any]:
+    """Builds an optimizer of a package, which is imported then, with these arguments fixed.
+
+    Hyperparameters ``beta1`` and ``beta2`` are given to it as its ``betas``.
+    """
+
+    def build(params: Any, **hparams: Any) -> Any:
+        if "beta1" in hparams:
+            hparams["betas"] = (hparams.pop("beta1"), hparams.pop("beta2"))
+        return getattr(import_module(package), name)(params, **fixed, **hparams)
+
+    return build
 
 
 def check_installed(name: str, package: str) -> None:
