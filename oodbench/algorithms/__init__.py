@@ -4,10 +4,10 @@ from oodbench.algorithms.coral import CORAL
 from oodbench.algorithms.erm import ERM
 from oodbench.algorithms.group_dro import GROUP_DRO
 from oodbench.algorithms.irm import IRM
-from oodbench.algorithms.spec import Algorithm, AlgorithmSpec, Setup
+from oodbench.algorithms.spec import Algorithm as Algorithm
+from oodbench.algorithms.spec import AlgorithmSpec as AlgorithmSpec
+from oodbench.algorithms.spec import Setup as Setup
 from oodbench.algorithms.vrex import VREX
 from oodbench.registry import Registry
-
-__all__ = ["ALGORITHMS", "Algorithm", "AlgorithmSpec", "Setup"]
 
 ALGORITHMS: Registry[AlgorithmSpec] = Registry("algorithm", [ERM, IRM, VREX, GROUP_DRO, CORAL])

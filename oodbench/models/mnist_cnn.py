@@ -1,5 +1,6 @@
 """DomainBed's network for 28 x 28 images."""
 
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from oodbench.errors import RequestError
@@ -26,7 +27,7 @@ def build(input_shape: tuple[int, ...], num_classes: int) -> "nn.Module":
             f"model mnist_cnn needs images (channels, height, width), but the inputs have the "
             f"shape {input_shape}; use mlp."
         )
-    layers: dict[str, nn.Module] = {}
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
     channels = input_shape[0]
     for i, (width, stride) in enumerate(zip(WIDTHS, STRIDES, strict=True)):
         layers[f"conv{i + 1}"] = nn.Conv2d(channels, width, 3, stride, padding=1)
@@ -35,10 +36,7 @@ def build(input_shape: tuple[int, ...], num_classes: int) -> "nn.Module":
         channels = width
     layers |= {"avgpool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
     layers["classifier"] = nn.Linear(channels, num_classes)
-    model = nn.Sequential()
-    for name, layer in layers.items():
-        model.add_module(name, layer)
-    return model
+    return nn.Sequential(layers)
 
 
 MNIST_CNN = ModelSpec(

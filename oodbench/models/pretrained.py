@@ -6,14 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from oodbench.data.sources import WEIGHTS_VARIABLE, named_folders, package_folders
 from oodbench.errors import RequestError
-
-WEIGHTS_VARIABLE = "OODBENCH_WEIGHTS"
-"""Environment variable with folders of weights files, joined as in ``PATH``."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +31,13 @@ class Weights:
 
     def folders(self) -> Iterator[Path]:
         """Where it is looked for, in order."""
-        named = os.environ.get(WEIGHTS_VARIABLE, "")
-        yield from (Path(part).expanduser() for part in named.split(os.pathsep) if part)
+        yield from named_folders(WEIGHTS_VARIABLE)
         torch_home = os.environ.get("TORCH_HOME")
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         home = Path(torch_home).expanduser() if torch_home else cache / "torch"
         yield home / "hub" / "checkpoints"
         if self.package is not None:
-            distribution, folder = self.package
-            spec = find_spec(distribution.replace("-", "_"))
-            for place in (spec and spec.submodule_search_locations) or ():
-                yield Path(place) / folder
+            yield from package_folders(*self.package)
 
     def find(self) -> Path:
         """The file.

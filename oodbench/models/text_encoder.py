@@ -1,11 +1,11 @@
 """DistilBERT, BERT and other text encoders: fine-tuned, or frozen under a head."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oodbench.data.encoders import Encoder
-from oodbench.errors import RequestError
-from oodbench.models.backbone import head
+from oodbench.models.backbone import frozen, head
 from oodbench.models.spec import ModelSpec
 
 if TYPE_CHECKING:
@@ -36,18 +36,6 @@ def body(options: Mapping[str, Any]) -> "nn.Module":
     return TextFeatures(network, mean=options["pool"] == "mean")
 
 
-def frozen(options: Mapping[str, Any]) -> "nn.Module | None":
-    """What turns tokens into features, if only a head is trained; else None."""
-    if options["train"] != "head":
-        return None
-    if not options["pretrained"]:
-        raise RequestError(
-            "model text_encoder: train: head needs pretrained: true; the features of random "
-            "weights that are never trained say nothing."
-        )
-    return body(options).eval().requires_grad_(False)
-
-
 def build(input_shape: tuple[int, ...], num_classes: int, **options: Any) -> "nn.Sequential":
     """The encoder, unless only a head is trained, and the head, its last layer linear."""
     if options["train"] == "head":
@@ -64,7 +52,7 @@ TEXT_ENCODER = ModelSpec(
     summary="A pretrained text encoder by the name of its folder: DistilBERT, BERT, MiniLM, ...",
     reference="Devlin et al. 2019; Sanh et al. 2019",
     pretrained=pretrained,
-    frozen=frozen,
+    frozen=partial(frozen, "text_encoder", body),
     frozen_by=("pool",),
     reads="encoder",
 )

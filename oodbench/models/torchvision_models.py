@@ -1,76 +1,73 @@
 """Backbones that torchvision defines: ResNet-18 and -50, DenseNet-121, ViT-B/16."""
 
+import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from oodbench.models.backbone import Backbone
 from oodbench.models.pretrained import Weights
+from oodbench.models.spec import ModelSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
-HEADS = {"resnet18": "fc", "resnet50": "fc", "densenet121": "classifier", "vit_b_16": "heads"}
-"""Name of the part that names ImageNet's classes."""
-LAST = {**HEADS, "vit_b_16": "heads.head"}
-"""Name of its layer."""
 URL = "https://download.pytorch.org/models/"
 
 
-def body_of(name: str) -> "Callable[[], nn.Module]":
-    """Makes a torchvision model without its last layer."""
+def body(name: str, classifier: str) -> "nn.Module":
+    """A torchvision model without the part that tells ImageNet's classes apart."""
+    from torch import nn
+    from torchvision.models import get_model
 
-    def body() -> "nn.Module":
-        from torch import nn
-        from torchvision.models import get_model
-
-        model = get_model(name, weights=None)
-        setattr(model, HEADS[name], nn.Identity())
-        return model  # type: ignore[no-any-return]
-
-    return body
+    model = get_model(name, weights=None)
+    setattr(model, classifier, nn.Identity())
+    return model  # type: ignore[no-any-return]
 
 
-def keep(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Takes torchvision's file to the parameters of ``body_of(name)``."""
-
-    def keep(state: dict[str, Any]) -> dict[str, Any]:
-        import re
-
-        if name == "densenet121":  # its file has the names of 2017: norm.1 is norm1 now
-            old = re.compile(r"(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\..*)")
-            state = {old.sub(r"\1\2", key): value for key, value in state.items()}
-        return {k: v for k, v in state.items() if not k.startswith(f"{HEADS[name]}.")}
-
-    return keep
+def name_of_densenet(old: str) -> str:
+    """The name of a DenseNet's tensor. Its file has those of 2017: norm.1 is norm1 now."""
+    return re.sub(r"(.*denselayer\d+\.(?:norm|relu|conv))\.((?:[12])\..*)", r"\1\2", old)
 
 
-def backbone(name: str, features: int, file: str, summary: str, reference: str) -> Backbone:
-    """A torchvision model with the weights that it calls IMAGENET1K_V1."""
-    weights = Weights(name, file, URL + file)
+def backbone(
+    name: str,
+    features: int,
+    file: str,
+    summary: str,
+    reference: str,
+    head: str = "fc",
+    rename: Callable[[str], str] = str,
+) -> ModelSpec:
+    """A torchvision model with the weights that it calls IMAGENET1K_V1; see ``Backbone``."""
     return Backbone(
         name,
-        body_of(name),
+        partial(body, name, head.split(".")[0]),
         features,
-        weights,
-        keep(name),
-        LAST[name],
+        Weights(name, file, URL + file),
+        head,
+        rename,
         summary=summary,
         reference=reference,
-    )
+    ).spec()
 
 
-RESNET18, RESNET50, DENSENET121, VIT_B_16 = (
-    backbone(*about).spec()
-    for about in (
-        ("resnet18", 512, "resnet18-f37072fd.pth", "ResNet-18.", "He et al. 2016"),
-        ("resnet50", 2048, "resnet50-0676ba61.pth", "ResNet-50.", "He et al. 2016"),
-        ("densenet121", 1024, "densenet121-a639ec97.pth", "DenseNet-121.", "Huang et al. 2017"),
-        (
-            "vit_b_16",
-            768,
-            "vit_b_16-c867db91.pth",
-            "Vision transformer B/16; images of 224 pixels.",
-            "Dosovitskiy et al. 2021",
-        ),
-    )
+RESNET18 = backbone("resnet18", 512, "resnet18-f37072fd.pth", "ResNet-18.", "He et al. 2016")
+RESNET50 = backbone("resnet50", 2048, "resnet50-0676ba61.pth", "ResNet-50.", "He et al. 2016")
+DENSENET121 = backbone(
+    "densenet121",
+    1024,
+    "densenet121-a639ec97.pth",
+    "DenseNet-121.",
+    "Huang et al. 2017",
+    "classifier",
+    name_of_densenet,
+)
+VIT_B_16 = backbone(
+    "vit_b_16",
+    768,
+    "vit_b_16-c867db91.pth",
+    "Vision transformer B/16; images of 224 pixels.",
+    "Dosovitskiy et al. 2021",
+    "heads.head",
 )

@@ -31,7 +31,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "random.pth").rename(tmp_path / file)
     monkeypatch.setenv("OODBENCH_WEIGHTS", str(tmp_path))
     list(MODELS)
-    spec = backbone("resnet18", 512, file, "ResNet-18.", "").spec()
+    spec = backbone("resnet18", 512, file, "ResNet-18.", "")
     monkeypatch.setitem(MODELS._things, "resnet18", spec)
     return digest
 
