@@ -23,8 +23,8 @@ from domainbed_adapters.backgrounds_files import (
     read_training,
 )
 from domainbed_adapters.backgrounds_scores import measure
-from domainbed_adapters.image_cache import content_of, kept_images
-from domainbed_adapters.image_folders import check_augmentation, check_options
+from domainbed_adapters.image_cache import kept_images
+from domainbed_adapters.image_folders import Options
 from domainbed_adapters.in9 import CLASSES, MEAN, STD, VARIANTS, of_imagenet
 from oodbench.data import Dataset, DatasetSpec, Environment, Rows, Scores, Split
 from oodbench.errors import RequestError
@@ -86,8 +86,7 @@ def build(
         RequestError: If an option is not what it must be, a folder is missing or incomplete, a file
             is no image, or the decoded images do not fit on the disk.
     """
-    check_options(NAME, size, holdout, corrupt)
-    check_augmentation(NAME, augment, False)
+    Options(size, holdout, corrupt, augment=augment).check(NAME)
     folders, root = training_folders(training), SOURCE.find()
     parts = {(name, "test"): part for name, part in read_release(root).items()}
     tested = parts["original", "test"].foregrounds
@@ -96,15 +95,13 @@ def build(
         for name, part in mine.items():
             parts[environment_of(folder), name] = without(part, tested, f"{folder}, {name}")
     tree = as_tree(root, list(parts.values()))
-    pixels, digests = kept_images(NAME, tree, size, corrupt, fit="crop")
-    there = np.flatnonzero(digests.any(axis=1))
+    pixels, there, content = kept_images(NAME, tree, size, corrupt, fit="crop")
     environments: dict[str, dict[str, Split]] = {}
     for i, (name, part_name) in enumerate(parts):
         rows = np.intersect1d(tree.rows_of(i), there)
         split = Split(Rows(pixels, rows), tree.labels[rows])
         environments.setdefault(name, {})[part_name] = split
     apart = {name: "id_test" if name == "original" else MEASURED for name in VARIANTS}
-    content = content_of([f"{size}".encode(), *(bytes(digest) for digest in digests)])
     return Dataset(
         NAME,
         tuple(Environment(e, splits, apart.get(e, "")) for e, splits in environments.items()),

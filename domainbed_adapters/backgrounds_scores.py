@@ -52,7 +52,7 @@ def measure(predict: Predict, size: int = 224, slow: bool = False) -> dict[str, 
     if slow:
         check_masks(root, release["original"], size)
     tree = as_tree(root, list(release.values()))
-    pixels, _ = kept_images(f"{NAME}-release", tree, size, "fail", fit="crop")
+    pixels, _, _ = kept_images(f"{NAME}-release", tree, size, "fail", fit="crop")
     scores = {}
     for i, variant in enumerate(VARIANTS):
         rows = tree.rows_of(i)

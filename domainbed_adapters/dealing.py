@@ -94,6 +94,26 @@ def colour(
     return paint(images, colours), labels.astype(np.int64)
 
 
+def deal_colours(
+    name: str,
+    images: Images,
+    digits: Labels,
+    label_noise: float,
+    seed: int,
+    renders: int = 1,
+    eval_renders: int = 1,
+) -> Dataset:
+    """Arjovsky et al.'s environments, ``COLOURS``, of digits: see ``deal`` and ``colour``."""
+    agreement = list(COLOURS.values())
+
+    def render(
+        environment: int, which: Indices, generator: np.random.Generator
+    ) -> tuple[Images, Labels]:
+        return colour(images[which], digits[which], agreement[environment], label_noise, generator)
+
+    return deal(name, tuple(COLOURS), 2, len(digits), render, seed, renders, eval_renders)
+
+
 def paint(images: Images, colours: NDArray[np.bool_]) -> Images:
     """(n, 2, height, width): each of the (n, height, width) images in channel 0 or 1."""
     inputs = np.zeros((len(images), 2, *images.shape[1:]), np.uint8)

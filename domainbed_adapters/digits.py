@@ -7,16 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from domainbed_adapters.dealing import (
-    ANGLES,
-    COLOURS,
-    Images,
-    Indices,
-    Labels,
-    check_noise,
-    colour,
-    deal,
-)
+from domainbed_adapters import dealing
+from domainbed_adapters.dealing import ANGLES, COLOURS, Images, Indices, Labels
 from oodbench.data import Dataset, DatasetSpec
 from oodbench.errors import RequestError
 
@@ -38,17 +30,10 @@ def build_colored(data_seed: int, renders: int, eval_renders: int, label_noise: 
     for name, value in (("renders", renders), ("eval_renders", eval_renders)):
         if type(value) is not int or value < 1:
             raise RequestError(f"ColoredDigits: {name} must be a whole number >= 1, not {value!r}.")
-    check_noise("ColoredDigits", label_noise)
-    agreement = list(COLOURS.values())
+    dealing.check_noise("ColoredDigits", label_noise)
     images, digits = load_digits()
-
-    def render(
-        environment: int, which: Indices, generator: np.random.Generator
-    ) -> tuple[Images, Labels]:
-        return colour(images[which], digits[which], agreement[environment], label_noise, generator)
-
-    return deal(
-        "ColoredDigits", tuple(COLOURS), 2, len(digits), render, data_seed, renders, eval_renders
+    return dealing.deal_colours(
+        "ColoredDigits", images, digits, label_noise, data_seed, renders, eval_renders
     )
 
 
@@ -66,7 +51,7 @@ def build_rotated(data_seed: int) -> Dataset:
         return np.rint(turned).clip(0, 255).astype(np.uint8)[:, None], digits[which]
 
     names = tuple(f"{angle}°" for angle in ANGLES)
-    return deal("RotatedDigits", names, 10, len(digits), render, data_seed)
+    return dealing.deal("RotatedDigits", names, 10, len(digits), render, data_seed)
 
 
 SOURCE: dict[str, Any] = {

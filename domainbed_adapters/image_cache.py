@@ -21,7 +21,7 @@ Images = NDArray[np.uint8] | EncodedImages
 
 def kept_images(
     name: str, tree: ImageTree, size: int, corrupt: Corrupt, fit: Fit = "stretch"
-) -> tuple[Images, NDArray[np.uint8]]:
+) -> tuple[Images, NDArray[np.int64], str]:
     """The images of a tree, resized: decoded once, or whenever they are read (``keeps_encoded``).
 
     They are kept under a key of the files' names, sizes and times: a file that was changed or
@@ -35,8 +35,8 @@ def kept_images(
         fit: See ``read_image``.
 
     Returns:
-        (n, 3, size, size) pixels, mapped or decoded when indexed, and (n, 32) sha256 of the files
-        as they lie there; zeros in both for one that was skipped.
+        (n, 3, size, size) pixels, mapped or decoded when indexed, zeros for a file that was
+        skipped; which of the n were not skipped; and a hash of the size and of all files.
 
     Raises:
         RequestError: If a file is no image (with its name), or they do not fit on the disk.
@@ -57,7 +57,9 @@ def kept_images(
         found = in_parallel(one, len(paths), f"hashing {name}")
         return np.frombuffer(b"".join(found), np.uint8).reshape(-1, 32)
 
-    return images, cached(f"{name}-sha256", settings, digest)
+    digests = cached(f"{name}-sha256", settings, digest)
+    content = content_of([f"{size}".encode(), *(bytes(one) for one in digests)])
+    return images, np.flatnonzero(digests.any(axis=1)), content
 
 
 def _decoded(

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domainbed_adapters.domainbed import Seeds, in_out
-from domainbed_adapters.image_cache import content_of, kept_images
+from domainbed_adapters.image_cache import kept_images
 from domainbed_adapters.image_tree import ImageTree
 from oodbench.data import Dataset, Environment, Rows, Split
 from oodbench.errors import RequestError
@@ -37,17 +37,20 @@ class Options:
 
     def check(self, name: str) -> None:
         """Raise RequestError unless they are what they must be for the dataset ``name``."""
-        check_options(name, self.size, self.holdout, self.corrupt)
-        check_augmentation(name, self.augment, self.augment_id_val)
-
-    def seeds(self, name: str) -> Seeds | None:
-        """Those of DomainBed's own splits, if they were asked for."""
-        return None if self.domainbed is None else Seeds.from_option(name, self.domainbed)
-
-    def as_augmented(self, recipe: str) -> dict[str, Any]:
-        """How the images of a ``Dataset`` are augmented, if it is by this recipe."""
-        used = "" if self.augment == "none" else recipe
-        return {"augment": used, "augment_id_val": self.augment_id_val}
+        check_image_options(name, self.size, self.corrupt)
+        check_holdout(name, self.holdout)
+        augment, augment_id_val = self.augment, self.augment_id_val
+        if augment not in ("domainbed", "none"):
+            raise RequestError(f"{name}: augment must be domainbed or none, not {augment!r}.")
+        if type(augment_id_val) is not bool:
+            raise RequestError(
+                f"{name}: augment_id_val must be true or false, not {augment_id_val!r}."
+            )
+        if augment_id_val and augment == "none":
+            raise RequestError(
+                f"{name}: augment_id_val: true needs augment: domainbed, which says how; leave one "
+                "out."
+            )
 
 
 OPTIONS: dict[str, Any] = asdict(Options())
@@ -77,9 +80,9 @@ def build_images(
             do not fit on the disk.
     """
     options.check(name)
-    seeds = options.seeds(name)
-    pixels, digests = kept_images(name, tree, options.size, options.corrupt)
-    there = np.flatnonzero(digests.any(axis=1))
+    asked = options.domainbed
+    seeds = None if asked is None else Seeds.from_option(name, asked)
+    pixels, there, content = kept_images(name, tree, options.size, options.corrupt)
     environments = []
     for i, environment in enumerate(names):
         rows = np.intersect1d(tree.rows_of(i), there)
@@ -90,10 +93,14 @@ def build_images(
             parts = {"train": rows[in_], "val": rows[out]}
         splits = {p: Split(Rows(pixels, mine), tree.labels[mine]) for p, mine in parts.items()}
         environments.append(Environment(environment, splits))
-    content = content_of([f"{options.size}".encode(), *(bytes(digest) for digest in digests)])
-    augmented = options.as_augmented(recipe)
-    classes = len(tree.classes)
-    return Dataset(name, tuple(environments), classes, content=content, **augmented)
+    return Dataset(
+        name,
+        tuple(environments),
+        len(tree.classes),
+        content=content,
+        augment="" if options.augment == "none" else recipe,
+        augment_id_val=options.augment_id_val,
+    )
 
 
 def split_parts(
@@ -117,27 +124,9 @@ def check_holdout(name: str, holdout: Any) -> None:
         raise RequestError(f"{name}: holdout must be between 0 and 0.5, not {holdout!r}.")
 
 
-def check_options(name: str, size: Any, holdout: Any, corrupt: Any) -> None:
-    """Raise RequestError unless the options are what ``OPTIONS`` says."""
-    check_image_options(name, size, corrupt)
-    check_holdout(name, holdout)
-
-
 def check_image_options(name: str, size: Any, corrupt: Any) -> None:
     """Raise RequestError unless ``size`` and ``corrupt`` are what they must be."""
     if type(size) is not int or not 8 <= size <= 1024:
         raise RequestError(f"{name}: size must be a whole number from 8 to 1024, not {size!r}.")
     if corrupt not in ("fail", "skip"):
         raise RequestError(f"{name}: corrupt must be fail or skip, not {corrupt!r}.")
-
-
-def check_augmentation(name: str, augment: Any, augment_id_val: Any) -> None:
-    """Raise RequestError unless the options are what ``OPTIONS`` says."""
-    if augment not in ("domainbed", "none"):
-        raise RequestError(f"{name}: augment must be domainbed or none, not {augment!r}.")
-    if type(augment_id_val) is not bool:
-        raise RequestError(f"{name}: augment_id_val must be true or false, not {augment_id_val!r}.")
-    if augment_id_val and augment == "none":
-        raise RequestError(
-            f"{name}: augment_id_val: true needs augment: domainbed, which says how; leave one out."
-        )

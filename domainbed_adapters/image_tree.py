@@ -82,36 +82,32 @@ def read_tree(
         )
     for name in found:
         _check(root / name, folders_in(root / name), kinds, "classes")
-    return _listed(root, tuple(found), tuple(sorted(kinds)))
-
-
-def _listed(root: Path, environments: tuple[str, ...], classes: tuple[str, ...]) -> ImageTree:
-    """The images in these folders.
-
-    Raises:
-        RequestError: If a folder has none.
-    """
     files: list[str] = []
     labels: list[int] = []
     starts = [0]
-    for name in environments:
-        for label, kind in enumerate(classes):
+    kinds.sort()
+    for name in found:
+        for label, kind in enumerate(kinds):
             mine = images_in(root, f"{name}/{kind}")
-            if not mine:
-                raise RequestError(f"{root / name / kind} has no image ({', '.join(EXTENSIONS)}).")
             files += mine
             labels += [label] * len(mine)
         starts.append(len(files))
     numbers = np.array(labels)
-    return ImageTree(root, environments, classes, tuple(files), numbers, tuple(starts))
+    return ImageTree(root, tuple(found), tuple(kinds), tuple(files), numbers, tuple(starts))
 
 
 def images_in(root: Path, folder: str) -> list[str]:
-    """Images in a class folder and below it, in the order of torchvision's ``make_dataset``."""
+    """Images in a class folder and below it, in the order of torchvision's ``make_dataset``.
+
+    Raises:
+        RequestError: If it has none.
+    """
     found = []
     for here, _, names in sorted(os.walk(root / folder, followlinks=True)):
         within = Path(here).relative_to(root).as_posix()
         found += [f"{within}/{name}" for name in sorted(names) if name.lower().endswith(EXTENSIONS)]
+    if not found:
+        raise RequestError(f"{root / folder} has no image ({', '.join(EXTENSIONS)}).")
     return found
 
 

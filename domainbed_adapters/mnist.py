@@ -12,24 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from domainbed_adapters import fetching, mnist_files
-from domainbed_adapters.dealing import (
-    ANGLES,
-    COLOURS,
-    Images,
-    Indices,
-    Labels,
-    check_noise,
-    colour,
-    deal,
-    paint,
-)
+from domainbed_adapters import dealing, fetching, mnist_files
+from domainbed_adapters.dealing import ANGLES, COLOURS, Images, Indices, Labels
 from domainbed_adapters.domainbed import Draws, Seeds, in_out
 from domainbed_adapters.rotations import rotated_mnist
 from oodbench.data import Dataset, DatasetSpec, Environment, Source, Split
 from oodbench.errors import RequestError
 
-SOURCE = Source("MNIST", mnist_files.FOLDER, mnist_files.check, fetching.fetch_mnist)
+SOURCE = Source("MNIST", mnist_files.FOLDER, mnist_files.read_all, fetching.fetch_mnist)
 SIZE = 28
 """Of MNIST's images."""
 LABEL_NOISE = 0.25
@@ -77,23 +67,16 @@ def as_domainbed(
 
 def build_colored(data_seed: int, size: int, label_noise: float, domainbed: Any) -> Dataset:
     """(2, size, size) images, label digit < 5."""
-    name, names = "ColoredMNIST", tuple(COLOURS)
+    name = "ColoredMNIST"
     check_size(name, size, domainbed)
-    check_noise(name, label_noise)
+    dealing.check_noise(name, label_noise)
     if domainbed is not None:
         if label_noise != LABEL_NOISE:
             raise RequestError(f"{name}: domainbed has a label_noise of {LABEL_NOISE}; leave it.")
         return colored_as_domainbed(Seeds.from_option(name, domainbed))
     digits = mnist_files.read(SOURCE.find())
-    images, agreement = shrink(digits.images, size), list(COLOURS.values())
-
-    def render(
-        environment: int, which: Indices, generator: np.random.Generator
-    ) -> tuple[Images, Labels]:
-        labels = digits.labels[which]
-        return colour(images[which], labels, agreement[environment], label_noise, generator)
-
-    return deal(name, names, 2, len(images), render, data_seed)
+    images = shrink(digits.images, size)
+    return dealing.deal_colours(name, images, digits.labels, label_noise, data_seed)
 
 
 def colored_as_domainbed(seeds: Seeds) -> Dataset:
@@ -103,7 +86,7 @@ def colored_as_domainbed(seeds: Seeds) -> Dataset:
     def show(environment: int, which: Indices) -> tuple[Images, Labels]:
         labels = (digits.labels[which] < 5) ^ draws.bernoulli(LABEL_NOISE, len(which))
         colours = labels ^ draws.bernoulli(FLIPS[environment], len(which))
-        return paint(digits.images[which], colours), labels.astype(np.int64)
+        return dealing.paint(digits.images[which], colours), labels.astype(np.int64)
 
     order = draws.order(len(digits.labels))
     return as_domainbed("ColoredMNIST", tuple(COLOURS), 2, order, show, seeds.trial_seed)
@@ -122,7 +105,9 @@ def build_rotated(data_seed: int, size: int, domainbed: Any) -> Dataset:
 
     if seeds is None:
         count = len(digits.labels)
-        return deal(name, names, 10, count, lambda i, which, generator: show(i, which), data_seed)
+        return dealing.deal(
+            name, names, 10, count, lambda i, which, generator: show(i, which), data_seed
+        )
     order = Draws(seeds.seed).order(len(digits.labels))
     return as_domainbed(name, names, 10, order, show, seeds.trial_seed)
 

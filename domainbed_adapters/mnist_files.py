@@ -81,11 +81,6 @@ def read_all(root: Path) -> dict[str, bytes]:
     return found
 
 
-def check(root: Path) -> None:
-    """Raise RequestError unless the four files under this data folder are complete and right."""
-    read_all(root)
-
-
 def read(root: Path) -> Digits:
     """Read MNIST from a data folder.
 

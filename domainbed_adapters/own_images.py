@@ -15,47 +15,38 @@ from oodbench.data import Dataset, DatasetSpec
 NAME = "ImageFolders"
 
 
-def find(folder: Any) -> Path:
-    """The folder of that name under a data folder of this machine, or at that path.
-
-    Raises:
-        RequestError: If there is none.
-    """
+def read(options: Mapping[str, Any]) -> ImageTree:
+    """List the images of the folder that an option names; each environment has the same classes."""
     what = (
         "the name of a folder under a data folder (--root), which has a folder for each "
         "environment with one for each class"
     )
-    return sought(NAME, "folder", folder, what)
-
-
-def read(folder: Any) -> ImageTree:
-    """List its images; every environment must have the same classes."""
-    return read_tree(find(folder))
+    return read_tree(sought(NAME, "folder", options.get("folder"), what))
 
 
 def resolve(options: Mapping[str, Any]) -> DatasetSpec:
     """This dataset with the environments and classes that the folder has."""
-    tree = read(options.get("folder"))
+    tree = read(options)
     return replace(SPEC, environments=tree.environments, num_classes=len(tree.classes))
 
 
 def verify(options: Mapping[str, Any]) -> Path:
     """The folder, if every environment has the same classes and every image its end."""
-    tree = read(options.get("folder"))
+    tree = read(options)
     check_ends(tree.root, tree.files, NAME)
     return tree.root
 
 
 def summarize(options: Mapping[str, Any]) -> list[str]:
     """Its classes, and the images of each environment by its index."""
-    tree = read(options.get("folder"))
+    tree = read(options)
     counts = {e: len(tree.rows_of(i)) for i, e in enumerate(tree.environments)}
     return [told_classes(tree.classes), *told_environments(counts)]
 
 
 def build(data_seed: int, folder: Any, **options: Any) -> Dataset:
     """The images under that folder."""
-    tree = read(folder)
+    tree = read({"folder": folder})
     return build_images(NAME, tree, tree.environments, data_seed, Options(**options))
 
 

@@ -28,10 +28,8 @@ def images_of(table: Table, size: int, corrupt: Any) -> tuple[Images, Table, str
     check_image_options(table.name, size, corrupt)
     check_images(table.root, table.items, table.name)
     tree = ImageTree(table.root, (), (), table.items, table.labels, (0, len(table.items)))
-    pixels, digests = kept_images(table.name, tree, size, corrupt)
-    broken = np.flatnonzero(~digests.any(axis=1))
-    content = content_of([f"{size}".encode(), *(bytes(digest) for digest in digests)])
-    return pixels, table.without(broken) if len(broken) else table, content
+    pixels, there, content = kept_images(table.name, tree, size, corrupt)
+    return pixels, table.only_rows(there), content
 
 
 def texts_of(

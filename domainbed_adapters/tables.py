@@ -77,9 +77,9 @@ class Table:
             columns=columns,
         )
 
-    def without(self, rows: Ints) -> "Table":
-        """The table whose splits have no such rows."""
-        splits = {name: np.setdiff1d(mine, rows) for name, mine in self.splits.items()}
+    def only_rows(self, rows: Ints) -> "Table":
+        """The table whose splits have these rows alone."""
+        splits = {name: mine[np.isin(mine, rows)] for name, mine in self.splits.items()}
         return replace(self, splits=splits)
 
     def split(self, inputs: Stored, rows: Ints) -> Split:

@@ -1,6 +1,5 @@
 """The image datasets of WILDS that are classifications, with their published splits."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -8,7 +7,6 @@ from domainbed_adapters.table_inputs import images_of
 from domainbed_adapters.tables import Grouping, assemble
 from domainbed_adapters.wilds_checks import Sheet
 from domainbed_adapters.wilds_release import ID_AND_OOD, SAME, Release, is_required
-from domainbed_adapters.wilds_unsupported import UNSUPPORTED
 from oodbench.data import Dataset, DatasetSpec
 
 
@@ -28,10 +26,7 @@ def build(
     return assemble(table, pixels, content, fields, release.roles, release.grouping, release.worst)
 
 
-def inputs(found: Any) -> Sequence[str]:
-    """Where wilds keeps the paths of most datasets' images."""
-    return list(found._input_array)
-
+WITHOUT_ID_VAL = {"id_test": "id_test", "val": "ood_val", "test": "ood_test"}
 
 CAMELYON17 = Release(
     "Camelyon17",
@@ -44,12 +39,10 @@ CAMELYON17 = Release(
             between={"tumor": (0, 1), "center": (0, 4)},
         ),
     ),
-    inputs,
-    ("hospital",),
     ("hospital",),
     Grouping(("slide",), metrics=("acc_avg",)),
     2,
-    {name: role for name, role in ID_AND_OOD.items() if name != "id_test"},
+    roles={"id_val": "id_val", "val": "ood_val", "test": "ood_test"},
 )
 
 IWILDCAM = Release(
@@ -64,11 +57,10 @@ IWILDCAM = Release(
             among={"split": ("train", *ID_AND_OOD)},
         ),
     ),
-    lambda found: [f"train/{name}" for name in found._input_array],
-    ("location",),
     ("location",),
     Grouping(("location",), metrics=("F1-macro_all",)),
     182,
+    items=lambda found: [f"train/{name}" for name in found._input_array],
 )
 
 FMOW = Release(
@@ -83,11 +75,10 @@ FMOW = Release(
         ),
         Sheet("country_code_mapping.csv", ("alpha-3", "region"), may_be_empty=("region",)),
     ),
-    lambda found: [f"images/rgb_img_{row}.png" for row in found.full_idxs],
-    ("year",),
     ("year",),
     Grouping(("region",), ignored=("Other",), metrics=("acc_worst_region",)),
     62,
+    items=lambda found: [f"images/rgb_img_{row}.png" for row in found.full_idxs],
     classes=("category", "categories"),
 )
 
@@ -103,12 +94,10 @@ RXRX1 = Release(
             among={"dataset": ("train", "val", "test")},
         ),
     ),
-    inputs,
-    ("experiment",),
     ("experiment",),
     Grouping(("cell_type",), metrics=("acc_avg",)),
     1139,
-    {name: role for name, role in ID_AND_OOD.items() if name != "id_val"},
+    roles=WITHOUT_ID_VAL,
 )
 
 WATERBIRDS = Release(
@@ -122,11 +111,10 @@ WATERBIRDS = Release(
             between={"y": (0, 1), "split": (0, 2), "place": (0, 1)},
         ),
     ),
-    inputs,
     ("background",),
-    ("background", "y"),
     Grouping(("background", "y"), metrics=("acc_wg", "adj_acc_avg")),
     2,
+    ("background", "y"),
     SAME,
 )
 
@@ -142,12 +130,12 @@ CELEBA = Release(
         ),
         Sheet("list_eval_partition.csv", ("partition",), between={"partition": (0, 2)}),
     ),
-    lambda found: [f"img_align_celeba/{name}" for name in found._input_array],
     ("male",),
-    ("male", "y"),
     Grouping(("male", "y"), metrics=("acc_wg",)),
     2,
+    ("male", "y"),
     SAME,
+    lambda found: [f"img_align_celeba/{name}" for name in found._input_array],
     aligned=True,
 )
 
@@ -163,12 +151,12 @@ DOMAINNET = Release(
             among={"split": ("train", "test")},
         ),
     ),
-    lambda found: list(found._input_image_paths),
     ("domain",),
-    ("category",),
     Grouping(("category",), metrics=("acc_avg",)),
     345,
-    {name: role for name, role in ID_AND_OOD.items() if name != "id_val"},
+    ("category",),
+    WITHOUT_ID_VAL,
+    lambda found: found._input_image_paths,
     classes=("category", "DOMAIN_NET_CATEGORIES"),
 )
 
@@ -181,7 +169,19 @@ def spec(release: Release, size: int, **about: Any) -> DatasetSpec:
     return release.spec(partial(build, release), options, decodes=True, **about)
 
 
-NOT_SUPPORTED = UNSUPPORTED
+NOT_SUPPORTED = {
+    "PovertyMap": "it is a regression (Pearson's r, worst of urban and rural), on images of eight "
+    "channels",
+    "Py150": "it predicts the next token of code, so examples have no labels; its tokenizer and "
+    "model are to be downloaded",
+    "BDD100K": "its images have nine labels each",
+    "Yelp": "its owner's terms forbid redistribution, and WILDS found its shift to be weak",
+    "GlobalWheat": "it is a detection, with other models and losses",
+    "OGB-MolPCBA": "its examples are graphs, of which some labels are missing",
+    "SQF": "its examples are rows of numbers, scored by precision at a global recall",
+    "Encode": "it labels every place of a genome's sequence",
+}
+"""The datasets of WILDS that are not here, and why."""
 
 REGISTER = [
     spec(

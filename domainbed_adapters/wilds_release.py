@@ -27,7 +27,7 @@ SAME = {"val": "id_val", "test": "id_test"}
 """And under subpopulation shift: nothing is out of distribution but the shares of the groups."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Release:
     """One dataset of WILDS.
 
@@ -36,12 +36,12 @@ class Release:
         wilds: As the package calls it.
         version: Of the release.
         sheets: Its CSV files; those that are ``aligned`` must have equally many rows.
-        items: What wilds read -> paths of images under the dataset's folder, or texts, in order.
         environments: The metadata fields whose values make the environments; no label.
-        published: Those of the environments that WILDS' own IRM takes.
         grouping: How it is scored.
         num_classes: Size of the label set of the real data.
+        published: Those of the environments that WILDS' own IRM takes; none: the same ones.
         roles: Split -> role.
+        items: What wilds read -> paths of images under the dataset's folder, or texts, in order.
         images: Whether the items are images.
         classes: A column of the first sheet, and where wilds' module lists what may be in it.
         aligned: Sheets with equally many rows, as files.
@@ -51,12 +51,12 @@ class Release:
     wilds: str
     version: str
     sheets: tuple[Sheet, ...]
-    items: Callable[[Any], Sequence[str]]
     environments: tuple[str, ...]
-    published: tuple[str, ...]
     grouping: Grouping
     num_classes: int
-    roles: Mapping[str, str] = field(default_factory=lambda: dict(ID_AND_OOD))
+    published: tuple[str, ...] = ()
+    roles: Mapping[str, str] = field(default_factory=lambda: ID_AND_OOD)
+    items: Callable[[Any], Sequence[str]] = lambda found: found._input_array
     images: bool = True
     classes: tuple[str, str] = ("", "")
     aligned: bool = False
@@ -74,7 +74,7 @@ class Release:
     def fields(self, environments: Any) -> tuple[str, ...]:
         """The metadata fields that the option ``environments`` names."""
         if environments == PUBLISHED:
-            return self.published
+            return self.published or self.environments
         if not isinstance(environments, str) or not environments:
             raise RequestError(
                 f"{self.name}: environments must be {PUBLISHED} or metadata fields joined by +, "
@@ -146,7 +146,7 @@ class Release:
         root = self.source.find()
         files = [root / self.folder / sheet.file for sheet in self.sheets]
         times = tuple(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
-        return _remembered(_Key(self), root, released, times)
+        return _remembered(self, root, released, times)
 
     @property
     def source(self) -> Source:
@@ -193,20 +193,9 @@ class Release:
         return made
 
 
-@dataclass(frozen=True)
-class _Key:
-    """A release, to be remembered by its name."""
-
-    release: Release = field(compare=False)
-    name: str = ""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "name", self.release.name)
-
-
 @lru_cache(maxsize=2)
-def _remembered(key: _Key, root: Path, released: bool, times: tuple[int, ...]) -> Table:
-    return key.release.read(root, released).only(["train", *key.release.roles])
+def _remembered(release: Release, root: Path, released: bool, times: tuple[int, ...]) -> Table:
+    return release.read(root, released).only(["train", *release.roles])
 
 
 def _columns(found: Any) -> dict[str, Column]:

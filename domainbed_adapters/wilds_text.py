@@ -36,8 +36,6 @@ AMAZON = Release(
         ),
         Sheet("splits/user.csv", ("split",), between={"split": (-1, 4)}),
     ),
-    lambda found: found._input_array,
-    ("user",),
     ("user",),
     Grouping(("user",), metrics=("10th_percentile_acc",)),
     5,
@@ -58,12 +56,12 @@ CIVILCOMMENTS = Release(
             may_be_empty=("comment_text",),
         ),
     ),
-    lambda found: found._text_array,
     ("black",),
-    ("black", "y"),
     Grouping(IDENTITIES, each_with="y", metrics=("acc_wg",)),
     2,
+    ("black", "y"),
     SAME,
+    lambda found: found._text_array,
     images=False,
 )
 
