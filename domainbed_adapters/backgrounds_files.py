@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from domainbed_adapters.image_tree import ImageTree, folders_in, images_in
 from domainbed_adapters.in9 import CLASSES, IMAGENET, VARIANTS, of_imagenet
 from oodbench.data import Source, data_roots
+from oodbench.data.sources import root_with
 from oodbench.errors import RequestError
 
 NAME = "BackgroundsChallenge"
@@ -135,11 +136,9 @@ def find_training(folder: str) -> Path:
     Raises:
         RequestError: If there is none.
     """
-    roots = data_roots()
-    for root in roots:
-        if (root / folder / "train").is_dir():
-            return root / folder
-    looked = " or ".join(str(root / folder / "train") for root in roots)
+    if root := root_with(f"{folder}/train"):
+        return root / folder
+    looked = " or ".join(str(root / folder / "train") for root in data_roots())
     raise RequestError(
         f"{NAME} trains on the images in {folder}/train/NN_class (or train/WNID) under a data "
         f"folder, but there is no {looked or 'data folder: name one with --root'}. {TRAINING}"

@@ -7,6 +7,7 @@ the same digits.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,16 @@ Render = Callable[[int, Indices, np.random.Generator], tuple[Images, Labels]]
 """(environment, which digits (n,), generator) -> the inputs and labels as that environment shows
 them."""
 
+COLOURED: dict[str, Any] = {
+    "shift": "correlation",
+    "summary": "Digit below 5 or not, with 25% label noise; a colour that agrees with the label "
+    "in 90%, 80% and 10% of the examples.",
+}
+ROTATED: dict[str, Any] = {
+    "shift": "diversity",
+    "summary": "Ten digits, turned counter-clockwise by 0, 15, ..., 75 degrees.",
+}
+"""What is known of both datasets of a kind, the small one's and MNIST's."""
 COLOURS = {"+90%": 0.9, "+80%": 0.8, "-90%": 0.1}
 """Environment -> probability that the colour agrees with the (noisy) label."""
 ANGLES = (0, 15, 30, 45, 60, 75)

@@ -66,10 +66,8 @@ REGISTER = [
         2,
         build_colored,
         options={"renders": 8, "eval_renders": 4, "label_noise": 0.25},
-        shift="correlation",
-        summary="Digit below 5 or not, with 25% label noise; a colour that agrees with the label "
-        "in 90%, 80% and 10% of the examples.",
         citation="Arjovsky et al. 2019 (Invariant Risk Minimization), on Alpaydin & Kaynak 1998.",
+        **dealing.COLOURED,
         **SOURCE,
     ),
     DatasetSpec(
@@ -77,9 +75,8 @@ REGISTER = [
         tuple(f"{a}°" for a in ANGLES),
         10,
         build_rotated,
-        shift="diversity",
-        summary="Ten digits, turned counter-clockwise by 0, 15, ..., 75 degrees.",
         citation="Ghifary et al. 2015 (rotated MNIST), on Alpaydin & Kaynak 1998.",
+        **dealing.ROTATED,
         **SOURCE,
     ),
 ]

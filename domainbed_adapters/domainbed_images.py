@@ -20,14 +20,8 @@ GET = (
     "in it has to be made active), or from its authors; see docs/images.md."
 )
 
-EXAMPLES = {
-    "VLCS": 10729,
-    "PACS": 9991,
-    "OfficeHome": 15588,
-    "TerraIncognita": 24788,
-    "DomainNet": 586575,
-}
-"""As Gulrajani & Lopez-Paz 2021 count them."""
+CARS = ("aclass", "escape", "hilux", "i3", "lexus", "tesla", "tiguan", "tucson", "x5", "zoe")
+ANIMALS = "bird bobcat cat coyote dog empty opossum rabbit raccoon squirrel"
 
 
 @dataclass(frozen=True)
@@ -78,18 +72,7 @@ LAYOUTS = {
         "terra_incognita",
         {"L100": "location_100", "L38": "location_38", "L43": "location_43", "L46": "location_46"},
         10,
-        (
-            "bird",
-            "bobcat",
-            "cat",
-            "coyote",
-            "dog",
-            "empty",
-            "opossum",
-            "rabbit",
-            "raccoon",
-            "squirrel",
-        ),
+        tuple(ANIMALS.split()),
     ),
     "DomainNet": Folders(
         "domain_net",
@@ -103,25 +86,7 @@ LAYOUTS = {
         },
         345,
     ),
-    "SVIRO": Folders(
-        "sviro",
-        {
-            car: car
-            for car in (
-                "aclass",
-                "escape",
-                "hilux",
-                "i3",
-                "lexus",
-                "tesla",
-                "tiguan",
-                "tucson",
-                "x5",
-                "zoe",
-            )
-        },
-        7,
-    ),
+    "SVIRO": Folders("sviro", {car: car for car in CARS}, 7),
 }
 
 
@@ -136,9 +101,10 @@ def spec(
     summary: str,
     citation: str,
     licence: str,
+    examples: int = 0,
     shift: Literal["correlation", "diversity", ""] = "",
 ) -> DatasetSpec:
-    """The dataset called ``name``."""
+    """The dataset called ``name``, with as many examples as Gulrajani & Lopez-Paz 2021 count."""
     layout = LAYOUTS[name]
     source = Source(name, layout.folder, layout.read, get=GET)
     folders = ",".join(layout.environments.values())
@@ -155,7 +121,7 @@ def spec(
         licence=licence,
         citation=f"{citation}; Gulrajani & Lopez-Paz 2021 (DomainBed).",
         source=source,
-        examples=EXAMPLES.get(name, 0),
+        examples=examples,
         decodes=True,
     )
 
@@ -167,12 +133,14 @@ REGISTER = [
         "Five classes in photographs of four collections.",
         "Fang et al. 2013 (Unbiased Metric Learning)",
         RESEARCH,
+        10729,
     ),
     spec(
         "PACS",
         "Seven classes as art paintings, cartoons, photographs and sketches.",
         "Li et al. 2017 (Deeper, Broader and Artier Domain Generalization)",
         RESEARCH,
+        9991,
         "diversity",
     ),
     spec(
@@ -180,12 +148,14 @@ REGISTER = [
         "65 classes of office and home objects as art, clip art, product pictures and photographs.",
         "Venkateswara et al. 2017 (Deep Hashing Network)",
         "For non-commercial research and education.",
+        15588,
     ),
     spec(
         "TerraIncognita",
         "Ten classes of animals before camera traps in four places.",
         "Beery et al. 2018 (Recognition in Terra Incognita)",
         "Community Data License Agreement, permissive variant.",
+        24788,
         "diversity",
     ),
     spec(
@@ -193,6 +163,7 @@ REGISTER = [
         "345 classes in six styles; 586,575 images.",
         "Peng et al. 2019 (Moment Matching)",
         "For non-commercial research and education.",
+        586575,
         "diversity",
     ),
     spec(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from domainbed_adapters import dealing, fetching, mnist_files
-from domainbed_adapters.dealing import ANGLES, COLOURS, Images, Indices, Labels
+from domainbed_adapters.dealing import ANGLES, COLOURS, Images, Indices, Labels, deal
 from domainbed_adapters.domainbed import Draws, Seeds, in_out
 from domainbed_adapters.rotations import rotated_mnist
 from oodbench.data import Dataset, DatasetSpec, Environment, Source, Split
@@ -105,9 +105,7 @@ def build_rotated(data_seed: int, size: int, domainbed: Any) -> Dataset:
 
     if seeds is None:
         count = len(digits.labels)
-        return dealing.deal(
-            name, names, 10, count, lambda i, which, generator: show(i, which), data_seed
-        )
+        return deal(name, names, 10, count, lambda i, which, generator: show(i, which), data_seed)
     order = Draws(seeds.seed).order(len(digits.labels))
     return as_domainbed(name, names, 10, order, show, seeds.trial_seed)
 
@@ -127,12 +125,10 @@ REGISTER = [
         2,
         build_colored,
         options={"size": SIZE, "label_noise": LABEL_NOISE, "domainbed": None},
-        shift="correlation",
-        summary="Digit below 5 or not, with 25% label noise; a colour that agrees with the label "
-        "in 90%, 80% and 10% of the examples.",
         examples=70000,
         citation="Arjovsky et al. 2019 (Invariant Risk Minimization); Gulrajani & Lopez-Paz 2021 "
         "(DomainBed); LeCun et al. 1998.",
+        **dealing.COLOURED,
         **ABOUT,
     ),
     DatasetSpec(
@@ -141,10 +137,9 @@ REGISTER = [
         10,
         build_rotated,
         options={"size": SIZE, "domainbed": None},
-        shift="diversity",
-        summary="Ten digits, turned counter-clockwise by 0, 15, ..., 75 degrees.",
         examples=70000,
         citation="Ghifary et al. 2015; Gulrajani & Lopez-Paz 2021 (DomainBed); LeCun et al. 1998.",
+        **dealing.ROTATED,
         **ABOUT,
     ),
 ]

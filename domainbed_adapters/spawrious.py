@@ -4,7 +4,6 @@ The six variants of DomainBed at b93c22a (``SpawriousBenchmark`` in its ``datase
 combinations of the same images, ``{0,1}/BACKGROUND/BREED`` under a data folder.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -72,14 +71,14 @@ class Variant:
         starts = [0]
         for folders in self.folders():
             for folder, breed, count in folders:
-                mine = list(_first(root, folder, count))
+                mine = _first(root, folder, count)
                 files += mine
                 labels += [BREEDS.index(breed)] * len(mine)
             starts.append(len(files))
         return ImageTree(root, ENVIRONMENTS, BREEDS, tuple(files), np.array(labels), tuple(starts))
 
 
-def _first(root: Path, folder: str, count: int) -> Iterator[str]:
+def _first(root: Path, folder: str, count: int) -> list[str]:
     """The first ``count`` images of a folder by name; -1: all."""
     if not (root / folder).is_dir():
         raise RequestError(f"Spawrious: there is no folder {root / folder}; {GET}")
@@ -89,7 +88,7 @@ def _first(root: Path, folder: str, count: int) -> Iterator[str]:
             f"Spawrious: {root / folder} has {len(names)} images, but {max(count, 1)} are needed; "
             f"unpack it again, or {GET}"
         )
-    return (f"{folder}/{name}" for name in (names if count < 0 else names[:count]))
+    return [f"{folder}/{name}" for name in (names if count < 0 else names[:count])]
 
 
 VARIANTS = {

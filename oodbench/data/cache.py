@@ -90,7 +90,10 @@ def cached(name: str, key: Any, build: Callable[[], NDArray[Any]]) -> NDArray[An
             return found
         array = build()
         try:
-            _write(folder, stem, array)
+            with _new_file(folder, stem) as path:
+                with path.open("wb") as file:
+                    np.save(file, array, allow_pickle=False)
+                _publish(path, folder, stem, array)
         except OSError as error:
             warnings.warn(
                 f"{name} is computed anew each time: cannot write to the cache {folder}: "
@@ -148,25 +151,19 @@ def _fill(
     folder: Path, stem: str, shape: tuple[int, ...], dtype: str, fill: Callable[..., None]
 ) -> None:
     """Write the file whole or not at all; refuse before the first byte if it will not fit."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _remove_damaged(folder, stem)
     needed = math.prod(shape) * np.dtype(dtype).itemsize
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise RequestError(
-            f"{stem} needs {needed / 2**30:,.1f} GiB of disk, but {folder} has {free / 2**30:,.1f} "
-            f"free. Make room, or name a folder on another disk in {CACHE_VARIABLE}."
-        )
-    handle, path = tempfile.mkstemp(dir=folder, prefix=stem, suffix=".tmp")
-    os.close(handle)
-    try:
+    with _new_file(folder, stem) as path:
+        free = shutil.disk_usage(folder).free
+        if needed > free:
+            raise RequestError(
+                f"{stem} needs {needed / 2**30:,.1f} GiB of disk, but {folder} has "
+                f"{free / 2**30:,.1f} free. Make room, or name a folder on another disk in "
+                f"{CACHE_VARIABLE}."
+            )
         array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
         fill(array)
         array.flush()
-        _publish(Path(path), folder, stem, array)
-    except BaseException:
-        os.unlink(path)
-        raise
+        _publish(path, folder, stem, array)
 
 
 def _checksum(array: NDArray[Any]) -> str:
@@ -183,23 +180,19 @@ def _read(folder: Path, stem: str) -> NDArray[Any] | None:
     return None
 
 
-def _write(folder: Path, stem: str, array: NDArray[Any]) -> None:
-    """Write the file whole or not at all."""
+@contextmanager
+def _new_file(folder: Path, stem: str) -> Iterator[Path]:
+    """A file to write the array to, in place of damaged ones; it is gone after an error."""
     folder.mkdir(parents=True, exist_ok=True)
-    _remove_damaged(folder, stem)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix=stem, suffix=".tmp", delete=False) as file:
-        try:
-            np.save(file, array, allow_pickle=False)
-            file.close()
-            _publish(Path(file.name), folder, stem, array)
-        except BaseException:
-            os.unlink(file.name)
-            raise
-
-
-def _remove_damaged(folder: Path, stem: str) -> None:
     for damaged in folder.glob(f"{stem}.*.npy"):
         damaged.unlink(missing_ok=True)
+    handle, path = tempfile.mkstemp(dir=folder, prefix=stem, suffix=".tmp")
+    os.close(handle)
+    try:
+        yield Path(path)
+    except BaseException:
+        os.unlink(path)
+        raise
 
 
 def _publish(file: Path, folder: Path, stem: str, array: NDArray[Any]) -> None:

@@ -37,6 +37,11 @@ def data_roots() -> list[Path]:
     return named_folders(ROOT_VARIABLE)
 
 
+def root_with(folder: str) -> Path | None:
+    """The first data folder of this machine that has this folder, if one has."""
+    return next((root for root in data_roots() if (root / folder).is_dir()), None)
+
+
 @dataclass(frozen=True)
 class Source:
     """Files that datasets are made from, and that do not come with oodbench.
@@ -60,7 +65,7 @@ class Source:
 
     def is_here(self) -> bool:
         """Whether a data folder of this machine has this source's folder."""
-        return any((root / self.folder).is_dir() for root in data_roots())
+        return root_with(self.folder) is not None
 
     def find(self) -> Path:
         """The first data folder of this machine that has this source's folder.
@@ -68,12 +73,10 @@ class Source:
         Raises:
             RequestError: If none has, or none is named.
         """
-        roots = data_roots()
-        for root in roots:
-            if (root / self.folder).is_dir():
-                return root
+        if root := root_with(self.folder):
+            return root
         where = f"{ROOT_VARIABLE} names no data folder"
-        if roots:
+        if roots := data_roots():
             where = f"no {self.folder} in {' or '.join(map(str, roots))}"
         get = self.get or f"oodbench fetch {self.name} --root DIR puts the files there."
         raise RequestError(

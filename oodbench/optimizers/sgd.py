@@ -1,5 +1,6 @@
 """Stochastic gradient descent: plain, with momentum, with Nesterov's momentum."""
 
+from dataclasses import replace
 from typing import Any
 
 from oodbench.optimizers.spec import OptimizerSpec, builder
@@ -32,11 +33,9 @@ MOMENTUM = OptimizerSpec(
     reference="Polyak 1964; Sutskever et al. 2013 (torch.optim.SGD)",
 )
 
-NESTEROV = OptimizerSpec(
-    "nesterov",
-    "non-adaptive",
-    MOMENTUM.space,
-    build_nesterov,
-    flat=True,
+NESTEROV = replace(
+    MOMENTUM,
+    name="nesterov",
+    build=build_nesterov,
     reference="Nesterov 1983; Sutskever et al. 2013 (torch.optim.SGD, nesterov=True)",
 )
