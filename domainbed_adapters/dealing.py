@@ -106,13 +106,7 @@ def colour(
 
 
 def deal_colours(
-    name: str,
-    images: Images,
-    digits: Labels,
-    label_noise: float,
-    seed: int,
-    renders: int = 1,
-    eval_renders: int = 1,
+    name: str, images: Images, digits: Labels, label_noise: float, seed: int, **renders: int
 ) -> Dataset:
     """Arjovsky et al.'s environments, ``COLOURS``, of digits: see ``deal`` and ``colour``."""
     agreement = list(COLOURS.values())
@@ -122,7 +116,7 @@ def deal_colours(
     ) -> tuple[Images, Labels]:
         return colour(images[which], digits[which], agreement[environment], label_noise, generator)
 
-    return deal(name, tuple(COLOURS), 2, len(digits), render, seed, renders, eval_renders)
+    return deal(name, tuple(COLOURS), 2, len(digits), render, seed, **renders)
 
 
 def paint(images: Images, colours: NDArray[np.bool_]) -> Images:

@@ -27,14 +27,13 @@ def build_colored(data_seed: int, renders: int, eval_renders: int, label_noise: 
     Every rendering draws its own label noise and its own colour: neither can be memorised with the
     digit, and scores do not depend on one draw of the noise.
     """
-    for name, value in (("renders", renders), ("eval_renders", eval_renders)):
+    counts = {"renders": renders, "eval_renders": eval_renders}
+    for name, value in counts.items():
         if type(value) is not int or value < 1:
             raise RequestError(f"ColoredDigits: {name} must be a whole number >= 1, not {value!r}.")
     dealing.check_noise("ColoredDigits", label_noise)
     images, digits = load_digits()
-    return dealing.deal_colours(
-        "ColoredDigits", images, digits, label_noise, data_seed, renders, eval_renders
-    )
+    return dealing.deal_colours("ColoredDigits", images, digits, label_noise, data_seed, **counts)
 
 
 def build_rotated(data_seed: int) -> Dataset:

@@ -6,6 +6,9 @@ from typing import Any
 from oodbench.data import data_roots
 from oodbench.errors import RequestError
 
+OWN: dict[str, Any] = {"licence": "Yours.", "own": True}
+"""What is known of every dataset that is made of such files."""
+
 
 def sought(dataset: str, kind: str, name: Any, what: str) -> Path:
     """The file or folder of that name under a data folder of this machine, or at that path.

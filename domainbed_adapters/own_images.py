@@ -7,7 +7,7 @@ from typing import Any
 
 from domainbed_adapters.image_folders import OPTIONS, Options, build_images
 from domainbed_adapters.image_tree import ImageTree, read_tree
-from domainbed_adapters.own_files import sought
+from domainbed_adapters.own_files import OWN, sought
 from domainbed_adapters.summaries import told_classes, told_environments
 from domainbed_adapters.wilds_checks import check_ends
 from oodbench.data import Dataset, DatasetSpec
@@ -58,11 +58,10 @@ SPEC = DatasetSpec(
     options={"folder": "", **OPTIONS},
     summary="A folder of your own images; its sub-folders, in order of name, are the environments.",
     layout="FOLDER/ENVIRONMENT/CLASS/IMAGE under a data folder; the same classes everywhere.",
-    licence="Yours.",
     decodes=True,
     resolve=resolve,
     verify=verify,
     summarize=summarize,
-    own=True,
+    **OWN,
 )
 REGISTER = [SPEC]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from domainbed_adapters.image_folders import split_parts
+from domainbed_adapters.own_files import OWN
 from domainbed_adapters.summaries import lacking, told_classes, told_environments, told_splits
 from domainbed_adapters.table_files import NAME, check_there, find, read
 from domainbed_adapters.table_inputs import IMAGE_OPTIONS, TEXT_OPTIONS, images_of, texts_of
@@ -74,9 +75,12 @@ def build(
     """The examples of that file."""
     table = read(file)
     fields = fields_of(groups, table, file)
-    parts = None if is_published(table) else _parts(table, holdout, data_seed)
-    train = table.splits["train"]
-    if parts is not None:  # any of them may be trained on
+    published, train = is_published(table), table.splits["train"]
+    if not published:
+        parts = {
+            name: split_parts(rows, holdout, NAME, data_seed, name)
+            for name, rows in environments_of(table, ("environment",)).items()
+        }  # any of them may be trained on
         train = np.sort(np.concatenate([mine["train"] for mine in parts.values()]))
     if table.name.endswith("images"):
         check_there(table, find(file))
@@ -84,7 +88,7 @@ def build(
         encoder = ""
     else:
         inputs, content = texts_of(table, train, words, encoder, length)
-    if parts is None:
+    if published:
         roles = {name: name for name in table.splits if name != "train"}
         grouping = Grouping(fields)
         data = assemble(table, inputs, content, ("environment",), roles, grouping, worst_of(table))
@@ -119,30 +123,17 @@ def fields_of(groups: Any, table: Table, file: Any) -> tuple[str, ...]:
     return fields
 
 
-def _parts(table: Table, holdout: float, data_seed: int) -> dict[str, dict[str, Any]]:
-    """Each environment's examples, divided as those of image folders are."""
-    return {
-        name: split_parts(rows, holdout, NAME, data_seed, name)
-        for name, rows in environments_of(table, ("environment",)).items()
-    }
-
-
 SPEC = DatasetSpec(
     NAME,
     (),
     0,
     build,
-    options={
-        **{"file": "", "groups": "environment", "holdout": 0.2},
-        **IMAGE_OPTIONS,
-        **TEXT_OPTIONS,
-    },
+    options={"file": "", "groups": "environment", "holdout": 0.2, **IMAGE_OPTIONS, **TEXT_OPTIONS},
     summary="A CSV or Parquet file of your own: a row an example, a text or the path of an image.",
     layout="FILE under a data folder, with the columns text or image, label, environment, split.",
-    licence="Yours.",
     resolve=resolve,
     verify=verify,
     summarize=summarize,
-    own=True,
+    **OWN,
 )
 REGISTER = [SPEC]

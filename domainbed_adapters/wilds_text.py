@@ -12,10 +12,7 @@ from domainbed_adapters.wilds_release import SAME, Release, is_required
 from oodbench.data import Dataset, DatasetSpec
 from oodbench.errors import UnknownNameError
 
-IDENTITIES = (
-    *("male", "female", "LGBTQ", "christian"),
-    *("muslim", "other_religions", "black", "white"),
-)
+IDENTITIES = ("male", "female", "LGBTQ", "christian", "muslim", "other_religions", "black", "white")
 OTHERS = (
     *("identity_any", "severe_toxicity", "obscene", "threat"),
     *("insult", "identity_attack", "sexual_explicit"),

@@ -1,5 +1,6 @@
-"""A multi-layer perceptron on flattened inputs."""
+"""Linear layers on flattened inputs: one, or several with ReLUs between them."""
 
+from functools import partial
 from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING
@@ -26,4 +27,10 @@ MLP = ModelSpec(
     build,
     options={"width": 64, "depth": 2},
     summary="Multi-layer perceptron: depth hidden layers of width ReLU units.",
+)
+
+LINEAR = ModelSpec(
+    "linear",
+    partial(build, width=0, depth=0),
+    summary="One linear layer on the inputs, such as TF-IDF of texts.",
 )

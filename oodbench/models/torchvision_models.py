@@ -52,22 +52,24 @@ def backbone(
     ).spec()
 
 
-RESNET18 = backbone("resnet18", 512, "resnet18-f37072fd.pth", "ResNet-18.", "He et al. 2016")
-RESNET50 = backbone("resnet50", 2048, "resnet50-0676ba61.pth", "ResNet-50.", "He et al. 2016")
-DENSENET121 = backbone(
-    "densenet121",
-    1024,
-    "densenet121-a639ec97.pth",
-    "DenseNet-121.",
-    "Huang et al. 2017",
-    "classifier",
-    name_of_densenet,
-)
-VIT_B_16 = backbone(
-    "vit_b_16",
-    768,
-    "vit_b_16-c867db91.pth",
-    "Vision transformer B/16; images of 224 pixels.",
-    "Dosovitskiy et al. 2021",
-    "heads.head",
+TORCHVISION = (
+    backbone("resnet18", 512, "resnet18-f37072fd.pth", "ResNet-18.", "He et al. 2016"),
+    backbone("resnet50", 2048, "resnet50-0676ba61.pth", "ResNet-50.", "He et al. 2016"),
+    backbone(
+        "densenet121",
+        1024,
+        "densenet121-a639ec97.pth",
+        "DenseNet-121.",
+        "Huang et al. 2017",
+        "classifier",
+        name_of_densenet,
+    ),
+    backbone(
+        "vit_b_16",
+        768,
+        "vit_b_16-c867db91.pth",
+        "Vision transformer B/16; images of 224 pixels.",
+        "Dosovitskiy et al. 2021",
+        "heads.head",
+    ),
 )

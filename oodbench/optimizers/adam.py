@@ -24,15 +24,13 @@ ADAM = OptimizerSpec(
     reference="Kingma & Ba 2015",
 )
 
-ADAMW = OptimizerSpec(
-    "adamw",
-    "adaptive",
-    DECOUPLED,
-    builder("torch.optim", "AdamW", fused=True),
-    flat=True,
+ADAMW = replace(
+    ADAM,
+    name="adamw",
+    space=DECOUPLED,
+    build=builder("torch.optim", "AdamW", fused=True),
     reference="Loshchilov & Hutter 2019",
 )
-
 ADAMAX = replace(
     ADAM,
     name="adamax",

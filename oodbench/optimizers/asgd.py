@@ -1,17 +1,7 @@
-"""Averaged stochastic gradient descent."""
+"""Averaged SGD; what is evaluated is the average of its iterates from step t0 on."""
 
-from typing import Any
-
-from oodbench.optimizers.spec import OptimizerSpec
+from oodbench.optimizers.spec import OptimizerSpec, builder
 from oodbench.spaces import log, uniform
-
-
-def build(params: Any, **hparams: Any) -> Any:
-    """``torch.optim.ASGD``; what is evaluated is the average of its iterates from step t0 on."""
-    from oodbench.optimizers.rules.averaged_sgd import AveragedSGD
-
-    return AveragedSGD(params, **hparams)
-
 
 ASGD = OptimizerSpec(
     "asgd",
@@ -23,7 +13,7 @@ ASGD = OptimizerSpec(
         "t0": log(1.0, 1000.0),
         "weight_decay": log(1e-6, 1e-3),
     },
-    build,
+    builder("oodbench.optimizers.rules.averaged_sgd", "AveragedSGD"),
     flat=True,
     averages=True,
     reference="Polyak & Juditsky 1992",

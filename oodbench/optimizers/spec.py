@@ -70,8 +70,8 @@ class OptimizerSpec:
         return not self.package or find_spec(self.package) is not None
 
 
-def builder(package: str, name: str, **fixed: Any) -> Callable[..., Any]:
-    """Builds an optimizer of a package, which is imported then, with these arguments fixed.
+def builder(module: str, name: str, **fixed: Any) -> Callable[..., Any]:
+    """Builds an optimizer of a module, which is imported then, with these arguments fixed.
 
     Hyperparameters ``beta1`` and ``beta2`` are given to it as its ``betas``.
     """
@@ -79,7 +79,7 @@ def builder(package: str, name: str, **fixed: Any) -> Callable[..., Any]:
     def build(params: Any, **hparams: Any) -> Any:
         if "beta1" in hparams:
             hparams["betas"] = (hparams.pop("beta1"), hparams.pop("beta2"))
-        return getattr(import_module(package), name)(params, **fixed, **hparams)
+        return getattr(import_module(module), name)(params, **fixed, **hparams)
 
     return build
 
