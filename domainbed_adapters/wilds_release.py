@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +159,7 @@ class Release:
         """The dataset that can be asked for by name.
 
         Args:
-            build: See ``DatasetSpec.build``.
+            build: See ``DatasetSpec.build``; is also given the release, first.
             options: Beside ``environments`` and ``release_file``.
             about: More of ``DatasetSpec``.
         """
@@ -181,13 +181,14 @@ class Release:
             self.name,
             (),
             self.num_classes,
-            build,
+            partial(build, self),
             options={**options, **own},
             metric=self.grouping.metrics[0],
             source=self.source,
             resolve=resolve,
             verify=verify,
             published=True,
+            decodes=self.images,
             **{**subpopulation, **about},
         )
         return made

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from domainbed_adapters.table_inputs import TEXT_OPTIONS, texts_of
 from domainbed_adapters.tables import Grouping, assemble
 from domainbed_adapters.wilds_checks import Sheet
 from domainbed_adapters.wilds_release import SAME, Release, is_required
-from oodbench.data import Dataset, DatasetSpec
+from oodbench.data import Dataset
 from oodbench.errors import UnknownNameError
 
 IDENTITIES = ("male", "female", "LGBTQ", "christian", "muslim", "other_religions", "black", "white")
@@ -89,24 +88,18 @@ def build(
     return replace(data, tokens=encoder)
 
 
-def spec(release: Release, options: Mapping[str, Any], **about: Any) -> DatasetSpec:
-    """The dataset of a release."""
-    options = {**TEXT_OPTIONS, **options}
-    return release.spec(partial(build, release), options, **about)
-
-
 REGISTER = [
-    spec(
-        AMAZON,
-        {"amazon_id": AMAZON_ID[0]},
+    AMAZON.spec(
+        build,
+        {**TEXT_OPTIONS, "amazon_id": AMAZON_ID[0]},
         summary="Stars of reviews, one to five, by users who are unseen; tenth percentile of them.",
         layout="amazon_v2.1/{reviews.csv, splits/user.csv} under a data folder.",
         licence="None; its authors ask that it be used for research.",
         citation="Ni et al. 2019 (Justifying Recommendations); Koh et al. 2021 (WILDS).",
     ),
-    spec(
-        CIVILCOMMENTS,
-        {},
+    CIVILCOMMENTS.spec(
+        build,
+        TEXT_OPTIONS,
         summary="Toxic comments or not, which name eight identities or do not; worst group.",
         layout="civilcomments_v1.0/all_data_with_identities.csv under a data folder.",
         licence="CC0.",
