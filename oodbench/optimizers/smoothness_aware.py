@@ -5,7 +5,7 @@ from dataclasses import replace
 from oodbench.optimizers.spec import OptimizerSpec, builder
 from oodbench.spaces import Choice, log
 
-RULE = "oodbench.optimizers.rules.smoothness_aware", "SmoothnessAware"
+RULES = "oodbench.optimizers.rules.smoothness_aware"
 
 SASGD = OptimizerSpec(
     "sasgd",
@@ -15,10 +15,12 @@ SASGD = OptimizerSpec(
         "weight_decay": log(1e-6, 1e-3),
         "variant": Choice(("code",), allowed=("code", "transcription")),
     },
-    builder(*RULE, perturbed=False),
+    builder(RULES, "SmoothnessAware", perturbed=False),
     flat=True,
     evaluations=2,
     sets_lr=True,
     reference="Naganuma et al. 2024 (ICLR workshop), from code and from a transcription",
 )
-SASAM = replace(SASGD, name="sasam", build=builder(*RULE, perturbed=True), evaluations=3)
+SASAM = replace(
+    SASGD, name="sasam", build=builder(RULES, "SmoothnessAware", perturbed=True), evaluations=3
+)
