@@ -29,7 +29,8 @@ VERSION_TABLE = "oodbench_version"
 
 WAITING, RUNNING = "waiting", "running"
 COMPLETED, DIVERGED, FAILED = "completed", "diverged", "failed"
-STATES = (WAITING, RUNNING, COMPLETED, DIVERGED, FAILED)
+FINISHED = (COMPLETED, DIVERGED, FAILED)
+STATES = (WAITING, RUNNING, *FINISHED)
 
 CONFIRM = "confirm"
 """What ``study_trials.sampler`` says of a run that no sampler drew: it repeats a winner."""
