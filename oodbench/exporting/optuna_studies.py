@@ -11,17 +11,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from oodbench.errors import RequestError
+from oodbench.records import STATUSES
 from oodbench.results import Database, describe_target, open_database, sqlite_file
-from oodbench.results.schema import (
-    COMPLETED,
-    DIVERGED,
-    FAILED,
-    FINISHED,
-    runs,
-    studies,
-    study_trials,
-    sweeps,
-)
+from oodbench.results.schema import COMPLETED, DIVERGED, FAILED, runs, studies, study_trials, sweeps
 from oodbench.results.sweeps.lookup import studies_of
 from oodbench.spaces import Space, parse
 
@@ -120,7 +112,7 @@ def _studies(db: Database, sweep: str | None) -> Iterator[tuple[str, dict[str, A
         order = studies.c.sweep_id, studies.c.position, studies.c.id
         wanted = joined.where(studies_of(connection, sweep)).order_by(*order)
         for study in connection.execute(wanted).all():
-            finished = runs.c.state.in_(FINISHED)
+            finished = runs.c.state.in_(STATUSES)
             mine = (
                 select(runs, link.sampler.label("sampler"))
                 .join(study_trials, link.run_id == runs.c.id)

@@ -79,7 +79,10 @@ def import_sheet(
         told = "".join(f"\n  {text}" for text in skipped[:SHOWN]) or "\n  it has a header only"
         raise RequestError(f"{sheet.name} has no row that can be imported:{told}")
     found = [record for _, record in records.values()]
-    facts = {group_of(r): _facts(r.trial, fields.facts) for r in found}
+    facts = {}
+    for record in found:
+        names = ENVIRONMENTS if record.trial.test_environments == (1,) else ()
+        facts[group_of(record)] = facts_of(record.trial, names, fields.facts)
     sweep = name or Path(sheet.name).stem
     origin = {"file": sheet.name}
     imported = Imported(source, sweep, origin, found, facts, fields.sampler, tuple(skipped))
@@ -179,11 +182,6 @@ def _trial(source: str, said: Mapping[str, str]) -> Trial:
         imported=hash_of(dict(said)),
         protocol=IMPORTED + source,
     )
-
-
-def _facts(trial: Trial, given: Mapping[str, Any]) -> dict[str, Any]:
-    names = ENVIRONMENTS if trial.test_environments == (1,) else ()
-    return facts_of(trial, names, given)
 
 
 def _accuracy(said: Mapping[str, str], score: str, unit: float) -> float:

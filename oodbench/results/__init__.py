@@ -11,12 +11,8 @@ from oodbench.results.imports import Imported as Imported
 from oodbench.results.imports import ImportedRuns as ImportedRuns
 from oodbench.results.imports import add_imported as add_imported
 from oodbench.results.imports import refuse_imported as refuse_imported
-from oodbench.results.merging.copying import Copied as Copied
 from oodbench.results.merging.copying import copy_database as copy_database
-from oodbench.results.merging.databases import Merged as Merged
-from oodbench.results.merging.databases import MergedAll as MergedAll
 from oodbench.results.merging.databases import merge_databases as merge_databases
-from oodbench.results.merging.integrity import Checked as Checked
 from oodbench.results.merging.integrity import check_database as check_database
 from oodbench.results.probes import probed as probed
 from oodbench.results.probes import store_probes as store_probes
@@ -58,7 +54,6 @@ from oodbench.results.sweeps.proposals import Past as Past
 from oodbench.results.sweeps.proposals import add_trials as add_trials
 from oodbench.results.sweeps.proposals import give_back_study as give_back_study
 from oodbench.results.sweeps.proposals import take_study as take_study
-from oodbench.results.sweeps.shards import Lacking as Lacking
 from oodbench.results.sweeps.shards import Shard as Shard
 from oodbench.results.sweeps.shards import add_shard as add_shard
 from oodbench.results.sweeps.shards import check_divisible as check_divisible

@@ -142,13 +142,9 @@ def _studies(imported: Imported, by_id: Mapping[str, RunRecord]) -> Iterator[Pla
     for record in by_id.values():
         groups.setdefault(group_of(record), []).append(record)
     for group, records in groups.items():
-        dataset, test_environments, algorithm, optimizer = group
         yield PlannedStudy(
-            id=hash_of([IMPORTED, imported.source, imported.sweep, [*group]]),
-            dataset=dataset,
-            test_environments=test_environments,
-            algorithm=algorithm,
-            optimizer=optimizer,
+            hash_of([IMPORTED, imported.source, imported.sweep, [*group]]),
+            *group,
             definition=_spec(imported),
             space={},  # what was searched is not known
             sampler=imported.sampler,

@@ -21,6 +21,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from oodbench.records import STATUSES
+
 REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every schema there has been, oldest first; the last one is current."""
 
@@ -28,9 +30,8 @@ VERSION_TABLE = "oodbench_version"
 """Where a database keeps its revision. Not Alembic's default name, which Optuna's storages use."""
 
 WAITING, RUNNING = "waiting", "running"
-COMPLETED, DIVERGED, FAILED = "completed", "diverged", "failed"
-FINISHED = (COMPLETED, DIVERGED, FAILED)
-STATES = (WAITING, RUNNING, *FINISHED)
+COMPLETED, DIVERGED, FAILED = STATUSES
+STATES = (WAITING, RUNNING, *STATUSES)
 
 CONFIRM = "confirm"
 """What ``study_trials.sampler`` says of a run that no sampler drew: it repeats a winner."""

@@ -18,13 +18,12 @@ from sqlalchemy import (
     select,
 )
 
-from oodbench.records import Trial
+from oodbench.records import STATUSES, Trial
 from oodbench.results.connection.database import open_database
 from oodbench.results.schema import (
     COMPLETED,
     DIVERGED,
     FAILED,
-    FINISHED,
     REVISIONS,
     RUNNING,
     STATES,
@@ -110,7 +109,7 @@ def _wrong_runs(connection: Connection) -> Iterator[str]:
     """Runs whose columns do not fit their state."""
     row = runs.c
     measured = exists().where(curves.c.run_id == row.id)
-    finished = row.state.in_(FINISHED)
+    finished = row.state.in_(STATUSES)
     last = row.summary[("last", "step")].as_integer()
     rules = {
         "in an unknown state": row.state.not_in(STATES),

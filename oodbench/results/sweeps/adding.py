@@ -8,10 +8,10 @@ from sqlalchemy import Connection, Table, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from oodbench.errors import DatabaseError
-from oodbench.records import Trial
+from oodbench.records import STATUSES, Trial
 from oodbench.results.connection.database import Database
 from oodbench.results.connection.engines import PLANNING, update_statistics, wait_for_turn
-from oodbench.results.schema import FINISHED, WAITING, now, runs, studies, study_trials, sweeps
+from oodbench.results.schema import WAITING, now, runs, studies, study_trials, sweeps
 from oodbench.results.sweeps.lookup import known_states, sweep_id
 from oodbench.results.sweeps.plans import AddedSweep, PlannedStudy, in_turn
 
@@ -70,7 +70,7 @@ def _added(
         if study.agenda is not None:
             there = {trial.id for trial in study.trials} | set(extended.get(study.id, {}))
             later += max(0, study.agenda["runs"] - len(there))
-    stored = sum(state in FINISHED for state in known.values())
+    stored = sum(state in STATUSES for state in known.values())
     new = len(trials.keys() - known.keys())
     total = new + len(known) + later
     return AddedSweep(len(plan), total, new, len(known), stored, later)

@@ -36,11 +36,7 @@ def studies_of(connection: Connection, name: str | None) -> ColumnElement[bool]:
 
 
 def in_sweep(connection: Connection, name: str | None) -> ColumnElement[bool]:
-    """The condition on ``runs`` that a run belongs to the sweep; every run does to None.
-
-    Raises:
-        UnknownNameError: If there is no such sweep.
-    """
+    """The condition on ``runs`` that a run belongs to the sweep: see ``studies_of``."""
     if name is None:
         return true()
     mine = studies_of(connection, name)

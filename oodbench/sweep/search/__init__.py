@@ -1,7 +1,6 @@
 """What to try next: Optuna's samplers on our search spaces."""
 
 from oodbench.sweep.search.adaptive import ADAPTIVE as ADAPTIVE
-from oodbench.sweep.search.adaptive import Proposal as Proposal
 from oodbench.sweep.search.adaptive import Tried as Tried
 from oodbench.sweep.search.adaptive import described as described
 from oodbench.sweep.search.adaptive import propose as propose
