@@ -26,8 +26,11 @@ def blas_of(package: str) -> str:
     """
     from threadpoolctl import threadpool_info
 
-    found = (i for i in threadpool_info() if i["user_api"] == "blas" and package in i["filepath"])
-    return next(map(_told, found), "")
+    for library in threadpool_info():
+        if library["user_api"] == "blas" and package in library["filepath"]:
+            parts = (library[part] for part in ("internal_api", "version", "architecture"))
+            return " ".join(part for part in parts if part)
+    return ""
 
 
 @cache
@@ -38,8 +41,3 @@ def numpy_blas() -> str:
     built: Any = np.show_config(mode="dicts")
     blas = built["Build Dependencies"]["blas"]
     return blas_of("numpy") or f"{blas['name']} {blas['version']}"
-
-
-def _told(library: dict[str, Any]) -> str:
-    parts = (library[part] for part in ("internal_api", "version", "architecture"))
-    return " ".join(part for part in parts if part)

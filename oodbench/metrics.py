@@ -60,7 +60,9 @@ class Answers:
         n = np.bincount(self.groups[within], minlength=number)
         right = np.broadcast_to(self.right[:, None], self.groups.shape)[within]
         hits = np.bincount(self.groups[within], right, minlength=number)
-        return _ratio(hits, n), n
+        accuracies: Floats = np.full(number, math.nan)
+        np.divide(hits, n, out=accuracies, where=n > 0)
+        return accuracies, n
 
     @cached_property
     def worst(self) -> int:
@@ -81,11 +83,11 @@ class Answers:
 
 @dataclass(frozen=True)
 class Score:
-    """A metric's name, its value, NaN where it is not defined, and the examples it rests on.
+    """One score of a split.
 
     Attributes:
         metric: Its name.
-        value: The number.
+        value: NaN where it is not defined.
         n: How many examples it rests on.
         group: The group that it is of; empty: all.
     """
@@ -94,13 +96,6 @@ class Score:
     value: float
     n: int
     group: str = ""
-
-
-def _ratio(part: NDArray[np.generic], whole: Ints) -> Floats:
-    """NaN where the whole is zero."""
-    result: Floats = np.full(len(whole), math.nan)
-    np.divide(part, whole, out=result, where=whole > 0)
-    return result
 
 
 def accuracy(answers: Answers) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError, UnknownNameError, check_name
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -213,8 +213,7 @@ def parse(text: Any) -> Range | Choice:
             f"A search range is a value or one of {{{', '.join(forms)}}}: [...], but got {text!r}."
         )
     ((form, values),) = text.items()
-    if form not in forms:
-        raise UnknownNameError("range", form, forms)
+    check_name("range", form, forms)
     if not isinstance(values, list):
         raise RequestError(f"{form} needs a list, but got {values!r}.")
     if form == "choice":

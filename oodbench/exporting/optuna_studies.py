@@ -11,9 +11,10 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
 from oodbench.errors import RequestError
+from oodbench.records import STATUSES
 from oodbench.results import Database, describe_target, open_database, sqlite_file
 from oodbench.results.schema import COMPLETED, DIVERGED, FAILED, runs, studies, study_trials, sweeps
-from oodbench.results.sweeps.lookup import in_sweep
+from oodbench.results.sweeps.lookup import studies_of
 from oodbench.spaces import Space, parse
 
 if TYPE_CHECKING:
@@ -108,12 +109,10 @@ def _studies(db: Database, sweep: str | None) -> Iterator[tuple[str, dict[str, A
     link = study_trials.c
     with db.read() as connection:
         joined = select(studies, sweeps.c.name.label("sweep")).join(sweeps)
-        if sweep is not None:
-            in_sweep(connection, sweep)  # refuses a name that is none
-            joined = joined.where(sweeps.c.name == sweep)
         order = studies.c.sweep_id, studies.c.position, studies.c.id
-        for study in connection.execute(joined.order_by(*order)).all():
-            finished = runs.c.state.in_([COMPLETED, DIVERGED, FAILED])
+        wanted = joined.where(studies_of(connection, sweep)).order_by(*order)
+        for study in connection.execute(wanted).all():
+            finished = runs.c.state.in_(STATUSES)
             mine = (
                 select(runs, link.sampler.label("sampler"))
                 .join(study_trials, link.run_id == runs.c.id)
@@ -126,11 +125,8 @@ def _studies(db: Database, sweep: str | None) -> Iterator[tuple[str, dict[str, A
             about = {"study": study.id, "objective": "id_val, mean over environments"}
             if rows:
                 name = f"{study.sweep}: {what} ({study.id[:6]})"
-                yield name, {**about, **study.facts}, _space(study.space), rows
-
-
-def _space(space: Mapping[str, Any]) -> Space:
-    return {name: parse(text) for name, text in space.items()}
+                space = {name: parse(text) for name, text in study.space.items()}
+                yield name, {**about, **study.facts}, space, rows
 
 
 def _score(row: Any) -> float | None:

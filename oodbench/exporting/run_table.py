@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError, check_name
 from oodbench.exporting.definitions import DEFINITIONS, HPARAMS, PROVENANCE
 from oodbench.results import Database, open_database, pairs
 from oodbench.results.schema import runs
@@ -55,7 +55,9 @@ def export(
         QueryError: If the condition is not one.
         RequestError: If no run matches, the file cannot be written, or ``parquet`` needs pyarrow.
     """
-    _check_format(kind)
+    check_name("format", kind, WRITERS)
+    if kind == "parquet" and find_spec("pyarrow") is None:
+        raise RequestError("Parquet files need pyarrow: pip install 'oodbench[parquet]'.")
     with open_database(db, read_only=True) as database:
         frame = table_of(database, where, sweep, checkpoint)
     if frame.empty:
@@ -65,13 +67,6 @@ def export(
     except OSError as error:
         raise RequestError(f"Cannot write to {output}: {error.strerror or error}.") from error
     return frame
-
-
-def _check_format(kind: str) -> None:
-    if kind not in WRITERS:
-        raise UnknownNameError("format", kind, WRITERS)
-    if kind == "parquet" and find_spec("pyarrow") is None:
-        raise RequestError("Parquet files need pyarrow: pip install 'oodbench[parquet]'.")
 
 
 def table_of(db: Database, where: str | None, sweep: str | None, checkpoint: str) -> "pd.DataFrame":

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from oodbench.errors import RequestError
-from oodbench.importing.facts import facts_of
+from oodbench.importing.facts import as_number, facts_of
 from oodbench.importing.mapping import HPARAMS, SCORES, Fields, fields_of
 from oodbench.importing.sheet import Sheet, read_sheet
 from oodbench.records import IMPORTED, STATUSES, Measurement, RunRecord, Scalar, Trial, hash_of
-from oodbench.results import UNKNOWN, Imported
+from oodbench.results import UNKNOWN, Imported, ImportedRuns, add_imported, open_database
 from oodbench.results.imports import group_of
 
-SOURCE = "csv"
 ENVIRONMENTS = ("id", "ood")
 """Of a table that says nothing of test environments: one to train on, one to test on."""
 
@@ -25,38 +24,43 @@ class BadRowError(ValueError):
     """What is wrong with one row."""
 
 
-def from_csv(
+def import_csv(
     file: str | Path,
+    db: str | Path,
     columns: Mapping[str, str],
     constants: Mapping[str, Any] | None = None,
     *,
     name: str | None = None,
     percent: bool = False,
     separator: str | None = None,
-) -> Imported:
-    """The models of a table.
+) -> ImportedRuns:
+    """Put a table of models with ID and OOD accuracies into a database; twice adds nothing.
 
     Args:
         file: A CSV file with a header and a row a model.
-        columns: Field -> its column; see ``oodbench.importing.mapping.FIELDS``.
-        constants: Field -> what it is for every model.
+        db: URL or path of the database; created if missing.
+        columns: Field -> its column, such as ``{"id": "val_acc", "ood": "test_acc"}``. Fields:
+            ``oodbench.importing.mapping.FIELDS`` and ``hparams.NAME``.
+        constants: Field -> what it is for every model, such as ``{"dataset": "CIFAR"}``; also the
+            facts ``shift``, ``chance``, ``num_classes``, ``optimizer_kind``, and ``sampler``.
         name: Of the sweep in the database; the file's by default.
         percent: Whether accuracies are in percent.
         separator: Between cells; found out by default.
 
     Raises:
         RequestError: If the file or the mapping cannot be used, accuracies above 1 are not said to
-            be percent, or no row is left.
+            be percent, no row is left, or the database has another sweep of that name.
+        DatabaseError: If the database cannot be used.
     """
     sheet = read_sheet(file, separator)
     fields = fields_of(sheet, columns, constants or {})
-    return imported(SOURCE, sheet, fields, name, percent)
+    return import_sheet("csv", sheet, fields, db, name, percent)
 
 
-def imported(
-    source: str, sheet: Sheet, fields: Fields, name: str | None, percent: bool
-) -> Imported:
-    """The rows of a table as runs; what cannot be one is told by its row."""
+def import_sheet(
+    source: str, sheet: Sheet, fields: Fields, db: str | Path, name: str | None, percent: bool
+) -> ImportedRuns:
+    """Store the rows of a table as runs; what cannot be one is told by its row."""
     _check_scale(sheet, fields, percent)
     records: dict[str, tuple[int, RunRecord]] = {}
     skipped = list(sheet.skipped)
@@ -75,11 +79,15 @@ def imported(
         told = "".join(f"\n  {text}" for text in skipped[:SHOWN]) or "\n  it has a header only"
         raise RequestError(f"{sheet.name} has no row that can be imported:{told}")
     found = [record for _, record in records.values()]
-    facts = {group_of(r): _facts(r.trial, fields.facts) for r in found}
+    facts = {}
+    for record in found:
+        names = ENVIRONMENTS if record.trial.test_environments == (1,) else ()
+        facts[group_of(record)] = facts_of(record.trial, names, fields.facts)
     sweep = name or Path(sheet.name).stem
-    return Imported(
-        source, sweep, {"file": sheet.name}, found, facts, fields.sampler, tuple(skipped)
-    )
+    origin = {"file": sheet.name}
+    imported = Imported(source, sweep, origin, found, facts, fields.sampler, tuple(skipped))
+    with open_database(db, create=True) as database:
+        return add_imported(database, imported)
 
 
 def _check_scale(sheet: Sheet, fields: Fields, percent: bool) -> None:
@@ -87,7 +95,7 @@ def _check_scale(sheet: Sheet, fields: Fields, percent: bool) -> None:
     high, some = [], False
     for line, cells in sheet.rows.items():
         said = fields.of(cells)
-        values = {score: _float(said[score]) for score in SCORES if score in said}
+        values = {score: as_number(said[score]) for score in SCORES if score in said}
         some = some or bool(values)
         high += [f"row {line}: {k} {v:g}" for k, v in values.items() if 1 < v < math.inf]
     if high and not percent:
@@ -119,6 +127,8 @@ def _record(source: str, file: str, line: int, said: Mapping[str, str], unit: fl
         for needed in (("id", "id_val"), ("ood",)):
             if not set(needed) & set(scores):
                 raise BadRowError(f"{needed[0]} is missing.")
+    if "dataset" not in said:
+        raise BadRowError("dataset is missing.")
     trial = _trial(source, said)
     measured = tuple(
         Measurement(
@@ -153,7 +163,7 @@ UNKNOWNS = {
 def _trial(source: str, said: Mapping[str, str]) -> Trial:
     steps = _count(said, "steps", 0)
     return Trial(
-        dataset=_needed(said, "dataset"),
+        dataset=said["dataset"],
         fingerprint="",
         test_environments=_environments(said.get("test_environments", "1")),
         model=said.get("model", UNKNOWN),
@@ -172,17 +182,6 @@ def _trial(source: str, said: Mapping[str, str]) -> Trial:
         imported=hash_of(dict(said)),
         protocol=IMPORTED + source,
     )
-
-
-def _facts(trial: Trial, given: Mapping[str, Any]) -> dict[str, Any]:
-    names = ENVIRONMENTS if trial.test_environments == (1,) else ()
-    return facts_of(trial.dataset, trial.optimizer, names, given)
-
-
-def _needed(said: Mapping[str, str], field: str) -> str:
-    if field not in said:
-        raise BadRowError(f"{field} is missing.")
-    return said[field]
 
 
 def _accuracy(said: Mapping[str, str], score: str, unit: float) -> float:
@@ -219,18 +218,11 @@ def _environments(text: str) -> tuple[int, ...]:
     return found
 
 
-def _float(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
 def _scalar(text: str) -> Scalar:
     """A hyperparameter: a number or a truth value if it reads as one; infinities stay texts."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    value = _float(text)
+    value = as_number(text)
     if not math.isfinite(value):
         return text
     return int(value) if value == int(value) and text.lstrip("+-").isdigit() else value

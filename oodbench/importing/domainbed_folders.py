@@ -10,8 +10,9 @@ from oodbench.algorithms import ALGORITHMS
 from oodbench.importing.facts import check_facts, facts_of
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import IMPORTED, Measurement, RunRecord, Scalar, Trial, hash_of
+from oodbench.results import UNKNOWN, Imported, ImportedRuns, add_imported, open_database
 from oodbench.results.domainbed_logs import JOB, DomainBedRun, environment_names, read_runs
-from oodbench.results.imports import UNKNOWN, Imported, group_of
+from oodbench.results.imports import group_of
 
 SOURCE = "domainbed"
 
@@ -33,23 +34,27 @@ NOT_KNOWN = (
 )
 
 
-def from_domainbed(
-    folder: str | Path, name: str | None = None, facts: Mapping[str, Any] | None = None
-) -> Imported:
-    """The finished runs of a DomainBed sweep.
+def import_domainbed(
+    folder: str | Path, db: str | Path, *, name: str | None = None, **facts: Any
+) -> ImportedRuns:
+    """Put the finished runs of a DomainBed sweep into a database; twice adds nothing.
 
     Of a training environment ``in`` has the role ``train`` and ``out`` has ``id_val``; of a test
     environment ``in`` has ``ood_test`` and ``out`` has ``oracle_val``. There is no ``id_test``.
 
     Args:
         folder: The sweep's ``--output_dir``.
+        db: URL or path of the database; created if missing.
         name: Of the sweep in the database; the folder's by default.
-        facts: What is known beside what DomainBed logs: see ``check_facts``.
+        facts: What DomainBed does not log: ``shift`` (``correlation`` or ``diversity``),
+            ``chance``, ``num_classes``.
 
     Raises:
-        RequestError: No such folder, no run in it can be read, or a fact is none.
+        RequestError: No such folder, no run in it can be read, a fact is none, or the database has
+            another sweep of that name.
+        DatabaseError: If the database cannot be used.
     """
-    given = check_facts(facts or {})
+    given = check_facts(facts)
     runs, skipped = read_runs(folder, finished=True)
     told, records = list(skipped), []
     for run in runs:
@@ -60,20 +65,22 @@ def from_domainbed(
             records.append(_record(run))
     # Folders have names without a meaning; leave-one-out runs come first, then those of more sides.
     records.sort(key=lambda record: (len(record.trial.test_environments), group_of(record)))
-    return Imported(
+    imported = Imported(
         SOURCE,
         name or Path(folder).resolve().name,
         {"folder": Path(folder).resolve().name},
         records,
-        {group_of(record): _facts(record, given) for record in records},
+        {
+            group_of(record): facts_of(
+                record.trial, record.provenance["imported"]["environments"], given
+            )
+            for record in records
+        },
         sampler="random",  # as DomainBed's sweep script does it
         skipped=tuple(told),
     )
-
-
-def _facts(record: RunRecord, given: Mapping[str, Any]) -> dict[str, Any]:
-    environments = record.provenance["imported"]["environments"]
-    return facts_of(record.trial.dataset, record.trial.optimizer, environments, given)
+    with open_database(db, create=True) as database:
+        return add_imported(database, imported)
 
 
 def _inconsistent(run: DomainBedRun) -> str:
@@ -117,6 +124,8 @@ def _trial(run: DomainBedRun, args: Mapping[str, Any], job: Mapping[str, Any]) -
     steps = sorted(int(line["step"]) + 1 for line in run.lines)
     content = {k: v for k, v in args.items() if k not in PLACES}
     said = [json.dumps(part, sort_keys=True) for part in (content, dict(run.hparams))]
+    kept = ("step", "environment", "split", "accuracy")
+    measured = [repr(tuple(row[name] for name in kept)) for row in run.accuracies]
     return Trial(
         dataset=dataset,
         fingerprint="",
@@ -130,14 +139,9 @@ def _trial(run: DomainBedRun, args: Mapping[str, Any], job: Mapping[str, Any]) -
         evaluate_every=steps[1] - steps[0] if len(steps) > 1 else steps[0],
         seed=seed if type(seed) is int and seed >= 0 else -1,
         data_seed=job["trial_seed"],
-        imported=hash_of([*said, *map(repr, _rows(run))]),
+        imported=hash_of([*said, *measured]),
         protocol=IMPORTED + SOURCE,
     )
-
-
-def _rows(run: DomainBedRun) -> Iterator[tuple[Any, ...]]:
-    for row in run.accuracies:
-        yield row["step"], row["environment"], row["split"], row["accuracy"]
 
 
 def _ours(name: str, names: Mapping[str, str], known: set[str]) -> str:
@@ -177,15 +181,8 @@ def _measurements(run: DomainBedRun, trial: Trial, names: tuple[str, ...]) -> It
     roles = {True: {"in": "ood_test", "out": "oracle_val"}, False: {"in": "train", "out": "id_val"}}
     for row in run.accuracies:
         role = roles[row["environment"] in trial.test_environments][row["split"]]
-        yield Measurement(
-            row["step"] + 1,
-            names[row["environment"]],
-            row["split"],
-            role,
-            "accuracy",
-            row["accuracy"],
-            0,
-        )
+        step, name, value = row["step"] + 1, names[row["environment"]], row["accuracy"]
+        yield Measurement(step, name, row["split"], role, "accuracy", value, 0)
     for line in run.lines:
         if type(line.get("loss")) in (int, float):
             loss = float(line["loss"])

@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError, check_name
 from oodbench.optimizers import OPTIMIZERS
+from oodbench.records import Trial
 
 NUM_CLASSES = {
     "ColoredMNIST": 2,
@@ -37,15 +38,13 @@ def check_facts(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     checked: dict[str, Any] = {}
     for name, value in given.items():
-        if name not in KINDS:
-            raise UnknownNameError("fact", name, KINDS)
+        check_name("fact", name, KINDS)
         allowed = KINDS[name]
         if isinstance(allowed, tuple):
-            if value not in allowed:
-                raise UnknownNameError(name, value, allowed)
+            check_name(name, value, allowed)
             checked[name] = value
             continue
-        number = _number(value)
+        number = as_number(value)
         if name == "num_classes" and number >= 2 and number == int(number):
             checked[name] = int(number)
         elif name == "chance" and 0 <= number <= 1:
@@ -55,36 +54,32 @@ def check_facts(given: Mapping[str, Any]) -> dict[str, Any]:
     return checked
 
 
-def _number(value: Any) -> float:
+def as_number(value: Any) -> float:
+    """The value, or the number that a text says; NaN for what is none."""
     try:
         return float(value)
     except (TypeError, ValueError):
         return math.nan
 
 
-def facts_of(
-    dataset: str,
-    optimizer: str,
-    environments: Sequence[str] = (),
-    given: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+def facts_of(trial: Trial, environments: Sequence[str], given: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of a study; what is not known is left out.
 
     Args:
-        dataset: Its name.
-        optimizer: Likewise.
-        environments: Names of the dataset's environments.
+        trial: One of its trials.
+        environments: Names of the dataset's environments, if they are known.
         given: What the user says, such as ``{"shift": "diversity"}``; it goes first.
     """
     facts: dict[str, Any] = {"metric": "accuracy"}
     if environments:
         facts["environments"] = list(environments)
-    if dataset in NUM_CLASSES:
-        facts |= {"num_classes": NUM_CLASSES[dataset], "chance": 1 / NUM_CLASSES[dataset]}
+    if trial.dataset in NUM_CLASSES:
+        classes = NUM_CLASSES[trial.dataset]
+        facts |= {"num_classes": classes, "chance": 1 / classes}
     known = {spec.name: spec.kind for spec in OPTIMIZERS}
-    if optimizer in known:
-        facts["optimizer_kind"] = known[optimizer]
-    facts |= given or {}
+    if trial.optimizer in known:
+        facts["optimizer_kind"] = known[trial.optimizer]
+    facts |= given
     if "num_classes" in facts:
         facts.setdefault("chance", 1 / facts["num_classes"])
     return facts

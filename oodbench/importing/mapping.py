@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError, UnknownNameError, check_name
 from oodbench.importing.facts import KINDS as FACTS
 from oodbench.importing.facts import check_facts
 from oodbench.importing.sheet import Sheet
@@ -67,8 +67,7 @@ def fields_of(sheet: Sheet, columns: Mapping[str, str], constants: Mapping[str, 
     """
     facts = check_facts({k: v for k, v in constants.items() if k in FACTS})
     sampler = str(constants.get("sampler", UNKNOWN))
-    if sampler not in SAMPLERS:
-        raise UnknownNameError("sampler", sampler, SAMPLERS)
+    check_name("sampler", sampler, SAMPLERS)
     same = {k: str(v) for k, v in constants.items() if k not in FACTS and k != "sampler"}
     for field in same:
         _check_field(field, (*FIELDS, *FACTS, "sampler"))

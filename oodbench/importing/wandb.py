@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from oodbench.errors import RequestError
-from oodbench.importing.csv_table import imported
+from oodbench.importing.csv_table import import_sheet
 from oodbench.importing.mapping import fields_of
 from oodbench.importing.sheet import Sheet, read_sheet
-from oodbench.results import Imported
+from oodbench.results import ImportedRuns
 
-SOURCE = "wandb"
 STATE = "State"
 LABELS = ("ID", "Name")
 """Columns that tell one run from another, the best first."""
@@ -25,20 +24,22 @@ STATES = {
 """W&B's states of runs that have ended -> ours, and why."""
 
 
-def from_wandb(
+def import_wandb(
     file: str | Path,
+    db: str | Path,
     columns: Mapping[str, str],
     constants: Mapping[str, Any] | None = None,
     *,
     name: str | None = None,
     percent: bool = False,
-) -> Imported:
-    """The runs that have ended; see ``oodbench.importing.csv_table.from_csv`` for the arguments.
+) -> ImportedRuns:
+    """Put a table of runs that was exported from W&B into a database; twice adds nothing.
 
+    Runs that crashed, failed or were killed are failed runs; those that have not ended are skipped.
     A run is told from others by its ``ID``, or by its ``Name`` where that was not exported.
 
-    Raises:
-        RequestError: As there, or if the file has no column ``State``.
+    Args, Raises:
+        As ``import_csv``; also a RequestError if the file has no column ``State``.
     """
     sheet = read_sheet(file)
     if STATE not in sheet.columns:
@@ -52,7 +53,7 @@ def from_wandb(
     if label is not None:
         own["name"] = label
     fields = fields_of(sheet, {**own, **columns}, constants or {})
-    return imported(SOURCE, sheet, fields, name, percent)
+    return import_sheet("wandb", sheet, fields, db, name, percent)
 
 
 def _ended(sheet: Sheet) -> Sheet:

@@ -1,97 +1,60 @@
 """The results database: queue, store and queries. Also here, apart: ``select.select``."""
 
-from oodbench.results.connection.address import describe_target, sqlite_file
-from oodbench.results.connection.database import Database, is_empty, open_database, upgrade_database
-from oodbench.results.imports import (
-    UNKNOWN,
-    Imported,
-    ImportedRuns,
-    add_imported,
-    refuse_imported,
-)
-from oodbench.results.merging.copying import Copied, copy_database
-from oodbench.results.merging.databases import Merged, MergedAll, merge_databases
-from oodbench.results.merging.integrity import Checked, check_database
-from oodbench.results.probes import probed, store_probes
-from oodbench.results.queries.details import RunDetails, run_details
-from oodbench.results.queries.origins import ORIGIN, origins, sweep_specs
-from oodbench.results.queries.scales import searched_scale
-from oodbench.results.queries.where import compile_where
-from oodbench.results.query import checkpoints, curves, pairs, runs, searched, sql
-from oodbench.results.queue import Claim, abandon, claim, excuse, release, renew
-from oodbench.results.schema import CONFIRM
-from oodbench.results.select import CHECKPOINT_RULES, RUN_RULES
-from oodbench.results.store import load_run, store_runs
-from oodbench.results.sweeps.adding import add_sweep, preview_sweep
-from oodbench.results.sweeps.changes import cancel, retry
-from oodbench.results.sweeps.plans import AddedSweep, PlannedStudy
-from oodbench.results.sweeps.progress import counts, is_done, state_counts
-from oodbench.results.sweeps.proposals import Growing, Past, add_trials, give_back_study, take_study
-from oodbench.results.sweeps.shards import Lacking, Shard, add_shard, check_divisible
-from oodbench.results.sweeps.weights_to_keep import weights_to_keep
-
-__all__ = [
-    "CHECKPOINT_RULES",
-    "CONFIRM",
-    "ORIGIN",
-    "RUN_RULES",
-    "UNKNOWN",
-    "AddedSweep",
-    "Checked",
-    "Claim",
-    "Copied",
-    "Database",
-    "Growing",
-    "Imported",
-    "ImportedRuns",
-    "Lacking",
-    "Merged",
-    "MergedAll",
-    "Past",
-    "PlannedStudy",
-    "RunDetails",
-    "Shard",
-    "abandon",
-    "add_imported",
-    "add_shard",
-    "add_sweep",
-    "add_trials",
-    "cancel",
-    "check_database",
-    "check_divisible",
-    "checkpoints",
-    "claim",
-    "compile_where",
-    "copy_database",
-    "counts",
-    "curves",
-    "describe_target",
-    "excuse",
-    "give_back_study",
-    "is_done",
-    "is_empty",
-    "load_run",
-    "merge_databases",
-    "open_database",
-    "origins",
-    "pairs",
-    "preview_sweep",
-    "probed",
-    "refuse_imported",
-    "release",
-    "renew",
-    "retry",
-    "run_details",
-    "runs",
-    "searched",
-    "searched_scale",
-    "sql",
-    "sqlite_file",
-    "state_counts",
-    "store_probes",
-    "store_runs",
-    "sweep_specs",
-    "take_study",
-    "upgrade_database",
-    "weights_to_keep",
-]
+from oodbench.results.connection.address import describe_target as describe_target
+from oodbench.results.connection.address import sqlite_file as sqlite_file
+from oodbench.results.connection.database import Database as Database
+from oodbench.results.connection.database import is_empty as is_empty
+from oodbench.results.connection.database import open_database as open_database
+from oodbench.results.connection.database import upgrade_database as upgrade_database
+from oodbench.results.imports import UNKNOWN as UNKNOWN
+from oodbench.results.imports import Imported as Imported
+from oodbench.results.imports import ImportedRuns as ImportedRuns
+from oodbench.results.imports import add_imported as add_imported
+from oodbench.results.imports import refuse_imported as refuse_imported
+from oodbench.results.merging.copying import copy_database as copy_database
+from oodbench.results.merging.databases import merge_databases as merge_databases
+from oodbench.results.merging.integrity import check_database as check_database
+from oodbench.results.probes import probed as probed
+from oodbench.results.probes import store_probes as store_probes
+from oodbench.results.queries.details import RunDetails as RunDetails
+from oodbench.results.queries.details import run_details as run_details
+from oodbench.results.queries.origins import ORIGIN as ORIGIN
+from oodbench.results.queries.origins import origins as origins
+from oodbench.results.queries.origins import sweep_specs as sweep_specs
+from oodbench.results.queries.where import compile_where as compile_where
+from oodbench.results.query import checkpoints as checkpoints
+from oodbench.results.query import curves as curves
+from oodbench.results.query import pairs as pairs
+from oodbench.results.query import runs as runs
+from oodbench.results.query import searched as searched
+from oodbench.results.query import searched_scale as searched_scale
+from oodbench.results.query import sql as sql
+from oodbench.results.queue import Claim as Claim
+from oodbench.results.queue import abandon as abandon
+from oodbench.results.queue import claim as claim
+from oodbench.results.queue import excuse as excuse
+from oodbench.results.queue import release as release
+from oodbench.results.queue import renew as renew
+from oodbench.results.schema import CONFIRM as CONFIRM
+from oodbench.results.select import CHECKPOINT_RULES as CHECKPOINT_RULES
+from oodbench.results.select import RUN_RULES as RUN_RULES
+from oodbench.results.store import load_run as load_run
+from oodbench.results.store import store_runs as store_runs
+from oodbench.results.sweeps.adding import add_sweep as add_sweep
+from oodbench.results.sweeps.adding import preview_sweep as preview_sweep
+from oodbench.results.sweeps.changes import cancel as cancel
+from oodbench.results.sweeps.changes import retry as retry
+from oodbench.results.sweeps.plans import AddedSweep as AddedSweep
+from oodbench.results.sweeps.plans import PlannedStudy as PlannedStudy
+from oodbench.results.sweeps.progress import counts as counts
+from oodbench.results.sweeps.progress import is_done as is_done
+from oodbench.results.sweeps.progress import state_counts as state_counts
+from oodbench.results.sweeps.proposals import Growing as Growing
+from oodbench.results.sweeps.proposals import Past as Past
+from oodbench.results.sweeps.proposals import add_trials as add_trials
+from oodbench.results.sweeps.proposals import give_back_study as give_back_study
+from oodbench.results.sweeps.proposals import take_study as take_study
+from oodbench.results.sweeps.shards import Shard as Shard
+from oodbench.results.sweeps.shards import add_shard as add_shard
+from oodbench.results.sweeps.shards import check_divisible as check_divisible
+from oodbench.results.sweeps.weights_to_keep import weights_to_keep as weights_to_keep

@@ -205,6 +205,9 @@ def scored(checkpoint: str = "last") -> tuple[Column, ...]:
     def at(name: str) -> Any:
         return runs.c.summary[(checkpoint, name)]
 
+    def or_val(of: dict[str, Any]) -> Any:
+        return func.coalesce(of["id_test"], of["id_val"])
+
     score = {role: at(role).as_float() for role in SCORES}
     n = {role: at(f"n_{role}").as_integer() for role in SCORES}
     return (
@@ -214,16 +217,11 @@ def scored(checkpoint: str = "last") -> tuple[Column, ...]:
         Column(
             "id",
             "number",
-            func.coalesce(score["id_test"], score["id_val"]),
+            or_val(score),
             "ID accuracy: id_test, or id_val where the dataset has no ID test examples.",
         ),
         Column("ood", "number", score["ood_test"], "OOD accuracy: ood_test."),
-        Column(
-            "n_id",
-            "count",
-            func.coalesce(n["id_test"], n["id_val"]),
-            "Examples behind id; missing: not known.",
-        ),
+        Column("n_id", "count", or_val(n), "Examples behind id; missing: not known."),
         Column("n_ood", "count", n["ood_test"], "Examples behind ood."),
     )
 

@@ -1,11 +1,12 @@
 """Putting runs that were trained elsewhere into the database, finished as they are."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, select
 
 from oodbench.errors import QueryError, RequestError
 from oodbench.records import IMPORTED, PROTOCOL, RunRecord, Trial, hash_of
@@ -13,8 +14,14 @@ from oodbench.results.connection.database import Database
 from oodbench.results.connection.engines import PLANNING, update_statistics, wait_for_turn
 from oodbench.results.schema import curves, now, runs, studies, study_trials, sweeps
 from oodbench.results.store import METRIC, curve_row, finite, summarise
-from oodbench.results.sweeps.adding import put_links, put_studies, put_sweep, run_columns
-from oodbench.results.sweeps.lookup import in_sweep, known_states
+from oodbench.results.sweeps.adding import (
+    end_of_line,
+    put_links,
+    put_studies,
+    put_sweep,
+    run_columns,
+)
+from oodbench.results.sweeps.lookup import chunks, in_sweep, known_states
 from oodbench.results.sweeps.plans import PlannedStudy
 
 CHUNK = 1000
@@ -101,9 +108,7 @@ def add_imported(db: Database, imported: Imported) -> ImportedRuns:
         RequestError: If the sweep is one that oodbench trains, or was imported from elsewhere.
     """
     by_id = {record.trial.id: record for record in imported.records}
-    counts: dict[str, int] = defaultdict(int)
-    for record in by_id.values():
-        counts[record.status] += 1
+    counts: Counter[str] = Counter(record.status for record in by_id.values())
     with db.write() as connection:
         wait_for_turn(connection, PLANNING)
         _check_sweep(connection, imported)
@@ -123,10 +128,8 @@ def _spec(imported: Imported) -> dict[str, Any]:
 
 def _check_sweep(connection: Connection, imported: Imported) -> None:
     spec = connection.scalar(select(sweeps.c.spec).where(sweeps.c.name == imported.sweep))
-    if spec is None:
-        return
-    source = spec.get("imported_from")
-    if source != imported.source:
+    source = spec and spec.get("imported_from")
+    if spec is not None and source != imported.source:
         whose = f"was imported from {source}" if source else "is trained by oodbench"
         raise RequestError(
             f"The database has a sweep {imported.sweep!r} already, and that one {whose}. "
@@ -139,13 +142,9 @@ def _studies(imported: Imported, by_id: Mapping[str, RunRecord]) -> Iterator[Pla
     for record in by_id.values():
         groups.setdefault(group_of(record), []).append(record)
     for group, records in groups.items():
-        dataset, test_environments, algorithm, optimizer = group
         yield PlannedStudy(
-            id=hash_of([IMPORTED, imported.source, imported.sweep, [*group]]),
-            dataset=dataset,
-            test_environments=test_environments,
-            algorithm=algorithm,
-            optimizer=optimizer,
+            hash_of([IMPORTED, imported.source, imported.sweep, [*group]]),
+            *group,
             definition=_spec(imported),
             space={},  # what was searched is not known
             sampler=imported.sampler,
@@ -156,24 +155,20 @@ def _studies(imported: Imported, by_id: Mapping[str, RunRecord]) -> Iterator[Pla
 
 
 def _unlinked(connection: Connection, study: PlannedStudy) -> PlannedStudy:
-    """The study with those of its trials that it does not have yet."""
+    """The study with the trials that it lacks."""
     link = study_trials.c
     linked = set(connection.scalars(select(link.run_id).where(link.study_id == study.id)))
     return replace(study, trials=[trial for trial in study.trials if trial.id not in linked])
 
 
 def _put_finished(connection: Connection, records: Sequence[RunRecord]) -> None:
-    if not records:
-        return
-    last = connection.scalar(select(func.coalesce(func.max(runs.c.position), -1)))
     created = connection.scalar(select(now()))
-    start = int(last or 0) + 1
-    for first in range(0, len(records), CHUNK):
-        some = records[first : first + CHUNK]
+    positions = count(end_of_line(connection))
+    for some in chunks(records, CHUNK):
         rows = [
             {
                 **run_columns(record.trial),
-                "position": start + first + index,
+                "position": next(positions),
                 "state": record.status,
                 "reason": record.reason,
                 "provenance": finite(record.provenance),
@@ -181,7 +176,7 @@ def _put_finished(connection: Connection, records: Sequence[RunRecord]) -> None:
                 "created": created,
                 "finished": created,
             }
-            for index, record in enumerate(some)
+            for record in some
         ]
         connection.execute(runs.insert(), rows)
         measured = [curve_row(r.trial.id, item) for r in some for item in r.measurements]
@@ -193,7 +188,6 @@ def domainbed_accuracies(db: Database, sweep: str | None = None) -> list[dict[st
     """What runs that were imported from DomainBed logged, as ``DomainBedRun.accuracies`` has it.
 
     Args:
-        db: The database.
         sweep: Only runs of this sweep.
 
     Returns:

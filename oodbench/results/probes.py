@@ -22,7 +22,6 @@ def store_probes(db: Database, found: Mapping[str, Sequence[Measurement]]) -> No
     """Store what a probe measured, in place of what it measured before, in one transaction.
 
     Args:
-        db: The database.
         found: Run -> its measurements, of other metrics than ``TRAINED``.
 
     Raises:
@@ -43,7 +42,6 @@ def probed(db: Database, metrics: str = "") -> "pd.DataFrame":
     """What probes measured: a row for each run and step, a column for each metric.
 
     Args:
-        db: The database.
         metrics: Only those that begin so: ``path_``, ``sharpness_``.
 
     Returns:

@@ -1,10 +1,11 @@
 """Questions to the database, answered as pandas DataFrames."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, ColumnElement, Connection, Result, Select, Subquery, select
 
+from oodbench.errors import check_name
 from oodbench.records import MEASURED, ROLES
 from oodbench.results import schema
 from oodbench.results.columns import Column, columns_of_pairs, columns_of_runs, named
@@ -12,24 +13,21 @@ from oodbench.results.connection.database import Database
 from oodbench.results.queries.environment_scores import environment_scores
 from oodbench.results.queries.hparams import hparam_names
 from oodbench.results.queries.metric_scores import role_means, with_metric
-from oodbench.results.queries.rawsql import sql
+from oodbench.results.queries.rawsql import sql as sql
 from oodbench.results.queries.where import compile_where
-from oodbench.results.select import check_checkpoint_rule
+from oodbench.results.select import CHECKPOINT_RULES
 from oodbench.results.store import METRIC, find_run
-from oodbench.results.sweeps.lookup import in_sweep, sweep_id
+from oodbench.results.sweeps.lookup import in_sweep, studies_of
 from oodbench.results.views import select_pairs, select_runs
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["checkpoints", "curves", "pairs", "runs", "searched", "sql"]
 
 
 def runs(db: Database, where: str | None = None, sweep: str | None = None) -> "pd.DataFrame":
     """A row for each run, whatever its status, with a column for each hyperparameter.
 
     Args:
-        db: The database.
         where: A condition, see ``oodbench.results.queries.where``.
         sweep: Runs of this sweep only.
 
@@ -66,7 +64,6 @@ def pairs(
     without; ``ood`` is ``ood_test``.
 
     Args:
-        db: The database.
         where: A condition, see ``oodbench.results.queries.where``; scores are at ``checkpoint``.
         sweep: Runs of this sweep only.
         checkpoint: Which checkpoint of a run is scored, one of ``CHECKPOINT_RULES``.
@@ -83,29 +80,17 @@ def pairs(
         UnknownNameError: If it names no column or hyperparameter, or there is no such sweep or
             checkpoint rule, or no run has scores of this metric.
     """
-    check_checkpoint_rule(checkpoint)
-    with db.read() as connection:
-        return _scored(connection, where, sweep, checkpoint, per_environment, metric)
-
-
-def _scored(
-    connection: Connection,
-    where: str | None,
-    sweep: str | None,
-    checkpoint: str,
-    per_environment: bool,
-    metric: str,
-) -> "pd.DataFrame":
-    """``pairs`` within a transaction."""
     from oodbench.results.frames import spread
 
+    check_name("checkpoint rule", checkpoint, CHECKPOINT_RULES)
     view = select_pairs(checkpoint).subquery("v_pairs")
-    statement = _filtered(connection, view, where, sweep).order_by(view.c.position)
-    frame = _typed(connection.execute(statement), columns_of_pairs(checkpoint))
-    chosen = _filtered(connection, view, where, sweep, view.c.run)
-    if metric != METRIC:
-        frame = with_metric(connection, frame, metric, checkpoint, chosen)
-    scores = environment_scores(connection, checkpoint, chosen) if per_environment else {}
+    with db.read() as connection:
+        statement = _filtered(connection, view, where, sweep).order_by(view.c.position)
+        frame = _typed(connection.execute(statement), columns_of_pairs(checkpoint))
+        chosen = _filtered(connection, view, where, sweep, view.c.run)
+        if metric != METRIC:
+            frame = with_metric(connection, frame, metric, checkpoint, chosen)
+        scores = environment_scores(connection, checkpoint, chosen) if per_environment else {}
     frame.insert(list(frame.columns).index("step"), "checkpoint", checkpoint)
     for name, values in scores.items():
         column = frame["run"].map(values).astype("float64")
@@ -117,7 +102,6 @@ def checkpoints(db: Database, where: str | None = None, sweep: str | None = None
     """A row for each checkpoint of each run: accuracy for each role, and ``n_<role>``.
 
     Args:
-        db: The database.
         where: A condition on the runs, with scores of the last checkpoint.
         sweep: Runs of this sweep only.
 
@@ -149,7 +133,6 @@ def curves(db: Database, run: str) -> "pd.DataFrame":
     """Every measurement of one run, in the order in which it was made.
 
     Args:
-        db: The database.
         run: The run's id, or enough of its beginning.
 
     Raises:
@@ -177,11 +160,31 @@ def searched(db: Database, sweep: str, wanted: Sequence[str]) -> dict[str, dict[
     with db.read() as connection:
         statement = (
             select(link.run_id, study.space)
-            .join(schema.studies, study.id == link.study_id)
-            .where(study.sweep_id == sweep_id(connection, sweep), link.run_id.in_(wanted))
+            .join(schema.studies)
+            .where(studies_of(connection, sweep), link.run_id.in_(wanted))
             .order_by(study.created, study.position, study.id)
         )
         return {row.run_id: row.space for row in connection.execute(statement)}
+
+
+def searched_scale(db: Database, hyperparameter: str, sweep: str | None = None) -> str | None:
+    """The scale of a hyperparameter's search: ``uniform``, ``int``, ``log`` or ``one_minus_log``.
+
+    Args:
+        hyperparameter: Its name.
+        sweep: Only the studies of this sweep.
+
+    Returns:
+        None if no study searched it in a range, or if studies differ in its scale.
+
+    Raises:
+        UnknownNameError: If there is no such sweep.
+    """
+    with db.read() as connection:
+        mine = select(schema.studies.c.space).where(studies_of(connection, sweep))
+        ranges = [space.get(hyperparameter) for space in connection.scalars(mine)]
+    found = {scale for what in ranges if isinstance(what, dict) for scale in what} - {"choice"}
+    return found.pop() if len(found) == 1 else None
 
 
 def _typed(result: "Result[Any]", columns: Sequence[Column]) -> "pd.DataFrame":
@@ -202,13 +205,7 @@ def _filtered(
         mine = select(schema.runs.c.id).where(in_sweep(connection, sweep))
         statement = statement.where(view.c.run.in_(mine))
     if where is not None:
-        statement = statement.where(
-            compile_where(where, _comparable(view), hparam_names(connection))
-        )
+        plain = {c.name: c for c in view.c if not isinstance(c.type, JSON)}
+        named_in = {**plain, "hparams": view.c.hparams}
+        statement = statement.where(compile_where(where, named_in, hparam_names(connection)))
     return statement
-
-
-def _comparable(view: Subquery) -> Mapping[str, ColumnElement[Any]]:
-    """The columns that a condition may name: plain ones, and the hyperparameters."""
-    plain = {c.name: c for c in view.c if not isinstance(c.type, JSON)}
-    return {**plain, "hparams": view.c.hparams}

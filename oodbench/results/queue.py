@@ -5,16 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    and_,
-    case,
-    func,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import ColumnElement, Connection, and_, case, func, select, tuple_, update
 
 from oodbench.records import Trial
 from oodbench.results.connection.database import Database
@@ -61,7 +52,6 @@ def claim(
     one which kills its worker is found; once it has done so alone, it is recorded as failed.
 
     Args:
-        db: The database.
         owner: A name that no other worker has.
         sweep: Take runs of this sweep only.
         size: The largest cohort wanted.

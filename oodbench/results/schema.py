@@ -1,4 +1,7 @@
-"""The tables. A change here needs a migration beside it, in ``migrations/versions``."""
+"""The tables. A change here needs a migration too, in ``connection/migrations/versions``.
+
+Columns that came later stand last, where a migration puts them.
+"""
 
 from typing import Any
 
@@ -18,6 +21,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from oodbench.records import STATUSES
+
 REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every schema there has been, oldest first; the last one is current."""
 
@@ -25,8 +30,8 @@ VERSION_TABLE = "oodbench_version"
 """Where a database keeps its revision. Not Alembic's default name, which Optuna's storages use."""
 
 WAITING, RUNNING = "waiting", "running"
-COMPLETED, DIVERGED, FAILED = "completed", "diverged", "failed"
-STATES = (WAITING, RUNNING, COMPLETED, DIVERGED, FAILED)
+COMPLETED, DIVERGED, FAILED = STATUSES
+STATES = (WAITING, RUNNING, *STATUSES)
 
 CONFIRM = "confirm"
 """What ``study_trials.sampler`` says of a run that no sampler drew: it repeats a winner."""
@@ -62,9 +67,9 @@ studies = Table(
     Column("sampler_seed", BigInteger, nullable=False),
     Column("proposer_owner", Text),
     Column("proposer_lease", Float),
-    Column("agenda", Json),  # what workers are still to add; null: nothing
     Column("facts", Json, nullable=False),
     Column("created", Float, nullable=False),
+    Column("agenda", Json),  # what workers are still to add; null: nothing
     Index("ix_studies_sweep_id", "sweep_id"),
 )
 
@@ -91,7 +96,6 @@ runs = Table(
     Column("cohort_key", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("attempt", Integer, nullable=False),
-    Column("excused", Integer, nullable=False, server_default="0"),  # attempts that got further
     Column("cohort_size", Integer),
     Column("owner", Text),
     Column("lease", Float),
@@ -101,6 +105,7 @@ runs = Table(
     Column("created", Float, nullable=False),
     Column("started", Float),
     Column("finished", Float),
+    Column("excused", Integer, nullable=False, server_default="0"),  # attempts that got further
     Index("ix_runs_state_position", "state", "position"),
     Index("ix_runs_state_cohort_key_position", "state", "cohort_key", "position"),
     Index("ix_runs_position", "position"),

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from oodbench.errors import QueryError, UnknownNameError
+from oodbench.errors import QueryError, check_name
 from oodbench.results.columns import GROUP
 from oodbench.results.schema import CONFIRM
 
@@ -42,16 +42,6 @@ LeftOut = tuple[Hashable, frozenset[int], int]
 """Configuration, test environments of a run, and the one of them that it is scored on."""
 
 COUNTS = ("completed", "diverged", "failed", "waiting", "n_candidates")
-
-
-def check_checkpoint_rule(rule: str) -> None:
-    """Refuse a checkpoint rule that does not exist.
-
-    Raises:
-        UnknownNameError: With the rules that do.
-    """
-    if rule not in CHECKPOINT_RULES:
-        raise UnknownNameError("checkpoint rule", rule, CHECKPOINT_RULES)
 
 
 def check_protocols(runs: "pd.DataFrame") -> None:
@@ -153,8 +143,7 @@ def select(runs: "pd.DataFrame", rule: str = "id_val", by: Sequence[str] = GROUP
 
 def _score_of(rule: str, by: Sequence[str], runs: "pd.DataFrame") -> str:
     """The column that the rule reads, which the runs have."""
-    if rule not in RUN_RULES:
-        raise UnknownNameError("selection rule", rule, RUN_RULES)
+    check_name("selection rule", rule, RUN_RULES)
     needed = ("run", "status", RUN_RULES[rule], *by)
     missing = [name for name in needed if name not in runs.columns]
     if missing:

@@ -53,13 +53,10 @@ def summarise(record: RunRecord) -> dict[str, dict[str, Any]]:
 
     Each holds the ``step`` and, for each role, the unweighted mean over environments and, as
     ``n_<role>``, the number of examples; those that all environments share count once. None: not
-    known.
-    ``best_id_val`` is the checkpoint with the highest ``id_val``, the earliest of equal ones. Only
-    a completed run has scores: what a diverged one had before may not be selected.
+    known. ``best_id_val`` is the checkpoint with the highest ``id_val``, the earliest of equal
+    ones. Only a completed run has scores: what a diverged one had before may not be selected.
     """
-    if record.status != COMPLETED:
-        return {}
-    checkpoints = _checkpoints(record)
+    checkpoints = _checkpoints(record) if record.status == COMPLETED else []
     if not checkpoints:
         return {}
     summary = {"last": checkpoints[-1]}
@@ -92,7 +89,6 @@ def load_run(db: Database, run: str) -> RunRecord:
     """A finished run as it was stored, except that infinities come back as NaN.
 
     Args:
-        db: The database.
         run: The run's id, or enough of its beginning.
 
     Raises:
@@ -114,9 +110,7 @@ def find_run(connection: Connection, run: str) -> str:
     Raises:
         QueryError: If there is none, or more than one.
     """
-    beginning = func.substr(
-        runs.c.id, 1, len(run)
-    )  # LIKE: SQLite would ignore upper and lower case
+    beginning = func.substr(runs.c.id, 1, len(run))  # with LIKE, SQLite would ignore case
     alike = select(runs.c.id).where(beginning == run)
     found: list[str] = list(connection.scalars(alike.order_by(runs.c.id).limit(4)))
     if run in found or (len(found) == 1 and run):
@@ -130,16 +124,7 @@ def find_run(connection: Connection, run: str) -> str:
 
 
 def curve_row(run: str, item: Measurement) -> dict[str, Any]:
-    return {
-        "run_id": run,
-        "step": item.step,
-        "environment": item.environment,
-        "split": item.split,
-        "role": item.role,
-        "metric": item.metric,
-        "value": finite(item.value),
-        "n": item.n,
-    }
+    return {"run_id": run, **vars(item), "value": finite(item.value)}
 
 
 def _measurement(row: Any) -> Measurement:

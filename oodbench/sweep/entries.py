@@ -42,11 +42,6 @@ class Entry(Part):
                 raise UnknownNameError("key", key, [*own, *known], where=self.name)
 
 
-def is_indices_or_each(value: Any) -> bool:
-    """Whether it is ``each`` or a list of indices."""
-    return value == "each" or (isinstance(value, list) and all(type(i) is int for i in value))
-
-
 class DatasetEntry(Entry):
     """A dataset and the environments that are kept out of training."""
 
@@ -60,7 +55,8 @@ class DatasetEntry(Entry):
         named = DATASETS.get(self.name)
         self.check_options(named.options)
         given = self.test_environments
-        if given is not None and not is_indices_or_each(given):
+        indices = isinstance(given, list) and all(type(i) is int for i in given)
+        if given not in (None, "each") and not indices:
             raise ValueError(
                 "test_environments: needs each or a list of indices such as [2], but got "
                 f"{given!r}{self.listing(named)}"

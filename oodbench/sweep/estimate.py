@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 from oodbench.data import DATASETS, DatasetSpec
 from oodbench.optimizers import OPTIMIZERS
@@ -67,33 +68,31 @@ def _of_dataset(spec: SweepSpec, dataset: DatasetEntry) -> Estimate:
     cells = list(_cells(spec, dataset))
     models = [_models(spec, algorithm, optimizer, dataset) for _, algorithm, optimizer in cells]
     costs = [_seconds(spec, dataset, *cell) for cell in cells]
-    known = [cost for cost in costs if cost is not None]
-    seconds = (
-        sum(n * cost for n, cost in zip(models, known, strict=True)) if known == costs else None
-    )
+    known = [n * cost for n, cost in zip(models, costs, strict=True) if cost is not None]
     rows = [_measurements(spec, dataset, algorithm) for _, algorithm, _ in cells]
-    database = sum(
-        n * (RUN_BYTES + MEASUREMENT_BYTES * row) for n, row in zip(models, rows, strict=True)
-    )
-    cache, partly = _cache(dataset), bool(_about(dataset).apart)
+    sizes = [RUN_BYTES + MEASUREMENT_BYTES * row for row in rows]
     return Estimate(
-        spec.name, dataset.name, len(cells), sum(models), seconds, cache, database, partly
+        sweep=spec.name,
+        dataset=dataset.name,
+        studies=len(cells),
+        models=sum(models),
+        seconds=sum(known) if len(known) == len(costs) else None,
+        cache=_cache(dataset),
+        database=sum(n * size for n, size in zip(models, sizes, strict=True)),
+        partly=bool(_about(dataset).apart),
     )
+
+
+def _cells(
+    spec: SweepSpec, dataset: DatasetEntry
+) -> Iterator[tuple[tuple[int, ...], AlgorithmEntry, OptimizerEntry]]:
+    return product(dataset.turns(), spec.algorithms, spec.contestants)
 
 
 def _about(dataset: DatasetEntry) -> DatasetSpec:
     """The dataset, as far as it is known without files."""
     named = DATASETS.get(dataset.name)
     return named if named.needs_files else dataset.spec
-
-
-def _cells(
-    spec: SweepSpec, dataset: DatasetEntry
-) -> Iterator[tuple[tuple[int, ...], AlgorithmEntry, OptimizerEntry]]:
-    for turn in dataset.turns():
-        for algorithm in spec.algorithms:
-            for optimizer in spec.contestants:
-                yield turn, algorithm, optimizer
 
 
 def _models(

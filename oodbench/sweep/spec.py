@@ -138,10 +138,8 @@ class SweepSpec(Part):
     def studies(self) -> Iterator[Study]:
         """The studies, dataset by dataset; builds each dataset once."""
         for dataset in self.datasets:
-            for turn in dataset.turns():
-                for algorithm in self.algorithms:
-                    for optimizer in self.contestants:
-                        yield self._study(dataset, turn, algorithm, optimizer)
+            for cell in product(dataset.turns(), self.algorithms, self.contestants):
+                yield self._study(dataset, *cell)
 
     def _study(
         self,

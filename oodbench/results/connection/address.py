@@ -91,11 +91,6 @@ def check_file(url: URL, create: bool, read_only: bool) -> None:
             f"The folder {folder} cannot be written, and SQLite writes beside its file; "
             "change its permissions, or choose another folder."
         )
-    check_filesystem(path)
-
-
-def check_filesystem(path: Path) -> None:
-    """Refuse to write a SQLite file to a network filesystem, where it can be lost."""
     mount = network_mount(path)
     if mount is not None:
         raise DatabaseError(

@@ -189,7 +189,7 @@ def _migrate(url: URL, create: bool = True) -> tuple[str, str]:
             elif old in REVISIONS or (old is None and create):
                 from oodbench.results.connection.migrate import migrate  # Alembic: slow to import
 
-                migrate(connection)
+                migrate(connection, empty=old is None)
             else:
                 _check_revision(old, shown)
         if engine.dialect.name == "sqlite":

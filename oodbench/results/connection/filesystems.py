@@ -10,62 +10,17 @@ NETWORK_OVERRIDE = "OODBENCH_SQLITE_ON_NETWORK"
 
 MOUNTINFO = Path("/proc/self/mountinfo")
 
-NETWORK = frozenset(
-    (
-        "acfs",
-        "afpfs",
-        "afs",
-        "beegfs",
-        "ceph",
-        "cifs",
-        "coda",
-        "davfs",
-        "fhgfs",
-        "gfs",
-        "gfs2",
-        "glusterfs",
-        "gpfs",
-        "lustre",
-        "lustre_lite",
-        "ncpfs",
-        "nfs",
-        "nfs3",
-        "nfs4",
-        "ocfs2",
-        "orangefs",
-        "panfs",
-        "pvfs2",
-        "smb2",
-        "smb3",
-        "smbfs",
-        "wekafs",
-    )
+NETWORK = re.compile(
+    r"acfs|afpfs|afs|beegfs|ceph|cifs|coda|davfs|fhgfs|gfs2?|glusterfs|gpfs|lustre(_lite)?|ncpfs|"
+    r"nfs[34]?|ocfs2|orangefs|panfs|pvfs2|smb[23]|smbfs|wekafs"
 )
 """Filesystems that several machines write to, as the kernel calls them."""
 
-NETWORK_FUSE = frozenset(
-    (
-        "beegfs",
-        "ceph",
-        "ceph-fuse",
-        "cifs",
-        "davfs2",
-        "dfuse",
-        "gcsfuse",
-        "glusterfs",
-        "goofys",
-        "juicefs",
-        "moosefs",
-        "mfs",
-        "mount-s3",
-        "rclone",
-        "s3fs",
-        "seaweedfs",
-        "smbnetfs",
-        "sshfs",
-    )
+NETWORK_FUSE = re.compile(
+    r"fuse(blk)?\.(beegfs|ceph|ceph-fuse|cifs|davfs2|dfuse|gcsfuse|glusterfs|goofys|juicefs|moosefs|"
+    r"mfs|mount-s3|rclone|s3fs|seaweedfs|smbnetfs|sshfs)"
 )
-"""Those in user space, whose kind is ``fuse.`` and one of these."""
+"""Those in user space."""
 
 
 @dataclass(frozen=True)
@@ -83,8 +38,7 @@ class Mount:
     @property
     def is_network(self) -> bool:
         """Whether other machines may write to it too."""
-        prefix, _, name = self.kind.partition(".")
-        return self.kind in NETWORK or (prefix in ("fuse", "fuseblk") and name in NETWORK_FUSE)
+        return any(kinds.fullmatch(self.kind) for kinds in (NETWORK, NETWORK_FUSE))
 
 
 def network_mount(path: Path) -> Mount | None:

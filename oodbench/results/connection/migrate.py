@@ -1,4 +1,4 @@
-"""Bringing a database to the current schema. Imports Alembic, so only where it is needed."""
+"""Giving a database the current schema. Imports Alembic, so only where it is needed."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
+from oodbench.results.schema import metadata
 from oodbench.results.views import create_views, drop_views
 
 
@@ -18,10 +19,19 @@ def alembic_config() -> Config:
     return config
 
 
-def migrate(connection: Connection) -> None:
-    """Run every migration that the database lacks, within the caller's write transaction."""
+def migrate(connection: Connection, empty: bool) -> None:
+    """Make the tables, or run every migration that the database lacks.
+
+    Args:
+        connection: In a write transaction, which stays open.
+        empty: Whether the database has no tables yet.
+    """
     config = alembic_config()
     config.attributes["connection"] = connection
     drop_views(connection)
-    command.upgrade(config, "head")
+    if empty:
+        metadata.create_all(connection)
+        command.stamp(config, "head")
+    else:
+        command.upgrade(config, "head")
     create_views(connection)

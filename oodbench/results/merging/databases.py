@@ -18,7 +18,7 @@ from oodbench.results.connection.engines import PLANNING, update_statistics, wai
 from oodbench.results.merging.integrity import check_database
 from oodbench.results.merging.joining import join_links, join_runs, join_studies, join_sweeps
 from oodbench.results.schema import runs, studies, study_trials
-from oodbench.results.sweeps.lookup import CHUNK
+from oodbench.results.sweeps.lookup import chunks
 from oodbench.results.sweeps.shards import Lacking, check_same_sweep, lacking
 
 SHOWN = 3
@@ -134,8 +134,7 @@ def _merge(source: str | Path, new: Database, keep_first: bool) -> Merged:
         counted: Counter[str] = Counter()
         differing: list[str] = []
         ids = list(reading.scalars(select(runs.c.id).order_by(runs.c.position, runs.c.id)))
-        for start in range(0, len(ids), CHUNK):
-            some = ids[start : start + CHUNK]
+        for some in chunks(ids):
             differing += join_runs(reading, writing, some, counted)
         if differing and not keep_first:
             raise DatabaseError(_conflict(differing, new.url))

@@ -9,7 +9,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    ForeignKey,
     and_,
     exists,
     func,
@@ -19,7 +18,7 @@ from sqlalchemy import (
     select,
 )
 
-from oodbench.records import Trial
+from oodbench.records import STATUSES, Trial
 from oodbench.results.connection.database import open_database
 from oodbench.results.schema import (
     COMPLETED,
@@ -75,13 +74,10 @@ def check_database(target: str | Path) -> Checked:
             table.name: int(connection.scalar(select(func.count()).select_from(table)) or 0)
             for table in TABLES
         }
-        return Checked(db.url, REVISIONS[-1], rows, _states(connection), problems)
-
-
-def _states(connection: Connection) -> dict[str, int]:
-    counting = select(runs.c.state, func.count().label("n")).group_by(runs.c.state)
-    found = {row.state: row.n for row in connection.execute(counting)}
-    return dict.fromkeys(STATES, 0) | found
+        counting = select(runs.c.state, func.count().label("n")).group_by(runs.c.state)
+        found = {row.state: row.n for row in connection.execute(counting)}
+        states = dict.fromkeys(STATES, 0) | found
+        return Checked(db.url, REVISIONS[-1], rows, states, problems)
 
 
 def _broken_file(connection: Connection) -> Iterator[str]:
@@ -100,23 +96,20 @@ def _orphans(connection: Connection) -> Iterator[str]:
     """Rows that refer to what is not there, and runs that belong to no study."""
     for table in TABLES:
         for key in sorted(table.foreign_keys, key=lambda key: str(key.parent)):
-            n = connection.scalar(select(func.count()).select_from(table).where(_dangling(key)))
+            parent: Column[Any] = key.column
+            dangling = not_(exists().where(parent == key.parent))
+            n = connection.scalar(select(func.count()).select_from(table).where(dangling))
             if n:
                 yield f"{n} rows of {table.name} have a {key.parent.name} that does not exist."
     linked = exists().where(study_trials.c.run_id == runs.c.id)
     yield from _problem(connection, not_(linked), "in no study")
 
 
-def _dangling(key: ForeignKey) -> ColumnElement[bool]:
-    parent: Column[Any] = key.column
-    return not_(exists().where(parent == key.parent))
-
-
 def _wrong_runs(connection: Connection) -> Iterator[str]:
     """Runs whose columns do not fit their state."""
     row = runs.c
     measured = exists().where(curves.c.run_id == row.id)
-    finished = row.state.in_([COMPLETED, DIVERGED, FAILED])
+    finished = row.state.in_(STATUSES)
     last = row.summary[("last", "step")].as_integer()
     rules = {
         "in an unknown state": row.state.not_in(STATES),

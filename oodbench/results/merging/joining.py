@@ -7,25 +7,14 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from oodbench.errors import DatabaseError
+from oodbench.records import STATUSES
 from oodbench.results.merging.copying import released
 from oodbench.results.probes import TRAINED
 from oodbench.results.queue import lock_runs
-from oodbench.results.schema import (
-    COMPLETED,
-    DIVERGED,
-    FAILED,
-    RUNNING,
-    WAITING,
-    curves,
-    runs,
-    studies,
-    study_trials,
-    sweeps,
-)
+from oodbench.results.schema import RUNNING, WAITING, curves, runs, studies, study_trials, sweeps
 from oodbench.results.sweeps.lookup import known_states
 from oodbench.results.sweeps.shards import SHARDED, put_sharded
 
-ENDED = (COMPLETED, DIVERGED, FAILED)
 OUTCOME = (
     *("state", "attempt", "excused", "cohort_size", "owner", "lease"),
     *("reason", "provenance", "summary", "started", "finished"),
@@ -72,11 +61,12 @@ def join_runs(
 ) -> list[str]:
     """Merge some runs; those whose results differ, of which nothing is taken."""
     states = known_states(writing, ids)
-    rows = [dict(row) for row in reading.execute(_of(ids)).mappings()]
-    ended = {row["id"] for row in rows if row["state"] in ENDED}
+    theirs = select(runs).where(runs.c.id.in_(ids)).order_by(runs.c.position, runs.c.id)
+    rows = [dict(row) for row in reading.execute(theirs).mappings()]
+    ended = {row["id"] for row in rows if row["state"] in STATUSES}
     new = [row for row in rows if row["id"] not in states]
     late = [r for r in rows if r["id"] in ended and states.get(r["id"]) in (WAITING, RUNNING)]
-    both = [run for run in ids if run in ended and states.get(run) in ENDED]
+    both = [run for run in ids if run in ended and states.get(run) in STATUSES]
     if new:
         writing.execute(runs.insert(), [released(runs, row) for row in new])
     lock_runs(writing, runs.c.id.in_([row["id"] for row in late]))
@@ -87,10 +77,6 @@ def join_runs(
     _put_curves(writing, [c for items in _curves(reading, results).values() for c in items])
     counted.update(new=len(new), results=len(results), known=len(both))
     return list(_compare(reading, writing, both, {row["id"]: row["state"] for row in rows}, states))
-
-
-def _of(ids: Sequence[str]) -> Any:
-    return select(runs).where(runs.c.id.in_(ids)).order_by(runs.c.position, runs.c.id)
 
 
 def _compare(
@@ -133,9 +119,7 @@ def join_links(reading: Connection, writing: Connection) -> None:
     places: defaultdict[str, dict[int, str]] = defaultdict(dict)
     for link in writing.execute(select(study_trials)):
         places[link.study_id][link.idx] = link.run_id
-    runs_of: defaultdict[str, set[str]] = defaultdict(set)
-    for study, found in places.items():
-        runs_of[study] = set(found.values())
+    runs_of = defaultdict(set, {study: set(found.values()) for study, found in places.items()})
     rows = []
     order = select(study_trials).order_by(study_trials.c.study_id, study_trials.c.idx)
     for link in reading.execute(order):

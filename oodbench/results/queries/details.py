@@ -56,7 +56,6 @@ def run_details(db: Database, run: str) -> RunDetails:
     """Look one run up.
 
     Args:
-        db: The database.
         run: The run's id, or enough of its beginning.
 
     Raises:

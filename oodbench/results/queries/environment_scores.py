@@ -27,7 +27,6 @@ def environment_scores(
     """Both scores of the ``chosen`` runs, by run; a run that lacks one is not there.
 
     Args:
-        connection: To read with.
         checkpoint: Which checkpoint of a run is scored, one of ``CHECKPOINT_RULES``.
         chosen: A select of their ids. The runs that leave one more environment out are looked for
             among all of the database.

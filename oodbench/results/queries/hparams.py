@@ -19,7 +19,8 @@ class hparam_kind(FunctionElement[str]):  # noqa: N801 - written like the SQL fu
     inherit_cache = True
 
     def __init__(self, column: ColumnElement[Any], name: str) -> None:
-        super().__init__(column, literal_column(_quoted(f'$."{name}"')), column[name])
+        path = f'$."{name}"'.replace("'", "''")
+        super().__init__(column, literal_column(f"'{path}'"), column[name])
 
 
 class by_code_point(FunctionElement[str]):  # noqa: N801
@@ -46,10 +47,6 @@ def hparam_names(connection: Connection) -> set[str]:
         return set(connection.scalars(select(key).distinct()))
     keys = func.json_each(runs.c.hparams).table_valued("key", joins_implicitly=True)
     return set(connection.scalars(select(keys.c.key).select_from(runs, keys).distinct()))
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 @compiles(hparam_kind, "sqlite")

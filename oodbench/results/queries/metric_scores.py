@@ -17,7 +17,6 @@ def role_means(connection: Connection, chosen: Select[Any]) -> "pd.DataFrame":
     """Measurements as means over environments.
 
     Args:
-        connection: To read with.
         chosen: A select of the keys of ``curves`` to group by.
 
     Returns:
@@ -46,7 +45,6 @@ def with_metric(
     not finite. ``chance`` is NaN: it is an accuracy.
 
     Args:
-        connection: To read with.
         frame: What ``pairs`` makes.
         metric: As it was measured.
         checkpoint: Which checkpoint of a run is scored, one of ``CHECKPOINT_RULES``.

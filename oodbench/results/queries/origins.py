@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
+from oodbench.records import STATUSES
 from oodbench.results.connection.database import Database
-from oodbench.results.schema import STATES, runs, studies, study_trials, sweeps
+from oodbench.results.schema import runs, studies, study_trials, sweeps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,9 +18,6 @@ ORIGIN = ("protocol", "oodbench", "commit", "dirty", "python", "torch", "numpy",
 def origins(db: Database) -> "pd.DataFrame":
     """Which versions, commit and device trained the finished runs.
 
-    Args:
-        db: The database.
-
     Returns:
         A row a run that ended: ``run`` and the columns ``ORIGIN``, missing where unknown.
     """
@@ -27,7 +25,7 @@ def origins(db: Database) -> "pd.DataFrame":
 
     from oodbench.results.frames import frame_of
 
-    ended = runs.c.state.in_(STATES[2:])
+    ended = runs.c.state.in_(STATUSES)
     with db.read() as connection:
         statement = select(runs.c.id.label("run"), runs.c.protocol, runs.c.provenance).where(ended)
         frame = frame_of(connection.execute(statement.order_by(runs.c.position)))

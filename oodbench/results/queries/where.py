@@ -164,7 +164,10 @@ class _Compiler:
             if ordered:
                 raise QueryError(f"`{shown}` orders null; write `is null` or `is not null`.")
             name = other if one.is_constant else one
-            present = self.presence(name)
+            present = name.column  # or what is null where the hyperparameter is
+            if name.hparam is not None:
+                present = hparam_kind(self.hparams, name.hparam)
+            assert present is not None
             equal = isinstance(operation, ast.Eq | ast.Is)
             return present.is_(None) if equal else present.is_not(None)
         kind = self.common_kind(one, other, f"`{shown}`")
@@ -229,10 +232,3 @@ class _Compiler:
             number = value.constant if fits else _as_float(value.constant)
             return literal(number, BigInteger() if fits else Float())
         return literal(value.constant)
-
-    def presence(self, value: _Value) -> ColumnElement[Any]:
-        """Something that is null where the value is."""
-        if value.hparam is not None:
-            return hparam_kind(self.hparams, value.hparam)
-        assert value.column is not None
-        return value.column

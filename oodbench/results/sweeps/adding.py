@@ -8,20 +8,10 @@ from sqlalchemy import Connection, Table, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from oodbench.errors import DatabaseError
-from oodbench.records import Trial
+from oodbench.records import STATUSES, Trial
 from oodbench.results.connection.database import Database
 from oodbench.results.connection.engines import PLANNING, update_statistics, wait_for_turn
-from oodbench.results.schema import (
-    COMPLETED,
-    DIVERGED,
-    FAILED,
-    WAITING,
-    now,
-    runs,
-    studies,
-    study_trials,
-    sweeps,
-)
+from oodbench.results.schema import WAITING, now, runs, studies, study_trials, sweeps
 from oodbench.results.sweeps.lookup import known_states, sweep_id
 from oodbench.results.sweeps.plans import AddedSweep, PlannedStudy, in_turn
 
@@ -47,7 +37,6 @@ def add_sweep(
     wait in turn, one of each study with the same data.
 
     Args:
-        db: The database.
         name: The sweep's name.
         spec: The sweep file's content; the latest is kept.
         plan: Its studies.
@@ -73,13 +62,7 @@ def _added(
     states: Mapping[str, str],
     extended: Mapping[str, Mapping[str, str]],
 ) -> AddedSweep:
-    """The difference between the plan and what the database has.
-
-    Args:
-        plan: The studies.
-        states: The state of each run of the plan that the database has.
-        extended: See ``_extended``.
-    """
+    """The difference between the plan and what the database has: see ``_extended``."""
     trials = in_turn(plan)
     known = {**states, **{run: state for runs in extended.values() for run, state in runs.items()}}
     later = 0
@@ -87,7 +70,7 @@ def _added(
         if study.agenda is not None:
             there = {trial.id for trial in study.trials} | set(extended.get(study.id, {}))
             later += max(0, study.agenda["runs"] - len(there))
-    stored = sum(state in (COMPLETED, DIVERGED, FAILED) for state in known.values())
+    stored = sum(state in STATUSES for state in known.values())
     new = len(trials.keys() - known.keys())
     total = new + len(known) + later
     return AddedSweep(len(plan), total, new, len(known), stored, later)
@@ -95,12 +78,12 @@ def _added(
 
 def _extended(connection: Connection, plan: Sequence[PlannedStudy]) -> dict[str, dict[str, str]]:
     """The runs, with their states, of each study to which workers add some."""
-    found: dict[str, dict[str, str]] = {s.id: {} for s in plan if s.agenda is not None}
-    link = study_trials.c
-    for study, mine in found.items():
-        joined = select(runs.c.id, runs.c.state).join(study_trials, link.run_id == runs.c.id)
-        rows = connection.execute(joined.where(link.study_id == study))
-        mine.update({row.id: row.state for row in rows})
+    found: dict[str, dict[str, str]] = {}
+    joined = select(runs.c.id, runs.c.state).join(study_trials)
+    for study in plan:
+        if study.agenda is not None:
+            rows = connection.execute(joined.where(study_trials.c.study_id == study.id))
+            found[study.id] = {row.id: row.state for row in rows}
     return found
 
 
@@ -121,24 +104,11 @@ def put_sweep(connection: Connection, name: str, spec: Mapping[str, Any]) -> int
 def put_studies(connection: Connection, sweep: int, plan: Sequence[PlannedStudy]) -> None:
     created = connection.scalar(select(now()))
     for position, study in enumerate(plan):
-        inserting = _insert(connection, studies).values(
-            id=study.id,
-            sweep_id=sweep,
-            position=position,
-            dataset=study.dataset,
-            test_environments=list(study.test_environments),
-            algorithm=study.algorithm,
-            optimizer=study.optimizer,
-            definition=dict(study.definition),
-            space=dict(study.space),
-            sampler=study.sampler,
-            sampler_seed=study.sampler_seed,
-            facts=dict(study.facts),
-            created=created,
-        )
-        connection.execute(inserting.on_conflict_do_nothing())
+        said = {k: v for k, v in vars(study).items() if k not in ("trials", "indices")}
+        new = {**said, "sweep_id": sweep, "position": position, "created": created}
+        connection.execute(_insert(connection, studies).values(new).on_conflict_do_nothing())
         latest = update(studies).where(studies.c.id == study.id)
-        connection.execute(latest.values(agenda=study.agenda and dict(study.agenda)))
+        connection.execute(latest.values(agenda=study.agenda))
         owner = connection.scalar(select(studies.c.sweep_id).where(studies.c.id == study.id))
         if owner != sweep:
             raise DatabaseError(
@@ -159,7 +129,6 @@ def put_runs(
     """
     if not trials:
         return
-    last = connection.scalar(select(func.coalesce(func.max(runs.c.position), -1)))
     created = connection.scalar(select(now()))
     rows = [
         {
@@ -168,9 +137,15 @@ def put_runs(
             "state": WAITING,
             "created": created,
         }
-        for behind, trial in enumerate(trials, start=int(last or 0) + 1)
+        for behind, trial in enumerate(trials, start=end_of_line(connection))
     ]
     connection.execute(_insert(connection, runs).on_conflict_do_nothing(), rows)
+
+
+def end_of_line(connection: Connection) -> int:
+    """The position behind all runs."""
+    last = connection.scalar(select(func.coalesce(func.max(runs.c.position), -1)))
+    return int(last or 0) + 1
 
 
 def run_columns(trial: Trial) -> dict[str, Any]:

@@ -1,17 +1,17 @@
 """Changing one's mind about a sweep: train runs again, or no longer."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, select, update
 
-from oodbench.errors import UnknownNameError
+from oodbench.errors import check_name
 from oodbench.records import IMPORTED
 from oodbench.results.connection.database import Database
 from oodbench.results.connection.engines import PLANNING, wait_for_turn
 from oodbench.results.queue import lock_runs
 from oodbench.results.schema import DIVERGED, FAILED, WAITING, curves, runs, studies, study_trials
-from oodbench.results.sweeps.lookup import CHUNK, in_sweep, sweep_id
+from oodbench.results.sweeps.lookup import chunks, in_sweep, studies_of
 from oodbench.results.sweeps.shards import put_sharded
 
 RETRIED = (FAILED, DIVERGED)
@@ -25,7 +25,6 @@ def retry(db: Database, sweep: str, statuses: Sequence[str] = (FAILED,)) -> int:
     is nothing to try again.
 
     Args:
-        db: The database.
         sweep: The sweep's name.
         statuses: Which: ``failed``, ``diverged`` or both.
 
@@ -36,13 +35,12 @@ def retry(db: Database, sweep: str, statuses: Sequence[str] = (FAILED,)) -> int:
         UnknownNameError: If there is no such sweep, or runs of a status are not tried again.
     """
     for status in statuses:
-        if status not in RETRIED:
-            raise UnknownNameError("status to retry", status, RETRIED)
+        check_name("status to retry", status, RETRIED)
     with db.write() as connection:
         own = ~runs.c.protocol.startswith(IMPORTED, autoescape=True)
         wanted = and_(runs.c.state.in_(statuses), own, in_sweep(connection, sweep))
         found = lock_runs(connection, wanted)
-        for some in _chunks(found):
+        for some in chunks(found):
             connection.execute(delete(curves).where(curves.c.run_id.in_(some)))
             untouched = {"attempt": 0, "excused": 0, "reason": "", "summary": {}, "provenance": {}}
             nulls = dict.fromkeys(("cohort_size", "owner", "lease", "started", "finished"))
@@ -66,15 +64,17 @@ def cancel(db: Database, sweep: str) -> int:
     removed = 0
     with db.write() as connection:
         wait_for_turn(connection, PLANNING)  # nobody adds a sweep that shares them meanwhile
-        mine = select(studies.c.id).where(studies.c.sweep_id == sweep_id(connection, sweep))
+        mine = select(studies.c.id).where(studies_of(connection, sweep))
         connection.execute(update(studies).where(studies.c.id.in_(mine)).values(agenda=None))
         wanted = and_(runs.c.state == WAITING, in_sweep(connection, sweep))
-        for some in _chunks(lock_runs(connection, wanted)):
+        for some in chunks(lock_runs(connection, wanted)):
             link = study_trials.c
             ours = and_(link.run_id.in_(some), link.study_id.in_(mine))
             _tell_cancelled(connection, ours)
             connection.execute(delete(study_trials).where(ours))
-            removed += _remove_unwanted(connection, some)
+            wanted_still = exists().where(study_trials.c.run_id == runs.c.id)
+            removing = delete(runs).where(runs.c.id.in_(some), ~wanted_still)
+            removed += connection.execute(removing).rowcount
     return removed
 
 
@@ -85,13 +85,3 @@ def _tell_cancelled(connection: Connection, links: ColumnElement[bool]) -> None:
         places[row.study_id].append(row.idx)
     for study, cancelled in places.items():
         put_sharded(connection, study, cancelled=cancelled)
-
-
-def _remove_unwanted(connection: Connection, ids: Sequence[str]) -> int:
-    wanted = exists().where(study_trials.c.run_id == runs.c.id)
-    return connection.execute(delete(runs).where(runs.c.id.in_(ids), ~wanted)).rowcount
-
-
-def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), CHUNK):
-        yield ids[start : start + CHUNK]

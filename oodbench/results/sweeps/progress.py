@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, case, exists, func, or_, select, true
+from sqlalchemy import Select, case, exists, func, or_, select
 
 from oodbench.results.connection.database import Database
 from oodbench.results.expressions import environments_text
 from oodbench.results.schema import RUNNING, STATES, WAITING, runs, studies, sweeps
 from oodbench.results.schema import study_trials as links
-from oodbench.results.sweeps.lookup import in_sweep, sweep_id
+from oodbench.results.sweeps.lookup import in_sweep, studies_of
 from oodbench.results.sweeps.proposals import open_studies, runs_to_come
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def counts(db: Database, sweep: str | None = None) -> "pd.DataFrame":
     from oodbench.results.frames import frame_of
 
     with db.read() as connection:
-        mine = true() if sweep is None else studies.c.sweep_id == sweep_id(connection, sweep)
-        frame = frame_of(connection.execute(_counting().where(mine)))
+        mine = _counting().where(studies_of(connection, sweep))
+        frame = frame_of(connection.execute(mine))
         to_come = frame["study"].map(runs_to_come(connection, sweep)).fillna(0).astype("int64")
     for column in (WAITING, "total"):
         frame[column] += to_come
@@ -64,7 +64,7 @@ def counts(db: Database, sweep: str | None = None) -> "pd.DataFrame":
 
 def _counting() -> Select[Any]:
     """A row for each study, in order."""
-    links_of_runs = links.join(runs, runs.c.id == links.c.run_id)
+    links_of_runs = links.join(runs)
     per_state = [
         func.count(case((runs.c.state == state, links.c.run_id)).distinct()).label(state)
         for state in STATES
@@ -79,11 +79,7 @@ def _counting() -> Select[Any]:
     ]
     return (
         select(*columns, *per_state, func.count(links.c.run_id.distinct()).label("total"))
-        .select_from(
-            studies.join(sweeps, sweeps.c.id == studies.c.sweep_id).outerjoin(
-                links_of_runs, links.c.study_id == studies.c.id
-            )
-        )
+        .select_from(studies.join(sweeps).outerjoin(links_of_runs))
         .group_by(studies.c.id, sweeps.c.name)
         .order_by(studies.c.sweep_id, studies.c.position, studies.c.id)
     )

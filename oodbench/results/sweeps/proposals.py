@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
 
 from oodbench.records import Trial
 from oodbench.results.connection.database import Database
@@ -26,7 +26,7 @@ from oodbench.results.schema import (
     sweeps,
 )
 from oodbench.results.sweeps.adding import put_runs
-from oodbench.results.sweeps.lookup import sweep_id
+from oodbench.results.sweeps.lookup import studies_of
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,6 @@ def take_study(
     """Hold the study that most needs further trials: the one with the fewest unfinished runs.
 
     Args:
-        db: The database.
         owner: A name that no other worker has.
         sweep: Studies of this sweep only.
         lease: Seconds after which another may take it.
@@ -103,7 +102,6 @@ def add_trials(
     """Add trials, each with who drew it, to a study that ``owner`` holds, and give it back.
 
     Args:
-        db: The database.
         owner: Who holds the study.
         study: Its id.
         trials: What to add; a run that the database has already is shared.
@@ -112,13 +110,11 @@ def add_trials(
     Returns:
         False, and nothing was added, if the lease went to another.
     """
-    mine = and_(studies.c.id == study, studies.c.proposer_owner == owner)
-    giving_back = update(studies).where(mine)
+    mine = update(studies).where(studies.c.id == study, studies.c.proposer_owner == owner)
     with db.write() as connection:
         wait_for_turn(connection, PLANNING)
-        done = giving_back.values(
-            proposer_owner=None, proposer_lease=None, agenda=agenda and dict(agenda)
-        )
+        given_back = {"proposer_owner": None, "proposer_lease": None}
+        done = mine.values(**given_back, agenda=agenda and dict(agenda))
         if connection.execute(done).rowcount == 0:
             return False
         put_runs(connection, [trial for trial, _ in trials])
@@ -147,8 +143,7 @@ def free_studies(connection: Connection, owner: str) -> int:
 
 def open_studies(connection: Connection, sweep: str | None) -> ColumnElement[bool]:
     """The condition on ``studies`` that something is still to be added, in this sweep."""
-    mine = true() if sweep is None else studies.c.sweep_id == sweep_id(connection, sweep)
-    return and_(studies.c.agenda.is_not(None), mine)
+    return and_(studies.c.agenda.is_not(None), studies_of(connection, sweep))
 
 
 def runs_to_come(connection: Connection, sweep: str | None = None) -> dict[str, int]:
@@ -169,14 +164,11 @@ def _candidates(connection: Connection, sweep: str | None, idle: bool) -> list[s
     link = study_trials.c
     unfinished = func.count(case((runs.c.state.in_([WAITING, RUNNING]), runs.c.id)).distinct())
     drawn = func.count(case((link.sampler != CONFIRM, link.run_id)).distinct())
-    joined = studies.outerjoin(study_trials, link.study_id == studies.c.id).outerjoin(
-        runs, runs.c.id == link.run_id
-    )
-    free = or_(studies.c.proposer_owner.is_(None), studies.c.proposer_lease < now())
+    joined = studies.outerjoin(study_trials).outerjoin(runs)
     counting = (
         select(studies.c.id, studies.c.agenda, unfinished.label("unfinished"), drawn.label("drawn"))
         .select_from(joined)
-        .where(open_studies(connection, sweep), free)
+        .where(open_studies(connection, sweep), _free())
         .group_by(studies.c.id)
         .order_by(unfinished, studies.c.sweep_id, studies.c.position, studies.c.id)
     )
@@ -188,10 +180,12 @@ def _candidates(connection: Connection, sweep: str | None, idle: bool) -> list[s
     return [row.id for row in connection.execute(counting) if may_grow(row)]
 
 
+def _free() -> ColumnElement[bool]:
+    return or_(studies.c.proposer_owner.is_(None), studies.c.proposer_lease < now())
+
+
 def _hold(db: Database, study: str, owner: str, lease: float) -> bool:
-    free = or_(studies.c.proposer_owner.is_(None), studies.c.proposer_lease < now())
-    still_open = and_(studies.c.id == study, free, studies.c.agenda.is_not(None))
-    holding = update(studies).where(still_open)
+    holding = update(studies).where(studies.c.id == study, _free(), studies.c.agenda.is_not(None))
     with db.write() as connection:
         held = holding.values(proposer_owner=owner, proposer_lease=now() + lease)
         return connection.execute(held).rowcount == 1

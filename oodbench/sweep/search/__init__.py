@@ -1,18 +1,11 @@
 """What to try next: Optuna's samplers on our search spaces."""
 
-from oodbench.sweep.search.adaptive import ADAPTIVE, Proposal, Tried, described, propose
-from oodbench.sweep.search.designs import draw, grid, sobol
-from oodbench.sweep.search.edges import EDGE, at_edge
-
-__all__ = [
-    "ADAPTIVE",
-    "EDGE",
-    "Proposal",
-    "Tried",
-    "at_edge",
-    "described",
-    "draw",
-    "grid",
-    "propose",
-    "sobol",
-]
+from oodbench.sweep.search.adaptive import ADAPTIVE as ADAPTIVE
+from oodbench.sweep.search.adaptive import Tried as Tried
+from oodbench.sweep.search.adaptive import described as described
+from oodbench.sweep.search.adaptive import propose as propose
+from oodbench.sweep.search.designs import draw as draw
+from oodbench.sweep.search.designs import grid as grid
+from oodbench.sweep.search.designs import sobol as sobol
+from oodbench.sweep.search.edges import EDGE as EDGE
+from oodbench.sweep.search.edges import at_edge as at_edge

@@ -93,6 +93,12 @@ def test_bad_rows_are_named_and_skipped(tmp_path: Path) -> None:
     }
 
 
+def test_a_row_without_its_dataset_is_skipped(tmp_path: Path) -> None:
+    file = write(tmp_path / "m.csv", "val,test,data\n0.8,0.5,X\n0.7,0.4,\n")
+    done = import_csv(file, tmp_path / "m.db", {**COLUMNS, "dataset": "data"})
+    assert (done.new, done.skipped) == (1, ("row 3: dataset is missing.",))
+
+
 def test_percent_is_converted_only_when_told(tmp_path: Path) -> None:
     file, db = write(tmp_path / "m.csv", "val,test\n80,0.5\n120,3\n"), tmp_path / "m.db"
     with pytest.raises(RequestError, match=r"3 are above 1 \(row 2: id 80; .* say --percent"):
