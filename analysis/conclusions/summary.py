@@ -108,7 +108,7 @@ def _result_sections(pairs: pd.DataFrame, rule: str) -> list[str]:
     sections = []
     table = optimizer_table(pairs, rule)
     for panel in panels(pairs):
-        rows = rows_of(table, panel.dataset, panel.test_environments, panel.algorithm)
+        rows = rows_of(table, *panel.key)
         chance = [] if panel.chance is None else [f"Chance accuracy: {panel.chance:.3g}"]
         facts = [escape(fact) for fact in (*chance, *panel.remarks)]
         sections += [
@@ -149,7 +149,7 @@ def _confirmed(pairs: pd.DataFrame, panel: Panel) -> str:
     if not {"sampler", "config_id"} <= set(pairs.columns):
         return ""
     table = confirmation_table(pairs)
-    rows = rows_of(table, panel.dataset, panel.test_environments, panel.algorithm)
+    rows = rows_of(table, *panel.key)
     if rows.empty:
         return ""
     heads = ["optimizer", *STATUS_COLUMNS[:3], "ID accuracy", "OOD accuracy", "configuration"]

@@ -38,15 +38,11 @@ def box(
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
-        dataset: Draw only this one.
-        algorithm: Draw only this one.
         keep: Which runs, by ID validation accuracy: ``"all"``, those ``"above"`` a threshold, or
             the ``"top"`` few of each optimizer; see ``analysis.runs.filters.keep_runs``.
         threshold: For ``keep="above"``. Default: chance accuracy.
         top: For ``keep="top"``. Default: 10.
-        metric: Which scores ``pairs`` has, such as ``worst_group_accuracy``.
-        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
-        title: Over the whole figure.
+        dataset, algorithm, metric, palette, title: As for ``analysis.scatter``.
 
     Raises:
         RequestError: No runs, a column is missing, or the options of ``keep`` do not fit it.

@@ -1,6 +1,5 @@
 """The runs of one panel: those with scores, and the count of those without."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -44,6 +43,11 @@ class Panel:
     remarks: tuple[str, ...]
     score: str = "accuracy"
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The values of ``GROUP``."""
+        return self.dataset, self.test_environments, self.algorithm
+
     def of(self, optimizer: str) -> pd.DataFrame:
         """The drawn runs of one optimizer; empty if none has scores."""
         return self.runs[self.runs["optimizer"] == optimizer]
@@ -54,7 +58,7 @@ class Panel:
         examples = f"{_count_text(self.n_id)} ID and {_count_text(self.n_ood)} OOD examples"
         total = int(self.counts.to_numpy().sum())
         return (
-            group_name(self.dataset, self.test_environments, self.algorithm),
+            group_name(*self.key),
             "no completed run"
             if self.runs.empty
             else f"{len(self.runs):,} of {total:,} runs, on {examples}",
@@ -95,17 +99,10 @@ def panels(
     return tuple(_panel(chosen, *map(str, key)) for key in ordered.itertuples(index=False))
 
 
-def by_dataset(found: Sequence[Panel]) -> tuple[tuple[Panel, ...], ...]:
-    """Panels in rows: one dataset and choice of test environments a row, one algorithm a panel."""
-    rows: dict[tuple[str, str], list[Panel]] = {}
-    for panel in found:
-        rows.setdefault((panel.dataset, panel.test_environments), []).append(panel)
-    return tuple(tuple(row) for row in rows.values())
-
-
 def _panel(pairs: pd.DataFrame, dataset: str, test_environments: str, algorithm: str) -> Panel:
     mine = rows_of(pairs, dataset, test_environments, algorithm)
     scored = (mine["status"] == "completed") & mine["id"].notna() & mine["ood"].notna()
+    chance = values_of(mine, "chance")
     runs = mine[scored].reset_index(drop=True).astype({"id": float, "ood": float})
     return Panel(
         dataset,
@@ -114,17 +111,12 @@ def _panel(pairs: pd.DataFrame, dataset: str, test_environments: str, algorithm:
         runs.assign(gap=runs["id"] - runs["ood"]),
         mine[mine["status"].isin(["diverged", "failed"])].reset_index(drop=True),
         count_statuses(mine),
-        _chance(mine),
+        float(chance.iloc[0]) if len(chance) else None,
         _extent(mine[scored], "n_id"),
         _extent(mine[scored], "n_ood"),
         remarks_of(mine, int((mine["status"] == "completed").sum()) - len(runs)),
         *(str(name).replace("_", " ") for name in values_of(mine, "scored_by").unique()[:1]),
     )
-
-
-def _chance(runs: pd.DataFrame) -> float | None:
-    known = values_of(runs, "chance")
-    return float(known.iloc[0]) if len(known) else None
 
 
 def _extent(runs: pd.DataFrame, column: str) -> tuple[int, int] | None:

@@ -11,7 +11,7 @@ from oodbench.errors import RequestError
 from oodbench.results.select import RUN_RULES, drawn
 
 from ..stats.intervals import Array, codes_of, resampled
-from .columns import rows_of, values_of
+from .columns import GROUP, rows_of, values_of
 from .panels import Panel, panels
 from .trials import FINISHED, SCORES, check_trials, of_design, trials_of
 
@@ -72,8 +72,7 @@ class Searches:
     @property
     def key(self) -> dict[str, str]:
         """Dataset, test environments and algorithm, by name."""
-        names = ("dataset", "test_environments", "algorithm")
-        return {name: getattr(self.panel, name) for name in names}
+        return dict(zip(GROUP, self.panel.key, strict=True))
 
     @property
     def optimizers(self) -> tuple[str, ...]:
@@ -144,13 +143,12 @@ def searches(
 def _of_panel(
     panel: Panel, rule: str, pairs: pd.DataFrame, by_design: "pd.Series[bool]"
 ) -> Searches:
-    key = (panel.dataset, panel.test_environments, panel.algorithm)
-    every = rows_of(pairs[by_design], *key)
+    every = rows_of(pairs[by_design], *panel.key)
     mine = trials_of(every, rule)
     completed = mine["status"] == "completed"
     chance = [] if panel.chance is None else [panel.chance]
     left_out = {
-        "adaptive": len(rows_of(pairs[~by_design], *key)),
+        "adaptive": len(rows_of(pairs[~by_design], *panel.key)),
         "unscored": int((every["status"] == "completed").sum() - completed.sum()),
     }
     floor = {
