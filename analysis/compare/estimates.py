@@ -157,8 +157,7 @@ def statistics(
     """What is compared, (resamples, contests, scores, ``STATISTICS``).
 
     Args:
-        one: The panel.
-        contests: Who is compared.
+        one, contests: The panel, and who is compared.
         n: Optimizer -> trials of a search.
         weights: Optimizer -> (resamples, N): how often each trial is there.
     """
@@ -168,7 +167,6 @@ def statistics(
     result = np.empty((len(chosen[one.optimizers[0]]), len(contests), 2, len(STATISTICS)))
     for (i, contest), (j, score) in product(enumerate(contests), enumerate(SCORES)):
         scores = {name: t.scores[score] for name, t in trials.items()}
-
         a, b = (
             np.mean([chosen[name] @ scores[name] for name in side], axis=0)
             for side in (contest.members_a, contest.members_b)
@@ -209,13 +207,10 @@ def numbers(points: Array, errors: Array, degrees: Mapping[str, float]) -> dict[
     row: dict[str, Any] = {"value_a": value["value_a"], "value_b": value["value_b"]}
     for name, ends in RANGES.items():
         found = within_range(from_error(value[name], error[name], degrees[name]), *ends)
-        prefix = "" if name == "difference" else f"{name}_"
-        if name == "difference":
-            row |= ends_of(found)
-        else:
-            row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+        row |= ends_of(found) if name == "difference" else found.columns(name)
         if name != "improvement":
-            row[f"{prefix}p"] = p_value(value[name], error[name], degrees[name])
+            p = "p" if name == "difference" else f"{name}_p"
+            row[p] = p_value(value[name], error[name], degrees[name])
     return row
 
 

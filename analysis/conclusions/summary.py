@@ -153,14 +153,10 @@ def _confirmed(pairs: pd.DataFrame, panel: Panel) -> str:
     if rows.empty:
         return ""
     heads = ["optimizer", *STATUS_COLUMNS[:3], "ID accuracy", "OOD accuracy", "configuration"]
-    cells = [
-        [
-            *_counted(row, STATUS_COLUMNS[:3]),
-            *(_interval(row, score) for score in ("id", "ood")),
-            f"`{row['config_id']}`",
-        ]
-        for row in rows.to_dict("records")
-    ]
+    cells = []
+    for row in rows.to_dict("records"):
+        scores = [_interval(row, score) for score in ("id", "ood")]
+        cells.append([*_counted(row, STATUS_COLUMNS[:3]), *scores, f"`{row['config_id']}`"])
     return (
         "The best configurations by ID validation, trained again on fresh seeds: means over the\n"
         "completed seeds, with 95% t intervals over seeds. They had no part in being selected.\n\n"

@@ -17,9 +17,8 @@ class Panel:
     """The runs of one dataset, choice of test environments and algorithm.
 
     Attributes:
-        dataset: Its name.
+        dataset, algorithm: Their names.
         test_environments: As text, such as ``"2"`` or ``"0,1"``.
-        algorithm: Its name.
         runs: The completed runs with both scores: the columns of the table (id and ood are
             fractions) and gap (``id - ood``).
         lost: The runs that diverged or failed, with the columns of the table.
@@ -76,8 +75,7 @@ def panels(
     Args:
         pairs: A row a run; needs run, dataset, test_environments, algorithm, optimizer, status,
             id and ood. chance, n_id, n_ood, sampler, model and steps are used where present.
-        dataset: Only this one.
-        algorithm: Only this one.
+        dataset, algorithm: Only this one.
 
     Raises:
         RequestError: No runs at all, or none of this dataset with this algorithm.

@@ -115,8 +115,7 @@ def searches(
             sampler, config_id, seed, chance, optimizer_kind and gradient_evaluations are used
             where present.
         rule: How a run is selected, one of ``oodbench.results.select.RUN_RULES``.
-        dataset: Only this one.
-        algorithm: Only this one.
+        dataset, algorithm: Only this one.
 
     Raises:
         RequestError: No runs, a column is missing, all runs are of adaptive searches, or none has
@@ -157,11 +156,8 @@ def _of_panel(
     }
     mine = mine.assign(draw=draw_codes(mine))
     groups = dict(iter(mine.groupby("optimizer", sort=False)))
-    trials = [
-        _trials(groups[name], RUN_RULES[rule], floor)
-        for name in panel.counts.index
-        if name in groups
-    ]
+    names = [name for name in panel.counts.index if name in groups]
+    trials = [_trials(groups[name], RUN_RULES[rule], floor) for name in names]
     if left_out["adaptive"]:
         remark = f"left out: {left_out['adaptive']:,} found by an adaptive search"
         panel = replace(panel, remarks=(*panel.remarks, remark))
@@ -195,8 +191,7 @@ def draw_codes(runs: pd.DataFrame) -> NDArray[np.int64]:
     training seed: trial i of each has the same, and under a random search the same quantiles.
     """
     optimizer = runs["optimizer"].astype(str)
-    config = (runs["config_id"] if "config_id" in runs.columns else runs["run"]).astype(str)
-    label = optimizer + "/" + config
+    label = optimizer + "/" + runs.get("config_id", runs["run"]).astype(str)
     if "seed" in runs.columns:
         seed = runs["seed"].groupby(label).transform("min")
         # Only one configuration of each optimizer: a seed that all runs have tells nothing apart.
