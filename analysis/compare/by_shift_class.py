@@ -17,9 +17,8 @@ COLUMNS = ("shift", "datasets", "chance", "algorithm", "a", "b", "score", "tasks
 
 def classes_of(pairs: pd.DataFrame) -> "pd.Series[str]":
     """The class of shift of each run's dataset; ``UNKNOWN`` where it is not known."""
-    if "shift" not in pairs.columns:
-        return pd.Series(UNKNOWN, index=pairs.index)
-    return pairs["shift"].fillna(UNKNOWN).astype(str)
+    shift = pairs.get("shift", pd.Series(UNKNOWN, index=pairs.index))
+    return shift.fillna(UNKNOWN).astype(str)
 
 
 def compare_by_class(

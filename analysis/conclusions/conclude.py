@@ -128,8 +128,7 @@ def _both_kinds(trials: pd.DataFrame) -> bool:
     """Whether optimizers of both kinds have trials on one dataset with one algorithm."""
     if "optimizer_kind" not in trials.columns:
         return False
-    kinds = trials.dropna(subset="optimizer_kind").groupby(list(GROUP))["optimizer_kind"]
-    return bool((kinds.nunique() > 1).any())
+    return bool((trials.groupby(list(GROUP))["optimizer_kind"].nunique() > 1).any())
 
 
 def _of_kinds(table: pd.DataFrame, where: Mapping[str, str]) -> Iterable[dict[str, str]]:

@@ -14,10 +14,13 @@ import pandas as pd
 from ..compare.comparison import Unit
 from ..conclusions.conclude import Conclusions
 from ..conclusions.recommendation import Recommendation
+from ..conclusions.summary import SELECTION
+from ..curves.verdicts import SMALLEST_CHANGE, SMALLEST_SLOPE
 from ..plots.style import Palette
 from ..runs.columns import hyperparameters_of, require
 from ..runs.names import pretty, shift_name
-from . import charts, glossary, packing, tables
+from ..stats.testing import MARGIN
+from . import charts, packing, tables
 from .statistics import Statistics, compute
 
 HERE = Path(__file__).parent
@@ -156,8 +159,7 @@ def _texts(pairs: pd.DataFrame, statistics: Statistics, source: Source) -> dict[
         "no_budget": bought if isinstance(bought, str) else "",
         "budget": () if isinstance(bought, str) else tables.budget_tables(bought),
         "rule": statistics.rule,
-        "reads": glossary.READS.get(statistics.rule, ""),
-        "oracle": glossary.ORACLE if statistics.rule == "oracle" else "",
+        "reads": " ".join(SELECTION.get(statistics.rule, "").replace("*", "").split()),
         "checkpoint": str(pairs["checkpoint"].iloc[0]) if "checkpoint" in pairs else "last",
         "statuses": {str(k): int(v) for k, v in pairs["status"].value_counts().items()},
         "total": len(pairs),
@@ -169,8 +171,9 @@ def _texts(pairs: pd.DataFrame, statistics: Statistics, source: Source) -> dict[
         "selected": tables.selected_tables(statistics),
         "returns": tables.return_tables(statistics),
         "health": tables.health_tables(pairs),
-        "methods": glossary.METHODS,
-        "terms": glossary.TERMS,
+        "margin": f"{100 * MARGIN:g}",
+        "smallest_change": f"{SMALLEST_CHANGE:g}",
+        "smallest_slope": f"{SMALLEST_SLOPE:g}",
     }
 
 
