@@ -95,10 +95,11 @@ class Tasks:
         counts = {f"{status}{side}": sum(one.counts[status] for one in mine) for status in FINISHED}
         return {f"trials{side}": sum(len(one.rank) for one in mine), **counts}
 
-    def freedom(self, name: str) -> float:
-        """Degrees of freedom of one optimizer's expected score; 0 for none."""
+    def freedom(self, names: Sequence[str], *, single: bool = False) -> float:
+        """Degrees of freedom of the optimizers' expected scores, or single trials; 0 for none."""
         each = zip(self.searches, self.paid, strict=True)
-        return min(_freedom(one, [name], trials) for one, trials in each)
+        alone = dict.fromkeys(names, 1)
+        return min(_freedom(one, names, alone if single else n) for one, n in each)
 
 
 def trials_for(one: Searches, comparison: Comparison) -> tuple[float, dict[str, int]]:
@@ -142,9 +143,8 @@ def contested(
 
     points, errors = tasks.estimated(mean)
     for (i, contest), (j, score) in product(enumerate(contests), enumerate(SCORES)):
-        each = zip(tasks.searches, tasks.paid, strict=True)
-        every = [freedoms(one, contest, n) for one, n in each]
-        degrees = {name: min(found[name] for found in every) for name in STATISTICS}
+        degrees = dict.fromkeys(STATISTICS, tasks.freedom(contest.members))
+        degrees["cliffs_delta"] = tasks.freedom(contest.members, single=True)
         yield contest, score, numbers(points[i, j], errors[i, j], degrees)
 
 
@@ -183,13 +183,6 @@ def _improvement(contest: Contest, scores: Mapping[str, Array], p: Mapping[str, 
     each = [improvement(p[a], scores[a], p[b], scores[b]) for a, b in couples]
     mean: Array = np.mean(each, axis=0)
     return mean
-
-
-def freedoms(one: Searches, contest: Contest, n: Mapping[str, int]) -> dict[str, float]:
-    """Statistic -> degrees of freedom of its interval; 0 for none."""
-    best_of_n = _freedom(one, contest.members, n)
-    single = _freedom(one, contest.members, dict.fromkeys(contest.members, 1))
-    return {**dict.fromkeys(STATISTICS, best_of_n), "cliffs_delta": single}
 
 
 def _freedom(one: Searches, names: Sequence[str], n: Mapping[str, int]) -> float:

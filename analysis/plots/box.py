@@ -4,7 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..runs.distributions import FEWEST, Box, box_data
+from ..runs.distributions import FEWEST, Box
+from ..runs.filters import keep_runs
+from ..runs.panels import panels
 from .rows import draw_dots, draw_rows
 from .style import Look, Palette, looks
 from .texts import scored_by
@@ -49,8 +51,8 @@ def box(
         UnknownNameError: No such dataset, algorithm, palette or ``keep``.
     """
     named = scored_by(pairs, metric)
-    rows = box_data(named, dataset, algorithm, keep=keep, threshold=threshold, top=top)
-    return draw_rows(rows, looks(pairs, palette), _draw_box, _CAPTION, title, close=keep == "top")
+    found = [keep_runs(one, keep, threshold, top) for one in panels(named, dataset, algorithm)]
+    return draw_rows(found, looks(pairs, palette), _draw_box, _CAPTION, title, close=keep == "top")
 
 
 def _draw_box(axes: Axes, one: Box, y: int, look: Look) -> None:

@@ -36,11 +36,11 @@ def write_table(
     """A small table that is the legend too: marker, optimizer, cells.
 
     Args:
-        axes: Axes that are off, for the table alone.
+        axes: For the table alone.
         heads: Column -> where it ends, across the axes.
         rows: Optimizer, or what else the row is of -> its cells.
         styles: How the optimizers look.
-        lines: Lines of the table that the axes have room for, its head among them.
+        lines: Of the table that the axes have room for, its head among them.
     """
     axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))
     grey: dict[str, Any] = {"va": "center", "fontsize": SMALL, "color": GREY}

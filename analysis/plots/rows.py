@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..runs.distributions import SCORES, Box, BoxRow
+from ..runs.distributions import SCORES, Box, boxes
 from ..runs.panels import Panel
 from .page import new_figure, padded, set_heading
 from .style import GREY, SMALL, TEXT_WIDTH, Look, Styles, marker_style, styled, tidy
@@ -17,7 +17,7 @@ DrawOne = Callable[[Axes, Box, int, Look], None]
 
 
 def draw_rows(
-    rows: Sequence[BoxRow],
+    found: Sequence[Panel],
     styles: Styles,
     draw_one: DrawOne,
     caption: str,
@@ -28,28 +28,28 @@ def draw_rows(
     """A figure with a row of three axes a panel; beside each optimizer its numbers of runs.
 
     Args:
-        rows, styles: The numbers, and how optimizers look.
+        found, styles: The panels, and how optimizers look.
         draw_one: Draws one box.
         caption, title: Under and over the whole figure.
         close: Each axis spans its own runs only. Otherwise ID and OOD share one range that holds
             chance, so that the two columns can be compared by eye; the best few of each optimizer
             would be specks in it.
     """
-    heights = [0.75 + 0.1 * len(row.panel.heading) + 0.29 * len(row.panel.counts) for row in rows]
+    heights = [0.75 + 0.1 * len(one.heading) + 0.29 * len(one.counts) for one in found]
     with styled():
         figure = new_figure(TEXT_WIDTH, sum(heights), title, caption)
         grid = figure.subplots(
-            len(rows), len(SCORES), squeeze=False, sharey="row", height_ratios=heights
+            len(found), len(SCORES), squeeze=False, sharey="row", height_ratios=heights
         )
-        for line, row in zip(grid, rows, strict=True):
-            places = {str(name): y for y, name in enumerate(row.panel.counts.index)}
+        for line, panel in zip(grid, found, strict=True):
+            places = {str(name): y for y, name in enumerate(panel.counts.index)}
             for axes, score in zip(line, SCORES, strict=True):
                 tidy(axes)
-                for one in row.boxes[score]:
+                for one in boxes(panel, score):
                     draw_one(axes, one, places[one.optimizer], styles[one.optimizer])
-                _draw_reference(axes, row.panel, score, close)
-            _label_optimizers(line[0], row.panel, styles)
-            set_heading(line[0], row.panel.heading, 85)
+                _draw_reference(axes, panel, score, close)
+            _label_optimizers(line[0], panel, styles)
+            set_heading(line[0], panel.heading, 85)
     return figure
 
 

@@ -6,7 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..runs.distributions import FEWEST, Box, box_data, density
+from ..runs.distributions import FEWEST, Box, density
+from ..runs.filters import keep_runs
+from ..runs.panels import panels
 from .rows import draw_dots, draw_rows
 from .style import Look, Palette, looks
 from .texts import scored_by
@@ -40,9 +42,9 @@ def violin(
         dataset, algorithm, keep, threshold, top, metric, palette, title: As for ``analysis.box``.
     """
     named = scored_by(pairs, metric)
-    rows = box_data(named, dataset, algorithm, keep=keep, threshold=threshold, top=top)
+    found = [keep_runs(one, keep, threshold, top) for one in panels(named, dataset, algorithm)]
     return draw_rows(
-        rows, looks(pairs, palette), _draw_violin, _CAPTION, title, close=keep == "top"
+        found, looks(pairs, palette), _draw_violin, _CAPTION, title, close=keep == "top"
     )
 
 

@@ -22,13 +22,7 @@ def of_design(pairs: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def check_trials(pairs: pd.DataFrame, rule: str) -> None:
-    """Refuse a table in which no run can be a trial.
-
-    Raises:
-        RequestError: No runs, a column is missing, all runs are of adaptive searches, or none has
-            the score that the rule reads.
-        UnknownNameError: No such rule.
-    """
+    """Refuse a table in which no run can be a trial; see ``analysis.runs.searches.searches``."""
     check_name("selection rule", rule, RUN_RULES)
     require(pairs, (*SCORES, RUN_RULES[rule]))
     pairs = drawn(pairs)

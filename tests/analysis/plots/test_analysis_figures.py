@@ -14,7 +14,7 @@ from analysis.plots.scatter import scatter
 from analysis.plots.style import looks
 from analysis.plots.texts import wrapped
 from analysis.plots.violin import violin
-from analysis.runs.distributions import box_data, density
+from analysis.runs.distributions import boxes, density
 from analysis.runs.panels import panels
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.optimizers import OPTIMIZERS
@@ -144,13 +144,13 @@ def test_a_dataset_has_a_row_and_an_algorithm_a_panel(pairs):
 def test_boxes_hold_the_quartiles_and_whiskers_of_their_runs(run):
     values = [0.1, 0.5, 0.52, 0.54, 0.56, 0.58, 0.6]
     rows = pd.DataFrame([run(i, "sgd", (value, 0.25)) for i, value in enumerate(values)])
-    (row,) = box_data(rows)
-    (one,) = row.boxes["id"]
+    (panel,) = panels(rows)
+    (one,) = boxes(panel, "id")
     (expected,) = mpl.cbook.boxplot_stats(values)
     assert one.quartiles == pytest.approx([expected[key] for key in ("q1", "med", "q3")])
     assert one.whiskers == (expected["whislo"], expected["whishi"]) == (0.5, 0.6)
     assert one.outliers == (0.1,)
-    assert row.boxes["gap"][0].quartiles[1] == pytest.approx(0.54 - 0.25)
+    assert boxes(panel, "gap")[0].quartiles[1] == pytest.approx(0.54 - 0.25)
 
 
 def test_box_shows_every_run_of_a_small_group_and_only_outliers_of_a_large_one(run):
