@@ -17,9 +17,8 @@ COLUMNS = ("shift", "datasets", "chance", "algorithm", "a", "b", "score", "tasks
 
 def classes_of(pairs: pd.DataFrame) -> "pd.Series[str]":
     """The class of shift of each run's dataset; ``UNKNOWN`` where it is not known."""
-    if "shift" not in pairs.columns:
-        return pd.Series(UNKNOWN, index=pairs.index)
-    return pairs["shift"].fillna(UNKNOWN).astype(str)
+    shift = pairs.get("shift", pd.Series(UNKNOWN, index=pairs.index))
+    return shift.fillna(UNKNOWN).astype(str)
 
 
 def compare_by_class(
@@ -51,7 +50,8 @@ def compare_by_class(
     check_trials(pairs, rule)
     tables, trials = [], trials_of(pairs, rule)
     for (shift, _), runs in trials.groupby([classes_of(trials), trials["algorithm"]], sort=False):
-        mine = _on_every_dataset(runs)
+        tasks = runs.groupby(["dataset", "test_environments"])["optimizer"].agg(set)
+        mine = runs[runs["optimizer"].isin(set.intersection(*tasks))]
         if mine["optimizer_kind" if by == "kind" else "optimizer"].nunique() < 2:
             continue
         table = compare_across(mine, rule, by=by, **options)
@@ -61,9 +61,3 @@ def compare_by_class(
         table.insert(0, "shift", str(shift))
         tables.append(table)
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
-
-
-def _on_every_dataset(trials: pd.DataFrame) -> pd.DataFrame:
-    """Those of optimizers that have some on each dataset with each choice of test side."""
-    tasks = trials.groupby(["dataset", "test_environments"])["optimizer"].agg(set)
-    return trials[trials["optimizer"].isin(set.intersection(*tasks))]

@@ -95,10 +95,11 @@ class Tasks:
         counts = {f"{status}{side}": sum(one.counts[status] for one in mine) for status in FINISHED}
         return {f"trials{side}": sum(len(one.rank) for one in mine), **counts}
 
-    def freedom(self, name: str) -> float:
-        """Degrees of freedom of one optimizer's expected score; 0 for none."""
+    def freedom(self, names: Sequence[str], *, single: bool = False) -> float:
+        """Degrees of freedom of the optimizers' expected scores, or single trials; 0 for none."""
         each = zip(self.searches, self.paid, strict=True)
-        return min(_freedom(one, [name], trials) for one, trials in each)
+        alone = dict.fromkeys(names, 1)
+        return min(_freedom(one, names, alone if single else n) for one, n in each)
 
 
 def trials_for(one: Searches, comparison: Comparison) -> tuple[float, dict[str, int]]:
@@ -142,9 +143,8 @@ def contested(
 
     points, errors = tasks.estimated(mean)
     for (i, contest), (j, score) in product(enumerate(contests), enumerate(SCORES)):
-        each = zip(tasks.searches, tasks.paid, strict=True)
-        every = [freedoms(one, contest, n) for one, n in each]
-        degrees = {name: min(found[name] for found in every) for name in STATISTICS}
+        degrees = dict.fromkeys(STATISTICS, tasks.freedom(contest.members))
+        degrees["cliffs_delta"] = tasks.freedom(contest.members, single=True)
         yield contest, score, numbers(points[i, j], errors[i, j], degrees)
 
 
@@ -157,8 +157,7 @@ def statistics(
     """What is compared, (resamples, contests, scores, ``STATISTICS``).
 
     Args:
-        one: The panel.
-        contests: Who is compared.
+        one, contests: The panel, and who is compared.
         n: Optimizer -> trials of a search.
         weights: Optimizer -> (resamples, N): how often each trial is there.
     """
@@ -168,7 +167,6 @@ def statistics(
     result = np.empty((len(chosen[one.optimizers[0]]), len(contests), 2, len(STATISTICS)))
     for (i, contest), (j, score) in product(enumerate(contests), enumerate(SCORES)):
         scores = {name: t.scores[score] for name, t in trials.items()}
-
         a, b = (
             np.mean([chosen[name] @ scores[name] for name in side], axis=0)
             for side in (contest.members_a, contest.members_b)
@@ -187,13 +185,6 @@ def _improvement(contest: Contest, scores: Mapping[str, Array], p: Mapping[str, 
     return mean
 
 
-def freedoms(one: Searches, contest: Contest, n: Mapping[str, int]) -> dict[str, float]:
-    """Statistic -> degrees of freedom of its interval; 0 for none."""
-    best_of_n = _freedom(one, contest.members, n)
-    single = _freedom(one, contest.members, dict.fromkeys(contest.members, 1))
-    return {**dict.fromkeys(STATISTICS, best_of_n), "cliffs_delta": single}
-
-
 def _freedom(one: Searches, names: Sequence[str], n: Mapping[str, int]) -> float:
     """That of the optimizer with the fewest; 0 where one has too few configurations."""
     sizes = {name: one.of(name).configurations for name in names}
@@ -209,13 +200,10 @@ def numbers(points: Array, errors: Array, degrees: Mapping[str, float]) -> dict[
     row: dict[str, Any] = {"value_a": value["value_a"], "value_b": value["value_b"]}
     for name, ends in RANGES.items():
         found = within_range(from_error(value[name], error[name], degrees[name]), *ends)
-        prefix = "" if name == "difference" else f"{name}_"
-        if name == "difference":
-            row |= ends_of(found)
-        else:
-            row |= {name: found.value, f"{name}_low": found.low, f"{name}_high": found.high}
+        row |= ends_of(found) if name == "difference" else found.columns(name)
         if name != "improvement":
-            row[f"{prefix}p"] = p_value(value[name], error[name], degrees[name])
+            p = "p" if name == "difference" else f"{name}_p"
+            row[p] = p_value(value[name], error[name], degrees[name])
     return row
 
 

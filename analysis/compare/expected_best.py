@@ -66,11 +66,15 @@ def budget_table(
     """The rows of one panel; see ``expected_best``."""
     asked = None if budgets is None else _checked(budgets)
     at = {mine.optimizer: _budgets(len(mine.rank), asked) for mine in one.trials}
-    errors = _errors(one, at, resamples, np.random.default_rng(seed))
-    return pd.concat(
-        [_rows(one, mine, at[mine.optimizer], errors[mine.optimizer]) for mine in one.trials],
-        ignore_index=True,
-    )
+    draws: dict[tuple[str, str], list[Array]] = defaultdict(list)
+    for weights in one.resampled(resamples, np.random.default_rng(seed)):
+        for mine, score in product(one.trials, SCORES):
+            name = mine.optimizer
+            found = expected(mine.rank, mine.scores[score], at[name], weights[name])
+            draws[name, score].append(found)
+    errors = {key: spread(chunks) for key, chunks in draws.items()}
+    tables = (_rows(one, mine, at[mine.optimizer], errors) for mine in one.trials)
+    return pd.concat(tables, ignore_index=True)
 
 
 def _checked(budgets: Iterable[int]) -> NDArray[np.int64]:
@@ -92,25 +96,13 @@ def _budgets(trials: int, asked: NDArray[np.int64] | None) -> NDArray[np.int64]:
     return np.unique(np.minimum(steps, trials))
 
 
-def _errors(
-    one: Searches, at: Mapping[str, NDArray[np.int64]], resamples: int, rng: np.random.Generator
-) -> dict[str, dict[str, Array]]:
-    """Optimizer -> score -> the bootstrap's standard error at each n."""
-    draws: dict[tuple[str, str], list[Array]] = defaultdict(list)
-    for weights in one.resampled(resamples, rng):
-        for mine, score in product(one.trials, SCORES):
-            name = mine.optimizer
-            found = expected(mine.rank, mine.scores[score], at[name], weights[name])
-            draws[name, score].append(found)
-    return {
-        mine.optimizer: {score: spread(draws[mine.optimizer, score]) for score in SCORES}
-        for mine in one.trials
-    }
-
-
 def _rows(
-    one: Searches, mine: Trials, budgets: NDArray[np.int64], errors: Mapping[str, Array]
+    one: Searches,
+    mine: Trials,
+    budgets: NDArray[np.int64],
+    errors: Mapping[tuple[str, str], Array],
 ) -> pd.DataFrame:
+    """The rows of one optimizer; ``errors``: by optimizer and score, at each n."""
     columns: dict[str, Any] = {"n": budgets, "gradient_evaluations": budgets * mine.cost}
     ones = np.ones(len(mine.rank))
     degrees = [freedom(mine.configurations, n) for n in budgets]
@@ -118,7 +110,7 @@ def _rows(
         points = expected(mine.rank, mine.scores[score], budgets, ones)
         found = [
             within_range(from_error(*each), 0, 1)
-            for each in zip(points, errors[score], degrees, strict=True)
+            for each in zip(points, errors[mine.optimizer, score], degrees, strict=True)
         ]
         columns[score] = points
         columns[f"{score}_low"] = [each.low for each in found]

@@ -83,7 +83,7 @@ def _iqm_rows(tasks: Tasks) -> Iterator[dict[str, Any]]:
     optimizers = tasks.searches[0].optimizers
     points, errors = tasks.estimated(partial(_iqms, tasks))
     for (j, score), (i, name) in product(enumerate(SCORES), enumerate(optimizers)):
-        found = within_range(from_error(points[i, j], errors[i, j], tasks.freedom(name)), 0, 1)
+        found = within_range(from_error(points[i, j], errors[i, j], tasks.freedom([name])), 0, 1)
         yield {
             **{**tasks.algorithm, "score": score, "optimizer": name},
             **{**tasks.known, "tasks": len(tasks.searches), **tasks.counts([name])},

@@ -4,6 +4,7 @@ The statements are those of Naganuma et al. (TMLR 2023), and what one would do a
 computed from the tables of this package; the verdicts are theirs.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -127,8 +128,7 @@ def _both_kinds(trials: pd.DataFrame) -> bool:
     """Whether optimizers of both kinds have trials on one dataset with one algorithm."""
     if "optimizer_kind" not in trials.columns:
         return False
-    kinds = trials.dropna(subset="optimizer_kind").groupby(list(GROUP))["optimizer_kind"]
-    return bool((kinds.nunique() > 1).any())
+    return bool((trials.groupby(list(GROUP))["optimizer_kind"].nunique() > 1).any())
 
 
 def _of_kinds(table: pd.DataFrame, where: Mapping[str, str]) -> Iterable[dict[str, str]]:
@@ -190,7 +190,7 @@ def _at_equal_id(table: pd.DataFrame, pairs: pd.DataFrame) -> Iterable[dict[str,
     kind = pairs.drop_duplicates("optimizer").set_index("optimizer")["optimizer_kind"]
     swap = {"higher": "lower", "lower": "higher"}
     for key, rows in table.groupby(list(GROUP), sort=False):
-        found: dict[str, int] = {}
+        found: Counter[str] = Counter()
         for row in rows.to_dict("records"):
             sides = (kind.get(row["a"]), kind.get(row["b"]))
             verdict = str(row["verdict"])
@@ -198,13 +198,13 @@ def _at_equal_id(table: pd.DataFrame, pairs: pd.DataFrame) -> Iterable[dict[str,
                 verdict = swap.get(verdict, verdict)
             elif sides != ("adaptive", "non-adaptive"):
                 continue
-            found[verdict] = found.get(verdict, 0) + 1
+            found[verdict] += 1
         if not found:
             continue
-        comparable = sum(found.values()) - found.get("not comparable", 0)
-        against = found.get("higher", 0) + found.get("no difference", 0)
+        comparable = found.total() - found["not comparable"]
+        against = found["higher"] + found["no difference"]
         verdict = UNDECIDED  # also where most pairs cannot be compared
-        if 2 * comparable > sum(found.values()) and comparable in (found.get("lower"), against):
+        if 2 * comparable > found.total() and comparable in (found["lower"], against):
             verdict = FAILS if against else HOLDS
         yield {
             "claim": WORSE_AT_EQUAL_ID,

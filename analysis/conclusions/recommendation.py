@@ -52,7 +52,7 @@ def recommend(classes: pd.DataFrame) -> tuple[Recommendation, ...]:
 
 
 def _advice(shift: str, algorithm: str, rows: pd.DataFrame) -> Recommendation:
-    values = {**dict(zip(rows["a"], rows["value_a"], strict=True))}
+    values = dict(zip(rows["a"], rows["value_a"], strict=True))
     values |= dict(zip(rows["b"], rows["value_b"], strict=True))
     every = sorted(values, key=lambda name: -values[name])
     tests = rows[rows["p"].notna()]

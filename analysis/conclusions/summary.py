@@ -108,7 +108,7 @@ def _result_sections(pairs: pd.DataFrame, rule: str) -> list[str]:
     sections = []
     table = optimizer_table(pairs, rule)
     for panel in panels(pairs):
-        rows = rows_of(table, panel.dataset, panel.test_environments, panel.algorithm)
+        rows = rows_of(table, *panel.key)
         chance = [] if panel.chance is None else [f"Chance accuracy: {panel.chance:.3g}"]
         facts = [escape(fact) for fact in (*chance, *panel.remarks)]
         sections += [
@@ -121,13 +121,13 @@ def _result_sections(pairs: pd.DataFrame, rule: str) -> list[str]:
 
 
 def _markdown_table(rows: pd.DataFrame) -> str:
-    pending = ["pending"] if "pending" in rows.columns else []
-    counted = ["completed", "diverged", "failed", *pending]
+    counted = [name for name in STATUS_COLUMNS if name in rows.columns]
     heads = ["ID accuracy (95%)", "n", "OOD accuracy (95%)", "n", "gap", "selected run"]
     table = []
     for row in rows.to_dict("records"):
         run = "none" if pd.isna(row["run"]) else f"`{row['run']}`"
-        scores = (*_scored(row, "id"), *_scored(row, "ood"), _signed(row["gap"]))
+        gap = "none" if pd.isna(row["gap"]) else f"{row['gap']:+.3f}".replace("-", "\N{MINUS SIGN}")
+        scores = (*_scored(row, "id"), *_scored(row, "ood"), gap)
         table.append([*_counted(row, counted), *scores, run])
     return _table(["optimizer", *counted, *heads], table)
 
@@ -149,18 +149,14 @@ def _confirmed(pairs: pd.DataFrame, panel: Panel) -> str:
     if not {"sampler", "config_id"} <= set(pairs.columns):
         return ""
     table = confirmation_table(pairs)
-    rows = rows_of(table, panel.dataset, panel.test_environments, panel.algorithm)
+    rows = rows_of(table, *panel.key)
     if rows.empty:
         return ""
     heads = ["optimizer", *STATUS_COLUMNS[:3], "ID accuracy", "OOD accuracy", "configuration"]
-    cells = [
-        [
-            *_counted(row, STATUS_COLUMNS[:3]),
-            *(_interval(row, score) for score in ("id", "ood")),
-            f"`{row['config_id']}`",
-        ]
-        for row in rows.to_dict("records")
-    ]
+    cells = []
+    for row in rows.to_dict("records"):
+        scores = [_interval(row, score) for score in ("id", "ood")]
+        cells.append([*_counted(row, STATUS_COLUMNS[:3]), *scores, f"`{row['config_id']}`"])
     return (
         "The best configurations by ID validation, trained again on fresh seeds: means over the\n"
         "completed seeds, with 95% t intervals over seeds. They had no part in being selected.\n\n"
@@ -180,10 +176,6 @@ def _scored(row: Mapping[Any, Any], score: str) -> tuple[str, str]:
     """The accuracy with its interval, and the number of examples behind it."""
     n = "?" if pd.isna(row[f"n_{score}"]) else f"{int(row[f'n_{score}']):,}"
     return (_interval(row, score), "0" if pd.isna(row[score]) else n)
-
-
-def _signed(gap: float) -> str:
-    return "none" if pd.isna(gap) else f"{gap:+.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _reason_lines(pairs: pd.DataFrame) -> list[str]:

@@ -1,7 +1,6 @@
 """Conclusions as plain text, for a terminal or a Markdown file."""
 
 import textwrap
-from collections.abc import Iterator
 
 from ..runs.columns import GROUP
 from ..runs.names import pretty, shift_name, tested_on
@@ -48,5 +47,5 @@ def conclusions_text(conclusions: Conclusions, width: int = 100) -> str:
     return "\n".join([*lines, "", *textwrap.wrap(reading, width)])
 
 
-def _item(text: str, width: int) -> Iterator[str]:
-    yield from textwrap.wrap(text, width, initial_indent=" " * 4, subsequent_indent=" " * 6)
+def _item(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, initial_indent=" " * 4, subsequent_indent=" " * 6)

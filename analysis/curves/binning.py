@@ -100,8 +100,7 @@ def _binned(panel: Panel, bins: int) -> Binned:
 
 def _bin(runs: pd.DataFrame, low: float, high: float) -> Bin:
     """Repeats of a configuration are not independent draws from the search space: they are one."""
-    clusters = runs["config_id"] if "config_id" in runs.columns else runs["run"]
-    means = runs.groupby(clusters)["ood"].mean().to_numpy(dtype=float)
+    means = runs.groupby(runs.get("config_id", runs["run"]))["ood"].mean().to_numpy(dtype=float)
     n = len(means)
     error = float(np.std(means, ddof=1) / np.sqrt(n)) if n >= FEWEST else np.nan
     return Bin(low, high, len(runs), n, from_error(float(means.mean()), error, n - 1))

@@ -123,16 +123,10 @@ def clouds_of(
     A run counts as in ``curves.return_curves``: ``usable``, with both scores and above chance.
     """
     for panel in panels(pairs, dataset, algorithm):
-        key = {name: str(getattr(panel, name)) for name in GROUP}
-        mine = drawn(rows_of(pairs, *key.values()))
-        mine = mine.assign(draw=draw_codes(mine))
-        yield (
-            key,
-            [
-                _cloud(str(name), mine[mine["optimizer"] == name], panel.chance)
-                for name in panel.counts.index
-            ],
-        )
+        mine = drawn(rows_of(pairs, *panel.key))
+        of = dict(iter(mine.assign(draw=draw_codes(mine)).groupby("optimizer")))
+        clouds = [_cloud(name, of[name], panel.chance) for name in panel.counts.index]
+        yield dict(zip(GROUP, panel.key, strict=True)), clouds
 
 
 def _cloud(optimizer: str, runs: pd.DataFrame, chance: float | None) -> Cloud:

@@ -45,8 +45,7 @@ def ood_at_equal_id(
         pairs: As for ``analysis.curves.return_curves.return_curves``.
         margin: A difference closer to 0 than this is called none; a fraction.
         least_share: What the common range must be of the range that either covers.
-        dataset: Only this one.
-        algorithm: Only this one.
+        dataset, algorithm: Only this one.
 
     Returns:
         A row per dataset, test environments, algorithm and pair (``a``, ``b``): ``n_a``, ``n_b``
@@ -133,8 +132,7 @@ def difference_curve(
             f"{a} and {b} share no range of ID accuracy on any dataset, so their curves cannot be "
             "compared. Train more of both."
         )
-    columns = [*GROUP, "a", "b", "id", *ENDS[:3]]
-    return pd.concat(tables, ignore_index=True)[columns]
+    return pd.concat(tables, ignore_index=True)[[*GROUP, "a", "b", "id", *ENDS[:3]]]
 
 
 def _points(a: Cloud, b: Cloud) -> list[dict[str, float]]:

@@ -9,7 +9,7 @@ import pandas as pd
 from oodbench.errors import RequestError
 from oodbench.results.select import drawn
 
-from ..runs.columns import BY, DESIGNS, in_first_appearance, require
+from ..runs.columns import BY, DESIGNS, in_first_appearance, require, values_of
 from .fitting import FitSettings, fit_return_curve
 from .verdicts import ReturnCurve
 
@@ -30,7 +30,7 @@ def usable(runs: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:
     """
     first = drawn(runs)
     left_out = {"repeats on other seeds": len(runs) - len(first)}
-    sampler = first["sampler"] if "sampler" in first.columns else pd.Series("", first.index)
+    sampler = first.get("sampler", pd.Series("", first.index))
     adaptive = ~sampler.isin([*DESIGNS, ""]) & sampler.notna()
     if adaptive.any() and not adaptive.all():
         left_out["found by an adaptive search"] = int(adaptive.sum())
@@ -82,11 +82,11 @@ def _curve(runs: pd.DataFrame, settings: FitSettings) -> ReturnCurve:
         for name in ("n_id", "n_ood")
         if name in kept.columns and kept[name].notna().all() and len(kept)
     }
-    chance = kept["chance"].dropna() if "chance" in kept.columns else pd.Series(dtype=float)
+    chance = values_of(kept, "chance")
     return fit_return_curve(
         kept["id"],
         kept["ood"],
-        configurations=kept["config_id"] if "config_id" in kept.columns else None,
+        configurations=kept.get("config_id"),
         chance=float(chance.iloc[0]) if len(chance) else None,
         left_out=left_out,
         **known,
@@ -115,18 +115,13 @@ def return_table(curves: Mapping[Key, ReturnCurve]) -> pd.DataFrame:
         row |= {"verdict": curve.verdict, "n": curve.n, "configurations": curve.configurations}
         row["left_out"] = ", ".join(f"{count} {why}" for why, count in curve.left_out.items())
         for name in ("change", "slope"):
-            estimate = getattr(shape, name)
-            row |= {
-                name: estimate.value,
-                f"{name}_low": estimate.low,
-                f"{name}_high": estimate.high,
-            }
+            row |= getattr(shape, name).columns(name)
         row |= {"lower_slope": shape.lower_slope.value, "upper_slope": shape.upper_slope.value}
         row["id_low"], row["id_high"] = curve.percentiles
         for name, other in curve.shapes.items():
             if name != "accuracy":
                 row |= {name: other.verdict, f"{name}_n": other.n}
-        known = curve.reliability is not None
-        row |= {"reliability": curve.reliability if known else np.nan, "reason": curve.reason}
+        reliability = np.nan if curve.reliability is None else curve.reliability
+        row |= {"reliability": reliability, "reason": curve.reason}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -16,13 +16,7 @@ from ..runs.columns import GROUP, require
 from ..stats.intervals import UNKNOWN
 from ..stats.smooth import Smooth
 from ..stats.testing import MARGIN, ends_of, judged
-from .id_ood_curves import (
-    Cloud,
-    Mean,
-    clouds_of,
-    difference,
-    mean_of_curve,
-)
+from .id_ood_curves import Cloud, Mean, clouds_of, difference, mean_of_curve
 
 
 def effective_robustness(

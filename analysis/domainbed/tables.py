@@ -88,12 +88,13 @@ def domainbed_text(sweep: DomainBedSweep) -> str:
     found = domainbed_candidates(sweep.accuracies)
     datasets, algorithms = (sorted(set(found[name])) for name in GROUP)
     lines = [f"Total records: {len(found)}"]
+    last = sweep.accuracies.groupby("dataset")["environment"].max()
     for method, (rule, _) in METHODS.items():
         known = bool(found[RUN_RULES[rule]].notna().any())
         table = _cells(domainbed_table(found, method), 3) if known else {}
         averages = _cells(domainbed_averages(found, method), 2) if known else {}
         for dataset in datasets:
-            names = _names(sweep, dataset)
+            names = environment_names(dataset, int(last[dataset]) + 1)
             lines += ["", f"-------- Dataset: {dataset}, model selection method: {method}"]
             lines.append(_line(["Algorithm", *names, "Avg"], 20))
             for algorithm in algorithms:
@@ -113,12 +114,6 @@ def _over_trials(chosen: pd.DataFrame, by: list[str], method: str) -> pd.DataFra
     table.insert(1, "error", scores.std(ddof=0) / np.sqrt(table["trials"]))
     table.insert(0, "method", method)
     return table.reset_index()
-
-
-def _names(sweep: DomainBedSweep, dataset: str) -> Sequence[str]:
-    mine = sweep.accuracies[sweep.accuracies["dataset"] == dataset]
-    number = int(mine["environment"].max()) + 1
-    return environment_names(dataset, number)
 
 
 def _cells(table: pd.DataFrame, keys: int) -> Cells:

@@ -1,6 +1,6 @@
 """Mean OOD accuracy in bins of ID accuracy, with intervals and counts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -11,9 +11,11 @@ from matplotlib.figure import Figure
 
 from ..curves.binning import FEWEST, Binned, binned_data
 from .legends import LINE, write_counts
-from .page import Place, draw_chance, padded, panel_page, set_heading
-from .style import GREY, SMALL, Look, Palette, looks, marker_style, tidy
+from .page import Place, draw_chance, optimizers, padded, panel_page, set_heading
+from .style import GREY, SMALL, Palette, Styles, looks, marker_style, tidy
 from .texts import short
+
+Limits = tuple[tuple[float, float], tuple[float, float]]
 
 _CAPTION = (
     "Points: mean OOD accuracy of the runs whose ID accuracy lies in a bin, side by side; "
@@ -41,30 +43,20 @@ def binned(
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; with config_id where
             configurations were trained on several seeds.
-        dataset: Draw only this one.
-        algorithm: Draw only this one.
         bins: Number of bins of equal width over [0, 1]; only those between the lowest and the
             highest that holds a run are shown.
-        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
-        title: Over the whole figure.
+        dataset, algorithm, palette, title: As for ``analysis.scatter``.
 
     Raises:
         RequestError: No runs, a column is missing, ``bins < 1`` or an ID accuracy beyond [0, 1].
         UnknownNameError: No such dataset, algorithm or palette.
     """
     found = binned_data(pairs, dataset, algorithm, bins=bins)
-    styles = looks(pairs, palette)
-    return panel_page(
-        found,
-        lambda one: len(one.panel.counts),
-        lambda lines, _: (2.1, lines * LINE),
-        partial(_draw_panel, styles=styles),
-        title,
-        _CAPTION,
-    )
+    draw = partial(_draw_panel, styles=looks(pairs, palette))
+    return panel_page(found, optimizers, lambda n, _: (2.1, n * LINE), draw, title, _CAPTION)
 
 
-def _draw_panel(place: Place[Binned], styles: Mapping[str, Look]) -> None:
+def _draw_panel(place: Place[Binned], styles: Styles) -> None:
     """The means, under each bin its runs, and the runs by status."""
     (axes, numbers, table), data = place.axes, place.shown
     limits = _limits(place.row)
@@ -72,9 +64,6 @@ def _draw_panel(place: Place[Binned], styles: Mapping[str, Look]) -> None:
     set_heading(axes, data.panel.heading, place.wrap)
     _write_numbers(numbers, data, limits, styles, place.lines)
     write_counts(table, data.panel, styles, place.lines)
-
-
-Limits = tuple[tuple[float, float], tuple[float, float]]
 
 
 def _limits(row: Sequence[Binned]) -> Limits:
@@ -88,7 +77,7 @@ def _limits(row: Sequence[Binned]) -> Limits:
     return across, padded([value for value in seen if np.isfinite(value)])
 
 
-def _draw(axes: Axes, data: Binned, limits: Limits, styles: Mapping[str, Look]) -> None:
+def _draw(axes: Axes, data: Binned, limits: Limits, styles: Styles) -> None:
     axes.set_axis_on()
     tidy(axes)
     axes.set(xlim=limits[0], ylim=limits[1], xlabel="ID accuracy", ylabel="Mean OOD accuracy")
@@ -96,24 +85,21 @@ def _draw(axes: Axes, data: Binned, limits: Limits, styles: Mapping[str, Look]) 
     edges = [e for e in data.edges if limits[0][0] <= e <= limits[0][1]]
     axes.vlines(edges, *limits[1], color="#e6e6e6", linewidth=0.6, zorder=0)
     axes.axline((0, 0), slope=1, color=GREY, linewidth=0.7, linestyle="--", zorder=1)
-    optimizers = [name for name in data.bins if data.bins[name]]
-    for k, name in enumerate(optimizers):
+    shown = [name for name in data.bins if data.bins[name]]
+    for k, name in enumerate(shown):
         look, bins = styles[name], data.bins[name]
         x = np.array([one.middle for one in bins])
-        x += width * 0.8 * ((k + 0.5) / len(optimizers) - 0.5)
+        x += width * 0.8 * ((k + 0.5) / len(shown) - 0.5)
         mean, low, high = np.array([(b.ood.value, b.ood.low, b.ood.high) for b in bins]).T
         axes.vlines(x, low, high, color=look.color, linewidth=1, zorder=2)
         enough = np.isfinite(low)
+        style: dict[str, Any] = {"s": 13, "zorder": 3, "clip_on": False, "gid": f"means-{name}"}
         for chosen, alpha in ((enough, 1.0), (~enough, 0.4)):
-            style: dict[str, Any] = {"s": 13, "zorder": 3, "clip_on": False}
-            style |= {"gid": f"means-{name}", **marker_style(look, alpha)}
-            axes.scatter(x[chosen], mean[chosen], **style)
+            axes.scatter(x[chosen], mean[chosen], **style, **marker_style(look, alpha))
     draw_chance(axes, data.panel)
 
 
-def _write_numbers(
-    axes: Axes, data: Binned, limits: Limits, styles: Mapping[str, Look], lines: int
-) -> None:
+def _write_numbers(axes: Axes, data: Binned, limits: Limits, styles: Styles, lines: int) -> None:
     """Under each bin how many runs of each optimizer it holds."""
     axes.set(xlim=limits[0], ylim=(lines - 0.4, -0.6))
     axes.text(limits[0][0], 0, "runs in each bin", va="center", fontsize=SMALL, color=GREY)

@@ -4,7 +4,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..runs.distributions import FEWEST, Box, box_data
+from ..runs.distributions import FEWEST, Box
+from ..runs.filters import keep_runs
+from ..runs.panels import panels
 from .rows import draw_dots, draw_rows
 from .style import Look, Palette, looks
 from .texts import scored_by
@@ -38,23 +40,19 @@ def box(
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
-        dataset: Draw only this one.
-        algorithm: Draw only this one.
         keep: Which runs, by ID validation accuracy: ``"all"``, those ``"above"`` a threshold, or
             the ``"top"`` few of each optimizer; see ``analysis.runs.filters.keep_runs``.
         threshold: For ``keep="above"``. Default: chance accuracy.
         top: For ``keep="top"``. Default: 10.
-        metric: Which scores ``pairs`` has, such as ``worst_group_accuracy``.
-        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
-        title: Over the whole figure.
+        dataset, algorithm, metric, palette, title: As for ``analysis.scatter``.
 
     Raises:
         RequestError: No runs, a column is missing, or the options of ``keep`` do not fit it.
         UnknownNameError: No such dataset, algorithm, palette or ``keep``.
     """
     named = scored_by(pairs, metric)
-    rows = box_data(named, dataset, algorithm, keep=keep, threshold=threshold, top=top)
-    return draw_rows(rows, looks(pairs, palette), _draw_box, _CAPTION, title, close=keep == "top")
+    found = [keep_runs(one, keep, threshold, top) for one in panels(named, dataset, algorithm)]
+    return draw_rows(found, looks(pairs, palette), _draw_box, _CAPTION, title, close=keep == "top")
 
 
 def _draw_box(axes: Axes, one: Box, y: int, look: Look) -> None:

@@ -1,6 +1,5 @@
 """Budget curves: what each number of trials buys, ID and OOD."""
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from ..runs.trials import SCORES
 from ..stats.best_of import INDEPENDENT, RESAMPLES
 from .legends import LINE
 from .page import draw_chance, headings_room, new_figure, set_heading
-from .style import SMALL, TEXT_WIDTH, Look, Palette, looks, styled, tidy
+from .style import SMALL, TEXT_WIDTH, Look, Palette, Styles, looks, styled, tidy
 from .texts import count_texts, selecting, short
 
 _NAMES = {"id": "ID accuracy", "ood": "OOD accuracy"}
@@ -55,10 +54,7 @@ def budget(
         pairs: A row a run, as from ``oodbench.results.query.pairs``; see ``runs.searches``.
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
         unit: Of the budget: ``trials`` or ``gradient_evaluations``.
-        dataset: Draw only this one.
-        algorithm: Draw only this one.
-        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
-        title: Over the whole figure.
+        dataset, algorithm, palette, title: As for ``analysis.scatter``.
         resamples: Of the bootstrap behind the bands.
         seed: Decides the resamples.
 
@@ -70,18 +66,8 @@ def budget(
     check_name("unit", unit, UNITS)
     found = searches(pairs, rule, dataset, algorithm)
     tables = [_table(one, unit, resamples, seed) for one in found]
+    styles = looks(pairs, palette)
     caption = _CAPTION.format(rule=selecting(rule), independent=INDEPENDENT)
-    return _draw_page(found, tables, unit, looks(pairs, palette), title, caption)
-
-
-def _draw_page(
-    found: Sequence[Searches],
-    tables: Sequence[pd.DataFrame],
-    unit: Unit,
-    styles: Mapping[str, Look],
-    title: str | None,
-    caption: str,
-) -> Figure:
     heights = [h for one in found for h in (2.1, (-(-len(one.panel.counts) // 3) + 0.8) * LINE)]
     with styled():
         room = headings_room([[one.panel] for one in found])
@@ -108,29 +94,24 @@ def _table(one: Searches, unit: Unit, resamples: int, seed: int) -> pd.DataFrame
 
 
 def _draw(
-    axes: Axes,
-    one: Searches,
-    table: pd.DataFrame,
-    score: str,
-    unit: Unit,
-    styles: Mapping[str, Look],
+    axes: Axes, one: Searches, table: pd.DataFrame, score: str, unit: Unit, styles: Styles
 ) -> None:
     tidy(axes)
     for name, rows in table.groupby("optimizer", sort=False):
         look = styles[str(name)]
-        x, y = rows[_COLUMN[unit]].to_numpy(dtype=float), rows[score].to_numpy(dtype=float)
-        ends = (rows[f"{score}_low"].to_numpy(), rows[f"{score}_high"].to_numpy())
-        axes.fill_between(x, *ends, color=look.color, alpha=0.15, linewidth=0)
+        columns = [_COLUMN[unit], score, f"{score}_low", f"{score}_high"]
+        x, y, low, high = rows[columns].to_numpy(dtype=float).T
+        axes.fill_between(x, low, high, color=look.color, alpha=0.15, linewidth=0)
         axes.plot(x, y, color=look.color, linewidth=0.7, linestyle="--")
-        known = np.isfinite(ends[0])
+        known = np.isfinite(low)
         style = {"zorder": 3, "gid": f"budget-{name}", "markevery": 0.12, **_line_style(look)}
         axes.plot(x[known], y[known], **style)
     axes.set(xscale="log", xlabel=_AXES[unit], ylabel=_NAMES[score])
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.minorticks_off()
     axes.tick_params(labelsize=7)
-    low, high = axes.get_ylim()
-    if one.panel.chance is not None and low <= one.panel.chance <= high:
+    bottom, top = axes.get_ylim()
+    if one.panel.chance is not None and bottom <= one.panel.chance <= top:
         draw_chance(axes, one.panel)
 
 
@@ -145,7 +126,7 @@ def _line_style(look: Look) -> dict[str, Any]:
     }
 
 
-def _write_legend(axes: Axes, one: Searches, styles: Mapping[str, Look]) -> None:
+def _write_legend(axes: Axes, one: Searches, styles: Styles) -> None:
     """The optimizers in three columns, each with its runs by status."""
     axes.set_axis_off()
     handles, labels = [], []

@@ -1,6 +1,6 @@
 """Learning curves: ID and OOD accuracy along training."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from ..runs.learning_curves import FEWEST, SCORES, Learning, learning_data
 from .legends import write_counts
-from .page import Place, draw_chance, padded, panel_page, set_heading
-from .style import GREY, SMALL, Look, Palette, looks, marker_style, tidy
+from .page import Place, draw_chance, optimizers, padded, panel_page, set_heading
+from .style import GREY, SMALL, Palette, Styles, looks, marker_style, tidy
 from .texts import short
 
 _MEDIANS = (
@@ -44,10 +44,7 @@ def learning(
             step, ood_test and id_test or id_val. Runs that ``pairs`` lacks are left out.
         runs: Draw only these, each as a line of its own: ids or enough of their beginnings.
             Diverged and failed runs may be among them.
-        dataset: Draw only this one.
-        algorithm: Draw only this one.
-        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
-        title: Over the whole figure.
+        dataset, algorithm, palette, title: As for ``analysis.scatter``.
 
     Raises:
         RequestError: No runs, no checkpoints, a column is missing, or no run or several begin with
@@ -66,10 +63,10 @@ def _singles(one: Learning) -> int:
 
 
 def _entries(one: Learning) -> int:
-    return _singles(one) or len(one.panel.counts)
+    return _singles(one) or optimizers(one)
 
 
-def _draw_panel(place: Place[Learning], styles: Mapping[str, Look]) -> None:
+def _draw_panel(place: Place[Learning], styles: Styles) -> None:
     (top, bottom, table), one = place.axes, place.shown
     limits = _limits(place.row)
     for axes, score in ((top, "id"), (bottom, "ood")):
@@ -106,11 +103,7 @@ def _limits(row: Sequence[Learning]) -> tuple[float, float]:
 
 
 def _draw(
-    axes: Axes,
-    one: Learning,
-    score: str,
-    limits: tuple[float, float],
-    styles: Mapping[str, Look],
+    axes: Axes, one: Learning, score: str, limits: tuple[float, float], styles: Styles
 ) -> None:
     axes.set_axis_on()
     tidy(axes)
@@ -131,7 +124,7 @@ def _draw(
     draw_chance(axes, one.panel)
 
 
-def _write_runs(axes: Axes, one: Learning, styles: Mapping[str, Look], lines: int) -> None:
+def _write_runs(axes: Axes, one: Learning, styles: Styles, lines: int) -> None:
     """Line, optimizer, run and status of each chosen run."""
     axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))
     axes.text(0.97, 0, "status", ha="right", va="center", fontsize=SMALL, color=GREY)

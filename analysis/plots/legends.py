@@ -8,14 +8,14 @@ from matplotlib.axes import Axes
 
 from ..runs.columns import STATUS_COLUMNS
 from ..runs.panels import Panel
-from .style import GREY, SMALL, Look, marker_style
+from .style import GREY, SMALL, Styles, marker_style
 from .texts import short
 
 LINE = 0.135
 """Inches that a line of the table takes."""
 
 
-def write_counts(axes: Axes, panel: Panel, styles: Mapping[str, Look], lines: int) -> None:
+def write_counts(axes: Axes, panel: Panel, styles: Styles, lines: int) -> None:
     """A small table of the runs by status; see ``write_table``."""
     shown = [s for s in STATUS_COLUMNS if s != "pending" or panel.counts["pending"].any()]
     right = np.linspace(0.98 - 0.16 * (len(shown) - 1), 0.98, len(shown))
@@ -30,17 +30,17 @@ def write_table(
     axes: Axes,
     heads: Mapping[str, float],
     rows: Mapping[str, Sequence[str]],
-    styles: Mapping[str, Look],
+    styles: Styles,
     lines: int,
 ) -> None:
     """A small table that is the legend too: marker, optimizer, cells.
 
     Args:
-        axes: Axes that are off, for the table alone.
+        axes: For the table alone.
         heads: Column -> where it ends, across the axes.
         rows: Optimizer, or what else the row is of -> its cells.
         styles: How the optimizers look.
-        lines: Lines of the table that the axes have room for, its head among them.
+        lines: Of the table that the axes have room for, its head among them.
     """
     axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))
     grey: dict[str, Any] = {"va": "center", "fontsize": SMALL, "color": GREY}

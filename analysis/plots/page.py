@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -61,23 +62,25 @@ def panel_page(
         heights: From the lines of that table and the width of a panel, the heights of the axes
             over the table, top first; inches.
         draw: Draws a panel.
-        title: Over the whole figure.
-        caption: Under the whole figure.
+        title, caption: Over and under the whole figure.
     """
-    by_row: dict[tuple[str, str], list[Shown]] = {}
-    for one in found:
-        by_row.setdefault((one.panel.dataset, one.panel.test_environments), []).append(one)
-    panels = [[one.panel for one in row] for row in by_row.values()]
+    rows = [list(row) for _, row in groupby(found, lambda one: one.panel.key[:2])]
+    panels = [[one.panel for one in row] for row in rows]
     columns = max(map(len, panels))
     width = page_width(columns) / columns
-    lines = [1 + max(map(entries, row)) for row in by_row.values()]
+    lines = [1 + max(map(entries, row)) for row in rows]
     stack_heights = [(*heights(n, width), (n + 1) * LINE) for n in lines]
     with styled():
         figure, stacks = page(panels, stack_heights, title, caption, headings_room(panels))
-        for row, n, stack in zip(by_row.values(), lines, stacks, strict=True):
+        for row, n, stack in zip(rows, lines, stacks, strict=True):
             for one, axes in zip(row, stack, strict=True):
                 draw(Place(axes, one, row, n, int((width - 0.6) * 16.5)))
     return figure
+
+
+def optimizers(one: OfPanel) -> int:
+    """How many optimizers a panel has: the entries of a table of runs by status."""
+    return len(one.panel.counts)
 
 
 def page_width(columns: int) -> float:
@@ -97,17 +100,15 @@ def page(
     Args:
         rows: The panels of each row.
         heights: Of each row the heights of its stack, top first, in inches.
-        title: Over the whole figure.
-        caption: Under the whole figure.
+        title, caption: Over and under the whole figure.
         room: Inches besides, for headings.
 
     Returns:
         The figure, and the axes as ``[row][panel][place in the stack]``.
     """
-    columns, parts = max(len(row) for row in rows), len(heights[0])
+    columns, parts = max(map(len, rows)), len(heights[0])
     ratios = [height for stack in heights for height in stack]
-    width = page_width(columns)
-    figure = new_figure(width, sum(ratios) + room, title, caption)
+    figure = new_figure(page_width(columns), sum(ratios) + room, title, caption)
     grid = figure.subplots(len(ratios), columns, squeeze=False, height_ratios=ratios)
     for axes in grid.flat:
         axes.set_axis_off()

@@ -1,6 +1,6 @@
 """The geometry of optimization paths: RSI, EB, gamma beside its null, the implied learning rate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -12,8 +12,8 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from ..runs.learning_curves import FEWEST, Curve
 from ..runs.path_curves import LEFT_OUT, NULL, QUANTITIES, WINDOWS, Paths, path_data
 from .legends import write_counts
-from .page import Place, panel_page, set_heading
-from .style import GREY, Look, Palette, looks, tidy
+from .page import Place, optimizers, panel_page, set_heading
+from .style import GREY, Palette, Styles, looks, tidy
 
 _HEIGHTS = (1.0, 1.0, 1.9, 1.0)
 BANDS = 3
@@ -50,12 +50,9 @@ def paths(
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
         probes: A row a run and step, as from ``oodbench.results.probed``: run, step, path_rsi, ...
-        dataset: Draw only this one.
-        algorithm: Draw only this one.
         end: Towards which end point: ``own``, ``seed``, or enough of the id of a run.
         full: With the gradients over the whole training set.
-        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
-        title: Over the whole figure.
+        dataset, algorithm, palette, title: As for ``analysis.scatter``.
 
     Raises:
         RequestError: None of the runs was probed, or a column is missing.
@@ -68,22 +65,20 @@ def paths(
         null=_NULL * any(NULL in one.curves for one in found),
     )
     draw = partial(_draw_panel, styles=looks(pairs, palette))
-    return panel_page(
-        *(found, lambda one: len(one.panel.counts), lambda *_: _HEIGHTS, draw), title, caption
-    )
+    return panel_page(found, optimizers, lambda *_: _HEIGHTS, draw, title, caption)
 
 
-def _draw_panel(place: Place[Paths], styles: Mapping[str, Look]) -> None:
+def _draw_panel(place: Place[Paths], styles: Styles) -> None:
     (*plots, table), one = place.axes, place.shown
     for axes, name in zip(plots, QUANTITIES, strict=True):
         _draw(axes, one, name, styles)
-    _align(plots)
-    heading = (one.panel.heading[0], f"{one.probed:,} probed runs")
-    set_heading(plots[0], heading, place.wrap)
+        axes.tick_params(labelbottom=axes is plots[-1])
+    plots[-1].set_xlabel("training step")
+    set_heading(plots[0], (one.panel.heading[0], f"{one.probed:,} probed runs"), place.wrap)
     write_counts(table, one.panel, styles, place.lines)
 
 
-def _draw(axes: Axes, one: Paths, name: str, styles: Mapping[str, Look]) -> None:
+def _draw(axes: Axes, one: Paths, name: str, styles: Styles) -> None:
     axes.set_axis_on()
     tidy(axes)
     axes.set_ylabel(QUANTITIES[name])
@@ -109,10 +104,3 @@ def _draw(axes: Axes, one: Paths, name: str, styles: Mapping[str, Look]) -> None
 def _mostly_positive(curves: Sequence[Curve]) -> bool:
     """So that they may have a logarithmic axis; towards another run's end point few may be."""
     return bool(np.median(np.concatenate([curve.quartiles[:, 1] for curve in curves])) > 0)
-
-
-def _align(plots: Sequence[Axes]) -> None:
-    """One axis of steps under them all."""
-    for axes in plots[:-1]:
-        axes.tick_params(labelbottom=False)
-    plots[-1].set_xlabel("training step")

@@ -1,6 +1,5 @@
 """A measurement or cost (x) against OOD accuracy (y): a point a run, with rank correlations."""
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,7 @@ from ..stats.rank_correlations import FEWEST, RESAMPLES, Correlation
 from .legends import write_table
 from .page import Place, draw_chance, panel_page, set_heading
 from .scatter import draw_points
-from .style import Look, Palette, looks, tidy
+from .style import Palette, Styles, looks, tidy
 from .texts import count_texts
 
 WIDE = 30
@@ -51,14 +50,7 @@ def probed(
         probes: A row a run and step, as from ``oodbench.results.probed``.
         measurement: A column of ``probes``, such as ``sharpness_trace`` or ``path_gamma``; or a
             cost, a column of ``pairs``: ``seconds``, ``gradient_evaluations``, ``all_reduces``, ...
-        dataset: Draw only this one.
-        algorithm: Draw only this one.
-        keep: Which runs, by ID validation accuracy: ``"all"``, those ``"above"`` a threshold, or
-            the ``"top"`` few of each optimizer; see ``analysis.runs.filters.keep_runs``.
-        threshold: For ``keep="above"``. Default: chance accuracy.
-        top: For ``keep="top"``. Default: 10.
-        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
-        title: Over the whole figure.
+        dataset, algorithm, keep, threshold, top, palette, title: As for ``analysis.box``.
 
     Raises:
         RequestError: Nothing was measured or is named, or an option does not go with ``keep``.
@@ -74,7 +66,7 @@ def _entries(one: ProbedRuns) -> int:
     return 2 + len(one.optimizers)  # over all, and within optimizers
 
 
-def _draw_panel(place: Place[ProbedRuns], measurement: str, styles: Mapping[str, Look]) -> None:
+def _draw_panel(place: Place[ProbedRuns], measurement: str, styles: Styles) -> None:
     (axes, table), one = place.axes, place.shown
     axes.set_axis_on()
     tidy(axes)
@@ -107,9 +99,7 @@ def _set_scale(axes: Axes, values: np.ndarray) -> None:
 
 
 def _cells(found: Correlation) -> tuple[str, str, str]:
+    value = "" if np.isnan(found.value) else f"{found.value:.2f}"
+    ends = "" if np.isnan(found.low) else f"{found.low:.2f} to {found.high:.2f}"
     minus = "\N{MINUS SIGN}"
-    n, *numbers = found.n, found.value, found.low, found.high
-    value, low, high = (f"{number:.2f}".replace("-", minus) for number in numbers)
-    if not np.isfinite(found.value):
-        return f"{n:,}", "", ""
-    return f"{n:,}", value, f"{low} to {high}" if np.isfinite(found.low) else ""
+    return f"{found.n:,}", value.replace("-", minus), ends.replace("-", minus)

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 
 from ..curves.return_curves import Key, return_curves
 from ..curves.verdicts import NOT_DETERMINED, ReturnCurve
-from ..runs.panels import Panel
+from ..runs.panels import Panel, panels
 from ..stats.intervals import Estimate
-from .scatter import draw_panels, draw_points, scatter_data
-from .style import GREY, SMALL, Look, Palette, looks, marker_style
+from .scatter import draw_panels, draw_points
+from .style import GREY, SMALL, Look, Palette, Styles, looks, marker_style
 from .texts import short
 
 CAPTION = (
@@ -44,34 +44,25 @@ def returns(
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
         curves: As from ``analysis.return_curves``; without, they are fitted here.
-        dataset: Draw only this one.
-        algorithm: Draw only this one.
-        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
-        title: Over the whole figure.
+        dataset, algorithm, palette, title: As for ``analysis.scatter``.
 
     Raises:
         RequestError: No runs, or a column is missing.
         UnknownNameError: No such dataset, algorithm or palette.
     """
-    data = scatter_data(pairs, dataset, algorithm)
+    shown = panels(pairs, dataset, algorithm)
     found = return_curves(pairs) if curves is None else curves
     styles = looks(pairs, palette)
 
     def draw(axes: Axes, table: Axes, panel: Panel, lines: int) -> None:
-        mine = curves_of(panel, found)
+        mine = {str(name): found[(*panel.key, str(name))] for name in panel.counts.index}
         draw_points(axes, panel, styles, zorder=2, faint=True)
         for optimizer, curve in mine.items():
             if curve.verdict != NOT_DETERMINED:
                 draw_curve(axes, curve, styles[optimizer])
         write_verdicts(table, mine, styles, lines)
 
-    return draw_panels(data, draw, title, CAPTION)
-
-
-def curves_of(panel: Panel, curves: Mapping[Key, ReturnCurve]) -> dict[str, ReturnCurve]:
-    """The panel's curves by optimizer."""
-    key = (panel.dataset, panel.test_environments, panel.algorithm)
-    return {str(name): curves[(*key, str(name))] for name in panel.counts.index}
+    return draw_panels(shown, draw, title, CAPTION)
 
 
 def draw_curve(axes: Axes, curve: ReturnCurve, look: Look) -> None:
@@ -90,10 +81,7 @@ def draw_curve(axes: Axes, curve: ReturnCurve, look: Look) -> None:
 
 
 def write_verdicts(
-    axes: Axes,
-    curves: Mapping[str, ReturnCurve],
-    styles: Mapping[str, Look],
-    lines: int,
+    axes: Axes, curves: Mapping[str, ReturnCurve], styles: Styles, lines: int
 ) -> None:
     """A small table that is the legend too; it begins under the labels of the y axis."""
     axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))

@@ -1,15 +1,15 @@
 """The page that box plots and violins share: a row a panel, columns ID, OOD and their gap."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..runs.distributions import SCORES, Box, BoxRow
+from ..runs.distributions import SCORES, Box, boxes
 from ..runs.panels import Panel
 from .page import new_figure, padded, set_heading
-from .style import GREY, SMALL, TEXT_WIDTH, Look, marker_style, styled, tidy
+from .style import GREY, SMALL, TEXT_WIDTH, Look, Styles, marker_style, styled, tidy
 from .texts import count_texts, short
 
 DrawOne = Callable[[Axes, Box, int, Look], None]
@@ -17,8 +17,8 @@ DrawOne = Callable[[Axes, Box, int, Look], None]
 
 
 def draw_rows(
-    rows: Sequence[BoxRow],
-    styles: Mapping[str, Look],
+    found: Sequence[Panel],
+    styles: Styles,
     draw_one: DrawOne,
     caption: str,
     title: str | None,
@@ -28,27 +28,28 @@ def draw_rows(
     """A figure with a row of three axes a panel; beside each optimizer its numbers of runs.
 
     Args:
-        rows: The numbers.
-        styles: How optimizers look.
+        found, styles: The panels, and how optimizers look.
         draw_one: Draws one box.
-        caption: Under the whole figure.
-        title: Over it.
+        caption, title: Under and over the whole figure.
         close: Each axis spans its own runs only. Otherwise ID and OOD share one range that holds
             chance, so that the two columns can be compared by eye; the best few of each optimizer
             would be specks in it.
     """
-    heights = [0.75 + 0.1 * len(row.panel.heading) + 0.29 * len(row.panel.counts) for row in rows]
+    heights = [0.75 + 0.1 * len(one.heading) + 0.29 * len(one.counts) for one in found]
     with styled():
         figure = new_figure(TEXT_WIDTH, sum(heights), title, caption)
         grid = figure.subplots(
-            len(rows), len(SCORES), squeeze=False, sharey="row", height_ratios=heights
+            len(found), len(SCORES), squeeze=False, sharey="row", height_ratios=heights
         )
-        for line, row in zip(grid, rows, strict=True):
+        for line, panel in zip(grid, found, strict=True):
+            places = {str(name): y for y, name in enumerate(panel.counts.index)}
             for axes, score in zip(line, SCORES, strict=True):
-                _draw(axes, row, score, styles, draw_one)
-                _draw_reference(axes, row.panel, score, close)
-            _label_optimizers(line[0], row.panel, styles)
-            set_heading(line[0], row.panel.heading, 85)
+                tidy(axes)
+                for one in boxes(panel, score):
+                    draw_one(axes, one, places[one.optimizer], styles[one.optimizer])
+                _draw_reference(axes, panel, score, close)
+            _label_optimizers(line[0], panel, styles)
+            set_heading(line[0], panel.heading, 85)
     return figure
 
 
@@ -58,15 +59,6 @@ def draw_dots(axes: Axes, dots: Sequence[float], one: Box, y: int, look: Look) -
     axes.scatter(
         dots, y + offsets, s=6, zorder=3, gid=f"runs-{one.optimizer}", **marker_style(look, 0.6)
     )
-
-
-def _draw(
-    axes: Axes, row: BoxRow, score: str, styles: Mapping[str, Look], draw_one: DrawOne
-) -> None:
-    tidy(axes)
-    places = {str(name): y for y, name in enumerate(row.panel.counts.index)}
-    for one in row.boxes[score]:
-        draw_one(axes, one, places[one.optimizer], styles[one.optimizer])
 
 
 def _draw_reference(axes: Axes, panel: Panel, score: str, close: bool) -> None:
@@ -98,7 +90,7 @@ def _limits(panel: Panel, score: str, reference: float | None, shared: bool) -> 
     return padded(values if reference is None else np.append(values, reference))
 
 
-def _label_optimizers(axes: Axes, panel: Panel, styles: Mapping[str, Look]) -> None:
+def _label_optimizers(axes: Axes, panel: Panel, styles: Styles) -> None:
     labels = []
     for optimizer, counts in panel.counts.iterrows():
         kept, completed = len(panel.of(str(optimizer))), counts["completed"]

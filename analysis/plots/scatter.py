@@ -1,8 +1,7 @@
 """ID against OOD accuracy: one point a run, one panel per dataset and algorithm."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from collections.abc import Callable, Sequence
+from itertools import groupby, product
 from typing import Any
 
 import numpy as np
@@ -10,43 +9,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..runs.panels import Panel, by_dataset, panels
+from ..runs.panels import Panel, panels
 from .legends import LINE, write_counts
 from .page import draw_chance, padded, page, page_width, set_heading
-from .style import GREY, SMALL, Look, Palette, looks, marker_style, styled, tidy
+from .style import GREY, SMALL, Palette, Styles, looks, marker_style, styled, tidy
 from .texts import scored_by, wrapped
 
 _TURNS = 4
-
-
-@dataclass(frozen=True)
-class ScatterData:
-    """What a scatter figure shows.
-
-    Attributes:
-        rows: The panels of each row: one dataset and choice of test environments a row, one
-            algorithm a panel.
-        limits: Of each row, on both axes: wide enough for every point and for chance.
-    """
-
-    rows: tuple[tuple[Panel, ...], ...]
-    limits: tuple[tuple[float, float], ...]
-
-
-def scatter_data(
-    pairs: pd.DataFrame, dataset: str | None = None, algorithm: str | None = None
-) -> ScatterData:
-    """The points, counts and limits of ``scatter``; see there for arguments and errors."""
-    rows = by_dataset(panels(pairs, dataset, algorithm))
-    return ScatterData(rows, tuple(_limits(row) for row in rows))
-
-
-def _limits(row: Sequence[Panel]) -> tuple[float, float]:
-    """One range for both axes, so that y = x is the diagonal of every panel of the row."""
-    seen = [panel.runs[["id", "ood"]].to_numpy(dtype=float).ravel() for panel in row]
-    if not any(values.size for values in seen):
-        return 0.0, 1.0
-    return padded(np.concatenate([*seen, [p.chance for p in row if p.chance is not None]]))
 
 
 def scatter(
@@ -81,49 +50,54 @@ def scatter(
         draw_points(axes, panel, styles)
         write_counts(table, panel, styles, lines)
 
-    return draw_panels(scatter_data(scored_by(pairs, metric), dataset, algorithm), draw, title)
+    return draw_panels(panels(scored_by(pairs, metric), dataset, algorithm), draw, title)
 
 
 DrawPanel = Callable[[Axes, Axes, Panel, int], None]
 """Draws a panel's runs, and in the axes under them a table of so many lines."""
 
 
-def draw_panels(data: ScatterData, draw: DrawPanel, title: str | None, caption: str = "") -> Figure:
-    """A page of square ID/OOD axes with y = x and chance, a small table under each.
-
-    Args:
-        data: The panels and the range of their axes.
-        draw: Draws what is in them.
-        title: Over the whole figure.
-        caption: Under it.
-    """
-    columns = max(len(row) for row in data.rows)
+def draw_panels(
+    found: Sequence[Panel], draw: DrawPanel, title: str | None, caption: str = ""
+) -> Figure:
+    """A page of square ID/OOD axes with y = x and chance, a small table under each."""
+    rows = [list(row) for _, row in groupby(found, lambda panel: panel.key[:2])]
+    columns = max(map(len, rows))
     side = page_width(columns) / columns - 0.55
-    lines = [1 + max(len(panel.counts) for panel in row) for row in data.rows]
+    lines = [1 + max(len(panel.counts) for panel in row) for row in rows]
     wrap = int(side * 17)
-    longest = [max(wrapped(p.heading, wrap).count("\n") for p in row) for row in data.rows]
+    longest = [max(wrapped(p.heading, wrap).count("\n") for p in row) for row in rows]
     with styled():
         heights = [
             (side + 0.65 + LINE * max(0, more - 2), (n + 1) * LINE)
             for n, more in zip(lines, longest, strict=True)
         ]
-        figure, stacks = page(data.rows, heights, title, caption)
-        for i, (row, limits) in enumerate(zip(data.rows, data.limits, strict=True)):
-            for (axes, table), panel in zip(stacks[i], row, strict=True):
+        figure, stacks = page(rows, heights, title, caption)
+        for row, n, stack in zip(rows, lines, stacks, strict=True):
+            limits = _limits(row)
+            for (axes, table), panel in zip(stack, row, strict=True):
                 axes.set_axis_on()
                 tidy(axes)
                 axes.set(xlim=limits, ylim=limits, aspect="equal")
                 axes.set(xlabel=f"ID {panel.score}", ylabel=f"OOD {panel.score}")
-                draw(axes, table, panel, lines[i])
+                draw(axes, table, panel, n)
                 draw_references(axes, panel)
                 set_heading(axes, panel.heading, wrap)
     return figure
 
 
+def _limits(row: Sequence[Panel]) -> tuple[float, float]:
+    """One range for both axes, so that y = x is the diagonal of every panel of the row."""
+    seen = [panel.runs[["id", "ood"]].to_numpy(dtype=float).ravel() for panel in row]
+    if not any(values.size for values in seen):
+        return 0.0, 1.0
+    return padded(np.concatenate([*seen, [p.chance for p in row if p.chance is not None]]))
+
+
 def draw_points(
     axes: Axes,
     panel: Panel,
-    styles: Mapping[str, Look],
+    styles: Styles,
     *,
     x: str = "id",
     zorder: int = 3,
@@ -131,7 +105,7 @@ def draw_points(
 ) -> None:
     """Every completed run, a column ``x`` against OOD accuracy; ``faint`` where under others."""
     crowd = len(panel.runs)
-    size, alpha = point_size(crowd)
+    size, alpha = (14.0, 0.75) if crowd <= 300 else (8.0, 0.5) if crowd <= 2000 else (4.0, 0.3)
     # Optimizers take turns, so that the last one does not cover the others.
     for turn, optimizer in product(range(_TURNS), map(str, panel.counts.index)):
         points = panel.of(optimizer).iloc[turn::_TURNS]
@@ -145,11 +119,6 @@ def draw_points(
             gid=f"runs-{optimizer}",
             **marker_style(styles[optimizer], alpha / 2 if faint else alpha),
         )
-
-
-def point_size(crowd: int) -> tuple[float, float]:
-    """Size and opacity of each of so many points."""
-    return (14.0, 0.75) if crowd <= 300 else (8.0, 0.5) if crowd <= 2000 else (4.0, 0.3)
 
 
 def draw_references(axes: Axes, panel: Panel) -> None:

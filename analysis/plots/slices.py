@@ -1,6 +1,6 @@
 """A hyperparameter against ID and OOD accuracy, a column of panels per optimizer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from .style import (
     TEXT_WIDTH,
     Look,
     Palette,
+    Styles,
     looks,
     marker_style,
     styled,
@@ -31,8 +32,6 @@ _SIDE, _GAP, _LEFT = 1.1, 0.18, 0.5  # inches: of axes, between them, left of th
 _SHORT = 4  # characters of a choice that are written side by side
 _ACROSS = 6  # optimizers side by side on a page
 _CROWD = 500
-
-Styles = Mapping[str, Look]
 
 _CAPTION = (
     "Dots: completed runs. Line and band: median and quartiles of the runs, in parts of equally "
@@ -64,10 +63,7 @@ def slices(
             ``"one_minus_log"``. By default, and where it cannot show every value, the one on which
             the values are spread most evenly. Text and yes/no are shown as choices.
         hyperparameter: The name of its column.
-        dataset: Draw only this one.
-        algorithm: Draw only this one.
-        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
-        title: Over the whole figure.
+        dataset, algorithm, palette, title: As for ``analysis.scatter``.
 
     Raises:
         RequestError: No runs, a column is missing, or no run has a value of the hyperparameter.
@@ -132,42 +128,26 @@ def _strips(block: Slices, hyperparameter: str, width: float) -> list[_Strip]:
 def _draw_strip(
     figure: Figure, strip: _Strip, top: float, columns: int, hyperparameter: str, styles: Styles
 ) -> None:
+    """A column an optimizer: ID accuracy above OOD accuracy."""
     width, height = figure.get_size_inches()
     place = (_LEFT / width, (top - 0.05) / height)
     figure.text(*place, strip.heading, va="top", fontsize=LARGE, linespacing=1.25)
-    for column, one in enumerate(strip.part):
-        pair = _place_column(figure, strip, top, column, columns)
-        _draw_column(pair, strip.block, one, hyperparameter, styles)
-        for axes, name in zip(pair, SCORES.values(), strict=True):
-            axes.tick_params(labelleft=column == 0)
-            axes.set_ylabel(name if column == 0 else "")
-
-
-def _place_column(
-    figure: Figure, strip: _Strip, top: float, column: int, columns: int
-) -> tuple[Axes, Axes]:
-    """The two axes of one optimizer."""
-    width, height = figure.get_size_inches()
     wide = (width - _LEFT - 0.1 - _GAP * (columns - 1)) / columns
-    left, upper = _LEFT + column * (wide + _GAP), top - strip.above - _SIDE
-    bottoms = (upper, upper - _GAP - _SIDE)
-    above, below = (
-        figure.add_axes((left / width, bottom / height, wide / width, _SIDE / height))
-        for bottom in bottoms
-    )
-    return above, below
-
-
-def _draw_column(
-    pair: tuple[Axes, Axes], block: Slices, one: Slice, hyperparameter: str, styles: Styles
-) -> None:
-    """One optimizer: ID accuracy above OOD accuracy."""
-    for axes, score in zip(pair, SCORES, strict=True):
-        _draw(axes, block, one, score, styles[one.optimizer])
-        axes.tick_params(labelbottom=score == "ood")
-    label = short(styles[one.optimizer].label, 16)
-    pair[0].set_title(f"{label}\n{_counts(block, one)}", fontsize=SMALL, pad=4)
-    pair[1].set_xlabel(hyperparameter)
+    upper = top - strip.above - _SIDE
+    bottoms = {"id": upper, "ood": upper - _GAP - _SIDE}
+    for column, one in enumerate(strip.part):
+        left, look = _LEFT + column * (wide + _GAP), styles[one.optimizer]
+        pair = {
+            score: figure.add_axes((left / width, bottom / height, wide / width, _SIDE / height))
+            for score, bottom in bottoms.items()
+        }
+        for score, axes in pair.items():
+            _draw(axes, strip.block, one, score, look)
+            axes.tick_params(labelbottom=score == "ood", labelleft=column == 0)
+            axes.set_ylabel(SCORES[score] if column == 0 else "")
+        title = f"{short(look.label, 16)}\n{_counts(strip.block, one)}"
+        pair["id"].set_title(title, fontsize=SMALL, pad=4)
+        pair["ood"].set_xlabel(hyperparameter)
 
 
 def _heading(block: Slices, hyperparameter: str, wrap: int) -> str:
@@ -197,10 +177,9 @@ def _draw(axes: Axes, block: Slices, one: Slice, score: str, look: Look) -> None
     )
     line = one.trends[score]
     if line is not None:
-        axes.fill_between(
-            line.x, line.quartiles[:, 0], line.quartiles[:, 2], color="black", alpha=0.15
-        )
-        axes.plot(line.x, line.quartiles[:, 1], color="black", linewidth=1)
+        low, middle, high = line.quartiles.T
+        axes.fill_between(line.x, low, high, color="black", alpha=0.15)
+        axes.plot(line.x, middle, color="black", linewidth=1)
     edge = axes.get_xaxis_transform()
     lost = (("failed", one.failed, "#999999"), ("diverged", one.diverged, "black"))
     for status, ended, color in lost:

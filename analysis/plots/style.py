@@ -9,7 +9,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 
-from oodbench.errors import UnknownNameError
+from oodbench.errors import check_name
 
 from ..runs.names import pretty
 
@@ -74,6 +74,10 @@ class Look:
     filled: bool
 
 
+Styles = Mapping[str, Look]
+"""Optimizer -> how it is drawn."""
+
+
 def looks(runs: pd.DataFrame, palette: Palette = "default") -> dict[str, Look]:
     """Name -> look of every optimizer of the table, in order of first appearance.
 
@@ -88,8 +92,7 @@ def looks(runs: pd.DataFrame, palette: Palette = "default") -> dict[str, Look]:
         UnknownNameError: No palette of that name.
     """
     if isinstance(palette, str):
-        if palette not in _PALETTES:
-            raise UnknownNameError("palette", palette, _PALETTES)
+        check_name("palette", palette, _PALETTES)
         chosen: Mapping[str, str] = _PALETTES[palette]
     else:
         chosen = {**_DEFAULT, **palette}

@@ -1,10 +1,14 @@
 """Violins of ID accuracy, OOD accuracy and their gap, by optimizer."""
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..runs.distributions import FEWEST, Box, box_data, density
+from ..runs.distributions import FEWEST, Box, density
+from ..runs.filters import keep_runs
+from ..runs.panels import panels
 from .rows import draw_dots, draw_rows
 from .style import Look, Palette, looks
 from .texts import scored_by
@@ -35,20 +39,12 @@ def violin(
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
-        dataset: Draw only this one.
-        algorithm: Draw only this one.
-        keep: Which runs, by ID validation accuracy: ``"all"``, those ``"above"`` a threshold, or
-            the ``"top"`` few of each optimizer; see ``analysis.runs.filters.keep_runs``.
-        threshold: For ``keep="above"``. Default: chance accuracy.
-        top: For ``keep="top"``. Default: 10.
-        metric: Which scores ``pairs`` has, such as ``worst_group_accuracy``.
-        palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
-        title: Over the whole figure.
+        dataset, algorithm, keep, threshold, top, metric, palette, title: As for ``analysis.box``.
     """
     named = scored_by(pairs, metric)
-    rows = box_data(named, dataset, algorithm, keep=keep, threshold=threshold, top=top)
+    found = [keep_runs(one, keep, threshold, top) for one in panels(named, dataset, algorithm)]
     return draw_rows(
-        rows, looks(pairs, palette), _draw_violin, _CAPTION, title, close=keep == "top"
+        found, looks(pairs, palette), _draw_violin, _CAPTION, title, close=keep == "top"
     )
 
 
@@ -58,15 +54,8 @@ def _draw_violin(axes: Axes, one: Box, y: int, look: Look) -> None:
         draw_dots(axes, one.values, one, y, look)
         return
     half = 0.42 * height / height.max()
-    axes.fill_between(
-        grid,
-        y - half,
-        y + half,
-        color=look.color,
-        alpha=0.3,
-        linewidth=0.6,
-        gid=f"violin-{one.optimizer}",
-    )
+    style: dict[str, Any] = {"color": look.color, "alpha": 0.3, "linewidth": 0.6}
+    axes.fill_between(grid, y - half, y + half, gid=f"violin-{one.optimizer}", **style)
     low, middle, high = one.quartiles
     axes.hlines(y, low, high, color=look.color, linewidth=3)
     axes.vlines(middle, y - 0.2, y + 0.2, color="black", linewidth=1.2)

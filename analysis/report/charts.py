@@ -39,8 +39,8 @@ def panel_facts(pairs: pd.DataFrame) -> list[dict[str, Any]]:
     """What tells panels apart, their headings and remarks; a panel's chance may be null."""
     return [
         {
-            **{name: getattr(panel, name) for name in GROUP},
-            "title": group_name(panel.dataset, panel.test_environments, panel.algorithm),
+            **dict(zip(GROUP, panel.key, strict=True)),
+            "title": group_name(*panel.key),
             "examples": [panel.n_id, panel.n_ood],
             "chance": panel.chance,
             "remarks": list(panel.remarks),

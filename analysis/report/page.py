@@ -14,10 +14,13 @@ import pandas as pd
 from ..compare.comparison import Unit
 from ..conclusions.conclude import Conclusions
 from ..conclusions.recommendation import Recommendation
+from ..conclusions.summary import SELECTION
+from ..curves.verdicts import SMALLEST_CHANGE, SMALLEST_SLOPE
 from ..plots.style import Palette
 from ..runs.columns import hyperparameters_of, require
 from ..runs.names import pretty, shift_name
-from . import charts, glossary, packing, tables
+from ..stats.testing import MARGIN
+from . import charts, packing, tables
 from .statistics import Statistics, compute
 
 HERE = Path(__file__).parent
@@ -131,11 +134,9 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 def _data(
-    pairs: pd.DataFrame,
-    checkpoints: pd.DataFrame | None,
-    statistics: Statistics,
-    palette: Palette,
+    pairs: pd.DataFrame, checkpoints: pd.DataFrame | None, statistics: Statistics, palette: Palette
 ) -> dict[str, Any]:
+    """What the browser reads."""
     bought = statistics.budget
     curves = pd.DataFrame() if checkpoints is None else checkpoints
     return {
@@ -152,32 +153,27 @@ def _data(
 
 def _texts(pairs: pd.DataFrame, statistics: Statistics, source: Source) -> dict[str, Any]:
     """What the template shows besides the data of the browser."""
+    bought = statistics.budget
     return {
-        **_head(pairs, statistics),
         **_judged(statistics.conclusions),
-        **_bought(statistics.budget),
+        "no_budget": bought if isinstance(bought, str) else "",
+        "budget": () if isinstance(bought, str) else tables.budget_tables(bought),
+        "rule": statistics.rule,
+        "reads": " ".join(SELECTION.get(statistics.rule, "").replace("*", "").split()),
+        "checkpoint": str(pairs["checkpoint"].iloc[0]) if "checkpoint" in pairs else "last",
+        "statuses": {str(k): int(v) for k, v in pairs["status"].value_counts().items()},
+        "total": len(pairs),
+        "imported": tables.imported_counts(pairs),
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "source": source,
         "specs": [_spec(sweep) for sweep in source.sweeps],
         "origins": None if source.origins is None else tables.origin_table(source.origins),
         "selected": tables.selected_tables(statistics),
         "returns": tables.return_tables(statistics),
         "health": tables.health_tables(pairs),
-        "methods": glossary.METHODS,
-        "terms": glossary.TERMS,
-    }
-
-
-def _head(pairs: pd.DataFrame, statistics: Statistics) -> dict[str, Any]:
-    """What the whole page is of."""
-    return {
-        "rule": statistics.rule,
-        "reads": glossary.READS.get(statistics.rule, ""),
-        "oracle": glossary.ORACLE if statistics.rule == "oracle" else "",
-        "checkpoint": str(pairs["checkpoint"].iloc[0]) if "checkpoint" in pairs else "last",
-        "statuses": {str(k): int(v) for k, v in pairs["status"].value_counts().items()},
-        "total": len(pairs),
-        "imported": tables.imported_counts(pairs),
-        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "margin": f"{100 * MARGIN:g}",
+        "smallest_change": f"{SMALLEST_CHANGE:g}",
+        "smallest_slope": f"{SMALLEST_SLOPE:g}",
     }
 
 
@@ -197,13 +193,6 @@ def _judged(found: Conclusions | str) -> dict[str, Any]:
             "equal_id": tables.equal_id_tables(found),
         },
     }
-
-
-def _bought(bought: pd.DataFrame | str) -> dict[str, Any]:
-    """The budget tables, or why there are none."""
-    if isinstance(bought, str):
-        return {"no_budget": bought, "budget": ()}
-    return {"no_budget": "", "budget": tables.budget_tables(bought)}
 
 
 def _advice(advice: Recommendation) -> dict[str, str]:

@@ -46,17 +46,7 @@ def compute(
     seed: int = 0,
     on_step: Callable[[str], None] = lambda what: None,
 ) -> Statistics:
-    """Compute them.
-
-    Args:
-        pairs, rule, budget, unit, seed: As for ``analysis.conclude``.
-        on_step: Told what is being computed.
-
-    Raises:
-        RequestError: No runs, a column is missing, or no such budget.
-        QueryError: No run has the score that the rule reads.
-        UnknownNameError: No such rule or unit.
-    """
+    """Compute them; see ``analysis.report_html`` for arguments and errors."""
     on_step("selecting runs")
     selected = optimizer_table(pairs, rule)
     on_step("judging statements")

@@ -30,11 +30,10 @@ from .statistics import Statistics
 
 def selected_tables(statistics: Statistics) -> tuple[Table, ...]:
     """The selected run of each optimizer, with what became of the others."""
-    pending = [("#pending", count("pending"))] if "pending" in statistics.selected else []
+    statuses = [name for name in STATUS_COLUMNS if name in statistics.selected]
     columns: list[Column] = [
         ("optimizer", named("optimizer")),
-        *((f"#{name}", count(name)) for name in STATUS_COLUMNS[:3]),
-        *pending,
+        *((f"#{name}", count(name)) for name in statuses),
         ("#ID accuracy (95%)", fraction("id")),
         ("#n", count("n_id")),
         ("#OOD accuracy (95%)", fraction("ood")),
@@ -112,25 +111,18 @@ def pair_tables(conclusions: Conclusions) -> tuple[Table, ...]:
 
 def kind_tables(conclusions: Conclusions) -> tuple[Table, ...]:
     """Adaptive optimizers against the others, at an equal budget."""
-    if conclusions.kinds.empty:
-        return ()
-    return by_panel(conclusions.kinds, (*COMPARISON, *TRIALS))
+    kinds = conclusions.kinds
+    return () if kinds.empty else by_panel(kinds, (*COMPARISON, *TRIALS))
 
 
 def class_tables(conclusions: Conclusions) -> tuple[Table, ...]:
     """Every optimizer against every other, on average over the datasets of a class of shift."""
     columns: tuple[Column, ...] = (*COMPARISON, ("#datasets and test sides", count("tasks")))
-    return tuple(
-        make(
-            f"{shift_name(str(shift))}, {pretty(str(algorithm))}: {rows['datasets'].iloc[0]}",
-            columns,
-            rows,
-            folded=True,
-        )
-        for (shift, algorithm), rows in conclusions.classes.groupby(
-            ["shift", "algorithm"], sort=False
-        )
-    )
+    tables = []
+    for (shift, algorithm), rows in conclusions.classes.groupby(["shift", "algorithm"], sort=False):
+        where = f"{shift_name(str(shift))}, {pretty(str(algorithm))}: {rows['datasets'].iloc[0]}"
+        tables.append(make(where, columns, rows, folded=True))
+    return tuple(tables)
 
 
 def equal_id_tables(conclusions: Conclusions) -> tuple[Table, ...]:
@@ -181,9 +173,9 @@ def health_tables(pairs: pd.DataFrame) -> tuple[Table, ...]:
         ("optimizers", text("optimizers")),
         ("reason (of one of them, where they differ in numbers)", text("reason")),
     ]
+    made = make("Runs by status", columns, counts, folded=len(counts) > 40)
     found = reasons(pairs)
-    parts = [make("Runs by status", columns, counts, folded=len(counts) > 40)]
-    return (*parts, *([make("Why runs diverged or failed", why, found)] if len(found) else []))
+    return (made, make("Why runs diverged or failed", why, found)) if len(found) else (made,)
 
 
 def imported_counts(pairs: pd.DataFrame) -> dict[str, int]:

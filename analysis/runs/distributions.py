@@ -1,14 +1,11 @@
 """How the scores of an optimizer's runs are distributed: quartiles, whiskers, density."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from ..stats.intervals import Array
-from .filters import keep_runs
-from .panels import Panel, panels
+from .panels import Panel
 
 SCORES = {"id": "ID accuracy", "ood": "OOD accuracy", "gap": "Gap: ID \N{MINUS SIGN} OOD"}
 
@@ -38,28 +35,6 @@ class Box:
         return tuple(v for v in self.values if not self.whiskers[0] <= v <= self.whiskers[1])
 
 
-@dataclass(frozen=True)
-class BoxRow:
-    """One panel's boxes: score (``id``, ``ood``, ``gap``) -> a box per optimizer with runs."""
-
-    panel: Panel
-    boxes: Mapping[str, tuple[Box, ...]]
-
-
-def box_data(
-    pairs: pd.DataFrame,
-    dataset: str | None = None,
-    algorithm: str | None = None,
-    *,
-    keep: str = "all",
-    threshold: float | None = None,
-    top: int | None = None,
-) -> tuple[BoxRow, ...]:
-    """The numbers of ``box`` and ``violin``; see there for arguments and errors."""
-    kept = [keep_runs(panel, keep, threshold, top) for panel in panels(pairs, dataset, algorithm)]
-    return tuple(BoxRow(panel, {score: _boxes(panel, score) for score in SCORES}) for panel in kept)
-
-
 def density(values: tuple[float, ...], points: int = 200) -> tuple[Array, Array]:
     """A Gaussian kernel density estimate between the smallest and the largest value.
 
@@ -81,7 +56,8 @@ def density(values: tuple[float, ...], points: int = 200) -> tuple[Array, Array]
     return grid, np.asarray(gaussian_kde(values)(grid))
 
 
-def _boxes(panel: Panel, score: str) -> tuple[Box, ...]:
+def boxes(panel: Panel, score: str) -> tuple[Box, ...]:
+    """A box of one of ``SCORES`` for each optimizer that has runs, in the panel's order."""
     made = []
     for optimizer in map(str, panel.counts.index):
         values = panel.of(optimizer)[score].to_numpy(dtype=float)

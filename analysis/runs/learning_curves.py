@@ -82,18 +82,14 @@ def points_of(checkpoints: pd.DataFrame) -> pd.DataFrame:
     scores = [name for name in ("id_test", "id_val") if name in checkpoints.columns]
     table["id"] = checkpoints[scores[0]].astype(float) if scores else np.nan
     if scores == ["id_test", "id_val"]:
-        measured = checkpoints["id_test"].notna()
-        if "n_id_test" in checkpoints.columns:
-            measured = checkpoints["n_id_test"].notna()
+        measured = checkpoints.get("n_id_test", checkpoints["id_test"]).notna()
         table["id"] = table["id"].where(measured, checkpoints["id_val"].astype(float))
     return table.sort_values("step", kind="stable")
 
 
 def _chosen(found: Sequence[Panel], runs: Sequence[str]) -> frozenset[str]:
     """Full ids of the runs whose ids begin so."""
-    known = [
-        str(run) for panel in found for part in (panel.runs, panel.lost) for run in part["run"]
-    ]
+    known = [str(run) for one in found for part in (one.runs, one.lost) for run in part["run"]]
     chosen = set()
     for start in runs:
         mine = [run for run in known if run.startswith(start)]
@@ -136,6 +132,5 @@ def curve_of(optimizer: str, run: str, status: str, points: pd.DataFrame, score:
     n = groups.size()
     quartiles = np.stack([groups.quantile(q).to_numpy(dtype=float) for q in (0.25, 0.5, 0.75)], 1)
     quartiles[n.to_numpy() < FEWEST, ::2] = np.nan
-    return Curve(
-        optimizer, run, status, n.index.to_numpy(dtype=float), quartiles, tuple(n.tolist())
-    )
+    steps = n.index.to_numpy(dtype=float)
+    return Curve(optimizer, run, status, steps, quartiles, tuple(n.tolist()))

@@ -24,7 +24,7 @@ def reasons(pairs: pd.DataFrame) -> pd.DataFrame:
     """
     require(pairs)
     ended = pairs[pairs["status"].isin(["diverged", "failed"])]
-    said = ended["reason"] if "reason" in ended.columns else pd.Series("", index=ended.index)
+    said = ended.get("reason", pd.Series("", index=ended.index))
     said = said.fillna("").replace("", "no reason was stored")
     kinds = said.astype(str).str.replace(r"\d+(\.\d+)?(e[+-]?\d+)?", "0", regex=True)
     rows = []

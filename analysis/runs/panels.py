@@ -1,6 +1,5 @@
 """The runs of one panel: those with scores, and the count of those without."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -18,9 +17,8 @@ class Panel:
     """The runs of one dataset, choice of test environments and algorithm.
 
     Attributes:
-        dataset: Its name.
+        dataset, algorithm: Their names.
         test_environments: As text, such as ``"2"`` or ``"0,1"``.
-        algorithm: Its name.
         runs: The completed runs with both scores: the columns of the table (id and ood are
             fractions) and gap (``id - ood``).
         lost: The runs that diverged or failed, with the columns of the table.
@@ -44,6 +42,11 @@ class Panel:
     remarks: tuple[str, ...]
     score: str = "accuracy"
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The values of ``GROUP``."""
+        return self.dataset, self.test_environments, self.algorithm
+
     def of(self, optimizer: str) -> pd.DataFrame:
         """The drawn runs of one optimizer; empty if none has scores."""
         return self.runs[self.runs["optimizer"] == optimizer]
@@ -54,7 +57,7 @@ class Panel:
         examples = f"{_count_text(self.n_id)} ID and {_count_text(self.n_ood)} OOD examples"
         total = int(self.counts.to_numpy().sum())
         return (
-            group_name(self.dataset, self.test_environments, self.algorithm),
+            group_name(*self.key),
             "no completed run"
             if self.runs.empty
             else f"{len(self.runs):,} of {total:,} runs, on {examples}",
@@ -72,8 +75,7 @@ def panels(
     Args:
         pairs: A row a run; needs run, dataset, test_environments, algorithm, optimizer, status,
             id and ood. chance, n_id, n_ood, sampler, model and steps are used where present.
-        dataset: Only this one.
-        algorithm: Only this one.
+        dataset, algorithm: Only this one.
 
     Raises:
         RequestError: No runs at all, or none of this dataset with this algorithm.
@@ -95,17 +97,10 @@ def panels(
     return tuple(_panel(chosen, *map(str, key)) for key in ordered.itertuples(index=False))
 
 
-def by_dataset(found: Sequence[Panel]) -> tuple[tuple[Panel, ...], ...]:
-    """Panels in rows: one dataset and choice of test environments a row, one algorithm a panel."""
-    rows: dict[tuple[str, str], list[Panel]] = {}
-    for panel in found:
-        rows.setdefault((panel.dataset, panel.test_environments), []).append(panel)
-    return tuple(tuple(row) for row in rows.values())
-
-
 def _panel(pairs: pd.DataFrame, dataset: str, test_environments: str, algorithm: str) -> Panel:
     mine = rows_of(pairs, dataset, test_environments, algorithm)
     scored = (mine["status"] == "completed") & mine["id"].notna() & mine["ood"].notna()
+    chance = values_of(mine, "chance")
     runs = mine[scored].reset_index(drop=True).astype({"id": float, "ood": float})
     return Panel(
         dataset,
@@ -114,17 +109,12 @@ def _panel(pairs: pd.DataFrame, dataset: str, test_environments: str, algorithm:
         runs.assign(gap=runs["id"] - runs["ood"]),
         mine[mine["status"].isin(["diverged", "failed"])].reset_index(drop=True),
         count_statuses(mine),
-        _chance(mine),
+        float(chance.iloc[0]) if len(chance) else None,
         _extent(mine[scored], "n_id"),
         _extent(mine[scored], "n_ood"),
         remarks_of(mine, int((mine["status"] == "completed").sum()) - len(runs)),
         *(str(name).replace("_", " ") for name in values_of(mine, "scored_by").unique()[:1]),
     )
-
-
-def _chance(runs: pd.DataFrame) -> float | None:
-    known = values_of(runs, "chance")
-    return float(known.iloc[0]) if len(known) else None
 
 
 def _extent(runs: pd.DataFrame, column: str) -> tuple[int, int] | None:

@@ -35,9 +35,7 @@ def remarks_of(runs: pd.DataFrame, unscored: int) -> tuple[str, ...]:
         known = values_of(runs, column)
         if column in SETTINGS and column in runs.columns:
             known = runs[column].fillna("default")
-        values = sorted(
-            (str(value) for value in known.unique()), key=lambda text: (len(text), text)
-        )
+        values = sorted(map(str, known.unique()), key=lambda text: (len(text), text))
         if len(values) > 1:
             told = ", ".join(values) if len(values) <= MOST else f"{len(values):,} of them"
             remarks.append(f"pooled over {column}: {told}")

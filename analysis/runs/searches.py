@@ -11,7 +11,7 @@ from oodbench.errors import RequestError
 from oodbench.results.select import RUN_RULES, drawn
 
 from ..stats.intervals import Array, codes_of, resampled
-from .columns import rows_of, values_of
+from .columns import GROUP, rows_of, values_of
 from .panels import Panel, panels
 from .trials import FINISHED, SCORES, check_trials, of_design, trials_of
 
@@ -72,8 +72,7 @@ class Searches:
     @property
     def key(self) -> dict[str, str]:
         """Dataset, test environments and algorithm, by name."""
-        names = ("dataset", "test_environments", "algorithm")
-        return {name: getattr(self.panel, name) for name in names}
+        return dict(zip(GROUP, self.panel.key, strict=True))
 
     @property
     def optimizers(self) -> tuple[str, ...]:
@@ -116,8 +115,7 @@ def searches(
             sampler, config_id, seed, chance, optimizer_kind and gradient_evaluations are used
             where present.
         rule: How a run is selected, one of ``oodbench.results.select.RUN_RULES``.
-        dataset: Only this one.
-        algorithm: Only this one.
+        dataset, algorithm: Only this one.
 
     Raises:
         RequestError: No runs, a column is missing, all runs are of adaptive searches, or none has
@@ -144,13 +142,12 @@ def searches(
 def _of_panel(
     panel: Panel, rule: str, pairs: pd.DataFrame, by_design: "pd.Series[bool]"
 ) -> Searches:
-    key = (panel.dataset, panel.test_environments, panel.algorithm)
-    every = rows_of(pairs[by_design], *key)
+    every = rows_of(pairs[by_design], *panel.key)
     mine = trials_of(every, rule)
     completed = mine["status"] == "completed"
     chance = [] if panel.chance is None else [panel.chance]
     left_out = {
-        "adaptive": len(rows_of(pairs[~by_design], *key)),
+        "adaptive": len(rows_of(pairs[~by_design], *panel.key)),
         "unscored": int((every["status"] == "completed").sum() - completed.sum()),
     }
     floor = {
@@ -159,11 +156,8 @@ def _of_panel(
     }
     mine = mine.assign(draw=draw_codes(mine))
     groups = dict(iter(mine.groupby("optimizer", sort=False)))
-    trials = [
-        _trials(groups[name], RUN_RULES[rule], floor)
-        for name in panel.counts.index
-        if name in groups
-    ]
+    names = [name for name in panel.counts.index if name in groups]
+    trials = [_trials(groups[name], RUN_RULES[rule], floor) for name in names]
     if left_out["adaptive"]:
         remark = f"left out: {left_out['adaptive']:,} found by an adaptive search"
         panel = replace(panel, remarks=(*panel.remarks, remark))
@@ -197,8 +191,7 @@ def draw_codes(runs: pd.DataFrame) -> NDArray[np.int64]:
     training seed: trial i of each has the same, and under a random search the same quantiles.
     """
     optimizer = runs["optimizer"].astype(str)
-    config = (runs["config_id"] if "config_id" in runs.columns else runs["run"]).astype(str)
-    label = optimizer + "/" + config
+    label = optimizer + "/" + runs.get("config_id", runs["run"]).astype(str)
     if "seed" in runs.columns:
         seed = runs["seed"].groupby(label).transform("min")
         # Only one configuration of each optimizer: a seed that all runs have tells nothing apart.

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from oodbench.errors import RequestError, check_name
+from oodbench.results import UNKNOWN
 from oodbench.results.select import RUN_RULES, drawn, refusal
 
 from .columns import DESIGNS, GROUP, require
@@ -16,19 +17,12 @@ FINISHED = ("completed", "diverged", "failed")
 
 def of_design(pairs: pd.DataFrame) -> "pd.Series[bool]":
     """Which runs do not depend on earlier results; where nothing is known, those too."""
-    if "sampler" not in pairs.columns:
-        return pd.Series(True, index=pairs.index)
-    return pairs["sampler"].isin(DESIGNS) | pairs["sampler"].isna()
+    sampler = pairs.get("sampler", pd.Series(UNKNOWN, index=pairs.index))
+    return sampler.isin(DESIGNS) | sampler.isna()
 
 
 def check_trials(pairs: pd.DataFrame, rule: str) -> None:
-    """Refuse a table in which no run can be a trial.
-
-    Raises:
-        RequestError: No runs, a column is missing, all runs are of adaptive searches, or none has
-            the score that the rule reads.
-        UnknownNameError: No such rule.
-    """
+    """Refuse a table in which no run can be a trial; see ``analysis.runs.searches.searches``."""
     check_name("selection rule", rule, RUN_RULES)
     require(pairs, (*SCORES, RUN_RULES[rule]))
     pairs = drawn(pairs)

@@ -1,6 +1,7 @@
 """Measured shifts over several trials, and the class of shift that they mean."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Literal
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 
 from oodbench.errors import RequestError
 
-from .measure import VARIANTS, Shift, Shifts
+from .measure import VARIANTS, Shift
 
 ShiftClass = Literal["correlation", "diversity", "none", "unclear"]
 
@@ -61,12 +62,12 @@ def shift_table(dataset: str, test_environments: str, trials: Sequence[Shift]) -
     for variant in VARIANTS:
         row: dict[str, object] = {"variant": variant}
         for name in ("diversity", "correlation"):
-            values = [getattr(_of(trial, variant), name) for trial in trials]
-            iid = [getattr(_of(trial, f"iid_{variant}"), name) for trial in trials]
+            parts = (f"{variant}.{name}", f"iid_{variant}.{name}", f"{name}_share")
+            values, iid, share = ([*map(attrgetter(part), trials)] for part in parts)
             row[name] = float(np.mean(values))
             row[f"{name}_std"] = float(np.std(values, ddof=1)) if len(values) > 1 else np.nan
             row[f"{name}_iid"] = float(np.mean(iid))
-            row[f"{name}_share"] = float(np.mean([getattr(t, f"{name}_share") for t in trials]))
+            row[f"{name}_share"] = float(np.mean(share))
         rows.append(row)
     table = pd.DataFrame(rows).assign(
         shift=kind,
@@ -77,8 +78,3 @@ def shift_table(dataset: str, test_environments: str, trials: Sequence[Shift]) -
     table.insert(0, "test_environments", test_environments)
     table.insert(0, "dataset", dataset)
     return table
-
-
-def _of(trial: Shift, name: str) -> Shifts:
-    found: Shifts = getattr(trial, name)
-    return found

@@ -43,13 +43,7 @@ def _per_weight(total: Array, level: Array) -> Array:
 
 
 def selected(rank: Array, n: int, weights: Array) -> Array:
-    """Probability of each trial to be the one selected of n draws, (..., N).
-
-    Args:
-        rank: (N,), ascending.
-        n: Trials of a search.
-        weights: (..., N).
-    """
+    """Probability of each trial to be the one selected of n draws, (..., N)."""
     starts, level, up_to = _levels(rank, weights)
     reached = np.diff(up_to**n, prepend=0.0, axis=-1)
     share = _per_weight(reached, level)
@@ -61,11 +55,7 @@ def selected(rank: Array, n: int, weights: Array) -> Array:
 def expected(rank: Array, scores: Array, budgets: NDArray[np.int64], weights: Array) -> Array:
     """Expected score of the trial selected of n draws, for each n of ``budgets``: (..., budgets).
 
-    Args:
-        rank: (N,), ascending.
-        scores: (N,), in the same order.
-        budgets: Trials of a search.
-        weights: (..., N).
+    ``scores`` (N,) are in the order of ``rank``.
     """
     starts, level, up_to = _levels(rank, weights)
     means = _per_weight(np.add.reduceat(weights * scores, starts, axis=-1), level)

@@ -32,6 +32,10 @@ class Estimate:
     low90: float
     high90: float
 
+    def columns(self, name: str) -> dict[str, float]:
+        """The value and the ends of the 95% interval, as columns of a table."""
+        return {name: self.value, f"{name}_low": self.low, f"{name}_high": self.high}
+
     def within(self, margin: float) -> bool:
         """Equivalent to 0 by this margin: the 90% interval lies inside it."""
         return -margin < self.low90 and self.high90 < margin

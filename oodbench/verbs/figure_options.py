@@ -2,8 +2,9 @@
 
 A figure is a function of ``analysis/plots`` in a module of its own name, and has a line in
 ``analysis/__init__.pyi``. Its keyword-only parameters are its options: annotation, default and the
-entry of its docstring. Its other parameters are read from the database. Importing a figure would
-load matplotlib and pandas, so only the text is read.
+entry of its docstring, which may be that of another figure: ``a, b: As for ``analysis.scatter``.``
+Its other parameters are read from the database. Importing a figure would load matplotlib and
+pandas, so only the text is read.
 """
 
 import ast
@@ -121,12 +122,20 @@ def _value(path: Path, default: ast.expr | None) -> Any:
 
 
 def _entries(documented: ast.FunctionDef | ast.ClassDef) -> dict[str, str]:
-    """Name -> text of the entries under ``Args`` or ``Attributes``, without its marks of code."""
+    """Name -> text of the entries under ``Args`` or ``Attributes``, without its marks of code.
+
+    Where an entry says "As for" another figure, its names have that figure's texts.
+    """
     text = ast.get_docstring(documented) or ""
     section = re.search(r"^(?:Args|Attributes):\n((?:    .*\n?)*)", text, re.MULTILINE)
-    entries = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", section[1] if section else "", re.M)
-    plain = {name: re.sub(r'``"?(.+?)"?``', r"\1", entry) for name, entry in entries}
-    return {name: " ".join(entry.split()) for name, entry in plain.items()}
+    entries = re.findall(r"^ {4}([\w, ]+): (.*(?:\n {8}.*)*)", section[1] if section else "", re.M)
+    found: dict[str, str] = {}
+    for names, entry in entries:
+        plain = " ".join(re.sub(r'``"?(.+?)"?``', r"\1", entry).split())
+        source = re.fullmatch(r"As for analysis\.(\w+)\.", plain)
+        told = figure(source[1]).options if source else {}
+        found |= {name: told[name].about if source else plain for name in names.split(", ")}
+    return found
 
 
 @cache

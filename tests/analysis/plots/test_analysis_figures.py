@@ -10,11 +10,11 @@ from analysis.plots.box import box
 from analysis.plots.budget import budget
 from analysis.plots.files import save
 from analysis.plots.heatmap import heatmap
-from analysis.plots.scatter import scatter, scatter_data
+from analysis.plots.scatter import scatter
 from analysis.plots.style import looks
 from analysis.plots.texts import wrapped
 from analysis.plots.violin import violin
-from analysis.runs.distributions import box_data, density
+from analysis.runs.distributions import boxes, density
 from analysis.runs.panels import panels
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.optimizers import OPTIMIZERS
@@ -44,7 +44,7 @@ def test_every_completed_run_is_a_point_and_within_the_limits(pairs):
 @pytest.mark.parametrize("scores", [[(0.0, 1.0)], [(1.0, 0.0), (0.3, 0.3)], [(0.5, 0.5)]])
 def test_limits_hold_every_point_and_chance(run, scores):
     rows = pd.DataFrame([run(i, "sgd", score) for i, score in enumerate(scores)])
-    ((low, high),) = scatter_data(rows).limits
+    low, high = scatter(rows).axes[0].get_xlim()
     assert low < min(0.5, *np.ravel(scores))
     assert high > max(0.5, *np.ravel(scores))
 
@@ -126,24 +126,31 @@ def test_figures_and_conclusions_say_that_a_backbone_was_frozen(run):
 
 def test_a_dataset_has_a_row_and_an_algorithm_a_panel(pairs):
     both = pd.concat([pairs, pairs.assign(dataset="RotatedDigits", chance=0.1)])
-    data = scatter_data(both)
-    assert [[(p.dataset, p.algorithm) for p in row] for row in data.rows] == [
-        [("ColoredDigits", "erm"), ("ColoredDigits", "irm")],
-        [("RotatedDigits", "erm"), ("RotatedDigits", "irm")],
-    ]
-    assert {"chance 0.5", "chance 0.1", "y = x"} <= set(texts(scatter(both)))
+    figure = scatter(both)
+    assert {"chance 0.5", "chance 0.1", "y = x"} <= set(texts(figure))
+    shown = {}
+    for axes in (one for one in figure.axes if one.get_xlabel()):
+        place = axes.get_subplotspec()
+        (heading,) = (text.get_text() for text in axes.texts if " on " in text.get_text())
+        shown[heading.partition(",")[0]] = (place.rowspan.start, place.colspan.start)
+    assert shown == {
+        "ERM on ColoredDigits": (0, 0),
+        "IRM on ColoredDigits": (0, 1),
+        "ERM on RotatedDigits": (2, 0),
+        "IRM on RotatedDigits": (2, 1),
+    }
 
 
 def test_boxes_hold_the_quartiles_and_whiskers_of_their_runs(run):
     values = [0.1, 0.5, 0.52, 0.54, 0.56, 0.58, 0.6]
     rows = pd.DataFrame([run(i, "sgd", (value, 0.25)) for i, value in enumerate(values)])
-    (row,) = box_data(rows)
-    (one,) = row.boxes["id"]
+    (panel,) = panels(rows)
+    (one,) = boxes(panel, "id")
     (expected,) = mpl.cbook.boxplot_stats(values)
     assert one.quartiles == pytest.approx([expected[key] for key in ("q1", "med", "q3")])
     assert one.whiskers == (expected["whislo"], expected["whishi"]) == (0.5, 0.6)
     assert one.outliers == (0.1,)
-    assert row.boxes["gap"][0].quartiles[1] == pytest.approx(0.54 - 0.25)
+    assert boxes(panel, "gap")[0].quartiles[1] == pytest.approx(0.54 - 0.25)
 
 
 def test_box_shows_every_run_of_a_small_group_and_only_outliers_of_a_large_one(run):
