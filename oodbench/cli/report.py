@@ -24,14 +24,10 @@ def report(
     ] = "id_val",
     budget: Budget = None,
     unit: Unit = "trials",
-    title: Annotated[
-        str, typer.Option("--title", help="Of the page.")
-    ] = "Optimizers out of distribution",
+    title: Annotated[str, typer.Option(help="Of the page.")] = "Optimizers out of distribution",
     name: Sweep = None,
     checkpoint: Checkpoint = "last",
-    palette: Annotated[
-        str, typer.Option("--palette", help="default (colour-blind safe) or study.")
-    ] = "default",
+    palette: Annotated[str, typer.Option(help="default (colour-blind safe) or study.")] = "default",
     seed: Seed = 0,
 ) -> None:
     """Write one HTML file that shows what the runs say, and opens offline.
