@@ -1,6 +1,7 @@
 """report."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,10 +40,6 @@ def report(
     """
     options: dict[str, Any] = {"rule": rule, "budget": budget, "unit": unit, "seed": seed}
     options |= {"sweep": name, "checkpoint": checkpoint, "title": title, "palette": palette}
+    tell = partial(print, "oodbench:", file=sys.stderr, flush=True)
     path = api.report(db, output, where, on_step=tell, **options)
     print(f"wrote {path} ({path.stat().st_size / 2**20:.1f} MiB)")
-
-
-def tell(step: str) -> None:
-    """Say what is being done."""
-    print(f"oodbench: {step}", file=sys.stderr, flush=True)

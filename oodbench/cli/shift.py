@@ -1,6 +1,7 @@
 """shift: what kind of shift lies between a dataset's environments."""
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,7 +40,7 @@ def shift(
         seed=seed,
         examples=examples,
         device=device,
-        on_trial=lambda line: print(line, file=sys.stderr, flush=True),
+        on_trial=partial(print, file=sys.stderr, flush=True),
     )
     if csv:
         table.to_csv(sys.stdout, index=False)

@@ -77,12 +77,7 @@ def train(
 ) -> dict[str, int]:
     """Train one sweep and show what came of it; returns its number of runs in each state.
 
-    Args:
-        spec: The sweep.
-        db: The database.
-        settings: Of the workers.
-        executor: Who starts them.
-        places: How many, and where: see ``oodbench.run_sweep``.
+    The workers' ``places`` say how many there are, and where: see ``oodbench.run_sweep``.
     """
     from oodbench.cli.printing import seed_intervals, show, show_profile
     from oodbench.cli.progress import Progress
