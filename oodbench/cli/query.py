@@ -72,18 +72,14 @@ def query(
     else:
         show_first(short(frame), limit)
         runs = "1 run" if len(frame) == 1 else f"{len(frame):,} runs"
-        print(f"{runs} at checkpoint {checkpoint}{selected_how(select, where)}.")
+        matching = " that match --where" if where else ""
+        how = f", selected by {select} among the completed runs of each study{matching}"
+        print(f"{runs} at checkpoint {checkpoint}{how if select else ''}.")
         if select:
             tell_unselected(frame, select)
         print(f"id, ood: {metric} on n_id, n_ood test examples. --format csv has every column.")
         if frame["all_reduces"].notna().any():
             print("all-reduces, bytes, s: of each replica; seconds only with --processes.")
-
-
-def selected_how(rule: str | None, where: str | None) -> str:
-    """How the runs were selected; empty if they were not."""
-    matching = " that match --where" if where else ""
-    return f", selected by {rule} among the completed runs of each study{matching}" if rule else ""
 
 
 def show_first(frame: "pd.DataFrame", limit: int) -> None:
