@@ -1,5 +1,6 @@
 """What this machine computes with, as far as it can be said without torch."""
 
+import os
 import platform
 from functools import cache
 from pathlib import Path
@@ -7,6 +8,14 @@ from typing import Any
 
 ARITHMETIC = ("processor", "vector_instructions", "numpy_blas", "torch_blas", "convolutions")
 """What of a run's provenance says which arithmetic it was computed with."""
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS, Windows
+        return os.cpu_count() or 1
 
 
 @cache

@@ -12,11 +12,6 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def cache() -> None:
-    """See, fill or empty this machine's cache of decoded images and features."""
-
-
 @app.command("list")
 def list_() -> None:
     """List what is kept, largest first, and where.
@@ -38,11 +33,9 @@ def list_() -> None:
 def build(
     dataset: Annotated[str, typer.Argument(help="Name of the dataset.", show_default=False)],
     size: Annotated[
-        int | None, typer.Option("--size", help="Height and width of images. [default: its own]")
+        int | None, typer.Option(help="Height and width of images. [default: its own]")
     ] = None,
-    folder: Annotated[
-        str | None, typer.Option("--folder", help="For ImageFolders: the folder's name.")
-    ] = None,
+    folder: Annotated[str | None, typer.Option(help="For ImageFolders: the folder's name.")] = None,
     root: Root = None,
 ) -> None:
     """Decode a dataset's images now, so that no worker has to.

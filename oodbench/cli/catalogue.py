@@ -65,12 +65,7 @@ def datasets(
 
 
 def verified(spec: "DatasetSpec", options: Mapping[str, str], asked: bool) -> str:
-    """What was found of a dataset's files.
-
-    Args:
-        spec: The dataset.
-        options: With which it is checked.
-        asked: Whether it was asked for by name: then its files must be here.
+    """What was found of a dataset's files; if it was ``asked`` for by name, they must be here.
 
     Raises:
         RequestError: If they are not, or something is wrong with them.
@@ -111,5 +106,4 @@ def listing(kind: str) -> Callable[..., None]:
     return command
 
 
-OTHERS = [kind for kind in COLUMNS if kind != "datasets"]
-COMMANDS: list[Callable[..., None]] = [datasets, *map(listing, OTHERS)]
+COMMANDS = [datasets, *(listing(kind) for kind in COLUMNS if kind != "datasets")]

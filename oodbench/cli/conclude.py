@@ -32,8 +32,7 @@ def conclude(
         str, typer.Option("--format", help="text, or the statements as csv or json.")
     ] = "text",
     tables: Annotated[
-        Path | None,
-        typer.Option("--tables", help="A folder for the tables behind the statements (CSV)."),
+        Path | None, typer.Option(help="A folder for the tables behind the statements (CSV).")
     ] = None,
     seed: Seed = 0,
 ) -> None:
@@ -73,10 +72,15 @@ def write_tables(found: "Conclusions", folder: Path) -> None:
     from oodbench.analysis import return_table
 
     folder.mkdir(parents=True, exist_ok=True)
-    frames = {"claims": found.claims, "returns": return_table(found.curves)}
-    frames |= {"classes": found.classes}
-    frames |= {"optimizers": found.optimizers, "equal_id": found.equal_id}
-    frames |= {"kinds": found.kinds} if len(found.kinds) else {}
+    frames = {
+        "claims": found.claims,
+        "returns": return_table(found.curves),
+        "classes": found.classes,
+        "optimizers": found.optimizers,
+        "equal_id": found.equal_id,
+    }
+    if len(found.kinds):
+        frames["kinds"] = found.kinds
     for title, frame in frames.items():
         frame.to_csv(folder / f"{title}.csv", index=False)
     print(f"wrote {', '.join(f'{title}.csv' for title in frames)} to {folder}", file=sys.stderr)

@@ -1,21 +1,13 @@
 """db check, db copy, db merge, db upgrade."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import Annotated
 
 import typer
 
 from oodbench.cli.options import Db
 
-if TYPE_CHECKING:
-    from oodbench.results.sweeps.shards import Lacking
-
 app = typer.Typer(help="Care for a results database.", no_args_is_help=True)
-
-
-@app.callback()
-def database() -> None:
-    """Care for a results database."""
 
 
 @app.command()
@@ -85,8 +77,7 @@ def merge(
         list[str], typer.Argument(help="SQLite files or URLs; only read.", show_default=False)
     ],
     keep_first: Annotated[
-        bool,
-        typer.Option("--keep-first", help="Where results differ, keep those merged first."),
+        bool, typer.Option("--keep-first", help="Where results differ, keep those merged first.")
     ] = False,
 ) -> None:
     """Put databases together: shards, or what went on in two places.
@@ -110,15 +101,11 @@ def merge(
         )
     if merged.lacking:
         trials = sum(one.trials for one in merged.lacking)
-        print(f"{trials} trials are in none so far; shards: {_shards(merged.lacking)}")
+        numbers = sorted({(one.of, number) for one in merged.lacking for number in one.shards})
+        shards = ", ".join(f"{number}/{of}" for of, number in numbers)
+        print(f"{trials} trials are in none so far; shards: {shards}")
     if merged.lacking or any(one.problem for one in merged.sources):
         raise typer.Exit(1)
-
-
-def _shards(lacking: "Sequence[Lacking]") -> str:
-    """Such as ``2/16, 3/16``."""
-    numbers = sorted({(one.of, number) for one in lacking for number in one.shards})
-    return ", ".join(f"{number}/{of}" for of, number in numbers)
 
 
 def _counted(rows: Mapping[str, int]) -> str:

@@ -15,18 +15,13 @@ if TYPE_CHECKING:
 def evaluate(
     run: Run,
     db: Db,
-    dataset: Annotated[
-        str | None, typer.Option("--dataset", help="Another dataset than the run's own.")
-    ] = None,
-    environments: Annotated[
-        str | None, typer.Option("--environments", help="Only these, such as 0,2.")
-    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Another dataset than the run's own.")] = None,
+    environments: Annotated[str | None, typer.Option(help="Only these, such as 0,2.")] = None,
     checkpoint: Annotated[
-        str | None,
-        typer.Option("--checkpoint", help="last or best_id_val. [default: the one kept, or last]"),
+        str | None, typer.Option(help="last or best_id_val. [default: the one kept, or last]")
     ] = None,
     weights: Annotated[
-        Path | None, typer.Option("--weights", help="A file that `reproduce --weights` wrote.")
+        Path | None, typer.Option(help="A file that `reproduce --weights` wrote.")
     ] = None,
     artifacts: Artifacts = None,
     device: Device = "auto",

@@ -14,11 +14,6 @@ app = typer.Typer(no_args_is_help=True, help="Write results for other tools.")
 Output = Annotated[Path, typer.Option("--output", "-o", help="The file; it is replaced.")]
 
 
-@app.callback()
-def exporting() -> None:
-    """Write results for other tools."""
-
-
 TABLES = {
     "csv": "One row a run; what the columns mean is in FILE.about.json beside it.",
     "parquet": "The same with types and definitions inside; needs oodbench[parquet].",

@@ -7,16 +7,14 @@ import typer
 
 from oodbench import api
 
-Root = Annotated[
-    Path, typer.Option("--root", help="Data folder; created if missing.", show_default=False)
-]
-
 
 def fetch(
     name: Annotated[
         str, typer.Argument(metavar="DATASET", help="Such as MNIST, or ColoredMNIST that needs it.")
     ],
-    root: Root,
+    root: Annotated[
+        Path, typer.Option(help="Data folder; created if missing.", show_default=False)
+    ],
 ) -> None:
     """Download the files that a dataset needs, and verify them.
 

@@ -36,6 +36,7 @@ Constants = Annotated[
     ),
 ]
 Percent = Annotated[bool, typer.Option("--percent", help="Accuracies are in percent.")]
+
 SHOWN = 20
 """How many things that were skipped are told one by one."""
 
@@ -52,11 +53,6 @@ def tell(done: "ImportedRuns", db: str) -> None:
     if len(done.skipped) > SHOWN:
         print(f"skipped: and {len(done.skipped) - SHOWN:,} more")
     print(f"Ask it: oodbench query --db {describe_target(db)}")
-
-
-@app.callback()
-def importing() -> None:
-    """Bring results that you already have into a database. Twice adds nothing."""
 
 
 @app.command()
@@ -90,7 +86,7 @@ def table(
     constants: Constants = None,
     percent: Percent = False,
     separator: Annotated[
-        str | None, typer.Option("--separator", help="Between cells. [default: found out]")
+        str | None, typer.Option(help="Between cells. [default: found out]")
     ] = None,
     name: Name = None,
 ) -> None:

@@ -46,11 +46,6 @@ Workers = Annotated[
         help="Processes. [default: one per CPU core; with slurm or ray, as the sweep file says]",
     ),
 ]
-Gpus = Annotated[
-    str | None,
-    typer.Option("--gpus", help="GPUs to use, such as 0,1; each worker sees one of them."),
-]
-SlotsPerGpu = Annotated[int, typer.Option("--slots-per-gpu", help="Workers on each of --gpus.")]
 Root = Annotated[
     Path | None,
     typer.Option("--root", envvar="OODBENCH_DATA", help="Data folder of datasets with files."),
@@ -60,20 +55,6 @@ Set = Annotated[
     typer.Option("--set", help="Change to the sweep file, such as train.steps=100; repeatable."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, ...")]
-Stack = Annotated[
-    int | None,
-    typer.Option(
-        "--stack", help="Most models trained together by a worker. [default: measured, remembered]"
-    ),
-]
-StackMemory = Annotated[
-    float | None,
-    typer.Option(
-        "--stack-memory",
-        help="GiB that a measured stack may need. [default: a quarter of the memory, shared by "
-        "the cores; half of a GPU's]",
-    ),
-]
 Checkpoint = Annotated[
     str, typer.Option("--checkpoint", help="Which checkpoint is scored: last, best_id_val.")
 ]
@@ -93,49 +74,50 @@ Artifacts = Annotated[
         show_default=False,
     ),
 ]
-Processes = Annotated[
-    bool,
-    typer.Option(
-        "--processes",
-        help="Train each replica in a process: torchrun's, if it started this one. Else they are "
-        "simulated.",
-    ),
-]
-Compile = Annotated[
-    bool,
-    typer.Option(
-        "--compile",
-        help="Compile the training step, with CUDA graphs on a GPU; results differ by rounding.",
-    ),
-]
-SaveEvery = Annotated[
-    float,
-    typer.Option(
-        "--save-every", help="Seconds between the checkpoints of a run that is trained alone."
-    ),
-]
-
-OnRunEnd = Annotated[
-    str | None,
-    typer.Option(
-        "--on-run-end",
-        help="Function to call after each run is stored: module:function or file.py:function.",
-    ),
-]
-Profile = Annotated[
-    bool, typer.Option("--profile", help="Say at the end where the workers' time went.")
-]
-
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "device": Device,
-    "stack": Stack,
-    "stack_memory": StackMemory,
+    "stack": Annotated[
+        int | None,
+        typer.Option(
+            help="Most models trained together by a worker. [default: measured, remembered]"
+        ),
+    ],
+    "stack_memory": Annotated[
+        float | None,
+        typer.Option(
+            help="GiB that a measured stack may need. [default: a quarter of the memory, shared by "
+            "the cores; half of a GPU's]"
+        ),
+    ],
     "artifacts": Artifacts,
-    "save_every": SaveEvery,
-    "processes": Processes,
-    "compiled": Compile,
-    "on_run_end": OnRunEnd,
-    "profile": Profile,
+    "save_every": Annotated[
+        float, typer.Option(help="Seconds between the checkpoints of a run that is trained alone.")
+    ],
+    "processes": Annotated[
+        bool,
+        typer.Option(
+            "--processes",
+            help="Train each replica in a process: torchrun's, if it started this one. Else they "
+            "are simulated.",
+        ),
+    ],
+    "compiled": Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Compile the training step, with CUDA graphs on a GPU; results differ by "
+            "rounding.",
+        ),
+    ],
+    "on_run_end": Annotated[
+        str | None,
+        typer.Option(
+            help="Function to call after each run is stored: module:function or file.py:function."
+        ),
+    ],
+    "profile": Annotated[
+        bool, typer.Option("--profile", help="Say at the end where the workers' time went.")
+    ],
 }
 """The options of workers, by their names in ``WorkerSettings``, which has their defaults."""
 

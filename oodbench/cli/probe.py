@@ -36,11 +36,10 @@ def rsi_eb(
     where: Where = None,
     select: Select = None,
     name: Sweep = None,
-    every: Annotated[int, typer.Option("--every", min=1, help="Store every so many steps.")] = 1,
+    every: Annotated[int, typer.Option(min=1, help="Store every so many steps.")] = 1,
     full_every: Annotated[
         int,
         typer.Option(
-            "--full-every",
             min=0,
             help="Every so many steps, the gradient over the whole training set too; 0: never.",
         ),
@@ -48,9 +47,8 @@ def rsi_eb(
     end: Annotated[
         str,
         typer.Option(
-            "--end",
             help="Where the paths are to lead: own, their end points; seed, where the same "
-            "configuration ends on another training seed; or a run, by its id.",
+            "configuration ends on another training seed; or a run, by its id."
         ),
     ] = "own",
     null: Annotated[
@@ -75,10 +73,8 @@ def sharpness(
     where: Where = None,
     select: Select = None,
     name: Sweep = None,
-    examples: Annotated[
-        int, typer.Option("--examples", help="Of each training environment.")
-    ] = 512,
-    rho: Annotated[float, typer.Option("--rho", help="Radius of SAM's sharpness.")] = 0.05,
+    examples: Annotated[int, typer.Option(help="Of each training environment.")] = 512,
+    rho: Annotated[float, typer.Option(help="Radius of SAM's sharpness.")] = 0.05,
     device: Device = "auto",
 ) -> None:
     """Largest Hessian eigenvalue, trace and SAM's sharpness at the end of each run.

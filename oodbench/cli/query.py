@@ -25,39 +25,33 @@ SPENT = {
 }
 """Those that are known only where each replica had a process."""
 
-Select = Annotated[
-    str | None,
-    typer.Option(
-        "--select",
-        help="Only the selected runs: id_val, worst_group_val, ood_val, "
-        "leave_one_environment_out or oracle.",
-    ),
-]
-Sql = Annotated[
-    str | None, typer.Option("--sql", help="A read-only SQL question (v_runs, v_pairs, v_best).")
-]
-Metric = Annotated[
-    str,
-    typer.Option(
-        "--metric",
-        help="Of the scores, where a dataset has others: worst_group_accuracy, nll, ...",
-    ),
-]
-
 
 def query(
     db: Db,
     where: Where = None,
-    select: Select = None,
-    sql: Sql = None,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            help="Only the selected runs: id_val, worst_group_val, ood_val, "
+            "leave_one_environment_out or oracle."
+        ),
+    ] = None,
+    sql: Annotated[
+        str | None, typer.Option(help="A read-only SQL question (v_runs, v_pairs, v_best).")
+    ] = None,
     name: Sweep = None,
     checkpoint: Checkpoint = "last",
-    metric: Metric = "accuracy",
+    metric: Annotated[
+        str,
+        typer.Option(
+            help="Of the scores, where a dataset has others: worst_group_accuracy, nll, ..."
+        ),
+    ] = "accuracy",
     format_: Annotated[
         str, typer.Option("--format", help="table (short), csv or json (every column).")
     ] = "table",
     limit: Annotated[
-        int, typer.Option("--limit", min=0, help="Rows of a table at most; 0: all of them.")
+        int, typer.Option(min=0, help="Rows of a table at most; 0: all of them.")
     ] = 50,
 ) -> None:
     """Show runs with their ID and OOD accuracy.
@@ -78,18 +72,14 @@ def query(
     else:
         show_first(short(frame), limit)
         runs = "1 run" if len(frame) == 1 else f"{len(frame):,} runs"
-        print(f"{runs} at checkpoint {checkpoint}{selected_how(select, where)}.")
+        matching = " that match --where" if where else ""
+        how = f", selected by {select} among the completed runs of each study{matching}"
+        print(f"{runs} at checkpoint {checkpoint}{how if select else ''}.")
         if select:
             tell_unselected(frame, select)
         print(f"id, ood: {metric} on n_id, n_ood test examples. --format csv has every column.")
         if frame["all_reduces"].notna().any():
             print("all-reduces, bytes, s: of each replica; seconds only with --processes.")
-
-
-def selected_how(rule: str | None, where: str | None) -> str:
-    """How the runs were selected; empty if they were not."""
-    matching = " that match --where" if where else ""
-    return f", selected by {rule} among the completed runs of each study{matching}" if rule else ""
 
 
 def show_first(frame: "pd.DataFrame", limit: int) -> None:

@@ -10,9 +10,7 @@ from oodbench.cli.options import Workers, exit_if_failed
 
 
 def quickstart(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the results.")] = Path(
-        "quickstart"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("quickstart"),
     workers: Workers = None,
 ) -> None:
     """Run a small study on real digits, with figures.

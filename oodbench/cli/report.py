@@ -1,6 +1,7 @@
 """report."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,14 +25,10 @@ def report(
     ] = "id_val",
     budget: Budget = None,
     unit: Unit = "trials",
-    title: Annotated[
-        str, typer.Option("--title", help="Of the page.")
-    ] = "Optimizers out of distribution",
+    title: Annotated[str, typer.Option(help="Of the page.")] = "Optimizers out of distribution",
     name: Sweep = None,
     checkpoint: Checkpoint = "last",
-    palette: Annotated[
-        str, typer.Option("--palette", help="default (colour-blind safe) or study.")
-    ] = "default",
+    palette: Annotated[str, typer.Option(help="default (colour-blind safe) or study.")] = "default",
     seed: Seed = 0,
 ) -> None:
     """Write one HTML file that shows what the runs say, and opens offline.
@@ -43,10 +40,6 @@ def report(
     """
     options: dict[str, Any] = {"rule": rule, "budget": budget, "unit": unit, "seed": seed}
     options |= {"sweep": name, "checkpoint": checkpoint, "title": title, "palette": palette}
+    tell = partial(print, "oodbench:", file=sys.stderr, flush=True)
     path = api.report(db, output, where, on_step=tell, **options)
     print(f"wrote {path} ({path.stat().st_size / 2**20:.1f} MiB)")
-
-
-def tell(step: str) -> None:
-    """Say what is being done."""
-    print(f"oodbench: {step}", file=sys.stderr, flush=True)

@@ -17,11 +17,9 @@ def reproduce(
     run: Run,
     db: Db,
     weights: Annotated[
-        Path | None, typer.Option("--weights", help="Write the new weights to this file.")
+        Path | None, typer.Option(help="Write the new weights to this file.")
     ] = None,
-    tolerance: Annotated[
-        float, typer.Option("--tolerance", help="Largest difference that still matches.")
-    ] = 0.0,
+    tolerance: Annotated[float, typer.Option(help="Largest difference that still matches.")] = 0.0,
     device: Device = "auto",
     root: Root = None,
 ) -> None:

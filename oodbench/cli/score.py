@@ -14,21 +14,19 @@ SHOWN = ["score", "value", "n"]
 def score(
     dataset: Annotated[str, typer.Argument(help="Name of the dataset.", show_default=False)],
     model: Annotated[
-        str | None, typer.Option("--model", help="A backbone with its published ImageNet weights.")
+        str | None, typer.Option(help="A backbone with its published ImageNet weights.")
     ] = None,
     weights: Annotated[
-        Path | None,
-        typer.Option("--weights", help="With --model: a state dict in place of the published one."),
+        Path | None, typer.Option(help="With --model: a state dict in place of the published one.")
     ] = None,
     run: Annotated[
-        str | None, typer.Option("--run", help="Instead: a run that kept its weights; with --db.")
+        str | None, typer.Option(help="Instead: a run that kept its weights; with --db.")
     ] = None,
     db: Annotated[
-        str | None, typer.Option("--db", envvar="OODBENCH_DB", help="The run's database.")
+        str | None, typer.Option(envvar="OODBENCH_DB", help="The run's database.")
     ] = None,
     size: Annotated[
-        int | None,
-        typer.Option("--size", help="With --model: size of the images. [default: the dataset's]"),
+        int | None, typer.Option(help="With --model: size of the images. [default: the dataset's]")
     ] = None,
     slow: Annotated[
         bool, typer.Option("--slow", help="Also the scores that take long: the challenge score.")

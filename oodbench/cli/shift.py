@@ -1,6 +1,7 @@
 """shift: what kind of shift lies between a dataset's environments."""
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,17 +17,14 @@ def shift(
     dataset: Annotated[str, typer.Argument(help="Name of the dataset.")],
     test_environments: Annotated[
         str | None,
-        typer.Option(
-            "--test-environments",
-            help="Indices on the test side, such as 2 or 0,1. [default: each in turn]",
-        ),
+        typer.Option(help="Indices on the test side, such as 2 or 0,1. [default: each in turn]"),
     ] = None,
-    trials: Annotated[int, typer.Option("--trials", help="Classifiers to train.")] = 5,
-    seed: Annotated[int, typer.Option("--seed", help="Of the first trial.")] = 0,
+    trials: Annotated[int, typer.Option(help="Classifiers to train.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of the first trial.")] = 0,
     examples: Annotated[
-        int, typer.Option("--examples", help="Most examples a side, to train and to measure on.")
+        int, typer.Option(help="Most examples a side, to train and to measure on.")
     ] = 5_000,
-    device: Annotated[str, typer.Option("--device", help="cpu, cuda, cuda:1, ...")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
     csv: Annotated[bool, typer.Option("--csv", help="Print every column, as CSV.")] = False,
     root: Root = None,
 ) -> None:
@@ -42,7 +40,7 @@ def shift(
         seed=seed,
         examples=examples,
         device=device,
-        on_trial=lambda line: print(line, file=sys.stderr, flush=True),
+        on_trial=partial(print, file=sys.stderr, flush=True),
     )
     if csv:
         table.to_csv(sys.stdout, index=False)

@@ -8,11 +8,9 @@ import typer
 from oodbench import api
 from oodbench.cli.estimate import preview
 from oodbench.cli.options import (
-    Gpus,
     OptionalDb,
     Root,
     Set,
-    SlotsPerGpu,
     Workers,
     exit_if_failed,
     takes_settings,
@@ -24,31 +22,29 @@ from oodbench.workers.worker_settings import WorkerSettings
 if TYPE_CHECKING:
     from oodbench.sweep import SweepSpec
 
-Executor = Annotated[
-    str, typer.Option("--executor", help="Who starts the workers: local, slurm or ray.")
-]
-Logs = Annotated[
-    Path | None,
-    typer.Option("--logs", help="Folder of the workers' logs. [default: beside the database]"),
-]
-
 
 @takes_settings
 def sweep(
     path: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")],
     db: OptionalDb = None,
     *,
-    executor: Executor = "local",
+    executor: Annotated[
+        str, typer.Option(help="Who starts the workers: local, slurm or ray.")
+    ] = "local",
     workers: Workers = None,
-    gpus: Gpus = None,
-    slots_per_gpu: SlotsPerGpu = 1,
+    gpus: Annotated[
+        str | None, typer.Option(help="GPUs to use, such as 0,1; each worker sees one of them.")
+    ] = None,
+    slots_per_gpu: Annotated[int, typer.Option(help="Workers on each of --gpus.")] = 1,
     settings: WorkerSettings,
     root: Root = None,
-    logs: Logs = None,
+    logs: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the workers' logs. [default: beside the database]"),
+    ] = None,
     changes: Set = None,
     dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Say what would be trained; write nothing."),
+        bool, typer.Option("--dry-run", help="Say what would be trained; write nothing.")
     ] = False,
 ) -> None:
     """Train what a sweep file asks for and is not stored.
@@ -81,15 +77,12 @@ def train(
 ) -> dict[str, int]:
     """Train one sweep and show what came of it; returns its number of runs in each state.
 
-    Args:
-        spec: The sweep.
-        db: The database.
-        settings: Of the workers.
-        executor: Who starts them.
-        places: How many, and where: see ``oodbench.run_sweep``.
+    The workers' ``places`` say how many there are, and where: see ``oodbench.run_sweep``.
     """
-    from oodbench.cli.printing import show, show_profile
+    from oodbench.cli.printing import seed_intervals, show, show_profile
     from oodbench.cli.progress import Progress
+    from oodbench.results import describe_target, open_database
+    from oodbench.verbs.sweep import edge_warnings
     from oodbench.workers.executors.local import log_folder
 
     if executor == "local":
@@ -99,33 +92,21 @@ def train(
     with Progress(places["logs"] or log_folder(db)) as progress:
         studies = api.run_sweep(spec, db, executor=executor, on_progress=progress, **given)
     if executor == "slurm":  # its workers may not have begun
-        _show_jobs(db, spec.name)
+        show(api.jobs(db, spec.name))
+        where = describe_target(db)
+        stop = f"oodbench cancel {spec.name} --db {where}"
+        print(f"watch: oodbench status --db {where} --watch; stop: {stop}")
         return {}
     show(studies.drop(columns=["study", "sweep", "waiting", "running"]))
-    _show_winners(spec, db)
-    if settings.profile:
-        show_profile(shares)
-    _show_notes(spec, db)
-    return progress.counts
-
-
-def _show_winners(spec: "SweepSpec", db: str) -> None:
-    """Print what came of the winners, if they were trained again."""
-    from oodbench.cli.printing import seed_intervals, show
-
     if spec.confirm:
         print("\nThe best by ID validation, trained again on fresh seeds: mean (95% over seeds)")
         show(seed_intervals(api.confirmed(db, spec.name)))
-
-
-def _show_notes(spec: "SweepSpec", db: str) -> None:
-    """Print what to know of a sweep before believing it."""
-    from oodbench.results import open_database
-    from oodbench.verbs.sweep import edge_warnings
-
+    if settings.profile:
+        show_profile(shares)
     with open_database(db, read_only=True) as database:
         for note in edge_warnings(database, spec.name):
             print(f"note: {note}")
+    return progress.counts
 
 
 def warn_if_slow(spec: "SweepSpec", device: str) -> None:
@@ -135,13 +116,3 @@ def warn_if_slow(spec: "SweepSpec", device: str) -> None:
         from oodbench.workers.place import device_named
 
         tell_if_slow("bf16", device_named(device))
-
-
-def _show_jobs(db: str, name: str) -> None:
-    """Say which jobs there are now, and how one looks after them."""
-    from oodbench.cli.printing import show
-    from oodbench.results import describe_target
-
-    show(api.jobs(db, name))
-    where = describe_target(db)
-    print(f"watch: oodbench status --db {where} --watch; stop: oodbench cancel {name} --db {where}")

@@ -14,18 +14,6 @@ from oodbench.cli.options import Db, Root, Set, takes_settings, use_root
 from oodbench.errors import RequestError
 from oodbench.workers.worker_settings import DEFAULTS, WorkerSettings
 
-Shard = Annotated[
-    str | None,
-    typer.Option(
-        "--shard",
-        metavar="i/N",
-        help="Without a shared database: make --db with part i (0 to N - 1) of the sweep file.",
-    ),
-]
-Peers = Annotated[
-    int, typer.Option("--peers", help="Workers that share the sweep: its last trials are divided.")
-]
-
 
 @takes_settings
 def worker(
@@ -34,14 +22,22 @@ def worker(
     *,
     settings: WorkerSettings,
     lease: Annotated[
-        float, typer.Option("--lease", help="Seconds for which a silent worker keeps its trials.")
+        float, typer.Option(help="Seconds for which a silent worker keeps its trials.")
     ] = DEFAULTS.lease,
     root: Root = None,
-    shard: Shard = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="i/N",
+            help="Without a shared database: make --db with part i (0 to N - 1) of the sweep file.",
+        ),
+    ] = None,
     changes: Set = None,
-    parent: Annotated[int | None, typer.Option("--parent", hidden=True)] = None,
-    owner: Annotated[str | None, typer.Option("--owner", hidden=True)] = None,
-    peers: Peers = 1,
+    parent: Annotated[int | None, typer.Option(hidden=True)] = None,
+    owner: Annotated[str | None, typer.Option(hidden=True)] = None,
+    peers: Annotated[
+        int, typer.Option(help="Workers that share the sweep: its last trials are divided.")
+    ] = 1,
 ) -> None:
     """Train trials of a stored sweep until none is left.
 

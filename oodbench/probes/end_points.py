@@ -7,16 +7,10 @@ import torch
 from torch import Tensor
 
 from oodbench.errors import RequestError
-from oodbench.probes.recording import Retrained, retrain
+from oodbench.probes.recording import retrain
 from oodbench.records import Trial
 from oodbench.seeds import seed_of
-from oodbench.training.inputs.tensors import Tensors
-
-SHAPE = (
-    *("dataset", "dataset_options", "data_seed", "fingerprint", "test_environments"),
-    *("model", "model_options", "pretrained", "precision"),
-)
-"""What a run and its end point have to share; algorithm, optimizer and steps may differ."""
+from oodbench.training.inputs.tensors import DECIDE_DATA, Tensors
 
 
 def other_seed(trial: Trial) -> Trial:
@@ -25,12 +19,11 @@ def other_seed(trial: Trial) -> Trial:
 
 
 def check_end(trial: Trial, end: Trial) -> None:
-    """Refuse an end point in another space, or on another loss.
+    """Raise RequestError if an end point is in another space, or on another loss.
 
-    Raises:
-        RequestError: If one of ``SHAPE`` differs.
+    Its model and data have to be the trial's; algorithm, optimizer and steps may differ.
     """
-    for name in SHAPE:
+    for name in DECIDE_DATA:
         mine, other = (getattr(one, name) for one in (trial, end))
         if mine != other:
             said = (dict(v) if hasattr(v, "items") else v for v in (mine, other))
@@ -49,16 +42,8 @@ def end_of(
     stacked: bool = True,
     tick: Callable[[], None] = lambda: None,
 ) -> Tensor:
-    """Where the trials end: (K, P), NaN for one that diverged.
-
-    Args:
-        trials: As for ``retrain``.
-        data: Of the trials.
-        device: Where to train.
-        stacked: See ``Run``.
-        tick: Called after every step.
-    """
-    found: Retrained = retrain(trials, data, device, stacked, tick=tick)
+    """Where the trials end: (K, P), NaN for one that diverged; see ``retrain``."""
+    found = retrain(trials, data, device, stacked, tick=tick)
     completed = [record.status == "completed" for record in found.records]
     known = torch.tensor(completed, device=found.end.device).unsqueeze(1)
     return found.end.where(known, torch.nan)

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from oodbench.optimizers import OPTIMIZERS
 from oodbench.probes.end_points import end_of, other_seed
 from oodbench.probes.noise import noise_paths
 from oodbench.probes.path import Array, measurements
@@ -15,7 +14,7 @@ from oodbench.probes.sharpness import sharpness
 from oodbench.records import Measurement, RunRecord, Trial
 from oodbench.training import Tensors
 from oodbench.training.loop import build_module
-from oodbench.training.stack import can_stack
+from oodbench.training.stack import stackable
 
 Tick = Callable[[], None]
 Probed = tuple[dict[str, Any], list[Measurement]]
@@ -75,7 +74,7 @@ def end_point(
     if end == "own":
         return None
     if isinstance(end, RunRecord):
-        return end_of([end.trial], data, device, stackable(end.trial, data), tick)
+        return end_of([end.trial], data, device, stacks(end.trial, data), tick)
     return end_of([other_seed(trial) for trial in trials], data, device, stacked, tick)
 
 
@@ -152,10 +151,9 @@ def about(stored: RunRecord, new: RunRecord) -> dict[str, Any]:
     }
 
 
-def stackable(trial: Trial, data: Tensors) -> bool:
+def stacks(trial: Trial, data: Tensors) -> bool:
     """Whether the trial may be trained in a stack."""
-    module = build_module(trial, data.shape, data.num_classes)
-    return OPTIMIZERS.get(trial.optimizer).stackable and can_stack(module)
+    return stackable(trial, build_module(trial, data.shape, data.num_classes))
 
 
 KINDS: dict[str, Callable[..., list[Probed]]] = {"rsi-eb": rsi_eb, "sharpness": end_sharpness}

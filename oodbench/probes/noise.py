@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from oodbench.probes.path import Path
-from oodbench.probes.recording import Hook, Recorder, retrain
+from oodbench.probes.recording import Recorder, retrain
 from oodbench.records import Trial
 from oodbench.seeds import seed_of
 from oodbench.training.inputs.tensors import Tensors
@@ -27,16 +27,10 @@ def noise_paths(
     seed: int = 0,
     tick: Callable[[], None] = lambda: None,
 ) -> list[Path]:
-    """The path of each trial's optimizer through noise.
+    """The path of each trial's optimizer through noise drawn from ``seed``.
 
-    Args:
-        trials: As for ``record_paths``.
-        paths: Their own, whose gradients' norms the noise takes over.
-        data: Of the trials.
-        device: Where to train.
-        stacked: See ``Run``.
-        seed: Of the noise.
-        tick: Called after every step.
+    The noise takes over the norms of the gradients of ``paths``, the trials' own; for the other
+    arguments see ``recording.retrain``.
     """
     norms = torch.from_numpy(np.array([path.gradient for path in paths]))  # (K, T)
 
@@ -51,14 +45,10 @@ def noise_paths(
 
     end = retrain(trials, data, device, stacked, replace_gradients, tick).end
     recorder = Recorder(end)
-    hook: Hook = _both(replace_gradients, recorder)
-    again = retrain(trials, data, device, stacked, hook, tick)
+
+    def replace_and_record(run: Run, step: int) -> None:
+        replace_gradients(run, step)
+        recorder(run, step)
+
+    again = retrain(trials, data, device, stacked, replace_and_record, tick)
     return recorder.paths(again.run)
-
-
-def _both(first: Hook, second: Hook) -> Hook:
-    def hook(run: Run, step: int) -> None:
-        first(run, step)
-        second(run, step)
-
-    return hook

@@ -16,8 +16,8 @@ another run, or with the gradient over the whole training set in place of g_t, a
 has no such part in gamma.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,27 +106,20 @@ def measurements(
             taken.
         prefix: Of the metrics: another one for another end point.
     """
-    series: dict[str, Any] = {name: getattr(path, name) for name in SERIES}
-    if null is not None:
-        series["gamma_null"] = null
-    steps = range(0, len(path.dot), every)
-    found = [
-        Measurement(step, "", "train", "train", prefix + name, float(values[step]), path.n)
-        for step in steps
-        for name, values in series.items()
-    ]
-    if path.full:
-        found += [
-            Measurement(
-                int(step),
-                "",
-                "train",
-                "train",
-                f"{prefix}full_{name}",
-                float(getattr(path.full, name)[step]),
-                path.full.n,
-            )
-            for step in np.flatnonzero(np.isfinite(path.full.gradient))
-            for name in FULL
+
+    def at(steps: Iterable[int], series: Mapping[str, Array], n: int) -> list[Measurement]:
+        return [
+            Measurement(step, "", "train", "train", name, float(values[step]), n)
+            for step in steps
+            for name, values in series.items()
         ]
+
+    series = {prefix + name: getattr(path, name) for name in SERIES}
+    if null is not None:
+        series[f"{prefix}gamma_null"] = null
+    found = at(range(0, len(path.dot), every), series, path.n)
+    if path.full:
+        taken = np.flatnonzero(np.isfinite(path.full.gradient)).tolist()
+        full = {f"{prefix}full_{name}": getattr(path.full, name) for name in FULL}
+        found += at(taken, full, path.full.n)
     return found

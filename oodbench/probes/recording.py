@@ -68,8 +68,11 @@ class Recorder:
         n = run.batches.at(0)[0].numel()
         found = [
             Path(
-                *(distances[:, k], norms[:, k], dots[:, k]),
-                *(updates[:, k], update_dots[:, k]),
+                distances[:, k],
+                norms[:, k],
+                dots[:, k],
+                updates[:, k],
+                update_dots[:, k],
                 last=last[k],
                 n=n,
             )
@@ -79,13 +82,11 @@ class Recorder:
             return found
         full_norms, full_dots = torch.stack(self._full, 1).cpu().numpy()
         n = sum(map(len, groups(run)))
-        return [
-            replace(
-                path,
-                full=replace(path, gradient=full_norms[:, k], dot=full_dots[:, k], n=n),
-            )
+        fulls = [
+            replace(path, gradient=full_norms[:, k], dot=full_dots[:, k], n=n)
             for k, path in enumerate(found)
         ]
+        return [replace(path, full=full) for path, full in zip(found, fulls, strict=True)]
 
 
 def _products(vectors: Tensor, away: Tensor) -> Tensor:
@@ -147,13 +148,10 @@ def record_paths(
 
     Args:
         trials: With one cohort key; each has to be one that does not diverge.
-        data: Of the trials, on ``device``.
-        device, stacked: See ``Run``.
+        data, device, stacked, tick: See ``retrain``.
         end: (K, P) end points of others, such as another seed's, or one (1, P) for all; None: their
             own, for which they are trained twice.
-        tick: Called after every step.
-        full_every: Steps from one at which the gradient over the whole training set is taken too to
-            the next; 0: none.
+        full_every: See ``Recorder``.
 
     Returns:
         The paths, and the runs at their end.
@@ -171,16 +169,10 @@ def record_paths(
     recorder = Recorder(end, full_every)
     again = retrain(trials, data, device, stacked, recorder, tick)
     paths = recorder.paths(again.run)
-    if own:
-        check_repeated(trials, paths)
-    return paths, again
-
-
-def check_repeated(trials: Sequence[Trial], paths: Sequence[Path]) -> None:
-    """Raise OodbenchError unless each path ends where its trial ended before."""
     for trial, path in zip(trials, paths, strict=True):
-        if path.last != 0:
+        if own and path.last != 0:
             raise OodbenchError(
                 f"Trained twice, run {trial.id} ends at two points, {path.last:.3g} apart: it "
                 "cannot be repeated on this device. Use --device cpu."
             )
+    return paths, again

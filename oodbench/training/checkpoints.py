@@ -98,14 +98,7 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
 
 
 class Saver:
-    """Saves one run while it is trained alone.
-
-    Args:
-        run: The run.
-        file: Its checkpoint file.
-        saving: How often, and whom to tell.
-        tick: What the training loop would call after every step.
-    """
+    """Saves one run while it is trained alone; ``tick`` takes the place of the loop's."""
 
     def __init__(self, run: "Run", file: Path, saving: Saving, tick: Callable[[], None]) -> None:
         self._run, self._file, self._saving, self._tick = run, file, saving, tick

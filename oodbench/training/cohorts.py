@@ -15,8 +15,7 @@ from oodbench.training.fast.compiling import tell_plain
 from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.loop import Run, build_module
 from oodbench.training.random import seeded
-from oodbench.training.replicas.replication import stacked_together
-from oodbench.training.stack import can_stack, stacks_alone
+from oodbench.training.stack import stackable, stacks_alone
 from oodbench.training.weights import keep_weights
 
 Tick = Callable[[], None]
@@ -30,10 +29,10 @@ def train(
     trials: Sequence[Trial],
     data: Tensors,
     device: torch.device | str = "cpu",
-    tick: Callable[[], None] = lambda: None,
+    tick: Tick = lambda: None,
     saving: Saving = NOTHING,
     clock: Clock | None = None,
-    distribute: "Distribute | None" = None,
+    distribute: Distribute | None = None,
     compiled: bool = False,
 ) -> list[RunRecord]:
     """Train the trials and return their records, in order.
@@ -78,9 +77,7 @@ def train_plain(
     saving: Saving,
 ) -> list[RunRecord]:
     """``train`` for trials without replicas, of which ``module`` is a model."""
-    together = [trial for trial in trials if OPTIMIZERS.get(trial.optimizer).stackable]
-    if not can_stack(module):
-        together = []
+    together = [trial for trial in trials if stackable(trial, module)]
     begun = [[trial] for trial in together if saving.begun(trial)]
     fresh = by_evaluations([trial for trial in together if not saving.begun(trial)])
     if not stacks_alone(module):
@@ -99,11 +96,10 @@ def simulate(
     trials: Sequence[Trial], module: nn.Module, build: Build, tick: Tick, saving: Saving
 ) -> list[RunRecord]:
     """``train`` for trials with replicas: all replicas in this process."""
-    together = [trial for trial in trials if stacked_together([trial], module)]
+    together = [trial for trial in trials if stackable(trial, module)]
     records: dict[Trial, RunRecord] = {}
     for cohort in (*by_evaluations(together), *([t] for t in trials if t not in together)):
-        stacked = cohort[0] in together
-        run = build(cohort, stacked=stacked)
+        run = build(cohort, stacked=cohort[0] in together)
         run.train(tick)
         for number, record in enumerate(run.records()):
             records[record.trial] = keep_weights(run, number, record, saving)

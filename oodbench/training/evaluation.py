@@ -1,7 +1,6 @@
 """Scoring K models on the splits that the rules read."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -38,17 +37,9 @@ def _predictions(
         yield rows, models.predict(inputs[rows])
 
 
-@dataclass(frozen=True)
-class _Said:
-    """What k models said: each (k, n)."""
-
-    predicted: Tensor
-    confidence: Tensor
-    nll: Tensor
-
-
 @torch.inference_mode()
-def _said(models: Models, split: EvaluationSplit, k: int) -> _Said:
+def answers_of(models: Models, split: EvaluationSplit, k: int, classes: int) -> list[Answers]:
+    """What each of ``k`` models says of a split."""
     parts = []
     for rows, logits in _predictions(models, split.inputs, len(split.labels), k):
         log_p = logits.log_softmax(-1)
@@ -57,19 +48,14 @@ def _said(models: Models, split: EvaluationSplit, k: int) -> _Said:
         nll = -log_p.gather(-1, own).squeeze(-1)
         parts.append((top.indices.cpu(), top.values.exp().cpu(), nll.cpu()))
     predicted, confidence, nll = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
-    return _Said(predicted, confidence.double(), nll.double())
-
-
-def answers_of(models: Models, split: EvaluationSplit, k: int, classes: int) -> list[Answers]:
-    """What each of ``k`` models says of a split."""
-    said, labels = _said(models, split, k), split.labels.cpu().numpy()
+    labels = split.labels.cpu().numpy()
     groups = np.empty((len(labels), 0), np.int64) if split.groups is None else split.groups
     return [
         Answers(
             labels,
-            said.predicted[model].numpy(),
-            said.confidence[model].numpy(),
-            said.nll[model].numpy(),
+            predicted[model].numpy(),
+            confidence[model].double().numpy(),
+            nll[model].double().numpy(),
             classes,
             groups,
             split.group_names,

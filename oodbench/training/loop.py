@@ -115,11 +115,12 @@ class Run:
         self.optimizers = [self.build_optimizer(model) for model in range(self.k)]
         self.steppers = [stepper(optimizer) for optimizer in self.optimizers]
         self.compiled = Compiled(f"{first.algorithm}, {first.model}") if compiled else None
-        self.replicas = self.build_replication(self.group) if self.group else None
-        self.begin()
-
-    def begin(self) -> None:
-        """Nothing is trained yet."""
+        self.replicas: Replication | None = None
+        if self.group:
+            means = self.build_models(trials)
+            driven = self.models, means, self.optimizers, self.specs
+            self.replicas = Replication(trials, self.group, *driven, self.clock)
+        # Nothing is trained yet.
         self.measurements: list[list[Measurement]] = [[] for _ in self.trials]
         self.diverged: dict[int, int] = {}  # model -> the step that showed it
         self.broken: set[int] = set()  # models whose optimizer left the stack's memory
@@ -152,12 +153,6 @@ class Run:
             return SideBySide(modules, self.device, precision, seeds[: len(modules)])
         (module,) = modules
         return Single(module, self.device, precision)
-
-    def build_replication(self, group: Group) -> Replication:
-        """What the replicas do beside the loop."""
-        means = self.build_models(self.trials)
-        driven = self.models, means, self.optimizers, self.specs
-        return Replication(self.trials, group, *driven, self.clock)
 
     def build_optimizer(self, model: int, restarted: bool = False) -> torch.optim.Optimizer:
         """The trial's optimizer, or the one that its algorithm restarts it as."""
@@ -368,30 +363,16 @@ class Run:
         """
         if self.replicas:
             self.replicas.check_in_place(self.broken)
-        return [
-            outcome(
-                trial,
-                self.diverged.get(self.rows_of[number].start),
-                self.measurements[number],
-                self.provenance(number),
+        found = []
+        for number, trial in enumerate(self.trials):
+            measured, how = tuple(self.measurements[number]), self.provenance(number)
+            since = self.diverged.get(self.rows_of[number].start)
+            if since is None:
+                found.append(RunRecord(trial, "completed", "", measured, how))
+                continue
+            reason = (
+                f"The loss or a parameter was no longer finite at step {since} of {trial.steps}; "
+                "a smaller learning rate or penalty weight may train."
             )
-            for number, trial in enumerate(self.trials)
-        ]
-
-
-def outcome(
-    trial: Trial, since: int | None, measurements: Sequence[Measurement], how: dict[str, Any]
-) -> RunRecord:
-    """The record of a trial that was trained: to its end, or until it diverged ``since`` a step."""
-    reason = (
-        f"The loss or a parameter was no longer finite at step {since} of {trial.steps}; "
-        "a smaller learning rate or penalty weight may train."
-    )
-    fine = since is None
-    return RunRecord(
-        trial,
-        "completed" if fine else "diverged",
-        "" if fine else reason,
-        tuple(measurements),
-        how,
-    )
+            found.append(RunRecord(trial, "diverged", reason, measured, how))
+        return found

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
+
+from oodbench.errors import RequestError
 
 
 class Models(Protocol):
@@ -65,3 +67,18 @@ class Models(Protocol):
 
     def load_state(self, model: int, state: Mapping[str, Tensor]) -> None:
         """Write such a copy into the memory of one model's parameters and buffers."""
+
+
+def body_and_head(module: nn.Module) -> tuple[nn.Sequential, nn.Sequential]:
+    """The layers up to the last, which give the features, and the last, each with its own names.
+
+    Raises:
+        RequestError: If the module is no chain of layers that ends with a linear one.
+    """
+    last = list(module.children())[-1:]
+    if not isinstance(module, nn.Sequential) or not last or not isinstance(last[0], nn.Linear):
+        raise RequestError(
+            f"An algorithm that compares features needs a model that is an nn.Sequential ending "
+            f"with an nn.Linear, but got {type(module).__name__}. Use another model or algorithm."
+        )
+    return module[:-1], module[-1:]

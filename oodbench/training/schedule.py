@@ -37,10 +37,7 @@ def factor(schedule: str, warmup: float, step: int, steps: int) -> float:
 def set_learning_rates(optimizers: Sequence[Optimizer], trial: Trial, step: int) -> None:
     """Set every learning rate for a step: so many times what the optimizer was built with.
 
-    Args:
-        optimizers: Of trials with one schedule.
-        trial: One of them.
-        step: Steps taken before this one.
+    All are optimizers of trials with the schedule of ``trial``; for ``step`` see ``factor``.
     """
     if trial.schedule == "constant" and trial.warmup == 0:
         return

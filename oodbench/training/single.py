@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from oodbench.training.inputs.features import body_and_head
+from oodbench.training.models import body_and_head
 from oodbench.training.precision import BF16, DTYPES, in_precision
 from oodbench.training.random import generator_states, set_generator_states
 

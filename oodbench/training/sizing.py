@@ -8,7 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +79,7 @@ def stack_size(
 ) -> StackSize:
     """The stack size for trials like this one on this machine: remembered, or measured now.
 
-    Args:
-        trial: One of them.
-        data: Its data, on ``device``.
-        device: Where to train.
-        memory: Bytes that a stack may need.
-        tick: Called after every step, as in training.
+    A stack may need so many bytes of ``memory``; ``tick`` is called after every step.
     """
     file = cache_folder() / "stack-sizes" / f"{hash_of(_key(trial, data, device, memory))}.json"
     found = _read(file)
@@ -199,14 +194,8 @@ def _read(file: Path) -> StackSize | None:
 
 
 def _write(file: Path, found: StackSize) -> None:
-    values = {
-        "size": found.size,
-        "seconds": dict(found.seconds),
-        "bytes_per_model": found.bytes_per_model,
-        "memory": found.memory,
-    }
     try:
         with written_whole(file) as out:
-            out.write(json.dumps(values).encode())
+            out.write(json.dumps(asdict(found)).encode())
     except OSError as error:
         print(f"the stack size is not remembered: {error}", flush=True)

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from oodbench.optimizers import OPTIMIZERS
+from oodbench.records import Trial
 from oodbench.training.fast.batched import Forward, batched_forward
 from oodbench.training.fast.products import spread
-from oodbench.training.inputs.features import body_and_head
+from oodbench.training.models import body_and_head
 from oodbench.training.precision import BF16, DTYPES, in_precision
 
 CLIP_EPS = 1e-6
@@ -30,6 +32,11 @@ def can_stack(module: nn.Module) -> bool:
     return not list(module.buffers()) and not any(
         isinstance(part, dropout) and part.p > 0 for part in module.modules()
     )
+
+
+def stackable(trial: Trial, module: nn.Module) -> bool:
+    """Whether the trial, of which ``module`` is a model, may be trained in a stack."""
+    return OPTIMIZERS.get(trial.optimizer).stackable and can_stack(module)
 
 
 def stacks_alone(module: nn.Module) -> bool:

@@ -74,11 +74,6 @@ def algorithms() -> list[Row]:
     ]
 
 
-def optimizers() -> list[Row]:
-    """One row an optimizer."""
-    return [optimizer(spec) for spec in OPTIMIZERS]
-
-
 def optimizer(spec: OptimizerSpec) -> Row:
     """The row of one optimizer."""
     return {
@@ -102,7 +97,7 @@ def models() -> list[Row]:
 ROWS: dict[str, Callable[[], list[Row]]] = {
     "datasets": datasets,
     "algorithms": algorithms,
-    "optimizers": optimizers,
+    "optimizers": lambda: [optimizer(spec) for spec in OPTIMIZERS],
     "models": models,
 }
 

@@ -1,14 +1,12 @@
 """What the runs say about optimizers out of distribution."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from oodbench import analysis
 from oodbench.verbs.query import query
-
-if TYPE_CHECKING:
-    from oodbench.analysis import Conclusions
 
 
 def conclude(
@@ -18,7 +16,7 @@ def conclude(
     sweep: str | None = None,
     checkpoint: str = "last",
     **options: Any,
-) -> "Conclusions":
+) -> "analysis.Conclusions":
     """What the runs say about optimizers out of distribution; see ``analysis.conclude``.
 
     Args:
@@ -28,13 +26,9 @@ def conclude(
         checkpoint: Which checkpoint of a run is scored.
         options: ``rule``, ``budget``, ``unit``, ``seed``.
     """
-    from oodbench import analysis
-
     return analysis.conclude(query(db, where, sweep=sweep, checkpoint=checkpoint), **options)
 
 
 def confirmed(db: str | Path, sweep: str | None = None) -> pd.DataFrame:
     """Winners that were trained again on fresh seeds: see ``analysis.confirmation_table``."""
-    from oodbench import analysis
-
     return analysis.confirmation_table(query(db, sweep=sweep))

@@ -121,13 +121,6 @@ def _dataset(model: KeptModel, other: str | None, device: torch.device) -> Datas
     return data
 
 
-def _check_environments(data: Dataset, wanted: Sequence[int] | None) -> None:
-    listing = ", ".join(f"{i} = {e.name}" for i, e in enumerate(data.environments))
-    for index in wanted or ():
-        if not 0 <= index < len(data.environments):
-            raise RequestError(f"{data.name} has no environment {index}. It has {listing}.")
-
-
 def _scores(
     model: KeptModel,
     record: RunRecord,
@@ -136,7 +129,10 @@ def _scores(
     device: torch.device,
 ) -> Iterator[dict[str, Any]]:
     """A row for each split, scored as it was while the run was trained: in a stack or not."""
-    _check_environments(data, wanted)
+    for index in wanted or ():
+        if not 0 <= index < len(data.environments):
+            listing = ", ".join(f"{i} = {e.name}" for i, e in enumerate(data.environments))
+            raise RequestError(f"{data.name} has no environment {index}. It has {listing}.")
     precision = model.trial.precision
     dtype = DTYPES[precision]
     stacked = record.provenance.get("stacked", True)  # a failed run does not say

@@ -5,14 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oodbench.errors import RequestError
+from oodbench import analysis
+from oodbench.errors import RequestError, writable
+from oodbench.results import (
+    Database,
+    checkpoints,
+    open_database,
+    pairs,
+    probed,
+    searched_scale,
+)
 from oodbench.verbs.figure_options import figure, figure_names
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
-
-    from oodbench.results import Database
 
 
 @dataclass(frozen=True)
@@ -25,15 +32,13 @@ class Asked:
     options: Mapping[str, Any]
 
 
-def _pairs(db: "Database", asked: Asked) -> "pd.DataFrame":
+def _pairs(db: Database, asked: Asked) -> "pd.DataFrame":
     """The runs, with another metric's scores in place of accuracies where one is asked for.
 
     Raises:
         UnknownNameError: If no run was scored by it.
         RequestError: If none has it both in and out of distribution, or runs are to be kept by it.
     """
-    from oodbench.results import pairs
-
     runs = (db, asked.where, asked.sweep, asked.checkpoint)
     metric = asked.options.get("metric", "accuracy")
     if metric == "accuracy":
@@ -53,33 +58,19 @@ def _pairs(db: "Database", asked: Asked) -> "pd.DataFrame":
     return found
 
 
-def _checkpoints(db: "Database", asked: Asked) -> "pd.DataFrame":
-    from oodbench.results import checkpoints
-
-    return checkpoints(db, asked.where, asked.sweep)
-
-
-def _probes(db: "Database", asked: Asked) -> "pd.DataFrame":
+def _probes(db: Database, asked: Asked) -> "pd.DataFrame":
     """What probes measured: one measurement, or all where none is named or none has that name."""
-    from oodbench.results import probed
-
     name = asked.options.get("measurement")
     if name and name in (found := probed(db, name)):
         return found
     return probed(db)
 
 
-def _scale(db: "Database", asked: Asked) -> str | None:
-    from oodbench.results import searched_scale
-
-    return searched_scale(db, asked.options["hyperparameter"], asked.sweep)
-
-
-READ: dict[str, Callable[["Database", Asked], Any]] = {
+READ: dict[str, Callable[[Database, Asked], Any]] = {
     "pairs": _pairs,
-    "checkpoints": _checkpoints,
+    "checkpoints": lambda db, asked: checkpoints(db, asked.where, asked.sweep),
     "probes": _probes,
-    "scale": _scale,
+    "scale": lambda db, asked: searched_scale(db, asked.options["hyperparameter"], asked.sweep),
 }
 """A figure's parameter -> what it is given; those without a line keep their default."""
 
@@ -113,10 +104,6 @@ def plot(
         UnknownNameError: If there is no such figure, palette, column, sweep or checkpoint rule.
         RequestError: If an option does not fit the figure, or the file cannot be written.
     """
-    from oodbench import analysis
-    from oodbench.errors import writable
-    from oodbench.results import open_database
-
     with open_database(db, read_only=True) as database:
         drawn = draw(database, kind, where, sweep=sweep, checkpoint=checkpoint, **options)
     with writable(Path(output)):
@@ -124,7 +111,7 @@ def plot(
 
 
 def draw(
-    db: "Database",
+    db: Database,
     kind: str,
     where: str | None = None,
     *,
@@ -133,16 +120,13 @@ def draw(
     **options: Any,
 ) -> "Figure":
     """The figure that ``plot`` writes; see there for arguments and errors."""
-    from oodbench import analysis
-
     known = figure(kind).options
     for name in options:
         if name not in known:
             takers = [other for other in figure_names() if name in figure(other).options]
             raise RequestError(
                 f"A plot of kind {kind!r} takes no {name}; options of its own: "
-                f"{', '.join(known)}. "
-                f"Kinds that take {name}: {', '.join(takers) or 'none'}."
+                f"{', '.join(known)}. Kinds that take {name}: {', '.join(takers) or 'none'}."
             )
     defaults = {name: option.default for name, option in known.items()}
     asked = Asked(where, sweep, checkpoint, {**defaults, **options})

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import torch
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.probes.end_points import check_end
-from oodbench.probes.kinds import ENDS, KINDS, Probed, stackable
+from oodbench.probes.kinds import ENDS, KINDS, stacks
 from oodbench.records import RunRecord
 from oodbench.results import Database, load_run, open_database, refuse_imported
 from oodbench.results.probes import store_probes
@@ -71,25 +70,14 @@ def probe(
             print("sharpness of bf16 runs: of their loss in float32", file=sys.stderr)
         if options.get("end", "own") not in ENDS:
             options["end"] = end_run(database, options["end"], records)
-        measure = partial(KINDS[kind], tick=tick, **options)
-        return probe_runs(database, records, measure, find_device(device), stack)
-
-
-def probe_runs(
-    db: Database,
-    records: Sequence[RunRecord],
-    measure: Callable[..., list[Probed]],
-    device: torch.device,
-    stack: int,
-) -> pd.DataFrame:
-    """Measure runs in stacks of at most ``stack``, and store what came of each."""
-    rows = []
-    for cohort in cohorts(records, device, stack):
-        trials = [record.trial for record in cohort]
-        data = tensors_for(trials[0], device)
-        found = measure(cohort, data, device, stackable(trials[0], data))
-        store_probes(db, {t.id: items for t, (_, items) in zip(trials, found, strict=True)})
-        rows += [row for row, _ in found]
+        place, rows = find_device(device), []
+        for cohort in cohorts(records, place, stack):
+            first, ids = cohort[0].trial, [record.trial.id for record in cohort]
+            data = tensors_for(first, place)
+            stacked = stacks(first, data)
+            found = KINDS[kind](cohort, data, place, stacked, tick=tick, **options)
+            store_probes(database, {run: items for run, (_, items) in zip(ids, found, strict=True)})
+            rows += [row for row, _ in found]
     return pd.DataFrame(rows)
 
 
@@ -129,7 +117,7 @@ def cohorts(
         groups.setdefault(key, []).append(record)
     for group in groups.values():
         data = tensors_for(group[0].trial, device)
-        alone = [r for r in group if not stackable(r.trial, data)]
-        together = [r for r in group if stackable(r.trial, data)]
+        alone = [r for r in group if not stacks(r.trial, data)]
+        together = [r for r in group if stacks(r.trial, data)]
         yield from ([record] for record in alone)
         yield from (together[i : i + most] for i in range(0, len(together), most))

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oodbench import analysis
 from oodbench.errors import writable
 from oodbench.results import Database, open_database, pairs
 from oodbench.siblings import sibling
@@ -58,8 +59,6 @@ def write_digest(db: Database, sweep: str, folder: Path) -> "pd.DataFrame":
     Returns:
         ``analysis.optimizer_table`` of the sweep.
     """
-    from oodbench import analysis
-
     frame = pairs(db, sweep=sweep)
     figures = []
     for dataset in frame["dataset"].unique():

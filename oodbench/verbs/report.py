@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from oodbench import analysis
 from oodbench.errors import RequestError, writable
 from oodbench.results import (
     Database,
@@ -17,9 +18,6 @@ from oodbench.results import (
     sweep_specs,
 )
 from oodbench.verbs.sweep import edge_warnings
-
-if TYPE_CHECKING:
-    from oodbench.analysis import Source
 
 
 def report(
@@ -52,8 +50,6 @@ def report(
         QueryError: If the condition is none, or no run has the score that the rule reads.
         RequestError: No runs, or the file cannot be written.
     """
-    from oodbench import analysis
-
     path = Path(output)
     if path.suffix not in (".html", ".htm"):
         raise RequestError(f"A report is an .html file, but got {str(path)!r}: name it so.")
@@ -65,32 +61,24 @@ def report(
         given = {"database": describe_target(db), "condition": where, "sweep": sweep}
         source = _source(database, given, frame["run"])
     page = analysis.report_html(frame, curves, source=source, on_step=on_step, **options)
-    return _written(page, path)
-
-
-def _written(page: str, path: Path) -> Path:
-    """The page in a file, whole or not at all."""
     with writable(path):
         part = path.with_name(f"{path.name}.part")
         part.write_text(page, encoding="utf-8", newline="\n")
         return part.replace(path)
 
 
-def _source(db: Database, given: Mapping[str, str | None], runs: "pd.Series[str]") -> "Source":
-    """What the page says of where its numbers come from.
+def _source(
+    db: Database, given: Mapping[str, str | None], runs: "pd.Series[str]"
+) -> "analysis.Source":
+    """What the page says of where its numbers, those of ``runs``, come from.
 
-    Args:
-        db: The database.
-        given: What the report was asked for: ``database``, ``condition``, ``sweep``.
-        runs: Ids of its runs.
+    What it was asked for is ``given``: ``database``, ``condition``, ``sweep``.
     """
-    from oodbench.analysis import Source
-
     mine = origins(db)
     specs = [item for item in sweep_specs(db) if given["sweep"] in (None, item["name"])]
     # Edges of search ranges are looked for in whole sweeps, not in what a condition keeps.
     looked = [] if given["condition"] else specs
-    return Source(
+    return analysis.Source(
         facts={key: value for key, value in given.items() if value},
         origins=mine[mine["run"].isin(runs)],
         sweeps=specs,

@@ -17,11 +17,8 @@ from oodbench.training.weights import LAST, write_file
 from oodbench.workers.place import find_device
 from oodbench.workers.trainer import Trainer
 
-ORIGINS = (
-    *("python", "torch", "numpy", "oodbench", "commit", "dirty"),
-    *("device", "products", "compiled"),
-    *ARITHMETIC,
-)
+VERSIONS = ("python", "torch", "numpy", "oodbench", "commit", "dirty")
+ORIGINS = (*VERSIONS, "device", "products", "compiled", *ARITHMETIC)
 """What of a run's provenance may explain a difference."""
 
 Key = tuple[int, str, str, str]
@@ -125,8 +122,7 @@ def compare(stored: RunRecord, found: RunRecord, tolerance: float) -> Reproduced
     """What differs between the stored run and the new one."""
     old, new = (values(record.measurements) for record in (stored, found))
     differences = {key: difference(old.get(key), new.get(key)) for key in old | new}
-    worst = max(differences, key=lambda key: differences[key], default=None)
-    largest = 0.0 if worst is None else differences[worst]
+    worst, largest = max(differences.items(), key=lambda item: item[1], default=((), 0.0))
     theirs, ours = by_checkpoint(stored), by_checkpoint(found)
     return Reproduced(
         run=stored.trial.id,
@@ -134,7 +130,7 @@ def compare(stored: RunRecord, found: RunRecord, tolerance: float) -> Reproduced
         compared=len(differences),
         differing=sum(value > 0 for value in differences.values()),
         largest=largest,
-        where="step {}, {} {} {}".format(*worst) if worst is not None and largest > 0 else "",
+        where="step {}, {} {} {}".format(*worst) if largest > 0 else "",
         weights={
             checkpoint: checkpoint in ours and item["sha256"] == ours[checkpoint]["sha256"]
             for checkpoint, item in theirs.items()

@@ -1,6 +1,5 @@
 """What a dataset's authors report of a classifier: of a run's, or of one that others trained."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -119,20 +118,19 @@ def predictor(module: torch.nn.Module, spec: DatasetSpec, device: torch.device) 
     module = module.to(device)
     dtype = next(module.parameters()).dtype
     means: NDArray[np.int64] = spec.scores.of_imagenet()
-    as_label: dict[int, Callable[[NDArray[np.int64]], NDArray[np.int64]]] = {
-        spec.num_classes: lambda chosen: chosen,
-        len(means): lambda chosen: means[chosen],
-    }
 
     @torch.inference_mode()
     def predict(images: NDArray[np.uint8]) -> NDArray[np.int64]:
         batch = torch.from_numpy(np.ascontiguousarray(images)).to(device)
         logits = module(as_floats(batch, dtype))
-        if logits.shape[1] not in as_label:
-            raise RequestError(
-                f"The model tells {logits.shape[1]} classes apart, but {spec.name} has "
-                f"{spec.num_classes}, and ImageNet {len(means)}."
-            )
-        return as_label[logits.shape[1]](logits.argmax(1).cpu().numpy())
+        chosen: NDArray[np.int64] = logits.argmax(1).cpu().numpy()
+        if logits.shape[1] == len(means):
+            return means[chosen]
+        if logits.shape[1] == spec.num_classes:
+            return chosen
+        raise RequestError(
+            f"The model tells {logits.shape[1]} classes apart, but {spec.name} has "
+            f"{spec.num_classes}, and ImageNet {len(means)}."
+        )
 
     return predict

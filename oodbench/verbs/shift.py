@@ -1,12 +1,12 @@
 """Measuring a dataset's shift: classifiers trained here, densities compared in ``analysis``."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import pandas as pd
 
-from oodbench.data import DATASETS, Dataset, DatasetSpec
+from oodbench import analysis
+from oodbench.data import DATASETS, DatasetSpec
 from oodbench.errors import RequestError
 from oodbench.probes.environment_classifier import environment_features
 
@@ -53,10 +53,26 @@ def shift(
             f"trials and examples must be at least 1, but got {trials} and {examples}."
         )
     spec = measurable(dataset, options or {})
-    choices = choices_of(spec, test_environments)
-    data, seeds = spec.load(options or {}, data_seed), range(seed, seed + trials)
-    measuring = partial(table_of, dataset, data, seeds, examples, device, on_trial)
-    return pd.concat([measuring(choice) for choice in choices], ignore_index=True)
+    each = [(i,) for i in range(len(spec.environments))]
+    choices = each if test_environments is None else [tuple(test_environments)]
+    for choice in choices:
+        spec.check_test_environments(choice)
+    data = spec.load(options or {}, data_seed)
+    tables = []
+    for choice in choices:
+        name, measured = ",".join(map(str, choice)), []
+        for one in range(seed, seed + trials):
+            f = environment_features(data, choice, seed=one, examples=examples, device=device)
+            found = analysis.measure_shift(f.z_p, f.y_p, f.z_q, f.y_q, seed=one)
+            measured.append(found)
+            on_trial(
+                f"{dataset}, test environments {name}, seed {one}: "
+                f"diversity {found.plus.diversity:.3f}, "
+                f"correlation {found.plus.correlation:.3f}; "
+                f"the classifier is right on {f.accuracy:.1%}"
+            )
+        tables.append(analysis.shift_table(dataset, name, measured))
+    return pd.concat(tables, ignore_index=True)
 
 
 def measurable(dataset: str, options: Mapping[str, Any]) -> DatasetSpec:
@@ -73,39 +89,3 @@ def measurable(dataset: str, options: Mapping[str, Any]) -> DatasetSpec:
             "which each has validation examples; this is not built for such datasets."
         )
     return spec.resolved(options)
-
-
-def choices_of(
-    spec: DatasetSpec, test_environments: Sequence[int] | None
-) -> Sequence[tuple[int, ...]]:
-    """The test environments to measure the shift to: those named, or each in turn."""
-    each = [(i,) for i in range(len(spec.environments))]
-    choices = each if test_environments is None else [tuple(test_environments)]
-    for choice in choices:
-        spec.check_test_environments(choice)
-    return choices
-
-
-def table_of(
-    dataset: str,
-    data: Dataset,
-    seeds: Sequence[int],
-    examples: int,
-    device: str,
-    on_trial: Callable[[str], None],
-    choice: tuple[int, ...],
-) -> pd.DataFrame:
-    """The shift to one choice of test environments, measured once on each seed."""
-    from oodbench import analysis
-
-    measured, name = [], ",".join(map(str, choice))
-    for seed in seeds:
-        f = environment_features(data, choice, seed=seed, examples=examples, device=device)
-        found = analysis.measure_shift(f.z_p, f.y_p, f.z_q, f.y_q, seed=seed)
-        measured.append(found)
-        on_trial(
-            f"{dataset}, test environments {name}, seed {seed}: "
-            f"diversity {found.plus.diversity:.3f}, correlation {found.plus.correlation:.3f}; "
-            f"the classifier is right on {f.accuracy:.1%}"
-        )
-    return analysis.shift_table(dataset, name, measured)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oodbench.errors import RequestError
+from oodbench.machine import cores
 from oodbench.results import (
     AddedSweep,
     Database,
@@ -26,7 +27,6 @@ from oodbench.workers.artifacts import artifacts_folder
 from oodbench.workers.executors.clusters import EXECUTORS, check_executor, launch
 from oodbench.workers.executors.local import (
     Counts,
-    cores,
     log_folder,
     run_local,
     seconds_by_phase,
@@ -121,10 +121,8 @@ def run_sweep(
             if on_profile:
                 on_profile(seconds_by_phase(slots))
         else:
-            where: dict[str, Any] = {"workers": workers, "logs": folder}
-            launch(
-                database, target, planned.spec, executor, chosen, **where, on_progress=on_progress
-            )
+            given = database, target, planned.spec, executor, chosen
+            launch(*given, workers=workers, logs=folder, on_progress=on_progress)
         return counts(database, name)
 
 

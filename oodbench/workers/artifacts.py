@@ -6,12 +6,7 @@ from typing import Any
 
 from oodbench.errors import ArtifactError, UnknownNameError
 from oodbench.records import RunRecord
-from oodbench.results import (
-    CHECKPOINT_RULES,
-    describe_target,
-    refuse_imported,
-    sqlite_file,
-)
+from oodbench.results import CHECKPOINT_RULES, describe_target, refuse_imported, sqlite_file
 
 
 def artifacts_folder(target: str | Path) -> Path:

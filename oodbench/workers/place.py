@@ -39,8 +39,7 @@ class Place:
     """Where a worker trains.
 
     Attributes:
-        device: What on.
-        should_stop: Whether it is to end.
+        device, should_stop: See ``worker.work``.
         distribute: How it trains trials with replicas; None: they are simulated.
         within: What it works within.
     """

@@ -81,10 +81,7 @@ class Trainer:
     ) -> list[RunRecord]:
         """Train trials together; one that raises is found by halving and recorded as failed.
 
-        Args:
-            trials: With one cohort key.
-            tick: See ``oodbench.training.train``.
-            saving: Likewise.
+        See ``oodbench.training.train``.
 
         Raises:
             UnknownNameError: If this machine lacks an optimizer, algorithm or model: a plug-in that

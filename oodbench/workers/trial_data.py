@@ -10,19 +10,7 @@ from oodbench.errors import RequestError
 from oodbench.records import Trial, canonical_json
 from oodbench.training import DTYPES, Tensors, load
 from oodbench.training.inputs.frozen import as_inputs, check_pretrained
-
-DECIDE_DATA = (
-    "dataset",
-    "fingerprint",
-    "test_environments",
-    "data_seed",
-    "dataset_options",
-    "model",
-    "model_options",
-    "pretrained",
-    "precision",
-)
-"""What a trial's tensors depend on: the model only where a frozen part of it makes features."""
+from oodbench.training.inputs.tensors import DECIDE_DATA
 
 
 @dataclass(frozen=True)
@@ -64,14 +52,10 @@ def data_of(trial: Trial) -> Dataset:
         RequestError: If the data on this machine are not those of the trial.
     """
     dataset = DATASETS.get(trial.dataset).load(trial.dataset_options, trial.data_seed)
-    check_fingerprint(trial, dataset.fingerprint)
-    return dataset
-
-
-def check_fingerprint(trial: Trial, fingerprint: str) -> None:
-    """Raise RequestError unless the data with this fingerprint are those of the trial."""
-    if fingerprint != trial.fingerprint:
+    if dataset.fingerprint != trial.fingerprint:
         raise RequestError(
-            f"{trial.dataset} on this machine has the fingerprint {fingerprint}, but the sweep was "
-            f"made with {trial.fingerprint}: other files or versions. Use the same data everywhere."
+            f"{trial.dataset} on this machine has the fingerprint {dataset.fingerprint}, but the "
+            f"sweep was made with {trial.fingerprint}: other files or versions. Use the same data "
+            "everywhere."
         )
+    return dataset

@@ -15,8 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import torch
-
 from oodbench.errors import DatabaseError, LostLeaseError, StopTrainingError
 from oodbench.records import RunRecord
 from oodbench.results import (
@@ -94,7 +92,11 @@ def work(
     place = placed(find_device(settings.device), settings.processes, should_stop)
     if place is None:
         return Work(0, 0)
-    settings = prepared(settings, place.device)
+    if settings.compiled:
+        check_compiler(place.device)
+        settings = replace(settings, lease=max(settings.lease, COMPILING))
+    else:
+        spare_dynamo()
     clock = clock_of(place.device) if settings.profile else Clock()
     trainer = Trainer(place.device, settings, clock, place.distribute)
     saving = Saving(Path(settings.artifacts or artifacts_folder(target)), settings.save_every)
@@ -113,34 +115,9 @@ def work(
     return done
 
 
-def prepared(settings: WorkerSettings, device: torch.device) -> WorkerSettings:
-    """The settings, with a lease that compiling does not outlast.
-
-    Raises:
-        RequestError: If steps are to be compiled, and cannot be here.
-    """
-    if settings.compiled:
-        check_compiler(device)
-        return replace(settings, lease=max(settings.lease, COMPILING))
-    spare_dynamo()
-    return settings
-
-
 @dataclass(frozen=True)
 class Worker:
-    """One worker, and the database from which it takes trials.
-
-    Attributes:
-        db: The database.
-        owner: The worker's name.
-        sweep: Name of the sweep; None: any.
-        lease: Seconds for which it keeps its trials while it is silent.
-        peers: How many workers share the sweep.
-        trainer: What trains.
-        saving: What is left on disk.
-        hook: Called after each run is stored.
-        should_stop: Whether it is to end.
-    """
+    """One worker, and the database from which it takes trials: see ``work``."""
 
     db: Database
     owner: str
@@ -222,12 +199,7 @@ class Worker:
         return [(by_id[record.trial.id], record) for record in records]
 
     def settle(self, done: Sequence[tuple[Claim, RunRecord]], late: Sequence[str]) -> None:
-        """What follows from storing runs, or from being too late for some.
-
-        Args:
-            done: What came of each.
-            late: Ids of those that were refused.
-        """
+        """What follows from storing runs, or from being too late for those of the ids ``late``."""
         for run in late:
             print(f"run {run}: result refused, another worker has it", file=sys.stderr)
         for held, record in done:

@@ -117,7 +117,7 @@ def oodbench(algorithm: str, data: Path, quick: bool, rounds: int) -> Row:
 
     A step and an evaluation take a core; what they cost the machine is that divided by the cores.
     """
-    from oodbench.workers.executors.local import cores
+    from oodbench.machine import cores
 
     workers = cores()
     steps, evaluations = (QUICK_STEPS, QUICK_EVALUATIONS) if quick else (STEPS, EVALUATIONS)

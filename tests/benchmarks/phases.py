@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from oodbench import api
+from oodbench.machine import cores
 from oodbench.sweep import load_sweep
 from oodbench.training.clock import EVALUATION, MODEL, OPTIMIZER
-from oodbench.workers.executors.local import cores
 from tests.benchmarks.domainbed_mnist import sweep_of
 
 FILE, MODELS = "sweeps/twenty_thousand.yaml", 40

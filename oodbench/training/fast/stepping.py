@@ -36,8 +36,10 @@ def stepper(optimizer: torch.optim.Optimizer) -> Callable[[], Any]:
         return optimizer.passes
     kind = type(optimizer)
     hooks: list[Any] = [
-        *(optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks),
-        *(base._global_optimizer_pre_hooks, base._global_optimizer_post_hooks),
+        optimizer._optimizer_step_pre_hooks,
+        optimizer._optimizer_step_post_hooks,
+        base._global_optimizer_pre_hooks,
+        base._global_optimizer_post_hooks,
     ]
     own = kind.__module__.startswith("torch.optim.") and "step" not in vars(optimizer)
     if not own or any(hooks) or optimizer.defaults.get("differentiable"):

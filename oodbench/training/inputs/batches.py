@@ -50,11 +50,8 @@ class Batches:
             self._strata = Strata(labels.cpu().numpy(), sizes, balance, pooled)
         self._sizes = np.array(sizes)
         self._starts = np.array([0, *accumulate(sizes)][:-1])
-        self._batch = batch
-        self._seeds = seeds
-        self._device = device
-        self._number = -1
-        self._block = torch.empty(0)
+        self._batch, self._seeds, self._device = batch, seeds, device
+        self._number, self._block = -1, torch.empty(0)
 
     def at(self, step: int) -> Tensor:
         """(K, G, B) indices: G groups of B examples for each model. See ``Algorithm.losses``."""

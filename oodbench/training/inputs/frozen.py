@@ -1,6 +1,5 @@
 """Frozen features: a dataset's images run through a backbone once, for every trial and worker."""
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from torch import nn
 from oodbench.data import Dataset, Rows, Split, Stored
 from oodbench.data.cache import COMPUTING, filled
 from oodbench.errors import RequestError
+from oodbench.machine import cores
 from oodbench.models import MODELS
 from oodbench.records import Trial
 from oodbench.training.inputs.stored import as_floats
@@ -166,8 +166,7 @@ def by_length(inputs: Stored) -> NDArray[np.int64]:
 def all_cores() -> Iterator[None]:
     """As many threads as this process may use: the other workers wait for the features."""
     usual = torch.get_num_threads()
-    known = hasattr(os, "sched_getaffinity")
-    torch.set_num_threads(len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1)
+    torch.set_num_threads(cores())
     try:
         yield
     finally:

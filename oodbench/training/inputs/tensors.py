@@ -14,6 +14,10 @@ from oodbench.training.inputs.augmentation import RECIPES, AugmentedInputs, draw
 from oodbench.training.inputs.stored import Inputs, StoredInputs
 
 AnyInputs = Inputs | StoredInputs | AugmentedInputs
+SPLITS = ("dataset", "dataset_options", "data_seed", "fingerprint", "test_environments")
+DECIDE_DATA = (*SPLITS, "model", "model_options", "pretrained", "precision")
+"""Fields of a trial that its tensors depend on: the model only where a frozen part of it makes
+features."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from oodbench.training.fast.processor import prepare_for_cpu
 from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.loop import Run, build_module
 from oodbench.training.replicas.processes import Apart
-from oodbench.training.replicas.replication import stacked_together
+from oodbench.training.stack import stackable
 from oodbench.training.weights import keep_weights
 
 POLL = 0.2
@@ -47,7 +47,7 @@ def run_on_processes(
     device: torch.device,
     tick: Callable[[], None] = lambda: None,
     saving: Saving = NOTHING,
-    target: "Callable[[Trial, Tensors, torch.device], RunRecord] | None" = None,
+    target: Callable[[Trial, Tensors, torch.device], RunRecord] | None = None,
 ) -> RunRecord:
     """Train one trial, each replica in a process of its own, and return its record.
 
@@ -189,21 +189,17 @@ def train_replica(
     group: dist.ProcessGroup | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> RunRecord:
-    """Train this process's replica in a group of processes.
+    """Train this process's replica in a group of processes, by default of all.
 
-    Args:
-        trial, data: As for ``run_on_processes``.
-        device: Where to train.
-        saving: Which weights the first replica leaves on disk.
-        group: By default all processes.
-        tick: Called after every step; what it raises ends the training.
+    The first replica leaves weights on disk. What ``tick``, called after every step, raises ends
+    the training.
     """
     module = build_module(trial, data.shape, data.num_classes)
     run = Run(
         [trial],
         data,
         device,
-        stacked_together([trial], module),
+        stackable(trial, module),
         selected=saving.selected,
         clock=clock_of(device),
         group=Apart(device, group),

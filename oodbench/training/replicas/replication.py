@@ -4,10 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from oodbench.errors import OodbenchError
-from oodbench.optimizers import OPTIMIZERS
 from oodbench.optimizers.spec import OptimizerSpec
 from oodbench.records import Trial
 from oodbench.seeds import seed_of
@@ -16,7 +15,6 @@ from oodbench.training.models import Models
 from oodbench.training.replicas.methods import Group, Replicas
 from oodbench.training.replicas.settings import Settings
 from oodbench.training.schedule import factor
-from oodbench.training.stack import can_stack
 
 
 class Replication:
@@ -181,8 +179,7 @@ class Replication:
     def freeze(self, diverged: dict[int, int]) -> None:
         """Stop all replicas of a trial as soon as one of them, here or elsewhere, has diverged.
 
-        Args:
-            diverged: Model -> the step that showed it; what is found is added.
+        What is found is added to ``diverged``: model -> the step that showed it.
         """
         for trial, rows in zip(self._trials, self._rows_of, strict=True):
             never = trial.steps + 1
@@ -213,9 +210,7 @@ class Replication:
     def costs(self, number: int, examples: int) -> dict[str, Any]:
         """What a trial cost: sums over its replicas, but all-reduces and bytes of each of them.
 
-        Args:
-            number: Of the trial.
-            examples: In a batch of one replica.
+        There are so many ``examples`` in a batch of one replica.
         """
         replicas, rows = self.replicas[number], self._rows_of[number]
         counts = torch.tensor([self._gradients[rows], self._pseudo_steps[rows]])
@@ -265,8 +260,3 @@ def stream_seeds(trials: Sequence[Trial], group: Group) -> list[int]:
 def rows_of(trials: Sequence[Trial], here: int) -> list[slice]:
     """Which of the loop's models are those of each trial: so many in a row."""
     return [slice(i * here, (i + 1) * here) for i in range(len(trials))]
-
-
-def stacked_together(trials: Sequence[Trial], module: nn.Module) -> bool:
-    """Whether the replicas of trials of this model may be a stack; else they run side by side."""
-    return can_stack(module) and all(OPTIMIZERS.get(t.optimizer).stackable for t in trials)

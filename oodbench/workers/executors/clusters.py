@@ -56,15 +56,8 @@ def launch(
 ) -> None:
     """Submit jobs to SLURM and return, or keep Ray's actors until the sweep is done.
 
-    Args:
-        db: The database, to look at the progress.
-        target: Its URL.
-        spec: The sweep; its keys ``slurm`` and ``ray`` say what a job is.
-        executor: ``slurm`` or ``ray``.
-        settings: Of the workers; the sweep says their lease.
-        workers: How many, if not as the sweep file says.
-        logs: Folder of the workers' logs and, for SLURM, of submitit's files.
-        on_progress: For Ray, called a few times a second with the number of runs in each state.
+    The sweep's keys ``slurm`` and ``ray`` say what a job is, and how long its workers' leases are.
+    For the arguments see ``verbs.sweep.run_sweep``.
 
     Raises:
         RequestError: If the executor is not installed or not here, or cannot start the jobs.

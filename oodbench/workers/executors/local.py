@@ -33,15 +33,7 @@ def run_local(
     settings: WorkerSettings = DEFAULTS,
     on_progress: Callable[[Counts], None],
 ) -> None:
-    """Keep a worker in each slot until the sweep is done.
-
-    Args:
-        db: The database.
-        target: Its URL or path, for the workers.
-        sweep: Name of the sweep.
-        slots: See ``make_slots``.
-        settings: Of the workers.
-        on_progress: See ``watch``.
+    """Keep a worker in each slot until the sweep is done; see ``watch``.
 
     Raises:
         RequestError: If every slot was given up and trials are left.
@@ -76,7 +68,7 @@ def watch(
 
     Args:
         db: The database.
-        sweep: Name of the sweep.
+        sweep: Its name.
         tend: Looks after the workers; says how they ended if all have.
         on_progress: Called at every look with the number of runs in each state.
 
@@ -114,14 +106,6 @@ def seconds_by_phase(slots: Sequence[Slot]) -> dict[str, float]:
                 for phase, seconds in json.loads(values).items():
                     total[phase] += seconds
     return dict(total)
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS, Windows
-        return os.cpu_count() or 1
 
 
 def log_folder(target: str) -> Path:

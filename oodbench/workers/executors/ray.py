@@ -56,7 +56,7 @@ def run_ray(
         settings: The sweep file's key ``ray``.
         job: What each actor runs.
         workers: How many workers, in all actors together.
-        on_progress: Called a few times a second with the number of runs in each state.
+        on_progress: See ``local.watch``.
 
     Raises:
         RequestError: If Ray is not installed, there is no cluster, or all actors have given up.

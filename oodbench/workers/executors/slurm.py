@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +29,8 @@ ANSWER = 60
 """Seconds that squeue and scancel may take."""
 LEAVING = 60.0
 """Seconds in which cancelled jobs should have left the queue."""
-FIELDS = ("id", "name", "state", "node", "time", "limit", "reason")
 FORMAT = "%i|%j|%T|%N|%M|%l|%r"
+"""The fields of ``QueuedJob``."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +91,7 @@ def submit(
         try:
             with executor.batch():
                 new = [executor.submit(job) for _ in range(lacking)]
-        except (
-            RuntimeError,
-            subprocess.CalledProcessError,
-        ) as error:  # submitit's own are the first
+        except (RuntimeError, subprocess.CalledProcessError) as error:  # the first are submitit's
             said = str(getattr(error, "stderr", None) or error).strip()
             raise RequestError(f"SLURM did not take the jobs: {said}") from error
     return [item.job_id for item in new]
@@ -153,7 +150,7 @@ def jobs(names: Sequence[str]) -> list[QueuedJob]:
     if shutil.which("squeue") is None or not names:
         return []
     listed = _run("squeue", "--me", "--array", "--noheader", f"--format={FORMAT}")
-    found = [QueuedJob(*line.split("|", len(FIELDS) - 1)) for line in listed.splitlines()]
+    found = [QueuedJob(*line.split("|", FORMAT.count("|"))) for line in listed.splitlines()]
     return [item for item in found if item.name in names]
 
 
@@ -188,15 +185,11 @@ def cancel_jobs(found: Sequence[QueuedJob]) -> None:
     if not found:
         return
     names = sorted({item.name for item in found})
-    _run("scancel", *_arrays(item.id for item in found))
+    # An array is cancelled as one: a thousand numbers would be a long command line.
+    _run("scancel", *dict.fromkeys(item.id.partition("_")[0] for item in found))
     deadline = time.monotonic() + LEAVING
     while jobs(names) and time.monotonic() < deadline:
         time.sleep(0.5)
-
-
-def _arrays(ids: Iterable[str]) -> list[str]:
-    """An array is cancelled as one: a thousand numbers would be a long command line."""
-    return list(dict.fromkeys(number.partition("_")[0] for number in ids))
 
 
 def _run(*command: str) -> str:
@@ -206,8 +199,6 @@ def _run(*command: str) -> str:
         raise RequestError(f"{command[0]} did not answer in {ANSWER} s; try again.") from error
     if done.returncode:
         said = done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}"
-        why = said.splitlines()[-1].removeprefix(
-            f"{command[0]}: "
-        )  # the lines before it lead there
+        why = said.splitlines()[-1].removeprefix(f"{command[0]}: ")  # what it ends with
         raise RequestError(f"{command[0]} failed: {why}")
     return done.stdout
