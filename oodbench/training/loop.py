@@ -210,14 +210,12 @@ class Run:
     def step(self, step: int) -> Tensor:
         """One step of every model that has not diverged; returns the (K,) losses."""
         set_learning_rates(self.optimizers, self.trials[0], step)
-        if self.replicas is None:
-            return self.learn(step)
-        self.replicas.begin(step)
-        losses = self.learn(step) if len(self.replicas.resting) < self.k else None
-        return self.replicas.finish(step, losses, self.diverged)
-
-    def learn(self, step: int) -> Tensor:
-        """A step of the optimizers, on a batch of each model; returns the (K,) losses."""
+        idle = set(self.diverged)
+        if self.replicas:
+            self.replicas.begin(step)
+            idle |= self.replicas.resting
+            if len(self.replicas.resting) == self.k:  # no batch is read, no gradient taken
+                return self.replicas.finish(step, None, self.diverged)
         with self.clock(DATA):
             indices = self.batches.at(step)
             inputs = self.inputs(indices, step)
@@ -226,14 +224,13 @@ class Run:
                 inputs = spread(inputs, self.shares)
         drawn = self.models.generators()
         losses = self.gradients(inputs, labels, step)
-        idle = {*self.diverged, *(self.replicas.resting if self.replicas else ())}
         with self.clock(OPTIMIZER), torch.no_grad():
             taken = [self.steppers[model]() for model in range(self.k) if model not in idle]
         while unfinished := self.advance(taken):
             self.models.set_generators(drawn)  # the same loss: dropout masks too
             self.gradients(inputs, labels, step)
             taken = unfinished
-        return losses
+        return self.replicas.finish(step, losses, self.diverged) if self.replicas else losses
 
     def gradients(self, inputs: Tensor, labels: Tensor, step: int) -> Tensor:
         """Compute the gradients where the parameters are; returns the (K,) losses."""
