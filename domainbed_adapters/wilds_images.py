@@ -6,7 +6,7 @@ from domainbed_adapters.table_inputs import images_of
 from domainbed_adapters.tables import Grouping, assemble
 from domainbed_adapters.wilds_checks import Sheet
 from domainbed_adapters.wilds_release import ID_AND_OOD, SAME, Release, is_required
-from oodbench.data import Dataset
+from oodbench.data import Dataset, DatasetSpec
 
 
 def build(
@@ -174,61 +174,67 @@ NOT_SUPPORTED = {
 }
 """The datasets of WILDS that are not here, and why."""
 
+
+def spec(release: Release, size: int, **about: Any) -> DatasetSpec:
+    """The dataset of a release, its images at this size unless another is asked for."""
+    return release.spec(build, {"size": size, "corrupt": "fail"}, **about)
+
+
 REGISTER = [
-    CAMELYON17.spec(
-        build,
-        {"size": 96, "corrupt": "fail"},
+    spec(
+        CAMELYON17,
+        96,
         shift="diversity",
         summary="Tumor or not in patches of lymph nodes from five hospitals, two of them unseen.",
         layout="camelyon17_v1.0/{metadata.csv, patches/} under a data folder.",
         licence="CC0.",
         citation=f"Bandi et al. 2018 (CAMELYON17); {WILDS}.",
     ),
-    IWILDCAM.spec(
-        build,
-        {"size": 448, "corrupt": "fail"},
+    spec(
+        IWILDCAM,
+        448,
         summary="Animals before camera traps; cameras at places that are unseen.",
         layout="iwildcam_v2.0/{metadata.csv, train/} under a data folder.",
         licence="Community Data License Agreement, permissive variant, 1.0.",
         citation=f"Beery et al. 2020 (iWildCam 2020); {WILDS}.",
     ),
-    FMOW.spec(
-        build,
-        {"size": 224, "corrupt": "fail"},
+    spec(
+        FMOW,
+        224,
         summary="62 uses of land and buildings from satellites; years to come, worst region.",
         layout="fmow_v1.1/{rgb_metadata.csv, country_code_mapping.csv, images/} under a data "
         "folder.",
         licence="Functional Map of the World Challenge Public License.",
         citation=f"Christie et al. 2018 (Functional Map of the World); {WILDS}.",
     ),
-    RXRX1.spec(
-        build,
-        {"size": 256, "corrupt": "fail"},
+    spec(
+        RXRX1,
+        256,
         summary="1,139 genetic treatments of cells under a microscope; experiments to come.",
         layout="rxrx1_v1.0/{metadata.csv, images/} under a data folder.",
         licence="CC BY-NC-SA 4.0.",
         citation=f"Taylor et al. 2019 (RxRx1); {WILDS}.",
     ),
-    WATERBIRDS.spec(
-        build,
-        {"size": 224, "corrupt": "fail"},
+    spec(
+        WATERBIRDS,
+        224,
         summary="Land or water bird, before a background that mostly agrees; worst group.",
         layout="waterbirds_v1.0/{metadata.csv, IMAGES} under a data folder.",
         licence="For non-commercial research and education.",
         citation=f"Sagawa et al. 2020 (Group DRO); {WILDS}.",
     ),
-    CELEBA.spec(
-        build,
-        {"size": 224, "corrupt": "fail"},
+    spec(
+        CELEBA,
+        224,
         summary="Blond or not, where few blond people are men; worst group.",
         layout="celebA_v1.0/{list_attr_celeba.csv, list_eval_partition.csv, img_align_celeba/} "
         "under a data folder.",
         licence="For non-commercial research.",
         citation=f"Liu et al. 2015 (CelebA); Sagawa et al. 2020; {WILDS}.",
     ),
-    DOMAINNET.spec(
-        build,
-        {"size": 224, "corrupt": "fail"},
+    spec(
+        DOMAINNET,
+        224,
         summary="345 classes, trained on sketches, tested on photographs; not DomainBed's split.",
         layout="domainnet_v1.0/{metadata.csv, DOMAIN/} under a data folder.",
         licence="For non-commercial research and education.",
