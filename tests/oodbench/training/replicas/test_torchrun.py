@@ -86,7 +86,8 @@ import torch
 from oodbench.data import DATASETS
 from oodbench.errors import OodbenchError, StopTrainingError
 from oodbench.sweep.plan import plan
-from oodbench.training import NOTHING, load, torchrun
+from oodbench.training import NOTHING, load
+from oodbench.training.replicas import torchrun
 from oodbench.training.replicas.torchrun import Ranks
 
 signal.signal(signal.SIGTERM, lambda *_: None)  # torchrun's, once a process is gone; as a worker
