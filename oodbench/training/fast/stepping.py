@@ -1,7 +1,8 @@
 """Taking an optimizer's step without what torch wraps around it.
 
-``torch.optim`` wraps each step in a profiler range, hooks and a graph break, which takes longer
-than the step of a small model. Where nobody has registered a hook, the step inside is the same.
+``torch.optim`` wraps each step in a profiler range, hooks and a graph break, and looks for what its
+kernels are to be given, which takes several times as long as the step of a small model. Where
+nobody has registered a hook, the step inside is the same.
 """
 
 from collections.abc import Callable
@@ -36,12 +37,71 @@ def stepper(optimizer: torch.optim.Optimizer) -> Callable[[], Any]:
         return optimizer.passes
     kind = type(optimizer)
     hooks: list[Any] = [
-        optimizer._optimizer_step_pre_hooks,
-        optimizer._optimizer_step_post_hooks,
-        base._global_optimizer_pre_hooks,
-        base._global_optimizer_post_hooks,
+        *(optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks),
+        *(base._global_optimizer_pre_hooks, base._global_optimizer_post_hooks),
     ]
     own = kind.__module__.startswith("torch.optim.") and "step" not in vars(optimizer)
     if not own or any(hooks) or optimizer.defaults.get("differentiable"):
         return optimizer.step
-    return partial(unwrap(kind.step), optimizer)
+    step = partial(unwrap(kind.step), optimizer)
+    group = optimizer.param_groups[0]
+    alone = len(optimizer.param_groups) == len(group["params"]) == 1
+    if kind in KERNELS and alone and group["fused"]:
+        return partial(KERNELS[kind], optimizer, step)
+    return step
+
+
+def step_sgd(optimizer: torch.optim.Optimizer, step: Callable[[], Any]) -> None:
+    """A step of SGD on one tensor by its fused kernel; the first, which makes its state, by torch.
+
+    Hyperparameters and state are read anew: schedules set the one, resumed runs both.
+    """
+    group = optimizer.param_groups[0]
+    (parameter,), momentum = group["params"], group["momentum"]
+    buffer = optimizer.state[parameter].get("momentum_buffer")
+    if momentum and buffer is None:
+        step()
+        return
+    torch._fused_sgd_(
+        [parameter],
+        [parameter.grad],
+        [buffer] if momentum else [],
+        weight_decay=group["weight_decay"],
+        momentum=momentum,
+        lr=group["lr"],
+        dampening=group["dampening"],
+        nesterov=group["nesterov"],
+        maximize=group["maximize"],
+        is_first_step=False,
+    )
+
+
+def step_adam(optimizer: torch.optim.Optimizer, step: Callable[[], Any]) -> None:
+    """The same for Adam and AdamW."""
+    group = optimizer.param_groups[0]
+    (parameter,) = group["params"]
+    state = optimizer.state[parameter]
+    if not state or group["amsgrad"]:
+        step()
+        return
+    state["step"].add_(1)
+    kernel = torch._fused_adamw_ if group["decoupled_weight_decay"] else torch._fused_adam_
+    beta1, beta2 = group["betas"]
+    kernel(
+        [parameter],
+        [parameter.grad],
+        [state["exp_avg"]],
+        [state["exp_avg_sq"]],
+        [],
+        [state["step"]],
+        lr=group["lr"],
+        beta1=beta1,
+        beta2=beta2,
+        weight_decay=group["weight_decay"],
+        eps=group["eps"],
+        amsgrad=False,
+        maximize=group["maximize"],
+    )
+
+
+KERNELS = {torch.optim.SGD: step_sgd, torch.optim.Adam: step_adam, torch.optim.AdamW: step_adam}
