@@ -60,7 +60,7 @@ def import_csv(
 def import_sheet(
     source: str, sheet: Sheet, fields: Fields, db: str | Path, name: str | None, percent: bool
 ) -> ImportedRuns:
-    """Store the rows of a table as runs; what cannot be one is told by its row."""
+    """Store the rows of a table as runs; rows that cannot be runs are reported."""
     _check_scale(sheet, fields, percent)
     records: dict[str, tuple[int, RunRecord]] = {}
     skipped = list(sheet.skipped)

@@ -16,7 +16,7 @@ URL = "https://download.pytorch.org/models/"
 
 
 def body(name: str, classifier: str) -> "nn.Module":
-    """A torchvision model without the part that tells ImageNet's classes apart."""
+    """A torchvision model without the layer that classifies ImageNet's classes."""
     from torch import nn
     from torchvision.models import get_model
 

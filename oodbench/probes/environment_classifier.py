@@ -122,7 +122,7 @@ def environment_features(
 def _of_held_out(
     classifier: EnvironmentClassifier, unseen: tuple[Side, Side]
 ) -> EnvironmentFeatures:
-    """The features of the examples of both sides, and how well they are told apart."""
+    """The features of the examples of both sides, and how well a classifier separates them."""
     with torch.inference_mode():
         found = [classifier(as_floats(s.inputs, torch.float32), s.labels) for s in unseen]
     right = [(logits.argmax(1) == side).float().mean() for side, (_, logits) in enumerate(found)]

@@ -141,7 +141,7 @@ def portable(settings: WorkerSettings, target: str, executor: str) -> WorkerSett
     if executor != "local":  # jobs start in the same folder, but that may not be theirs for ever
         artifacts = artifacts or artifacts_folder(target)
     if hook is not None:
-        load_hook(hook)  # a wrong name is told before anything is trained
+        load_hook(hook)  # a wrong name is refused before anything is trained
         hook = absolute(hook)
     return replace(settings, artifacts=artifacts and Path(artifacts).absolute(), on_run_end=hook)
 

@@ -86,7 +86,7 @@ def parameters(settings: Ray) -> dict[str, Any]:
         "resources": settings.resources or None,
         "max_restarts": FOREVER,
         "max_task_retries": FOREVER,
-        "max_concurrency": 2,  # to be told to end while it runs
+        "max_concurrency": 2,  # so that it can be asked to end while it runs
     }
 
 
