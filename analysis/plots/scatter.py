@@ -36,7 +36,7 @@ def scatter(
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
         dataset: Draw only this one.
         algorithm: Draw only this one.
-        metric: Which scores ``pairs`` has, such as ``worst_group_accuracy``.
+        metric: Which scores the runs have, such as ``worst_group_accuracy``.
         palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
         title: Over the whole figure.
 

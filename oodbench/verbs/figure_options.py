@@ -131,10 +131,10 @@ def _entries(documented: ast.FunctionDef | ast.ClassDef) -> dict[str, str]:
     entries = re.findall(r"^ {4}([\w, ]+): (.*(?:\n {8}.*)*)", section[1] if section else "", re.M)
     found: dict[str, str] = {}
     for names, entry in entries:
-        plain = " ".join(re.sub(r'``"?(.+?)"?``', r"\1", entry).split())
+        plain = " ".join(re.sub(r'``(?:"([^"`]*)"|(.+?))``', r"\1\2", entry).split())
         source = re.fullmatch(r"As for analysis\.(\w+)\.", plain)
-        told = figure(source[1]).options if source else {}
-        found |= {name: told[name].about if source else plain for name in names.split(", ")}
+        theirs = figure(source[1]).options if source else {}
+        found |= {name: theirs[name].about if source else plain for name in names.split(", ")}
     return found
 
 

@@ -58,6 +58,15 @@ def test_help_has_the_options_of_the_figure_and_no_others(oodbench: Run, kind: s
             assert f"[default: {option.default}]" in told
 
 
+def test_help_quotes_values_as_python_does_and_names_without_marks() -> None:
+    assert figure("box").options["threshold"].about.startswith('For keep="above". Default')
+    assert figure("box").options["palette"].about.startswith("default (safe for")
+    for kind in figure_names():
+        for option in figure(kind).options.values():
+            assert "`" not in option.about
+            assert option.about.count('"') % 2 == 0
+
+
 def test_help_lists_the_figures_with_a_line_each(oodbench: Run) -> None:
     out = " ".join(oodbench("plot", "--help").out.split()) + " "
     for kind in figure_names():

@@ -1,4 +1,4 @@
-"""The first schema. It is made no more: a new database gets the current one at once."""
+"""The first schema. New databases get the current schema directly, without this step."""
 
 revision = "0001"
 down_revision = None
