@@ -97,9 +97,10 @@ def build(
     tree = as_tree(root, list(parts.values()))
     pixels, there, content = kept_images(NAME, tree, size, corrupt, fit="crop")
     environments: dict[str, dict[str, Split]] = {}
-    for i, (name, part_name) in enumerate(parts):
+    for i, ((name, part_name), part) in enumerate(parts.items()):
         rows = np.intersect1d(tree.rows_of(i), there)
-        split = Split(Rows(pixels, rows), tree.labels[rows])
+        numbers = part.numbers[rows - tree.starts[i]]
+        split = Split(Rows(pixels, rows), tree.labels[rows], examples=numbers)
         environments.setdefault(name, {})[part_name] = split
     apart = {name: "id_test" if name == "original" else MEASURED for name in VARIANTS}
     return Dataset(
@@ -108,6 +109,7 @@ def build(
         len(CLASSES),
         content=content,
         augment="" if augment == "none" else augment,
+        source=NAME,
     )
 
 

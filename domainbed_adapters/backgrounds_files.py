@@ -1,5 +1,6 @@
 """Files of the Backgrounds Challenge: its release of test images, and folders to train on."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,6 +58,12 @@ class Part:
         stems = (Path(file).stem for file in self.files)
         found = [m[1] if (m := FOREGROUND.fullmatch(stem)) else stem for stem in stems]
         return np.array(found, dtype=np.str_)
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        """(n,) a number for each foreground: the same wherever and with whatever it is shown."""
+        digests = (hashlib.sha256(name.encode()).digest() for name in self.foregrounds)
+        return np.array([int.from_bytes(d[:8]) >> 1 for d in digests], dtype=np.int64)
 
 
 def read_release(root: Path) -> dict[str, Part]:

@@ -41,6 +41,7 @@ ANGLES = (0, 15, 30, 45, 60, 75)
 
 def deal(
     name: str,
+    source: str,
     environments: tuple[str, ...],
     classes: int,
     count: int,
@@ -53,6 +54,7 @@ def deal(
 
     Args:
         name: Of the dataset; also names its random streams.
+        source: Of the digits.
         environments: Their names.
         classes: Size of the label set.
         count: How many digits there are.
@@ -74,10 +76,11 @@ def deal(
             ("test", test, eval_renders),
         ):
             generator = stream(seed, name, part, environment)
-            inputs, labels = render(i, np.repeat(chosen, copies), generator)
-            splits[part] = Split(inputs, labels, copies)
+            shown = np.repeat(chosen, copies)
+            inputs, labels = render(i, shown, generator)
+            splits[part] = Split(inputs, labels, copies, shown)
         result.append(Environment(environment, splits))
-    return Dataset(name, tuple(result), classes, shared=True)
+    return Dataset(name, tuple(result), classes, shared=True, source=source)
 
 
 def colour(
@@ -106,7 +109,13 @@ def colour(
 
 
 def deal_colours(
-    name: str, images: Images, digits: Labels, label_noise: float, seed: int, **renders: int
+    name: str,
+    source: str,
+    images: Images,
+    digits: Labels,
+    label_noise: float,
+    seed: int,
+    **renders: int,
 ) -> Dataset:
     """Arjovsky et al.'s environments, ``COLOURS``, of digits: see ``deal`` and ``colour``."""
     agreement = list(COLOURS.values())
@@ -116,7 +125,7 @@ def deal_colours(
     ) -> tuple[Images, Labels]:
         return colour(images[which], digits[which], agreement[environment], label_noise, generator)
 
-    return deal(name, tuple(COLOURS), 2, len(digits), render, seed, **renders)
+    return deal(name, source, tuple(COLOURS), 2, len(digits), render, seed, **renders)
 
 
 def paint(images: Images, colours: NDArray[np.bool_]) -> Images:

@@ -12,6 +12,9 @@ from domainbed_adapters.dealing import ANGLES, COLOURS, Images, Indices, Labels
 from oodbench.data import Dataset, DatasetSpec
 from oodbench.errors import RequestError
 
+EXAMPLES = "digits"
+"""The source of both datasets' examples: their numbers are rows of scikit-learn's file."""
+
 
 def load_digits() -> tuple[Images, Labels]:
     """The digits in the file's order: (1797, 8, 8) images of 0 to 255 and (1797,) labels."""
@@ -33,7 +36,9 @@ def build_colored(data_seed: int, renders: int, eval_renders: int, label_noise: 
             raise RequestError(f"ColoredDigits: {name} must be a whole number >= 1, not {value!r}.")
     dealing.check_noise("ColoredDigits", label_noise)
     images, digits = load_digits()
-    return dealing.deal_colours("ColoredDigits", images, digits, label_noise, data_seed, **counts)
+    return dealing.deal_colours(
+        "ColoredDigits", EXAMPLES, images, digits, label_noise, data_seed, **counts
+    )
 
 
 def build_rotated(data_seed: int) -> Dataset:
@@ -50,7 +55,7 @@ def build_rotated(data_seed: int) -> Dataset:
         return np.rint(turned).clip(0, 255).astype(np.uint8)[:, None], digits[which]
 
     names = tuple(f"{angle}°" for angle in ANGLES)
-    return dealing.deal("RotatedDigits", names, 10, len(digits), render, data_seed)
+    return dealing.deal("RotatedDigits", EXAMPLES, names, 10, len(digits), render, data_seed)
 
 
 SOURCE: dict[str, Any] = {

@@ -100,6 +100,7 @@ def build_images(
         content=content,
         augment="" if options.augment == "none" else recipe,
         augment_id_val=options.augment_id_val,
+        source=name,
     )
 
 

@@ -20,6 +20,8 @@ from oodbench.data import Dataset, DatasetSpec, Environment, Source, Split
 from oodbench.errors import RequestError
 
 SOURCE = Source("MNIST", mnist_files.FOLDER, mnist_files.read_all, fetching.fetch_mnist)
+EXAMPLES = "mnist"
+"""The source of both datasets' examples: their numbers are rows of its files, training first."""
 SIZE = 28
 """Of MNIST's images."""
 LABEL_NOISE = 0.25
@@ -58,11 +60,15 @@ def as_domainbed(
     """
     environments = []
     for i, environment in enumerate(names):
-        inputs, labels = show(i, order[i :: len(names)])
+        mine = order[i :: len(names)]
+        inputs, labels = show(i, mine)
         in_, out = in_out(len(labels), trial_seed, i)
-        splits = {"train": Split(inputs[in_], labels[in_]), "val": Split(inputs[out], labels[out])}
+        splits = {
+            part: Split(inputs[rows], labels[rows], examples=mine[rows])
+            for part, rows in (("train", in_), ("val", out))
+        }
         environments.append(Environment(environment, splits))
-    return Dataset(name, tuple(environments), classes)
+    return Dataset(name, tuple(environments), classes, source=EXAMPLES)
 
 
 def build_colored(data_seed: int, size: int, label_noise: float, domainbed: Any) -> Dataset:
@@ -76,7 +82,7 @@ def build_colored(data_seed: int, size: int, label_noise: float, domainbed: Any)
         return colored_as_domainbed(Seeds.from_option(name, domainbed))
     digits = mnist_files.read(SOURCE.find())
     images = shrink(digits.images, size)
-    return dealing.deal_colours(name, images, digits.labels, label_noise, data_seed)
+    return dealing.deal_colours(name, EXAMPLES, images, digits.labels, label_noise, data_seed)
 
 
 def colored_as_domainbed(seeds: Seeds) -> Dataset:
@@ -105,7 +111,9 @@ def build_rotated(data_seed: int, size: int, domainbed: Any) -> Dataset:
 
     if seeds is None:
         count = len(digits.labels)
-        return deal(name, names, 10, count, lambda i, which, generator: show(i, which), data_seed)
+        return deal(
+            name, EXAMPLES, names, 10, count, lambda i, which, generator: show(i, which), data_seed
+        )
     order = Draws(seeds.seed).order(len(digits.labels))
     return as_domainbed(name, names, 10, order, show, seeds.trial_seed)
 

@@ -47,7 +47,8 @@ def summarize(options: Mapping[str, Any]) -> list[str]:
 def build(data_seed: int, folder: Any, **options: Any) -> Dataset:
     """The images under that folder."""
     tree = read({"folder": folder})
-    return build_images(NAME, tree, tree.environments, data_seed, Options(**options))
+    data = build_images(NAME, tree, tree.environments, data_seed, Options(**options))
+    return replace(data, source="")  # other folders go by the same name
 
 
 SPEC = DatasetSpec(

@@ -11,7 +11,13 @@ from domainbed_adapters.image_folders import split_parts
 from domainbed_adapters.own_files import OWN
 from domainbed_adapters.summaries import lacking, told_classes, told_environments, told_splits
 from domainbed_adapters.table_files import NAME, check_there, find, read
-from domainbed_adapters.table_inputs import IMAGE_OPTIONS, TEXT_OPTIONS, images_of, texts_of
+from domainbed_adapters.table_inputs import (
+    IMAGE_OPTIONS,
+    TEXT_OPTIONS,
+    hash_of_items,
+    images_of,
+    texts_of,
+)
 from domainbed_adapters.tables import Grouping, Table, assemble, environments_of
 from domainbed_adapters.wilds_checks import check_ends
 from oodbench.data import Dataset, DatasetSpec, Environment
@@ -88,17 +94,25 @@ def build(
         encoder = ""
     else:
         inputs, content = texts_of(table, train, words, encoder, length)
+    source = f"{NAME} {hash_of_items(table)[:16]}"  # other files go by the same name
     if published:
         roles = {name: name for name in table.splits if name != "train"}
         grouping = Grouping(fields)
         data = assemble(table, inputs, content, ("environment",), roles, grouping, worst_of(table))
-        return replace(data, name=NAME, tokens=encoder)
+        return replace(data, name=NAME, tokens=encoder, source=source)
     environments = []
     for name, splits in parts.items():
         kept = {part: rows[np.isin(rows, table.splits["train"])] for part, rows in splits.items()}
         made = {part: table.split(inputs, rows) for part, rows in kept.items()}
         environments.append(Environment(name, made))
-    return Dataset(NAME, tuple(environments), table.num_classes, content=content, tokens=encoder)
+    return Dataset(
+        NAME,
+        tuple(environments),
+        table.num_classes,
+        content=content,
+        tokens=encoder,
+        source=source,
+    )
 
 
 def fields_of(groups: Any, table: Table, file: Any) -> tuple[str, ...]:

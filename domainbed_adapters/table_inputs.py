@@ -52,7 +52,7 @@ def tokens_of(table: Table, encoder: Any, length: Any) -> tuple[NDArray[Any], st
     if type(length) is not int or not 4 <= length <= 4096:
         raise RequestError(f"{table.name}: length must be a whole number from 4, not {length!r}.")
     reader = Encoder(encoder)
-    made = [_hash_of(table), reader.vocabulary.encode(), f"{length}".encode()]
+    made = [hash_of_items(table).encode(), reader.vocabulary.encode(), f"{length}".encode()]
     content = content_of(made)
 
     def fill(result: NDArray[Any]) -> None:
@@ -64,9 +64,9 @@ def tokens_of(table: Table, encoder: Any, length: Any) -> tuple[NDArray[Any], st
     return filled(f"{table.name}-tokens", [content], shape, "i4", fill), content
 
 
-def _hash_of(table: Table) -> bytes:
-    """Of its texts, in order."""
-    return content_of(hashlib.sha256(text.encode()).digest() for text in table.items).encode()
+def hash_of_items(table: Table) -> str:
+    """Of its texts, or paths of images, in order."""
+    return content_of(hashlib.sha256(text.encode()).digest() for text in table.items)
 
 
 def tfidf_of(table: Table, words: int, train: NDArray[np.int64]) -> tuple[NDArray[Any], str]:
@@ -92,7 +92,8 @@ def tfidf_of(table: Table, words: int, train: NDArray[np.int64]) -> tuple[NDArra
     import sklearn
 
     chosen = hashlib.sha256(np.ascontiguousarray(train).tobytes()).hexdigest()
-    content = content_of([_hash_of(table), chosen.encode(), f"tfidf {words}".encode()])
+    made = [hash_of_items(table).encode(), chosen.encode(), f"tfidf {words}".encode()]
+    content = content_of(made)
 
     def fill(result: NDArray[Any]) -> None:
         from sklearn.feature_extraction.text import TfidfVectorizer

@@ -205,6 +205,7 @@ def assemble(
         published=published,
         groups=groups.names,
         metrics=grouping.metrics,
+        source=table.name,
     )
 
 

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+if TYPE_CHECKING:
+    from oodbench.answers import KeptPredictions
 
 Scalar = bool | int | float | str
 
@@ -27,6 +30,9 @@ rule ``oracle`` reads, and ``leave_one_environment_out`` where it is another run
 ``measured``: an environment that is neither, scored for its own sake: no rule reads it, and no mean
 counts it."""
 MEASURED = "measured"
+
+LAST, BEST = "last", "best_id_val"
+"""Checkpoints of which weights and predictions may be kept, as the checkpoint rules call them."""
 
 
 def canonical_json(value: Any) -> str:
@@ -214,6 +220,8 @@ class RunRecord:
         reason: Empty, or one sentence with the fix.
         measurements: In the order in which they were made.
         provenance: Package versions, commit, device, stack size, seconds, gradient evaluations, ...
+        predictions: Those that were to be kept, of a completed run; a record that was read back
+            from a database has none. Two records are equal whatever theirs are.
     """
 
     trial: Trial
@@ -221,3 +229,4 @@ class RunRecord:
     reason: str = ""
     measurements: tuple[Measurement, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    predictions: "KeptPredictions | None" = field(default=None, compare=False, repr=False)

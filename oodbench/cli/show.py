@@ -95,6 +95,12 @@ def describe(details: "RunDetails", db: str) -> Iterator[tuple[str, str]]:
         yield "its log", str(log)
     if "torch" in details.provenance:  # a failed run has none
         yield from origin(details.provenance)
+    for checkpoint, kept in details.predictions.items():
+        place = kept.get("file", "in the database")
+        yield (
+            "predictions",
+            f"{place} ({checkpoint}, {kept['examples']} examples, {kept['bytes']} bytes)",
+        )
 
 
 def imported(details: "RunDetails") -> Iterator[tuple[str, str]]:

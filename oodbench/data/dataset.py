@@ -6,7 +6,7 @@ trial: two optimizers, two algorithms and two hyperparameter draws always see th
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -73,11 +73,20 @@ class Split:
         labels: (n,) integers in [0, num_classes).
         copies: How many of the n examples stand for one independent example, as renderings of one
             image do. Scores count n / copies examples, so that no interval claims too much.
+        examples: (n,) the number of each within ``Dataset.source``: the same wherever it is shown.
+            None: that in what ``Rows`` choose from; of an array, one that no other example has.
     """
 
     inputs: NDArray[Any] | Rows
     labels: NDArray[np.int64]
     copies: int = 1
+    examples: NDArray[np.int64] | None = None
+
+    @property
+    def numbers(self) -> NDArray[np.int64] | None:
+        """(n,) the number of each example, as far as the split knows."""
+        rows = self.inputs.rows if isinstance(self.inputs, Rows) else None
+        return rows if self.examples is None else self.examples
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -89,7 +98,9 @@ class Split:
             inputs: NDArray[Any] | Rows = Rows(a.stored, np.concatenate([a.rows, b.rows]))
         else:
             inputs = np.concatenate([np.asarray(a), np.asarray(b)])
-        return Split(inputs, np.concatenate([self.labels, other.labels]), self.copies)
+        labels, mine, theirs = [self.labels, other.labels], self.numbers, other.numbers
+        numbers = None if mine is None or theirs is None else np.concatenate([mine, theirs])
+        return Split(inputs, np.concatenate(labels), self.copies, numbers)
 
 
 @dataclass(frozen=True)
@@ -154,6 +165,9 @@ class Dataset:
         tokens: Of texts that are given as tokens: the encoder that they are for.
         metrics: What published splits are scored by beside what all are: names of
             ``oodbench.metrics.OFFICIAL``, the official one first.
+        source: Whose examples it shows. Datasets of one source call each by the same number (see
+            ``Split.examples``), and so do its splits under every data seed. Empty: nobody else's,
+            and those of files of the same name may be others.
     """
 
     name: str
@@ -167,6 +181,7 @@ class Dataset:
     groups: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     tokens: str = ""
+    source: str = ""
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -187,6 +202,25 @@ class Dataset:
             for array in (*_arrays(given.split), *groups):
                 _add(digest, (given.name, given.role, array.shape), array)
         return digest.hexdigest()[:16]
+
+    @cached_property
+    def numbered(self) -> "Dataset":
+        """This dataset with a source, and a number for each example: by default, as they come."""
+        start = 0
+
+        def number(split: Split) -> Split:
+            nonlocal start
+            start += len(split)
+            own = np.arange(start - len(split), start)
+            return replace(split, examples=own if split.numbers is None else split.numbers)
+
+        environments = tuple(
+            replace(e, splits={part: number(split) for part, split in e.splits.items()})
+            for e in self.environments
+        )
+        published = tuple(replace(given, split=number(given.split)) for given in self.published)
+        source = self.source or f"{self.name} {self.content or self.fingerprint}"
+        return replace(self, environments=environments, published=published, source=source)
 
     def training_environments(self, test_environments: tuple[int, ...]) -> tuple[int, ...]:
         """Indices of the environments that are trained on."""

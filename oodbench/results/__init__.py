@@ -57,4 +57,4 @@ from oodbench.results.sweeps.proposals import take_study as take_study
 from oodbench.results.sweeps.shards import Shard as Shard
 from oodbench.results.sweeps.shards import add_shard as add_shard
 from oodbench.results.sweeps.shards import check_divisible as check_divisible
-from oodbench.results.sweeps.weights_to_keep import weights_to_keep as weights_to_keep
+from oodbench.results.sweeps.to_keep import to_keep as to_keep

@@ -114,10 +114,9 @@ def checkpoints(db: Database, where: str | None = None, sweep: str | None = None
         QueryError: If the condition is not one.
         UnknownNameError: If it names no column or hyperparameter, or there is no such sweep.
     """
-    view = select_pairs().subquery("v_pairs")
     point = schema.curves.c
     with db.read() as connection:
-        chosen = _filtered(connection, view, where, sweep, view.c.run)
+        chosen = chosen_runs(connection, where, sweep)
         measured = select(point.run_id.label("run"), point.step, point.role).where(
             point.metric == METRIC, point.role != MEASURED, point.run_id.in_(chosen)
         )
@@ -185,6 +184,12 @@ def searched_scale(db: Database, hyperparameter: str, sweep: str | None = None) 
         ranges = [space.get(hyperparameter) for space in connection.scalars(mine)]
     found = {scale for what in ranges if isinstance(what, dict) for scale in what} - {"choice"}
     return found.pop() if len(found) == 1 else None
+
+
+def chosen_runs(connection: Connection, where: str | None, sweep: str | None) -> Select[Any]:
+    """Ids of the runs that meet a condition, with scores of the last checkpoint."""
+    view = select_pairs().subquery("v_pairs")
+    return _filtered(connection, view, where, sweep, view.c.run)
 
 
 def _typed(result: "Result[Any]", columns: Sequence[Column]) -> "pd.DataFrame":

@@ -13,6 +13,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -23,7 +24,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from oodbench.records import STATUSES
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every schema there has been, oldest first; the last one is current."""
 
 VERSION_TABLE = "oodbench_version"
@@ -136,8 +137,28 @@ curves = Table(
     Index("ix_curves_run_id", "run_id"),
 )
 
+answer_keys = Table(
+    "answer_keys",
+    metadata,
+    Column("id", Text, primary_key=True),  # a hash of all that follows
+    Column("source", Text, nullable=False),
+    Column("splits", Json, nullable=False),
+    Column("num_classes", Integer, nullable=False),
+    Column("group_names", Json, nullable=False),
+    Column("arrays", LargeBinary, nullable=False),  # NumPy's .npz: labels, examples, groups
+)
 
-TABLES = (sweeps, studies, runs, study_trials, curves)
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id"), primary_key=True),
+    Column("checkpoint", Text, primary_key=True),
+    Column("key_id", Text, ForeignKey("answer_keys.id"), nullable=False),
+    Column("packed", LargeBinary),  # see oodbench.answers.AnswerKey.pack; null: in a file
+    Column("file", Json),  # its name, sha256 and bytes; null: packed
+)
+
+TABLES = (sweeps, studies, runs, study_trials, curves, answer_keys, predictions)
 """All of them, those that others refer to first."""
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select, update
 
 from oodbench.errors import QueryError
 from oodbench.records import MEASURED, STATUSES, Measurement, RunRecord, Trial
+from oodbench.results.answer_keys import put_predictions
 from oodbench.results.connection.database import Database
 from oodbench.results.queue import Claim, held, lock_runs
 from oodbench.results.schema import COMPLETED, curves, now, runs
@@ -18,12 +19,12 @@ METRIC = "accuracy"
 
 
 def store_runs(db: Database, results: Sequence[tuple[Claim, RunRecord]]) -> list[str]:
-    """Store finished runs with their measurements, all in one transaction.
+    """Store finished runs with their measurements and predictions, all in one transaction.
 
     Returns:
         Ids of the runs that were refused, for another worker has them now or has stored them.
     """
-    refused, rows = [], []
+    refused, rows, predicted = [], [], []
     with db.write() as connection:
         lock_runs(connection, held([claim for claim, _ in results]))
         for claim, record in results:
@@ -41,10 +42,12 @@ def store_runs(db: Database, results: Sequence[tuple[Claim, RunRecord]]) -> list
             )
             if connection.execute(finishing).rowcount == 1:
                 rows += [curve_row(claim.run, item) for item in record.measurements]
+                predicted.append((claim.run, record.predictions))
             else:
                 refused.append(claim.run)
         if rows:
             connection.execute(curves.insert(), rows)
+        put_predictions(connection, predicted)
     return refused
 
 

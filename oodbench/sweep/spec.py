@@ -60,6 +60,7 @@ class SweepSpec(Part):
     confirm: Confirm | None = None
     data_seed: int = 0
     keep_weights: Literal["none", "last", "selected"] = "none"
+    keep_predictions: Literal["none", "last", "selected"] = "last"
     rate: Rate | None = None
     slurm: Slurm | None = None
     ray: Ray | None = None

@@ -24,7 +24,7 @@ from oodbench.training.random import generator_states, set_generator_states
 if TYPE_CHECKING:
     from oodbench.training.loop import Run
 
-FORMAT = 2
+FORMAT = 3
 """Of the files; those of another format are not read."""
 SOON = 5.0
 """A worker that is to stop saves a run again if this many seconds of training would be lost."""
@@ -43,12 +43,14 @@ class Saving:
         every: Seconds from one checkpoint of a run to the next; 0: after every step;
             infinite: only when the training is stopped.
         weights: Trial id -> the checkpoints (``last``, ``best_id_val``) whose weights are kept.
+        predictions: Likewise, of predictions. They need no folder unless they are many.
         on_saved: Called with the trial's id after each of its checkpoints.
     """
 
     folder: Path | None = None
     every: float = math.inf
     weights: Mapping[str, Collection[str]] = field(default_factory=dict)
+    predictions: Mapping[str, Collection[str]] = field(default_factory=dict)
     on_saved: Callable[[str], None] = tell_nobody
 
     def checkpoint(self, run: str) -> Path | None:
@@ -154,6 +156,7 @@ def snapshot(run: "Run") -> dict[str, Any]:
         "diverged": run.diverged,
         "measurements": [astuple(item) for item in run.measurements[0]],
         "best": run.best,
+        "predicted": run.predicted,
         "seconds": run.seconds,
         "resumed_at": run.resumed_at,
     }
@@ -181,7 +184,7 @@ def restore(run: "Run", saved: Mapping[str, Any]) -> None:
     run.total.copy_(saved["total"])
     run.done, run.summed, run.diverged = saved["step"], saved["summed"], saved["diverged"]
     run.measurements[0] = [Measurement(*values) for values in saved["measurements"]]
-    run.best, run.seconds = saved["best"], saved["seconds"]
+    run.best, run.predicted, run.seconds = saved["best"], saved["predicted"], saved["seconds"]
     run.resumed_at = [*saved["resumed_at"], saved["step"]]
     set_generator_states(saved["generators"], run.device)
 

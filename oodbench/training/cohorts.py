@@ -13,10 +13,10 @@ from oodbench.training.checkpoints import NOTHING, SOON, Saver, Saving, resumed
 from oodbench.training.clock import Clock
 from oodbench.training.fast.compiling import tell_plain
 from oodbench.training.inputs.tensors import Tensors
+from oodbench.training.keeping import keep
 from oodbench.training.loop import Run, build_module
 from oodbench.training.random import seeded
 from oodbench.training.stack import stackable, stacks_alone
-from oodbench.training.weights import keep_weights
 
 Tick = Callable[[], None]
 Build = partial[Run]
@@ -61,7 +61,14 @@ def train(
         tell_plain("replicas", "they are outside what is compiled")
     if trials[0].parallel and distribute:
         return [distribute(trial, data, device, tick, saving) for trial in trials]
-    build: Build = partial(Run, data=data, device=device, selected=saving.selected, clock=clock)
+    build: Build = partial(
+        Run,
+        data=data,
+        device=device,
+        selected=saving.selected,
+        predicting=saving.predictions,
+        clock=clock,
+    )
     module = build_module(trials[0], data.shape, data.num_classes)
     if trials[0].parallel:
         return simulate(trials, module, build, tick, saving)
@@ -102,7 +109,7 @@ def simulate(
         run = build(cohort, stacked=cohort[0] in together)
         run.train(tick)
         for number, record in enumerate(run.records()):
-            records[record.trial] = keep_weights(run, number, record, saving)
+            records[record.trial] = keep(run, number, record, saving)
     return [records[trial] for trial in trials]
 
 
@@ -134,7 +141,7 @@ def carry_out(
         run = build(cohort)
         run.train(tick)
     return {
-        record.trial: keep_weights(run, model, record, saving)
+        record.trial: keep(run, model, record, saving)
         for model, record in enumerate(run.records())
         if model not in run.broken
     }

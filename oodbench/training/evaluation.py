@@ -1,6 +1,8 @@
 """Scoring K models on the splits that the rules read."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -17,17 +19,51 @@ NUMBERS = 2**26
 """In the inputs that are read at once: 256 MiB of them in single precision."""
 
 
-@torch.inference_mode()
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of scoring k models.
+
+    Attributes:
+        scores: Of each model.
+        predicted: Of each split, (k, n) classes, on the device.
+    """
+
+    scores: Sequence[list[Measurement]]
+    predicted: Sequence[Tensor]
+
+    @cached_property
+    def predicted_here(self) -> Tensor:
+        """(k, M) classes that are predicted of all splits, one after the other, on the CPU."""
+        return torch.cat([part.cpu() for part in self.predicted], dim=1)
+
+
 def accuracy(models: Models, inputs: Tensor | AnyInputs, labels: Tensor, k: int) -> list[float]:
     """The share of right predictions of each of ``k`` models."""
-    right = torch.zeros(k, dtype=torch.long, device=labels.device)
-    for rows, logits in _predictions(models, inputs, len(labels), k):
-        predicted = logits.max(-1).indices  # argmax takes three times as long for few classes
-        right += (predicted == labels[rows]).sum(1)
+    return accuracies(predictions(models, inputs, len(labels), k), labels)
+
+
+def accuracies(predicted: Tensor, labels: Tensor) -> list[float]:
+    """The share of right ones among each model's, of (k, n) predicted classes."""
+    right = (predicted == labels).sum(1)
     return [count / len(labels) for count in right.tolist()]
 
 
-def _predictions(
+@torch.inference_mode()
+def predictions(models: Models, inputs: Tensor | AnyInputs, n: int, k: int) -> Tensor:
+    """(k, n) classes that ``k`` models predict of n examples."""
+    parts = []
+    for _, logits in _logits(models, inputs, n, k):
+        best = logits.max(-1).indices  # argmax takes three times as long for few classes
+        parts.append(best.to(class_dtype(logits.shape[-1])))
+    return torch.cat(parts, dim=1)
+
+
+def class_dtype(classes: int) -> torch.dtype:
+    """The smallest that holds the number of a class."""
+    return torch.uint8 if classes <= 2**8 else torch.int16 if classes <= 2**15 else torch.int32
+
+
+def _logits(
     models: Models, inputs: Tensor | AnyInputs, n: int, k: int
 ) -> Iterator[tuple[slice, Tensor]]:
     """Some examples at a time, and the (k, examples, classes) logits."""
@@ -41,7 +77,7 @@ def _predictions(
 def answers_of(models: Models, split: EvaluationSplit, k: int, classes: int) -> list[Answers]:
     """What each of ``k`` models says of a split."""
     parts = []
-    for rows, logits in _predictions(models, split.inputs, len(split.labels), k):
+    for rows, logits in _logits(models, split.inputs, len(split.labels), k):
         log_p = logits.log_softmax(-1)
         top = log_p.max(-1)
         own = split.labels[rows].expand(k, -1).unsqueeze(-1)
@@ -81,16 +117,21 @@ def graded(split: EvaluationSplit, answers: Answers, step: int) -> Iterator[Meas
 
 def evaluate(
     models: Models, splits: Sequence[EvaluationSplit], k: int, step: int, classes: int
-) -> list[list[Measurement]]:
-    """The scores of each of ``k`` models on each split after ``step`` steps."""
-    result: list[list[Measurement]] = [[] for _ in range(k)]
+) -> Evaluation:
+    """Score each of ``k`` models on each split after ``step`` steps."""
+    scores: list[list[Measurement]] = [[] for _ in range(k)]
+    predicted = []
     for s in splits:
         if s.graded:
-            for model, answers in enumerate(answers_of(models, s, k, classes)):
-                result[model] += graded(s, answers, step)
+            found = answers_of(models, s, k, classes)
+            classes_said = np.stack([answers.predicted for answers in found])
+            predicted.append(torch.from_numpy(classes_said).to(class_dtype(classes)))
+            for model, answers in enumerate(found):
+                scores[model] += graded(s, answers, step)
             continue
-        for model, value in enumerate(accuracy(models, s.inputs, s.labels, k)):
-            result[model].append(
+        predicted.append(predictions(models, s.inputs, len(s.labels), k))
+        for model, value in enumerate(accuracies(predicted[-1], s.labels)):
+            scores[model].append(
                 Measurement(step, s.environment, s.split, s.role, "accuracy", value, s.n)
             )
-    return result
+    return Evaluation(scores, predicted)

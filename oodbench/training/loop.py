@@ -6,10 +6,10 @@ which process trains it.
 
 import math
 import time
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import groupby
-from types import GeneratorType
+from types import GeneratorType, MappingProxyType
 from typing import Any
 
 import torch
@@ -18,11 +18,11 @@ from torch import Tensor
 from oodbench.algorithms import ALGORITHMS, Algorithm, Setup
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
-from oodbench.records import Measurement, RunRecord, Trial
+from oodbench.records import BEST, Measurement, RunRecord, Trial
 from oodbench.seeds import seed_of
 from oodbench.training.averaging import WeightAverage
 from oodbench.training.clock import DATA, EVALUATION, MODEL, OPTIMIZER, Clock
-from oodbench.training.evaluation import evaluate
+from oodbench.training.evaluation import Evaluation, evaluate
 from oodbench.training.fast import products
 from oodbench.training.fast.compiling import Compiled, differentiate
 from oodbench.training.fast.products import spread
@@ -73,6 +73,8 @@ class Run:
         stacked: Train them as a stack, even one alone, so that in float32 too it becomes what it
             would become among others; else run the modules as they are.
         selected: Ids of the trials of which to keep the weights of the best checkpoint.
+        predicting: Trial id -> the checkpoints (``last``, ``best_id_val``) of which to keep the
+            predictions.
         clock: Takes the time of each phase.
         compiled: Take the gradients through ``torch.compile``, as far as that goes.
         group: The replicas of each trial; by default all of them are simulated here.
@@ -85,13 +87,15 @@ class Run:
         device: torch.device,
         stacked: bool = True,
         selected: Collection[str] = (),
+        predicting: Mapping[str, Collection[str]] = MappingProxyType({}),
         clock: Clock | None = None,
         compiled: bool = False,
         group: Group | None = None,
     ) -> None:
         first = trials[0]
         self.trials, self.data, self.device = trials, data, device
-        self.stacked, self.selected, self.clock = stacked, selected, clock or Clock()
+        self.stacked, self.clock = stacked, clock or Clock()
+        self.selected, self.predicting = selected, predicting
         self.group = (group or Simulated(first.replicas)) if first.parallel else None
         here = len(self.group.here) if self.group else 1
         self.rows_of = rows_of(trials, here)  # trial -> its models
@@ -124,8 +128,9 @@ class Run:
         self.measurements: list[list[Measurement]] = [[] for _ in self.trials]
         self.diverged: dict[int, int] = {}  # model -> the step that showed it
         self.broken: set[int] = set()  # models whose optimizer left the stack's memory
-        # trial -> mean ID validation accuracy, step and weights of its best checkpoint
-        self.best: dict[int, tuple[float, int, dict[str, Tensor]]] = {}
+        # trial -> mean ID validation accuracy, step, weights and predictions of its best checkpoint
+        self.best: dict[int, tuple[float, int, dict[str, Tensor], Tensor | None]] = {}
+        self.predicted: Tensor | None = None  # (n, examples) at the last step, where to be kept
         self.done = 0  # steps
         # model -> the first step whose loss was not finite; steps if none, as far as looked at
         self.bad_since = torch.full((self.k,), self.trials[0].steps, device=self.device)
@@ -277,12 +282,14 @@ class Run:
         """Record accuracies and the ``mean_losses`` of the trials that have not diverged."""
         n, evaluation, classes = len(self.trials), self.data.evaluation, self.data.num_classes
         with self.clock(EVALUATION), self.averaged() as models:
-            scores = evaluate(models, evaluation, n, step, classes)
+            found = evaluate(models, evaluation, n, step, classes)
+            if self.predicting and step == self.trials[0].steps:
+                self.predicted = found.predicted_here
             for number, (mean, taken) in enumerate(losses):
                 if self.rows_of[number].start not in self.diverged:
                     loss = Measurement(step, "", "train", "train", "loss", mean, taken)
-                    self.measurements[number] += [*scores[number], loss]
-                    self.keep_best(number, step, scores[number], models)
+                    self.measurements[number] += [*found.scores[number], loss]
+                    self.keep_best(number, step, found, models)
 
     @contextmanager
     def averaged(self) -> Iterator[Models]:
@@ -309,16 +316,18 @@ class Run:
         with torch.no_grad(), self.averaged() as models:
             return models.state(number)
 
-    def keep_best(
-        self, number: int, step: int, scores: Sequence[Measurement], models: Models
-    ) -> None:
-        """Keep the weights if they are to be kept, and no checkpoint before was as good."""
+    def keep_best(self, number: int, step: int, found: Evaluation, models: Models) -> None:
+        """Keep weights and predictions that are to be kept if no checkpoint before was as good."""
+        scores, trial = found.scores[number], self.trials[number].id
         values = [s.value for s in scores if (s.role, s.metric) == ("id_val", "accuracy")]
-        if not values or self.trials[number].id not in self.selected:
+        weights, predictions = trial in self.selected, BEST in self.predicting.get(trial, ())
+        if not values or not (weights or predictions):
             return
         score = sum(values) / len(values)
         if number not in self.best or score > self.best[number][0]:
-            self.best[number] = score, step, models.state(number)
+            state = models.state(number) if weights else {}
+            predicted = found.predicted_here[number].clone() if predictions else None
+            self.best[number] = score, step, state, predicted
 
     def provenance(self, number: int) -> dict[str, Any]:
         """How the run of one trial came about, and what it cost."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from oodbench.errors import ArtifactError
-from oodbench.records import RunRecord, canonical_json
+from oodbench.records import BEST, LAST, RunRecord, canonical_json
 from oodbench.training.checkpoints import Saving, written_whole
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 ABOUT = "oodbench"
 """The one key of the files' metadata: safetensors would write several in any order."""
-LAST, BEST = "last", "best_id_val"
-"""Checkpoints whose weights may be kept, as the checkpoint rules call them."""
 
 
 def keep_weights(run: "Run", model: int, record: RunRecord, saving: Saving) -> RunRecord:
@@ -36,7 +34,7 @@ def keep_weights(run: "Run", model: int, record: RunRecord, saving: Saving) -> R
     if LAST in wanted:
         kept.append((LAST, record.trial.steps, run.weights(model)))
     if BEST in wanted and model in run.best:
-        _, step, state = run.best[model]
+        _, step, state, _ = run.best[model]
         kept.append((BEST, step, state))
     about = {  # with it the model can be built without its dataset
         "trial": record.trial.to_json(),
@@ -73,7 +71,7 @@ def write_weights(
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a weights file, whole or not at all.
+    """Write a file of weights or predictions, whole or not at all.
 
     Raises:
         ArtifactError: If the folder cannot be written.
@@ -83,7 +81,7 @@ def write_file(path: Path, content: bytes) -> None:
             file.write(content)
     except OSError as error:
         raise ArtifactError(
-            f"Cannot write weights to {path}: {error.strerror}. Make room, or name another "
+            f"Cannot write {path}: {error.strerror}. Make room, or name another "
             "place: --artifacts for what a sweep keeps, --weights for what reproduce writes."
         ) from error
 

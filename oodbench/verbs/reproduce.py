@@ -9,11 +9,11 @@ from typing import Any
 
 from oodbench.errors import RequestError
 from oodbench.machine import ARITHMETIC
-from oodbench.records import Measurement, RunRecord
+from oodbench.records import LAST, Measurement, RunRecord
 from oodbench.results import load_run, open_database, refuse_imported
 from oodbench.results.probes import TRAINED
 from oodbench.training import Saving
-from oodbench.training.weights import LAST, write_file
+from oodbench.training.weights import write_file
 from oodbench.workers.place import find_device
 from oodbench.workers.trainer import Trainer
 

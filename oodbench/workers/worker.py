@@ -26,7 +26,7 @@ from oodbench.results import (
     open_database,
     release,
     store_runs,
-    weights_to_keep,
+    to_keep,
 )
 from oodbench.training import Clock, Saving, clock_of
 from oodbench.training.fast.compiling import check_compiler
@@ -86,7 +86,7 @@ def work(
         DatabaseError: If the database cannot be used.
         RequestError: If the data on this machine are not those of the sweep, the device or the hook
             cannot be used, or nothing can be compiled here.
-        ArtifactError: If weights that are to be kept cannot be written.
+        ArtifactError: If weights or predictions that are to be kept cannot be written.
     """
     hook = None if settings.on_run_end is None else load_hook(settings.on_run_end)
     place = placed(find_device(settings.device), settings.processes, should_stop)
@@ -185,9 +185,9 @@ class Worker:
                     self.patiently(partial(release, self.db, claims[size:]))
                     claims = claims[:size]
                 announce(claims)
-                kept = self.patiently(partial(weights_to_keep, self.db, list(by_id)))
+                kept = self.patiently(partial(to_keep, self.db, list(by_id)))
                 noting = partial(note_progress, self.db, by_id)
-                saving = replace(self.saving, weights=kept, on_saved=noting)
+                saving = replace(self.saving, **vars(kept), on_saved=noting)
                 records = self.trainer.train([c.trial for c in claims], held.tick, saving)
         except (StopTrainingError, LostLeaseError) as why:
             self.patiently(partial(release, self.db, claims))

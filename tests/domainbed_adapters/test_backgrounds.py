@@ -117,6 +117,14 @@ def test_validation_is_the_folders_own_or_some_foregrounds_of_all_folders(root: 
     assert lowest == 8 * 27
     assert {len(rows) for rows in at} == {18}
     np.testing.assert_array_equal(first["val"].labels, second["val"].labels)
+    assert set(first["val"].examples) == set(second["val"].examples)
+
+
+def test_an_example_is_a_foreground_before_whatever_background(root: Path) -> None:
+    variants = [environment.splits["test"].examples for environment in build().environments[:8]]
+    assert len(np.unique(variants[0])) == 27
+    for others in variants[1:]:
+        assert set(others) == set(variants[0])
 
 
 def test_what_is_tested_on_is_not_trained_on(

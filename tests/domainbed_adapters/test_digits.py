@@ -65,6 +65,19 @@ def test_renderings_of_one_digit_differ_in_noise_and_colour(colored_digits) -> N
     assert split.copies == 8
 
 
+def test_an_example_has_one_number_wherever_it_is_shown(colored_digits, rotated_digits) -> None:
+    images, labels = digits.load_digits()
+    assert colored_digits.source == rotated_digits.source
+    for environment in colored_digits.environments:
+        for split in environment.splits.values():
+            assert (shapes(split) == images[split.examples].reshape(len(split), -1)).all()
+    for environment in rotated_digits.environments:
+        for split in environment.splits.values():
+            assert (split.labels == labels[split.examples]).all()
+    upright = rotated_digits.environments[0].splits["test"]
+    assert (upright.inputs[:, 0] == images[upright.examples]).all()
+
+
 def test_rotation_is_counter_clockwise_and_by_the_angle_named(rotated_digits) -> None:
     assert [e.name for e in rotated_digits.environments] == [f"{a}°" for a in range(0, 90, 15)]
     upright, *turned = (e.splits["test"] for e in rotated_digits.environments)

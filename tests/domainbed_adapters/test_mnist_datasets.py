@@ -108,6 +108,7 @@ def test_rotated_environments(files, size: int) -> None:
         turned = rotate(files.images[which], int(environment.name))[:, ::step, ::step]
         np.testing.assert_array_equal(split.inputs[:, 0], turned)
         np.testing.assert_array_equal(split.labels, files.labels[which])
+        np.testing.assert_array_equal(split.examples, which)
         assert split.inputs.dtype == np.uint8
 
 
@@ -125,6 +126,7 @@ def test_colored_environments_show_mnists_digits_in_one_channel(files, size: int
             assert (lit.sum(axis=1) == 1).all()
             which = [originals[x.tobytes()] for x in split.inputs.max(axis=1)]
             np.testing.assert_array_equal(split.labels, files.labels[which] < 5)
+            np.testing.assert_array_equal(split.examples, which)
             assert split.inputs.dtype == np.uint8
             dealt += which if part == "train" else []
     assert len(dealt) == len(set(dealt)) == 42  # 60% of 70, no digit in two environments
@@ -139,6 +141,15 @@ def test_colours_of_the_real_one(real_mnist) -> None:
         split = environment.splits["test"]
         colours = split.inputs[:, 1].any(axis=(1, 2))
         assert (colours == split.labels).mean() == pytest.approx(agreement, abs=0.015)
+
+
+def test_domainbeds_examples_have_the_numbers_that_ours_have(files) -> None:
+    dataset = DATASETS.get("RotatedMNIST").load({"domainbed": {"seed": 1, "trial_seed": 0}}, 0)
+    assert dataset.source == DATASETS.get("ColoredMNIST").load({}, 0).source
+    for environment in dataset.environments:
+        for split in environment.splits.values():
+            turned = rotate(files.images[split.examples], int(environment.name))
+            np.testing.assert_array_equal(split.inputs[:, 0], turned)
 
 
 def test_data_depend_on_the_data_seed_unless_they_are_domainbeds(files) -> None:

@@ -73,6 +73,15 @@ def test_splits_and_environments_are_those_of_the_file(write, name: str) -> None
     assert data.groups == ("9", "10", "2003")
 
 
+def test_examples_are_rows_of_the_file_and_no_other_files(write) -> None:
+    table = frame()
+    _, data = load(write(table))
+    for p in data.published:
+        assert (table["split"].to_numpy()[p.split.numbers] == p.name).all()
+    _, other = load(write(table[::-1].reset_index(drop=True), "other.csv"))
+    assert data.source != other.source
+
+
 def test_the_same_file_in_another_format_is_the_same_data(write) -> None:
     assert load(write(frame()))[1].fingerprint == load(write(frame(), "x.parquet"))[1].fingerprint
 

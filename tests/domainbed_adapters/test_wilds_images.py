@@ -95,6 +95,7 @@ def test_no_example_plays_two_parts(name: str, built) -> None:
     parts = [e.splits["train"] for e in data.environments] + [p.split for p in data.published]
     rows = np.concatenate([part.inputs.rows for part in parts])
     assert len(np.unique(rows)) == len(rows) == len(parts[0].inputs.stored)
+    assert data.source == name
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from oodbench.answers import AnswerKey, KeptPredictions, ScoredSplit
 from oodbench.records import Measurement, RunRecord, Trial
 from oodbench.results import PlannedStudy
 
@@ -54,6 +57,15 @@ def make_record(trial: Trial, *points: tuple[int, str, str, float, int], **more:
         for step, environment, role, value, n in points
     )
     return RunRecord(trial, more.pop("status", "completed"), measurements=measurements, **more)
+
+
+def make_predictions(number: int = 0, n: int = 12) -> KeptPredictions:
+    """What a run predicted, of ten classes: as many wrong as its number says."""
+    splits = (ScoredSplit("a", "val", "id_val", 5), ScoredSplit("b", "test", "ood_test", n - 5))
+    labels, groups = np.arange(n) % 10, np.full((n, 1), -1)
+    key = AnswerKey("digits", splits, labels, np.arange(n) * 3, 10, groups, ("many", "few"))
+    predicted = np.where(np.arange(n) < number, (labels + 1) % 10, labels)
+    return KeptPredictions(key, {"last": key.pack(predicted)})
 
 
 def at_once(act: Callable[..., Any], target: str, n: int = WORKERS) -> list[Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
 
 from oodbench.errors import DatabaseError
 from oodbench.results.connection.filesystems import network_mount
@@ -122,6 +123,13 @@ def wait_for_turn(connection: Connection, key: int) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({key})")
+
+
+def insert_absent(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An insert that skips the rows that are there already: each dialect has its own."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
 
 
 def update_statistics(connection: Connection, *tables: Table) -> None:

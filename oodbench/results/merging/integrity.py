@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from oodbench.records import STATUSES, Trial
+from oodbench.results.answer_keys import read_keys
 from oodbench.results.connection.database import open_database
 from oodbench.results.schema import (
     COMPLETED,
@@ -30,6 +31,7 @@ from oodbench.results.schema import (
     TABLES,
     WAITING,
     curves,
+    predictions,
     runs,
     study_trials,
 )
@@ -69,7 +71,7 @@ def check_database(target: str | Path) -> Checked:
         if broken:  # what it says of itself is worth nothing then
             return Checked(db.url, REVISIONS[-1], {}, {}, broken)
         problems = (*_missing_views(connection), *_orphans(connection), *_wrong_runs(connection))
-        problems += tuple(_wrong_trials(connection))
+        problems += (*_wrong_trials(connection), *_wrong_predictions(connection))
         rows = {
             table.name: int(connection.scalar(select(func.count()).select_from(table)) or 0)
             for table in TABLES
@@ -109,6 +111,7 @@ def _wrong_runs(connection: Connection) -> Iterator[str]:
     """Runs whose columns do not fit their state."""
     row = runs.c
     measured = exists().where(curves.c.run_id == row.id)
+    predicted = exists().where(predictions.c.run_id == row.id)
     finished = row.state.in_(STATUSES)
     last = row.summary[("last", "step")].as_integer()
     rules = {
@@ -121,6 +124,7 @@ def _wrong_runs(connection: Connection) -> Iterator[str]:
         ),
         "not finished, but have measurements": and_(not_(finished), measured),
         "finished, but have no time at which": and_(finished, row.finished.is_(None)),
+        "not completed, but have predictions": and_(row.state != COMPLETED, predicted),
         "completed, but have no summary": and_(row.state == COMPLETED, last.is_(None)),
         "completed, but have no measurements": and_(row.state == COMPLETED, not_(measured)),
         "diverged or failed without a reason": and_(
@@ -154,3 +158,21 @@ def _wrong_trials(connection: Connection) -> Iterator[str]:
             wrong.append(run)
     if wrong:
         yield _sentence(len(wrong), "not of the trial that their id says", wrong[:SHOWN])
+
+
+def _wrong_predictions(connection: Connection) -> Iterator[str]:
+    """Answer keys that are not what their id says, and predictions that are of other examples."""
+    keys = read_keys(connection)
+    damaged = [name for name, key in keys.items() if key.id != name]
+    if damaged:
+        yield f"{len(damaged)} answer keys are not what their id says: {', '.join(damaged)}."
+    wrong = []
+    columns = select(predictions.c.run_id, predictions.c.key_id, predictions.c.packed)
+    stored = columns.where(predictions.c.packed.is_not(None)).order_by(predictions.c.run_id)
+    for run, key, packed in connection.execution_options(yield_per=1000).execute(stored):
+        try:
+            keys[key].unpack(packed)
+        except (KeyError, ValueError):
+            wrong.append(run)
+    if wrong:
+        yield _sentence(len(wrong), "with predictions of other examples", wrong[:SHOWN])

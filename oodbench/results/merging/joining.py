@@ -8,10 +8,21 @@ from sqlalchemy import Connection, func, select, update
 
 from oodbench.errors import DatabaseError
 from oodbench.records import STATUSES
+from oodbench.results.connection.engines import insert_absent
 from oodbench.results.merging.copying import released
 from oodbench.results.probes import TRAINED
 from oodbench.results.queue import lock_runs
-from oodbench.results.schema import RUNNING, WAITING, curves, runs, studies, study_trials, sweeps
+from oodbench.results.schema import (
+    RUNNING,
+    WAITING,
+    answer_keys,
+    curves,
+    predictions,
+    runs,
+    studies,
+    study_trials,
+    sweeps,
+)
 from oodbench.results.sweeps.lookup import known_states
 from oodbench.results.sweeps.shards import SHARDED, put_sharded
 
@@ -76,7 +87,10 @@ def join_runs(
     results = [row["id"] for row in (*new, *late) if row["id"] in ended]
     _put_curves(writing, [c for items in _curves(reading, results).values() for c in items])
     counted.update(new=len(new), results=len(results), known=len(both))
-    return list(_compare(reading, writing, both, {row["id"]: row["state"] for row in rows}, states))
+    theirs_now = {row["id"]: row["state"] for row in rows}
+    differing = list(_compare(reading, writing, both, theirs_now, states))
+    join_predictions(reading, writing, [*results, *(run for run in both if run not in differing)])
+    return differing
 
 
 def _compare(
@@ -112,6 +126,16 @@ def _trained(measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _put_curves(writing: Connection, rows: list[dict[str, Any]]) -> None:
     if rows:
         writing.execute(curves.insert(), rows)
+
+
+def join_predictions(reading: Connection, writing: Connection, ids: Sequence[str]) -> None:
+    """Add what these runs predicted, where it is not there, and the answer keys of it."""
+    theirs = select(predictions).where(predictions.c.run_id.in_(ids))
+    rows = [dict(row) for row in reading.execute(theirs).mappings()]
+    keys = select(answer_keys).where(answer_keys.c.id.in_({row["key_id"] for row in rows}))
+    for table, found in ((answer_keys, reading.execute(keys).mappings()), (predictions, rows)):
+        if new := [dict(row) for row in found]:
+            writing.execute(insert_absent(writing, table), new)
 
 
 def join_links(reading: Connection, writing: Connection) -> None:

@@ -4,11 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from oodbench.records import Trial
 from oodbench.results.connection.database import Database
-from oodbench.results.schema import runs, studies, study_trials, sweeps
+from oodbench.results.schema import (
+    answer_keys,
+    predictions,
+    runs,
+    studies,
+    study_trials,
+    sweeps,
+)
 from oodbench.results.store import find_run
 
 
@@ -27,6 +34,8 @@ class RunDetails:
         scores: Checkpoint rule -> ``step`` and, for each role, the mean accuracy and ``n_<role>``;
             empty unless the run is completed.
         provenance: Versions, device, cost, weights; empty unless it is finished.
+        predictions: Checkpoint -> ``examples``, of how many its predictions are kept, ``bytes``,
+            and ``file``, its name in the artifacts folder, if they are in one.
         owner: The worker that has it, or had it last; None if none had.
         attempts: How many times it was claimed and not given back.
         started: Seconds since 1970, on the database's clock; None if it never was.
@@ -41,6 +50,7 @@ class RunDetails:
     environments: tuple[str, ...]
     scores: Mapping[str, Mapping[str, Any]]
     provenance: Mapping[str, Any]
+    predictions: Mapping[str, Mapping[str, Any]]
     owner: str | None
     attempts: int
     started: float | None
@@ -64,6 +74,7 @@ def run_details(db: Database, run: str) -> RunDetails:
     with db.read() as connection:
         row = connection.execute(select(runs).where(runs.c.id == find_run(connection, run))).one()
         asked = _asked_by(connection, row.id)
+        kept = _predictions(connection, row.id)
     return RunDetails(
         run=row.id,
         trial=Trial.from_json(row.trial),
@@ -73,11 +84,32 @@ def run_details(db: Database, run: str) -> RunDetails:
         environments=tuple(asked[0]["facts"].get("environments", ()) if asked else ()),
         scores=row.summary,
         provenance=row.provenance,
+        predictions=kept,
         owner=row.owner,
         attempts=row.attempt,
         started=row.started,
         finished=row.finished,
     )
+
+
+def _predictions(connection: Connection, run: str) -> dict[str, dict[str, Any]]:
+    row = predictions.c
+    statement = (
+        select(
+            row.checkpoint, row.file, func.length(row.packed).label("size"), answer_keys.c.splits
+        )
+        .join(answer_keys, answer_keys.c.id == row.key_id)
+        .where(row.run_id == run)
+        .order_by(row.checkpoint.desc())
+    )
+    found = {}
+    for item in connection.execute(statement):
+        examples = sum(split["size"] for split in item.splits)
+        place = {"bytes": item.size}
+        if item.file is not None:
+            place = {"bytes": item.file["bytes"], "file": item.file["file"]}
+        found[item.checkpoint] = {"examples": examples, **place}
+    return found
 
 
 def _asked_by(connection: Connection, run: str) -> list[Mapping[str, Any]]:

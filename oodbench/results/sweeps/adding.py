@@ -4,13 +4,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, func, select, update
 
 from oodbench.errors import DatabaseError
 from oodbench.records import STATUSES, Trial
 from oodbench.results.connection.database import Database
-from oodbench.results.connection.engines import PLANNING, update_statistics, wait_for_turn
+from oodbench.results.connection.engines import (
+    PLANNING,
+    insert_absent,
+    update_statistics,
+    wait_for_turn,
+)
 from oodbench.results.schema import WAITING, now, runs, studies, study_trials, sweeps
 from oodbench.results.sweeps.lookup import known_states, sweep_id
 from oodbench.results.sweeps.plans import AddedSweep, PlannedStudy, in_turn
@@ -87,16 +91,9 @@ def _extended(connection: Connection, plan: Sequence[PlannedStudy]) -> dict[str,
     return found
 
 
-def _insert(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """The dialect's own insert, which can skip rows that are there already."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
-
-
 def put_sweep(connection: Connection, name: str, spec: Mapping[str, Any]) -> int:
-    inserting = _insert(connection, sweeps).values(name=name, spec=dict(spec), created=now())
-    connection.execute(inserting.on_conflict_do_nothing())
+    new = {"name": name, "spec": dict(spec), "created": now()}
+    connection.execute(insert_absent(connection, sweeps).values(new))
     connection.execute(update(sweeps).where(sweeps.c.name == name).values(spec=dict(spec)))
     return sweep_id(connection, name)
 
@@ -106,7 +103,7 @@ def put_studies(connection: Connection, sweep: int, plan: Sequence[PlannedStudy]
     for position, study in enumerate(plan):
         said = {k: v for k, v in vars(study).items() if k not in ("trials", "indices")}
         new = {**said, "sweep_id": sweep, "position": position, "created": created}
-        connection.execute(_insert(connection, studies).values(new).on_conflict_do_nothing())
+        connection.execute(insert_absent(connection, studies).values(new))
         latest = update(studies).where(studies.c.id == study.id)
         connection.execute(latest.values(agenda=study.agenda))
         owner = connection.scalar(select(studies.c.sweep_id).where(studies.c.id == study.id))
@@ -139,7 +136,7 @@ def put_runs(
         }
         for behind, trial in enumerate(trials, start=end_of_line(connection))
     ]
-    connection.execute(_insert(connection, runs).on_conflict_do_nothing(), rows)
+    connection.execute(insert_absent(connection, runs), rows)
 
 
 def end_of_line(connection: Connection) -> int:

@@ -70,7 +70,8 @@ def as_inputs(dataset: Dataset, trial: Trial, device: torch.device) -> Dataset:
     features = Features(f"{dataset.name}-{trial.model}-features", made_by, body, device)
 
     def seen(split: Split, environment: str, part: str) -> Split:
-        return replace(split, inputs=features.of(split, dataset, environment, part))
+        inputs = features.of(split, dataset, environment, part)
+        return replace(split, inputs=inputs, examples=split.numbers)
 
     parts = []
     for environment in dataset.environments:

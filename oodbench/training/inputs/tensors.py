@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from oodbench.answers import AnswerKey, ScoredSplit
 from oodbench.data import Dataset, Environment, Published, Rows, Split
 from oodbench.seeds import stream
 from oodbench.training.inputs.augmentation import RECIPES, AugmentedInputs, draw
@@ -30,6 +32,7 @@ class EvaluationSplit:
         role: What the split is to the trial: see ``oodbench.records.ROLES``.
         inputs: n examples.
         labels: (n,) integers.
+        examples: (n,) the number of each: see ``oodbench.data.Split.examples``.
         n: How many independent examples these are: see ``oodbench.data.Split.copies``.
         groups, worst: See ``oodbench.data.Published``.
         group_names, metrics: Of the dataset, see ``oodbench.data.Dataset``.
@@ -41,6 +44,7 @@ class EvaluationSplit:
     role: str
     inputs: AnyInputs
     labels: Tensor
+    examples: NDArray[np.int64]
     n: int
     groups: NDArray[np.int64] | None = None
     worst: str = ""
@@ -59,7 +63,7 @@ class Tensors:
         sizes: Number of training examples of each training environment.
         evaluation: See ``EvaluationSplit``.
         num_classes: Size of the label set.
-        shared, augment: See ``oodbench.data.Dataset``.
+        shared, augment, source: See ``oodbench.data.Dataset``.
     """
 
     inputs: Inputs | StoredInputs
@@ -69,11 +73,32 @@ class Tensors:
     num_classes: int
     shared: bool
     augment: str = ""
+    source: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of one example."""
         return tuple(self.inputs.shape[1:])
+
+    @cached_property
+    def answer_key(self) -> AnswerKey:
+        """What is right of all splits to evaluate, in their order."""
+        splits = self.evaluation
+        given = [np.empty((len(s.labels), 0)) if s.groups is None else s.groups for s in splits]
+        most = max(groups.shape[1] for groups in given)
+        padded = [
+            np.pad(groups, ((0, 0), (0, most - groups.shape[1])), constant_values=-1)
+            for groups in given
+        ]
+        return AnswerKey(
+            self.source,
+            tuple(ScoredSplit(s.environment, s.split, s.role, len(s.labels)) for s in splits),
+            torch.cat([s.labels for s in splits]).cpu().numpy(),
+            np.concatenate([s.examples for s in splits]),
+            self.num_classes,
+            np.concatenate(padded).astype(np.int64),
+            next((s.group_names for s in splits if s.group_names), ()),
+        )
 
 
 def role_of(split: str, is_test_environment: bool) -> str:
@@ -112,6 +137,12 @@ def part_of(environment: Environment, name: str) -> Split:
     """A split by its name, or several as one: ``train+test``."""
     first, *others = (environment.splits[part] for part in name.split("+"))
     return sum(others, start=first)
+
+
+def numbers_of(split: Split) -> NDArray[np.int64]:
+    """The numbers of a split's examples; those of a dataset that is ``numbered`` all have one."""
+    assert split.numbers is not None
+    return split.numbers
 
 
 def examples(
@@ -156,6 +187,7 @@ def published(
         given.role,
         inputs.settled(),
         labels,
+        numbers_of(given.split),
         len(given.split) // given.split.copies,
         given.groups,
         given.worst,
@@ -182,12 +214,13 @@ def load(
     dtype: torch.dtype,
 ) -> Tensors:
     """Put on ``device`` what a trial with these test environments trains on and is scored on."""
+    dataset = dataset.numbered
 
     def to_evaluate(environment: Environment, name: str, role: str) -> EvaluationSplit:
         split = part_of(environment, name)
         inputs, labels = evaluated(dataset, environment, name, role, device, dtype)
-        n = len(split) // split.copies
-        return EvaluationSplit(environment.name, name, role, inputs.settled(), labels, n)
+        n, numbers = len(split) // split.copies, numbers_of(split)
+        return EvaluationSplit(environment.name, name, role, inputs.settled(), labels, numbers, n)
 
     training = [
         examples(dataset.environments[i].splits["train"], device, dtype)
@@ -207,4 +240,5 @@ def load(
         dataset.num_classes,
         dataset.shared,
         dataset.augment,
+        dataset.source,
     )

@@ -28,10 +28,10 @@ from oodbench.training.checkpoints import NOTHING, Saving, tell_nobody
 from oodbench.training.clock import clock_of
 from oodbench.training.fast.processor import prepare_for_cpu
 from oodbench.training.inputs.tensors import Tensors
+from oodbench.training.keeping import keep
 from oodbench.training.loop import Run, build_module
 from oodbench.training.replicas.processes import Apart
 from oodbench.training.stack import stackable
-from oodbench.training.weights import keep_weights
 
 POLL = 0.2
 """Seconds between looks at the processes."""
@@ -201,10 +201,11 @@ def train_replica(
         device,
         stackable(trial, module),
         selected=saving.selected,
+        predicting=saving.predictions,
         clock=clock_of(device),
         group=Apart(device, group),
     )
     dist.barrier(group)  # who is ready first does not wait for the slowest in training
     run.train(tick)
     (record,) = run.records()
-    return keep_weights(run, 0, record, saving if dist.get_rank(group) == 0 else NOTHING)
+    return keep(run, 0, record, saving if dist.get_rank(group) == 0 else NOTHING)

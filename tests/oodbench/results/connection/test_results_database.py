@@ -177,11 +177,18 @@ def columns_of(connection: Connection) -> dict[str, list[str]]:
     return {t.name: [c["name"] for c in database.get_columns(t.name)] for t in TABLES}
 
 
+def drop_predictions(connection: Connection) -> None:
+    """As before schema 0006."""
+    for table in ("predictions", "answer_keys"):
+        connection.exec_driver_sql(f"DROP TABLE {table}")
+
+
 def test_a_database_of_the_first_schema_is_upgraded_with_its_runs(db: Database) -> None:
     add_sweep(db, "s", {}, [make_study([make_trial()])])
     before = runs(db)
     with db.write() as connection:  # as oodbench made them then
         new = columns_of(connection)
+        drop_predictions(connection)
         connection.exec_driver_sql("ALTER TABLE studies DROP COLUMN agenda")
         connection.exec_driver_sql("ALTER TABLE runs DROP COLUMN excused")
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
@@ -200,6 +207,7 @@ def test_a_database_of_the_first_schema_is_upgraded_with_its_runs(db: Database) 
 
 def test_upgrading_makes_the_views_anew(db: Database) -> None:
     with db.write() as connection:
+        drop_predictions(connection)
         connection.exec_driver_sql("DROP VIEW v_pairs")
         connection.exec_driver_sql("CREATE VIEW v_pairs AS SELECT id AS run FROM runs")
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0002'")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from results_helpers import make_record, make_study, make_trial
+from results_helpers import make_predictions, make_record, make_study, make_trial
 from sqlalchemy.exc import IntegrityError
 
 from oodbench.errors import DatabaseError
@@ -48,7 +48,12 @@ def fill(db: Database) -> None:
     for item, status in zip(claims, statuses, strict=False):
         reason = "" if status == "completed" else "It did."
         record = make_record(
-            item.trial, *points, status=status, reason=reason, provenance={"seconds": 1.5, "b": {}}
+            item.trial,
+            *points,
+            status=status,
+            reason=reason,
+            provenance={"seconds": 1.5, "b": {}},
+            predictions=make_predictions(3) if status == "completed" else None,
         )
         assert store_runs(db, [(item, record)]) == []
     claim(db, "dead", size=2, lease=-1)
@@ -68,6 +73,8 @@ def tables(db: Database) -> list[pd.DataFrame]:
         sql(db, "SELECT * FROM studies ORDER BY id"),
         sql(db, "SELECT id, hparams, batch, trial, summary, provenance FROM runs ORDER BY id"),
         sql(db, "SELECT * FROM curves ORDER BY id"),
+        sql(db, "SELECT * FROM answer_keys"),
+        sql(db, "SELECT * FROM predictions ORDER BY run_id"),
         sql(db, "SELECT * FROM v_best ORDER BY run"),
         sql(db, "SELECT run, test_environments, sampler, facts FROM v_runs ORDER BY position"),
     ]
@@ -96,6 +103,8 @@ def test_a_copy_of_the_other_kind_says_the_same(
         "studies": 3,
         "study_trials": 13,
         "curves": 20,
+        "answer_keys": 1,
+        "predictions": 2,
     }
     assert copied.released == 3
     back = tmp_path / "back.db"
@@ -186,6 +195,12 @@ def test_a_sound_database_has_no_problems(filled: Database, target: str) -> None
         ("UPDATE runs SET state = 'waiting', owner = NULL, lease = NULL", "but have measurements"),
         ("UPDATE runs SET finished = NULL", "4 runs are finished, but have no time"),
         ("UPDATE runs SET summary = '{}'", "2 runs are completed, but have no summary"),
+        ("UPDATE runs SET state = 'failed'", "2 runs are not completed, but have predictions"),
+        ("UPDATE answer_keys SET source = 'mnist'", "1 answer keys are not what their id says"),
+        (
+            "UPDATE predictions SET packed = substr(packed, 2)",
+            "2 runs are with predictions of other examples",
+        ),
         ("DELETE FROM curves", "2 runs are completed, but have no measurements"),
         ("UPDATE runs SET reason = ''", "2 runs are diverged or failed without a reason"),
         ("UPDATE runs SET trial = '{\"dataset\": 1}'", "8 runs are not of the trial"),

@@ -127,6 +127,21 @@ def test_runs_are_scored_by_role_and_by_every_metric(tmp_path: Path) -> None:
     assert len(known) == 4
 
 
+def test_predictions_are_kept_with_their_groups(tmp_path: Path) -> None:
+    db = trained("ToyDomains", tmp_path / "toy.db")
+    (found,) = oodbench.predictions(db)
+    assert found.examples["split"].value_counts().to_dict() == SIZES
+    curves = oodbench.query(db, sql="SELECT * FROM curves WHERE step = 20")
+    for run, predicted in zip(found.runs, found.predicted, strict=True):
+        right = found.examples.assign(right=predicted == found.examples["label"])
+        mine = curves[curves["run_id"] == run]
+        whole = mine[mine["metric"] == "accuracy"].set_index("split")["value"]
+        assert right.groupby("split", observed=True)["right"].mean().to_dict() == whole.to_dict()
+        groups = mine[mine["metric"] == "group_accuracy"].set_index(["split", "environment"])
+        by_group = right.groupby(["split", "group"], observed=True)["right"].mean()
+        assert by_group.to_dict() == groups["value"].to_dict()
+
+
 def test_under_subpopulation_shift_the_worst_group_is_out_of_distribution(tmp_path: Path) -> None:
     db = trained("ToyGroups", tmp_path / "toy.db")
     runs, worst = oodbench.query(db), oodbench.query(db, metric="worst_group_accuracy")
