@@ -189,6 +189,7 @@ class Release:
             verify=verify,
             published=True,
             decodes=self.images,
+            wilds=self.wilds,
             **{**subpopulation, **about},
         )
         return made

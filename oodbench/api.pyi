@@ -19,6 +19,7 @@ from .verbs.evaluate import evaluate as evaluate
 from .verbs.fetch import fetch as fetch
 from .verbs.load_model import load_model as load_model
 from .verbs.plot import plot as plot
+from .verbs.predictions import export_predictions as export_predictions
 from .verbs.predictions import predictions as predictions
 from .verbs.probe import probe as probe
 from .verbs.query import query as query

@@ -1,4 +1,4 @@
-"""export csv, parquet, json, optuna."""
+"""export csv, parquet, json, predictions, optuna."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from oodbench import api
-from oodbench.cli.options import Checkpoint, Db, Sweep, Where
+from oodbench.cli.options import Artifacts, Checkpoint, Db, Sweep, Where
 
 app = typer.Typer(no_args_is_help=True, help="Write results for other tools.")
 
@@ -41,6 +41,29 @@ def table(kind: str) -> Callable[..., None]:
 
 for kind in TABLES:
     app.command(kind)(table(kind))
+
+
+@app.command()
+def predictions(
+    db: Db,
+    out: Annotated[Path, typer.Option("--out", help="The folder; a set of examples has its own.")],
+    where: Where = None,
+    name: Sweep = None,
+    checkpoint: Checkpoint = "last",
+    artifacts: Artifacts = None,
+) -> None:
+    """What runs predicted of each example: Parquet, and CSV files for WILDS' evaluate.py.
+
+    Example: oodbench export predictions --db digits.db --out predictions
+    """
+    done = api.export_predictions(
+        db, out, where, sweep=name, checkpoint=checkpoint, artifacts=artifacts
+    )
+    print(f"wrote the predictions of {done.runs:,} runs:")
+    for folder in done.folders:
+        print(f"  {folder}")
+    if done.wilds:
+        print(f"with {done.wilds:,} CSV files for WILDS' evaluate.py, in wilds/ of these folders")
 
 
 @app.command()

@@ -65,6 +65,7 @@ class DatasetSpec:
         scores: What its authors report of a classifier, if that is more than accuracies.
         own: An option names files of the user's own, so ``Table(mails)`` is a ``Table``, too.
         published: Its authors published the splits: no test environments are chosen.
+        wilds: What the package wilds calls it; empty: it is none of its datasets.
     """
 
     name: str
@@ -88,6 +89,7 @@ class DatasetSpec:
     scores: Scores | None = None
     own: bool = False
     published: bool = False
+    wilds: str = ""
 
     @property
     def needs_files(self) -> bool:

@@ -56,8 +56,8 @@ def export(
         RequestError: If no run matches, the file cannot be written, or ``parquet`` needs pyarrow.
     """
     check_name("format", kind, WRITERS)
-    if kind == "parquet" and find_spec("pyarrow") is None:
-        raise RequestError("Parquet files need pyarrow: pip install 'oodbench[parquet]'.")
+    if kind == "parquet":
+        check_pyarrow()
     with open_database(db, read_only=True) as database:
         frame = table_of(database, where, sweep, checkpoint)
     if frame.empty:
@@ -67,6 +67,12 @@ def export(
     except OSError as error:
         raise RequestError(f"Cannot write to {output}: {error.strerror or error}.") from error
     return frame
+
+
+def check_pyarrow() -> None:
+    """Raise RequestError unless Parquet files can be written."""
+    if find_spec("pyarrow") is None:
+        raise RequestError("Parquet files need pyarrow: pip install 'oodbench[parquet]'.")
 
 
 def table_of(db: Database, where: str | None, sweep: str | None, checkpoint: str) -> "pd.DataFrame":
@@ -122,7 +128,7 @@ def describe(
     }
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Write whole or not at all."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -133,16 +139,16 @@ def _replace(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def _csv(frame: "pd.DataFrame", about: dict[str, Any], path: Path) -> None:
-    _replace(path, lambda to: frame.to_csv(to, index=False))
+    replace_file(path, lambda to: frame.to_csv(to, index=False))
     text = json.dumps(about, indent=1) + "\n"
     beside = path.with_name(path.name + ".about.json")
-    _replace(beside, lambda to: to.write_text(text, encoding="utf-8"))
+    replace_file(beside, lambda to: to.write_text(text, encoding="utf-8"))
 
 
 def _json(frame: "pd.DataFrame", about: dict[str, Any], path: Path) -> None:
     plain = frame.astype(object).where(frame.notna(), None)
     text = json.dumps({"about": about, "runs": plain.to_dict("records")}, indent=1, default=str)
-    _replace(path, lambda to: to.write_text(text + "\n", encoding="utf-8"))
+    replace_file(path, lambda to: to.write_text(text + "\n", encoding="utf-8"))
 
 
 def _parquet(frame: "pd.DataFrame", about: dict[str, Any], path: Path) -> None:
@@ -156,7 +162,7 @@ def _parquet(frame: "pd.DataFrame", about: dict[str, Any], path: Path) -> None:
     table = pyarrow.Table.from_pandas(frame, preserve_index=False)
     metadata = {**(table.schema.metadata or {}), b"oodbench": json.dumps(about).encode()}
     table = table.replace_schema_metadata(metadata)
-    _replace(path, lambda to: parquet.write_table(table, to))
+    replace_file(path, lambda to: parquet.write_table(table, to))
 
 
 WRITERS: dict[str, Callable[["pd.DataFrame", dict[str, Any], Path], None]] = {

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from oodbench.results import open_database
+from oodbench.exporting.predictions import ExportedPredictions, write_predictions
+from oodbench.results import open_database, runs
 from oodbench.results.predictions import Predictions, load_predictions
 from oodbench.workers.artifacts import artifacts_folder
 
@@ -40,3 +41,33 @@ def predictions(
     folder = artifacts_folder(db) if artifacts is None else Path(artifacts)
     with open_database(db, read_only=True) as database:
         return load_predictions(database, folder, where, sweep, checkpoint)
+
+
+def export_predictions(
+    db: str | Path,
+    out: str | Path,
+    where: str | None = None,
+    *,
+    sweep: str | None = None,
+    checkpoint: str = "last",
+    artifacts: str | Path | None = None,
+) -> ExportedPredictions:
+    """Write predictions as Parquet, and those on WILDS' datasets as its ``evaluate.py`` takes them.
+
+    Args:
+        db: URL or path of the database.
+        out: The folder; see ``oodbench.exporting.predictions.write_predictions``.
+        where: As for ``predictions``, and so are the others.
+        sweep: Only runs of this sweep.
+        checkpoint: ``last`` or ``best_id_val``.
+        artifacts: The artifacts folder.
+
+    Raises:
+        RequestError: If no run has any, a file cannot be written, or pyarrow is not installed.
+        QueryError, UnknownNameError, ArtifactError: As for ``predictions``.
+    """
+    found = predictions(db, where, sweep=sweep, checkpoint=checkpoint, artifacts=artifacts)
+    with open_database(db, read_only=True) as database:
+        table = runs(database, sweep=sweep)
+    configs = dict(zip(table["run"], table["config_id"], strict=True))
+    return write_predictions(found, configs, Path(out), checkpoint)
