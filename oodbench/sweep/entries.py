@@ -7,12 +7,13 @@ from typing import Any
 from pydantic import ConfigDict, Field, model_validator
 
 from oodbench.algorithms import ALGORITHMS
-from oodbench.data import DATASETS, DatasetSpec
+from oodbench.data import DATASETS, Dataset, DatasetSpec
 from oodbench.errors import UnknownNameError
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.optimizers.replicated import check_space, method_of
 from oodbench.optimizers.spec import OptimizerSpec, check_installed
+from oodbench.records import hash_of
 from oodbench.spaces import Choice, Range, override
 from oodbench.sweep.settings import Part, Positive, TrainChanges, told_with_place
 
@@ -77,6 +78,21 @@ class DatasetEntry(Entry):
     def spec(self) -> DatasetSpec:
         """The dataset, with the environments that it has with these options."""
         return DATASETS.get(self.name).resolved(self.options)
+
+    @property
+    def about(self) -> DatasetSpec:
+        """The dataset, as far as it is known without files."""
+        named = DATASETS.get(self.name)
+        return named if named.needs_files else self.spec
+
+    @cached_property
+    def builds(self) -> str:
+        """Entries of which this is equal have the same examples."""
+        return hash_of([self.name, self.options])
+
+    def build(self, data_seed: int) -> Dataset:
+        """The examples, in one split."""
+        return DATASETS.get(self.name).load(self.options, data_seed)
 
     @property
     def facts(self) -> dict[str, Any]:
