@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -14,6 +14,7 @@ from oodbench.optimizers import OPTIMIZERS
 from oodbench.optimizers.replicated import check_space, method_of
 from oodbench.optimizers.spec import OptimizerSpec, check_installed
 from oodbench.records import hash_of
+from oodbench.results.sweeps.shifts import DECLARED, SHIFT, SOURCE
 from oodbench.spaces import Choice, Range, override
 from oodbench.sweep.settings import Part, Positive, TrainChanges, told_with_place
 
@@ -48,11 +49,12 @@ class DatasetEntry(Entry):
 
     test_environments: Any = None
     train: TrainChanges | None = None
+    shift: Literal["correlation", "diversity", "subpopulation"] | None = None
 
     @model_validator(mode="after")
     @told_with_place
     def check(self) -> "DatasetEntry":
-        """The dataset exists and has these environments and options."""
+        """The dataset exists, has these environments and options, and says no other shift."""
         named = DATASETS.get(self.name)
         self.check_options(named.options)
         given = self.test_environments
@@ -61,6 +63,11 @@ class DatasetEntry(Entry):
             raise ValueError(
                 "test_environments: needs each or a list of indices such as [2], but got "
                 f"{given!r}{self.listing(named)}"
+            )
+        if self.shift is not None and self.about.shift not in ("", self.shift):
+            raise ValueError(
+                f"shift: {self.shift}, but that of {self.name} is known: {self.about.shift}; "
+                "leave shift out"
             )
         if named.needs_files:  # which need not be here yet
             if self.test_environments:
@@ -102,7 +109,7 @@ class DatasetEntry(Entry):
             "chance": 1 / spec.num_classes,
             "num_classes": spec.num_classes,
             "metric": spec.metric,
-            "shift": spec.shift,
+            **({SHIFT: self.shift, SOURCE: DECLARED} if self.shift else {SHIFT: spec.shift}),
             "environments": list(spec.environments),
             "apart": list(spec.apart),
         }

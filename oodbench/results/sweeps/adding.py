@@ -14,6 +14,7 @@ from oodbench.results.connection.engines import PLANNING, update_statistics, wai
 from oodbench.results.schema import WAITING, now, runs, studies, study_trials, sweeps
 from oodbench.results.sweeps.lookup import known_states, sweep_id
 from oodbench.results.sweeps.plans import AddedSweep, PlannedStudy, in_turn
+from oodbench.results.sweeps.shifts import put_declared
 
 
 def preview_sweep(db: Database | None, plan: Sequence[PlannedStudy]) -> AddedSweep:
@@ -109,6 +110,7 @@ def put_studies(connection: Connection, sweep: int, plan: Sequence[PlannedStudy]
         connection.execute(_insert(connection, studies).values(new).on_conflict_do_nothing())
         latest = update(studies).where(studies.c.id == study.id)
         connection.execute(latest.values(agenda=study.agenda))
+        put_declared(connection, study)
         owner = connection.scalar(select(studies.c.sweep_id).where(studies.c.id == study.id))
         if owner != sweep:
             raise DatabaseError(
