@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart docs test test-slow test-faults test-gpu test-slurm test-ray test-oldest golden coverage bench check format clean
+.PHONY: install quickstart docs example test test-slow test-faults test-gpu test-slurm test-ray test-oldest golden coverage bench check format clean
 
 install: $(VENV)/.installed
 
@@ -63,6 +63,12 @@ golden: install
 # Speed on this machine; `make bench BENCH=queue_load` for one of tests/benchmarks/.
 bench: install
 	PYTHONPATH=tests/helpers $(BIN)/python -m tests.benchmarks $(BENCH)
+
+# A study that is shipped, of a database: make example NAME=digits DB=digits.db ABOUT="What it is."
+# ALL_STEPS=1 keeps the measurements of every evaluation; else those at the last and the best.
+example: install
+	$(BIN)/python -c 'import sys; from oodbench.results.merging.archive import write_archive as w; \
+	    w(*sys.argv[1:4], all_steps=bool("$(ALL_STEPS)"))' "$(DB)" "oodbench/examples/$(NAME)" "$(ABOUT)"
 
 # The site in site/; a broken link, a broken anchor or any other warning stops it (not with --quiet).
 docs: $(VENV)/.docs

@@ -16,6 +16,7 @@ from .verbs.catalogue import catalogue as catalogue
 from .verbs.conclude import conclude as conclude
 from .verbs.conclude import confirmed as confirmed
 from .verbs.evaluate import evaluate as evaluate
+from .verbs.example import example as example
 from .verbs.fetch import fetch as fetch
 from .verbs.load_model import load_model as load_model
 from .verbs.plot import plot as plot

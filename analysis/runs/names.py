@@ -61,4 +61,6 @@ def group_name(dataset: str, test_environments: str, algorithm: str) -> str:
 
 def shift_name(shift: str) -> str:
     """Such as ``correlation shift``."""
+    if shift == "none":
+        return "no shift"
     return f"{shift} shift" if shift else "class of shift unknown"

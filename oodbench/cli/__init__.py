@@ -19,6 +19,7 @@ from oodbench.cli import (
     conclude,
     db,
     evaluate,
+    example,
     exporting,
     fetch,
     importing,
@@ -67,6 +68,7 @@ def options(
 
 COMMANDS: list[Callable[..., None]] = [
     quickstart.quickstart,
+    example.example,
     sweep.sweep,
     worker.worker,
     status.status,

@@ -97,6 +97,16 @@ def preview(specs: "list[SweepSpec]", db: str | None) -> None:
                 f"{spec.name}: {counted} replicas: one device simulates all of a run's; with "
                 "--processes each takes a process and a core, with torchrun a device."
             )
+        if spec.data_seeds > 1:
+            from oodbench.workers.trial_data import KEPT
+
+            print(
+                f"{spec.name}: each draw is trained on {spec.data_seeds} splits (data seeds "
+                f"{spec.splits[0]} to {spec.splits[-1]}): {spec.data_seeds} times the models and "
+                "the hours of one. Decoded images are on disk once for all splits; what is made "
+                "from the training examples of one, such as TF-IDF, once for each. A worker keeps "
+                f"the splits that it used last in memory, up to {KEPT}."
+            )
         if "bf16" in spec.precisions:
             print(
                 f"{spec.name}: precision {', '.join(spec.precisions)}; in bf16 the models' forward "

@@ -2,12 +2,12 @@
 
 import sys
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from oodbench import api
-from oodbench.cli.options import Root, indices, use_root
+from oodbench.cli.options import Root, indices, pairs_of, use_root
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +25,17 @@ def shift(
         int, typer.Option(help="Most examples a side, to train and to measure on.")
     ] = 5_000,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="An option of the dataset, such as folder=my_images."),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            help="Database whose studies on this dataset shall say the class, where they do not "
+            "know it.",
+        ),
+    ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print every column, as CSV.")] = False,
     root: Root = None,
 ) -> None:
@@ -32,14 +43,19 @@ def shift(
 
     Example: oodbench shift ColoredDigits --test-environments 2
     """
+    from oodbench.sweep.files import parse_yaml
+
     use_root(root)
+    options = {key: parse_yaml(text, key) for key, text in pairs_of("--set", changes).items()}
     table = api.shift(
         dataset,
         indices("--test-environments", test_environments),
         trials=trials,
         seed=seed,
         examples=examples,
+        options=options or None,
         device=device,
+        store=store,
         on_trial=partial(print, file=sys.stderr, flush=True),
     )
     if csv:
@@ -70,4 +86,15 @@ def tell(table: "pd.DataFrame") -> None:
     for choice, rows in table.groupby("test_environments", sort=False):
         row = rows.iloc[0]
         few = f"; too few examples of the classes {row['skipped']}" if row["skipped"] else ""
-        print(f"test environments {choice}: {row['shift']}, n = {row['n']} examples a side{few}")
+        print(
+            f"test environments {choice}: {row['shift']}, n = {row['n']} examples a side{few}"
+            f"{stored(row)}"
+        )
+
+
+def stored(row: "pd.Series[Any]") -> str:
+    """What came of ``--store``; nothing if it was not asked for."""
+    if "stored" not in row:
+        return ""
+    kept = f"; kept what is declared or published: {row['kept']}" if row["kept"] else ""
+    return f"; stored in {row['stored']} studies{kept}"

@@ -47,7 +47,7 @@ class DatasetSpec:
         options: Every option with its default.
         shift: ``correlation`` or ``diversity`` shift, as ``oodbench shift`` measures it, or as Ye
             et al. 2022 (OoD-Bench) published it; ``subpopulation`` shift, where nothing is out of
-            distribution but the shares of the groups; empty if it is none, or was not measured.
+            distribution but the shares of the groups; empty if it is not known.
         metric: Name of the official metric.
         summary: One sentence.
         layout: Where the examples come from.

@@ -235,7 +235,8 @@ FACTS = (
         "shift",
         "text",
         _facts["shift"].as_string(),
-        "Class of shift: correlation, diversity, subpopulation; empty: none, or not measured.",
+        "Class of shift: correlation, diversity, subpopulation; none: neither of the first two was "
+        "measured; empty: not known.",
     ),
     Column("num_classes", "count", _facts["num_classes"].as_integer(), "Size of the label set."),
     Column("metric", "text", _facts["metric"].as_string(), "Official metric of the dataset."),

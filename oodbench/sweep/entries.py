@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
 from oodbench.algorithms import ALGORITHMS
-from oodbench.data import DATASETS, DatasetSpec
+from oodbench.data import DATASETS, Dataset, DatasetSpec
 from oodbench.errors import UnknownNameError
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.optimizers.replicated import check_space, method_of
 from oodbench.optimizers.spec import OptimizerSpec, check_installed
+from oodbench.records import hash_of
+from oodbench.results.sweeps.shifts import DECLARED, SHIFT, SOURCE
 from oodbench.spaces import Choice, Range, override
 from oodbench.sweep.settings import Part, Positive, TrainChanges, told_with_place
 
@@ -47,11 +49,12 @@ class DatasetEntry(Entry):
 
     test_environments: Any = None
     train: TrainChanges | None = None
+    shift: Literal["correlation", "diversity", "subpopulation"] | None = None
 
     @model_validator(mode="after")
     @told_with_place
     def check(self) -> "DatasetEntry":
-        """The dataset exists and has these environments and options."""
+        """The dataset exists, has these environments and options, and says no other shift."""
         named = DATASETS.get(self.name)
         self.check_options(named.options)
         given = self.test_environments
@@ -60,6 +63,11 @@ class DatasetEntry(Entry):
             raise ValueError(
                 "test_environments: needs each or a list of indices such as [2], but got "
                 f"{given!r}{self.listing(named)}"
+            )
+        if self.shift is not None and self.about.shift not in ("", self.shift):
+            raise ValueError(
+                f"shift: {self.shift}, but that of {self.name} is known: {self.about.shift}; "
+                "leave shift out"
             )
         if named.needs_files:  # which need not be here yet
             if self.test_environments:
@@ -79,6 +87,21 @@ class DatasetEntry(Entry):
         return DATASETS.get(self.name).resolved(self.options)
 
     @property
+    def about(self) -> DatasetSpec:
+        """The dataset, as far as it is known without files."""
+        named = DATASETS.get(self.name)
+        return named if named.needs_files else self.spec
+
+    @cached_property
+    def builds(self) -> str:
+        """Entries of which this is equal have the same examples."""
+        return hash_of([self.name, self.options])
+
+    def build(self, data_seed: int) -> Dataset:
+        """The examples, in one split."""
+        return DATASETS.get(self.name).load(self.options, data_seed)
+
+    @property
     def facts(self) -> dict[str, Any]:
         """What analysis needs to know of the dataset."""
         spec = self.spec
@@ -86,7 +109,7 @@ class DatasetEntry(Entry):
             "chance": 1 / spec.num_classes,
             "num_classes": spec.num_classes,
             "metric": spec.metric,
-            "shift": spec.shift,
+            **({SHIFT: self.shift, SOURCE: DECLARED} if self.shift else {SHIFT: spec.shift}),
             "environments": list(spec.environments),
             "apart": list(spec.apart),
         }

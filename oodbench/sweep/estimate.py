@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-from oodbench.data import DATASETS, DatasetSpec
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.sweep import SweepSpec
 from oodbench.sweep.entries import AlgorithmEntry, DatasetEntry, OptimizerEntry
@@ -31,7 +30,7 @@ class Estimate:
         sweep: Name of the sweep.
         dataset: Its name.
         studies: How many.
-        models: How many, retrained winners among them.
+        models: How many, on all splits of the data, retrained winners among them.
         seconds: Of one GPU, at the rate that the sweep file states; None: it states none, or gives
             epochs, whose steps depend on the data, or how many examples are scored is not known.
         cache: Bytes of decoded images, 0: none are decoded; None: how many is not known.
@@ -79,7 +78,7 @@ def _of_dataset(spec: SweepSpec, dataset: DatasetEntry) -> Estimate:
         seconds=sum(known) if len(known) == len(costs) else None,
         cache=_cache(dataset),
         database=sum(n * size for n, size in zip(models, sizes, strict=True)),
-        partly=bool(_about(dataset).apart),
+        partly=bool(dataset.about.apart),
     )
 
 
@@ -87,12 +86,6 @@ def _cells(
     spec: SweepSpec, dataset: DatasetEntry
 ) -> Iterator[tuple[tuple[int, ...], AlgorithmEntry, OptimizerEntry]]:
     return product(dataset.turns(), spec.algorithms, spec.contestants)
-
-
-def _about(dataset: DatasetEntry) -> DatasetSpec:
-    """The dataset, as far as it is known without files."""
-    named = DATASETS.get(dataset.name)
-    return named if named.needs_files else dataset.spec
 
 
 def _models(
@@ -104,7 +97,7 @@ def _models(
         train = spec.train_of(dataset, algorithm)
         drawn = len(grid(spec.space_of(train, algorithm, optimizer), spec.search.points or 0))
     again = min(spec.confirm.top, drawn) * spec.confirm.seeds if spec.confirm else 0
-    return drawn * spec.seeds + again
+    return (drawn * spec.seeds + again) * spec.data_seeds
 
 
 def _evaluations(steps: int, every: int | None) -> int:
@@ -120,7 +113,7 @@ def _seconds(
 ) -> float | None:
     """Of one model: what it trains on, and what it is scored on."""
     train = spec.train_of(dataset, algorithm)
-    about = _about(dataset)
+    about = dataset.about
     if spec.rate is None or train.steps is None or not about.examples or about.published:
         return None
     sizes = [float(size) for size in train.batch.sizes.values]
@@ -142,12 +135,12 @@ def _measurements(spec: SweepSpec, dataset: DatasetEntry, algorithm: AlgorithmEn
     """
     train = spec.train_of(dataset, algorithm)
     times = 5 if train.steps is None else _evaluations(train.steps, train.evaluate_every)
-    about = _about(dataset)
+    about = dataset.about
     return times * (PUBLISHED if about.published else 2 * len(about.environments) + 1)
 
 
 def _cache(dataset: DatasetEntry) -> int | None:
-    about = _about(dataset)
+    about = dataset.about
     if not about.decodes:
         return 0
     size = dataset.options.get("size", about.options["size"])

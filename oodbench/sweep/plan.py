@@ -54,7 +54,7 @@ def agenda(spec: SweepSpec, study: Study, drawn: int) -> dict[str, Any] | None:
     """
     if not (spec.search.adaptive or spec.confirm):
         return None
-    result: dict[str, Any] = {"seeds": spec.seeds, "data": asdict(study.data)}
+    result: dict[str, Any] = {"seeds": spec.seeds, "data": [asdict(split) for split in study.data]}
     configurations, confirming = drawn, 0
     if spec.search.adaptive:
         result["search"] = spec.search.asks
@@ -62,7 +62,8 @@ def agenda(spec: SweepSpec, study: Study, drawn: int) -> dict[str, Any] | None:
     if spec.confirm:
         result["confirm"] = spec.confirm.model_dump()
         confirming = min(spec.confirm.top, configurations) * spec.confirm.seeds
-    return {**result, "runs": configurations * spec.seeds + confirming}
+    runs = (configurations * spec.seeds + confirming) * spec.data_seeds
+    return {**result, "runs": runs}
 
 
 def plan(sweep: Sweep) -> Plan:
@@ -77,9 +78,11 @@ def plan(sweep: Sweep) -> Plan:
 
 def _planned(spec: SweepSpec, study: Study) -> PlannedStudy:
     drawn = design(study.space, spec.search)
-    # Each configuration is trained once before any is trained again, but has its places together:
-    # so further trials move none.
-    order = [(index, repeat) for repeat in range(spec.seeds) for index in range(len(drawn))]
+    # Each configuration is trained once before any is trained again, and all of them on one split
+    # of the data before another is read; but each has its places together: so further trials move
+    # none.
+    splits, indices = range(spec.data_seeds), range(len(drawn))
+    order = [(i, repeat, k) for k in splits for repeat in range(spec.seeds) for i in indices]
     definition = study.definition
     return PlannedStudy(
         id=study.id,
@@ -95,7 +98,7 @@ def _planned(spec: SweepSpec, study: Study) -> PlannedStudy:
             **study.facts,
             **({"search": described(spec.search.sampler)} if spec.search.adaptive else {}),
         },
-        trials=[study.trial(drawn[index], index, repeat) for index, repeat in order],
+        trials=[study.trial(drawn[i], i, repeat, k) for i, repeat, k in order],
         agenda=agenda(spec, study, len(drawn)),
-        indices=[spec.seeds * index + repeat for index, repeat in order],
+        indices=[(spec.seeds * i + repeat) * spec.data_seeds + k for i, repeat, k in order],
     )

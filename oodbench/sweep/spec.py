@@ -1,6 +1,6 @@
 """A sweep file: read, checked, and turned into the studies that it means."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from typing import Annotated, Any, Literal
@@ -8,11 +8,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from oodbench.algorithms import ALGORITHMS
-from oodbench.data import DATASETS, Dataset
+from oodbench.data import DATASETS
 from oodbench.errors import RequestError, SweepError
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
-from oodbench.records import hash_of
 from oodbench.spaces import Choice, Range, override
 from oodbench.sweep.entries import (
     NONE,
@@ -59,12 +58,13 @@ class SweepSpec(Part):
     seeds: Positive = 1
     confirm: Confirm | None = None
     data_seed: int = 0
+    data_seeds: Positive = 1
     keep_weights: Literal["none", "last", "selected"] = "none"
     keep_predictions: Literal["none", "last", "selected"] = "last"
     rate: Rate | None = None
     slurm: Slurm | None = None
     ray: Ray | None = None
-    _built: dict[str, Dataset] = PrivateAttr(default_factory=dict)
+    _known: dict[str, list[dict[tuple[int, ...], Data]]] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     @told_with_place
@@ -83,6 +83,8 @@ class SweepSpec(Part):
                 )
         for dataset in self.datasets:
             check_augmentation(dataset, self.model)
+            if self.data_seeds > 1 and dataset.about.published:
+                raise ValueError(one_split(dataset.name, self.data_seeds))
         for algorithm in self.algorithms:
             for dataset in self.datasets:
                 train = self.train_of(dataset, algorithm)
@@ -119,6 +121,11 @@ class SweepSpec(Part):
         return self.train.changed(dataset.train, algorithm.train)
 
     @property
+    def splits(self) -> range:
+        """The data seeds: each draw is trained on each of these splits."""
+        return range(self.data_seed, self.data_seed + self.data_seeds)
+
+    @property
     def precisions(self) -> list[str]:
         """Those of its studies, each once."""
         pairs = product(self.datasets, self.algorithms)
@@ -137,7 +144,7 @@ class SweepSpec(Part):
         return space
 
     def studies(self) -> Iterator[Study]:
-        """The studies, dataset by dataset; builds each dataset once."""
+        """The studies, dataset by dataset; builds each split of a dataset once."""
         for dataset in self.datasets:
             for cell in product(dataset.turns(), self.algorithms, self.contestants):
                 yield self._study(dataset, *cell)
@@ -171,16 +178,43 @@ class SweepSpec(Part):
             definition |= {"parallel": spec.parallel, "replicas": spec.replicas}
         if pretrained := self.model.pretrained:
             definition["pretrained"] = pretrained
-        data = Data.of(self._dataset(dataset), test_environments)
-        check_environments(train.batch, dataset.name, data.environments)
+        data = [known[test_environments] for known in self._splits(dataset)]
+        check_environments(train.batch, dataset.name, data[0].environments)
         facts = {**dataset.facts, "optimizer_kind": spec.kind}
         return Study(self.name, data, definition, space, train, facts)
 
-    def _dataset(self, entry: DatasetEntry) -> Dataset:
-        key = hash_of([entry.name, entry.options])
-        if key not in self._built:
-            self._built[key] = DATASETS.get(entry.name).load(entry.options, self.data_seed)
-        return self._built[key]
+    def _splits(self, entry: DatasetEntry) -> list[dict[tuple[int, ...], Data]]:
+        """For each split of a dataset, what studies have to know, by their test environments.
+
+        Each split is built once, and not kept: it may be large.
+        """
+        like = [other for other in self.datasets if other.builds == entry.builds]
+        turns = [turn for other in like for turn in other.turns()]
+        if entry.builds not in self._known:
+            self._known[entry.builds] = [
+                {turn: Data.of(dataset, turn) for turn in turns}
+                for dataset in map(entry.build, self.splits)
+            ]
+            check_splits(entry.name, self._known[entry.builds], self.splits)
+        return self._known[entry.builds]
+
+
+def one_split(dataset: str, asked: int) -> str:
+    """Why a dataset cannot be trained on several splits."""
+    return (
+        f"data_seeds asks for {asked} splits of the data, but {dataset} has one whatever the data "
+        "seed: its authors, or its options, say which example is in which part. Leave data_seeds "
+        "out for it, in a sweep of its own"
+    )
+
+
+def check_splits(
+    dataset: str, splits: Sequence[Mapping[tuple[int, ...], Data]], seeds: range
+) -> None:
+    """Raise RequestError if two data seeds give the same examples in the same parts."""
+    prints = {data.fingerprint for known in splits for data in known.values()}
+    if len(prints) < len(seeds):
+        raise RequestError(f"{one_split(dataset, len(seeds))}.")
 
 
 def check_environments(batch: Batch, dataset: str, trained: int) -> None:

@@ -1,6 +1,6 @@
 """One study of a sweep, and the trials that it means."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -40,7 +40,7 @@ class Study:
 
     Attributes:
         sweep: Name of the sweep.
-        data: What it has to know of the dataset.
+        data: What it has to know of the dataset, for each split of it (data seed).
         definition: Everything that decides its trials, but not their number.
         space: Hyperparameter -> range or choice.
         train: Training settings, after all changes.
@@ -48,7 +48,7 @@ class Study:
     """
 
     sweep: str
-    data: Data
+    data: Sequence[Data]
     definition: Mapping[str, Any]
     space: Mapping[str, Range | Choice]
     train: Train
@@ -63,14 +63,14 @@ class Study:
     def stored(
         cls,
         sweep: str,
-        data: Mapping[str, Any],
+        data: Sequence[Mapping[str, Any]],
         definition: Mapping[str, Any],
         facts: Mapping[str, Any],
     ) -> "Study":
         """A study as the database keeps it."""
         space = {name: parse(text) for name, text in definition["space"].items()}
         train = Train.model_validate(definition["train"])
-        return cls(sweep, Data(**data), definition, space, train, facts)
+        return cls(sweep, [Data(**split) for split in data], definition, space, train, facts)
 
     def drawn(self, trial: Trial) -> dict[str, Scalar]:
         """What was drawn for a trial of this study: the inverse of ``trial``."""
@@ -79,18 +79,20 @@ class Study:
             values["batch_size"] = trial.batch.get("per_environment") or trial.batch["size"]
         return values
 
-    def trial(self, hparams: Mapping[str, Scalar], index: int, repeat: int) -> Trial:
+    def trial(
+        self, hparams: Mapping[str, Scalar], index: int, repeat: int, split: int = 0
+    ) -> Trial:
         """Trial number ``index``, trained for the ``repeat``-th time on another seed.
 
-        The training seed does not depend on the optimizer or the algorithm, so that they can be
-        compared in pairs.
+        The training seed does not depend on the optimizer, the algorithm or the split of the data,
+        so that they can be compared in pairs.
         """
         values, sizes, d = dict(hparams), self.train.batch.sizes.values, self.definition
-        size = int(values.pop("batch_size", sizes[0]))
-        steps = self.train.resolve_steps(self.data.examples, self.data.environments, size)
+        size, data = int(values.pop("batch_size", sizes[0])), self.data[split]
+        steps = self.train.resolve_steps(data.examples, data.environments, size)
         return Trial(
             dataset=d["dataset"],
-            fingerprint=self.data.fingerprint,
+            fingerprint=data.fingerprint,
             test_environments=tuple(d["test_environments"]),
             model=d["model"],
             algorithm=d["algorithm"],
@@ -100,7 +102,7 @@ class Study:
             batch=self.train.batch.resolve(size),
             evaluate_every=self.train.evaluate_every or max(1, steps // 5),
             seed=seed_of(d["search_seed"], index, repeat),
-            data_seed=d["data_seed"],
+            data_seed=d["data_seed"] + split,
             dataset_options=d["dataset_options"],
             model_options=d["model_options"],
             algorithm_options=d["algorithm_options"],

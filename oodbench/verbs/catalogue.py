@@ -48,7 +48,7 @@ def datasets() -> list[Row]:
             "environments": ", ".join(f"{i}: {e}" for i, e in enumerate(spec.environments))
             or _environments_text(spec),
             "classes": spec.num_classes or "",
-            "shift": spec.shift,
+            "shift": spec.shift or "not known",
             "metric": spec.metric,
             "options": options_text(spec.options.items()),
             "summary": spec.summary,

@@ -1,6 +1,7 @@
 """Measuring a dataset's shift: classifiers trained here, densities compared in ``analysis``."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,9 @@ from oodbench import analysis
 from oodbench.data import DATASETS, DatasetSpec
 from oodbench.errors import RequestError
 from oodbench.probes.environment_classifier import environment_features
+from oodbench.results import describe_target, open_database
+from oodbench.results.sweeps.shifts import store_shift, studies_on
+from oodbench.sweep.spec import different
 
 
 def shift(
@@ -22,6 +26,7 @@ def shift(
     data_seed: int = 0,
     device: str = "cpu",
     on_trial: Callable[[str], None] = lambda line: None,
+    store: str | Path | None = None,
 ) -> pd.DataFrame:
     """How far a dataset's test environments are from the others: diversity and correlation shift.
 
@@ -32,28 +37,38 @@ def shift(
     Args:
         dataset: Its name.
         test_environments: Indices of the environments on the test side; by default each environment
-            in turn.
+            in turn, with ``store`` those of the studies.
         trials: Classifiers to train, on different seeds.
         seed: Of the first; the others follow.
         examples: Most examples a side to train a classifier on, and most to measure on.
-        options: Of the dataset, in place of its defaults.
+        options: Of the dataset, in place of its defaults; by default, with ``store``, those of the
+            studies.
         data_seed: Of its splits, label noise and colours.
         device: Where to train: ``cpu``, ``cuda``, ...
         on_trial: Called with a line after each trial.
+        store: URL or path of a database, whose studies on this dataset shall say the class that is
+            measured here, with the fact ``shift_source: measured``. A class that the dataset or a
+            sweep file says is kept, and ``unclear`` is not stored.
 
     Returns:
         ``analysis.shift_table``: two rows, one a variant, for each choice of test environments.
+        With ``store`` also ``stored``: how many studies say the class now, and ``kept``: other
+        sources' classes, each with its number of studies.
 
     Raises:
-        RequestError: If a number is too small, or the shift cannot be measured.
+        RequestError: If a number is too small, the shift cannot be measured, or the database has
+            no studies of this kind.
         UnknownNameError: If there is no such dataset or option.
     """
     if trials < 1 or examples < 1:
         raise RequestError(
             f"trials and examples must be at least 1, but got {trials} and {examples}."
         )
+    turns: list[tuple[int, ...]] | None = None
+    if store is not None:
+        options, turns = studied(store, dataset, options)
     spec = measurable(dataset, options or {})
-    each = [(i,) for i in range(len(spec.environments))]
+    each = turns or [(i,) for i in range(len(spec.environments))]
     choices = each if test_environments is None else [tuple(test_environments)]
     for choice in choices:
         spec.check_test_environments(choice)
@@ -72,7 +87,57 @@ def shift(
                 f"the classifier is right on {f.accuracy:.1%}"
             )
         tables.append(analysis.shift_table(dataset, name, measured))
+        if store is not None:
+            tables[-1] = tables[-1].assign(
+                **_stored(store, spec, options or {}, choice, tables[-1])
+            )
     return pd.concat(tables, ignore_index=True)
+
+
+def studied(
+    db: str | Path, dataset: str, options: Mapping[str, Any] | None
+) -> tuple[Mapping[str, Any], list[tuple[int, ...]]]:
+    """The options of a dataset in the studies of a database, and their test environments.
+
+    Args:
+        db: URL or path of the database.
+        dataset: Its name.
+        options: None: there may be one choice of them alone.
+
+    Raises:
+        RequestError: If there are no such studies, or their options differ.
+    """
+    with open_database(db, read_only=True) as database:
+        there = studies_on(database, dataset)
+    known = [mine for mine, _ in there]
+    wanted = known[:1] if options is None else [different(options, DATASETS.get(dataset).options)]
+    turns = [turn for mine, turn in there if mine in wanted]
+    if not turns or (options is None and len(turns) < len(there)):
+        each = " or ".join({str(mine): None for mine in known})
+        raise RequestError(
+            f"The studies on {dataset} in {describe_target(db)} have the options {each}; say with "
+            "which of them to measure its shift: --set NAME=VALUE."
+            if each
+            else f"{describe_target(db)} has no study on {dataset}; see: oodbench status."
+        )
+    return wanted[0], list(dict.fromkeys(turns))
+
+
+def _stored(
+    db: str | Path,
+    spec: DatasetSpec,
+    options: Mapping[str, Any],
+    choice: tuple[int, ...],
+    table: pd.DataFrame,
+) -> dict[str, Any]:
+    """Store what was measured with these test environments; columns that say what came of it."""
+    shift = str(table["shift"].iloc[0])
+    if shift == "unclear":
+        return {"stored": 0, "kept": ""}
+    with open_database(db) as database:
+        done = store_shift(database, spec.name, different(options, spec.options), choice, shift)
+    kept = ", ".join(f"{known} ({n})" for known, n in done.kept.items())
+    return {"stored": done.studies, "kept": kept}
 
 
 def measurable(dataset: str, options: Mapping[str, Any]) -> DatasetSpec:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
-from oodbench.records import Scalar, Trial
+from oodbench.records import Scalar, Trial, canonical_json
 from oodbench.results import (
     CONFIRM,
     RUN_RULES,
@@ -21,6 +21,7 @@ from oodbench.results import (
     give_back_study,
     take_study,
 )
+from oodbench.results.sweeps.plans import runs_of_each, splits_of
 from oodbench.seeds import seed_of
 from oodbench.sweep import Study
 from oodbench.sweep.search import Tried, propose
@@ -74,7 +75,7 @@ def additions(growing: Growing) -> tuple[Additions, Mapping[str, Any] | None]:
         agenda = {
             **agenda,
             "search": {**agenda["search"], "trials": trials},
-            "runs": agenda["runs"] - fewer * agenda["seeds"],
+            "runs": agenda["runs"] - fewer * runs_of_each(agenda),
         }
         if drawn < trials:
             return new, agenda
@@ -87,13 +88,16 @@ def additions(growing: Growing) -> tuple[Additions, Mapping[str, Any] | None]:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A configuration of a study with its runs, one for each seed, and what is known of it."""
+    """A configuration of a study, and what is known of it.
+
+    Its runs are one for each training seed on each split of the data.
+    """
 
     hparams: Mapping[str, Scalar]
     runs: Sequence[Past]
 
     def score(self, role: str) -> float | None:
-        """The mean over seeds; minus infinity if one diverged; None if one is not known."""
+        """The mean over its runs; minus infinity if one diverged; None if one is not known."""
         if any(run.state == "diverged" for run in self.runs):
             return -math.inf
         if any(run.state != "completed" for run in self.runs):
@@ -114,14 +118,14 @@ def configurations(growing: Growing) -> list[Configuration]:
     study = study_of(growing)
     groups: dict[str, list[Past]] = {}
     for run in growing.past:
-        if run.sampler != CONFIRM:
-            groups.setdefault(run.trial.config_id, []).append(run)
+        if run.sampler != CONFIRM:  # config_id would tell the splits of the data apart
+            groups.setdefault(canonical_json(study.drawn(run.trial)), []).append(run)
     return [Configuration(study.drawn(group[0].trial), group) for group in groups.values()]
 
 
 def study_of(growing: Growing) -> Study:
     """The study as the sweep file meant it."""
-    data = growing.agenda["data"]
+    data = splits_of(growing.agenda)
     return Study.stored(growing.sweep, data, growing.definition, growing.facts)
 
 
@@ -142,7 +146,8 @@ def searching(growing: Growing, tried: Sequence[Configuration]) -> tuple[Additio
     drawn += [(item.hparams, item.sampler) for item in proposals]
     known = {run.trial.id for run in growing.past}
     new = [
-        (study.trial(hparams, index, repeat), sampler)
+        (study.trial(hparams, index, repeat, split), sampler)
+        for split in range(len(study.data))
         for repeat in range(growing.agenda["seeds"])
         for index, (hparams, sampler) in enumerate(drawn)
     ]
@@ -152,8 +157,8 @@ def searching(growing: Growing, tried: Sequence[Configuration]) -> tuple[Additio
 def confirming(growing: Growing, tried: Sequence[Configuration]) -> Additions:
     """The winners again, on seeds that no run of the search had; the same for every study.
 
-    A configuration counts if all its seeds completed; equal scores go to the smallest run id, as
-    in ``oodbench.results.select``.
+    A configuration counts if all its runs completed; equal scores go to the smallest run id, as in
+    ``oodbench.results.select``. It is trained again on each split of the data.
     """
     confirm, known = growing.agenda["confirm"], {run.trial.id for run in growing.past}
     ranked = []
@@ -163,8 +168,9 @@ def confirming(growing: Growing, tried: Sequence[Configuration]) -> Additions:
             ranked.append((-score, min(run.trial.id for run in item.runs), item))
     winners = [item for _, _, item in sorted(ranked, key=lambda entry: entry[:2])]
     again = [
-        replace(item.runs[0].trial, seed=seed_of(growing.sampler_seed, "confirm", repeat))
+        replace(trial, seed=seed_of(growing.sampler_seed, "confirm", repeat))
         for item in winners[: confirm["top"]]
+        for trial in {run.trial.data_seed: run.trial for run in item.runs}.values()
         for repeat in range(confirm["seeds"])
     ]
     return [(trial, CONFIRM) for trial in again if trial.id not in known]

@@ -12,6 +12,9 @@ from oodbench.training import DTYPES, Tensors, load
 from oodbench.training.inputs.frozen import as_inputs, check_pretrained
 from oodbench.training.inputs.tensors import DECIDE_DATA
 
+KEPT = 4
+"""Splits of datasets that are in memory at a time."""
+
 
 @dataclass(frozen=True)
 class DataKey:
@@ -37,7 +40,7 @@ def tensors_for(trial: Trial, device: torch.device) -> Tensors:
     return _tensors(DataKey(decisive, trial), device)
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=KEPT)
 def _tensors(key: DataKey, device: torch.device) -> Tensors:
     trial = key.trial
     check_pretrained(trial)

@@ -1,5 +1,6 @@
 """Trials, studies and records, made by hand."""
 
+import math
 import multiprocessing
 import traceback
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ import numpy as np
 
 from oodbench.answers import AnswerKey, KeptPredictions, ScoredSplit
 from oodbench.records import Measurement, RunRecord, Trial
-from oodbench.results import PlannedStudy
+from oodbench.results import Database, PlannedStudy, add_sweep, claim, store_runs
 
 WORKERS = 6
 
@@ -66,6 +67,39 @@ def make_predictions(number: int = 0, n: int = 12) -> KeptPredictions:
     key = AnswerKey("digits", splits, labels, np.arange(n) * 3, 10, groups, ("many", "few"))
     predicted = np.where(np.arange(n) < number, (labels + 1) % 10, labels)
     return KeptPredictions(key, {"last": key.pack(predicted)})
+
+
+TRIALS = [
+    make_trial(0, hparams={"zeta": 1e16, "lr": 1e-7, "schedule": "it's 100%"}),
+    make_trial(1, hparams={"lr": 0.1, "alpha": -0.0, "nesterov": True}),
+    make_trial(2, hparams={"lr": 1 / 3, "k": 3}, optimizer="sgd"),
+    make_trial(3, seed=2**62),
+    *(make_trial(i) for i in range(4, 8)),
+]
+
+
+def fill(db: Database) -> None:
+    """Runs in every state, numbers that are hard to keep, and a lost run."""
+    plan = [make_study(TRIALS, "a"), make_study(TRIALS[::2], "b", facts={"chance": 1 / 7})]
+    add_sweep(db, "sweep ü", {"z": 1, "a": [1e16, None]}, plan)
+    add_sweep(db, "other", {}, [make_study(TRIALS[:1], "c")])
+    points = [(50, f"e{i}", "id_val", 1 / (i + 3), 10 + i) for i in range(3)]
+    points += [(100, "e0", "id_val", math.nan, 10), (100, "e1", "ood_test", 0.1 + 0.2, 7)]
+    claims = claim(db, "worker", size=5, lease=60)
+    statuses = ("completed", "completed", "diverged", "failed")
+    for item, status in zip(claims, statuses, strict=False):
+        reason = "" if status == "completed" else "It did."
+        record = make_record(
+            item.trial,
+            *points,
+            status=status,
+            reason=reason,
+            provenance={"seconds": 1.5, "b": {}},
+            predictions=make_predictions(3) if status == "completed" else None,
+        )
+        assert store_runs(db, [(item, record)]) == []
+    claim(db, "dead", size=2, lease=-1)
+    claim(db, "next", size=1, lease=60)
 
 
 def at_once(act: Callable[..., Any], target: str, n: int = WORKERS) -> list[Any]:

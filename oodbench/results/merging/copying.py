@@ -48,13 +48,14 @@ def copy_database(source: str | Path, destination: str | Path) -> Copied:
         new.write() as writing,
     ):
         wait_for_turn(writing, PLANNING)
-        _check_empty(writing, new)
+        check_empty(writing, new)
         rows = {table.name: _copy(reading, writing, table) for table in TABLES}
         released = reading.scalar(select(func.count()).where(runs.c.state == RUNNING))
         return Copied(old.url, new.url, rows, int(released or 0))
 
 
-def _check_empty(connection: Connection, db: Database) -> None:
+def check_empty(connection: Connection, db: Database) -> None:
+    """Raise DatabaseError if the database has sweeps or runs already."""
     for table in (sweeps, runs):
         n = connection.scalar(select(func.count()).select_from(table))
         if n:
@@ -73,7 +74,7 @@ def _copy(reading: Connection, writing: Connection, table: Table) -> int:
         writing.execute(table.insert(), [released(table, dict(row)) for row in chunk])
         total += len(chunk)
     if total and writing.dialect.name == "postgresql":
-        _set_sequences(writing, table)
+        set_sequences(writing, table)
     return total
 
 
@@ -88,7 +89,7 @@ def released(table: Table, row: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _set_sequences(connection: Connection, table: Table) -> None:
+def set_sequences(connection: Connection, table: Table) -> None:
     """Have PostgreSQL number the next row after those that came with their numbers."""
     column = table.autoincrement_column
     if column is not None:

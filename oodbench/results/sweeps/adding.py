@@ -18,6 +18,7 @@ from oodbench.results.connection.engines import (
 from oodbench.results.schema import WAITING, now, runs, studies, study_trials, sweeps
 from oodbench.results.sweeps.lookup import known_states, sweep_id
 from oodbench.results.sweeps.plans import AddedSweep, PlannedStudy, in_turn
+from oodbench.results.sweeps.shifts import put_declared
 
 
 def preview_sweep(db: Database | None, plan: Sequence[PlannedStudy]) -> AddedSweep:
@@ -106,6 +107,7 @@ def put_studies(connection: Connection, sweep: int, plan: Sequence[PlannedStudy]
         connection.execute(insert_absent(connection, studies).values(new))
         latest = update(studies).where(studies.c.id == study.id)
         connection.execute(latest.values(agenda=study.agenda))
+        put_declared(connection, study)
         owner = connection.scalar(select(studies.c.sweep_id).where(studies.c.id == study.id))
         if owner != sweep:
             raise DatabaseError(

@@ -26,9 +26,10 @@ class PlannedStudy:
             ``num_classes``, ``metric``.
         trials: The trials.
         agenda: What workers are to add as results come in, see ``workers.proposing``: ``seeds``
-            for each configuration; ``data`` (fingerprint, examples, environments); ``search``
-            (trials, startup, cohort), if adaptive; ``confirm`` (top, by, seeds), if asked for;
-            ``runs``: how many the study will have in the end. None if nothing is to be added.
+            for each configuration; ``data`` (fingerprint, examples, environments) of each split;
+            ``search`` (trials, startup, cohort), if adaptive; ``confirm`` (top, by, seeds), if
+            asked for; ``runs``: how many the study will have in the end. None if nothing is to be
+            added.
         indices: Place of each trial in the order of draws, where that is not the order here or
             these are not all of them.
     """
@@ -51,6 +52,17 @@ class PlannedStudy:
         """The trials, each with its place in the order of draws."""
         places = range(len(self.trials)) if self.indices is None else self.indices
         return zip(places, self.trials, strict=True)
+
+
+def splits_of(agenda: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The ``data`` of an agenda, a row a split; those of older databases have one alone."""
+    data = agenda["data"]
+    return [data] if isinstance(data, Mapping) else list(data)
+
+
+def runs_of_each(agenda: Mapping[str, Any]) -> int:
+    """How many runs a configuration has: one for each training seed on each split."""
+    return int(agenda["seeds"]) * len(splits_of(agenda))
 
 
 def in_turn(plan: Sequence[PlannedStudy]) -> dict[str, Trial]:

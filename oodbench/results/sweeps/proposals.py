@@ -27,6 +27,7 @@ from oodbench.results.schema import (
 )
 from oodbench.results.sweeps.adding import put_runs
 from oodbench.results.sweeps.lookup import studies_of
+from oodbench.results.sweeps.plans import runs_of_each
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,7 @@ def _candidates(connection: Connection, sweep: str | None, idle: bool) -> list[s
     )
 
     def may_grow(row: Any) -> bool:
-        trials = row.agenda.get("search", {}).get("trials", 0) * row.agenda["seeds"]
+        trials = row.agenda.get("search", {}).get("trials", 0) * runs_of_each(row.agenda)
         return row.unfinished == 0 or (not idle and row.drawn < trials)
 
     return [row.id for row in connection.execute(counting) if may_grow(row)]

@@ -18,6 +18,7 @@ COMMANDS = [
     ["report"],
     ["show"],
     ["evaluate"],
+    ["example"],
     ["reproduce"],
     ["score"],
     ["datasets"],

@@ -161,6 +161,44 @@ def test_winners_are_trained_again_on_fresh_seeds(db: Database, tiny: Make) -> N
     assert len(pairs(db)) == len(frame)
 
 
+def test_on_several_splits_a_configuration_scores_their_mean(db: Database, tiny: Make) -> None:
+    """By hand: 0.9 on one split and 0.1 on the other is less than 0.6 on both."""
+    values = tiny(optimizers=["sgd"], search={"trials": 3}, data_seeds=2, confirm={"seeds": 2})
+    study = plan(parse_sweep(values)).studies[0]
+    one, two, three = (float(trial.hparams["lr"]) for trial in study.trials[:3])
+    scores = {one: (0.9, 0.1), two: (0.6, 0.6), three: (0.5, 0.5)}
+    add(db, values)
+    run(db, "tiny", lambda trial: scores[float(trial.hparams["lr"])][trial.data_seed])
+    frame = pairs(db)
+    again = frame[frame["sampler"] == "confirm"]
+    assert len(frame) == 3 * 2 + 2 * 2
+    assert set(again["lr"]) == {two}
+    assert again.groupby("seed")["data_seed"].apply(sorted).tolist() == [[0, 1], [0, 1]]
+
+
+def test_an_adaptive_search_is_told_the_mean_over_splits(db: Database, tiny: Make) -> None:
+    add(db, tiny(search=TPE, optimizers=["sgd"], data_seeds=2))
+    assert state_counts(db)["waiting"] == 2 * 24
+    run(db, "tiny", lambda trial: landscape(trial) + (0.1 if trial.data_seed else -0.3))
+    frame = pairs(db)
+    assert frame.groupby("data_seed")["lr"].nunique().to_dict() == {0: 24, 1: 24}
+    with open_database(db.url.removeprefix("sqlite:///")) as alone:
+        add(alone, tiny(name="mean", search=TPE, optimizers=["sgd"]))
+        run(alone, "mean", lambda trial: landscape(trial) - 0.1)
+        same = pairs(alone, sweep="mean")
+    assert list(same["lr"]) == list(frame.loc[frame["data_seed"] == 0, "lr"]), "the same proposals"
+
+
+def test_splits_are_added_to_an_adaptive_search(db: Database, tiny: Make) -> None:
+    add(db, tiny(search=TPE, optimizers=["sgd"]))
+    run(db, "tiny")
+    add(db, tiny(search=TPE, optimizers=["sgd"], data_seeds=2))
+    assert state_counts(db)["waiting"] == 24
+    run(db, "tiny")
+    frame = pairs(db)
+    assert frame.groupby("lr")["data_seed"].apply(list).tolist() == [[0, 1]] * 24
+
+
 def test_nothing_is_confirmed_while_something_is_trained(db: Database, tiny: Make) -> None:
     add(db, tiny(optimizers=["sgd"], search={"trials": 3}, confirm={}))
     (first, *rest) = claim(db, "worker", size=3, lease=60)

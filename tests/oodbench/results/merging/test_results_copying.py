@@ -1,11 +1,10 @@
 """Copying databases, and looking them over."""
 
-import math
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from results_helpers import make_predictions, make_record, make_study, make_trial
+from results_helpers import TRIALS, fill, make_record, make_study, make_trial
 from sqlalchemy.exc import IntegrityError
 
 from oodbench.errors import DatabaseError
@@ -26,38 +25,6 @@ from oodbench.results import (
     state_counts,
     store_runs,
 )
-
-TRIALS = [
-    make_trial(0, hparams={"zeta": 1e16, "lr": 1e-7, "schedule": "it's 100%"}),
-    make_trial(1, hparams={"lr": 0.1, "alpha": -0.0, "nesterov": True}),
-    make_trial(2, hparams={"lr": 1 / 3, "k": 3}, optimizer="sgd"),
-    make_trial(3, seed=2**62),
-    *(make_trial(i) for i in range(4, 8)),
-]
-
-
-def fill(db: Database) -> None:
-    """Runs in every state, numbers that are hard to keep, and a lost run."""
-    plan = [make_study(TRIALS, "a"), make_study(TRIALS[::2], "b", facts={"chance": 1 / 7})]
-    add_sweep(db, "sweep ü", {"z": 1, "a": [1e16, None]}, plan)
-    add_sweep(db, "other", {}, [make_study(TRIALS[:1], "c")])
-    points = [(50, f"e{i}", "id_val", 1 / (i + 3), 10 + i) for i in range(3)]
-    points += [(100, "e0", "id_val", math.nan, 10), (100, "e1", "ood_test", 0.1 + 0.2, 7)]
-    claims = claim(db, "worker", size=5, lease=60)
-    statuses = ("completed", "completed", "diverged", "failed")
-    for item, status in zip(claims, statuses, strict=False):
-        reason = "" if status == "completed" else "It did."
-        record = make_record(
-            item.trial,
-            *points,
-            status=status,
-            reason=reason,
-            provenance={"seconds": 1.5, "b": {}},
-            predictions=make_predictions(3) if status == "completed" else None,
-        )
-        assert store_runs(db, [(item, record)]) == []
-    claim(db, "dead", size=2, lease=-1)
-    claim(db, "next", size=1, lease=60)
 
 
 def tables(db: Database) -> list[pd.DataFrame]:

@@ -1,0 +1,219 @@
+"""A database as a folder of small Parquet files, a file a table, and back: to ship a study.
+
+What another column says too is left out: a run's trial gives most of its columns, its id among
+them; a reference is the number of a row; a number that only counts rows is not kept. Nor is what
+analysis does not read: whose hands a run was in.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import JSON, Column, Connection, Float, Integer, Table, select
+
+from oodbench.errors import RequestError
+from oodbench.records import Trial
+from oodbench.results.connection.database import open_database
+from oodbench.results.connection.engines import PLANNING, update_statistics, wait_for_turn
+from oodbench.results.merging.copying import check_empty, released, set_sequences
+from oodbench.results.schema import REVISIONS, TABLES, curves, runs
+from oodbench.results.sweeps.adding import run_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ABOUT = "about.json"
+"""What the archive is: ``about`` in a sentence, ``revision`` of its schema, ``oodbench``."""
+LEVEL = 22
+"""Of Zstandard: the smallest files; they are written once."""
+HANDS = ("owner", "lease", "proposer_owner", "proposer_lease", "started")
+"""Columns of no use to whoever trains nothing of it."""
+TIMES = ("created", "finished")
+"""Kept to the second."""
+CHUNK = 20_000
+"""Rows that are written to a database at a time."""
+
+
+def write_archive(
+    source: str | Path, folder: str | Path, about: str, *, all_steps: bool = False
+) -> None:
+    """Write all of a database into a folder; what is there of an older archive is replaced.
+
+    Args:
+        source: URL or path of the database; it is only read.
+        folder: Made if missing.
+        about: What it is, in a sentence.
+        all_steps: Keep the measurements of every evaluation; else only those at the checkpoints
+            that are selected from, ``last`` and ``best_id_val``, so that all scores stay.
+
+    Raises:
+        DatabaseError: If the database cannot be used.
+        RequestError: If pyarrow is not installed.
+    """
+    check_installed()
+    from pyarrow import Table as Arrow
+    from pyarrow import parquet
+
+    to = Path(folder)
+    to.mkdir(parents=True, exist_ok=True)
+    numbers: dict[Column[Any], dict[Any, int]] = {}
+    with open_database(source, read_only=True) as db, db.read() as connection:
+        for table in TABLES:
+            frame = _frame(connection, table, numbers, all_steps)
+            whole = [name for name in frame if frame[name].dtype.kind == "i"]
+            parquet.write_table(
+                Arrow.from_pandas(frame, preserve_index=False).replace_schema_metadata(),
+                to / f"{table.name}.parquet",
+                compression="zstd",
+                compression_level=LEVEL,
+                use_dictionary=[name for name in frame if name not in whole],
+                column_encoding=dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
+                write_statistics=False,
+            )
+    said = {"about": about, "revision": REVISIONS[-1], "oodbench": version("oodbench")}
+    (to / ABOUT).write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+
+
+def read_archive(folder: str | Path, destination: str | Path) -> Mapping[str, int]:
+    """Put an archive into a new or empty database, whole or not at all.
+
+    What an archive of an older schema lacks has the defaults that a migration would give it.
+
+    Args:
+        folder: See ``write_archive``.
+        destination: Path or URL; made if there is none.
+
+    Returns:
+        How many rows each table has.
+
+    Raises:
+        DatabaseError: If the destination cannot be used, or has sweeps or runs already.
+        RequestError: If the archive is of a newer oodbench, or pyarrow is not installed.
+    """
+    check_installed()
+    source = Path(folder)
+    revision = about_archive(source)["revision"]
+    if revision not in REVISIONS:
+        raise RequestError(
+            f"{source} has the schema {revision}, which this oodbench does not know (its newest is "
+            f"{REVISIONS[-1]}). Upgrade oodbench: pip install -U oodbench."
+        )
+    keys: dict[Column[Any], list[Any]] = {}
+    with open_database(destination, create=True) as db, db.write() as connection:
+        wait_for_turn(connection, PLANNING)
+        check_empty(connection, db)
+        counted = {
+            table.name: _put(connection, table, source / f"{table.name}.parquet", keys)
+            for table in TABLES
+        }
+        update_statistics(connection, *TABLES)
+        return counted
+
+
+def about_archive(folder: Path) -> Mapping[str, str]:
+    """What an archive says of itself: see ``ABOUT``."""
+    said: dict[str, str] = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    return said
+
+
+def check_installed() -> None:
+    """Raise RequestError unless pyarrow is installed."""
+    if find_spec("pyarrow") is None:
+        raise RequestError("Parquet files need pyarrow: pip install 'oodbench[parquet]'.")
+
+
+def _frame(
+    connection: Connection,
+    table: Table,
+    numbers: dict[Column[Any], dict[Any, int]],
+    all_steps: bool,
+) -> "pd.DataFrame":
+    """What is kept of a table; ``numbers`` has the row of each key of those before it."""
+    import pandas as pd
+
+    order = (runs.c.position, runs.c.id) if table is runs else tuple(table.primary_key)
+    rows = connection.execute(select(table).order_by(*order)).mappings()
+    frame = pd.DataFrame([dict(row) for row in rows], columns=table.columns.keys(), dtype=object)
+    if table is curves and not all_steps:
+        last = frame["step"] == frame.groupby("run_id")["step"].transform("max")
+        best = select(runs.c.id, runs.c.summary[("best_id_val", "step")].as_integer().label("step"))
+        steps = {row.id: row.step for row in connection.execute(best)}
+        frame = frame[last | (frame["step"] == frame["run_id"].map(steps))]
+    references = _references(table)
+    for name, parent in references.items():
+        frame[name] = frame[name].map(numbers[parent])
+    frame = frame.sort_values(list(references), kind="stable") if references else frame
+    for key in table.primary_key:
+        numbers[key] = {value: row for row, value in enumerate(frame[key.name])}
+    frame = frame.drop(columns=_implied(table, frame))
+    for name in map(str, frame):
+        if isinstance(table.c[name].type, JSON):
+            frame[name] = frame[name].map(json.dumps, na_action="ignore")
+        elif name in TIMES:
+            frame[name] = frame[name].map(round, na_action="ignore")
+    return frame.infer_objects()
+
+
+def _references(table: Table) -> dict[str, Column[Any]]:
+    """The columns that name a row of another table -> the column that they name."""
+    return {key.parent.name: key.column for key in table.foreign_keys}
+
+
+def _implied(table: Table, frame: "pd.DataFrame") -> list[str]:
+    """The columns that ``_row`` makes again, or that nobody needs."""
+    counting = table.autoincrement_column
+    names = [name for name in HANDS if name in frame]
+    names += [counting.name] if counting is not None and not counting.foreign_keys else []
+    if table is runs:
+        decided = [run_columns(Trial.from_json(trial)) for trial in frame["trial"]]
+        for name in decided[0].keys() - {"trial"} if decided else ():
+            if [columns[name] for columns in decided] == frame[name].tolist():
+                names.append(name)
+    return names
+
+
+def _put(
+    connection: Connection, table: Table, path: Path, keys: dict[Column[Any], list[Any]]
+) -> int:
+    """Put a file into its table; ``keys`` has those of the tables before it, in order."""
+    from pyarrow import parquet
+
+    total = 0
+    for key in table.primary_key:
+        keys[key] = []
+    batches = parquet.ParquetFile(path).iter_batches(CHUNK) if path.exists() else ()
+    for batch in batches:
+        rows = list(_rows(table, batch.to_pylist(), total, keys))
+        for key in table.primary_key:
+            keys[key] += [row[key.name] for row in rows]
+        connection.execute(table.insert(), rows)
+        total += len(rows)
+    if total and connection.dialect.name == "postgresql":
+        set_sequences(connection, table)
+    return total
+
+
+def _rows(
+    table: Table,
+    stored: Sequence[dict[str, Any]],
+    first: int,
+    keys: Mapping[Column[Any], list[Any]],
+) -> Iterator[dict[str, Any]]:
+    """The rows of the table; the first is its row number ``first``."""
+    counting, references = table.autoincrement_column, _references(table)
+    for number, row in enumerate(stored, start=first + 1):
+        for name, value in row.items():
+            if name in references:
+                row[name] = keys[references[name]][value]
+            elif value is not None and isinstance(table.c[name].type, JSON):
+                row[name] = json.loads(value)
+            elif value is not None and isinstance(table.c[name].type, Float | Integer):
+                row[name] = table.c[name].type.python_type(value)
+        if counting is not None and counting.name not in row:
+            row[counting.name] = number
+        if table is runs:
+            row = {**run_columns(Trial.from_json(row["trial"])), **row}
+        yield released(table, row)
