@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..runs.names import group_name
 from ..runs.resampling import Resampling
 from ..runs.searches import Searches
 from .budgets import Budget, budgets_of
@@ -28,13 +29,13 @@ class Estimation:
         searches: Of every panel.
         comparison: How they are compared.
         resampling: The joint weights.
-        refused: Cuts that could not be made, and why.
+        refused: Cuts of the search spaces that could not be made, and where -> why.
     """
 
     searches: tuple[Searches, ...]
     comparison: Comparison
     resampling: Resampling
-    refused: dict[str, None] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
     _bought: dict[Key, Bought] = field(default_factory=dict, repr=False)
     _cut: dict[Key, dict[str, Bought]] = field(default_factory=dict, repr=False)
 
@@ -63,7 +64,8 @@ class Estimation:
         key = (one.panel.key, first.amount, *first.trials.items())
         if key not in self._cut:
             found = cuts(one.runs, self.comparison.rule, max(first.trials.values()))
-            self.refused |= dict.fromkeys(found.refused)
+            where = group_name(*one.panel.key)
+            self.refused |= {f"{name}, {where}": why for name, why in found.refused.items()}
             fewer = self.resampling.first(CUT_RESAMPLES)
             self._cut[key] = {
                 name: bought(one, [first], fewer, wins=False, kept=kept)

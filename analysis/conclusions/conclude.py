@@ -6,7 +6,7 @@ computed from the tables of this package; the verdicts are theirs.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -16,6 +16,7 @@ from oodbench.results.select import drawn
 from ..compare.by_shift_class import COLUMNS, classes_of, classes_table, shifts_of
 from ..compare.comparison import Comparison, Unit
 from ..compare.estimation import Estimation
+from ..compare.health import search_health
 from ..compare.optimizers import kinds_table, pairs_table
 from ..compare.power import power_sentences
 from ..curves.matching import ood_at_equal_id
@@ -39,8 +40,8 @@ class Conclusions:
     Attributes:
         claims: A row a statement and place: ``claim``, ``shift`` (class), ``dataset`` (``ALL``
             where it is averaged over the class), ``test_environments`` (``AVERAGED`` where it is
-            averaged over those of the dataset), ``algorithm``, ``about`` (these optimizers, or what they are
-            a sample of), ``verdict`` (holds, does not hold, undecided, depends on the budget; or a
+            averaged over those of the dataset), ``algorithm``, ``about`` (these optimizers, or what
+            they are a sample of), ``verdict`` (holds, does not hold, undecided, depends on the budget; or a
             return type), ``evidence`` (in words, with numbers).
         recommendations: One per class of shift and algorithm, and per dataset of unknown shift.
         curves: The return curve of each optimizer.
@@ -52,6 +53,7 @@ class Conclusions:
         remark: What a reader must know about all of them: see ``frozen_remark``.
         power: What differences this search would decide: see ``analysis.compare.power``.
         cuts_refused: Cuts of the search spaces that could not be made, and why.
+        health: ``search_health``.
         left_out: Datasets on which optimizers are not compared, such as those without the score
             that the rule reads, and why. What needs no selection is said of them too: return types
             and OOD accuracy at equal ID accuracy.
@@ -69,6 +71,7 @@ class Conclusions:
     left_out: tuple[str, ...] = ()
     power: tuple[str, ...] = ()
     cuts_refused: tuple[str, ...] = ()
+    health: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def conclude(
@@ -125,7 +128,8 @@ def conclude(
         frozen_remark(pairs),
         tuple(without_trials(pairs, rule)),
         power_sentences(estimation),
-        tuple(estimation.refused),
+        tuple(f"{cut}: {why}" for cut, why in estimation.refused.items()),
+        search_health(pairs, rule),
     )
 
 

@@ -2,6 +2,7 @@
 
 import textwrap
 
+from ..compare.health import health_lines
 from ..runs.columns import GROUP
 from ..runs.names import pretty, shift_name, tested_on
 from .claims import ALL, AVERAGED, THESE
@@ -51,6 +52,9 @@ def conclusions_text(conclusions: Conclusions, width: int = 100) -> str:
     for advice in conclusions.recommendations:
         where = f"{shift_name(advice.shift)}, {pretty(advice.algorithm)} ({advice.datasets})"
         lines += _item(f"{where}: {advice.words}", width)
+    lines += ["", "Searches"]
+    for line in health_lines(conclusions.health):
+        lines += textwrap.wrap(line, width, initial_indent="  ", subsequent_indent=" " * 6)
     if conclusions.power or conclusions.cuts_refused:
         lines += ["", "What this search decides"]
         lines += _item(POWER, width) if conclusions.power else []

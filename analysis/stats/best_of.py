@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from .intervals import Array
@@ -40,7 +41,7 @@ class Ranked:
         up_to: (..., N): the same, with those of equal rank.
     """
 
-    order: Array
+    order: NDArray[np.int64]
     weights: Array
     below: Array
     up_to: Array
@@ -73,7 +74,7 @@ class Ranked:
 
 def ranked(rank: Array, weights: Array) -> Ranked:
     """Sort trials by ``rank`` (..., N), lowest first; both are broadcast against each other."""
-    order = np.argsort(rank, axis=-1, kind="stable")
+    order = np.argsort(rank, axis=-1, kind="stable").astype(np.int64, copy=False)
     by_rank = np.take_along_axis(rank, order, axis=-1)
     changes = by_rank[..., 1:] != by_rank[..., :-1]
     edge = np.ones((*by_rank.shape[:-1], 1), dtype=bool)
