@@ -41,8 +41,8 @@ class Conclusions:
         claims: A row a statement and place: ``claim``, ``shift`` (class), ``dataset`` (``ALL``
             where it is averaged over the class), ``test_environments`` (``AVERAGED`` where it is
             averaged over those of the dataset), ``algorithm``, ``about`` (these optimizers, or what
-            they are a sample of), ``verdict`` (holds, does not hold, undecided, depends on the budget; or a
-            return type), ``evidence`` (in words, with numbers).
+            they are a sample of), ``verdict`` (holds, does not hold, undecided, depends on the
+            budget; or a return type), ``evidence`` (in words, with numbers).
         recommendations: One per class of shift and algorithm, and per dataset of unknown shift.
         curves: The return curve of each optimizer.
         kinds, optimizers: ``compare_kinds`` and ``compare_optimizers``; ``kinds`` is empty where
