@@ -17,8 +17,10 @@ from ..compare.comparison import Unit
 from ..conclusions.conclude import Conclusions
 from ..conclusions.recommendation import Recommendation
 from ..conclusions.summary import SELECTION
+from ..conclusions.text import POWER
 from ..curves.verdicts import SMALLEST_CHANGE, SMALLEST_SLOPE
 from ..plots.style import Palette
+from ..plots.texts import covered
 from ..runs.columns import hyperparameters_of, require
 from ..runs.names import pretty, shift_name
 from ..stats.testing import MARGIN
@@ -160,6 +162,7 @@ def _texts(pairs: pd.DataFrame, statistics: Statistics, source: Source) -> dict[
     bought = statistics.budget
     return {
         **_judged(statistics.conclusions),
+        "budget_covers": "" if isinstance(bought, str) else covered(bought),
         "no_budget": bought if isinstance(bought, str) else "",
         "budget": () if isinstance(bought, str) else tables.budget_tables(bought),
         "rule": statistics.rule,
@@ -188,6 +191,7 @@ def _judged(found: Conclusions | str) -> dict[str, Any]:
     return {
         "not_judged": "",
         "left_out": found.left_out,
+        "power": (POWER, *found.power) if found.power else (),
         "recommendations": [_advice(advice) for advice in found.recommendations],
         "verdicts": tables.verdict_tables(found),
         "comparisons": {

@@ -60,9 +60,11 @@ Checkpoint = Annotated[
 ]
 Budget = Annotated[
     float | None,
-    typer.Option("--budget", help="Of each optimizer; else an eighth of the least trained."),
+    typer.Option("--budget", help="Of each optimizer; else 8 trials (4 or 1 of small searches)."),
 ]
-Unit = Annotated[str, typer.Option("--unit", help="Of the budget: trials or gradient_evaluations.")]
+Unit = Annotated[
+    str, typer.Option("--unit", help="Of the budget: trials, gradient_evaluations or seconds.")
+]
 Seed = Annotated[int, typer.Option("--seed", help="Of the bootstraps.")]
 Artifacts = Annotated[
     Path | None,
