@@ -91,7 +91,11 @@ class AnswerKey:
             raise ValueError(f"they cannot be decompressed: {error}") from error
         if len(off) != len(self):
             raise ValueError(f"they are of {len(off)} examples, not of {len(self)}")
-        return ((off.astype(np.int64) + self.labels) % self.num_classes).astype(self.dtype)
+        predicted = off.astype(np.int64) + self.labels
+        predicted -= (
+            predicted >= self.num_classes
+        ) * self.num_classes  # % is slow
+        return predicted.astype(self.dtype)
 
 
 @dataclass(frozen=True, eq=False)

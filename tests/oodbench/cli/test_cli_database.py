@@ -47,7 +47,7 @@ def test_each_problem_has_a_line_and_the_exit_code_is_1(
     ended = oodbench("db", "check", "--db", path)
     assert ended.code == 1
     problems = [line for line in ended.out.splitlines() if line.startswith("problem: ")]
-    assert len(problems) == 2
+    assert len(problems) == 3
     assert "1 runs are finished, but have no time" in problems[0]
     assert "no problems" not in ended.out
 
