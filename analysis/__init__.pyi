@@ -2,11 +2,11 @@
 
 from .compare.by_shift_class import compare_by_class as compare_by_class
 from .compare.expected_best import expected_best as expected_best
+from .compare.health import search_health as search_health
 from .compare.optimizers import compare_kinds as compare_kinds
 from .compare.optimizers import compare_optimizers as compare_optimizers
 from .compare.optimizers import compare_to as compare_to
 from .compare.tasks import compare_across as compare_across
-from .compare.tasks import interquartile_means as interquartile_means
 from .conclusions.conclude import Conclusions as Conclusions
 from .conclusions.conclude import conclude as conclude
 from .conclusions.confirmation import confirmation_table as confirmation_table

@@ -1,17 +1,23 @@
 """Optimizers compared by class of shift: correlation shift apart from diversity shift."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
 
-from ..runs.trials import check_trials, trials_of
-from .tasks import compare_across
+from oodbench.errors import check_name
+
+from ..runs.searches import Searches
+from .comparison import Comparison, Settings
+from .estimates import with_verdicts
+from .estimation import Estimation
+from .tasks import CONTESTS, By, rows_over
 
 UNKNOWN = ""
 """The class of a dataset that declares none, or whose measurement is not clear."""
 
-COLUMNS = ("shift", "datasets", "chance", "algorithm", "a", "b", "score", "tasks")
+COLUMNS = ("shift", "names", "chance", "algorithm", "a", "b", "score", "datasets", "tasks")
 """Of a table without rows."""
 
 
@@ -25,39 +31,61 @@ def compare_by_class(
     pairs: pd.DataFrame,
     rule: str = "id_val",
     *,
-    by: Literal["optimizer", "kind"] = "optimizer",
-    **options: Any,
+    by: By = "optimizer",
+    **settings: Unpack[Settings],
 ) -> pd.DataFrame:
     """``compare_across`` over the datasets of each class of shift, one class after the other.
 
-    Datasets without trials (``trials_of``) are left out, such as those without the
-    score that the rule reads; ``datasets`` names the others. So are, of a class and algorithm,
-    optimizers without trials on some dataset: a mean over other datasets would not compare them.
+    A dataset whose shift is not known is of no class and stands alone. Datasets without trials
+    (``trials_of``) are left out, such as those without the score that the rule reads; ``names``
+    says which are in. So are, of a class and algorithm, optimizers without trials on some dataset:
+    a mean over other datasets would not compare them.
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; ``shift`` is the class.
-        rule, by, options: As for ``analysis.compare_across``.
+        rule, by, settings: As for ``analysis.compare_across``.
 
     Returns:
-        Its rows, and before them ``shift`` (the class; empty where unknown), ``datasets`` (their
-        names) and ``chance`` (mean chance accuracy over the datasets, where known). A class and
+        Its rows, and before them ``shift`` (the class; empty where unknown), ``names`` (of the
+        datasets) and ``chance`` (mean chance accuracy over the datasets, where known). A class and
         algorithm without two optimizers (or both kinds) on all of its datasets has no rows.
 
     Raises:
         RequestError: As there, if it is so of every class.
         UnknownNameError: As there.
     """
-    check_trials(pairs, rule)
-    tables, trials = [], trials_of(pairs, rule)
-    for (shift, _), runs in trials.groupby([classes_of(trials), trials["algorithm"]], sort=False):
-        tasks = runs.groupby(["dataset", "test_environments"])["optimizer"].agg(set)
-        mine = runs[runs["optimizer"].isin(set.intersection(*tasks))]
-        if mine["optimizer_kind" if by == "kind" else "optimizer"].nunique() < 2:
-            continue
-        table = compare_across(mine, rule, by=by, **options)
-        chance = mine.groupby("dataset")["chance"].first().mean() if "chance" in mine else np.nan
-        table.insert(0, "chance", chance)
-        table.insert(0, "datasets", ", ".join(map(str, mine["dataset"].unique())))
-        table.insert(0, "shift", str(shift))
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS)
+    check_name("comparison", by, tuple(CONTESTS))
+    estimation = Estimation.of(pairs, Comparison.of(rule, settings))
+    return classes_table(estimation, shifts_of(pairs), by)
+
+
+def shifts_of(pairs: pd.DataFrame) -> dict[str, str]:
+    """Dataset -> the class of its shift; ``UNKNOWN`` where it is not known."""
+    return dict(zip(pairs["dataset"].astype(str), classes_of(pairs), strict=True))
+
+
+def classes_table(estimation: Estimation, shifts: Mapping[str, str], by: By) -> pd.DataFrame:
+    """``compare_by_class`` of what is estimated already."""
+    groups: dict[tuple[str, str, str], list[Searches]] = {}
+    for one in estimation.searches:
+        shift = shifts[one.panel.dataset]
+        alone = one.panel.dataset if shift == UNKNOWN else ""
+        groups.setdefault((shift, one.panel.algorithm, alone), []).append(one)
+    rows = []
+    for (shift, algorithm, _), found in groups.items():
+        names = list(dict.fromkeys(one.panel.dataset for one in found))
+        chances = {one.panel.dataset: one.panel.chance for one in found}
+        known = [chance for chance in chances.values() if chance is not None]
+        head = {
+            "shift": shift,
+            "names": ", ".join(names),
+            "chance": float(np.mean(known)) if known else np.nan,
+            "algorithm": algorithm,
+        }
+        members = [
+            name for name in found[0].optimizers if all(name in one.optimizers for one in found)
+        ]
+        rows += [{**head, **row} for row in rows_over(estimation, found, members, by)]
+    if not rows:
+        return pd.DataFrame(columns=COLUMNS)
+    return with_verdicts(pd.DataFrame(rows), ["score"], estimation.comparison.margin)

@@ -1,19 +1,21 @@
 """How optimizers are compared: the settings that every comparison takes."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypedDict
 
 import pandas as pd
 
 from oodbench.errors import check_name
+from oodbench.results.predictions import Predictions
 
+from ..runs.resampling import Resampling
 from ..runs.searches import Searches, searches
 from ..stats.best_of import RESAMPLES
 from ..stats.testing import MARGIN
 
-Unit = Literal["trials", "gradient_evaluations"]
-UNITS = ("trials", "gradient_evaluations")
+Unit = Literal["trials", "gradient_evaluations", "seconds"]
+UNITS = ("trials", "gradient_evaluations", "seconds")
 
 
 class Settings(TypedDict, total=False):
@@ -24,6 +26,7 @@ class Settings(TypedDict, total=False):
     margin: float
     dataset: str | None
     algorithm: str | None
+    predictions: Sequence[Predictions]
     resamples: int
     seed: int
 
@@ -34,13 +37,15 @@ class Comparison:
 
     Attributes:
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
-        budget: Of each optimizer, in ``unit``. Default: an eighth of what the one with the least
-            has trained; differences at larger budgets rest on too few independent searches.
-        unit: ``trials``, or ``gradient_evaluations``: the number of trials of an optimizer is then
-            what the budget pays for, at the mean of its trials.
+        budget: Of each optimizer, in ``unit``. Default: fixed in advance, 8 trials where the
+            smallest search has four times as many; see ``analysis.compare.budgets``.
+        unit: ``trials``; or ``gradient_evaluations`` or ``seconds`` of training: the number of
+            trials of an optimizer is then what the budget pays for, at the mean of its trials.
         margin: Accuracies closer than this are called no different; fractions.
         dataset: Only this one.
         algorithm: Only this one.
+        predictions: What the runs predicted (``oodbench.predictions``): with them, intervals cover
+            the examples that the runs were scored on.
         resamples: Of the bootstrap.
         seed: Decides the resamples.
     """
@@ -51,6 +56,7 @@ class Comparison:
     margin: float = MARGIN
     dataset: str | None = None
     algorithm: str | None = None
+    predictions: Sequence[Predictions] = field(default=(), repr=False)
     resamples: int = RESAMPLES
     seed: int = 0
 
@@ -72,3 +78,7 @@ class Comparison:
     def searches(self, pairs: pd.DataFrame) -> tuple[Searches, ...]:
         """The searches that are compared: see ``analysis.runs.searches.searches``."""
         return searches(pairs, self.rule, self.dataset, self.algorithm)
+
+    def resampling(self, pairs: pd.DataFrame) -> Resampling:
+        """The joint weights of draws and examples, for all of these runs."""
+        return Resampling(pairs, self.predictions, self.resamples, self.seed)

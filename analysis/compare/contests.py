@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from ..runs.searches import Searches
+from ..runs.searches import Trials
 
 KINDS = ("adaptive", "non-adaptive")
 
@@ -24,14 +24,15 @@ class Contest:
         return self.members_a + self.members_b
 
 
-def every_pair(one: Searches) -> list[Contest]:
-    """Each two optimizers of a panel, in its order."""
-    return [Contest(a, b, (a,), (b,)) for a, b in combinations(one.optimizers, 2)]
+def every_pair(trials: Sequence[Trials]) -> list[Contest]:
+    """Each two optimizers, in their order."""
+    names = [one.optimizer for one in trials]
+    return [Contest(a, b, (a,), (b,)) for a, b in combinations(names, 2)]
 
 
-def against(one: Searches, baseline: str | None) -> list[Contest]:
+def against(trials: Sequence[Trials], baseline: str | None) -> list[Contest]:
     """Each optimizer against the baseline, or without one against the mean of all others."""
-    names: Sequence[str] = one.optimizers
+    names = [one.optimizer for one in trials]
     if baseline is not None:
         others = [name for name in names if name != baseline]
         return [Contest(a, baseline, (a,), (baseline,)) for a in others if baseline in names]
@@ -39,7 +40,7 @@ def against(one: Searches, baseline: str | None) -> list[Contest]:
     return [Contest(a, "the others", (a,), others) for a, others in rest.items() if others]
 
 
-def both_kinds(one: Searches) -> list[Contest]:
-    """The two kinds of a panel's optimizers; empty unless it has both."""
-    a, b = (tuple(m.optimizer for m in one.trials if m.kind == kind) for kind in KINDS)
+def both_kinds(trials: Sequence[Trials]) -> list[Contest]:
+    """The two kinds; empty unless both are there."""
+    a, b = (tuple(one.optimizer for one in trials if one.kind == kind) for kind in KINDS)
     return [Contest(*KINDS, a, b)] if a and b else []

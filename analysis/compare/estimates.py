@@ -1,212 +1,327 @@
 """What a comparison comes to: estimates on one task or averaged over several, and their errors.
 
-A task is a panel: a dataset with its test environments, for one algorithm. Each has its own search
-and its own bootstrap (stratified), and an equal weight.
+A task is a panel: a dataset with its test environments, for one algorithm. The environments of a
+dataset are averaged first, so that each dataset counts once. The resamples of all tasks have the
+same weights of draws and of examples, so an error knows what tasks and optimizers share.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from oodbench.errors import RequestError
-
-from ..runs.searches import Searches
+from ..runs.resampling import ANSWERS, DRAWS, EXAMPLES
 from ..runs.trials import FINISHED, SCORES
-from ..stats.best_of import freedom, improvement, selected
-from ..stats.intervals import Array, from_error, spread, within_range
-from ..stats.testing import ends_of, holm_within, judged, p_value
+from ..stats.best_of import freedom
+from ..stats.intervals import Array, Estimate, from_error, within_range
+from ..stats.testing import LEVEL, ends_of, holm_within, judged, p_value
+from .budgets import Budget
 from .comparison import Comparison
 from .contests import Contest
+from .expected import Bought
 
-STATISTICS = ("value_a", "value_b", "difference", "improvement", "cliffs_delta")
-"""Expected scores of the selected runs and a - b of them; the probability that a's selected run
-scores higher; P(a > b) - P(a < b) of single trials."""
+DEPENDS = "depends on the budget"
+"""The verdict on a difference that another budget decides the other way."""
 
-RANGES = {"difference": (-1, 1), "improvement": (0, 1), "cliffs_delta": (-1, 1)}
-
-EIGHTH = 8
-"""The budget that is compared by default is this part of the least: see ``best_of.freedom``."""
+MANY = 1000.0
+"""Degrees of freedom of a variance over test examples, of which there are at least hundreds."""
 
 FEWEST = 5
-"""Fewer configurations than this give no interval: all of one side may lie above all of the other
-by chance, and no resample would show it."""
+"""Fewer draws than this give no interval: all of one side may lie above all of the other by
+chance, and no resample would show it."""
 
-Weights = Sequence[Mapping[str, Array]]
-"""Of each task: optimizer -> (resamples, N): how often each trial is there."""
+
+@dataclass(frozen=True)
+class Uncertain:
+    """A number with the variance of its estimate.
+
+    Attributes:
+        value: The number.
+        parts: Variances that add up, and the degrees of freedom of each.
+    """
+
+    value: float
+    parts: tuple[tuple[float, float], ...]
+
+    @property
+    def error(self) -> float:
+        """Standard error; NaN where some part has no degree of freedom."""
+        if any(df < 1 for _, df in self.parts):
+            return float("nan")
+        return float(np.sqrt(sum(variance for variance, _ in self.parts)))
+
+    @property
+    def freedom(self) -> float:
+        """Satterthwaite's (1946) degrees of freedom of the sum; 0 where some part has none."""
+        least, total = min(df for _, df in self.parts), sum(variance for variance, _ in self.parts)
+        if least < 1 or not total > 0:
+            return least
+        return float(total**2 / sum(variance**2 / df for variance, df in self.parts))
+
+    def estimate(self) -> Estimate:
+        """With Student's t intervals."""
+        return from_error(self.value, self.error, self.freedom)
+
+    def p(self) -> float:
+        """Two-sided p-value of Student's t for 0."""
+        return p_value(self.value, self.error, self.freedom)
 
 
 @dataclass(frozen=True)
 class Tasks:
-    """The tasks of one comparison, and what each optimizer may spend on each.
+    """The tasks of one comparison.
 
     Attributes:
-        searches: Of each task.
-        paid: Of each task: optimizer -> trials of a search that the budget pays for.
-        comparison: How they are compared; its budget is the one that each optimizer has on each.
-        block: Resamples at once: of many tasks few, for their weights are held together. The last
-            bit of a number may depend on it.
+        bought: What budgets buy on each, at the same budgets.
+        comparison: How they are compared.
+        cuts: Name of a cut of the search spaces -> the same, of the draws that it keeps.
     """
 
-    searches: Sequence[Searches]
-    paid: Sequence[Mapping[str, int]]
+    bought: Sequence[Bought]
     comparison: Comparison
-    block: int
-
-    @classmethod
-    def of(cls, found: Sequence[Searches], comparison: Comparison, block: int) -> "Tasks":
-        """The tasks at the budget that was asked for, or at the smallest of their defaults."""
-        if comparison.budget is None:
-            least = min(trials_for(one, comparison)[0] for one in found)
-            comparison = replace(comparison, budget=least)
-        paid = [trials_for(one, comparison)[1] for one in found]
-        return cls(found, paid, comparison, block)
+    cuts: Mapping[str, Sequence[Bought]]
 
     @property
-    def algorithm(self) -> dict[str, str]:
-        """The column of that name: all tasks are of one."""
-        return {"algorithm": self.searches[0].panel.algorithm}
+    def budgets(self) -> tuple[Budget, ...]:
+        """The one that decides, then the others."""
+        return self.bought[0].budgets
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(dict.fromkeys(one.searches.panel.dataset for one in self.bought))
 
     @property
     def known(self) -> dict[str, Any]:
-        """Columns of every row of a table: the rule, the budget and its unit."""
-        how = self.comparison
-        return {"rule": how.rule, "unit": how.unit, "budget": how.budget}
+        """Columns of every row of a table: the rule, the budget and its unit, what is covered."""
+        splits = min(len(one.of_split) for one in self.bought)
+        return {
+            "rule": self.comparison.rule,
+            "unit": self.comparison.unit,
+            "budget": self.budgets[0].amount,
+            "splits": splits,
+            "examples": all(one.covers for one in self.bought),
+        }
 
-    def estimated(self, statistics: Callable[[Weights], Array]) -> tuple[Array, Array]:
-        """Statistics (resamples, ...) of the trials at hand, and their bootstrap errors: (...)."""
-        points = statistics([one.at_hand() for one in self.searches])[0]
-        return points, spread([statistics(weights) for weights in self._resampled()])
+    def counts(self, names: Sequence[str], side: str) -> dict[str, Any]:
+        """Numbers of trials of these optimizers on all tasks, and how likely none has a model."""
+        mine = [one.searches.of(name) for one in self.bought for name in names]
+        none = [one.no_model[name][0] for one in self.bought for name in names]
+        return {
+            f"trials{side}": sum(len(one.runs) for one in mine),
+            **{f"{status}{side}": sum(one.counts[status] for one in mine) for status in FINISHED},
+            f"no_model{side}": float(np.mean(none)),
+        }
 
-    def _resampled(self) -> Iterator[Weights]:
-        """Weights of every task, resampled within each."""
-        how = self.comparison
-        rng = np.random.default_rng(how.seed)
-        for start in range(0, how.resamples, self.block):
-            size = min(self.block, how.resamples - start)
-            yield from zip(*(one.resampled(size, rng) for one in self.searches), strict=True)
-
-    def counts(self, names: Sequence[str], side: str = "") -> dict[str, int]:
-        """Numbers of trials of these optimizers on all tasks."""
-        mine = [one.of(name) for one in self.searches for name in names]
-        counts = {f"{status}{side}": sum(one.counts[status] for one in mine) for status in FINISHED}
-        return {f"trials{side}": sum(len(one.rank) for one in mine), **counts}
-
-    def freedom(self, names: Sequence[str], *, single: bool = False) -> float:
-        """Degrees of freedom of the optimizers' expected scores, or single trials; 0 for none."""
-        each = zip(self.searches, self.paid, strict=True)
-        alone = dict.fromkeys(names, 1)
-        return min(_freedom(one, names, alone if single else n) for one, n in each)
+    def freedom(self, names: Sequence[str], budget: int = 0, cut: str = "") -> float:
+        """Degrees of freedom of these optimizers' expected scores; 0 for too few draws."""
+        found = []
+        for one in self.cuts[cut] if cut else self.bought:
+            for name in names:
+                draws = one.draws[name]
+                n = one.budgets[budget].trials[name]
+                found.append(freedom(draws, n) if draws >= FEWEST else 0.0)
+        return min(found)
 
 
-def trials_for(one: Searches, comparison: Comparison) -> tuple[float, dict[str, int]]:
-    """The budget, and how many trials each optimizer gets for it.
+def weights_of(bought: Sequence[Bought]) -> Array:
+    """The share of each task in a mean: datasets count equally, and so do a dataset's tasks."""
+    names = [one.searches.panel.dataset for one in bought]
+    shares = [1 / (names.count(name) * len(set(names))) for name in names]
+    return np.array(shares)
 
-    Raises:
-        RequestError: It pays for no trial of some optimizer, or for more than some has; or the
-            gradient evaluations of some are not known.
-    """
-    budget, unit = comparison.budget, comparison.unit
-    costs = {mine.optimizer: 1.0 if unit == "trials" else mine.cost for mine in one.trials}
-    if not np.isfinite(list(costs.values())).all():
-        raise RequestError(
-            "A budget in gradient evaluations needs the column gradient_evaluations for runs of "
-            "every optimizer. Pass what oodbench.results.query.pairs returns, or count in trials."
-        )
-    least = min(len(mine.rank) * costs[mine.optimizer] for mine in one.trials)
-    if budget is None:
-        eighth = least // EIGHTH if unit == "trials" else least / EIGHTH
-        budget = max(eighth, *costs.values())
-    # Rounding must not take away the last trial that is just paid for.
-    n = {name: int(budget / cost * (1 + 1e-9)) for name, cost in costs.items()}
-    if min(n.values()) < 1 or budget > least * (1 + 1e-9):
-        raise RequestError(
-            "A budget is at least one trial of every optimizer and at most what each has trained, "
-            f"here {max(costs.values()):,.6g} to {least:,.6g} {unit.replace('_', ' ')}, but it is "
-            f"{budget:,.6g}."
-        )
-    return budget, n
+
+def mean_over(bought: Sequence[Bought], names: Sequence[str]) -> Array:
+    """(R, budgets, scores): the mean over these optimizers, on average over the tasks."""
+    each = [np.mean([one.values[name] for name in names], axis=0) for one in bought]
+    mean: Array = np.tensordot(weights_of(bought), each, axes=1)
+    return mean
 
 
 def contested(
     tasks: Tasks, contests: Sequence[Contest]
 ) -> Iterator[tuple[Contest, str, dict[str, Any]]]:
-    """Each contest and score with its numbers, averaged over the tasks."""
-
-    def mean(weights: Weights) -> Array:
-        each = zip(tasks.searches, tasks.paid, weights, strict=True)
-        found: Array = np.mean([statistics(one, contests, n, w) for one, n, w in each], axis=0)
-        return found
-
-    points, errors = tasks.estimated(mean)
-    for (i, contest), (j, score) in product(enumerate(contests), enumerate(SCORES)):
-        degrees = dict.fromkeys(STATISTICS, tasks.freedom(contest.members))
-        degrees["cliffs_delta"] = tasks.freedom(contest.members, single=True)
-        yield contest, score, numbers(points[i, j], errors[i, j], degrees)
+    """Each contest and score with its numbers."""
+    for contest, (j, score) in product(contests, enumerate(SCORES)):
+        yield contest, score, numbers(tasks, contest, j)
 
 
-def statistics(
-    one: Searches,
-    contests: Sequence[Contest],
-    n: Mapping[str, int],
-    weights: Mapping[str, Array],
-) -> Array:
-    """What is compared, (resamples, contests, scores, ``STATISTICS``).
-
-    Args:
-        one, contests: The panel, and who is compared.
-        n: Optimizer -> trials of a search.
-        weights: Optimizer -> (resamples, N): how often each trial is there.
-    """
-    trials = {mine.optimizer: mine for mine in one.trials}
-    chosen = {name: selected(t.rank, n[name], weights[name]) for name, t in trials.items()}
-    single = {name: selected(t.rank, 1, weights[name]) for name, t in trials.items()}
-    result = np.empty((len(chosen[one.optimizers[0]]), len(contests), 2, len(STATISTICS)))
-    for (i, contest), (j, score) in product(enumerate(contests), enumerate(SCORES)):
-        scores = {name: t.scores[score] for name, t in trials.items()}
-        a, b = (
-            np.mean([chosen[name] @ scores[name] for name in side], axis=0)
-            for side in (contest.members_a, contest.members_b)
-        )
-        best, any_trial = (_improvement(contest, scores, p) for p in (chosen, single))
-        columns = [a, b, a - b, best, 2 * any_trial - 1]
-        result[:, i, j] = np.stack(columns, axis=-1)
-    return result
-
-
-def _improvement(contest: Contest, scores: Mapping[str, Array], p: Mapping[str, Array]) -> Array:
-    """The mean over all pairs of one optimizer of each side."""
-    couples = product(contest.members_a, contest.members_b)
-    each = [improvement(p[a], scores[a], p[b], scores[b]) for a, b in couples]
-    mean: Array = np.mean(each, axis=0)
-    return mean
-
-
-def _freedom(one: Searches, names: Sequence[str], n: Mapping[str, int]) -> float:
-    """That of the optimizer with the fewest; 0 where one has too few configurations."""
-    sizes = {name: one.of(name).configurations for name in names}
-    if min(sizes.values()) < FEWEST:
-        return 0.0
-    return min(freedom(size, n[name]) for name, size in sizes.items())
-
-
-def numbers(points: Array, errors: Array, degrees: Mapping[str, float]) -> dict[str, Any]:
-    """The statistics of one row, with the ends of their intervals and p-values."""
-    value = dict(zip(STATISTICS, points, strict=True))
-    error = dict(zip(STATISTICS, errors, strict=True))
-    row: dict[str, Any] = {"value_a": value["value_a"], "value_b": value["value_b"]}
-    for name, ends in RANGES.items():
-        found = within_range(from_error(value[name], error[name], degrees[name]), *ends)
-        row |= ends_of(found) if name == "difference" else found.columns(name)
-        if name != "improvement":
-            p = "p" if name == "difference" else f"{name}_p"
-            row[p] = p_value(value[name], error[name], degrees[name])
+def numbers(tasks: Tasks, contest: Contest, score: int) -> dict[str, Any]:
+    """The numbers of one row, at the budget that decides, at the others, and under each cut."""
+    a, b = (mean_over(tasks.bought, side) for side in (contest.members_a, contest.members_b))
+    found = difference(tasks, contest, score)
+    row: dict[str, Any] = {"value_a": a[0, 0, score], "value_b": b[0, 0, score]}
+    row |= ends_of(within_range(found.estimate(), -1, 1)) | {"p": found.p()}
+    row |= _population(tasks, contest, score, found)
+    better = _improvement(tasks, contest, score)
+    row |= within_range(better.estimate(), 0, 1).columns("improvement")
+    row["at_budgets"] = tuple(
+        (budget.amount, round(one.value, 6), _sign(one))
+        for i, budget in enumerate(tasks.budgets)
+        for one in [difference(tasks, contest, score, i)]
+    )
+    row["under_cuts"] = tuple(
+        (cut, round(one.value, 6), _sign(one, one_sided=True))
+        for cut in tasks.cuts
+        for one in [difference(tasks, contest, score, cut=cut)]
+    )
     return row
 
 
-def judged_twice(table: pd.DataFrame, family: Sequence[str], margin: float) -> pd.DataFrame:
-    """The table with the verdicts, and Holm's p-values for the differences and Cliff's deltas."""
-    return holm_within(judged(table, family, margin), "cliffs_delta_p", family)
+def difference(
+    tasks: Tasks, contest: Contest, score: int, budget: int = 0, cut: str = ""
+) -> Uncertain:
+    """Of the expected scores of two sides: the bootstrap's variance, and that of data splits."""
+    bought = tasks.cuts[cut] if cut else tasks.bought
+    a, b = (mean_over(bought, side) for side in (contest.members_a, contest.members_b))
+    sampled = (a - b)[:, budget, score]
+    df = tasks.freedom(contest.members, budget, cut)
+    parts = variances(sampled, bought[0].ways, df, _on_splits(bought, contest, budget, score))
+    return Uncertain(float(sampled[0]), parts)
+
+
+def variances(
+    sampled: Array, ways: Mapping[str, slice], df: float, splits: Sequence[float]
+) -> tuple[tuple[float, float], ...]:
+    """The parts of the variance of an estimate; see ``Uncertain``.
+
+    Args:
+        sampled: (R,): as it is, then in every resample.
+        ways: Which rows are resampled in which way; see ``analysis.runs.resampling``.
+        df: Degrees of freedom of the variance over draws.
+        splits: The estimate on each data split; it is their mean. Of one split nothing is known of
+            what another would give.
+    """
+    parts = [(_variance(sampled[ways[DRAWS]]), df)]
+    if EXAMPLES in ways:
+        of_examples = _variance(sampled[ways[EXAMPLES]]) - _variance(sampled[ways[ANSWERS]])
+        parts.append((max(0.0, of_examples), MANY))
+    if len(splits) > 1:
+        parts.append((_variance(np.array(splits)) / len(splits), len(splits) - 1.0))
+    return tuple(parts)
+
+
+def _variance(sampled: Array) -> float:
+    return float(np.var(sampled, ddof=1))
+
+
+def _on_splits(bought: Sequence[Bought], contest: Contest, budget: int, score: int) -> list[float]:
+    """The difference on each data split that all tasks and optimizers have."""
+    shared = set.intersection(*(set(one.of_split) for one in bought))
+    found = []
+    for split in sorted(shared):
+        each = [one.of_split[split] for one in bought]
+        if all(name in values for values in each for name in contest.members):
+            sides = [
+                np.mean([[values[name][budget, score] for name in side] for values in each], axis=1)
+                for side in (contest.members_a, contest.members_b)
+            ]
+            found.append(float(weights_of(bought) @ (sides[0] - sides[1])))
+    return found
+
+
+def _improvement(tasks: Tasks, contest: Contest, score: int) -> Uncertain:
+    """The mean over all pairs of one optimizer of each side, on average over the tasks."""
+    each = []
+    for one in tasks.bought:
+        names = list(one.values)
+        a, b = (
+            [names.index(name) for name in side] for side in (contest.members_a, contest.members_b)
+        )
+        each.append(one.wins[:, score][:, a][:, :, b].mean(axis=(1, 2)))
+    sampled = np.tensordot(weights_of(tasks.bought), each, axes=1)
+    df = tasks.freedom(contest.members)
+    return Uncertain(float(sampled[0]), variances(sampled, tasks.bought[0].ways, df, ()))
+
+
+def _sign(found: Uncertain, *, one_sided: bool = False) -> int:
+    """1 or -1 for a difference that is tested to be above or below 0, else 0."""
+    p = found.p()
+    level = 2 * LEVEL if one_sided else LEVEL
+    return int(np.sign(found.value)) if p < level else 0
+
+
+def _population(tasks: Tasks, contest: Contest, score: int, found: Uncertain) -> dict[str, float]:
+    """The difference for what the units are a sample of: datasets, or else optimizers of a kind.
+
+    With random effects and few units: the variance between units with its own few degrees of
+    freedom (Hartung and Knapp 2001), equal weights, and what the units' errors share added.
+    """
+    units = _units(tasks, contest, score)
+    if not units:
+        return dict.fromkeys(("population_low", "population_high", "population_p"), np.nan)
+    (of_draws, df), *others = found.parts
+    parts = []
+    for sampled in units:  # (R, k) each
+        k = sampled.shape[1]
+        parts.append((_variance(sampled[0]) / k, k - 1.0))
+        # What the draws do to each unit by itself is in the variance between units already.
+        by_unit = sampled[tasks.bought[0].ways[DRAWS]] - sampled[0]
+        of_draws -= float(np.mean(np.var(by_unit, axis=1, ddof=1))) / k
+    wide = Uncertain(found.value, (*parts, (max(0.0, of_draws), df), *others))
+    if wide.error < found.error:  # units that happen to lie close: no surer than about themselves
+        wide = found
+    ends = within_range(wide.estimate(), -1, 1)
+    return {"population_low": ends.low, "population_high": ends.high, "population_p": wide.p()}
+
+
+def _units(tasks: Tasks, contest: Contest, score: int) -> list[Array]:
+    """(R, units) differences on each dataset, or values of each optimizer of each side."""
+    if len(tasks.datasets) > 1:
+        return [_by_dataset(tasks, contest, score)]
+    if min(len(contest.members_a), len(contest.members_b)) > 1:
+        return [
+            np.stack([mean_over(tasks.bought, [name])[:, 0, score] for name in side], axis=1)
+            for side in (contest.members_a, contest.members_b)
+        ]
+    return []
+
+
+def _by_dataset(tasks: Tasks, contest: Contest, score: int) -> Array:
+    """(R, datasets) differences."""
+    each = []
+    for name in tasks.datasets:
+        mine = [one for one in tasks.bought if one.searches.panel.dataset == name]
+        a, b = (mean_over(mine, side) for side in (contest.members_a, contest.members_b))
+        each.append((a - b)[:, 0, score])
+    return np.stack(each, axis=1)
+
+
+def agreeing(tasks: Tasks, contest: Contest, score: str) -> int:
+    """On how many datasets the difference has the sign of the mean over all of them."""
+    each = _by_dataset(tasks, contest, SCORES.index(score))[0]
+    return int((np.sign(each) == np.sign(each.mean())).sum())
+
+
+def with_verdicts(table: pd.DataFrame, family: Sequence[str], margin: float) -> pd.DataFrame:
+    """The table with Holm's p-values and verdicts; see ``analysis.stats.testing.judged``.
+
+    A difference that is decided one way here and the other way at another budget *depends on the
+    budget*. ``not_under`` names the cuts of the search spaces under which the verdict is lost: a
+    difference that is no longer tested to have its sign, or an equality that is no longer one.
+    """
+    table = judged(table, family, margin)
+    decided = table["verdict"].map({"higher": 1, "lower": -1}).fillna(0)
+    table["not_under"] = [
+        ", ".join(cut for cut, value, found in cuts if _lost(verdict, sign, value, found, margin))
+        for verdict, sign, cuts in zip(table["verdict"], decided, table["under_cuts"], strict=True)
+    ]
+    turned = [
+        sign != 0 and any(found == -sign for _, _, found in at)
+        for sign, at in zip(decided, table["at_budgets"], strict=True)
+    ]
+    table.loc[turned, "verdict"] = DEPENDS
+    held = table["population_p"].notna()
+    table["population_p_holm"] = np.nan
+    if held.any():
+        table = holm_within(table.drop(columns="population_p_holm"), "population_p", family)
+    return table
+
+
+def _lost(verdict: str, sign: float, value: float, found: int, margin: float) -> bool:
+    if verdict == "no difference":
+        return found != 0 and abs(value) > margin
+    return sign != 0 and found != sign

@@ -5,19 +5,20 @@ computed from the tables of this package; the verdicts are theirs.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 
+from oodbench.results.predictions import Predictions
 from oodbench.results.select import drawn
 
-from ..compare.by_shift_class import COLUMNS, UNKNOWN, classes_of, compare_by_class
-from ..compare.comparison import Settings, Unit
-from ..compare.estimates import FEWEST
-from ..compare.optimizers import compare_kinds, compare_optimizers
+from ..compare.by_shift_class import COLUMNS, classes_of, classes_table, shifts_of
+from ..compare.comparison import Comparison, Unit
+from ..compare.estimation import Estimation
+from ..compare.health import search_health
+from ..compare.optimizers import kinds_table, pairs_table
+from ..compare.power import power_sentences
 from ..curves.matching import ood_at_equal_id
 from ..curves.return_curves import Key, return_curves
 from ..curves.verdicts import NOT_DETERMINED, VERDICTS, ReturnCurve
@@ -25,17 +26,11 @@ from ..runs.columns import GROUP
 from ..runs.names import pretty
 from ..runs.remarks import frozen_remark
 from ..runs.trials import trials_of, without_trials
-from ..stats.best_of import INDEPENDENT
-from .recommendation import Recommendation, amount, recommend
+from .claims import FAILS, HOLDS, UNDECIDED, claims_of_classes, claims_of_kinds
+from .recommendation import Recommendation, recommend
 
-SAME_ID = "Adaptive optimizers are no different in ID accuracy"
-WORSE_OOD = "Adaptive optimizers are worse in OOD accuracy"
 WORSE_AT_EQUAL_ID = "Adaptive optimizers are worse in OOD accuracy at equal ID accuracy"
 RETURNS = "Return type"
-
-ALL = "all of the class"
-
-HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 
 
 @dataclass(frozen=True)
@@ -44,10 +39,11 @@ class Conclusions:
 
     Attributes:
         claims: A row a statement and place: ``claim``, ``shift`` (class), ``dataset`` (``ALL``
-            where it is averaged over the class), ``test_environments``, ``algorithm``,
-            ``verdict`` (holds, does not hold, undecided; or a return type), ``evidence`` (in
-            words, with numbers).
-        recommendations: One per class of shift and algorithm.
+            where it is averaged over the class), ``test_environments`` (``AVERAGED`` where it is
+            averaged over those of the dataset), ``algorithm``, ``about`` (these optimizers, or what
+            they are a sample of), ``verdict`` (holds, does not hold, undecided, depends on the
+            budget; or a return type), ``evidence`` (in words, with numbers).
+        recommendations: One per class of shift and algorithm, and per dataset of unknown shift.
         curves: The return curve of each optimizer.
         kinds, optimizers: ``compare_kinds`` and ``compare_optimizers``; ``kinds`` is empty where
             there is only one kind.
@@ -55,6 +51,9 @@ class Conclusions:
         equal_id: ``ood_at_equal_id``.
         runs: Numbers of runs by status.
         remark: What a reader must know about all of them: see ``frozen_remark``.
+        power: What differences this search would decide: see ``analysis.compare.power``.
+        cuts_refused: Cuts of the search spaces that could not be made, and why.
+        health: ``search_health``.
         left_out: Datasets on which optimizers are not compared, such as those without the score
             that the rule reads, and why. What needs no selection is said of them too: return types
             and OOD accuracy at equal ID accuracy.
@@ -70,6 +69,9 @@ class Conclusions:
     runs: Mapping[str, int]
     remark: str = ""
     left_out: tuple[str, ...] = ()
+    power: tuple[str, ...] = ()
+    cuts_refused: tuple[str, ...] = ()
+    health: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def conclude(
@@ -78,6 +80,7 @@ def conclude(
     *,
     budget: float | None = None,
     unit: Unit = "trials",
+    predictions: Sequence[Predictions] = (),
     seed: int = 0,
 ) -> Conclusions:
     """Judge every statement on every dataset, and by class of shift.
@@ -87,38 +90,52 @@ def conclude(
             ``optimizer_kind`` are used where present.
         rule: How each optimizer's run is selected.
         budget, unit: Of each optimizer; see ``analysis.compare_optimizers``.
+        predictions: What the runs predicted (``oodbench.predictions``): with them, the statements
+            cover the test examples, too.
         seed: Decides the bootstraps.
 
     Raises:
         RequestError: No runs, a column is missing, or fewer than two optimizers anywhere.
         UnknownNameError: No such rule or unit.
     """
-    settings: Settings = {"budget": budget, "unit": unit, "seed": seed}
+    comparison = Comparison(rule, budget, unit, predictions=predictions, seed=seed)
     pairs = pairs.assign(shift=classes_of(pairs))
-    optimizers = compare_optimizers(pairs, rule, **settings)
+    shifts, estimation = shifts_of(pairs), Estimation.of(pairs, comparison)
+    optimizers = pairs_table(estimation)
     equal_id = ood_at_equal_id(pairs)
     curves = return_curves(pairs, seed=seed)
     kinds, by_class = pd.DataFrame(), pd.DataFrame(columns=COLUMNS)
     if _both_kinds(trials_of(pairs, rule)):
-        kinds = compare_kinds(pairs, rule, **settings)
-        by_class = compare_by_class(pairs, rule, by="kind", **settings)
+        kinds = kinds_table(estimation)
+        by_class = classes_table(estimation, shifts, "kind")
     claims = (
-        *_of_kinds(kinds, {}),
+        *claims_of_kinds(kinds),
         *_at_equal_id(equal_id, pairs),
-        *_of_classes(by_class),
+        *claims_of_classes(by_class),
         *_of_returns(curves),
     )
-    classes = compare_by_class(pairs, rule, **settings)
+    classes = classes_table(estimation, shifts, "optimizer")
     statuses = {str(k): int(v) for k, v in drawn(pairs)["status"].value_counts().items()}
-    table, advice = _claims_table(claims, pairs), recommend(classes)
-    remark, left_out = frozen_remark(pairs), tuple(without_trials(pairs, rule))
-    tables = (kinds, optimizers, classes, equal_id)
-    return Conclusions(table, advice, curves, *tables, statuses, remark, left_out)
+    return Conclusions(
+        _claims_table(claims, pairs),
+        recommend(classes),
+        curves,
+        kinds,
+        optimizers,
+        classes,
+        equal_id,
+        statuses,
+        frozen_remark(pairs),
+        tuple(without_trials(pairs, rule)),
+        power_sentences(estimation),
+        tuple(f"{cut}: {why}" for cut, why in estimation.refused.items()),
+        search_health(pairs, rule),
+    )
 
 
 def _claims_table(claims: Iterable[Mapping[str, str]], pairs: pd.DataFrame) -> pd.DataFrame:
     """The statements, each with the class of its dataset's shift."""
-    columns = ["claim", "shift", *GROUP, "verdict", "evidence"]
+    columns = ["claim", "shift", *GROUP, "about", "verdict", "evidence"]
     table = pd.DataFrame([{**dict.fromkeys(columns, ""), **claim} for claim in claims])
     known = pairs.drop_duplicates("dataset").set_index("dataset")["shift"]
     return table.assign(shift=table["dataset"].map(known).fillna(table["shift"]))
@@ -129,58 +146,6 @@ def _both_kinds(trials: pd.DataFrame) -> bool:
     if "optimizer_kind" not in trials.columns:
         return False
     return bool((trials.groupby(list(GROUP))["optimizer_kind"].nunique() > 1).any())
-
-
-def _of_kinds(table: pd.DataFrame, where: Mapping[str, str]) -> Iterable[dict[str, str]]:
-    """SAME_ID and WORSE_OOD, from rows that compare adaptive with non-adaptive optimizers."""
-    judged = {
-        "id": {"no difference": HOLDS, "higher": FAILS, "lower": FAILS},
-        "ood": {"lower": HOLDS, "higher": FAILS, "no difference": FAILS},
-    }
-    for row in table.to_dict("records"):
-        score = str(row["score"])
-        claim = SAME_ID if score == "id" else WORSE_OOD
-        yield {
-            "claim": claim,
-            **{name: str(row[name]) for name in GROUP if name in row},
-            **where,
-            "verdict": judged[score].get(str(row["verdict"]), UNDECIDED),
-            "evidence": f"{_found(row)}; {amount(row)} each; {_lost(row)}",
-        }
-
-
-def _of_classes(by_class: pd.DataFrame) -> Iterable[dict[str, str]]:
-    """The same on average over the datasets of each class that has several."""
-    for shift, rows in by_class[by_class["tasks"] > 1].groupby("shift", sort=False):
-        if shift != UNKNOWN:
-            yield from _of_kinds(rows, {"dataset": ALL, "shift": str(shift)})
-
-
-def _found(row: Mapping[Any, Any]) -> str:
-    """What a comparison came to. Without an interval the numbers are those of a few runs."""
-    if not np.isfinite(row["low"]):
-        return f"not tested: {points(row)}"
-    return f"{row['verdict']}, P(improvement) {row['improvement']:.2f}, {points(row)}"
-
-
-def points(row: Mapping[Any, Any]) -> str:
-    """A difference of accuracies and its 95% interval: ``-14.5 points (-16.2 to -12.7)``."""
-    value, low, high = (100 * row[name] for name in ("difference", "low", "high"))
-    if not np.isfinite(low):
-        return (
-            f"{value:+.1f} points (an interval takes {FEWEST} configurations of each optimizer, "
-            f"and {INDEPENDENT} times the budget)"
-        )
-    return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
-
-
-def _lost(row: Mapping[Any, Any]) -> str:
-    """How many trials stand behind each side, and how many of them have no model."""
-    sides = []
-    for side in ("a", "b"):
-        gone = row[f"diverged_{side}"] + row[f"failed_{side}"]
-        sides.append(f"{row[f'trials_{side}']:,} {row[side]} ({gone:,} lost)")
-    return f"n = {' and '.join(sides)}"
 
 
 def _at_equal_id(table: pd.DataFrame, pairs: pd.DataFrame) -> Iterable[dict[str, str]]:

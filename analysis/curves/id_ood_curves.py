@@ -11,8 +11,8 @@ from oodbench.errors import RequestError
 from oodbench.results.select import drawn
 
 from ..runs.columns import GROUP, rows_of, values_of
+from ..runs.draws import draw_codes
 from ..runs.panels import panels
-from ..runs.searches import draw_codes
 from ..stats.intervals import Array, Estimate, from_error
 from ..stats.smooth import PARAMETERS, Smooth, fit_smooth
 from ..stats.testing import p_value

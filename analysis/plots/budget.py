@@ -1,5 +1,6 @@
 """Budget curves: what each number of trials buys, ID and OOD."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,31 +10,38 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from oodbench.errors import RequestError, check_name
+from oodbench.results.predictions import Predictions
 
 from ..compare.comparison import UNITS, Unit
 from ..compare.expected_best import budget_table
+from ..runs.resampling import Resampling
 from ..runs.searches import Searches, searches
 from ..runs.trials import SCORES
 from ..stats.best_of import INDEPENDENT, RESAMPLES
 from .legends import LINE
 from .page import draw_chance, headings_room, new_figure, set_heading
 from .style import SMALL, TEXT_WIDTH, Look, Palette, Styles, looks, styled, tidy
-from .texts import count_texts, selecting, short
+from .texts import count_texts, covered, selecting, short
 
 _NAMES = {"id": "ID accuracy", "ood": "OOD accuracy"}
-_AXES = {"trials": "trials of a search", "gradient_evaluations": "gradient evaluations of a search"}
-_COLUMN = {"trials": "n", "gradient_evaluations": "gradient_evaluations"}
+_AXES = {
+    "trials": "trials of a search",
+    "gradient_evaluations": "gradient evaluations of a search",
+    "seconds": "seconds of training of a search",
+}
+_COLUMN = {"trials": "n", "gradient_evaluations": "gradient_evaluations", "seconds": "seconds"}
 
 _CAPTION = (
-    "Lines: expected accuracy of the run that {rule} selects of n trials. Bands: 95% t "
-    "intervals over searches; dashed, without one, where the trials hold fewer than {independent} "
-    "independent searches of n. Diverged and failed trials are spent: never selected while "
-    "another was drawn, and else scored as the lowest of the panel's completed runs and chance."
+    "Lines: expected accuracy of the run that {rule} selects of n trials. Bands: 95% t intervals, "
+    "{covers}; dashed, without one, where the trials hold fewer than {independent} independent "
+    "searches of n. Diverged and failed trials are spent: never selected while another was drawn; "
+    "a search without a model scores 0."
 )
 
 
 def budget(
     pairs: pd.DataFrame,
+    predictions: Sequence[Predictions] = (),
     *,
     rule: str = "id_val",
     unit: Unit = "trials",
@@ -52,22 +60,26 @@ def budget(
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; see ``runs.searches``.
+        predictions: What the runs predicted (``oodbench.predictions``): with them, the bands cover
+            the test examples, too.
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
-        unit: Of the budget: ``trials`` or ``gradient_evaluations``.
+        unit: Of the budget: ``trials``, ``gradient_evaluations`` or ``seconds`` of training.
         dataset, algorithm, palette, title: As for ``analysis.scatter``.
         resamples: Of the bootstrap behind the bands.
         seed: Decides the resamples.
 
     Raises:
         RequestError: No runs, a column is missing, all runs are of adaptive searches, or the
-            gradient evaluations are not known.
+            gradient evaluations or seconds are not known.
         UnknownNameError: No such rule, unit, dataset, algorithm or palette.
     """
     check_name("unit", unit, UNITS)
     found = searches(pairs, rule, dataset, algorithm)
-    tables = [_table(one, unit, resamples, seed) for one in found]
+    resampling = Resampling(pairs, predictions, resamples, seed)
+    tables = [_table(one, unit, resampling) for one in found]
     styles = looks(pairs, palette)
-    caption = _CAPTION.format(rule=selecting(rule), independent=INDEPENDENT)
+    covers = covered(pd.concat(tables))
+    caption = _CAPTION.format(rule=selecting(rule), independent=INDEPENDENT, covers=covers)
     heights = [h for one in found for h in (2.1, (-(-len(one.panel.counts) // 3) + 0.8) * LINE)]
     with styled():
         room = headings_room([[one.panel] for one in found])
@@ -82,13 +94,12 @@ def budget(
     return figure
 
 
-def _table(one: Searches, unit: Unit, resamples: int, seed: int) -> pd.DataFrame:
-    table = budget_table(one, None, resamples, seed)
+def _table(one: Searches, unit: Unit, resampling: Resampling) -> pd.DataFrame:
+    table = budget_table(one, resampling)
     if table[_COLUMN[unit]].isna().any():
         raise RequestError(
-            "A budget in gradient evaluations needs the column gradient_evaluations for runs of "
-            "every optimizer. Pass what oodbench.results.query.pairs returns, or use "
-            "unit='trials'."
+            f"A budget in {unit.replace('_', ' ')} needs the column {unit} for runs of every "
+            "optimizer. Pass what oodbench.results.query.pairs returns, or use unit='trials'."
         )
     return table
 

@@ -12,6 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from oodbench.errors import check_name
+from oodbench.results.predictions import Predictions
 
 from ..compare.comparison import Comparison, Settings
 from ..compare.optimizers import compare_to
@@ -21,7 +22,7 @@ from ..runs.remarks import frozen_remark
 from ..runs.trials import SCORES
 from .page import new_figure
 from .style import COLUMN_WIDTH, GREY, SMALL, styled
-from .texts import selecting, short
+from .texts import covered, selecting, short
 
 _CELL = (1.45, 0.5)
 _SIDES = (0.9, 0.95)
@@ -32,14 +33,16 @@ _MINUS = "\N{MINUS SIGN}"
 
 _CAPTION = (
     "Points of {score} accuracy above {baseline}, of the run that {rule} selects at an "
-    "equal budget. In brackets: 95% t intervals over searches. Coloured and bold: different "
-    "(Holm's p < 0.05 over the optimizers of a column); =: no difference of {margin:g} or more "
-    "(two one-sided tests); else undecided. n: trials, with those that diverged or failed."
+    "equal budget. In brackets: 95% t intervals, {covers}. Coloured and bold: different "
+    "(Holm's p < 0.05 over all cells); =: no difference of {margin:g} or more (two one-sided "
+    "tests); else undecided, or other at another budget. n: trials, with those that diverged or "
+    "failed."
 )
 
 
 def heatmap(
     pairs: pd.DataFrame,
+    predictions: Sequence[Predictions] = (),
     *,
     score: Literal["id", "ood"] = "ood",
     baseline: str | None = None,
@@ -55,6 +58,8 @@ def heatmap(
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; see ``runs.searches``.
+        predictions: What the runs predicted (``oodbench.predictions``): with them, the intervals
+            cover the test examples, too.
         score: Whose differences: ``ood`` or ``id``.
         baseline: Optimizer that the others are compared with. Default: the mean of all others.
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
@@ -67,9 +72,9 @@ def heatmap(
     """
     check_name("score", score, SCORES)
     comparison = Comparison.of(rule, settings)
-    table = compare_to(pairs, baseline, rule, **settings)
+    table = compare_to(pairs, baseline, rule, **{**settings, "predictions": predictions})
     table = table[table["score"] == score]
-    caption = _caption(pairs, score, baseline, comparison)
+    caption = _caption(pairs, score, baseline, comparison, covered(table))
     columns = len(table[list(GROUP)].drop_duplicates())
     rows = [str(name) for name in pd.unique(pairs["optimizer"]) if name in set(table["a"])]
     width = max(COLUMN_WIDTH, _SIDES[0] + _CELL[0] * columns)
@@ -79,12 +84,15 @@ def heatmap(
     return figure
 
 
-def _caption(pairs: pd.DataFrame, score: str, baseline: str | None, comparison: Comparison) -> str:
+def _caption(
+    pairs: pd.DataFrame, score: str, baseline: str | None, comparison: Comparison, covers: str
+) -> str:
     caption = _CAPTION.format(
         score=score.upper(),
         baseline="the mean of the other optimizers" if baseline is None else pretty(baseline),
         rule=selecting(comparison.rule),
         margin=100 * comparison.margin,
+        covers=covers,
     )
     frozen = frozen_remark(pairs)
     return caption + (f" {frozen[0].upper()}{frozen[1:]}." if frozen else "")
@@ -110,9 +118,9 @@ def _head(table: pd.DataFrame, key: tuple[Any, ...]) -> str:
     dataset, environments, algorithm = map(str, key)
     mine = table[np.logical_and.reduce([table[n] == v for n, v in zip(GROUP, key, strict=True)])]
     budget, unit = mine["budget"].iloc[0], mine["unit"].iloc[0]
-    words = {"trials": "trials each", "gradient_evaluations": "gradients each"}[unit]
+    words = {"trials": "trials", "gradient_evaluations": "gradients"}.get(unit, unit)
     name = "\n".join(textwrap.wrap(f"{pretty(algorithm)} on {dataset}", 20))
-    return f"{name}\ntest env. {short(environments, 10)}\n{budget:,.0f} {words}"
+    return f"{name}\ntest env. {short(environments, 10)}\n{budget:,.0f} {words} each"
 
 
 def _draw(axes: Axes, x: int, y: int, cell: dict[Any, Any], norm: Normalize) -> None:

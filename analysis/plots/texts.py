@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ..runs.columns import STATUS_COLUMNS
+from ..runs.names import coverage
 
 
 def wrapped(lines: Sequence[str], most: int) -> str:
@@ -41,3 +42,8 @@ def scored_by(pairs: pd.DataFrame, metric: str) -> pd.DataFrame:
 def selecting(rule: str) -> str:
     """How a caption names the rule that selects runs."""
     return f"{rule} (which looks at the test environments)" if rule == "oracle" else rule
+
+
+def covered(table: pd.DataFrame) -> str:
+    """What the intervals of all rows of a table cover; see ``coverage``."""
+    return coverage(bool(table["examples"].all()), int(table["splits"].min()))

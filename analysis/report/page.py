@@ -11,6 +11,8 @@ from typing import Any
 
 import pandas as pd
 
+from oodbench.results.predictions import Predictions
+
 from ..compare.comparison import Unit
 from ..conclusions.conclude import Conclusions
 from ..conclusions.recommendation import Recommendation
@@ -62,6 +64,7 @@ def report_html(
     rule: str = "id_val",
     budget: float | None = None,
     unit: Unit = "trials",
+    predictions: Sequence[Predictions] = (),
     seed: int = 0,
     title: str = "Optimizers out of distribution",
     palette: Palette = "default",
@@ -75,7 +78,7 @@ def report_html(
         checkpoints: As from ``oodbench.results.query.checkpoints``: the learning curves. None: the
             page has none.
         rule: How each optimizer's run is selected, such as ``id_val``; ``oracle`` says so.
-        budget, unit, seed: As for ``analysis.conclude``.
+        budget, unit, predictions, seed: As for ``analysis.conclude``.
         title: Of the page.
         palette: As for the figures.
         source: Where the runs came from.
@@ -89,7 +92,8 @@ def report_html(
     require(pairs, ("id", "ood"))
     template = _template()
     pairs = pairs.reset_index(drop=True)
-    statistics = compute(pairs, rule, budget=budget, unit=unit, seed=seed, on_step=on_step)
+    how: dict[str, Any] = {"budget": budget, "unit": unit, "predictions": predictions}
+    statistics = compute(pairs, rule, seed=seed, on_step=on_step, **how)
     on_step("writing the page")
     data = _data(pairs, checkpoints, statistics, palette)
     scripts = [_static(f"{name}.js") for name in (LIBRARY, *SCRIPTS)]

@@ -1,12 +1,13 @@
 """What the report says that takes long to compute: verdicts, return curves, budget curves."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pandas as pd
 
 from oodbench.errors import RequestError, UnknownNameError
+from oodbench.results.predictions import Predictions
 
 from ..compare.comparison import Unit
 from ..compare.expected_best import expected_best
@@ -43,6 +44,7 @@ def compute(
     *,
     budget: float | None = None,
     unit: Unit = "trials",
+    predictions: Sequence[Predictions] = (),
     seed: int = 0,
     on_step: Callable[[str], None] = lambda what: None,
 ) -> Statistics:
@@ -50,7 +52,12 @@ def compute(
     on_step("selecting runs")
     selected = optimizer_table(pairs, rule)
     on_step("judging statements")
-    options: dict[str, Any] = {"budget": budget, "unit": unit, "seed": seed}
+    options: dict[str, Any] = {
+        "budget": budget,
+        "unit": unit,
+        "predictions": predictions,
+        "seed": seed,
+    }
     if budget is None:
         found = _or_reason(lambda: conclude(pairs, rule, **options))
     else:  # a budget that these runs do not allow was asked for, and is refused
@@ -61,7 +68,7 @@ def compute(
     else:
         curves = dict(found.curves)
     on_step("computing budget curves")
-    bought = _or_reason(lambda: expected_best(pairs, rule, seed=seed))
+    bought = _or_reason(lambda: expected_best(pairs, rule, predictions=predictions, seed=seed))
     return Statistics(rule, selected, found, curves, bought)
 
 

@@ -6,11 +6,12 @@ import pandas as pd
 
 from oodbench.records import IMPORTED
 
-from ..conclusions.conclude import ALL, Conclusions
+from ..conclusions.conclude import Conclusions
+from ..conclusions.text import heading
 from ..curves.return_curves import return_table
 from ..runs.columns import BY, GROUP, STATUS_COLUMNS, count_statuses, in_first_appearance, values_of
 from ..runs.lost_runs import reasons
-from ..runs.names import pretty, shift_name, tested_on
+from ..runs.names import pretty, shift_name
 from .cells import (
     Column,
     Row,
@@ -49,14 +50,14 @@ def verdict_tables(conclusions: Conclusions) -> tuple[Table, ...]:
     columns: list[Column] = [
         ("statement", text("claim")),
         ("algorithm", named("algorithm")),
+        ("about", text("about")),
         ("verdict", text("verdict")),
         ("evidence", text("evidence")),
     ]
     tables = []
     for (dataset, environments), rows in conclusions.claims.groupby(list(GROUP[:2]), sort=False):
-        kind = shift_name(str(rows["shift"].iloc[0]))
-        where = "" if dataset == ALL else f", {tested_on(str(environments))}"
-        tables.append(make(f"{dataset} ({kind}){where}", columns, rows))
+        where = heading(str(dataset), str(environments), str(rows["shift"].iloc[0]))
+        tables.append(make(where, columns, rows))
     return tuple(tables)
 
 
@@ -119,8 +120,9 @@ def class_tables(conclusions: Conclusions) -> tuple[Table, ...]:
     """Every optimizer against every other, on average over the datasets of a class of shift."""
     columns: tuple[Column, ...] = (*COMPARISON, ("#datasets and test sides", count("tasks")))
     tables = []
-    for (shift, algorithm), rows in conclusions.classes.groupby(["shift", "algorithm"], sort=False):
-        where = f"{shift_name(str(shift))}, {pretty(str(algorithm))}: {rows['datasets'].iloc[0]}"
+    by = ["shift", "algorithm", "names"]
+    for (shift, algorithm, names), rows in conclusions.classes.groupby(by, sort=False):
+        where = f"{shift_name(str(shift))}, {pretty(str(algorithm))}: {names}"
         tables.append(make(where, columns, rows, folded=True))
     return tuple(tables)
 

@@ -18,7 +18,7 @@ BY = (*GROUP, "optimizer")
 STATUS_COLUMNS = ("completed", "diverged", "failed", "pending")
 """Columns of a table of counts; ``pending`` runs are still waiting or running."""
 
-ADDED = ("checkpoint", "worst_group_val", "leave_one_environment_out", "gap", "rule")
+ADDED = ("checkpoint", "worst_group_val", "leave_one_environment_out", "gap", "rule", "draw")
 """Columns of a table of runs that are neither in the view ``v_pairs`` nor hyperparameters."""
 
 DESIGNS = frozenset({"random", "qmc", "grid", UNKNOWN})

@@ -64,3 +64,20 @@ def shift_name(shift: str) -> str:
     if shift == "none":
         return "no shift"
     return f"{shift} shift" if shift else "class of shift unknown"
+
+
+def coverage(examples: bool, splits: int) -> str:
+    """What is random in an interval, and what it cannot cover.
+
+    Args:
+        examples: Whether the test examples were resampled.
+        splits: Splits of the data that were run.
+    """
+    known = ["the search", *(["test examples"] if examples else [])]
+    missing = [] if examples else ["test examples (no predictions)"]
+    if splits > 1:
+        known.append(f"{splits} data splits")
+    else:
+        missing.append("other data splits (1 was run)")
+    text = f"over {' and '.join([', '.join(known[:-1]), known[-1]] if known[1:] else known)}"
+    return f"{text}, not {' nor '.join(missing)}" if missing else text

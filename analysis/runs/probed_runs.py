@@ -9,10 +9,10 @@ from oodbench.errors import RequestError, UnknownNameError
 from oodbench.results.columns import MEASURED, named
 
 from ..stats.rank_correlations import Correlation, Correlations, correlate
+from .draws import draw_codes
 from .filters import keep_runs
 from .panels import Panel, panels
 from .path_curves import LEFT_OUT
-from .searches import draw_codes
 
 COSTS = tuple(named(MEASURED))
 """Columns of the runs that stand in for a measurement."""

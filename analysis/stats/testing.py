@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy.special import stdtr
 
 from .intervals import Array, Estimate
 
@@ -34,7 +34,7 @@ def p_value(value: float, error: float, freedom: float) -> float:
         return np.nan
     if error == 0:
         return float(value == 0)
-    return float(2 * stats.t.sf(abs(value) / error, freedom))
+    return float(2 * stdtr(freedom, -abs(value) / error))
 
 
 def holm(p: ArrayLike) -> Array:

@@ -6,6 +6,8 @@ from typing import Any
 import pandas as pd
 
 from oodbench import analysis
+from oodbench.results import open_database
+from oodbench.verbs.predictions import known_predictions
 from oodbench.verbs.query import query
 
 
@@ -26,7 +28,10 @@ def conclude(
         checkpoint: Which checkpoint of a run is scored.
         options: ``rule``, ``budget``, ``unit``, ``seed``.
     """
-    return analysis.conclude(query(db, where, sweep=sweep, checkpoint=checkpoint), **options)
+    table = query(db, where, sweep=sweep, checkpoint=checkpoint)
+    with open_database(db, read_only=True) as database:
+        predictions = known_predictions(database, where, sweep, checkpoint)
+    return analysis.conclude(table, predictions=predictions, **options)
 
 
 def confirmed(db: str | Path, sweep: str | None = None) -> pd.DataFrame:

@@ -9,7 +9,7 @@ pandas, so only the text is read.
 
 import ast
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -69,14 +69,16 @@ def figure(name: str) -> Figure:
     path = sibling("analysis") / "plots" / f"{name}.py"
     function = _defined(path, name)
     taken, entries = function.args, _entries(function)
+    data = tuple(one.arg for one in taken.args)
     options = {
         one.arg: _option(path, one, default, entries.get(one.arg, ""))
         for one, default in zip(taken.kwonlyargs, taken.kw_defaults, strict=True)
     }
     if taken.kwarg is not None:
-        options = {**_record(entries[taken.kwarg.arg]), **options}
+        fields = _record(entries[taken.kwarg.arg], data)
+        options = {**fields, **options}
     about = (ast.get_docstring(function) or "").partition("\n")[0]
-    return Figure(about, tuple(one.arg for one in taken.args), options)
+    return Figure(about, data, options)
 
 
 def _defined(path: Path, name: str) -> Any:
@@ -84,8 +86,11 @@ def _defined(path: Path, name: str) -> Any:
     return next(node for node in _parsed(path).body if getattr(node, "name", "") == name)
 
 
-def _record(entry: str) -> dict[str, Option]:
-    """The fields of the record that the entry of ``**settings`` names, as ``analysis.x.Record``."""
+def _record(entry: str, data: Collection[str]) -> dict[str, Option]:
+    """The fields of the record that the entry of ``**settings`` names, as ``analysis.x.Record``.
+
+    Those that are read from the database are no options.
+    """
     *modules, name = re.findall(r"\banalysis\.([\w.]+)\b", entry)[0].split(".")
     path = sibling("analysis").joinpath(*modules).with_suffix(".py")
     record = _defined(path, name)
@@ -93,7 +98,9 @@ def _record(entry: str) -> dict[str, Option]:
     return {
         item.target.id: _option(path, item, item.value, entries[item.target.id])
         for item in record.body
-        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+        if isinstance(item, ast.AnnAssign)
+        and isinstance(item.target, ast.Name)
+        and item.target.id not in data
     }
 
 

@@ -16,6 +16,7 @@ from oodbench.results import (
     searched_scale,
 )
 from oodbench.verbs.figure_options import figure, figure_names
+from oodbench.verbs.predictions import known_predictions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,9 @@ def _probes(db: Database, asked: Asked) -> "pd.DataFrame":
 
 READ: dict[str, Callable[[Database, Asked], Any]] = {
     "pairs": _pairs,
+    "predictions": lambda db, asked: known_predictions(
+        db, asked.where, asked.sweep, asked.checkpoint
+    ),
     "checkpoints": lambda db, asked: checkpoints(db, asked.where, asked.sweep),
     "probes": _probes,
     "scale": lambda db, asked: searched_scale(db, asked.options["hyperparameter"], asked.sweep),

@@ -17,6 +17,7 @@ from oodbench.results import (
     pairs,
     sweep_specs,
 )
+from oodbench.verbs.predictions import known_predictions
 from oodbench.verbs.sweep import edge_warnings
 
 
@@ -60,7 +61,9 @@ def report(
         curves = checkpoints(database, where, sweep)
         given = {"database": describe_target(db), "condition": where, "sweep": sweep}
         source = _source(database, given, frame["run"])
-    page = analysis.report_html(frame, curves, source=source, on_step=on_step, **options)
+        predictions = known_predictions(database, where, sweep, checkpoint)
+    told: dict[str, Any] = {"source": source, "predictions": predictions, "on_step": on_step}
+    page = analysis.report_html(frame, curves, **told, **options)
     with writable(path):
         part = path.with_name(f"{path.name}.part")
         part.write_text(page, encoding="utf-8", newline="\n")

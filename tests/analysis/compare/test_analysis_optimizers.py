@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import brunnermunzel
+from scipy import stats
 from simulated_searches import search, together
 
 import analysis
-from analysis.stats.best_of import expected
+from analysis.compare.estimates import DEPENDS
+from analysis.stats.best_of import ranked
 from oodbench.errors import RequestError, UnknownNameError
 
 
@@ -16,45 +17,34 @@ def by_score(table: pd.DataFrame) -> dict[str, dict]:
 
 
 def test_differences_and_effects_by_hand():
-    a = search("sgd", [0.5, 0.7], [0.2, 0.6])
-    b = search("adam", [0.6, 0.8], [0.5, 0.2])
+    a = search("sgd", [0.5, 0.6, 0.7], [0.2, 0.4, 0.6])
+    b = search("adam", [0.6, 0.7, 0.8], [0.5, 0.4, 0.2])
     found = by_score(analysis.compare_optimizers(together(a, b), budget=2))
     ood = found["ood"]
-    # Of two draws the better is selected in 3 of 4 searches.
-    assert ood["value_a"] == pytest.approx(0.25 * 0.2 + 0.75 * 0.6)
-    assert ood["value_b"] == pytest.approx(0.25 * 0.5 + 0.75 * 0.2)
-    assert ood["difference"] == pytest.approx(0.5 - 0.275)
-    # .6 beats both, .2 ties with .2: of the four pairs, weighted as they are selected.
-    assert ood["improvement"] == pytest.approx(0.75 + 0.25 * 0.75 * 0.5)
-    # Single trials: (.2, .5) lost, (.2, .2) tied, (.6, both) won: (2 - 1) / 4.
-    assert ood["cliffs_delta"] == pytest.approx(0.25)
-    assert found["id"]["cliffs_delta"] == pytest.approx(-0.5)
+    # Of the three pairs the highest is selected in 2, the middle one in 1.
+    assert ood["value_a"] == pytest.approx((0.4 + 2 * 0.6) / 3)
+    assert ood["value_b"] == pytest.approx((0.4 + 2 * 0.2) / 3)
+    assert ood["difference"] == pytest.approx(0.8 / 3)
+    # .6 (2 of 3) beats both; .4 beats .2 (2 of 3) and ties with .4.
+    assert ood["improvement"] == pytest.approx(2 / 3 + (2 / 3 + 1 / 3 / 2) / 3)
     assert (ood["a"], ood["b"], ood["n_a"], ood["trials_b"], ood["unit"]) == (
         *("sgd", "adam"),
-        *(2, 2, "trials"),
+        *(2, 3, "trials"),
     )
-    assert np.isnan([ood["low"], ood["p"]]).all(), "two configurations tell nothing"
+    assert np.isnan([ood["low"], ood["p"]]).all(), "three draws tell nothing"
     assert ood["verdict"] == "undecided"
 
 
-def test_a_lost_trial_counts_as_the_worst_in_every_effect():
+def test_a_search_of_lost_trials_alone_scores_0_and_no_other_optimizer_decides_it():
     a = search("sgd", [0.8], [0.3], diverged=1)
     b = search("adam", [0.7, 0.75], [0.2, 0.25])
-    ood = by_score(analysis.compare_optimizers(together(a, b), budget=1))["ood"]
-    assert ood["cliffs_delta"] == pytest.approx(0)  # wins both or loses both
-    assert (ood["completed_a"], ood["diverged_a"], ood["failed_a"]) == (1, 1, 0)
-    assert ood["value_a"] == pytest.approx((0.3 + 0.1) / 2)
-
-
-def test_single_trials_are_tested_as_brunner_and_munzel_do():
-    rng = np.random.default_rng(3)
-    a, b = rng.normal(0.5, 0.05, 60), rng.normal(0.52, 0.1, 50)
-    frame = together(search("sgd", a, a), search("adam", b, b, first_seed=1000))
-    ood = by_score(analysis.compare_optimizers(frame, resamples=4000))["ood"]
-    peer = brunnermunzel(a, b)
-    assert 0.01 < peer.pvalue < 0.5
-    assert ood["cliffs_delta_p"] == pytest.approx(peer.pvalue, rel=0.15)
-    assert ood["cliffs_delta"] == pytest.approx(np.sign(a[:, None] - b).mean())
+    bad = search("rmsprop", [0.1, 0.1], [0.01, 0.01])
+    for frame in (together(a, b), together(a, b, bad)):
+        ood = analysis.compare_optimizers(frame, budget=1).iloc[1]
+        assert (ood["completed_a"], ood["diverged_a"], ood["failed_a"]) == (1, 1, 0)
+        assert ood["no_model_a"] == pytest.approx(0.5)
+        assert ood["value_a"] == pytest.approx(0.3 / 2)
+        assert ood["difference"] == pytest.approx(0.15 - 0.225)
 
 
 def width(*frames: pd.DataFrame) -> float:
@@ -71,18 +61,18 @@ def test_shared_draws_decide_how_wide_the_interval_of_a_difference_is():
     assert width(sgd, mirror) / apart == pytest.approx(np.sqrt(2), rel=0.15)
 
 
-def test_holm_corrects_over_the_pairs_of_one_score_and_panel():
+def test_holm_corrects_over_all_pairs_of_one_score():
     rng = np.random.default_rng(0)
     names = ("sgd", "momentum", "adam")
     frames = [
         search(n, rng.random(40), rng.random(40), first_seed=100 * i) for i, n in enumerate(names)
     ]
-    table = analysis.compare_optimizers(together(*frames))
-    assert len(table) == 6
+    both = together(*frames, *(one.assign(dataset="E") for one in frames))
+    table = analysis.compare_optimizers(both)
+    assert len(table) == 12
     ood = table[table["score"] == "ood"].sort_values("p")
-    assert ood["p_holm"].iloc[0] == pytest.approx(min(1, 3 * ood["p"].iloc[0]))
+    assert ood["p_holm"].iloc[0] == pytest.approx(min(1, 6 * ood["p"].iloc[0]))
     assert (table["p_holm"] >= table["p"]).all()
-    assert table["cliffs_delta_p_holm"].notna().all()
 
 
 def test_a_kind_is_the_mean_of_its_optimizers():
@@ -137,8 +127,8 @@ def test_a_costlier_optimizer_gets_fewer_trials_for_the_same_gradients():
     row = analysis.compare_optimizers(frame, budget=800, unit="gradient_evaluations").iloc[0]
     assert (row["n_a"], row["n_b"]) == (8, 4)
     row = analysis.compare_optimizers(frame, unit="gradient_evaluations").iloc[0]
-    assert (row["budget"], row["n_a"], row["n_b"]) == (500, 5, 2)
-    assert analysis.compare_optimizers(frame).iloc[0]["budget"] == 5
+    assert (row["budget"], row["n_a"], row["n_b"]) == (600, 6, 3), "4 at 150 each"
+    assert analysis.compare_optimizers(frame).iloc[0]["budget"] == 8
     whole = analysis.compare_optimizers(frame, budget=4000, unit="gradient_evaluations").iloc[0]
     assert (whole["n_a"], whole["n_b"]) == (40, 20)
 
@@ -149,7 +139,7 @@ def test_impossible_comparisons_are_refused():
         analysis.compare_optimizers(frame, budget=5)
     with pytest.raises(RequestError, match="but it is 0"):
         analysis.compare_optimizers(frame, budget=0)
-    with pytest.raises(UnknownNameError, match="Allowed: gradient_evaluations, trials"):
+    with pytest.raises(UnknownNameError, match="Allowed: gradient_evaluations, seconds, trials"):
         analysis.compare_optimizers(frame, unit="hours")  # type: ignore[arg-type]
     without = frame.drop(columns="gradient_evaluations")
     with pytest.raises(RequestError, match="needs the column gradient_evaluations"):
@@ -174,11 +164,10 @@ SECOND = {
 @pytest.mark.parametrize("trials", [24, pytest.param(200, marks=pytest.mark.slow)])
 def test_intervals_cover_the_difference_however_draws_are_related(second, trials):
     rng = np.random.default_rng(trials)
-    n, truth = np.array([trials // 8]), []
+    n, truth = (4 if trials < 32 else 8), []
     for shift in (0.0, 0.01):
         rank, ood = draw(rng, rng.random(400_000), shift)
-        order = np.argsort(rank)
-        truth.append(expected(rank[order], ood[order], n, np.ones(len(rank))).item())
+        truth.append(ranked(rank, np.ones(len(rank))).expected(ood, [n]).item())
     covered, false = 0, 0
     for seed in range(60):
         u = rng.random(trials)
@@ -190,3 +179,40 @@ def test_intervals_cover_the_difference_however_draws_are_related(second, trials
         false += found["id"]["verdict"] in ("higher", "lower")
     assert covered >= 52  # of 60; of 57 expected, fewer by chance in 1 of 300
     assert false <= 8  # likewise, of 3 expected
+
+
+def test_the_budget_is_fixed_in_advance_and_a_change_of_sign_is_told():
+    """At 4 draws a is better; at 64 the one good draw of b in 256 is found."""
+    rng = np.random.default_rng(0)
+    a, b = rng.random(512) / 100, rng.random(512) / 100
+    b[:16] += 0.5
+    frame = together(search("sgd", a, 0.5 + a), search("adam", b, 0.4 + b, first_seed=1000))
+    ood = by_score(analysis.compare_optimizers(frame))["ood"]
+    assert ood["budget"] == 8
+    assert [amount for amount, _, _ in ood["at_budgets"]] == [8, 4, 16, 32, 64, 128]
+    signs = {amount: sign for amount, _, sign in ood["at_budgets"]}
+    assert (signs[4], signs[128]) == (1, -1)
+    assert by_score(analysis.compare_optimizers(frame, budget=4))["ood"]["verdict"] == DEPENDS
+    few = by_score(analysis.compare_optimizers(frame.groupby("optimizer").head(12)))["ood"]
+    assert few["budget"] == 1
+    assert (
+        by_score(analysis.compare_optimizers(frame.groupby("optimizer").head(31)))["ood"]["budget"]
+        == 4
+    )
+
+
+def test_several_splits_of_the_data_are_averaged_and_covered():
+    """The difference is 0, .1 and .2 on three splits, whatever is drawn: t with 2 degrees."""
+    u = np.arange(40) / 40
+    frame = together(
+        *(
+            search(name, u, 0.3 + gain * (name == "adam") + np.zeros(40), data_seed=split)
+            for split, gain in enumerate((0.0, 0.1, 0.2))
+            for name in ("sgd", "adam")
+        )
+    )
+    ood = by_score(analysis.compare_optimizers(frame, budget=4))["ood"]
+    assert ood["splits"] == 3
+    assert ood["difference"] == pytest.approx(-0.1)
+    half = stats.t.ppf(0.975, 2) * 0.1 / np.sqrt(3)
+    assert (ood["low"], ood["high"]) == pytest.approx((-0.1 - half, -0.1 + half))

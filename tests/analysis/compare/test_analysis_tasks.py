@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import trim_mean
+from scipy.stats import ttest_1samp
 from simulated_searches import search, together
 
 import analysis
@@ -27,41 +27,69 @@ def test_differences_and_effects_are_means_over_tasks():
     for score in ("id", "ood"):
         mean = each[each["score"] == score]
         (row,) = both[both["score"] == score].to_dict("records")
-        for name in ("value_a", "difference", "improvement", "cliffs_delta"):
+        for name in ("value_a", "difference", "improvement"):
             assert row[name] == pytest.approx(mean[name].mean())
-        assert (row["tasks"], row["trials_a"], row["completed_b"]) == (2, 80, 80)
-        # Tasks are resampled apart: the error of a mean of two is that of one, over sqrt(2).
-        widths = mean["high"] - mean["low"]
-        expected = np.sqrt((widths**2).sum()) / 2
-        assert row["high"] - row["low"] == pytest.approx(expected, rel=0.15)
+        assert (row["datasets"], row["tasks"], row["trials_a"]) == (2, 2, 80)
     kinds = analysis.compare_across(frame, by="kind", budget=4)
     assert kinds["difference"].tolist() == pytest.approx((-both["difference"]).tolist())
 
 
-def test_single_trials_have_the_trimmed_mean_of_all_tasks_runs():
-    frame = two_tasks()
-    table = analysis.interquartile_means(frame, budget=1).set_index(["score", "optimizer"])
-    for name in ("sgd", "adam"):
-        runs = frame[frame["optimizer"] == name]
-        for score in ("id", "ood"):
-            row = table.loc[(score, name)]
-            assert row["iqm"] == pytest.approx(trim_mean(runs[score], 0.25))
-            assert row["low"] < row["iqm"] < row["high"]
-    assert table["tasks"].tolist() == [2] * 4
-    assert table["trials"].tolist() == [80] * 4
+@pytest.mark.parametrize("shared", [True, False])
+def test_the_error_of_a_mean_over_tasks_knows_whether_they_share_their_draws(shared):
+    """A mean over two equal tasks has the error of one, over independent ones 1 / sqrt(2) of it."""
+    u, v = np.random.default_rng(0).random((2, 64))
+    first = [search("sgd", u, u), search("adam", v, v)]
+    second = [search("sgd", u, u), search("adam", v, v)]
+    if not shared:
+        x, y = np.random.default_rng(1).random((2, 64))
+        second = [search("sgd", x, x, first_seed=999), search("adam", y, y, first_seed=999)]
+    second = [one.assign(dataset="E") for one in second]
+    widths = [
+        (table["high"] - table["low"]).iloc[1]
+        for table in (
+            analysis.compare_optimizers(together(*first), budget=1),
+            analysis.compare_across(together(*first, *second), budget=1),
+        )
+    ]
+    assert widths[1] / widths[0] == pytest.approx(1 if shared else 0.7, rel=0.15)
 
 
-def test_intervals_cover_the_interquartile_mean_over_tasks():
+def test_a_dataset_counts_once_whatever_its_environments_are():
     rng = np.random.default_rng(0)
-    # The middle half of two tasks with uniform scores on [0, 1] and on [1, 2] is [.5, 1.5].
-    covered = 0
-    for seed in range(50):
-        scores = [rng.random(30), 1 + rng.random(30)]
-        tasks = (search("sgd", s / 2, s / 2, dataset=f"D{i}") for i, s in enumerate(scores))
-        frame = together(*tasks)
-        table = analysis.interquartile_means(frame, budget=1, resamples=100, seed=seed)
-        covered += table["low"].iloc[1] <= 0.5 <= table["high"].iloc[1]
-    assert covered >= 43  # of 50; of 47.5 expected, fewer by chance in 1 of 300
+    gains = {("D", "0"): 0.0, ("D", "1"): 0.0, ("D", "2"): 0.0, ("E", "0"): 0.4}
+    frame = together(
+        *(
+            search(
+                name, rng.random(20), gain * (name == "adam") + np.zeros(20), dataset=dataset
+            ).assign(test_environments=environment)
+            for (dataset, environment), gain in gains.items()
+            for name in ("sgd", "adam")
+        )
+    )
+    table = analysis.compare_across(frame, budget=4).set_index("score")
+    assert table.loc["ood", "difference"] == pytest.approx(-0.2)
+    assert table.loc["ood", ["datasets", "tasks"]].tolist() == [2, 4]
+
+
+def test_datasets_as_a_sample_have_the_interval_of_a_t_test_over_them():
+    """Of many exact differences only the spread between datasets is left: scipy's one-sample t."""
+    gains = [0.05, 0.02, 0.08, 0.03]
+    frame = together(
+        *(
+            search(name, np.arange(40) / 40, 0.3 + gain * (name == "adam") + np.zeros(40)).assign(
+                dataset=f"D{i}"
+            )
+            for i, gain in enumerate(gains)
+            for name in ("sgd", "adam")
+        )
+    )
+    row = analysis.compare_across(frame, budget=4).set_index("score").loc["ood"]
+    peer = ttest_1samp(-np.array(gains), 0)
+    ends = peer.confidence_interval()
+    assert (row["low"], row["high"]) == pytest.approx((-0.045, -0.045))
+    assert row["population_p"] == pytest.approx(peer.pvalue)
+    assert (row["population_low"], row["population_high"]) == pytest.approx(tuple(ends))
+    assert row["agree"] == 4
 
 
 def test_tasks_that_lack_an_optimizer_are_left_out():

@@ -62,7 +62,7 @@ def test_the_axis_may_be_gradient_evaluations(frame):
     assert min(line.get_xdata()[0] for line in axes.lines) == 100
     with pytest.raises(RequestError, match="needs the column gradient_evaluations"):
         analysis.budget(frame.drop(columns="gradient_evaluations"), unit="gradient_evaluations")
-    with pytest.raises(UnknownNameError, match="Allowed: gradient_evaluations, trials"):
+    with pytest.raises(UnknownNameError, match="Allowed: gradient_evaluations, seconds, trials"):
         analysis.budget(frame, unit="hours")
 
 
@@ -74,7 +74,7 @@ def test_cells_hold_the_difference_its_interval_and_counts(frame):
     assert f"[{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]" in shown
     assert {"n = 44, 1 failed", "n = 43", "Adam"} <= set(shown)
     assert "SGD" not in shown, "the baseline has no row"
-    assert any("ERM on D\ntest env. 0\n5 trials each" in text for text in shown)
+    assert any("ERM on D\ntest env. 0\n8 trials each" in text for text in shown)
 
 
 def test_only_differences_are_coloured(frame):

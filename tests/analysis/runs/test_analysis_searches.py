@@ -5,31 +5,26 @@ import pandas as pd
 import pytest
 from simulated_searches import search, together
 
-from analysis.runs.searches import draw_codes, searches
+from analysis.runs.draws import draw_codes
+from analysis.runs.searches import searches
 from oodbench.errors import RequestError, UnknownNameError
 
 
-def test_a_lost_trial_ranks_last_and_scores_the_lower_of_chance_and_the_worst_run():
+def test_lost_trials_are_counted_and_kept():
     frame = together(
         search("sgd", [0.8, 0.7], [0.4, 0.02], diverged=1),
         search("adam", [0.6], [0.3], failed=2),
     )
     (one,) = searches(frame)
-    assert one.floor == {"id": 0.1, "ood": 0.02}
-    sgd = one.of("sgd")
-    assert sgd.rank.tolist() == [-np.inf, 0.7, 0.8]
-    assert sgd.scores["ood"].tolist() == [0.02, 0.02, 0.4]
-    assert sgd.scores["id"].tolist() == [0.1, 0.7, 0.8]
+    assert one.of("sgd").runs["status"].tolist() == ["completed", "completed", "diverged"]
     assert one.of("adam").counts == {"completed": 1, "diverged": 0, "failed": 2}
-    (unknown,) = searches(frame.drop(columns="chance"))
-    assert unknown.floor["id"] == 0.6
 
 
-def test_a_panel_without_a_completed_run_scores_chance():
-    (one,) = searches(search("sgd", [], [], diverged=2))
-    assert one.of("sgd").scores["ood"].tolist() == [0.1, 0.1]
-    (one,) = searches(search("sgd", [], [], diverged=2, chance=np.nan))
-    assert np.isnan(one.of("sgd").scores["ood"]).all()
+def test_an_optimizer_has_trials_on_each_split_of_the_data():
+    frames = [search("sgd", [0.8, 0.7], [0.4, 0.2], data_seed=seed) for seed in (3, 5)]
+    (one,) = searches(together(*frames))
+    assert one.of("sgd").splits == (3, 5)
+    assert one.of("sgd").runs["draw"].tolist() == [0, 1, 0, 1]
 
 
 def test_repeats_pending_unscored_and_adaptive_runs_are_no_draws():
@@ -38,7 +33,7 @@ def test_repeats_pending_unscored_and_adaptive_runs_are_no_draws():
     frame.loc[1, "sampler"] = "confirm"
     frame.loc[2, "status"] = "running"
     (one,) = searches(frame)
-    assert one.of("sgd").rank.tolist() == [0.8]
+    assert one.of("sgd").runs["id_val"].tolist() == [0.8]
     assert one.left_out == {"adaptive": 1, "unscored": 1}
     assert "left out: 1 found by an adaptive search" in one.panel.remarks
 
@@ -70,8 +65,8 @@ def test_only_adaptive_runs_and_unknown_rules_are_refused():
 
 def test_unknown_samplers_and_no_sampler_count():
     frame = search("sgd", [0.5, 0.6], [0.1, 0.2], sampler=None)
-    assert len(searches(frame)[0].of("sgd").rank) == 2
-    assert len(searches(frame.drop(columns="sampler"))[0].of("sgd").rank) == 2
+    assert len(searches(frame)[0].of("sgd").runs) == 2
+    assert len(searches(frame.drop(columns="sampler"))[0].of("sgd").runs) == 2
 
 
 def codes(*rows):
@@ -81,23 +76,13 @@ def codes(*rows):
 
 def test_draws_are_shared_by_the_seed_of_a_configurations_first_run():
     assert codes(("a", "x", 1), ("a", "y", 2), ("b", "z", 2), ("b", "u", 3)) == [0, 1, 1, 2]
+    tasks = [("a", "x", 1), ("a", "y", 2), ("a", "p", 2), ("a", "q", 1)]
+    frame = pd.DataFrame(tasks, columns=["optimizer", "config_id", "seed"])
+    frame = frame.assign(run=range(4), dataset=["D", "D", "E", "E"])
+    assert draw_codes(frame).tolist() == [0, 1, 1, 0]
     repeated = codes(("a", "x", 1), ("a", "x", 9), ("b", "z", 9), ("b", "z", 1))
     assert repeated == [0, 0, 0, 0]
 
 
 def test_a_seed_that_all_runs_have_tells_nothing_apart():
     assert len(set(codes(*(("a", f"x{i}", 0) for i in range(5))))) == 5
-
-
-def test_resampling_keeps_shared_draws_together():
-    frame = together(
-        search("sgd", np.arange(20) / 20, np.zeros(20)),
-        search("adam", np.arange(20)[::-1] / 20, np.zeros(20)),
-        search("rmsprop", np.arange(20) / 20, np.zeros(20), first_seed=100),
-    )
-    (one,) = searches(frame)
-    (weights,) = one.resampled(50, np.random.default_rng(0))
-    assert np.array_equal(weights["sgd"], weights["adam"][:, ::-1])
-    assert not np.array_equal(weights["sgd"], weights["rmsprop"])
-    total = sum(weights.values()).sum(axis=1)
-    assert (total != 40).any(), "shared and single draws are drawn together"

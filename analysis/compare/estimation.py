@@ -1,0 +1,74 @@
+"""What is estimated of a table of runs, once for all comparisons that are made of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from ..runs.names import group_name
+from ..runs.resampling import Resampling
+from ..runs.searches import Searches
+from .budgets import Budget, budgets_of
+from .comparison import Comparison
+from .estimates import Tasks
+from .expected import Bought, bought
+from .spaces import cuts
+
+CUT_RESAMPLES = 200
+"""Of the bootstrap of the draws that a cut keeps: its error decides on which side of 0 it lies."""
+
+Key = tuple[Any, ...]
+
+
+@dataclass
+class Estimation:
+    """The searches of a table, and what budgets buy on each panel: computed when first asked for.
+
+    Attributes:
+        searches: Of every panel.
+        comparison: How they are compared.
+        resampling: The joint weights.
+        refused: Cuts of the search spaces that could not be made, and where -> why.
+    """
+
+    searches: tuple[Searches, ...]
+    comparison: Comparison
+    resampling: Resampling
+    refused: dict[str, str] = field(default_factory=dict)
+    _bought: dict[Key, Bought] = field(default_factory=dict, repr=False)
+    _cut: dict[Key, dict[str, Bought]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, pairs: pd.DataFrame, comparison: Comparison) -> "Estimation":
+        """Of a table of runs; see ``analysis.runs.searches.searches`` for errors."""
+        return cls(comparison.searches(pairs), comparison, comparison.resampling(pairs))
+
+    def tasks(self, found: Sequence[Searches], members: Sequence[str]) -> Tasks:
+        """These panels as the tasks of one comparison of these optimizers."""
+        budgets = budgets_of(found, self.comparison, members)
+        each = [self._of(one, budgets) for one in found]
+        cut = [self._cuts_of(one, budgets) for one in found]
+        shared = [name for name in cut[0] if all(name in others for others in cut)]
+        return Tasks(each, self.comparison, {name: [one[name] for one in cut] for name in shared})
+
+    def _of(self, one: Searches, budgets: Sequence[Budget]) -> Bought:
+        key = (one.panel.key, *((b.amount, *b.trials.items()) for b in budgets))
+        if key not in self._bought:
+            self._bought[key] = bought(one, budgets, self.resampling)
+        return self._bought[key]
+
+    def _cuts_of(self, one: Searches, budgets: Sequence[Budget]) -> dict[str, Bought]:
+        """Of the draws that each cut of the spaces keeps, at the budget that decides."""
+        first = budgets[0]
+        key = (one.panel.key, first.amount, *first.trials.items())
+        if key not in self._cut:
+            found = cuts(one.runs, self.comparison.rule, max(first.trials.values()))
+            where = group_name(*one.panel.key)
+            self.refused |= {f"{name}, {where}": why for name, why in found.refused.items()}
+            fewer = self.resampling.first(CUT_RESAMPLES)
+            self._cut[key] = {
+                name: bought(one, [first], fewer, wins=False, kept=kept)
+                for name, kept in found.kept.items()
+            }
+        return self._cut[key]

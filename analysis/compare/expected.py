@@ -1,0 +1,202 @@
+"""What each optimizer's budget buys on one panel, with the resamples behind it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from oodbench.results.select import RUN_RULES
+
+from ..runs.resampling import Resample, Resampling
+from ..runs.searches import NO_MODEL, Searches, splits_of
+from ..runs.trials import SCORES
+from ..stats.best_of import Ranked, none_left, ranked
+from ..stats.intervals import Array
+from .budgets import Budget
+
+DIGITS = 9
+"""Ranks that differ by less are equal: the last bit of a sum decides nothing."""
+
+
+@dataclass(frozen=True)
+class Bought:
+    """What budgets buy each optimizer on one panel.
+
+    Row 0 of R is of the runs as they are, the others of the resamples; see ``Resampling.ways``.
+
+    Attributes:
+        searches: The panel.
+        budgets: The one that decides, then the others.
+        values: Optimizer -> (R, budgets, scores): the expected score of its selected run, on
+            average over the data splits; NaN where its search has fewer trials.
+        of_split: Data seed -> optimizer -> (budgets, scores): the same on each split.
+        wins: (R, scores, optimizers, optimizers): the probability that the selected run of the
+            first scores higher than that of the second, at the budget that decides; a tie counts
+            half. Empty where it was not asked for.
+        no_model: Optimizer -> (budgets,): the probability that a search is left without a model.
+        draws: Optimizer -> how many of its draws count, on the split with the fewest.
+        ways: Which rows of R are resampled in which way.
+        covers: Whether the examples are resampled, too.
+    """
+
+    searches: Searches
+    budgets: tuple[Budget, ...]
+    values: Mapping[str, Array]
+    of_split: Mapping[int, Mapping[str, Array]]
+    wins: Array
+    no_model: Mapping[str, Array]
+    draws: Mapping[str, int]
+    ways: Mapping[str, slice]
+    covers: bool
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """The trials of one optimizer on one data split: their places among the panel's."""
+
+    optimizer: str
+    split: int
+    places: NDArray[np.int64]
+
+
+def bought(
+    searches: Searches,
+    budgets: Sequence[Budget],
+    resampling: Resampling,
+    *,
+    wins: bool = True,
+    kept: NDArray[np.bool_] | None = None,
+) -> Bought:
+    """Estimate what budgets buy their optimizers, for the runs as they are and for each resample.
+
+    Args:
+        searches: The panel.
+        budgets: The one that decides first.
+        resampling: The weights of draws and examples.
+        wins: Compute the probabilities of improvement, too.
+        kept: Which of ``searches.runs`` count; all by default.
+    """
+    runs = searches.runs
+    kept = np.ones(len(runs), dtype=bool) if kept is None else kept
+    columns = (RUN_RULES[searches.rule], *SCORES)
+    completed = (runs["status"] == "completed").to_numpy()
+    names, splits = runs["optimizer"].to_numpy(), splits_of(runs).to_numpy()
+    cells = [
+        _Cell(name, split, np.flatnonzero((names == name) & (splits == split) & kept))
+        for name in budgets[0].trials
+        for split in searches.of(name).splits
+    ]
+    blocks = [
+        _block(one, columns, completed, cells, budgets, wins)
+        for one in resampling.of(runs, columns)
+    ]
+    by_cell = [np.concatenate(parts) for parts in zip(*(block[0] for block in blocks), strict=True)]
+    values = {
+        name: np.mean(
+            [v for c, v in zip(cells, by_cell, strict=True) if c.optimizer == name], axis=0
+        )
+        for name in budgets[0].trials
+    }
+    of_split: dict[int, dict[str, Array]] = {}
+    no_model: dict[str, list[list[float]]] = {}
+    draws: dict[str, int] = {}
+    codes = runs["draw"].to_numpy()
+    for cell, value in zip(cells, by_cell, strict=True):
+        of_split.setdefault(cell.split, {})[cell.optimizer] = value[0]
+        lost, n = int((~completed[cell.places]).sum()), len(cell.places)
+        none = [none_left(lost, n, one.trials[cell.optimizer]) for one in budgets]
+        no_model.setdefault(cell.optimizer, []).append(none)
+        here = len(np.unique(codes[cell.places]))
+        draws[cell.optimizer] = min(draws.get(cell.optimizer, here), here)
+    return Bought(
+        searches,
+        tuple(budgets),
+        values,
+        of_split,
+        np.concatenate([block[1] for block in blocks]),
+        {name: np.mean(each, axis=0) for name, each in no_model.items()},
+        draws,
+        resampling.ways,
+        resampling.covers(runs, columns),
+    )
+
+
+def _block(
+    one: Resample,
+    columns: Sequence[str],
+    completed: NDArray[np.bool_],
+    cells: Sequence[_Cell],
+    budgets: Sequence[Budget],
+    wins: bool,
+) -> tuple[list[Array], Array]:
+    """Of each cell (R, budgets, scores), and the wins of some resamples."""
+    rank = np.where(completed, np.round(one.scores[columns[0]], DIGITS), -np.inf)
+    scores = [np.where(completed, one.scores[name], NO_MODEL) for name in SCORES]
+    values, chosen = [], []
+    for cell in cells:
+        sorted_ = ranked(rank[:, cell.places], one.weights[:, cell.places])
+        ordered = [sorted_.sort(score[:, cell.places]) for score in scores]
+        shape = len(one.weights), len(cell.places)
+        value = np.empty((len(one.weights), len(budgets), len(SCORES)))
+        for i, budget in enumerate(budgets):
+            n = budget.trials[cell.optimizer]
+            probability = sorted_.selected(n) if n <= len(cell.places) else np.full(shape, np.nan)
+            for j, mine in enumerate(ordered):
+                value[:, i, j] = (probability * mine).sum(axis=-1)
+            if i == 0 and wins:
+                chosen.append(_in_place(sorted_, probability))
+        values.append(value)
+    if not wins:
+        return values, np.empty((len(one.weights), 0))
+    return values, np.stack([_wins(cells, chosen, score) for score in scores], axis=1)
+
+
+def _in_place(sorted_: Ranked, probability: Array) -> Array:
+    """Probabilities in the order of the trials."""
+    found = np.empty_like(probability)
+    np.put_along_axis(found, sorted_.order, probability, axis=-1)
+    return found
+
+
+def _wins(cells: Sequence[_Cell], chosen: Sequence[Array], score: Array) -> Array:
+    """(R, optimizers, optimizers): P(first > second) + P(equal) / 2, on average over the splits."""
+    names = list(dict.fromkeys(cell.optimizer for cell in cells))
+    splits = list(dict.fromkeys(cell.split for cell in cells))
+    resamples = len(chosen[0])
+    total = np.zeros((resamples, len(names), len(names)))
+    shared = np.zeros((len(names), len(names)))
+    for split in splits:
+        mine = [i for i, cell in enumerate(cells) if cell.split == split]
+        places = np.concatenate([cells[i].places for i in mine])
+        owner = np.concatenate(
+            [np.full(len(cells[i].places), names.index(cells[i].optimizer)) for i in mine]
+        )
+        mass = np.concatenate([chosen[i] for i in mine], axis=-1)
+        x = np.broadcast_to(np.round(score[:, places], DIGITS), mass.shape)
+        order = np.argsort(x, axis=-1, kind="stable")
+        by_score, mass, owner = (
+            np.take_along_axis(np.broadcast_to(one, mass.shape), order, axis=-1)
+            for one in (x, mass, owner)
+        )
+        each = np.where(owner[:, None] == np.arange(len(names))[:, None], mass[:, None], 0.0)
+        total += each @ _half_below(by_score, each).swapaxes(-1, -2)
+        here = np.isin(np.arange(len(names)), owner)
+        shared += here[:, None] & here
+    with np.errstate(invalid="ignore"):
+        found: Array = total / shared
+    return found
+
+
+def _half_below(x: Array, mass: Array) -> Array:
+    """(R, optimizers, N): the mass of each that lies below each x, and half of what lies on it."""
+    up_to = np.cumsum(mass, axis=-1)
+    changes = x[..., 1:] != x[..., :-1]
+    edge = np.ones((*x.shape[:-1], 1), dtype=bool)
+    first = np.append(edge, changes, axis=-1)[:, None]
+    last = np.append(changes, edge, axis=-1)[:, None]
+    below = np.maximum.accumulate(np.where(first, up_to - mass, 0.0), axis=-1)
+    ends = np.where(last, up_to, np.inf)[..., ::-1]
+    through = np.minimum.accumulate(ends, axis=-1)[..., ::-1]
+    half: Array = (below + through) / 2
+    return half

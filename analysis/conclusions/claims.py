@@ -1,0 +1,151 @@
+"""Statements about adaptive optimizers, each with its verdict, its evidence and what it covers."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..compare.estimates import DEPENDS, FEWEST
+from ..runs.columns import GROUP
+from ..runs.names import coverage
+from ..stats.best_of import INDEPENDENT
+from ..stats.testing import LEVEL
+
+SAME_ID = "Adaptive optimizers are no different in ID accuracy"
+WORSE_OOD = "Adaptive optimizers are worse in OOD accuracy"
+
+ALL = "all of the class"
+AVERAGED = "average"
+"""Stands for the test environments of a statement about their average."""
+
+HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
+
+THESE = "these optimizers"
+KINDS = "optimizers of these kinds"
+CLASS = "datasets of this class"
+
+Row = Mapping[Any, Any]
+
+
+def claims_of_kinds(kinds: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """SAME_ID and WORSE_OOD on each panel: of these optimizers, and of these kinds."""
+    for row in kinds.to_dict("records"):
+        place = {name: str(row[name]) for name in GROUP}
+        yield from _two_levels(row, len(kinds) // 2, place, KINDS)
+
+
+def claims_of_classes(classes: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """The same on average over a dataset's environments, and over the datasets of each class.
+
+    Args:
+        classes: ``compare_by_class`` of the kinds.
+    """
+    for row in classes[classes["tasks"] > 1].to_dict("records"):
+        place = {name: str(row[name]) for name in ("shift", "algorithm")}
+        if row["datasets"] > 1:
+            yield from _two_levels(row, len(classes) // 2, {**place, "dataset": ALL}, CLASS)
+        else:
+            place |= {"dataset": str(row["names"]), "test_environments": AVERAGED}
+            yield from _two_levels(row, len(classes) // 2, place, KINDS)
+
+
+def _two_levels(
+    row: Row, looked_at: int, place: Mapping[str, str], wider: str
+) -> Iterator[dict[str, str]]:
+    """What a row says of the units at hand, and of those that they are a sample of."""
+    ood = row["score"] == "ood"
+    claim = {"claim": WORSE_OOD if ood else SAME_ID, **place}
+    yield {
+        **claim,
+        "about": THESE,
+        "verdict": verdict_of(row),
+        "evidence": "; ".join([_found(row, looked_at), *_robust(row), amount(row), *_behind(row)]),
+    }
+    if ood and np.isfinite(row["population_p"]):
+        yield {
+            **claim,
+            "about": wider,
+            "verdict": _population_verdict(row),
+            "evidence": _population(row, looked_at, wider),
+        }
+
+
+def verdict_of(row: Row) -> str:
+    """HOLDS, FAILS, UNDECIDED or DEPENDS of a row of ``compare_kinds``, with its exceptions."""
+    judged = {
+        "id": {"no difference": HOLDS, "higher": FAILS, "lower": FAILS},
+        "ood": {"lower": HOLDS, "higher": FAILS, "no difference": FAILS},
+    }[str(row["score"])]
+    verdict = DEPENDS if row["verdict"] == DEPENDS else judged.get(str(row["verdict"]), UNDECIDED)
+    return f"{verdict}, but not under {row['not_under']}" if row["not_under"] else verdict
+
+
+def _population_verdict(row: Row) -> str:
+    if row["population_p_holm"] >= LEVEL or row["verdict"] == DEPENDS:
+        return UNDECIDED
+    verdict = HOLDS if row["difference"] < 0 else FAILS
+    return f"{verdict}, but not under {row['not_under']}" if row["not_under"] else verdict
+
+
+def _population(row: Row, looked_at: int, wider: str) -> str:
+    ends = (100 * row["population_low"], 100 * row["population_high"])
+    value = f"{100 * row['difference']:+.1f} points ({ends[0]:+.1f} to {ends[1]:+.1f})"
+    p = f"p {row['population_p_holm']:.2g} (Holm, {looked_at} statements)"
+    units = f"; {row['agree']} of {row['datasets']} datasets agree" if wider == CLASS else ""
+    return f"{value}, {p}{units}"
+
+
+def _found(row: Row, looked_at: int) -> str:
+    """What a comparison came to. Without an interval the numbers are those of a few runs."""
+    if not np.isfinite(row["low"]):
+        return f"not tested: {points(row)}"
+    p = f"p {row['p_holm']:.2g} (Holm, {looked_at} statements)"
+    return f"{row['verdict']}, {points(row)}, {p}, P(improvement) {row['improvement']:.2f}"
+
+
+def points(row: Row) -> str:
+    """A difference of accuracies and its 95% interval: ``-14.5 points (-16.2 to -12.7)``."""
+    value, low, high = (100 * row[name] for name in ("difference", "low", "high"))
+    if not np.isfinite(low):
+        return (
+            f"{value:+.1f} points (an interval takes {FEWEST} draws of each optimizer, and "
+            f"{INDEPENDENT} times the budget)"
+        )
+    return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
+
+
+def _robust(row: Row) -> Iterable[str]:
+    """The same at other budgets, and under cuts of the search spaces."""
+    others = row["at_budgets"][1:]
+    if others:
+        told = ", ".join(f"{100 * value:+.1f} at {budget:,.6g}" for budget, value, _ in others)
+        yield f"at other budgets {told}"
+    if row["under_cuts"]:
+        values = [100 * value for _, value, _ in row["under_cuts"]]
+        yield f"under {len(values)} cuts of the spaces {min(values):+.1f} to {max(values):+.1f}"
+
+
+def amount(row: Row) -> str:
+    """The budget of a comparison, such as ``8 trials of each``."""
+    unit = str(row["unit"]).replace("_", " ")
+    unit = unit.removesuffix("s") if row["budget"] == 1 else unit
+    return f"{row['budget']:,.6g} {unit} of each"
+
+
+def _behind(row: Row) -> Iterable[str]:
+    """What the interval covers, and the trials on each side."""
+    if np.isfinite(row["low"]):
+        yield covered(row)
+    sides = []
+    for side in ("a", "b"):
+        gone = row[f"diverged_{side}"] + row[f"failed_{side}"]
+        none = row[f"no_model_{side}"]
+        lost = f"{gone:,} lost" + (f", no model in {none:.1%} of searches" if none > 5e-4 else "")
+        sides.append(f"{row[f'trials_{side}']:,} {row[side]} ({lost})")
+    yield f"n = {' and '.join(sides)}"
+
+
+def covered(row: Row) -> str:
+    """What the interval of a row covers."""
+    return f"interval {coverage(bool(row['examples']), int(row['splits']))}"
