@@ -2,6 +2,7 @@
 
 from .compare.by_shift_class import compare_by_class as compare_by_class
 from .compare.expected_best import expected_best as expected_best
+from .compare.health import edge_notes as edge_notes
 from .compare.health import search_health as search_health
 from .compare.optimizers import compare_kinds as compare_kinds
 from .compare.optimizers import compare_optimizers as compare_optimizers

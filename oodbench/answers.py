@@ -92,9 +92,7 @@ class AnswerKey:
         if len(off) != len(self):
             raise ValueError(f"they are of {len(off)} examples, not of {len(self)}")
         predicted = off.astype(np.int64) + self.labels
-        predicted -= (
-            predicted >= self.num_classes
-        ) * self.num_classes  # % is slow
+        predicted -= (predicted >= self.num_classes) * self.num_classes  # % is slow
         return predicted.astype(self.dtype)
 
 

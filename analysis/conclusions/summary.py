@@ -9,9 +9,10 @@ import pandas as pd
 
 from oodbench.results.select import drawn
 
-from ..runs.columns import STATUS_COLUMNS, count_statuses, require, rows_of
+from ..compare.health import search_health
+from ..runs.columns import GROUP, STATUS_COLUMNS, count_statuses, require, rows_of
 from ..runs.lost_runs import reasons
-from ..runs.names import pretty
+from ..runs.names import group_name, pretty
 from ..runs.panels import Panel, panels
 from .confirmation import confirmation_table
 from .optimizer_table import optimizer_table
@@ -32,6 +33,12 @@ _READING = """\
 - **Diverged**: the loss or a parameter became infinite or undefined. **Failed**: the run ended in
   an error. Neither has scores, so neither is in a figure as a point; both are counted, because an
   optimizer that often diverges costs runs that its best score does not show."""
+
+_HEALTH = """\
+What the trials of each search came to, by the score that the rule reads. **Effective**: the number
+of trials near the best, of which one that is a point worse weighs 0.37. Where the best scores
+**rise towards** an end of a range (here with the most extreme value that was tried), a better value
+may lie beyond; of 20 tables one says so by chance."""
 
 SELECTION = {
     "id_val": """\
@@ -77,6 +84,7 @@ def summary_markdown(
     if notes:
         parts += ["## Notes", "\n".join(f"- {note}" for note in notes)]
     parts += ["## Results", *_result_sections(pairs, rule)]
+    parts += _health_sections(search_health(pairs, rule))
     reasons = _reason_lines(pairs)
     if reasons:
         parts += ["## Why runs diverged or failed", "\n".join(reasons)]
@@ -118,6 +126,25 @@ def _result_sections(pairs: pd.DataFrame, rule: str) -> list[str]:
             _confirmed(pairs, panel),
         ]
     return [section for section in sections if section]
+
+
+def _health_sections(health: pd.DataFrame) -> list[str]:
+    """What the trials of each search came to, a table a panel; nothing where there are none."""
+    sections = ["## Search health", _HEALTH] if len(health) else []
+    shares = ["lost", "at_chance", "near_best"]
+    heads = ["trials", "lost", "at chance", "within a point of the best", "effective", "ranges"]
+    for key, rows in health.groupby(list(GROUP), sort=False):
+        cells = [
+            [
+                *_counted(row, ["trials"]),
+                *("?" if pd.isna(row[name]) else f"{row[name]:.0%}" for name in shares),
+                *(f"{row['effective']:.1f}", f"{row['ranges']}", escape(row["edges"])),
+            ]
+            for row in rows.to_dict("records")
+        ]
+        table = _table(["optimizer", *heads, "best scores rise towards the"], cells)
+        sections += [f"### {escape(group_name(*map(str, key)))}", table]
+    return sections
 
 
 def _markdown_table(rows: pd.DataFrame) -> str:

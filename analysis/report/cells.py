@@ -91,6 +91,11 @@ def fraction(name: str, signed: bool = False, digits: int = 3) -> Callable[[Row]
     return show
 
 
+def percent(name: str) -> Callable[[Row], str]:
+    """A share, such as ``12%``."""
+    return lambda row: NONE if missing(row[name]) else f"{row[name]:.0%}"
+
+
 def p_value(row: Row) -> str:
     """Holm's p."""
     p = row["p_holm"]

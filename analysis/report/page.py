@@ -14,6 +14,7 @@ import pandas as pd
 from oodbench.results.predictions import Predictions
 
 from ..compare.comparison import Unit
+from ..compare.health import edge_notes
 from ..conclusions.conclude import Conclusions
 from ..conclusions.recommendation import Recommendation
 from ..conclusions.summary import SELECTION
@@ -50,13 +51,11 @@ class Source:
         facts: Name -> text, such as the database and the condition.
         origins: As from ``oodbench.results.origins``; None where there is no database.
         sweeps: As from ``oodbench.results.sweep_specs``.
-        notes: What to know before believing the numbers.
     """
 
     facts: Mapping[str, str] = field(default_factory=dict)
     origins: pd.DataFrame | None = None
     sweeps: Sequence[Mapping[str, Any]] = ()
-    notes: Sequence[str] = ()
 
 
 def report_html(
@@ -176,6 +175,8 @@ def _texts(pairs: pd.DataFrame, statistics: Statistics, source: Source) -> dict[
         "specs": [_spec(sweep) for sweep in source.sweeps],
         "origins": None if source.origins is None else tables.origin_table(source.origins),
         "selected": tables.selected_tables(statistics),
+        "searches": tables.search_tables(statistics),
+        "edges": edge_notes(statistics.searches),
         "returns": tables.return_tables(statistics),
         "health": tables.health_tables(pairs),
         "margin": f"{100 * MARGIN:g}",

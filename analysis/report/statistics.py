@@ -11,6 +11,7 @@ from oodbench.results.predictions import Predictions
 
 from ..compare.comparison import Unit
 from ..compare.expected_best import expected_best
+from ..compare.health import search_health
 from ..conclusions.conclude import Conclusions, conclude
 from ..conclusions.optimizer_table import optimizer_table
 from ..curves.return_curves import Key, return_curves
@@ -26,6 +27,7 @@ class Statistics:
     Attributes:
         rule: How runs are selected.
         selected: ``optimizer_table``.
+        searches: ``search_health``.
         conclusions: ``conclude``, or why not (such as a single optimizer).
         curves: ``return_curves``.
         budget: ``expected_best``, or why not (such as an adaptive search alone).
@@ -33,6 +35,7 @@ class Statistics:
 
     rule: str
     selected: pd.DataFrame
+    searches: pd.DataFrame
     conclusions: Conclusions | str
     curves: Mapping[Key, ReturnCurve]
     budget: pd.DataFrame | str
@@ -50,7 +53,7 @@ def compute(
 ) -> Statistics:
     """Compute them; see ``analysis.report_html`` for arguments and errors."""
     on_step("selecting runs")
-    selected = optimizer_table(pairs, rule)
+    selected, searches = optimizer_table(pairs, rule), search_health(pairs, rule)
     on_step("judging statements")
     options: dict[str, Any] = {
         "budget": budget,
@@ -69,7 +72,7 @@ def compute(
         curves = dict(found.curves)
     on_step("computing budget curves")
     bought = _or_reason(lambda: expected_best(pairs, rule, predictions=predictions, seed=seed))
-    return Statistics(rule, selected, found, curves, bought)
+    return Statistics(rule, selected, searches, found, curves, bought)
 
 
 def _or_reason(compute: Callable[[], T]) -> T | str:

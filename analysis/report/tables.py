@@ -23,6 +23,7 @@ from .cells import (
     missing,
     named,
     p_value,
+    percent,
     place,
     text,
 )
@@ -43,6 +44,22 @@ def selected_tables(statistics: Statistics) -> tuple[Table, ...]:
         ("selected run", text("run")),
     ]
     return by_panel(statistics.selected, columns)
+
+
+def search_tables(statistics: Statistics) -> tuple[Table, ...]:
+    """What the trials of each search came to, and which ranges end short."""
+    columns: list[Column] = [
+        ("optimizer", named("optimizer")),
+        ("#trials", count("trials")),
+        ("#lost", percent("lost")),
+        ("#at chance", percent("at_chance")),
+        (f"#best {statistics.rule}", fraction("best")),
+        ("#within a point of it", percent("near_best")),
+        ("#effective", fraction("effective", digits=1)),
+        ("#ranges", count("ranges")),
+        ("best scores rise towards the", text("edges")),
+    ]
+    return by_panel(statistics.searches, columns)
 
 
 def verdict_tables(conclusions: Conclusions) -> tuple[Table, ...]:

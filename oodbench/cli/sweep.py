@@ -79,10 +79,10 @@ def train(
 
     The workers' ``places`` say how many there are, and where: see ``oodbench.run_sweep``.
     """
+    from oodbench import analysis
     from oodbench.cli.printing import seed_intervals, show, show_profile
     from oodbench.cli.progress import Progress
-    from oodbench.results import describe_target, open_database
-    from oodbench.verbs.sweep import edge_warnings
+    from oodbench.results import describe_target
     from oodbench.workers.executors.local import log_folder
 
     if executor == "local":
@@ -103,9 +103,9 @@ def train(
         show(seed_intervals(api.confirmed(db, spec.name)))
     if settings.profile:
         show_profile(shares)
-    with open_database(db, read_only=True) as database:
-        for note in edge_warnings(database, spec.name):
-            print(f"note: {note}")
+    health = analysis.search_health(api.query(db, sweep=spec.name))
+    for note in analysis.edge_notes(health):
+        print(f"note: {note}")
     return progress.counts
 
 

@@ -26,7 +26,6 @@ from oodbench.results.query import checkpoints as checkpoints
 from oodbench.results.query import curves as curves
 from oodbench.results.query import pairs as pairs
 from oodbench.results.query import runs as runs
-from oodbench.results.query import searched as searched
 from oodbench.results.query import searched_scale as searched_scale
 from oodbench.results.query import sql as sql
 from oodbench.results.queue import Claim as Claim

@@ -146,26 +146,6 @@ def curves(db: Database, run: str) -> "pd.DataFrame":
         return frame_of(result, ["value"]).rename(columns={"run_id": "run"})
 
 
-def searched(db: Database, sweep: str, wanted: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The search space that each of the ``wanted`` runs was drawn from in this sweep.
-
-    Returns:
-        Run id -> hyperparameter -> range, as YAML has it; of several studies, the latest's.
-
-    Raises:
-        UnknownNameError: If there is no such sweep.
-    """
-    link, study = schema.study_trials.c, schema.studies.c
-    with db.read() as connection:
-        statement = (
-            select(link.run_id, study.space)
-            .join(schema.studies)
-            .where(studies_of(connection, sweep), link.run_id.in_(wanted))
-            .order_by(study.created, study.position, study.id)
-        )
-        return {row.run_id: row.space for row in connection.execute(statement)}
-
-
 def searched_scale(db: Database, hyperparameter: str, sweep: str | None = None) -> str | None:
     """The scale of a hyperparameter's search: ``uniform``, ``int``, ``log`` or ``one_minus_log``.
 

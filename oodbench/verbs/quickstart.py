@@ -9,7 +9,7 @@ from oodbench.errors import writable
 from oodbench.results import Database, open_database, pairs
 from oodbench.siblings import sibling
 from oodbench.sweep.plan import as_spec
-from oodbench.verbs.sweep import edge_warnings, run_sweep
+from oodbench.verbs.sweep import run_sweep
 from oodbench.workers.executors.local import Counts
 
 if TYPE_CHECKING:
@@ -65,9 +65,6 @@ def write_digest(db: Database, sweep: str, folder: Path) -> "pd.DataFrame":
         for kind, draw in (("scatter", analysis.scatter), ("box", analysis.box)):
             path = folder / f"{kind}-{dataset}.png"
             figures.append(analysis.save(draw(frame, dataset=dataset), path).name)
-    notes = edge_warnings(db, sweep)
-    if notes:
-        notes.append("Of values drawn at random, one in ten lies in those outer parts by chance.")
-    text = analysis.summary_markdown(frame, title=sweep, notes=notes, figures=figures)
+    text = analysis.summary_markdown(frame, title=sweep, figures=figures)
     (folder / "summary.md").write_text(text, encoding="utf-8")
     return analysis.optimizer_table(frame)

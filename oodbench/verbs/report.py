@@ -18,7 +18,6 @@ from oodbench.results import (
     sweep_specs,
 )
 from oodbench.verbs.predictions import known_predictions
-from oodbench.verbs.sweep import edge_warnings
 
 
 def report(
@@ -79,11 +78,8 @@ def _source(
     """
     mine = origins(db)
     specs = [item for item in sweep_specs(db) if given["sweep"] in (None, item["name"])]
-    # Edges of search ranges are looked for in whole sweeps, not in what a condition keeps.
-    looked = [] if given["condition"] else specs
     return analysis.Source(
         facts={key: value for key, value in given.items() if value},
         origins=mine[mine["run"].isin(runs)],
         sweeps=specs,
-        notes=[note for item in looked for note in edge_warnings(db, item["name"])],
     )

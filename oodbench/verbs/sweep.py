@@ -15,14 +15,10 @@ from oodbench.results import (
     counts,
     is_empty,
     open_database,
-    pairs,
     preview_sweep,
-    searched,
     sweep_specs,
 )
-from oodbench.results.select import select
 from oodbench.sweep.plan import Plan, Sweep, plan
-from oodbench.sweep.search import EDGE, at_edge
 from oodbench.workers.artifacts import artifacts_folder
 from oodbench.workers.executors.clusters import EXECUTORS, check_executor, launch
 from oodbench.workers.executors.local import (
@@ -155,28 +151,3 @@ def add(db: Database, planned: Plan, executor: str) -> None:
         if place != "local" and (place == executor or place in known):
             spec.setdefault(place, {})
     add_sweep(db, name, spec, planned.studies)
-
-
-def edge_warnings(db: Database, sweep: str) -> list[str]:
-    """One sentence for each study whose selected run has a value at the edge of its search range.
-
-    Of values drawn at random one in ten lies there by chance.
-    """
-    runs = pairs(db, sweep=sweep)
-    if runs["id_val"].isna().all():  # a dataset without ID validation examples: none is selected
-        return []
-    best = select(runs).dropna(subset=["run"])
-    spaces = searched(db, sweep, best["run"].tolist())
-    warnings = []
-    for row in best.to_dict("records"):
-        values = {str(name): value for name, value in row.items()}
-        edges = at_edge(spaces[values["run"]], values)
-        if edges:
-            tested = row["test_environments"]
-            place = f"{row['dataset']}{f' (test environments {tested})' if tested else ''}"
-            warnings.append(
-                f"{place}, {row['algorithm']}, {row['optimizer']}: the selected run has "
-                f"{', '.join(edges)}, in the outer {EDGE:.0%} of the search range; a better value "
-                "may lie beyond."
-            )
-    return warnings

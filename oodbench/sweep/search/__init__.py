@@ -7,5 +7,3 @@ from oodbench.sweep.search.adaptive import propose as propose
 from oodbench.sweep.search.designs import draw as draw
 from oodbench.sweep.search.designs import grid as grid
 from oodbench.sweep.search.designs import sobol as sobol
-from oodbench.sweep.search.edges import EDGE as EDGE
-from oodbench.sweep.search.edges import at_edge as at_edge

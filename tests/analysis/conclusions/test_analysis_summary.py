@@ -21,8 +21,21 @@ def test_summary_says_what_was_found(pairs):
 
 
 def test_tables_have_as_many_cells_as_heads(pairs):
-    rows = [line for line in summary_markdown(pairs, title="").splitlines() if line[:1] == "|"]
-    assert len({line.count("|") for line in rows}) == 1
+    blocks = summary_markdown(pairs, title="").split("\n\n")
+    tables = [block.splitlines() for block in blocks if block.startswith("|")]
+    assert len(tables) > 1
+    for lines in tables:
+        assert len({line.count("|") for line in lines}) == 1
+
+
+def test_the_health_of_each_search_is_a_table(pairs):
+    """SGD on ColoredDigits: three completed at .95, .9 and .9, and one lost."""
+    text = summary_markdown(pairs, title="Digits")
+    health = text.split("## Search health")[1].split("\n## ")[0]
+    assert "### ERM on ColoredDigits, test environment 2" in health
+    assert "| SGD | 4 | 25% |" in health
+    assert "| Adam | 1 | 100% | 0% |" in health
+    assert "Search health" not in summary_markdown(pairs.assign(sampler="tpe"), title="Digits")
 
 
 def test_reasons_that_differ_in_numbers_only_are_counted_together(pairs):

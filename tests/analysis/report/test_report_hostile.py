@@ -39,7 +39,7 @@ def test_names_of_a_database_do_nothing_but_stand_there(
 ) -> None:
     path = tmp_path / "hostile.html"
     spec = {"name": SCRIPT, "spec": {"x": SCRIPT}, "created": 0.0, "runs": 1}
-    source = Source(facts={"database": SCRIPT}, sweeps=[spec], notes=[SCRIPT])
+    source = Source(facts={"database": SCRIPT}, sweeps=[spec])
     checkpoints = make_checkpoints(hostile)
     text = report_html(hostile, checkpoints, title=SCRIPT, source=source)
     path.write_text(text, encoding="utf-8")

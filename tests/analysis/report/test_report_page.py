@@ -50,7 +50,7 @@ def test_oracle_says_so(small: pd.DataFrame) -> None:
 
 
 def test_tables_say_what_analysis_says(small: pd.DataFrame) -> None:
-    from analysis import conclude, optimizer_table
+    from analysis import conclude, optimizer_table, search_health
 
     page = report_html(small)
     found = conclude(small)
@@ -61,8 +61,22 @@ def test_tables_say_what_analysis_says(small: pd.DataFrame) -> None:
     for row in optimizer_table(small).to_dict("records"):
         assert row["run"] in page
         assert f"{row['ood']:.3f} ({row['ood_low']:.3f} to {row['ood_high']:.3f})" in page
+    searches = page.split('<section id="searches">')[1].split("</section>")[0]
+    assert "<details" not in searches
+    for row in search_health(small).to_dict("records"):
+        assert f'<td class="number">{row["near_best"]:.0%}</td>' in searches
+        assert f'<td class="number">{row["effective"]:.1f}</td>' in searches
     assert "9 diverged" in page
     assert "Out of memory." in page
+
+
+def test_a_range_that_ends_short_is_said_where_an_optimizer_is_recommended() -> None:
+    runs = make_runs(60)
+    rising = runs["id_val"].sort_values(na_position="first")
+    lr = dict(zip(rising.index, np.geomspace(1e-4, 1, len(runs)), strict=True))
+    page = report_html(runs.assign(lr=[lr[i] for i in runs.index]))
+    advice = page.split('<section id="recommendation">')[1].split("</section>")[0]
+    assert re.search(r"Adam: the best scores rise towards the high end of lr \(\d", advice)
 
 
 def test_datasets_that_are_not_compared_are_told(small: pd.DataFrame) -> None:

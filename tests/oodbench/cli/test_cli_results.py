@@ -18,8 +18,6 @@ from oodbench.optimizers import OPTIMIZERS
 from oodbench.results import add_sweep, is_empty, open_database, searched_scale
 from oodbench.sweep import parse_sweep
 from oodbench.sweep.plan import plan
-from oodbench.sweep.search import at_edge
-from oodbench.verbs.sweep import edge_warnings
 from oodbench.workers.worker import work
 from oodbench.workers.worker_settings import WorkerSettings
 
@@ -201,45 +199,6 @@ def test_listings_name_everything_and_tell_all_of_one(oodbench: Run) -> None:
     assert "0: +90%, 1: +80%, 2: -90%" in oodbench("datasets").out
     assert "penalty_weight: log" in oodbench("algorithms").out
     assert "width: 64, depth: 2" in oodbench("models").out
-
-
-def trained(path: Path, values: dict[str, Any]) -> pd.DataFrame:
-    planned = plan(parse_sweep(values))
-    with open_database(path, create=True) as db:
-        add_sweep(db, planned.spec.name, {}, planned.studies)
-    work(path, planned.spec.name, WorkerSettings(device="cpu"))
-    return api.query(path, sweep=planned.spec.name)
-
-
-def test_edge_warnings_are_about_the_ranges_of_their_own_sweep(
-    tmp_path: Path, tiny: Callable[..., dict[str, Any]]
-) -> None:
-    """Two sweeps whose ranges do not overlap, one run each, in the middle of its range; and one
-    run at the edge of its range."""
-
-    def values(name: str, ends: list[float], seed: int) -> dict[str, Any]:
-        sgd = {"name": "sgd", "space": {"lr": {"log": ends}, "weight_decay": 0.0}}
-        search = {"trials": 1, "seed": seed}
-        return tiny(name=name, optimizers=[sgd], search=search)
-
-    def edges(seed: int) -> list[str]:
-        (study,) = plan(parse_sweep(values("tried", [1e-4, 1e-2], seed))).studies
-        return at_edge(study.space, study.trials[0].hparams)
-
-    middle = next(seed for seed in range(100) if not edges(seed))
-    edge = next(seed for seed in range(100) if edges(seed))
-    path = tmp_path / "runs.db"
-    trained(path, values("low", [1e-4, 1e-2], middle))
-    trained(path, values("high", [1e-1, 1.0], middle))
-    trained(path, values("edge", [1e-4, 1e-2], edge))
-    with open_database(path, read_only=True) as db:
-        assert edge_warnings(db, "low") == []
-        assert edge_warnings(db, "high") == []
-        (text,) = edge_warnings(db, "edge")
-    assert text == (
-        "ColoredDigits (test environments 2), erm, sgd: the selected run has "
-        f"{edges(edge)[0]}, in the outer 5% of the search range; a better value may lie beyond."
-    )
 
 
 def test_exit_codes_of_a_sweep_that_is_done_already(

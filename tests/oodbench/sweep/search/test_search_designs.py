@@ -10,7 +10,7 @@ from oodbench.errors import RequestError
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.seeds import seed_of, stream
 from oodbench.spaces import Choice, Range, log, one_minus_log, uniform
-from oodbench.sweep.search import at_edge, draw, grid, sobol
+from oodbench.sweep.search import draw, grid, sobol
 
 SPACE = {"lr": log(1e-4, 1.0), "momentum": one_minus_log(0.5, 0.99)}
 
@@ -38,21 +38,6 @@ def test_seeds_and_names_give_different_draws() -> None:
         ]
 
     assert len(set(values(0)) | set(values(1))) == 40
-
-
-def test_the_edge_is_the_outer_five_percent_on_the_ranges_own_scale() -> None:
-    space = {"lr": {"log": [1e-4, 1.0]}, "batch_size": {"choice": [8, 16]}, "eps": 1e-8}
-
-    def edges(lr: float) -> list[str]:
-        return at_edge(space, {"lr": lr, "batch_size": 8, "eps": 1e-8, "other": 3})
-
-    inside, outside = (
-        [10 ** (-4 * u) for u in (0.06, 0.5, 0.94)],
-        [10 ** (-4 * u) for u in (0.04, 0.96)],
-    )
-    assert [edges(lr) for lr in inside] == [[], [], []]
-    assert [len(edges(lr)) for lr in outside] == [1, 1]
-    assert edges(0.98) == ["lr = 0.98 in [0.0001, 1]"]
 
 
 def test_a_seed_is_the_hash_of_its_names() -> None:

@@ -8,12 +8,12 @@ import pytest
 from matplotlib.collections import PathCollection
 
 import oodbench
+from analysis.compare.health import search_health
 from analysis.runs.panels import panels
 from oodbench.data import DATASETS, Dataset, DatasetSpec, Environment, Published, Rows, Split
 from oodbench.errors import QueryError, RequestError, SweepError, UnknownNameError
 from oodbench.results import add_sweep, open_database
 from oodbench.verbs.plot import draw
-from oodbench.verbs.sweep import edge_warnings
 from oodbench.workers.worker import work
 from oodbench.workers.worker_settings import WorkerSettings
 
@@ -200,8 +200,7 @@ def test_figures_of_another_metric_say_which_and_have_its_values(tmp_path: Path)
 
 def test_a_summary_needs_no_validation_examples(tmp_path: Path) -> None:
     db = trained("ToyUnvalidated", tmp_path / "toy.db")
-    with open_database(db, read_only=True) as database:
-        assert edge_warnings(database, "toy") == []
+    assert search_health(oodbench.query(db)).empty
     with pytest.raises(QueryError, match=r"rule \(--select\): ood_val\."):
         oodbench.query(db, select="id_val")
     assert oodbench.query(db, select="ood_val")["run"].notna().all()
