@@ -1,16 +1,17 @@
 """Return curves, and optimizers at equal ID accuracy, where the true curve is known."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
+import pandas as pd
 from scipy.special import ndtr, ndtri
 
 import analysis
+from analysis.curves.verdicts import NOT_DETERMINED, SMALLEST_BEND
 
-from .judging import call, judged
-from .rates import Outcomes, Scenario
+from .judging import judged
+from .rates import COVERAGE, FALSE, Outcomes, Scenario
 from .scored import Study, score
 from .studies import Array, Design, Runs, noise, optimizers
 
@@ -64,8 +65,18 @@ def flatter(x: Array) -> Array:
 
 
 def slight_bend(x: Array) -> Array:
-    """Slope .6 at .85, 1.4 at .90: hardly more than a tenth of a point off its chord."""
+    """Slope .6 at .85, 1.4 at .90: never half a point off its chord."""
     return 0.5 + 0.6 * (x - 0.85) + 8 * (x - 0.85) ** 2
+
+
+def long_bend(x: Array) -> Array:
+    """Two points off its chord from .3 to .9."""
+    return 0.1 + 0.3 * (x - 0.3) + 0.27 * (x - 0.3) ** 2
+
+
+def almost_bent(x: Array) -> Array:
+    """Just under one point off its chord from .57 to .93."""
+    return 0.2 + 0.5 * (x - 0.55) + 0.304 * (x - 0.55) ** 2
 
 
 @dataclass(frozen=True)
@@ -90,52 +101,104 @@ class Clouds:
         x = np.stack(each, axis=-2)
         y = self.curve(x) + SPREAD * noise(self.design, rng)
         skills = ndtri(x), ndtri(np.clip(y, 0.01, 0.99))
-        nothing = np.zeros(self.design.shape[:-1] + (1,))
+        nothing = np.zeros((*self.design.shape[:-1], 1))
         runs = Runs(self.design, 4 * u - 2, *skills, np.zeros(self.design.shape, bool), nothing)
         return score(runs, rng)
 
 
-def at_equal_id(clouds: Clouds, rng: np.random.Generator, seed: int) -> Outcomes:
-    table = call(analysis.ood_at_equal_id, clouds.study(rng))
-    truth = dict.fromkeys((one.name for one in clouds.design.optimizers), 0.0)
-    comparable = (table["verdict"] != "not comparable").mean()
-    return {**judged(table, truth), "comparable": float(comparable)}
+@dataclass(frozen=True)
+class AtEqualId:
+    """One study of which the differences at equal ID accuracy are read; there are none."""
+
+    clouds: Clouds
+
+    def __call__(self, rng: np.random.Generator, seed: int) -> Outcomes:
+        study = self.clouds.study(rng)
+        table = analysis.ood_at_equal_id(study.pairs, predictions=study.predictions, seed=seed)
+        return _none(table)
 
 
-def beyond_baseline(clouds: Clouds, rng: np.random.Generator, seed: int) -> Outcomes:
-    table = call(analysis.effective_robustness, clouds.study(rng), "non-adaptive-0")
-    truth = dict.fromkeys((one.name for one in clouds.design.optimizers), 0.0)
-    comparable = np.isfinite(table["low"]).mean()
-    found = judged(table.rename(columns={"optimizer": "a", "baseline": "b"}), truth)
-    return {**found, "comparable": float(comparable)}
+@dataclass(frozen=True)
+class BeyondBaseline:
+    """One study of which the effective robustness is read; there is none."""
+
+    clouds: Clouds
+
+    def __call__(self, rng: np.random.Generator, seed: int) -> Outcomes:
+        study = self.clouds.study(rng)
+        table = analysis.effective_robustness(
+            study.pairs, "non-adaptive-0", predictions=study.predictions, seed=seed
+        )
+        return _none(table.rename(columns={"optimizer": "a", "baseline": "b"}))
 
 
-def return_types(clouds: Clouds, right: tuple[str, ...], rng: np.random.Generator, seed: int) -> Outcomes:
-    curves = call(analysis.return_curves, clouds.study(rng), seed=seed)
-    verdicts = [curve.verdict for curve in curves.values()]
-    false = [v not in (*right, "not determined") for v in verdicts]
-    return {
-        "false verdicts, each": float(np.mean(false)),
-        "determined": float(np.mean([v != "not determined" for v in verdicts])),
-        **{v: float(np.mean([w == v for w in verdicts])) for v in ("increasing", "diminishing", "linear", "flat", "inverse")},
-    }
+def _none(table: pd.DataFrame) -> Outcomes:
+    """What is said of optimizers that all lie on one curve."""
+    truth = dict.fromkeys([*table["a"], *table["b"]], 0.0)
+    compared = np.isfinite(table["low"])
+    return {**judged(table, truth), "compared": float(compared.mean())}
 
 
-def scenarios():
+@dataclass(frozen=True)
+class ReturnType:
+    """One study of which the return types are read."""
+
+    clouds: Clouds
+
+    def __call__(self, rng: np.random.Generator, seed: int) -> Outcomes:
+        study = self.clouds.study(rng)
+        curves = analysis.return_curves(study.pairs, predictions=study.predictions, seed=seed)
+        bend = self.bend
+        right = "linear"
+        if abs(bend) > SMALLEST_BEND:
+            right = "increasing" if bend > 0 else "diminishing"
+        found = [curve for curve in curves.values() if np.isfinite(curve.bend.low)]
+        return {
+            FALSE: np.mean([one.verdict not in (right, NOT_DETERMINED) for one in curves.values()]),
+            COVERAGE: np.mean([one.bend.low <= bend <= one.bend.high for one in found])
+            if found
+            else np.nan,
+            "right": np.mean([one.verdict == right for one in curves.values()]),
+        }
+
+    @property
+    def bend(self) -> float:
+        """How far the true curve lies under its chord, from the 5th to the 95th percentile."""
+        low, high = self.clouds.other(np.array([0.05, 0.95]))
+        ends = self.clouds.curve(np.array([low, (low + high) / 2, high]))
+        return float((ends[0] + ends[2]) / 2 - ends[1])
+
+
+CURVES = {"a line": line, "a probit line": probit_line, "a hinge": hinge}
+
+SPREADS = {"spread alike": (even, even), "one crowded at the top": (at_the_top, even)}
+
+
+def scenarios() -> Iterator[Scenario]:
+    """Every scenario of this part."""
     two = optimizers(2)
-    for draws in (24, 100, 500):
-        d = Design(two, draws)
-        for curve in (line, probit_line, hinge):
-            yield Scenario(f"equal: null, {curve.__name__}, even/even {draws}", partial(at_equal_id, Clouds(curve, even, even, d)))
-            yield Scenario(f"equal: null, {curve.__name__}, at_the_top/even {draws}", partial(at_equal_id, Clouds(curve, at_the_top, even, d)))
-            yield Scenario(f"robust: null, {curve.__name__}, at_the_top/even {draws}", partial(beyond_baseline, Clouds(curve, at_the_top, even, d)))
-            yield Scenario(f"robust: null, {curve.__name__}, even/even {draws}", partial(beyond_baseline, Clouds(curve, even, even, d)))
-        for examples in (150, 359):
-            d = Design(two, draws, examples=examples)
-            yield Scenario(f"return: line crowded {draws} {examples}", partial(return_types, Clouds(line, crowded, crowded, d), ("linear",)))
-        d = Design(two, draws)
-        yield Scenario(f"return: line even {draws}", partial(return_types, Clouds(line, even, even, d), ("linear",)))
-        yield Scenario(f"return: steeper even {draws}", partial(return_types, Clouds(steeper, even, even, d), ("increasing",)))
-        yield Scenario(f"return: flatter even {draws}", partial(return_types, Clouds(flatter, even, even, d), ("diminishing",)))
-        yield Scenario(f"return: hinge even {draws}", partial(return_types, Clouds(hinge, even, even, d), ("increasing",)))
-        yield Scenario(f"return: slight narrow {draws}", partial(return_types, Clouds(slight_bend, narrow, narrow, d), ("linear",)))
+    for what, read in (("equal ID", AtEqualId), ("effective robustness", BeyondBaseline)):
+        for curve, value in CURVES.items():
+            for spread, kinds in SPREADS.items():
+                for draws in (100, 500):
+                    clouds = Clouds(value, *kinds, Design(two, draws))
+                    name = f"{what}: 2 optimizers on {curve}, {spread}, {draws} draws"
+                    yield Scenario(name, read(clouds), 100)
+    types = {
+        "a line, spread evenly": (line, even),
+        "a line, half crowded at .90": (line, crowded),
+        "a hinge": (hinge, even),
+        "a probit line": (probit_line, even),
+        "steeper by 1": (steeper, even),
+        "flatter by 1": (flatter, even),
+        "steeper by .8 from .85 to .90": (slight_bend, narrow),
+        "bent by 2 points from .3 to .9": (long_bend, wide),
+        "bent by just under a point": (almost_bent, even),
+    }
+    for name, (value, spread) in types.items():
+        for draws in (24, 100, 500):
+            clouds = Clouds(value, spread, spread, Design(two, draws))
+            yield Scenario(f"return type: {name}, {draws} draws", ReturnType(clouds), 100)
+    few = Clouds(line, crowded, crowded, Design(two, 500, examples=150))
+    name = "return type: a line, half crowded at .90, 500 draws, 150 examples"
+    yield Scenario(name, ReturnType(few), 100)

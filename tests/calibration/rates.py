@@ -1,14 +1,22 @@
-"""How often a rule is right: shares of simulated studies, with the error that they have themselves."""
+"""How often a rule is right: means over simulated studies, with their own errors."""
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 Outcomes = Mapping[str, float]
-"""Quantity -> what one simulated study came to; NaN where it says nothing of it."""
+"""Quantity -> what one simulated study came to, such as 0 or 1; NaN where it says nothing of it."""
+
+Ends = tuple[float, float]
+
+FALSE, COVERAGE = "false verdicts", "coverage"
+NO_MORE_THAN_6: Ends = (0.0, 0.06)
+NOMINAL: Mapping[str, Ends] = {FALSE: NO_MORE_THAN_6, COVERAGE: (0.93, 0.98)}
+
+SURE = 2.0
+"""A rate misses its nominal range if it is outside by more than so many of its errors."""
 
 
 @dataclass(frozen=True)
@@ -17,21 +25,15 @@ class Scenario:
 
     Attributes:
         name: What is simulated.
-        trial: The outcomes of one study, given its random numbers and a seed for resamples.
-        repeats: How many studies.
+        study: The outcomes of one study, given its random numbers and a seed for resamples.
+        studies: How many.
+        nominal: Quantity -> between what its mean should lie.
     """
 
     name: str
-    trial: Callable[[np.random.Generator, int], Outcomes]
-    repeats: int = 200
-
-
-NOMINAL: Mapping[str, tuple[float, float]] = {
-    "false verdicts": (0.0, 0.06),
-    "coverage": (0.93, 0.98),
-    "coverage at least": (0.93, 1.0),
-}
-"""Quantity -> between what its mean should lie; others have none."""
+    study: Callable[[np.random.Generator, int], Outcomes]
+    studies: int = 200
+    nominal: Mapping[str, Ends] = field(default_factory=lambda: NOMINAL)
 
 
 @dataclass(frozen=True)
@@ -39,36 +41,48 @@ class Rate:
     """A mean over studies.
 
     Attributes:
-        scenario, quantity: Of what.
         value: The mean.
         error: Its standard error.
-        studies: How many it is over.
+        nominal: Between what it should lie, if that is said.
     """
 
-    scenario: str
-    quantity: str
     value: float
     error: float
-    studies: int
+    nominal: Ends | None = None
+
+    @property
+    def missed(self) -> bool:
+        """Whether it is outside by more than chance explains."""
+        if self.nominal is None or not np.isfinite(self.value):
+            return False
+        low, high = self.nominal
+        return self.value + SURE * self.error < low or self.value - SURE * self.error > high
 
 
-def measure(scenario: Scenario, repeats: int | None = None) -> list[Rate]:
-    """The rates of one scenario."""
+def measure(scenario: Scenario, studies: int | None = None) -> dict[str, Rate]:
+    """Quantity -> its rate in one scenario.
+
+    Args:
+        scenario: Which.
+        studies: How many. Default: as many as the scenario says.
+    """
     start = zlib.crc32(scenario.name.encode())
     outcomes = [
-        scenario.trial(np.random.default_rng([start, repeat]), repeat)
-        for repeat in range(repeats or scenario.repeats)
+        scenario.study(np.random.default_rng([start, number]), number)
+        for number in range(studies or scenario.studies)
     ]
-    quantities = dict.fromkeys(name for each in outcomes for name in each)
-    return [_rate(scenario.name, name, [each[name] for each in outcomes if name in each]) for name in quantities]
+    names = dict.fromkeys(name for each in outcomes for name in each)
+    return {
+        name: _rate([each.get(name, np.nan) for each in outcomes], scenario.nominal.get(name))
+        for name in names
+    }
 
 
-def _rate(scenario: str, quantity: str, found: list[float]) -> Rate:
-    values = np.asarray(found, dtype=float)
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return Rate(scenario, quantity, np.nan, np.nan, 0)
+def _rate(found: list[float], nominal: Ends | None) -> Rate:
+    values = np.asarray(found)[np.isfinite(found)]
     n = len(values)
+    if not n:
+        return Rate(np.nan, np.nan, nominal)
     # Studies that all came out alike do not leave no doubt.
     error = max(values.std() / np.sqrt(n), 1 / n)
-    return Rate(scenario, quantity, float(values.mean()), float(error), n)
+    return Rate(float(values.mean()), float(error), nominal)

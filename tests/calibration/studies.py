@@ -34,7 +34,7 @@ NOISE_ID, NOISE_OOD = 0.10, 0.12
 """Standard deviations of a run's skills."""
 
 OF_DRAW, OF_OPTIMIZER = 0.3, 0.4
-"""Shares of the noise's variance that a draw has with every optimizer, and with one on all tasks."""
+"""Shares of the noise's variance: of a draw with every optimizer, and with one on all tasks."""
 
 POINT = 0.01 / 0.37
 """One point of OOD accuracy as a skill, near an accuracy of .65."""

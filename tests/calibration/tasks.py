@@ -1,35 +1,72 @@
-"""Optimizers and kinds on average over datasets and environments that share their draws."""
+"""Optimizers and kinds on average over datasets and environments."""
 
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 import analysis
 
-from .judging import call, judged
-from .panels import headline, of_each_kind
+from .judging import judged, judged_widely
+from .panels import RESAMPLES, budget, by_name
 from .rates import Outcomes, Scenario
 from .scored import score
 from .studies import Design, optimizers, simulate_runs
 from .truths import expected_ood, population_ood
 
 
-def across(design: Design, rng: np.random.Generator, seed: int, by: str = "optimizer", population=False) -> Outcomes:
-    runs = simulate_runs(design, rng)
-    study = score(runs, rng)
-    n = headline(design.draws)
-    table = call(analysis.compare_across, study, by=by, budget=n, seed=seed)
-    each = population_ood(design, n) if population else expected_ood(runs, n).mean(axis=(0, 1, 2))
-    names = [one.name for one in design.optimizers]
-    truth = dict(zip(names, each, strict=True)) if by == "optimizer" else of_each_kind(design, each)
-    return judged(table, truth)
+@dataclass(frozen=True)
+class Averaged:
+    """One study in which optimizers, or kinds of them, are compared over all tasks.
 
-def scenarios():
-    for d, e in ((4, 1), (8, 1), (1, 4), (2, 4)):
+    Attributes:
+        design: What is run.
+        kinds: Compare kinds, not optimizers.
+        widely: Judge what is said of all datasets of this class.
+    """
+
+    design: Design
+    kinds: bool = False
+    widely: bool = False
+
+    def __call__(self, rng: np.random.Generator, seed: int) -> Outcomes:
+        runs = simulate_runs(self.design, rng)
+        study = score(runs, rng)
+        table = analysis.compare_across(
+            study.pairs,
+            by="kind" if self.kinds else "optimizer",
+            predictions=study.predictions,
+            resamples=RESAMPLES,
+            seed=seed,
+        )
+        table = table[table["score"] == "ood"]
+        n = budget(self.design.draws)
+        if self.widely:
+            return judged_widely(table, by_name(self.design, population_ood(self.design, n)))
+        return judged(table, by_name(self.design, expected_ood(runs, n).mean(axis=(0, 1, 2))))
+
+
+def scenarios() -> Iterator[Scenario]:
+    """Every scenario of this part."""
+    two, four = optimizers(2), optimizers(4)
+    places = {
+        "4 datasets": (4, 1),
+        "8 datasets": (8, 1),
+        "1 dataset, 4 environments": (1, 4),
+        "2 datasets, 4 environments each": (2, 4),
+    }
+    for place, (datasets, environments) in places.items():
         for shared in (True, False):
-            yield Scenario(f"null 2 optimizers 64 draws {d} datasets {e} environments shared={shared}", partial(across, Design(optimizers(2), 64, d, e, shared_draws=shared)))
-    yield Scenario(f"null 2 optimizers 64 draws 4 datasets 2000", partial(across, Design(optimizers(2), 64, 4, 1, examples=2000)))
-    yield Scenario(f"dataset effects 3 datasets kinds of 4, these", partial(across, Design(optimizers(4), 100, 3, dataset_effect=2),by='kind'))
-    yield Scenario(f"dataset effects 3 datasets kinds of 4, population", partial(across, Design(optimizers(4), 100, 3, dataset_effect=2),by='kind',population=True))
-    yield Scenario(f"optimizer effects, kinds of 6 1 dataset, population", partial(across, Design(optimizers(6), 100, 1, optimizer_effect=2),by='kind',population=True))
-    yield Scenario(f"split effect, 4 splits population", partial(across, Design(optimizers(6), 64, 1, splits=4, split_effect=3.5),by='kind',population=True))
+            design = Design(two, 64, datasets, environments, shared_draws=shared)
+            how = "the same draws" if shared else "draws of their own"
+            yield Scenario(f"2 equal optimizers, {place}, {how}", Averaged(design), 150)
+    better = Design(two, 64, 4).with_ood(3, "adaptive-0")
+    yield Scenario("one of 2 better by 3 points, 4 datasets", Averaged(better), 150)
+    lost = Design(two, 64, 4, lost=0.4, chance=0.3)
+    yield Scenario("2 equal optimizers, 4 datasets, 40% lost, 30% at chance", Averaged(lost), 150)
+    for datasets in (3, 8):
+        for widely, about in ((False, "these datasets"), (True, "datasets of this class")):
+            design = Design(four, 64, datasets, dataset_effect=2.0)
+            compared = Averaged(design, kinds=True, widely=widely)
+            name = f"2 equal kinds, {datasets} datasets that vary by 2 points: of {about}"
+            yield Scenario(name, compared, 150)

@@ -10,14 +10,17 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import ndtr
 
-from .scored import CHANCE, correct_of, hardness_of
+from .scored import correct_of, hardness_of
 from .studies import KINDS, POINT, Array, Design, Optimizer, Runs, simulate_runs
+
+NO_MODEL = 0.0
+"""What a search is worth that lost all of its runs."""
 
 SAMPLES, SEARCHES = 100, 100
 """Samples of validation examples, and searches that each selects a run for."""
 
 
-def expected_ood(runs: Runs, n: int, none: float = CHANCE) -> Array:
+def expected_ood(runs: Runs, n: int, none: float = NO_MODEL) -> Array:
     """The estimand for every task and optimizer of one study, with the effects that it has.
 
     Args:
@@ -38,7 +41,7 @@ def expected_ood(runs: Runs, n: int, none: float = CHANCE) -> Array:
     return truth
 
 
-def population_ood(design: Design, n: int, none: float = CHANCE) -> Array:
+def population_ood(design: Design, n: int, none: float = NO_MODEL) -> Array:
     """The estimand for each optimizer, (optimizers,), on average over all that effects vary with.
 
     It is that of optimizers of its kind, on datasets of this class and splits of them.
