@@ -1,9 +1,10 @@
 """Optimizers, and kinds of them, on one dataset."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 import analysis
 from analysis.conclusions.recommendation import recommend
@@ -38,19 +39,19 @@ class Compared:
 
     Attributes:
         design: What is run.
-        kinds: Compare kinds, not optimizers.
-        widely: Judge what is said of all optimizers of these kinds.
+        compare: The function of ``analysis`` that does so.
+        widely: Judge what is said of all that these optimizers, or datasets, are a sample of.
     """
 
     design: Design
-    kinds: bool = False
+    compare: Callable[..., pd.DataFrame] = analysis.compare_optimizers
     widely: bool = False
 
     def __call__(self, rng: np.random.Generator, seed: int) -> Outcomes:
         runs = simulate_runs(self.design, rng)
         study = score(runs, rng)
-        compare = analysis.compare_kinds if self.kinds else analysis.compare_optimizers
-        table = compare(study.pairs, predictions=study.predictions, resamples=RESAMPLES, seed=seed)
+        settings = {"predictions": study.predictions, "resamples": RESAMPLES, "seed": seed}
+        table = self.compare(study.pairs, **settings)
         table = table[table["score"] == "ood"]
         n = budget(self.design.draws)
         if self.widely:
@@ -113,21 +114,18 @@ def scenarios() -> Iterator[Scenario]:
     for draws in (24, 100, 500):
         design = Design(two, draws).with_ood(3, BETTER)
         yield Scenario(f"one of 2 better by 3 points, {draws} draws", Compared(design))
+    of_kinds = analysis.compare_kinds
     for draws in (24, 100, 500):
-        kinds = Compared(Design(six, draws), kinds=True)
-        yield Scenario(f"2 equal kinds of 3 optimizers, {draws} draws", kinds, 150)
-    alike = Design(six, kind_hardness=0.3)
-    yield Scenario(
-        "the same, 100 draws, kinds share more of what is hard", Compared(alike, kinds=True), 150
-    )
+        kinds = Compared(Design(six, draws), of_kinds)
+        yield Scenario(f"2 equal kinds of 3 optimizers, {draws} draws", kinds, 100)
+    alike = Compared(Design(six, kind_hardness=0.3), of_kinds)
+    yield Scenario("the same, 100 draws, a kind shares half of what is hard", alike, 100)
     varied = Design(six, optimizer_effect=2.0)
     for widely, about in ((False, "these optimizers"), (True, "optimizers of these kinds")):
-        compared = Compared(varied, kinds=True, widely=widely)
         name = f"2 equal kinds, 3 optimizers each that vary by 2 points: of {about}"
-        yield Scenario(name, compared, 150)
-    splits = Design(six, 32, splits=4, split_effect=3.5)
-    compared = Compared(splits, kinds=True, widely=True)
-    yield Scenario("2 equal kinds, 4 data splits that vary by 3.5 points", compared, 150)
+        yield Scenario(name, Compared(varied, of_kinds, widely), 100)
+    splits = Compared(Design(six, 32, splits=4, split_effect=3.5), of_kinds, widely=True)
+    yield Scenario("2 equal kinds, 4 data splits that vary by 3.5 points", splits, 100)
     best = Design(twelve, 500, examples=2000).with_ood(3, BETTER)
     yield Scenario("one of 12 better by 3 points, 500 draws", Recommended(best), 30, NAMED)
     yield Scenario("2 optimizers, 2,000 examples", Narrowed(Design(two, examples=2000)), 10, NARROW)

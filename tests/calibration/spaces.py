@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-from analysis.conclusions.claims import HOLDS, THESE, WORSE_OOD
 
 import analysis
+from analysis.conclusions.claims import HOLDS, THESE, WORSE_OOD
 
 from .rates import Outcomes, Scenario
 from .scored import score
