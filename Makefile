@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart docs example test test-slow test-faults test-gpu test-slurm test-ray test-oldest golden coverage bench check format clean
+.PHONY: install quickstart docs example test test-slow test-faults test-gpu test-slurm test-ray test-oldest golden coverage bench calibrate check format clean
 
 install: $(VENV)/.installed
 
@@ -63,6 +63,11 @@ golden: install
 # Speed on this machine; `make bench BENCH=queue_load` for one of tests/benchmarks/.
 bench: install
 	PYTHONPATH=tests/helpers $(BIN)/python -m tests.benchmarks $(BENCH)
+
+# Are the rules of analysis/ right as often as they say, on simulated studies of known truth? Half an hour on two
+# cores; `make calibrate PART=panels` for one of tests/calibration/.
+calibrate: install
+	$(BIN)/python -m tests.calibration $(PART)
 
 # A study that is shipped, of a database: make example NAME=digits DB=digits.db ABOUT="What it is."
 # ALL_STEPS=1 keeps the measurements of every evaluation; else those at the last and the best.

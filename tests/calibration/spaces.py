@@ -1,0 +1,53 @@
+"""Kinds that differ by their ranges of the learning rate alone: same curve, same ceiling."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+import analysis
+from analysis.conclusions.claims import HOLDS, THESE, WORSE_OOD
+
+from .rates import Outcomes, Scenario
+from .scored import score
+from .studies import KINDS, Design, optimizers, simulate_runs
+
+SPACES = {
+    "much too wide": (-6.0, 1.5),
+    "with the best rate at its edge": (-3.6, -0.3),
+}
+"""Of the adaptive optimizers' learning rates, in decades from the best one."""
+
+
+@dataclass(frozen=True)
+class SearchOnly:
+    """One study of which the statement that adaptive optimizers are worse is read."""
+
+    design: Design
+
+    def __call__(self, rng: np.random.Generator, seed: int) -> Outcomes:
+        study = score(simulate_runs(self.design, rng), rng)
+        claims = analysis.conclude(study.pairs, predictions=study.predictions, seed=seed).claims
+        mine = claims[(claims["claim"] == WORSE_OOD) & (claims["about"] == THESE)]["verdict"]
+        return {
+            "holds": float((mine == HOLDS).any()),
+            "holds, but not under": float(mine.str.startswith(f"{HOLDS}, but").any()),
+        }
+
+
+def scenarios() -> Iterator[Scenario]:
+    """Every scenario of this part."""
+    for name, space in SPACES.items():
+        for draws in (24, 100, 500):
+            each = (
+                replace(one, space=space) if one.kind == KINDS[0] else one for one in optimizers(4)
+            )
+            yield Scenario(
+                f"adaptive ranges {name}, {draws} draws",
+                SearchOnly(Design(tuple(each), draws)),
+                *(60, {"holds": (0.0, 0.10)}),
+            )
+    better = Design(optimizers(4), 100).with_ood(-5, "adaptive-0", "adaptive-1")
+    yield Scenario(
+        "equal ranges, adaptive worse by 5 points, 100 draws", SearchOnly(better), 60, {}
+    )
