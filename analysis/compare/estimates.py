@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
+from scipy.special import stdtrit
 
 from ..runs.resampling import ANSWERS, DRAWS, EXAMPLES
 from ..runs.trials import FINISHED, SCORES
 from ..stats.best_of import freedom
-from ..stats.intervals import Array, Estimate, from_error, within_range
+from ..stats.intervals import Array, Estimate, within_range
 from ..stats.testing import LEVEL, ends_of, holm_within, judged, p_value
 from .budgets import Budget
 from .comparison import Comparison
@@ -46,28 +48,41 @@ class Uncertain:
     value: float
     parts: tuple[tuple[float, float], ...]
 
-    @property
-    def error(self) -> float:
-        """Standard error; NaN where some part has no degree of freedom."""
-        if any(df < 1 for _, df in self.parts):
-            return float("nan")
-        return float(np.sqrt(sum(variance for variance, _ in self.parts)))
+    def half(self, level: float) -> float:
+        """Half the width of the interval of 1 - ``level``; NaN where a part has no freedom.
 
-    @property
-    def freedom(self) -> float:
-        """Satterthwaite's (1946) degrees of freedom of the sum; 0 where some part has none."""
-        least, total = min(df for _, df in self.parts), sum(variance for variance, _ in self.parts)
-        if least < 1 or not total > 0:
-            return least
-        return float(total**2 / sum(variance**2 / df for variance, df in self.parts))
+        Each variance with the quantile of its own Student's t (Banerjee 1960), which keeps the
+        coverage whatever their ratio; Satterthwaite's degrees of freedom do not where a variance of
+        few degrees happens to be estimated low.
+        """
+        variances, freedom = np.array(self.parts).T
+        if freedom.min() < 1 or not np.isfinite(variances).all():
+            return float("nan")
+        return float(np.sqrt((stdtrit(freedom, 1 - level / 2) ** 2 * variances).sum()))
 
     def estimate(self) -> Estimate:
-        """With Student's t intervals."""
-        return from_error(self.value, self.error, self.freedom)
+        """With its 95% and 90% intervals."""
+        wide, narrow = self.half(LEVEL), self.half(2 * LEVEL)
+        ends = self.value - wide, self.value + wide, self.value - narrow, self.value + narrow
+        return Estimate(self.value, *ends)
 
     def p(self) -> float:
-        """Two-sided p-value of Student's t for 0."""
-        return p_value(self.value, self.error, self.freedom)
+        """Two-sided p-value for 0: the level at which the interval ends there."""
+        if not np.isfinite(self.half(LEVEL)):
+            return float("nan")
+        if self.half(LEVEL) == 0:
+            return float(self.value == 0)
+        if len(self.parts) == 1:
+            variance, freedom = self.parts[0]
+            return p_value(self.value, np.sqrt(variance), freedom)
+        least = 1e-12
+        if self.half(least) < abs(self.value):
+            return least
+        return float(brentq(lambda level: self.half(level) - abs(self.value), least, 1.0))
+
+    def sign(self, level: float = LEVEL) -> int:
+        """1 or -1 for a number that is tested to lie above or below 0, else 0."""
+        return int(np.sign(self.value)) if self.half(level) < abs(self.value) else 0
 
 
 @dataclass(frozen=True)
@@ -159,12 +174,12 @@ def numbers(tasks: Tasks, contest: Contest, score: int) -> dict[str, Any]:
     better = _improvement(tasks, contest, score)
     row |= within_range(better.estimate(), 0, 1).columns("improvement")
     row["at_budgets"] = tuple(
-        (budget.amount, round(one.value, 6), _sign(one))
+        (budget.amount, round(one.value, 6), one.sign())
         for i, budget in enumerate(tasks.budgets)
         for one in [difference(tasks, contest, score, i)]
     )
     row["under_cuts"] = tuple(
-        (cut, round(one.value, 6), _sign(one, one_sided=True))
+        (cut, round(one.value, 6), one.sign(2 * LEVEL))
         for cut in tasks.cuts
         for one in [difference(tasks, contest, score, cut=cut)]
     )
@@ -237,13 +252,6 @@ def _improvement(tasks: Tasks, contest: Contest, score: int) -> Uncertain:
     return Uncertain(float(sampled[0]), variances(sampled, tasks.bought[0].ways, df, ()))
 
 
-def _sign(found: Uncertain, *, one_sided: bool = False) -> int:
-    """1 or -1 for a difference that is tested to be above or below 0, else 0."""
-    p = found.p()
-    level = 2 * LEVEL if one_sided else LEVEL
-    return int(np.sign(found.value)) if p < level else 0
-
-
 def _population(tasks: Tasks, contest: Contest, score: int, found: Uncertain) -> dict[str, float]:
     """The difference for what the units are a sample of: datasets, or else optimizers of a kind.
 
@@ -262,8 +270,8 @@ def _population(tasks: Tasks, contest: Contest, score: int, found: Uncertain) ->
         by_unit = sampled[tasks.bought[0].ways[DRAWS]] - sampled[0]
         of_draws -= float(np.mean(np.var(by_unit, axis=1, ddof=1))) / k
     wide = Uncertain(found.value, (*parts, (max(0.0, of_draws), df), *others))
-    if wide.error < found.error:  # units that happen to lie close: no surer than about themselves
-        wide = found
+    if not wide.half(LEVEL) > found.half(LEVEL):
+        wide = found  # of units that happen to lie close: no surer than about themselves
     ends = within_range(wide.estimate(), -1, 1)
     return {"population_low": ends.low, "population_high": ends.high, "population_p": wide.p()}
 
