@@ -249,7 +249,7 @@ def _improvement(tasks: Tasks, contest: Contest, score: int) -> Uncertain:
         each.append(one.wins[:, score][:, a][:, :, b].mean(axis=(1, 2)))
     sampled = np.tensordot(weights_of(tasks.bought), each, axes=1)
     df = tasks.freedom(contest.members)
-    return Uncertain(float(sampled[0]), variances(sampled, tasks.bought[0].ways, df, ()))
+    return Uncertain(float(sampled[0]), variances(sampled, tasks.bought[0].wins_ways, df, ()))
 
 
 def _population(tasks: Tasks, contest: Contest, score: int, found: Uncertain) -> dict[str, float]:

@@ -15,7 +15,7 @@ from .estimates import Tasks
 from .expected import Bought, bought
 from .spaces import cuts
 
-CUT_RESAMPLES = 200
+CUT_RESAMPLES = 100
 """Of the bootstrap of the draws that a cut keeps: its error decides on which side of 0 it lies."""
 
 Key = tuple[Any, ...]

@@ -15,6 +15,9 @@ from ..stats.best_of import Ranked, none_left, ranked
 from ..stats.intervals import Array
 from .budgets import Budget
 
+WINS = 100
+"""Resamples of a probability of improvement: it is an effect size, on which no verdict rests."""
+
 DIGITS = 9
 """Ranks that differ by less are equal: the last bit of a sum decides nothing."""
 
@@ -34,6 +37,7 @@ class Bought:
         wins: (R, scores, optimizers, optimizers): the probability that the selected run of the
             first scores higher than that of the second, at the budget that decides; a tie counts
             half. Empty where it was not asked for.
+        wins_ways: As ``ways``, of ``wins``.
         no_model: Optimizer -> (budgets,): the probability that a search is left without a model.
         draws: Optimizer -> how many of its draws count, on the split with the fewest.
         ways: Which rows of R are resampled in which way.
@@ -45,6 +49,7 @@ class Bought:
     values: Mapping[str, Array]
     of_split: Mapping[int, Mapping[str, Array]]
     wins: Array
+    wins_ways: Mapping[str, slice]
     no_model: Mapping[str, Array]
     draws: Mapping[str, int]
     ways: Mapping[str, slice]
@@ -88,7 +93,7 @@ def bought(
         for split in searches.of(name).splits
     ]
     blocks = [
-        _block(one, columns, completed, cells, budgets, wins)
+        _block(one, columns, completed, cells, budgets, wins and one.start < WINS)
         for one in resampling.of(runs, columns)
     ]
     by_cell = [np.concatenate(parts) for parts in zip(*(block[0] for block in blocks), strict=True)]
@@ -114,7 +119,10 @@ def bought(
         tuple(budgets),
         values,
         of_split,
-        np.concatenate([block[1] for block in blocks]),
+        np.concatenate([block[1] for block in blocks if block[1] is not None])
+        if wins
+        else np.empty(0),
+        resampling.first(WINS).ways,
         {name: np.mean(each, axis=0) for name, each in no_model.items()},
         draws,
         resampling.ways,
@@ -129,7 +137,7 @@ def _block(
     cells: Sequence[_Cell],
     budgets: Sequence[Budget],
     wins: bool,
-) -> tuple[list[Array], Array]:
+) -> tuple[list[Array], Array | None]:
     """Of each cell (R, budgets, scores), and the wins of some resamples."""
     rank = np.where(completed, np.round(one.scores[columns[0]], DIGITS), -np.inf)
     scores = [np.where(completed, one.scores[name], NO_MODEL) for name in SCORES]
@@ -148,7 +156,7 @@ def _block(
                 chosen.append(_in_place(sorted_, probability))
         values.append(value)
     if not wins:
-        return values, np.empty((len(one.weights), 0))
+        return values, None
     return values, np.stack([_wins(cells, chosen, score) for score in scores], axis=1)
 
 

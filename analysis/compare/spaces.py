@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from oodbench.results.select import RUN_RULES
 
 from ..runs.names import pretty
-from ..stats.best_of import INDEPENDENT, ranked
+from ..stats.best_of import INDEPENDENT, expected_highest
 from ..stats.intervals import Array
 from .ranges import positions
 
@@ -122,8 +122,7 @@ class _Space:
 
     def worth(self, part: Mask) -> float:
         """Expected score of the best of n draws from a part."""
-        scores = self.scores[part]
-        return float(ranked(scores, np.ones(len(scores))).expected(scores, [self.n])[0])
+        return expected_highest(self.scores[part], self.n)
 
     def best_window(self, x: Array, width: float, starts: Sequence[float]) -> Mask:
         """The best part of those between a start and start + width; wider where draws are few."""

@@ -55,10 +55,12 @@ class Resample:
         weights: (R, N): how often each run's draw is there.
         scores: Column -> (R, N) scores on the resampled examples, or (1, N) as they are in the
             table.
+        start: How many resamples of its way came before.
     """
 
     weights: Array
     scores: Mapping[str, Array]
+    start: int = 0
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,7 @@ class Resampling:
         table = {name: runs[name].to_numpy(dtype=float)[None, :] for name in columns}
         yield Resample(once, table)
         for number, size in self._blocks():
-            yield Resample(self._draw_weights(number)[:size][:, codes], table)
+            yield Resample(self._draw_weights(number)[:size][:, codes], table, number * BLOCK)
         if not self._predictions:
             return
         roles = {name: _role(name, runs) for name in columns}
@@ -178,7 +180,7 @@ class Resampling:
                 for role, groups in sheets.items()
             }
             scores = {name: _filled(table[name], sheets[r], found[r]) for name, r in roles.items()}
-            yield _cut(Resample(once, scores), size)
+            yield _cut(Resample(once, scores, number * BLOCK), size)
         panel = zlib.crc32("".join(map(str, runs["run"])).encode())
         for number, size in self._blocks():
             rng = np.random.default_rng([self.seed, number, panel])
@@ -189,7 +191,7 @@ class Resampling:
                 for role, groups in sorted(sheets.items())
             }
             scores = {name: _filled(table[name], sheets[r], found[r]) for name, r in roles.items()}
-            yield _cut(Resample(once, scores), size)
+            yield _cut(Resample(once, scores, number * BLOCK), size)
 
     def _blocks(self) -> Iterator[tuple[int, int]]:
         """The number of each block, and how many resamples of it count."""
@@ -278,4 +280,5 @@ def _filled(table: Array, sheets: Sequence[Sequence[_Sheet]], found: Sequence[Ar
 def _cut(one: Resample, size: int) -> Resample:
     """Its first rows, each with weights of its own."""
     weights = np.broadcast_to(one.weights, (size, one.weights.shape[1]))
-    return Resample(weights, {name: score[:size] for name, score in one.scores.items()})
+    scores = {name: score[:size] for name, score in one.scores.items()}
+    return Resample(weights, scores, one.start)

@@ -23,7 +23,7 @@ from scipy.special import gammaln
 
 from .intervals import Array
 
-RESAMPLES = 300
+RESAMPLES = 200
 """Of a bootstrap that gives a standard error; percentiles would need more."""
 
 INDEPENDENT = 4
@@ -104,6 +104,13 @@ def _log_factorials(most: int) -> Array:
     """log(i!) for i = 0 to ``most``: a table, for the counts are whole numbers."""
     table: Array = gammaln(np.arange(most + 1) + 1.0)
     return table
+
+
+def expected_highest(scores: Array, n: int) -> float:
+    """The expected highest of n of these scores (N,), all of which are kept if there are fewer."""
+    places = np.arange(len(scores) + 1.0)
+    reached = np.diff(_share_of_searches(places, np.array(float(len(scores))), n))
+    return float(reached @ np.sort(scores))
 
 
 def none_left(lost: int, trials: int, n: int) -> float:
