@@ -44,16 +44,25 @@ class Estimation:
         """Of a table of runs; see ``analysis.runs.searches.searches`` for errors."""
         return cls(comparison.searches(pairs), comparison, comparison.resampling(pairs))
 
-    def tasks(self, found: Sequence[Searches], members: Sequence[str]) -> Tasks:
-        """These panels as the tasks of one comparison of these optimizers."""
+    def tasks(
+        self, found: Sequence[Searches], members: Sequence[str], *, full: bool = True
+    ) -> Tasks:
+        """These panels as the tasks of one comparison of these optimizers.
+
+        Without ``full``, where it is not known already, only what the deciding budget buys.
+        """
         budgets = budgets_of(found, self.comparison, members)
+        if not full and not all(_key(one, budgets) in self._bought for one in found):
+            first = budgets[:1]
+            each = [bought(one, first, self.resampling, wins=False) for one in found]
+            return Tasks(each, self.comparison, {})
         each = [self._of(one, budgets) for one in found]
         cut = [self._cuts_of(one, budgets) for one in found]
         shared = [name for name in cut[0] if all(name in others for others in cut)]
         return Tasks(each, self.comparison, {name: [one[name] for one in cut] for name in shared})
 
     def _of(self, one: Searches, budgets: Sequence[Budget]) -> Bought:
-        key = (one.panel.key, *((b.amount, *b.trials.items()) for b in budgets))
+        key = _key(one, budgets)
         if key not in self._bought:
             self._bought[key] = bought(one, budgets, self.resampling)
         return self._bought[key]
@@ -72,3 +81,7 @@ class Estimation:
                 for name, kept in found.kept.items()
             }
         return self._cut[key]
+
+
+def _key(one: Searches, budgets: Sequence[Budget]) -> Key:
+    return (one.panel.key, *((b.amount, *b.trials.items()) for b in budgets))

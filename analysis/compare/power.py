@@ -6,16 +6,23 @@ test examples and data splits does not, so that beyond some number of draws only
 splits help.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
+import pandas as pd
 from scipy.special import stdtrit
 
+from oodbench.results.predictions import Predictions
+
+from ..runs.columns import GROUP
 from ..runs.names import group_name
 from ..runs.searches import Searches
 from ..runs.trials import SCORES
 from ..stats.best_of import INDEPENDENT, freedom
 from ..stats.testing import LEVEL
+from .comparison import Comparison, Settings
 from .contests import Contest, every_pair
 from .estimates import Tasks, difference
 from .estimation import Estimation
@@ -58,14 +65,53 @@ class Power:
         return next((int(size) for size in sizes if self.found(size) <= target), None)
 
 
+def power(
+    pairs: pd.DataFrame,
+    rule: str = "id_val",
+    predictions: Sequence[Predictions] = (),
+    *,
+    draws: int | None = None,
+    target: float = TARGET,
+    **settings: Unpack[Settings],
+) -> pd.DataFrame:
+    """What searches like these would decide between two optimizers, in OOD accuracy.
+
+    Of each panel the pair of optimizers with the median error; p-values are not corrected for the
+    number of pairs. See the module for the method.
+
+    Args:
+        pairs, rule, predictions, settings: As for ``analysis.compare_optimizers``.
+        draws: Of each optimizer's search. Default: as many as there are.
+        target: A difference that one would act on; a fraction.
+
+    Returns:
+        A row per dataset, test environments and algorithm: ``budget`` (draws of a search that
+        selects), ``draws``, ``found`` (the difference that they find with a probability of 80%),
+        ``target`` and ``needed`` (draws that find it; missing where no number does). No rows where
+        no pair has an interval.
+
+    Raises:
+        RequestError, UnknownNameError: As for ``analysis.compare_optimizers``.
+    """
+    estimation = Estimation.of(pairs, Comparison.of(rule, predictions, settings))
+    rows = []
+    for one, found in typical_power(estimation):
+        size = found.draws if draws is None else draws
+        needed = {"target": target, "needed": found.needed(target)}
+        known = {"budget": found.budget, "draws": size, "found": found.found(size)}
+        rows.append({**one.key, **known, **needed})
+    columns = [*GROUP, "budget", "draws", "found", "target", "needed"]
+    return pd.DataFrame(rows, columns=columns)
+
+
 def typical_power(estimation: Estimation) -> list[tuple[Searches, Power]]:
-    """Of each panel: the power for OOD accuracy of the pair of optimizers with the median error."""
+    """Of each panel: the power of the pair of optimizers with the median error."""
     found = []
     for one in estimation.searches:
         contests = every_pair(one.trials)
         if not contests:
             continue
-        tasks = estimation.tasks([one], one.optimizers)
+        tasks = estimation.tasks([one], one.optimizers, full=False)
         each = [_power(tasks, contest) for contest in contests]
         known = sorted((p for p in each if p), key=lambda p: p.searched + p.fixed)
         if known:
