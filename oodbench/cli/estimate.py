@@ -107,8 +107,25 @@ def preview(specs: "list[SweepSpec]", db: str | None) -> None:
                 "from the training examples of one, such as TF-IDF, once for each. A worker keeps "
                 f"the splits that it used last in memory, up to {KEPT}."
             )
+        show_power(spec, db)
         if "bf16" in spec.precisions:
             print(
                 f"{spec.name}: precision {', '.join(spec.precisions)}; in bf16 the models' forward "
                 "pass is in bfloat16, all else in float32."
             )
+
+
+def show_power(spec: "SweepSpec", db: str | None) -> None:
+    """Say which differences the sweep would find, where it draws trials of several optimizers."""
+    if not spec.search.trials or spec.search.adaptive or len(spec.optimizers) < 2:
+        return
+    from oodbench.cli.printing import show
+    from oodbench.verbs.foresee import foresee
+
+    table, pilot = foresee(spec, db)
+    print(
+        f"{spec.name}: with {spec.search.trials:,} draws of each optimizer, going by {pilot}: "
+        "differences of OOD accuracy between two optimizers, of the run selected among `budget` "
+        "draws, that are `found` with 80% probability, and the draws that find 2 points:"
+    )
+    show(table.drop(columns="target"))

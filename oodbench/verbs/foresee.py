@@ -24,23 +24,26 @@ def foresee(spec: "SweepSpec", db: str | Path | None = None) -> "tuple[pd.DataFr
 
     Args:
         spec: The sweep.
-        db: A database whose runs are the pilot, where it has enough; else the shipped digits.
+        db: A database whose runs on the sweep's datasets are the pilot, where it has enough; else
+            the shipped digits are.
 
     Returns:
-        The table, without rows where no pilot has an interval, and what the pilot is.
+        The table, without rows where the pilot has no interval, and what the pilot is.
     """
+    draws = spec.search.trials or 0
     if db is not None:
+        names = ", ".join(f"'{one.name}'" for one in spec.datasets)
         try:
-            found = _power(db, spec.trials)
-        except OodbenchError:  # no database yet, or runs that cannot be compared
+            found = _power(db, draws, f"dataset in ({names})")
+        except OodbenchError:  # no database yet, or no runs that can be compared
             found = None
         if found is not None and len(found):
             return found, "the runs of this database"
     with tempfile.TemporaryDirectory() as folder:
         pilot = Path(folder) / "pilot.db"
         example(PILOT, pilot)
-        return _power(pilot, spec.trials), f"the shipped study of {PILOT}"
+        return _power(pilot, draws), f"the shipped study of {PILOT}"
 
 
-def _power(db: str | Path, draws: int) -> "pd.DataFrame":
-    return analysis.power(query(db), predictions=predictions(db), draws=draws)
+def _power(db: str | Path, draws: int, where: str | None = None) -> "pd.DataFrame":
+    return analysis.power(query(db, where), predictions=predictions(db, where), draws=draws)
