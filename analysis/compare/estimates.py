@@ -256,24 +256,37 @@ def _population(tasks: Tasks, contest: Contest, score: int, found: Uncertain) ->
     """The difference for what the units are a sample of: datasets, or else optimizers of a kind.
 
     With random effects and few units: the variance between units with its own few degrees of
-    freedom (Hartung and Knapp 2001), equal weights, and what the units' errors share added.
+    freedom (Hartung and Knapp 2001), equal weights, and what the units' errors share added. The
+    optimizers of both kinds have one variance, as in Student's test of two samples.
     """
     units = _units(tasks, contest, score)
     if not units:
         return dict.fromkeys(("population_low", "population_high", "population_p"), np.nan)
     (of_draws, df), *others = found.parts
-    parts = []
-    for sampled in units:  # (R, k) each
-        k = sampled.shape[1]
-        parts.append((_variance(sampled[0]) / k, k - 1.0))
-        # What the draws do to each unit by itself is in the variance between units already.
-        by_unit = sampled[tasks.bought[0].ways[DRAWS]] - sampled[0]
-        of_draws -= float(np.mean(np.var(by_unit, axis=1, ddof=1))) / k
-    wide = Uncertain(found.value, (*parts, (max(0.0, of_draws), df), *others))
+    between, freedom_between = _between([sampled[:1] for sampled in units])
+    # What the draws do to each unit by itself is in the variance between units already.
+    drawn = tasks.bought[0].ways[DRAWS]
+    within, _ = _between([sampled[drawn] - sampled[0] for sampled in units])
+    parts = ((between, freedom_between), (max(0.0, of_draws - within), df), *others)
+    wide = Uncertain(found.value, parts)
     if not wide.half(LEVEL) > found.half(LEVEL):
         wide = found  # of units that happen to lie close: no surer than about themselves
     ends = within_range(wide.estimate(), -1, 1)
     return {"population_low": ends.low, "population_high": ends.high, "population_p": wide.p()}
+
+
+def _between(units: Sequence[Array]) -> tuple[float, float]:
+    """The variance that one or two means have from the spread of their units, and its freedom.
+
+    Args:
+        units: (R, k) of each mean; the average over R is taken.
+    """
+    sizes = [each.shape[1] for each in units]
+    freedom = sum(sizes) - len(sizes)
+    squares = sum(
+        (k - 1) * np.var(each, axis=1, ddof=1) for k, each in zip(sizes, units, strict=True)
+    )
+    return float(np.mean(squares)) / freedom * sum(1 / k for k in sizes), float(freedom)
 
 
 def _units(tasks: Tasks, contest: Contest, score: int) -> list[Array]:

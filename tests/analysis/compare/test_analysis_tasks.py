@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_1samp
+from scipy.stats import ttest_1samp, ttest_ind
 from simulated_searches import search, together
 
 import analysis
@@ -103,3 +103,17 @@ def test_tasks_that_lack_an_optimizer_are_left_out():
         analysis.compare_across(frame[frame["optimizer"] == "sgd"], by="kind")
     with pytest.raises(UnknownNameError, match="Allowed: kind, optimizer"):
         analysis.compare_across(frame, by="dataset")  # type: ignore[arg-type]
+
+
+def test_optimizers_as_a_sample_have_the_interval_of_a_two_sample_t_test():
+    """Of many exact values only the spread between optimizers is left: scipy's Student's t."""
+    values = {"adam": 0.30, "adamw": 0.34, "adamax": 0.38, "sgd": 0.41, "momentum": 0.47}
+    frame = together(
+        *(search(name, np.arange(40) / 40, value + np.zeros(40)) for name, value in values.items())
+    )
+    row = analysis.compare_kinds(frame, budget=4).set_index("score").loc["ood"]
+    each = [*values.values()]
+    peer = ttest_ind(each[:3], each[3:])
+    ends = peer.confidence_interval()
+    assert row["population_p"] == pytest.approx(peer.pvalue)
+    assert (row["population_low"], row["population_high"]) == pytest.approx(tuple(ends))
