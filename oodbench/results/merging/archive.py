@@ -6,13 +6,13 @@ analysis does not read: whose hands a run was in.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, Column, Connection, Float, Integer, Table, select
+from sqlalchemy import JSON, Column, Connection, Integer, Table, select
 
 from oodbench.errors import RequestError
 from oodbench.records import Trial
@@ -154,6 +154,8 @@ def _frame(
             frame[name] = frame[name].map(json.dumps, na_action="ignore")
         elif name in TIMES:
             frame[name] = frame[name].map(round, na_action="ignore")
+        elif isinstance(table.c[name].type, Integer):
+            frame[name] = frame[name].astype("Int64")  # which may be missing
     return frame.infer_objects()
 
 
@@ -203,15 +205,15 @@ def _rows(
     keys: Mapping[Column[Any], list[Any]],
 ) -> Iterator[dict[str, Any]]:
     """The rows of the table; the first is its row number ``first``."""
-    counting, references = table.autoincrement_column, _references(table)
+    counting = table.autoincrement_column
+    read: dict[str, Callable[[Any], Any]] = {
+        **{column.name: json.loads for column in table.c if isinstance(column.type, JSON)},
+        **{name: keys[parent].__getitem__ for name, parent in _references(table).items()},
+    }
     for number, row in enumerate(stored, start=first + 1):
-        for name, value in row.items():
-            if name in references:
-                row[name] = keys[references[name]][value]
-            elif value is not None and isinstance(table.c[name].type, JSON):
-                row[name] = json.loads(value)
-            elif value is not None and isinstance(table.c[name].type, Float | Integer):
-                row[name] = table.c[name].type.python_type(value)
+        for name in row.keys() & read.keys():
+            if row[name] is not None:
+                row[name] = read[name](row[name])
         if counting is not None and counting.name not in row:
             row[counting.name] = number
         if table is runs:
