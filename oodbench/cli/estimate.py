@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from oodbench import api
+from oodbench.errors import RequestError
 
 if TYPE_CHECKING:
     from oodbench.sweep import SweepSpec
@@ -55,7 +56,11 @@ def show_power(specs: "list[SweepSpec]", db: str | None) -> None:
 
     from oodbench.cli.printing import show
 
-    table = pd.concat([api.power(spec, db) for spec in specs], ignore_index=True)
+    try:
+        table = pd.concat([api.power(spec, db) for spec in specs], ignore_index=True)
+    except RequestError as error:  # such as runs of two protocols, which nothing may pool
+        print(f"\nWhat its searches would find cannot be judged: {error}")
+        return
     known = table[table["judged_by"] != ""]
     if known.empty:
         return

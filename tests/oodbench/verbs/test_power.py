@@ -1,7 +1,9 @@
 """What difference a sweep would find, and which runs that is judged by."""
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +101,15 @@ def test_what_is_shipped_is_what_the_example_tells(tmp_path: Path) -> None:
     assert {k: again[k] for k in ("dataset", "shift")} == {k: one[k] for k in ("dataset", "shift")}
     assert again["power"]["draws"] == one["power"]["draws"]
     assert again["power"]["searched"] == pytest.approx(one["power"]["searched"], rel=0.2)
+
+
+def test_a_dry_run_goes_on_where_runs_cannot_be_pooled(
+    tmp_path: Path, oodbench: Callable[..., Any], sweep_file: Callable[..., Path]
+) -> None:
+    db = tmp_path / "pilot.db"
+    assert oodbench("example", "digits", "--db", db).code == 0
+    with closing(sqlite3.connect(db)) as connection, connection:
+        connection.execute("UPDATE runs SET protocol = '0' WHERE position < 50")
+    ended = oodbench("sweep", sweep_file(), "--db", db, "--dry-run")
+    assert ended.code == 0, ended.err
+    assert "What its searches would find cannot be judged: " in ended.out
