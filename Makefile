@@ -71,9 +71,11 @@ calibrate: install
 
 # A study that is shipped, of a database: make example NAME=digits DB=digits.db ABOUT="What it is."
 # ALL_STEPS=1 keeps the measurements of every evaluation; else those at the last and the best.
+# PREDICTED=100 keeps the predictions of the first 100 trials of each study; else those of all.
 example: install
-	$(BIN)/python -c 'import sys; from oodbench.results.merging.archive import write_archive as w; \
-	    w(*sys.argv[1:4], all_steps=bool("$(ALL_STEPS)"))' "$(DB)" "oodbench/examples/$(NAME)" "$(ABOUT)"
+	$(BIN)/python -c 'import sys; from oodbench.verbs.ship import ship; \
+	    ship(*sys.argv[1:], all_steps=bool("$(ALL_STEPS)"), predicted=int("$(PREDICTED)" or 0) or None)' \
+	    "$(DB)" "$(NAME)" "$(ABOUT)"
 
 # The site in site/; a broken link, a broken anchor or any other warning stops it (not with --quiet).
 docs: $(VENV)/.docs

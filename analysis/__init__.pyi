@@ -7,6 +7,7 @@ from .compare.health import search_health as search_health
 from .compare.optimizers import compare_kinds as compare_kinds
 from .compare.optimizers import compare_optimizers as compare_optimizers
 from .compare.optimizers import compare_to as compare_to
+from .compare.power import Power as Power
 from .compare.power import power as power
 from .compare.tasks import compare_across as compare_across
 from .conclusions.conclude import Conclusions as Conclusions

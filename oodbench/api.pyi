@@ -20,6 +20,7 @@ from .verbs.example import example as example
 from .verbs.fetch import fetch as fetch
 from .verbs.load_model import load_model as load_model
 from .verbs.plot import plot as plot
+from .verbs.power import power as power
 from .verbs.predictions import export_predictions as export_predictions
 from .verbs.predictions import predictions as predictions
 from .verbs.probe import probe as probe

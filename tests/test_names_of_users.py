@@ -80,6 +80,15 @@ def test_a_users_own_analysis_sweeps_and_tests(
     assert run.stdout.strip() == str(place / "oodbench")
 
 
+def test_the_wheel_has_the_studies_that_are_shipped(wheel: Path) -> None:
+    here, there = (
+        {path.name: path.read_bytes() for path in (place / "oodbench/examples").rglob("*.*")}
+        for place in (ROOT, wheel)
+    )
+    assert here == there
+    assert "runs.parquet" in here
+
+
 def test_both_names_give_the_same_modules() -> None:
     code = (
         "import analysis.plots.box, analysis.stats.intervals as one\n"

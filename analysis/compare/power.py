@@ -86,9 +86,10 @@ def power(
 
     Returns:
         A row per dataset, test environments and algorithm: ``budget`` (draws of a search that
-        selects), ``draws``, ``found`` (the difference that they find with a probability of 80%),
-        ``target`` and ``needed`` (draws that find it; missing where no number does). No rows where
-        no pair has an interval.
+        selects), ``draws``, ``searched`` and ``fixed`` (variance of the difference from so many
+        draws, and from test examples and data splits), ``found`` (the difference that they find
+        with a probability of 80%), ``target`` and ``needed`` (draws that find it; missing where no
+        number does). No rows where no pair has an interval.
 
     Raises:
         RequestError, UnknownNameError: As for ``analysis.compare_optimizers``.
@@ -98,9 +99,10 @@ def power(
     for one, found in typical_power(estimation):
         size = found.draws if draws is None else draws
         needed = {"target": target, "needed": found.needed(target)}
-        known = {"budget": found.budget, "draws": size, "found": found.found(size)}
-        rows.append({**one.key, **known, **needed})
-    columns = [*GROUP, "budget", "draws", "found", "target", "needed"]
+        searched = found.searched * found.draws / size
+        known = vars(Power(found.budget, size, searched, found.fixed))
+        rows.append({**one.key, **known, "found": found.found(size), **needed})
+    columns = [*GROUP, *Power.__dataclass_fields__, "found", "target", "needed"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -1,8 +1,9 @@
 """What a dry run says: of models, GPU hours and disk, or of what is stored."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oodbench import api
+from oodbench.errors import RequestError
 
 if TYPE_CHECKING:
     from oodbench.sweep import SweepSpec
@@ -49,6 +50,36 @@ def show_estimate(specs: "list[SweepSpec]") -> None:
     )
 
 
+def show_power(specs: "list[SweepSpec]", db: str | None) -> None:
+    """Print what differences the sweeps would find, if there are runs to judge by."""
+    import pandas as pd
+
+    from oodbench.cli.printing import show
+
+    try:
+        table = pd.concat([api.power(spec, db) for spec in specs], ignore_index=True)
+    except RequestError as error:  # such as runs of two protocols, which nothing may pool
+        print(f"\nWhat its searches would find cannot be judged: {error}")
+        return
+    known = table[table["judged_by"] != ""]
+    if known.empty:
+        return
+    print(
+        "\nWhat its searches would find, with a probability of 80%: a difference between two "
+        "optimizers in the\nOOD accuracy of the runs that ID validation selects."
+    )
+    points: dict[str, Any] = {
+        "finds": [f"{100 * x:.1f} points" if x == x else "nothing" for x in known["finds"]],
+        "2 points take": [
+            f"{n:,.0f} trials" if n == n else "more examples" for n in known["needed"]
+        ],
+        "judged by": known["judged_by"],
+    }
+    show(known[["dataset", "algorithm", "trials"]].assign(**points))
+    if not known["examples"].all():
+        print("Without the error over test examples where no predictions of these runs are kept.")
+
+
 def cells(row: "Estimate") -> dict[str, object]:
     """One dataset's row."""
     cache = "?" if row.cache is None else at_least(size(row.cache), row.partly)
@@ -90,6 +121,7 @@ def preview(specs: "list[SweepSpec]", db: str | None) -> None:
                 f"{waiting} waiting or running, {added.new_runs} new; "
                 f"{added.new_runs + waiting} models to train{later}."
             )
+    show_power(specs, db)
     for spec in specs:
         if replicas := on_replicas(spec):
             counted = ", ".join(f"{n:,} models on {k}" for k, n in replicas.items())
@@ -107,25 +139,8 @@ def preview(specs: "list[SweepSpec]", db: str | None) -> None:
                 "from the training examples of one, such as TF-IDF, once for each. A worker keeps "
                 f"the splits that it used last in memory, up to {KEPT}."
             )
-        show_power(spec, db)
         if "bf16" in spec.precisions:
             print(
                 f"{spec.name}: precision {', '.join(spec.precisions)}; in bf16 the models' forward "
                 "pass is in bfloat16, all else in float32."
             )
-
-
-def show_power(spec: "SweepSpec", db: str | None) -> None:
-    """Say which differences the sweep would find, where it draws trials of several optimizers."""
-    if not spec.search.trials or spec.search.adaptive or len(spec.optimizers) < 2:
-        return
-    from oodbench.cli.printing import show
-    from oodbench.verbs.foresee import foresee
-
-    table, pilot = foresee(spec, db)
-    print(
-        f"{spec.name}: with {spec.search.trials:,} draws of each optimizer, going by {pilot}: "
-        "differences of OOD accuracy between two optimizers, of the run selected among `budget` "
-        "draws, that are `found` with 80% probability, and the draws that find 2 points:"
-    )
-    show(table.drop(columns="target"))

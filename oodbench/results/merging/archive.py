@@ -2,24 +2,28 @@
 
 What another column says too is left out: a run's trial gives most of its columns, its id among
 them; a reference is the number of a row; a number that only counts rows is not kept. Nor is what
-analysis does not read: whose hands a run was in.
+analysis does not read: whose hands a run was in. Predictions are decompressed, for those of many
+runs are far smaller when they are compressed together.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, Column, Connection, Float, Integer, Table, select
+from sqlalchemy import JSON, Column, Connection, Integer, Table, select
 
+from oodbench.answers import LEVEL
 from oodbench.errors import RequestError
 from oodbench.records import Trial
 from oodbench.results.connection.database import open_database
 from oodbench.results.connection.engines import PLANNING, update_statistics, wait_for_turn
 from oodbench.results.merging.copying import check_empty, released, set_sequences
-from oodbench.results.schema import REVISIONS, TABLES, curves, runs
+from oodbench.results.schema import REVISIONS, TABLES, curves, predictions, runs, study_trials
 from oodbench.results.sweeps.adding import run_columns
 
 if TYPE_CHECKING:
@@ -27,20 +31,31 @@ if TYPE_CHECKING:
 
 ABOUT = "about.json"
 """What the archive is: ``about`` in a sentence, ``revision`` of its schema, ``oodbench``."""
-LEVEL = 22
-"""Of Zstandard: the smallest files; they are written once."""
+SMALLEST = 22
+"""The level of Zstandard that gives the smallest files; they are written once."""
 HANDS = ("owner", "lease", "proposer_owner", "proposer_lease", "started")
 """Columns of no use to whoever trains nothing of it."""
+PACKED = predictions.c.packed
+"""Deflated, run by run."""
 TIMES = ("created", "finished")
 """Kept to the second."""
 CHUNK = 20_000
 """Rows that are written to a database at a time."""
+PAGE = 2**28
+"""Bytes that are compressed together, at most."""
 
 
 def write_archive(
-    source: str | Path, folder: str | Path, about: str, *, all_steps: bool = False
+    source: str | Path,
+    folder: str | Path,
+    about: str,
+    *,
+    all_steps: bool = False,
+    predicted: int | None = None,
 ) -> None:
     """Write all of a database into a folder; what is there of an older archive is replaced.
+
+    Predictions that are in files of the artifacts folder are left out.
 
     Args:
         source: URL or path of the database; it is only read.
@@ -48,6 +63,7 @@ def write_archive(
         about: What it is, in a sentence.
         all_steps: Keep the measurements of every evaluation; else only those at the checkpoints
             that are selected from, ``last`` and ``best_id_val``, so that all scores stay.
+        predicted: Keep the predictions of the first so many trials of each study; None: of all.
 
     Raises:
         DatabaseError: If the database cannot be used.
@@ -62,14 +78,15 @@ def write_archive(
     numbers: dict[Column[Any], dict[Any, int]] = {}
     with open_database(source, read_only=True) as db, db.read() as connection:
         for table in TABLES:
-            frame = _frame(connection, table, numbers, all_steps)
+            frame = _frame(connection, table, numbers, all_steps, predicted)
             whole = [name for name in frame if frame[name].dtype.kind == "i"]
             parquet.write_table(
                 Arrow.from_pandas(frame, preserve_index=False).replace_schema_metadata(),
                 to / f"{table.name}.parquet",
                 compression="zstd",
-                compression_level=LEVEL,
-                use_dictionary=[name for name in frame if name not in whole],
+                compression_level=SMALLEST,
+                use_dictionary=[n for n in frame if n not in whole and n != PACKED.name],
+                data_page_size=PAGE,
                 column_encoding=dict.fromkeys(whole, "DELTA_BINARY_PACKED"),
                 write_statistics=False,
             )
@@ -130,6 +147,7 @@ def _frame(
     table: Table,
     numbers: dict[Column[Any], dict[Any, int]],
     all_steps: bool,
+    predicted: int | None,
 ) -> "pd.DataFrame":
     """What is kept of a table; ``numbers`` has the row of each key of those before it."""
     import pandas as pd
@@ -142,6 +160,12 @@ def _frame(
         best = select(runs.c.id, runs.c.summary[("best_id_val", "step")].as_integer().label("step"))
         steps = {row.id: row.step for row in connection.execute(best)}
         frame = frame[last | (frame["step"] == frame["run_id"].map(steps))]
+    if table is predictions:
+        frame = frame[frame["file"].isna()]
+        frame[PACKED.name] = frame[PACKED.name].map(zlib.decompress)
+        if predicted is not None:
+            first = select(study_trials.c.run_id).where(study_trials.c.idx < predicted)
+            frame = frame[frame["run_id"].isin(set(connection.scalars(first)))]
     references = _references(table)
     for name, parent in references.items():
         frame[name] = frame[name].map(numbers[parent])
@@ -154,6 +178,8 @@ def _frame(
             frame[name] = frame[name].map(json.dumps, na_action="ignore")
         elif name in TIMES:
             frame[name] = frame[name].map(round, na_action="ignore")
+        elif isinstance(table.c[name].type, Integer):
+            frame[name] = frame[name].astype("Int64")  # which may be missing
     return frame.infer_objects()
 
 
@@ -203,15 +229,17 @@ def _rows(
     keys: Mapping[Column[Any], list[Any]],
 ) -> Iterator[dict[str, Any]]:
     """The rows of the table; the first is its row number ``first``."""
-    counting, references = table.autoincrement_column, _references(table)
+    counting = table.autoincrement_column
+    read: dict[str, Callable[[Any], Any]] = {
+        **{column.name: json.loads for column in table.c if isinstance(column.type, JSON)},
+        **{name: keys[parent].__getitem__ for name, parent in _references(table).items()},
+    }
+    if table is predictions:
+        read[PACKED.name] = partial(zlib.compress, level=LEVEL)
     for number, row in enumerate(stored, start=first + 1):
-        for name, value in row.items():
-            if name in references:
-                row[name] = keys[references[name]][value]
-            elif value is not None and isinstance(table.c[name].type, JSON):
-                row[name] = json.loads(value)
-            elif value is not None and isinstance(table.c[name].type, Float | Integer):
-                row[name] = table.c[name].type.python_type(value)
+        for name in row.keys() & read.keys():
+            if row[name] is not None:
+                row[name] = read[name](row[name])
         if counting is not None and counting.name not in row:
             row[counting.name] = number
         if table is runs:

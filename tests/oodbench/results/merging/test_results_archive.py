@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from pyarrow import parquet
-from results_helpers import fill, make_record, make_study, make_trial
+from results_helpers import fill, make_predictions, make_record, make_study, make_trial
 
+import oodbench
+from oodbench.answers import AnswerKey, KeptPredictions, ScoredSplit
 from oodbench.errors import DatabaseError, RequestError
 from oodbench.results import (
     Database,
@@ -105,6 +108,47 @@ def test_other_steps_are_left_out(db: Database, tmp_path: Path) -> None:
         read_archive(tmp_path / "archive", tmp_path / f"{all_steps}.db")
         with open_database(tmp_path / f"{all_steps}.db") as copy:
             assert sql(copy, "SELECT step FROM curves ORDER BY id")["step"].tolist() == kept
+
+
+def test_predictions_may_be_those_of_the_first_trials(db: Database, tmp_path: Path) -> None:
+    """Three trials that predicted 0, 1 and 2 of the examples wrongly; the second in a file."""
+    trials = [make_trial(i) for i in range(3)]
+    add_sweep(db, "s", {}, [make_study(trials)])
+    for item in claim(db, "worker", size=3, lease=60):
+        number = trials.index(item.trial)
+        made = make_predictions(number)
+        if number == 1:
+            made = KeptPredictions(made.key, {"last": {"file": "f", "sha256": "0", "bytes": 1}})
+        points = [(100, "e", "id_val", 0.5, 10)]
+        store_runs(db, [(item, make_record(item.trial, *points, predictions=made))])
+    for first, kept in ((None, [0, 2]), (3, [0, 2]), (2, [0])):
+        write_archive(db.url, tmp_path / "archive", "By hand.", predicted=first)
+        read_archive(tmp_path / "archive", tmp_path / f"{first}.db")
+        (found,) = oodbench.predictions(tmp_path / f"{first}.db")
+        assert found.runs == tuple(trials[number].id for number in kept)
+        wrong = (found.predicted != found.examples["label"].to_numpy()).sum(axis=1)
+        assert wrong.tolist() == kept
+
+
+def test_predictions_of_many_runs_are_smaller_together(db: Database, tmp_path: Path) -> None:
+    """Runs that are wrong on the same 500 of 2,000 examples, and on 20 of their own."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10, 2000)
+    split = ScoredSplit("a", "test", "ood_test", 2000)
+    groups = np.full((2000, 1), -1)
+    key = AnswerKey("digits", (split,), labels, np.arange(2000), 10, groups)
+    common = np.where(rng.random(2000) < 0.25, rng.integers(0, 10, 2000), labels)
+    add_sweep(db, "s", {}, [make_study([make_trial(i) for i in range(40)])])
+    alone = 0
+    for item in claim(db, "worker", size=40, lease=60):
+        predicted = common.copy()
+        predicted[rng.integers(0, 2000, 20)] = 0
+        kept = KeptPredictions(key, {"last": key.pack(predicted)})
+        alone += len(kept.packed["last"])
+        points = [(100, "e", "id_val", 0.5, 10)]
+        store_runs(db, [(item, make_record(item.trial, *points, predictions=kept))])
+    write_archive(db.url, tmp_path / "archive", "By hand.")
+    assert (tmp_path / "archive" / "predictions.parquet").stat().st_size < alone / 5
 
 
 def test_an_older_archive_gets_the_defaults(archive: Path, tmp_path: Path) -> None:

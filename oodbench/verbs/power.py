@@ -1,0 +1,119 @@
+"""What differences a sweep would decide, judged by runs that are there."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from oodbench import analysis
+from oodbench.results import describe_target, is_empty, open_database
+from oodbench.sweep.plan import Sweep, as_spec
+from oodbench.verbs.example import EXAMPLES, POWER
+from oodbench.verbs.predictions import known_predictions
+from oodbench.verbs.query import query
+
+if TYPE_CHECKING:
+    from oodbench.sweep import SweepSpec
+    from oodbench.sweep.entries import DatasetEntry
+
+PLACE = ("dataset", "test_environments", "algorithm")
+FIELDS = ("budget", "draws", "searched", "fixed")
+"""Of ``analysis.Power``."""
+COLUMNS = ("dataset", "algorithm", "trials", "finds", "needed", "examples", "judged_by")
+
+
+def power(sweep: Sweep, db: str | Path | None = None) -> pd.DataFrame:
+    """What difference between two optimizers a sweep would find, with a probability of 80%.
+
+    The difference is in the OOD accuracy of the runs that ID validation selects. It is judged by
+    runs of the same dataset and algorithm: in the database if it has some, else in the studies that
+    are shipped, and there by datasets of the same class of shift if it has to be. Of several test
+    environments, or several such datasets, the one in the middle counts. More splits of the data
+    (``data_seeds``) would find less than is said here.
+
+    Args:
+        sweep: A sweep file; its trials are drawn, not proposed by an adaptive sampler.
+        db: URL or path of a database that may have such runs; it need not exist.
+
+    Returns:
+        A row for each dataset and algorithm of the sweep: ``dataset``, ``algorithm``, ``trials`` of
+        each optimizer, ``finds``: the difference, a fraction, missing where so few trials decide
+        nothing; ``needed``: trials that find 2 points, missing where no number does, as then the
+        test examples are too few; ``examples``: whether the error over test examples is counted,
+        which only predictions tell; ``judged_by``: which runs, empty and both numbers missing where
+        there are none. No rows for an adaptive search or a grid.
+    """
+    spec = as_spec(sweep)
+    trials = spec.search.trials
+    if trials is None or spec.search.adaptive:
+        return pd.DataFrame(columns=COLUMNS)
+    known = [*_stored(spec, db), *_shipped()]
+    rows: list[tuple[Any, ...]] = []
+    for dataset in spec.datasets:
+        for algorithm in spec.algorithms:
+            pilots = _pilots(known, dataset, algorithm.name)
+            if not pilots:
+                rows.append((dataset.name, algorithm.name, trials, None, None, False, ""))
+                continue
+            one, where = sorted(pilots, key=lambda pilot: pilot[0].found(pilot[0].draws))[
+                len(pilots) // 2
+            ]
+            told = one.found(trials), one.needed(), one.fixed > 0
+            rows.append((dataset.name, algorithm.name, trials, *told, where))
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"finds": float, "needed": float})
+
+
+def _pilots(
+    known: list[dict[str, Any]], dataset: "DatasetEntry", algorithm: str
+) -> list[tuple["analysis.Power", str]]:
+    """What is known of the dataset, from the nearest source; else of those with its shift."""
+    like = [row for row in known if row["algorithm"] == algorithm]
+    same = [row for row in like if row["dataset"] == dataset.name]
+    if same:
+        nearest = [row for row in same if row["where"] == same[0]["where"]]
+        return [(row["power"], row["where"]) for row in nearest]
+    shift = dataset.shift or dataset.about.shift
+    akin = [row for row in like if shift and row["shift"] == shift]
+    return [(row["power"], f"{row['dataset']} in {row['where']}") for row in akin]
+
+
+def _stored(spec: "SweepSpec", db: str | Path | None) -> Iterator[dict[str, Any]]:
+    """What the runs of a database tell of the sweep's datasets."""
+    if db is None or is_empty(db):
+        return
+    names = {
+        "dataset": [entry.name for entry in spec.datasets],
+        "algorithm": [entry.name for entry in spec.algorithms],
+    }
+    where = " and ".join(f"{column} in {some}" for column, some in names.items())
+    for row in powers_of(db, where):
+        power = analysis.Power(**row["power"])
+        yield {**row, "where": describe_target(db), "power": power}
+
+
+def powers_of(db: str | Path, where: str | None = None) -> list[dict[str, Any]]:
+    """What the searches of a database tell, a row each: fields of ``Power``, and the shift."""
+    runs = query(db, where)
+    if runs["id_val"].isna().all():
+        return []
+    with open_database(db, read_only=True) as database:
+        predictions = known_predictions(database, where, None, "last")
+    shifts = dict(zip(runs["dataset"], runs["shift"], strict=True))
+    return [
+        {
+            **{name: row[name] for name in PLACE},
+            "shift": shifts[row["dataset"]],
+            "power": {name: row[name] for name in FIELDS},
+        }
+        for row in analysis.power(runs, predictions=predictions).to_dict("records")
+    ]
+
+
+def _shipped() -> Iterator[dict[str, Any]]:
+    """What is shipped with the studies; it was computed when these were written."""
+    for path in sorted(EXAMPLES.glob(f"*/{POWER}")):
+        for row in json.loads(path.read_text(encoding="utf-8")):
+            where = f"the example {path.parent.name}"
+            yield {**row, "where": where, "power": analysis.Power(**row["power"])}
