@@ -112,10 +112,14 @@ def test_a_sqlite_file_that_a_sweep_is_added_to_gets_them_too(sqlite: str, store
 
 def test_an_older_schema_is_not_upgraded_unasked(target: str, store: Store) -> None:
     store(target, "id AS run")
-    with open_database(target) as db, db.write() as connection:
-        connection.exec_driver_sql("UPDATE oodbench_version SET version_num = '0004'")
-    with pytest.raises(DatabaseError, match="oodbench db upgrade"):
-        open_database(target, create=True)
+    setting = "UPDATE oodbench_version SET version_num = '{}'"
+    with open_database(target) as db:
+        with db.write() as connection:
+            connection.exec_driver_sql(setting.format("0004"))
+        with pytest.raises(DatabaseError, match="oodbench db upgrade"):
+            open_database(target, create=True)
+        with db.write() as connection:  # as its tables are
+            connection.exec_driver_sql(setting.format(REVISIONS[-1]))
 
 
 def test_on_a_server_adding_a_sweep_leaves_views_alone(postgresql: str, store: Store) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from results_helpers import make_record, make_study, make_trial
+from results_helpers import make_predictions, make_record, make_study, make_trial
 
 from oodbench.errors import DatabaseError, RequestError
 from oodbench.records import Measurement, RunRecord, Trial, hash_of
@@ -46,7 +46,8 @@ def result(trial: Trial, shift: float = 0.0) -> RunRecord:
     ]
     points += [(100, "e1", "id_test", rng.random() + shift, 9)]
     diverged = rng.random() < 0.2
-    more = {"status": "diverged", "reason": "A loss became infinite."} if diverged else {}
+    kept = {"predictions": make_predictions(rng.randrange(1, 9) + (shift > 0))}
+    more = {"status": "diverged", "reason": "A loss became infinite."} if diverged else kept
     return make_record(trial, *points, **more, provenance={"seconds": random.random()})
 
 
@@ -75,6 +76,8 @@ def everything(target: str | Path) -> list[pd.DataFrame]:
                 "SELECT run_id, step, environment, split, role, metric, value, n FROM curves "
                 "ORDER BY 1, 2, 3, 5, 6",
             ),
+            sql(db, "SELECT * FROM predictions ORDER BY 1, 2"),
+            sql(db, "SELECT * FROM answer_keys ORDER BY 1"),
         ]
 
 
@@ -276,6 +279,29 @@ def test_a_run_that_failed_in_one_place_only_is_a_conflict(whole: Path, tmp_path
 
         retry(db, "s", ["failed"])
     assert merge_databases(path, [whole]).sources[0].results == 16
+
+
+def test_predictions_that_were_not_kept_come_along_with_equal_results_alone(
+    whole: Path, other: Path, tmp_path: Path
+) -> None:
+    without = tmp_path / "without.db"
+    copy_database(whole, without)
+    with open_database(without) as db, db.write() as connection:
+        connection.exec_driver_sql("DELETE FROM predictions")
+        connection.exec_driver_sql("DELETE FROM answer_keys")
+    assert merge_databases(without, [other], keep_first=True).sources[0].kept == 16
+    with open_database(without) as db:
+        mine = [trial.id for study in PLAN for trial in study.trials]
+        assert not set(sql(db, "SELECT run_id FROM predictions")["run_id"]) & set(mine)
+    assert not merge_databases(without, [whole]).sources[0].problem
+    with open_database(without) as db, open_database(whole) as source:
+        expected = sql(source, "SELECT run_id, packed FROM predictions")
+        found = sql(db, "SELECT run_id, packed FROM predictions")
+    assert not expected.empty
+    assert (
+        dict(expected.itertuples(index=False)).items()
+        <= dict(found.itertuples(index=False)).items()
+    )
 
 
 def test_what_probes_measured_comes_along(whole: Path, tmp_path: Path) -> None:
