@@ -17,7 +17,7 @@ from oodbench.results.predictions import Predictions
 from .studies import CHANCE, KINDS, Array, Design, Runs
 
 HARDNESS = 0.6
-"""Share of the variance that belongs to the example, whatever run classifies it."""
+"""Share of the variance that an example has with all runs, or with those of a kind."""
 
 VIEWS = 0.7
 """Correlation of an example's hardness between environments."""

@@ -57,10 +57,13 @@ class Optimizer:
 
 
 def optimizers(number: int) -> tuple[Optimizer, ...]:
-    """As many of either kind; the best learning rate is above the middle of every other space."""
+    """As many of either kind, all equal; the best learning rate is off the middle of each space.
+
+    Every other one has it on the other side, so equal optimizers are helped by different draws.
+    """
     off = (-1.2, 1.8), (-1.8, 1.2)
     return tuple(
-        Optimizer(f"{KINDS[i % 2]}-{i // 2}", KINDS[i % 2], off[i // 2 % 2 ^ i % 2])
+        Optimizer(f"{KINDS[i % 2]}-{i // 2}", KINDS[i % 2], off[(i + i // 2) % 2])
         for i in range(number)
     )
 
@@ -77,7 +80,8 @@ class Design:
         shared_draws: Whether draw i is the same for every optimizer and task.
         splits: Values of ``data_seed`` on which each draw is trained.
         lost, chance: Shares of runs that diverge, and that stay at chance.
-        kind_hardness: Share of the variance of what makes an example hard that is a kind's own.
+        kind_hardness: Share of variance that an example has with the runs of one kind alone; see
+            ``scored.HARDNESS``.
         optimizer_effect: Standard deviation of OOD skill over optimizers, in points of accuracy.
         dataset_effect, split_effect: Likewise of the difference of the two kinds, over datasets
             and over splits.
