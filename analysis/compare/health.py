@@ -170,8 +170,6 @@ def _words(row: Mapping[str, Any]) -> str:
     if not pd.isna(row["at_chance"]):
         words += f", {row['at_chance']:.0%} at chance"
     if not pd.isna(row["best"]):
-        words += (
-            f", {row['near_best']:.0%} within a point of the best ({row['best']:.3f}); "
-            f"effective number near it {row['effective']:.1f}"
-        )
+        near = f"{row['near_best']:.0%} within a point (effectively {row['effective']:.1f})"
+        words += f"; best {row['best']:.3f}, {near}"
     return f"{words}; {_rise(row['edges'])}" if row["edges"] else words

@@ -32,8 +32,8 @@ EDGE = 0.1
 PEEL = 0.1
 """The share of the draws that leaves a space in one step of ``_best_part``."""
 
-LEAST_DROPPED = 0.1
-"""A cut that drops a smaller share of an optimizer's draws is not made."""
+LARGEST = 0.75
+"""A cut is refused if more than this share of an optimizer's draws would have to remain."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def cuts(runs: pd.DataFrame, rule: str, n: int) -> Cuts:
 
     What is better has the higher expected score of the best of ``n``, of the scores that ``rule``
     reads. Whatever is cut, a part is as much larger as it takes to hold ``4 n`` draws. An optimizer
-    without the hyperparameter keeps all of its draws. A cut that would drop less than a tenth of
-    the draws of another one is refused.
+    without the hyperparameter keeps all of its draws. A cut is refused if these ``4 n`` are more
+    than three quarters of the draws of another one.
 
     Args:
         runs: The trials of one panel, a row each (see ``analysis.runs.trials.trials_of``); columns
@@ -84,7 +84,7 @@ def cuts(runs: pd.DataFrame, rule: str, n: int) -> Cuts:
             if part is None:
                 continue
             mask[space.rows] = part
-            if 1 - part[space.first].mean() < LEAST_DROPPED:
+            if INDEPENDENT * n > LARGEST * space.first.sum():
                 whole.append(f"{pretty(space.optimizer)} ({space.first.sum():,})")
         if whole:
             refused[cut] = f"{INDEPENDENT * n:,} draws have to remain of {', '.join(whole)}"

@@ -53,7 +53,7 @@ def compute(
 ) -> Statistics:
     """Compute them; see ``analysis.report_html`` for arguments and errors."""
     on_step("selecting runs")
-    selected, searches = optimizer_table(pairs, rule), search_health(pairs, rule)
+    selected = optimizer_table(pairs, rule)
     on_step("judging statements")
     options: dict[str, Any] = {
         "budget": budget,
@@ -67,9 +67,9 @@ def compute(
         found = conclude(pairs, rule, **options)
     if isinstance(found, str):
         on_step("fitting return curves")
-        curves = return_curves(pairs, seed=seed)
+        curves, searches = return_curves(pairs, seed=seed), search_health(pairs, rule)
     else:
-        curves = dict(found.curves)
+        curves, searches = dict(found.curves), found.health
     on_step("computing budget curves")
     bought = _or_reason(lambda: expected_best(pairs, rule, predictions=predictions, seed=seed))
     return Statistics(rule, selected, searches, found, curves, bought)

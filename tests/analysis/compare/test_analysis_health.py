@@ -25,8 +25,8 @@ def test_a_search_whose_outcomes_are_known() -> None:
     assert row["edges"] == ""
     assert health_lines(search_health(runs)) == [
         "ERM on D, test environment 0",
-        "  Adam: 10 trials, 20% lost, 30% at chance, 30% within a point of the best (0.900); "
-        "effective number near it 2.7",
+        "  Adam: 10 trials, 20% lost, 30% at chance; best 0.900, 30% within a point "
+        "(effectively 2.7)",
     ]
 
 
