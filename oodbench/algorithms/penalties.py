@@ -27,8 +27,8 @@ class Penalized(ABC):
         restart: What happens to the optimizer when the weight jumps: ``same`` builds the same
             optimizer anew; ``none`` goes on; ``adam`` puts a fresh Adam with the trial's lr and
             weight_decay whatever the optimizer was, as DomainBed does.
-        rescale: Divide the loss by a penalty weight above 1, as the original code does and
-            DomainBed does not.
+        rescale: Divide the loss by a penalty weight above 1, and with it weight decay that is a
+            part of it, as the original code does and DomainBed does not.
     """
 
     def __init__(
@@ -46,6 +46,10 @@ class Penalized(ABC):
         if restart != "none":
             for model, jump in enumerate(jumps):
                 self.restarts.setdefault(jump, []).append(model)
+        self.divisors: dict[int, dict[int, float]] = {}
+        for model, (jump, weight) in enumerate(zip(jumps, self._weights.tolist(), strict=True)):
+            if rescale and weight > 1:
+                self.divisors.setdefault(jump, {})[model] = weight
 
     @abstractmethod
     def risk_and_penalty(
