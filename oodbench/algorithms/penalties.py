@@ -4,14 +4,12 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Literal
 
 from oodbench.algorithms.spec import Forward, HParams, Setup
-from oodbench.spaces import Space, log, uniform
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 DOMAINBED_ADAM: HParams = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
 """What ``restart: adam`` adds to the trial's lr and weight_decay: torch's own defaults."""
-SPACE: Space = {"penalty_weight": log(1.0, 1e4), "anneal_fraction": uniform(0.1, 0.9)}
 OPTIONS: dict[str, tuple[Any, ...]] = {
     "restart": ("same", "none", "adam"),
     "rescale": (True, False),
