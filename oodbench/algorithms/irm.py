@@ -12,8 +12,9 @@ a closed form, so no double backward is needed: with logits z, probabilities p a
 from typing import TYPE_CHECKING
 
 from oodbench.algorithms.cross_entropy import classes_first
-from oodbench.algorithms.penalties import OPTIONS, SPACE, Penalized
+from oodbench.algorithms.penalties import OPTIONS, Penalized
 from oodbench.algorithms.spec import AlgorithmSpec
+from oodbench.spaces import log, uniform
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,7 +63,8 @@ class InvariantRisk(Penalized):
 IRM = AlgorithmSpec(
     "irm",
     InvariantRisk,
-    space=SPACE,
+    # Smaller weights leave the colour in; larger ones need larger batches, or end at chance.
+    space={"penalty_weight": log(1e2, 1e4), "anneal_fraction": uniform(0.1, 0.5)},
     options=OPTIONS,
     smallest_group=2,
     averages=True,

@@ -4,14 +4,12 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Literal
 
 from oodbench.algorithms.spec import Forward, HParams, Setup
-from oodbench.spaces import Space, log, uniform
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 DOMAINBED_ADAM: HParams = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
 """What ``restart: adam`` adds to the trial's lr and weight_decay: torch's own defaults."""
-SPACE: Space = {"penalty_weight": log(1.0, 1e4), "anneal_fraction": uniform(0.1, 0.9)}
 OPTIONS: dict[str, tuple[Any, ...]] = {
     "restart": ("same", "none", "adam"),
     "rescale": (True, False),
@@ -27,8 +25,8 @@ class Penalized(ABC):
         restart: What happens to the optimizer when the weight jumps: ``same`` builds the same
             optimizer anew; ``none`` goes on; ``adam`` puts a fresh Adam with the trial's lr and
             weight_decay whatever the optimizer was, as DomainBed does.
-        rescale: Divide the loss by a penalty weight above 1, as the original code does and
-            DomainBed does not.
+        rescale: Divide the loss by a penalty weight above 1, and with it weight decay that is a
+            part of it, as the original code does and DomainBed does not.
     """
 
     def __init__(
@@ -46,6 +44,10 @@ class Penalized(ABC):
         if restart != "none":
             for model, jump in enumerate(jumps):
                 self.restarts.setdefault(jump, []).append(model)
+        self.divisors: dict[int, dict[int, float]] = {}
+        for model, (jump, weight) in enumerate(zip(jumps, self._weights.tolist(), strict=True)):
+            if rescale and weight > 1:
+                self.divisors.setdefault(jump, {})[model] = weight
 
     @abstractmethod
     def risk_and_penalty(

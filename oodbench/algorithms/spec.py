@@ -1,7 +1,7 @@
 """What an algorithm is to the harness: a loss over batches from environments.
 
-An algorithm never sees an optimizer. It may say that optimizers restart at some step; the training
-loop rebuilds them.
+An algorithm never sees an optimizer. It may say that optimizers restart at some step, or that the
+loss is divided from then on; the training loop rebuilds them, and divides their weight decay.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -70,6 +70,11 @@ class Algorithm(Protocol):
         """What it is built as. None: the same optimizer and hyperparameters. Else an optimizer's
         name and the hyperparameters to add to the trial's own."""
 
+    @property
+    def divisors(self) -> Mapping[int, Mapping[int, float]]:
+        """Step -> model -> what its loss is divided by from that step on; the loop divides weight
+        decay that is a part of the loss by the same."""
+
     def losses(self, forward: Forward, inputs: "Tensor", labels: "Tensor", step: int) -> "Tensor":
         """The K losses of one step.
 
@@ -87,10 +92,11 @@ class Algorithm(Protocol):
 
 
 class Unrestarted:
-    """What algorithms have in common whose optimizers are never built anew."""
+    """What algorithms have in common that leave the optimizer alone."""
 
     restarts: Mapping[int, Sequence[int]] = {}
     restart_as: tuple[str, HParams] | None = None
+    divisors: Mapping[int, Mapping[int, float]] = {}
 
     def __init__(self, setup: Setup) -> None:
         self._smoothing = setup.smoothing

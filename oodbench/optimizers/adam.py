@@ -29,6 +29,7 @@ ADAMW = replace(
     name="adamw",
     space=DECOUPLED,
     build=builder("torch.optim", "AdamW", fused=True),
+    decoupled_decay=True,
     reference="Loshchilov & Hutter 2019",
 )
 ADAMAX = replace(

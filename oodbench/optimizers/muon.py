@@ -31,5 +31,6 @@ MUON = OptimizerSpec(
         "weight_decay": log(1e-4, 0.3),
     },
     build,
+    decoupled_decay=True,
     reference="Jordan et al. 2024 (torch.optim.Muon)",
 )

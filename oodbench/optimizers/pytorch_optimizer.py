@@ -53,6 +53,11 @@ AVERAGES = {"schedulefreeadamw", "schedulefreeradam", "schedulefreesgd", "splus"
 """See ``OptimizerSpec.averages``."""
 BY_SHAPE = {"adago", "adamuon", "muon", "muonclip", "normuon"}
 """They want to be told which parameters are matrices."""
+DECOUPLED = {
+    *("adan", "conda", "dadaptadan", "dash", "fira", "focus", "galore", "muonclip", "novograd"),
+    *("schedulefreeadamw", "spam", "stablespam"),
+}
+"""Their weight decay is decoupled, whatever their signature says: see ``decoupled_decay``."""
 NOT_SEARCHED = {"capturable", "differentiable", "foreach", "fused", "maximize"}
 """How a step is computed, or for whom: no hyperparameters."""
 
@@ -82,16 +87,24 @@ def find(name: str) -> OptimizerSpec | None:
     return OptimizerSpec(
         name,
         "non-adaptive" if bare in NON_ADAPTIVE else "adaptive",
-        space(kind),
+        space(bare, kind),
         builder(bare, kind),
         stackable=bare not in RANDOM,
+        decoupled_decay=decoupled_decay(bare, kind),
         averages=bare in AVERAGES,
         package=PACKAGE,
         reference=f"pytorch-optimizer: {kind.__name__}",
     )
 
 
-def space(kind: Any) -> dict[str, Range | Choice]:
+def decoupled_decay(bare: str, kind: Any) -> bool:
+    """Whether weight decay is never added to the gradient, as a default above 0 is a sign of."""
+    parameters = signature(kind).parameters
+    said = "weight_decouple" in parameters or "weight_decay" not in parameters
+    return bare in DECOUPLED or (not said and parameters["weight_decay"].default > 0)
+
+
+def space(bare: str, kind: Any) -> dict[str, Range | Choice]:
     """The search space of an optimizer class: see this module's docstring."""
     defaults = {name: p.default for name, p in signature(kind).parameters.items()}
     result: dict[str, Range | Choice] = {}
@@ -103,7 +116,7 @@ def space(kind: Any) -> dict[str, Range | Choice]:
             factor = 10.0 if default >= 0.5 else 100.0
             result[name] = log(default / factor, default * factor)
         elif name == "weight_decay":
-            decoupled = defaults.get("weight_decouple") or default > 0
+            decoupled = decoupled_decay(bare, kind) or defaults.get("weight_decouple")
             result[name] = log(1e-4, 0.3) if decoupled else log(1e-6, 1e-3)
         elif name not in NOT_SEARCHED and is_scalar(default):
             result[name] = Choice((default,))

@@ -24,6 +24,7 @@ def sam_of(base: OptimizerSpec, name: str) -> OptimizerSpec:
         flat=base.flat,
         stackable=base.stackable,
         evaluations=2 * base.evaluations,
+        decoupled_decay=base.decoupled_decay,
         package=base.package,
         reference=f"Foret et al. 2021 (arXiv 2010.01412) around {base.name}",
     )

@@ -36,4 +36,5 @@ SCHEDULE_FREE_ADAMW = replace(
     kind="adaptive",
     space=DECOUPLED,
     build=ready("AdamWScheduleFree"),
+    decoupled_decay=True,
 )

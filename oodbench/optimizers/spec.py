@@ -1,6 +1,6 @@
 """What an optimizer is to the harness."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.optim import Optimizer
 
+HParams = Mapping[str, bool | int | float | str]
 EXTRA = "oodbench[optimizers]"
 """What installs the packages that some optimizers come from."""
 
@@ -36,6 +37,8 @@ class OptimizerSpec:
         evaluations: Gradients that it takes at each step: see
             ``oodbench.optimizers.rules.reevaluating``.
         sets_lr: It chooses its own learning rate, so a schedule and clipping are refused.
+        decoupled_decay: Its weight decay is not added to the gradient (AdamW), so it is no part of
+            the loss.
         averages: What is to be evaluated is an average of the iterates: its ``eval()`` puts it in
             the parameters, and ``train()`` takes it out again.
         package: What has to be installed for it; empty if torch is enough.
@@ -52,17 +55,25 @@ class OptimizerSpec:
     stackable: bool = True
     evaluations: int = 1
     sets_lr: bool = False
+    decoupled_decay: bool = False
     averages: bool = False
     package: str = ""
     reference: str = ""
     parallel: str = ""
     replicas: int = 1
 
-    def __call__(
-        self, params: "Iterable[Tensor]", hparams: dict[str, bool | int | float | str]
-    ) -> "Optimizer":
+    def __call__(self, params: "Iterable[Tensor]", hparams: HParams) -> "Optimizer":
         """The optimizer for ``params``, with its own share of ``hparams``."""
         return self.build(params, **{name: hparams[name] for name in self.space})
+
+    def couples_decay(self, hparams: HParams) -> bool:
+        """Whether its weight decay is a part of the loss.
+
+        Args:
+            hparams: Of a trial. Some of pytorch-optimizer's have ``weight_decouple`` among them.
+        """
+        own = "weight_decouple" in self.space and bool(hparams["weight_decouple"])
+        return "weight_decay" in self.space and not (self.decoupled_decay or own)
 
     @property
     def installed(self) -> bool:

@@ -175,6 +175,7 @@ class Run:
         evaluation_steps = set(trial.evaluation_steps)
         for step in range(self.done, trial.steps):
             self.restart(self.algorithm.restarts.get(step, ()))
+            self.divide_decay(self.algorithm.divisors.get(step, {}))
             losses = self.step(step)
             self.unseen.append(losses)
             self.total += losses
@@ -197,6 +198,16 @@ class Run:
         for model in models:
             self.optimizers[model] = self.build_optimizer(model, restarted=True)
             self.steppers[model] = stepper(self.optimizers[model])
+
+    def divide_decay(self, divisors: Mapping[int, float]) -> None:
+        """Divide the weight decay that is a part of a model's loss by what its loss is divided by.
+
+        A checkpoint has it: weight decay is in the state of an optimizer.
+        """
+        for model, divisor in divisors.items():
+            if self.specs[model].couples_decay(self.trial_of[model].hparams):
+                for group in self.optimizers[model].param_groups:
+                    group["weight_decay"] /= divisor
 
     def look_at_losses(self) -> None:
         """Note the steps since which losses are not finite: for many steps at once, as each look

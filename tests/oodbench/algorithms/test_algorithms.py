@@ -117,6 +117,12 @@ def test_irm_restarts_the_optimizer_at_the_jump() -> None:
     assert build("irm", HPARAMS, restart="adam").restart_as[0] == "adam"
 
 
+def test_what_is_divided_with_the_loss_is_divided_at_the_jump() -> None:
+    assert build("irm", HPARAMS).divisors == {3: {1: 100.0}, 8: {2: 100.0}}  # none at weight 0.5
+    assert build("irm", HPARAMS, restart="none").divisors == build("irm", HPARAMS).divisors
+    assert build("irm", HPARAMS, rescale=False).divisors == {}
+
+
 @pytest.mark.parametrize(
     ("options", "batch", "error", "words"),
     [

@@ -12,7 +12,7 @@ from postgres_server import Server
 import oodbench
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.exporting.definitions import DEFINITIONS
-from oodbench.records import RunRecord
+from oodbench.records import PROTOCOL, RunRecord
 from oodbench.results import add_sweep, claim, copy_database, open_database, store_runs
 from oodbench.results.columns import MEASURED, named
 from oodbench.sweep.plan import plan
@@ -54,7 +54,7 @@ def test_every_format_has_the_numbers_of_the_query(db: Path, tmp_path: Path) -> 
     found = json.loads((tmp_path / "runs.json").read_text())
     assert [row["run"] for row in found["runs"]] == expected["run"].tolist()
     assert found["about"]["statuses"] == expected["status"].value_counts().to_dict()
-    assert found["about"]["protocols"] == ["1"]
+    assert found["about"]["protocols"] == [PROTOCOL]
     tables = {
         "csv": pd.read_csv(tmp_path / "runs.csv"),
         "json": pd.DataFrame(found["runs"]),

@@ -80,6 +80,7 @@ SETTINGS = {
     "ERM, adam": ("erm", "adam", {}),
     "ERM, momentum": ("erm", "momentum", {}),
     "IRM, restarted": ("irm", "adam", {"algorithm_options": {"restart": "same"}}),
+    "IRM, going on": ("irm", "momentum", {"algorithm_options": {"restart": "none"}}),
     "IRM, restarted as Adam": ("irm", "momentum", {"algorithm_options": {"restart": "adam"}}),
     "dropout": ("erm", "adamw", {"model": "dropping", "model_options": {}}),
     "dropout, SA-SAM": ("erm", "sasam", {"model": "dropping", "model_options": {}}),

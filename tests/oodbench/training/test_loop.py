@@ -5,13 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
-from training_helpers import CPU, make_trials, parameters, run_together, with_dropout
+from training_helpers import CPU, NAMES, make_trials, parameters, run_together, with_dropout
 
 from oodbench.models import MODELS, ModelSpec
 from oodbench.training import train
 from oodbench.training.loop import Run
 from oodbench.training.stack import can_stack
 
+DECOUPLED = {"adamw", "adafactor", "muon", "schedule_free_adamw"}
 CLASSES = {
     "sgd": "SGD",
     "momentum": "SGD",
@@ -49,6 +50,47 @@ def test_nesterov_stays_nesterov_and_starts_with_no_momentum(colored64) -> None:
     assert after.param_groups[0]["nesterov"]
     assert after.param_groups[0]["lr"] == trial.hparams["lr"]
     assert not after.state
+
+
+HALVED = {"penalty_weight": 2.0, "anneal_fraction": 0.5, "weight_decay": 0.25}
+
+
+@pytest.mark.parametrize("algorithm", ["irm", "vrex"])
+@pytest.mark.parametrize("restart", ["same", "none", "adam"])
+def test_decay_is_divided_with_the_loss_that_it_is_a_part_of(colored64, algorithm, restart) -> None:
+    for rescale, halved in ((True, 0.125), (False, 0.25)):
+        options = {"restart": restart, "rescale": rescale}
+        settings = {"hparams": HALVED, "algorithm_options": options, "steps": 4}
+        drawn = make_trials(len(NAMES), algorithm, **settings)
+        trials = [trial for trial in drawn if trial.optimizer != "rprop"]  # it has none
+        run = Run(trials, colored64, CPU)
+        run.train(lambda: None)
+        for trial, optimizer in zip(trials, run.optimizers, strict=True):
+            decoupled = trial.optimizer in DECOUPLED and restart != "adam"
+            decays = {g["weight_decay"] for g in optimizer.param_groups if "weight_decay" in g}
+            assert decays == {0.25 if decoupled else halved}, trial.optimizer
+
+
+@pytest.mark.parametrize("restart", ["same", "none"])
+@pytest.mark.parametrize(
+    ("name", "scaled", "by"),
+    [("momentum", "lr", 1 / 50), ("adam", "eps", 50), ("adamw", "eps", 50)],
+)
+def test_a_loss_divided_is_a_learning_rate_divided_or_an_eps_multiplied(
+    colored64, restart: str, name: str, scaled: str, by: float
+) -> None:
+    """All of the loss is divided from the first step on: by 50, the penalty's weight."""
+    hparams = {"penalty_weight": 50.0, "anneal_fraction": 0.0, "lr": 0.01, "weight_decay": 0.1}
+    options = {"hparams": hparams, "algorithm_options": {"restart": restart}}
+    (trial,) = make_trials(1, "irm", name, **options)
+    (other,) = make_trials(1, "irm", name, **options)
+    other = replace(
+        other,
+        hparams={**other.hparams, scaled: other.hparams[scaled] * by},
+        algorithm_options={"restart": restart, "rescale": False},
+    )
+    divided, whole = (parameters(run_together([t], colored64), 0) for t in (trial, other))
+    torch.testing.assert_close(divided, whole, rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.parametrize("name", ["replacing", "confessing"])

@@ -9,6 +9,7 @@ import pytest
 from results_helpers import make_record, make_study, make_trial
 
 from oodbench.errors import QueryError, UnknownNameError
+from oodbench.records import PROTOCOL
 from oodbench.results import (
     Database,
     add_sweep,
@@ -161,7 +162,7 @@ def test_v_best_never_pools_protocols(db: Database) -> None:
     record = make_record(theirs, (100, "e0", "id_val", 0.75, 10))
     add_imported(db, Imported("x", "theirs", {}, [record], {group_of(record): {}}))
     best = sql(db, "SELECT protocol, run FROM v_best ORDER BY protocol")
-    assert best.to_numpy().tolist() == [["1", own.id], ["imported:x", theirs.id]]
+    assert best.to_numpy().tolist() == [[PROTOCOL, own.id], ["imported:x", theirs.id]]
 
 
 def test_checkpoints(filled: Database) -> None:
