@@ -71,7 +71,7 @@ Artifacts = Annotated[
     typer.Option(
         "--artifacts",
         envvar="OODBENCH_ARTIFACTS",
-        help="Folder of checkpoints and weights, shared by all workers. "
+        help="Folder of checkpoints, weights and large predictions, shared by all workers. "
         "[default: NAME.artifacts beside NAME.db, else oodbench-artifacts]",
         show_default=False,
     ),

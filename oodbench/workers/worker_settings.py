@@ -18,7 +18,7 @@ class WorkerSettings:
             of model on this machine, finds fastest.
         stack_memory: GiB that a measured stack may need; None: see ``sizing.memory_bound``.
         lease: Seconds for which a silent worker keeps its trials.
-        artifacts: Folder of checkpoints and weights, shared by all workers; None: see
+        artifacts: Folder of checkpoints, weights and large predictions, shared by all workers; see
             ``artifacts_folder``.
         save_every: Seconds from one checkpoint of a run that is trained alone to the next.
         processes: Give each replica of a trial a process of its own: see docs/parallel.md. Under

@@ -9,7 +9,6 @@ runs are far smaller when they are compressed together.
 import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, Column, Connection, Integer, Table, select
 
-from oodbench.answers import LEVEL
+from oodbench.answers import compressed
 from oodbench.errors import RequestError
 from oodbench.records import Trial
 from oodbench.results.connection.database import open_database
@@ -235,7 +234,7 @@ def _rows(
         **{name: keys[parent].__getitem__ for name, parent in _references(table).items()},
     }
     if table is predictions:
-        read[PACKED.name] = partial(zlib.compress, level=LEVEL)
+        read[PACKED.name] = compressed
     for number, row in enumerate(stored, start=first + 1):
         for name in row.keys() & read.keys():
             if row[name] is not None:

@@ -4,6 +4,7 @@
 """
 
 import copy
+import itertools
 import math
 import os
 import subprocess
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -146,6 +148,27 @@ def test_training_returns_the_same_twice(
     first, second = (train(trials, digits(torch.float32), device) for _ in range(2))
     for one, other in zip(first, second, strict=True):
         assert one.measurements == other.measurements
+
+
+def test_predictions_that_are_kept_are_those_that_were_scored(
+    device: torch.device, digits: Callable[..., Tensors]
+) -> None:
+    trials, data = make_trials(6, steps=20, evaluate_every=5), digits(torch.float64)
+    saving = Saving(predictions={trial.id: ["last", "best_id_val"] for trial in trials})
+    key = data.answer_key
+    starts = np.cumsum([0, *(split.size for split in key.splits)])
+    for record in train(trials, data, device, saving=saving):
+        assert record.predictions is not None
+        accuracy = [m for m in record.measurements if m.metric == "accuracy"]
+        by_step = {step: [m for m in accuracy if m.step == step] for step in (5, 10, 15, 20)}
+        means = {
+            step: np.mean([m.value for m in scores if m.role == "id_val"])
+            for step, scores in by_step.items()
+        }
+        for checkpoint, step in (("last", 20), ("best_id_val", max(means, key=means.__getitem__))):
+            right = key.unpack(record.predictions.packed[checkpoint]) == key.labels
+            found = [right[a:b].mean() for a, b in itertools.pairwise(starts)]
+            assert found == [m.value for m in by_step[step]]
 
 
 @pytest.mark.parametrize("optimizer", ["momentum", "adam", "rmsprop"])
