@@ -31,6 +31,9 @@ DEPENDS = "depends on the budget"
 MANY = 1000.0
 """Degrees of freedom of a variance over test examples, of which there are at least hundreds."""
 
+UNCUT = "parts of the spaces (too few draws)"
+"""What stands in the place of cuts that are not made: no difference is tested to be there."""
+
 FEWEST = 5
 """Fewer draws than this give no interval: all of one side may lie above all of the other by
 chance, and no resample would show it."""
@@ -93,11 +96,13 @@ class Tasks:
         bought: What budgets buy on each, at the same budgets.
         comparison: How they are compared.
         cuts: Name of a cut of the search spaces -> the same, of the draws that it keeps.
+        uncut: Whether there are too few draws on some task to cut its spaces.
     """
 
     bought: Sequence[Bought]
     comparison: Comparison
     cuts: Mapping[str, Sequence[Bought]]
+    uncut: bool = False
 
     @property
     def budgets(self) -> tuple[Budget, ...]:
@@ -183,6 +188,8 @@ def numbers(tasks: Tasks, contest: Contest, score: int) -> dict[str, Any]:
         for cut in tasks.cuts
         for one in [difference(tasks, contest, score, cut=cut)]
     )
+    if tasks.uncut:
+        row["under_cuts"] += ((UNCUT, np.nan, 0),)
     return row
 
 
@@ -344,5 +351,5 @@ def with_verdicts(table: pd.DataFrame, family: Sequence[str], margin: float) -> 
 
 def _lost(verdict: str, sign: float, value: float, found: int, margin: float) -> bool:
     if verdict == "no difference":
-        return found != 0 and abs(value) > margin
+        return np.isnan(value) or (found != 0 and abs(value) > margin)
     return sign != 0 and found != sign

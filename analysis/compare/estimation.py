@@ -29,7 +29,7 @@ class Estimation:
         searches: Of every panel.
         comparison: How they are compared.
         resampling: The joint weights.
-        refused: Cuts of the search spaces that could not be made, and where -> why.
+        refused: Panel, in words -> why its search spaces are not cut.
     """
 
     searches: tuple[Searches, ...]
@@ -59,7 +59,9 @@ class Estimation:
         each = [self._of(one, budgets) for one in found]
         cut = [self._cuts_of(one, budgets) for one in found]
         shared = [name for name in cut[0] if all(name in others for others in cut)]
-        return Tasks(each, self.comparison, {name: [one[name] for one in cut] for name in shared})
+        uncut = any(group_name(*one.panel.key) in self.refused for one in found)
+        parts = {name: [one[name] for one in cut] for name in shared}
+        return Tasks(each, self.comparison, parts, uncut)
 
     def _of(self, one: Searches, budgets: Sequence[Budget]) -> Bought:
         key = _key(one, budgets)
@@ -73,8 +75,8 @@ class Estimation:
         key = (one.panel.key, first.amount, *first.trials.items())
         if key not in self._cut:
             found = cuts(one.runs, self.comparison.rule, max(first.trials.values()))
-            where = group_name(*one.panel.key)
-            self.refused |= {f"{name}, {where}": why for name, why in found.refused.items()}
+            if found.refused:
+                self.refused[group_name(*one.panel.key)] = found.refused
             fewer = self.resampling.first(CUT_RESAMPLES)
             self._cut[key] = {
                 name: bought(one, [first], fewer, wins=False, kept=kept)

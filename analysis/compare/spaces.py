@@ -32,8 +32,8 @@ EDGE = 0.1
 PEEL = 0.1
 """The share of the draws that leaves a space in one step of ``_best_part``."""
 
-LARGEST = 0.75
-"""A cut is refused if more than this share of an optimizer's draws would have to remain."""
+HALVES = 2
+"""A space is cut if it has this many times the draws that a part must hold."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,11 @@ class Cuts:
 
     Attributes:
         kept: What remains, such as ``the better half of weight_decay`` -> (N,): which runs.
-        refused: What cannot be looked at -> why, in words.
+        refused: Why the spaces are not cut; empty if they are.
     """
 
     kept: Mapping[str, Mask]
-    refused: Mapping[str, str]
+    refused: str = ""
 
 
 def cuts(runs: pd.DataFrame, rule: str, n: int) -> Cuts:
@@ -58,9 +58,8 @@ def cuts(runs: pd.DataFrame, rule: str, n: int) -> Cuts:
     - *the best part of each space*: a box of ``4 n`` draws, found by peeling (PRIM).
 
     What is better has the higher expected score of the best of ``n``, of the scores that ``rule``
-    reads. Whatever is cut, a part is as much larger as it takes to hold ``4 n`` draws. An optimizer
-    without the hyperparameter keeps all of its draws. A cut is refused if these ``4 n`` are more
-    than three quarters of the draws of another one.
+    reads. A part is as much larger as it takes to hold ``4 n`` draws. An optimizer without the
+    hyperparameter keeps all of its draws. Nothing is cut if some optimizer has fewer than ``8 n``.
 
     Args:
         runs: The trials of one panel, a row each (see ``analysis.runs.trials.trials_of``); columns
@@ -70,27 +69,29 @@ def cuts(runs: pd.DataFrame, rule: str, n: int) -> Cuts:
     """
     places = positions(runs)
     spaces = _spaces(runs, places, RUN_RULES[rule], n)
+    needed = HALVES * INDEPENDENT * n
+    few = [
+        f"{pretty(space.optimizer)} has {space.first.sum():,}"
+        for space in spaces
+        if space.places and space.first.sum() < needed
+    ]
+    if few:
+        return Cuts({}, f"{needed:,} draws of each optimizer are needed, but {', '.join(few)}")
     ways: dict[str, Callable[[_Space], Mask | None]] = {"the better decade of lr": _better_decade}
     for name in map(str, places):
         ways[f"the better half of {name}"] = partial(_better_half, name=name)
     ways |= {"the ranges without their edges": _without_edges}
     ways |= {"the best part of each space": _best_part}
-    kept, refused = {}, {}
+    kept = {}
     for cut, way in ways.items():
         mask = np.ones(len(runs), dtype=bool)
-        whole = []
         for space in spaces:
             part = way(space)
-            if part is None:
-                continue
-            mask[space.rows] = part
-            if INDEPENDENT * n > LARGEST * space.first.sum():
-                whole.append(f"{pretty(space.optimizer)} ({space.first.sum():,})")
-        if whole:
-            refused[cut] = f"{INDEPENDENT * n:,} draws have to remain of {', '.join(whole)}"
-        elif not mask.all():
+            if part is not None:
+                mask[space.rows] = part
+        if not mask.all():
             kept[cut] = mask
-    return Cuts(kept, refused)
+    return Cuts(kept)
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class _Space:
     @property
     def least(self) -> int:
         """Draws that a part must hold."""
-        return min(INDEPENDENT * self.n, int(self.first.sum()))
+        return INDEPENDENT * self.n
 
     def worth(self, part: Mask) -> float:
         """Expected score of the best of n draws from a part."""

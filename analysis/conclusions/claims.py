@@ -121,8 +121,8 @@ def _robust(row: Row) -> Iterable[str]:
     if others:
         told = ", ".join(f"{100 * value:+.1f} at {budget:,.6g}" for budget, value, _ in others)
         yield f"at other budgets {told}"
-    if row["under_cuts"]:
-        values = [100 * value for _, value, _ in row["under_cuts"]]
+    values = [100 * value for _, value, _ in row["under_cuts"] if np.isfinite(value)]
+    if values:
         yield f"under {len(values)} cuts of the spaces {min(values):+.1f} to {max(values):+.1f}"
 
 

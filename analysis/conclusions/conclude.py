@@ -52,7 +52,7 @@ class Conclusions:
         runs: Numbers of runs by status.
         remark: What a reader must know about all of them: see ``frozen_remark``.
         power: What differences this search would decide: see ``analysis.compare.power``.
-        cuts_refused: Cuts of the search spaces that could not be made, and why.
+        cuts_refused: Where search spaces are not cut, and why.
         health: ``search_health``.
         left_out: Datasets on which optimizers are not compared, such as those without the score
             that the rule reads, and why. What needs no selection is said of them too: return types
@@ -128,7 +128,7 @@ def conclude(
         frozen_remark(pairs),
         tuple(without_trials(pairs, rule)),
         power_sentences(estimation),
-        tuple(f"{cut}: {why}" for cut, why in estimation.refused.items()),
+        tuple(f"{where}: {why}" for where, why in estimation.refused.items()),
         search_health(pairs, rule),
     )
 

@@ -58,7 +58,10 @@ def conclusions_text(conclusions: Conclusions, width: int = 100) -> str:
     if conclusions.power or conclusions.cuts_refused:
         lines += ["", "What this search decides"]
         lines += _item(POWER, width) if conclusions.power else []
-        for sentence in (*conclusions.power, *(f"not cut: {r}" for r in conclusions.cuts_refused)):
+        for sentence in (
+            *conclusions.power,
+            *(f"spaces not cut, {r}" for r in conclusions.cuts_refused),
+        ):
             lines += _item(sentence, width)
     return "\n".join([*lines, "", *textwrap.wrap(reading, width)])
 

@@ -6,6 +6,8 @@ import pytest
 from simulated_searches import search, together
 from simulated_spaces import NARROW, WIDE, Scenario, Searched, searched
 
+from analysis.compare.estimates import UNCUT
+from analysis.compare.optimizers import compare_kinds
 from analysis.compare.ranges import positions
 from analysis.compare.spaces import cuts
 
@@ -74,7 +76,7 @@ def test_an_optimizer_without_the_range_keeps_its_draws() -> None:
     assert found.kept[DECADE][160:].all()  # its range is no wider
     assert found.kept["the better half of weight_decay"][160:].all()
     assert found.kept["the better half of lr"][160:].sum() == 80
-    assert found.refused == {}
+    assert found.refused == ""
 
 
 def test_no_test_score_decides() -> None:
@@ -87,16 +89,17 @@ def test_no_test_score_decides() -> None:
     }
 
 
-def test_few_draws_make_a_part_larger_or_refuse_it() -> None:
+def test_few_draws_make_a_part_larger_or_cut_nothing() -> None:
+    """A decade of four has 20 of 80 draws, but 32 have to remain."""
     runs, _ = two()
-    few = runs[runs.groupby("optimizer").cumcount() < 44]
-    found = cuts(few, "id_val", N)
-    assert {mask[:44].sum() for mask in found.kept.values()} == {32}
-    fewer = runs[runs.groupby("optimizer").cumcount() < 42]
+    few = runs[runs.groupby("optimizer").cumcount() < 80]
+    assert cuts(few, "id_val", N).kept[DECADE][:80].sum() == 32
+    fewer = runs[runs.groupby("optimizer").cumcount() < 63]
     refused = cuts(fewer, "id_val", N)
-    assert not refused.kept
-    assert refused.refused[DECADE] == "32 draws have to remain of Adam (42)"
-    assert refused.refused["the better half of lr"].endswith("of Adam (42), SGD (42)")
+    assert refused.kept == {}
+    assert refused.refused == "64 draws of each optimizer are needed, but Adam has 63, SGD has 63"
+    fixed = search("asgd", np.zeros(9), np.zeros(9))
+    assert cuts(together(few, fixed), "id_val", N).refused == ""
 
 
 def test_a_configuration_stays_whole_and_counts_once() -> None:
@@ -163,3 +166,22 @@ def test_a_difference_of_the_optimizers_is_in_every_part() -> None:
     found = mean_differences(Scenario({**NARROW, **OTHER}, {**NARROW, **OTHER}, 0.05), 200, N, 6)
     assert len(found) == 8
     assert all(abs(difference + 5) < 0.8 for difference in found.values()), found
+
+
+SIXTH = {**NARROW, "lr": Searched(-6, 0, (-3.5, -2.5))}
+"""A sixth of the learning rates is good."""
+
+
+@pytest.mark.parametrize(
+    ("scenario", "trials", "exception"),
+    [
+        (Scenario(effect=0.1), 24, UNCUT),
+        (Scenario(effect=0.1), 100, ""),
+        (Scenario(SIXTH, NARROW), 400, DECADE),
+    ],
+)
+def test_a_verdict_says_where_it_is_lost(scenario: Any, trials: int, exception: str) -> None:
+    table = compare_kinds(searched(scenario, trials, 0))
+    row = table[table["score"] == "ood"].iloc[0]
+    assert row["verdict"] == "lower"
+    assert row["not_under"].split(", ")[0] == exception
