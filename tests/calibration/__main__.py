@@ -33,7 +33,7 @@ def main(wanted: list[str]) -> None:
             module = import_module(f"tests.calibration.{part}")
             scenarios = list(module.scenarios())
             start = time.monotonic()
-            print(f"\n**{(module.__doc__ or '').splitlines()[0]}**\n", flush=True)
+            print(f"\n**{(module.__doc__ or '').splitlines()[0].rstrip('.')}**\n", flush=True)
             found = pool.map(measure, scenarios)
             missed += print_table(scenarios, found)
             print(f"\n({time.monotonic() - start:.0f} s)", flush=True)
