@@ -20,6 +20,7 @@ from .curves.fitting import fit_return_curve as fit_return_curve
 from .curves.lines import fit_line as fit_line
 from .curves.matching import difference_curve as difference_curve
 from .curves.matching import ood_at_equal_id as ood_at_equal_id
+from .curves.on_the_line import accuracy_on_the_line as accuracy_on_the_line
 from .curves.return_curves import return_curves as return_curves
 from .curves.return_curves import return_table as return_table
 from .curves.robustness import effective_robustness as effective_robustness

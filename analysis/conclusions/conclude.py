@@ -102,8 +102,8 @@ def conclude(
     pairs = pairs.assign(shift=classes_of(pairs))
     shifts, estimation = shifts_of(pairs), Estimation.of(pairs, comparison)
     optimizers = pairs_table(estimation)
-    equal_id = ood_at_equal_id(pairs)
-    curves = return_curves(pairs, seed=seed)
+    equal_id = ood_at_equal_id(pairs, predictions=predictions, seed=seed)
+    curves = return_curves(pairs, predictions=predictions, seed=seed)
     kinds, by_class = pd.DataFrame(), pd.DataFrame(columns=COLUMNS)
     if _both_kinds(trials_of(pairs, rule)):
         kinds = kinds_table(estimation)

@@ -15,6 +15,9 @@ from ..stats.intervals import Array
 SCALES: Mapping[str, Any] = MappingProxyType({"logit": special.logit, "probit": special.ndtri})
 """Axes beside that of accuracy: what takes an accuracy there."""
 
+INVERSES: Mapping[str, Any] = MappingProxyType({"logit": special.expit, "probit": special.ndtr})
+"""What takes a place on such an axis back to an accuracy."""
+
 AXES = ("accuracy", *SCALES)
 
 

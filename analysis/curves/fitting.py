@@ -1,4 +1,4 @@
-"""Fitting a return curve: how much OOD accuracy a gain in ID accuracy buys.
+"""Judging a return curve: how much OOD accuracy a gain in ID accuracy buys.
 
 One smooth curve is fitted to the runs, ``ood = f(id)``. Its slope is the price: points of OOD
 accuracy for a point of ID accuracy. ``analysis.curves.verdicts`` has the rule that judges it.
@@ -6,34 +6,51 @@ accuracy for a point of ID accuracy. ``analysis.curves.verdicts`` has the rule t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+import pandas as pd
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from oodbench.errors import RequestError, check_name
 
-from ..stats.intervals import Array
-from ..stats.smooth import PARAMETERS, Smooth, fit_smooth
-from .axes import SCALES, on_axis
+from ..runs.resampling import Resampling
+from ..stats.intervals import UNKNOWN, Array, Estimate, within_range
+from ..stats.smooth import Smooth
+from .axes import INVERSES, SCALES
+from .id_ood_curves import Cloud, cloud
+from .points import RESAMPLES
 from .verdicts import (
     NOT_DETERMINED,
-    SMALLEST_CHANGE,
+    SMALLEST_BEND,
+    SMALLEST_GAIN,
     SMALLEST_RANGE,
-    SMALLEST_SLOPE,
     ReturnCurve,
     Shape,
     judge,
 )
 
+PLACES = (0.5, 0.25, 0.75)
+"""Of the way from the lower to the upper percentile: where the bend is measured."""
+
+FEWEST_NEAR = 3
+"""Configurations in each third of the range: without them the form of a curve is a guess there."""
+
+DRAWN = (2, 98)
+"""Percentiles of ID accuracy between which a curve is drawn: there are few runs beyond."""
+
+LEAST = 1e-3
+"""The lowest accuracy that a curve has on a logit or probit axis; 1 minus this is the highest."""
+
 
 class FitSettings(TypedDict, total=False):
     """The keyword arguments of a fit: see ``Fit``."""
 
-    smallest_change: float
-    smallest_slope: float
+    smallest_bend: float
+    smallest_gain: float
     smallest_range: float
     scales: Sequence[str]
     resamples: int
@@ -45,19 +62,18 @@ class Fit:
     """How a return curve is fitted and judged.
 
     Attributes:
-        smallest_change: A change of the slope that matters, on each axis.
-        smallest_slope: An overall slope that matters.
+        smallest_bend, smallest_gain: Sizes that matter, in OOD accuracy; fractions.
         smallest_range: Nothing is determined where the percentiles of ID accuracy are closer.
         scales: Axes to look at beside that of accuracy.
-        resamples: Of the cluster bootstrap.
+        resamples: Of the bootstrap.
         seed: Decides them.
     """
 
-    smallest_change: float = SMALLEST_CHANGE
-    smallest_slope: float = SMALLEST_SLOPE
+    smallest_bend: float = SMALLEST_BEND
+    smallest_gain: float = SMALLEST_GAIN
     smallest_range: float = SMALLEST_RANGE
     scales: Sequence[str] = tuple(SCALES)
-    resamples: int = 2000
+    resamples: int = RESAMPLES
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -76,46 +92,33 @@ class Fit:
             check_name("setting", name, known)
         return cls(**settings)
 
-    def smooth(self, x: Array, y: Array, labels: NDArray[Any]) -> Smooth:
-        """The curve through points; those of one label are resampled together."""
-        return fit_smooth(x, y, clusters=labels, resamples=self.resamples, seed=self.seed)
-
-
-class _Points(NamedTuple):
-    """The runs that take part, (n,) each; NaN where the number of examples is not known."""
-
-    x: Array
-    y: Array
-    labels: NDArray[Any]
-    n_id: Array
-    n_ood: Array
-
 
 def fit_return_curve(
     id_accuracy: ArrayLike,
     ood_accuracy: ArrayLike,
     *,
+    id_val: ArrayLike | None = None,
     configurations: Any = None,
     chance: float | None = None,
     n_id: ArrayLike | None = None,
-    n_ood: ArrayLike | None = None,
-    left_out: Mapping[str, int] = MappingProxyType({}),
     **settings: Unpack[FitSettings],
 ) -> ReturnCurve:
     """Fit a return curve to the runs of one dataset, algorithm and optimizer, and judge it.
 
     Args:
         id_accuracy, ood_accuracy: (n,) fractions. A run that lacks one is left out and counted.
+        id_val: (n,) ID accuracies on other examples, such as validation ones: a second measurement,
+            which takes the luck of the test examples out.
         configurations: (n,) labels. Runs of one configuration, such as its training seeds, are
             resampled together. Without, each run is its own.
-        chance: Accuracy of guessing. Runs whose ID accuracy is at or below it, or above by no more
-            than 1.96 standard errors where ``n_id`` is known, have not learned: left out, counted.
-        n_id, n_ood: Examples behind each accuracy, (n,) or one number. Where they are known,
-            accuracies of 0 and 1 take part in the logit and probit axes as (k + 1/2) / (n + 1);
-            elsewhere such runs take part in the accuracy axis only.
-        left_out: Runs that are missing here already: why -> how many; handed on.
-        settings: Those of ``analysis.curves.fitting.Fit``: ``smallest_change``,
-            ``smallest_slope``, ``smallest_range``, ``scales``, ``resamples``, ``seed``.
+        chance: Accuracy of guessing. Runs whose ID accuracy (``id_val``, if it is known) is at or
+            below it, or above by no more than 1.96 standard errors where ``n_id`` is known, have
+            not learned: left out, counted.
+        n_id: Examples behind each ID accuracy, (n,) or one number. Without ``id_val`` they are
+            divided in two halves, each a measurement. Where neither is known, ID accuracies are
+            taken as exact.
+        settings: Those of ``analysis.curves.fitting.Fit``: ``smallest_bend``, ``smallest_gain``,
+            ``smallest_range``, ``scales``, ``resamples``, ``seed``.
 
     Returns:
         A curve. Where fewer than five configurations are left the verdict is ``not determined``
@@ -127,51 +130,97 @@ def fit_return_curve(
     """
     fit = Fit.of(settings)
     x, y = _accuracies(id_accuracy, ood_accuracy)
-    n_id, n_ood = (np.full(x.shape, np.nan if n is None else n, dtype=float) for n in (n_id, n_ood))
     labels = np.arange(len(x)) if configurations is None else np.asarray(configurations)
-    kept, missing = learned(x, y, chance, n_id)
-    points = _Points(x[kept], y[kept], labels[kept], n_id[kept], n_ood[kept])
+    columns: dict[str, Any] = {"id": x, "ood": y, "config_id": labels, "run": np.arange(len(x))}
+    columns |= {name: v for name, v in (("id_val", id_val), ("n_id", n_id)) if v is not None}
+    columns |= {"n_id_val": columns["n_id"]} if n_id is not None else {}
+    runs = pd.DataFrame(columns).assign(status="completed", optimizer="")
+    resampling = Resampling(runs, (), fit.resamples, fit.seed)
+    return judged_curve(cloud(runs, resampling, chance=chance), fit)
+
+
+def judged_curve(one: Cloud, fit: Fit) -> ReturnCurve:
+    """The curve of a cloud with its verdict."""
     known: dict[str, Any] = {
-        "n": len(points.x),
-        "configurations": len(np.unique(points.labels)),
-        "left_out": {why: count for why, count in {**left_out, **missing}.items() if count},
-        "smallest_change": fit.smallest_change,
-        "smallest_slope": fit.smallest_slope,
+        "n": len(one.id),
+        "configurations": one.configurations,
+        "left_out": one.left_out,
+        "smallest_bend": fit.smallest_bend,
+        "smallest_gain": fit.smallest_gain,
+        "corrected": one.expected.corrected,
+        "reliability": one.expected.reliability,
     }
-    try:
-        smooth = fit.smooth(points.x, points.y, points.labels)
-    except RequestError as error:
-        shapes = {name: Shape(name, NOT_DETERMINED) for name in ("accuracy", *fit.scales)}
-        return ReturnCurve(MappingProxyType(shapes), reason=str(error), **known)
-    return _judged(points, smooth, fit, known)
-
-
-def _judged(points: _Points, smooth: Smooth, fit: Fit, known: Mapping[str, Any]) -> ReturnCurve:
-    shapes = {"accuracy": _shape("accuracy", smooth, len(points.x), fit)}
-    shapes |= {name: _on_scale(name, points, fit) for name in fit.scales}
-    lower, upper = map(float, smooth.percentiles)
-    reason = ""
-    if upper - lower < fit.smallest_range:
-        reason = (
-            f"The runs hardly differ in ID accuracy: {lower:.3f} and {upper:.3f} are its 17th and "
-            f"83rd percentiles, less than {fit.smallest_range:g} apart."
-        )
+    names = ("accuracy", *fit.scales)
+    lower, upper = one.range
+    if one.curve is None or not lower < upper:
+        shapes = {name: Shape(name, NOT_DETERMINED) for name in names}
+        return ReturnCurve(MappingProxyType(shapes), reason=one.reason, **known)
+    gain, slope = _gain(one, lower, upper)
+    shapes = {name: _shape(name, one, (lower, upper), gain, fit) for name in names}
+    reason = one.reason or _too_little(one, lower, upper, fit.smallest_range)
+    if reason:
         shapes = {name: replace(shape, verdict=NOT_DETERMINED) for name, shape in shapes.items()}
-    grid = np.linspace(smooth.low, smooth.high, 101)
-    margin = stats.t.ppf(0.975, smooth.clusters - PARAMETERS) * smooth.error_of(smooth.basis(grid))
-    fitted = smooth.at(grid)
-    return ReturnCurve(
-        MappingProxyType(shapes),
-        percentiles=(lower, upper),
-        grid=grid,
-        fitted=fitted,
-        low=fitted - margin,
-        high=fitted + margin,
-        smooth=smooth,
-        reliability=_reliability(points.x, points.n_id),
-        reason=reason,
-        **known,
-    )
+    known |= {"gain": gain, "slope": slope, "percentiles": (lower, upper), "reason": reason}
+    first, last = np.percentile(one.id, DRAWN)
+    grid = np.linspace(first, last, 101)
+    known |= dict(zip(("fitted", "low", "high"), _band(one, one.curve, grid), strict=True))
+    return ReturnCurve(MappingProxyType(shapes), grid=grid, smooth=one.curve, **known)
+
+
+def _too_little(one: Cloud, lower: float, upper: float, smallest_range: float) -> str:
+    """Why the runs are too few, or too alike, for a verdict; or empty."""
+    if upper - lower < smallest_range:
+        return (
+            f"The runs hardly differ in ID accuracy: {lower:.3f} and {upper:.3f} are its 5th and "
+            f"95th percentiles, less than {smallest_range:g} apart."
+        )
+    ends = np.array([-np.inf, *np.linspace(lower, upper, 4)[1:-1], np.inf])
+    fewest = min(one.configurations_in(*pair) for pair in pairwise(ends))
+    if fewest < FEWEST_NEAR:
+        return (
+            f"Only {fewest} configurations have an ID accuracy in some third of the range from "
+            f"{lower:.3f} to {upper:.3f}; it takes {FEWEST_NEAR}."
+        )
+    return ""
+
+
+def _estimate(one: Cloud, values: Array) -> Estimate:
+    """Of a difference of accuracies."""
+    return within_range(one.curve.estimate(values), -1, 1) if one.curve else UNKNOWN
+
+
+def _gain(one: Cloud, lower: float, upper: float) -> tuple[Estimate, Estimate]:
+    """The gain between two ID accuracies, and the same for each point of ID accuracy."""
+    ends = one.ood_at(np.array([lower, upper]))
+    gain = _estimate(one, ends[:, 1] - ends[:, 0])
+    values = (gain.value, gain.low, gain.high, gain.low90, gain.high90)
+    return gain, Estimate(*(value / (upper - lower) for value in values))
+
+
+def _shape(scale: str, one: Cloud, ends: tuple[float, float], gain: Estimate, fit: Fit) -> Shape:
+    """How far the curve lies under the line between its ends that is straight on this axis."""
+    there, back = SCALES.get(scale, _same), INVERSES.get(scale, _same)
+    least = LEAST if scale in SCALES else 0.0
+    lower, upper = there(np.clip(ends, least, 1 - least))
+    steps = np.array([0.0, *PLACES, 1.0])
+    value = np.clip(one.ood_at(back(lower + steps * (upper - lower))), least, 1 - least)
+    first, last = there(value[:, :1]), there(value[:, -1:])
+    below = back(first + steps[1:-1] * (last - first)) - value[:, 1:-1]
+    bend, *elsewhere = (_estimate(one, column) for column in below.T)
+    verdict = judge(gain, bend, elsewhere, fit.smallest_gain, fit.smallest_bend)
+    return Shape(scale, verdict, bend, (elsewhere[0], elsewhere[1]))
+
+
+def _same(values: Array) -> Array:
+    return values
+
+
+def _band(one: Cloud, curve: Smooth, grid: Array) -> tuple[Array, Array, Array]:
+    """The curve at the grid and its pointwise 95% band, within [0, 1]."""
+    values = one.ood_at(grid)
+    margin = stats.t.ppf(0.975, curve.freedom) * curve.error(values)
+    fitted = values[0]
+    return fitted, np.clip(fitted - margin, 0, 1), np.clip(fitted + margin, 0, 1)
 
 
 def _accuracies(id_accuracy: ArrayLike, ood_accuracy: ArrayLike) -> tuple[Array, Array]:
@@ -189,60 +238,3 @@ def _accuracies(id_accuracy: ArrayLike, ood_accuracy: ArrayLike) -> tuple[Array,
                 "Divide percentages by 100."
             )
     return x, y
-
-
-def learned(
-    x: Array, y: Array, chance: float | None, n: ArrayLike
-) -> tuple[NDArray[np.bool_], dict[str, int]]:
-    """Which runs a curve can rest on, and why others cannot: reason -> how many.
-
-    Those with both scores whose ID accuracy exceeds chance, where it is known, by more than 1.96
-    standard errors, where the number of examples is known.
-
-    Args:
-        x, y: ID and OOD accuracies; NaN for none.
-        chance: Accuracy of guessing.
-        n: ID examples of each; NaN where unknown.
-    """
-    scored = np.isfinite(x) & np.isfinite(y)
-    kept = scored
-    if chance is not None:
-        error = 1.96 * np.sqrt(chance * (1 - chance) / np.maximum(n, 1))
-        kept = scored & (x > chance + np.nan_to_num(error))
-    lost = {"without scores": int((~scored).sum()), "at chance": int((scored & ~kept).sum())}
-    return kept, lost
-
-
-def _shape(scale: str, smooth: Smooth, n: int, fit: Fit) -> Shape:
-    if smooth.percentiles[0] == smooth.percentiles[1]:
-        return Shape(scale, NOT_DETERMINED, n=n)
-    slopes = smooth.slope_basis
-
-    def chord(ends: Array) -> Array:
-        span = np.maximum(ends[..., 1] - ends[..., 0], 1e-12)
-        return np.diff(smooth.basis(ends), axis=-2)[..., 0, :] / span[..., None]
-
-    change = smooth.between(lambda ends: slopes(ends[..., 1]) - slopes(ends[..., 0]))
-    slope = smooth.between(chord)
-    lower = smooth.between(lambda ends: slopes(ends[..., 0]))
-    upper = smooth.between(lambda ends: slopes(ends[..., 1]))
-    verdict = judge(change, slope, fit.smallest_change, fit.smallest_slope)
-    return Shape(scale, verdict, change, slope, lower, upper, n)
-
-
-def _on_scale(scale: str, points: _Points, fit: Fit) -> Shape:
-    """The same fit with both axes transformed."""
-    u, v = on_axis(points.x, scale, points.n_id), on_axis(points.y, scale, points.n_ood)
-    placed = np.isfinite(u) & np.isfinite(v)
-    try:
-        smooth = fit.smooth(u[placed], v[placed], points.labels[placed])
-    except RequestError:
-        return Shape(scale, NOT_DETERMINED, n=int(placed.sum()))
-    return _shape(scale, smooth, int(placed.sum()), fit)
-
-
-def _reliability(x: Array, n: Array) -> float | None:
-    if not np.all(n > 0):
-        return None
-    noise = float(np.mean(x * (1 - x) / n))
-    return max(0.0, 1 - noise / float(np.var(x)))

@@ -4,19 +4,21 @@ Taori et al. (2020), "Measuring Robustness to Natural Distribution Shifts in Ima
 section 2.2; the baseline's curve is the one of ``analysis.stats.smooth``, on the accuracy axes.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from oodbench.errors import RequestError, check_name
+from oodbench.results.predictions import Predictions
 
 from ..runs.columns import GROUP, require
 from ..stats.intervals import UNKNOWN
-from ..stats.smooth import Smooth
+from ..stats.smooth import Smooth, estimated
 from ..stats.testing import MARGIN, ends_of, judged
-from .id_ood_curves import Cloud, Mean, clouds_of, difference, mean_of_curve
+from .id_ood_curves import Cloud, clouds_of
+from .matching import FEWEST
 
 
 def effective_robustness(
@@ -27,17 +29,18 @@ def effective_robustness(
     margin: float = MARGIN,
     dataset: str | None = None,
     algorithm: str | None = None,
+    predictions: Sequence[Predictions] = (),
+    seed: int = 0,
 ) -> pd.DataFrame:
     """OOD accuracy above what a baseline's return curve expects of the same ID accuracy.
 
     The mean over an optimizer's runs of their distance to the curve. Runs whose ID accuracy lies
     outside the central 90% of the baseline's take no part, and are counted: the curve is not
     extended. Unlike in ``ood_at_equal_id`` ID accuracies weigh as often as the optimizer reaches
-    them. The interval is Student's t, from a jackknife over draws; see
-    ``analysis.curves.id_ood_curves.difference``.
+    them. ID accuracies and intervals are those of ``ood_at_equal_id``.
 
     Args:
-        pairs, dataset, algorithm: As for ``ood_at_equal_id``.
+        pairs, dataset, algorithm, predictions, seed: As for ``ood_at_equal_id``.
         baseline: An optimizer.
         baseline_algorithm: Whose runs the curve goes through, such as ``erm``. Default: each
             algorithm's own.
@@ -48,8 +51,9 @@ def effective_robustness(
         ``baseline`` and ``baseline_algorithm``, ``n`` (runs that take part), ``outside`` (runs
         beyond the baseline's range), ``left_out`` (words), ``n_baseline``, ``id_low``, ``id_high``
         (the baseline's range), ``difference`` with ``low``, ``high`` (95%), ``low90``, ``high90``,
-        ``p``, ``p_holm`` (over the optimizers of a panel) and ``verdict``, as for
-        ``ood_at_equal_id``; ``not comparable`` where fewer than ten configurations take part.
+        ``p``, ``p_holm`` (over the optimizers of a panel), ``verdict`` and ``reason``, as for
+        ``ood_at_equal_id``; ``not comparable`` where fewer than ten configurations take part, or
+        where the baseline's curve does not fit.
 
     Raises:
         RequestError: No runs, a column is missing, or the baseline has nowhere a curve.
@@ -59,7 +63,7 @@ def effective_robustness(
     check_name("optimizer", baseline, pairs["optimizer"].unique())
     if baseline_algorithm is not None:
         check_name("algorithm", baseline_algorithm, pairs["algorithm"].unique())
-    every = [*clouds_of(pairs, dataset, None)]
+    every = [*clouds_of(pairs, dataset, None, predictions, seed)]
     named = ((key, one) for key, clouds in every for one in clouds if one.optimizer == baseline)
     bases = {tuple(key.values()): one for key, one in named}
     rows = []
@@ -81,19 +85,18 @@ def effective_robustness(
 def _row(one: Cloud, base: Cloud, curve: Smooth) -> dict[str, Any]:
     low, high = base.range
     inside = one.inside(low, high)
-    estimate, p = UNKNOWN, np.nan
-    if one.enough(low, high):
-        expected = mean_of_curve(base, curve, one.id[inside])
-        estimate, p = difference(_mean_of_runs(one, inside, curve, expected.value), expected)
+    estimate, p, reason = UNKNOWN, np.nan, base.reason and f"{base.optimizer}: {base.reason}"
+    taking_part = one.configurations_in(low, high)
+    if taking_part < FEWEST:
+        reason = f"{one.optimizer}: {taking_part} configurations in the baseline's range."
+    if not reason:
+        weights = one.weights * inside
+        at = one.expected.values
+        beyond = one.ood - base.ood_at(at if len(at) > 1 else at[0])
+        # A resample may hold none of the runs that take part.
+        difference = (weights * beyond).sum(axis=1) / np.maximum(weights.sum(axis=1), 1)
+        fewest = min(curve.clusters, taking_part + len(curve.knots))
+        estimate, p = estimated(difference, fewest, len(curve.knots), curve.resamples)
     row = {"optimizer": one.optimizer, "n": int(inside.sum()), "outside": int((~inside).sum())}
     row |= {"left_out": one.words, "n_baseline": len(base.id), "id_low": low, "id_high": high}
-    return {**row, **ends_of(estimate), "p": p}
-
-
-def _mean_of_runs(one: Cloud, inside: NDArray[np.bool_], curve: Smooth, expected: float) -> Mean:
-    """Mean OOD accuracy of the runs, with the error that it has about a curve held fixed."""
-    residuals = pd.Series(one.ood[inside] - curve.at(one.id[inside]))
-    of_draw = residuals.groupby(one.draws[inside])
-    n, mean = len(residuals), float(residuals.mean())
-    without = (residuals.sum() - of_draw.sum()) / (n - of_draw.size())
-    return Mean(expected + mean, mean - without, len(without) - 1)
+    return {**row, **ends_of(estimate), "p": p, "reason": reason}

@@ -1,12 +1,12 @@
-"""The rule that says what a return curve is: its verdicts, thresholds and the record of a curve.
+"""The rule that says what a return curve is: its verdicts, sizes and the record of a curve.
 
 The study that this package descends from judged its scatter plots by eye and published no rule, so
-the rule here is ours. What decides is the *change* of the curve's slope, from the 17th to the 83rd
-percentile of the runs' ID accuracies (the middles of the lower and of the upper third), and the
-*overall slope* between these two.
+the rule here is ours. Two sizes decide, both in points of OOD accuracy: the *gain*, from the 5th to
+the 95th percentile of the runs' ID accuracies, and the *bend*, how far the middle of the curve lies
+under the straight line between these two.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,11 +17,11 @@ from ..stats.smooth import Smooth
 NOT_DETERMINED = "not determined"
 VERDICTS = ("increasing", "diminishing", "linear", "flat", "inverse", NOT_DETERMINED)
 
-SMALLEST_CHANGE = 0.4
-"""Changes of the slope below this do not matter: four tenths of an OOD point per ID point."""
+SMALLEST_BEND = 0.01
+"""A curve that stays within one point of OOD accuracy of a straight line is one."""
 
-SMALLEST_SLOPE = 0.1
-"""An overall slope within this is flat: a point of ID accuracy buys less than a tenth of one."""
+SMALLEST_GAIN = 0.01
+"""A gain of less than one point of OOD accuracy is none."""
 
 SMALLEST_RANGE = 0.02
 """Runs whose ID accuracies differ by less than two points, between the percentiles, say nothing."""
@@ -32,21 +32,16 @@ class Shape:
     """What one axis says about the runs.
 
     Attributes:
-        scale: ``accuracy``, ``logit`` or ``probit``, of both axes.
+        scale: ``accuracy``, ``logit`` or ``probit``: where the line between the ends is straight.
         verdict: One of ``VERDICTS``.
-        change: The slope at the upper percentile minus that at the lower one.
-        slope: The overall slope: of the chord between the two.
-        lower_slope, upper_slope: The slopes at the two.
-        n: Runs behind the fit.
+        bend: How far the curve lies under that line at its middle, in OOD accuracy.
+        elsewhere: The same at a quarter and at three quarters.
     """
 
     scale: str
     verdict: str
-    change: Estimate = UNKNOWN
-    slope: Estimate = UNKNOWN
-    lower_slope: Estimate = UNKNOWN
-    upper_slope: Estimate = UNKNOWN
-    n: int = 0
+    bend: Estimate = UNKNOWN
+    elsewhere: tuple[Estimate, Estimate] = (UNKNOWN, UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -58,14 +53,17 @@ class ReturnCurve:
         n: Runs behind the curve.
         configurations: Different configurations among them: what the bootstrap draws.
         left_out: Why runs are not in the curve -> how many.
-        percentiles: The ID accuracies between which the change is measured.
-        grid: ID accuracies at which the curve is given, from the smallest to the largest; empty
-            where there is no curve.
-        fitted, low, high: The curve and its pointwise 95% band, of the grid's shape.
+        gain: OOD accuracy at the upper percentile minus that at the lower one.
+        slope: The gain for each point of ID accuracy between the two.
+        percentiles: The ID accuracies between which gain and bend are measured.
+        grid: ID accuracies at which the curve is given: where the runs are, from their 2nd to
+            their 98th percentile; empty where there is no curve.
+        fitted, low, high: The curve and its pointwise 95% band, of the grid's shape, in [0, 1].
         smooth: The fit behind it.
-        reliability: Share of the variance of ID accuracy that is not the sampling of test examples,
-            if ``n_id`` is known. Slopes are too small by about this factor.
-        smallest_change, smallest_slope: The thresholds of the verdict.
+        corrected: How the luck of the ID test examples was taken out, and ``reliability``: the
+            share of a difference of measured ID accuracy that is no luck, in the third of the runs
+            where it is smallest; see ``analysis.curves.expected_id.ExpectedId``.
+        smallest_bend, smallest_gain: The sizes of the verdict.
         reason: Why nothing could be fitted or judged, or empty.
     """
 
@@ -73,15 +71,18 @@ class ReturnCurve:
     n: int
     configurations: int
     left_out: Mapping[str, int]
-    smallest_change: float
-    smallest_slope: float
+    smallest_bend: float
+    smallest_gain: float
+    gain: Estimate = UNKNOWN
+    slope: Estimate = UNKNOWN
     percentiles: tuple[float, float] = (np.nan, np.nan)
     grid: Array = field(default_factory=lambda: np.empty(0))
     fitted: Array = field(default_factory=lambda: np.empty(0))
     low: Array = field(default_factory=lambda: np.empty(0))
     high: Array = field(default_factory=lambda: np.empty(0))
     smooth: Smooth | None = None
-    reliability: float | None = None
+    corrected: str = ""
+    reliability: float = np.nan
     reason: str = ""
 
     @property
@@ -90,14 +91,9 @@ class ReturnCurve:
         return self.shapes["accuracy"].verdict
 
     @property
-    def change(self) -> Estimate:
-        """Of the slope, on the accuracy axis."""
-        return self.shapes["accuracy"].change
-
-    @property
-    def slope(self) -> Estimate:
-        """The overall slope on the accuracy axis."""
-        return self.shapes["accuracy"].slope
+    def bend(self) -> Estimate:
+        """On the accuracy axis."""
+        return self.shapes["accuracy"].bend
 
     @property
     def disagreement(self) -> str:
@@ -110,24 +106,31 @@ class ReturnCurve:
         return "; ".join(f"{s.verdict} on the {s.scale} axis" for s in differ)
 
 
-def judge(change: Estimate, slope: Estimate, smallest_change: float, smallest_slope: float) -> str:
-    """The verdict on a change of slope and an overall slope; one of ``VERDICTS``.
+def judge(
+    gain: Estimate,
+    bend: Estimate,
+    elsewhere: Sequence[Estimate],
+    smallest_gain: float,
+    smallest_bend: float,
+) -> str:
+    """The verdict on a gain and a bend; one of ``VERDICTS``.
 
-    *inverse*: the overall slope is below minus the smallest slope. *increasing* and *diminishing*:
-    the change exceeds the smallest change, and the overall slope is not inverse. *flat* and
-    *linear*: the change lies within it, and the overall slope within the smallest slope, or above.
-    "Exceeds", "below" and "above": the 95% interval excludes 0 and the 90% interval lies beyond
-    the threshold; "within": the 90% interval lies inside. So each is wrong in at most 5% of cases,
-    even at a threshold. Whatever is left is *not determined*.
+    *inverse*: the gain is below minus the smallest gain. *increasing* and *diminishing*: the bend
+    exceeds the smallest bend, the curve is nowhere bent the other way, and the gain is not inverse.
+    *linear* and *flat*: the bend at the middle and elsewhere lies within the smallest bend, and the
+    gain above the smallest gain, or within it. "Exceeds", "below" and "above": the 95% interval
+    excludes 0 and the 90% interval lies beyond the size; "within": the 90% interval lies inside. So
+    each is wrong in at most 5% of cases, even at a size. Whatever is left is *not determined*.
     """
-    direction = slope.beyond(smallest_slope)
+    direction = gain.beyond(smallest_gain)
     if direction < 0:
         return "inverse"
-    bend = change.beyond(smallest_change)
-    if bend and slope.low90 > -smallest_slope:
-        return "increasing" if bend > 0 else "diminishing"
-    if change.within(smallest_change):
-        if slope.within(smallest_slope):
+    bent = bend.beyond(smallest_bend)
+    other_way = any(one.beyond(smallest_bend) == -bent for one in elsewhere)
+    if bent and not other_way and gain.low90 > -smallest_gain:
+        return "increasing" if bent > 0 else "diminishing"
+    if all(one.within(smallest_bend) for one in (bend, *elsewhere)):
+        if gain.within(smallest_gain):
             return "flat"
         if direction > 0:
             return "linear"

@@ -17,12 +17,15 @@ from .style import GREY, SMALL, Look, Palette, Styles, looks, marker_style
 from .texts import short
 
 CAPTION = (
-    "Lines: OOD accuracy as a smooth function of ID accuracy, with pointwise 95% bands (bootstrap "
-    "over configurations); drawn only where the verdict is found, and dotted beyond the 17th and "
-    "83rd percentiles of ID accuracy (bars on the line), between which the slope's change is "
-    "measured. n: runs in the curve; lost: diverged or failed; other: at chance, or left out."
+    "Lines: OOD accuracy as a smooth function of the ID accuracy that a run can be expected to "
+    "have (measured twice, so that the luck of test examples is out), with pointwise 95% bands "
+    "(bootstrap over configurations, and over test examples where predictions are known); drawn "
+    "only where the verdict is found and where the runs are, from the 2nd to the 98th percentile "
+    "of ID accuracy. Bend: how far the curve lies under a straight line, midway between the 5th "
+    "and 95th percentiles (bars on the line), in points of OOD accuracy. n: runs in the curve; "
+    "lost: diverged or failed; other: at chance, or left out."
 )
-COLUMNS = {"verdict": 0.13, "change (95%)": 0.735, "n": 0.81, "lost": 0.895, "other": 1.0}
+COLUMNS = {"verdict": 0.13, "bend (95%)": 0.735, "n": 0.81, "lost": 0.895, "other": 1.0}
 """Where the columns of the table under a panel end (the first: begins), across the panel."""
 
 
@@ -38,7 +41,7 @@ def returns(
     """The return curve of each optimizer, where its verdict is found.
 
     A row of panels per dataset and choice of test environments, a panel per algorithm. Under each
-    panel stand, by optimizer, the verdict, the change of the slope with its 95% interval, and how
+    panel stand, by optimizer, the verdict, the bend in points with its 95% interval, and how
     many runs are in the curve, diverged, failed, or were left out for another reason.
 
     Args:
@@ -66,17 +69,14 @@ def returns(
 
 
 def draw_curve(axes: Axes, curve: ReturnCurve, look: Look) -> None:
-    """The curve with its band; dotted where few runs are."""
-    x, (lower, upper) = curve.grid, curve.percentiles
-    inside = (x >= lower) & (x <= upper)
+    """The curve with its band, where the runs are."""
     line: dict[str, Any] = {"color": look.color, "linewidth": 1.6, "zorder": 5}
     edge: dict[str, Any] = {"color": "white", "linewidth": 2.8, "zorder": 4}
-    axes.fill_between(x, curve.low, curve.high, color=look.color, alpha=0.18, linewidth=0, zorder=3)
-    axes.plot(x[inside], curve.fitted[inside], **edge)
-    axes.plot(x[inside], curve.fitted[inside], gid=f"curve-{look.label}", **line)
-    for outside in (x <= lower, x >= upper):
-        axes.plot(x[outside], curve.fitted[outside], **{**line, "linewidth": 0.9, "linestyle": ":"})
-    ends = np.interp(curve.percentiles, x, curve.fitted)
+    band: dict[str, Any] = {"color": look.color, "alpha": 0.18, "linewidth": 0, "zorder": 3}
+    axes.fill_between(curve.grid, curve.low, curve.high, gid=f"band-{look.label}", **band)
+    axes.plot(curve.grid, curve.fitted, **edge)
+    axes.plot(curve.grid, curve.fitted, gid=f"curve-{look.label}", **line)
+    ends = np.interp(curve.percentiles, curve.grid, curve.fitted)
     axes.plot(curve.percentiles, ends, marker="|", linestyle="", markersize=6, **line)
 
 
@@ -98,15 +98,16 @@ def write_verdicts(
         axes.text(0.13, y, curve.verdict, color="black" if found else GREY, **cell)
         lost = sum(curve.left_out.get(why, 0) for why in ("diverged", "failed"))
         counts = (curve.n, lost, sum(curve.left_out.values()) - lost)
-        texts = (in_words(curve.change), *(f"{count:,}" for count in counts))
+        texts = (in_points(curve.bend), *(f"{count:,}" for count in counts))
         for x, text in zip(list(COLUMNS.values())[1:], texts, strict=True):
             axes.text(x, y, text, ha="right", **cell)
 
 
-def in_words(estimate: Estimate) -> str:
-    """The estimate and its 95% interval, short."""
+def in_points(estimate: Estimate) -> str:
+    """The estimate and its 95% interval in points, short."""
     if not np.isfinite(estimate.low):
         return "no curve"
-    digits = 2 if max(abs(estimate.low), abs(estimate.high)) < 9.995 else 1
-    parts = (f"{v:.{digits}f}" for v in (estimate.value, estimate.low, estimate.high))
+    values = [100 * v for v in (estimate.value, estimate.low, estimate.high)]
+    digits = 1 if max(map(abs, values)) < 9.95 else 0
+    parts = [f"{value:.{digits}f}" for value in values]
     return "{} ({}, {})".format(*parts).replace("-", "\N{MINUS SIGN}")

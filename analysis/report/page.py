@@ -19,7 +19,7 @@ from ..conclusions.conclude import Conclusions
 from ..conclusions.recommendation import Recommendation
 from ..conclusions.summary import SELECTION
 from ..conclusions.text import POWER
-from ..curves.verdicts import SMALLEST_CHANGE, SMALLEST_SLOPE
+from ..curves.verdicts import SMALLEST_BEND, SMALLEST_GAIN
 from ..plots.style import Palette
 from ..plots.texts import covered
 from ..runs.columns import hyperparameters_of, require
@@ -180,8 +180,8 @@ def _texts(pairs: pd.DataFrame, statistics: Statistics, source: Source) -> dict[
         "returns": tables.return_tables(statistics),
         "health": tables.health_tables(pairs),
         "margin": f"{100 * MARGIN:g}",
-        "smallest_change": f"{SMALLEST_CHANGE:g}",
-        "smallest_slope": f"{SMALLEST_SLOPE:g}",
+        "smallest_bend": f"{100 * SMALLEST_BEND:g}",
+        "smallest_gain": f"{100 * SMALLEST_GAIN:g}",
     }
 
 

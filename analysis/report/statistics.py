@@ -67,7 +67,8 @@ def compute(
         found = conclude(pairs, rule, **options)
     if isinstance(found, str):
         on_step("fitting return curves")
-        curves, searches = return_curves(pairs, seed=seed), search_health(pairs, rule)
+        curves = return_curves(pairs, predictions=predictions, seed=seed)
+        searches = search_health(pairs, rule)
     else:
         curves, searches = dict(found.curves), found.health
     on_step("computing budget curves")

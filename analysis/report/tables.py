@@ -83,13 +83,15 @@ def return_tables(statistics: Statistics) -> tuple[Table, ...]:
     columns: list[Column] = [
         ("optimizer", named("optimizer")),
         ("verdict", text("verdict")),
-        ("#change of slope (95%)", fraction("change", signed=True, digits=2)),
+        ("#bend (95%)", fraction("bend", signed=True)),
+        ("#gain (95%)", fraction("gain", signed=True)),
         ("#overall slope (95%)", fraction("slope", signed=True, digits=2)),
         ("#n", count("n")),
         ("#configurations", count("configurations")),
         ("logit axis", text("logit")),
         ("probit axis", text("probit")),
         ("left out", text("left_out")),
+        ("why not determined", text("reason")),
     ]
     return by_panel(return_table(statistics.curves), columns)
 
@@ -157,6 +159,7 @@ def equal_id_tables(conclusions: Conclusions) -> tuple[Table, ...]:
         ("#n of b", count("n_b")),
         ("left out of a", text("left_out_a")),
         ("left out of b", text("left_out_b")),
+        ("why not comparable", text("reason")),
     ]
     return by_panel(conclusions.equal_id, columns, folded=True)
 

@@ -42,7 +42,14 @@ def sweep(
             seen = float(rng.uniform(0.5, 0.9))
             shown = 0.8 * seen - 0.05 - loss * adaptive + 0.1 * (optimizer == best)
             score = (seen, float(shown + noise * rng.standard_normal()))
-            known = {"dataset": dataset, "shift": shift, "chance": 0.1, "seed": number, **other}
+            known = {
+                "dataset": dataset,
+                "shift": shift,
+                "chance": 0.1,
+                "seed": number,
+                "n_id": None,
+            }
+            known |= other
             gone = adaptive and number < lost
             rows.append(run(1000 * i + number, optimizer, None if gone else score, **known))
     return rows

@@ -3,10 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import ndtr, ndtri
+from simulated_returns import scenario, simulate_null
 from simulated_searches import search, together
 
 import analysis
-from analysis.curves.id_ood_curves import clouds_of, difference, mean_of_curve
+from analysis.curves.expected_id import halves
 from oodbench.errors import RequestError, UnknownNameError
 
 
@@ -77,8 +79,9 @@ def test_the_curve_of_differences_is_that_of_the_curves():
     curve = analysis.difference_curve(frame, "sgd", "adam")
     assert len(curve) == 101
     exact = 0.5 * curve["id"] - 0.2 - curve["id"] ** 2 / 2
-    assert curve["difference"].to_numpy() == pytest.approx(exact.to_numpy())
-    assert only(analysis.ood_at_equal_id(frame))["difference"] == pytest.approx(exact.mean())
+    assert curve["difference"].to_numpy() == pytest.approx(exact.to_numpy(), abs=1e-3)
+    averaged = only(analysis.ood_at_equal_id(frame))["difference"]
+    assert averaged == pytest.approx(exact.mean(), abs=1e-4)
     with pytest.raises(UnknownNameError, match="Allowed: adam, sgd"):
         analysis.difference_curve(frame, "sgd", "adamw")
     apart = together(runs("sgd", 0.3, 0.5), runs("adam", 0.6, 0.9))
@@ -106,7 +109,8 @@ def test_a_baseline_may_be_of_another_algorithm():
     table = analysis.effective_robustness(frame, "sgd", baseline_algorithm="erm")
     row = only(table)
     assert row["algorithm"] == "irm"
-    assert row["low"] < 0.04 < row["high"]
+    assert row["difference"] == pytest.approx(0.04, abs=0.015)
+    assert row["low"] > 0
     assert set(table["n_baseline"]) == {80}
     with pytest.raises(RequestError, match="no return curve where another optimizer"):
         analysis.effective_robustness(frame, "sgd")
@@ -114,27 +118,14 @@ def test_a_baseline_may_be_of_another_algorithm():
         analysis.effective_robustness(frame, "adam")
 
 
-def test_the_jackknife_refits_the_curve_without_each_draw():
-    frame = runs("sgd", 0.4, 0.8, n=12)
-    frame.loc[1, "config_id"] = frame.loc[0, "config_id"]
-    ((_, (cloud,)),) = clouds_of(frame, None, None)
-    x = np.array([0.5, 0.7])
-    mean = mean_of_curve(cloud, cloud.curve, x)
-    basis = cloud.curve.basis(cloud.id)
-    for draw, influence in mean.influence.items():
-        kept = cloud.draws != draw
-        fit = np.linalg.lstsq(basis[kept], cloud.ood[kept], rcond=None)[0]
-        assert influence == pytest.approx(mean.value - (cloud.curve.basis(x) @ fit).mean())
-    assert len(mean.influence) == 11
-    assert difference(mean, mean)[0].high == 0, "a curve differs from itself by nothing"
-
-
 def test_repeats_of_a_configuration_are_not_taken_for_many():
     frame = together(runs("sgd", 0.4, 0.8, noise=0.05), runs("adam", 0.4, 0.8, 0.02, noise=0.05))
     twice = together(frame, frame.assign(run=frame["run"] + "b"))
     once, again = (only(analysis.ood_at_equal_id(f)) for f in (frame, twice))
     assert again["n_a"] == 2 * once["n_a"]
-    assert [again[end] for end in ("low", "high")] == pytest.approx([once["low"], once["high"]])
+    assert [again[end] for end in ("low", "high")] == pytest.approx(
+        [once["low"], once["high"]], abs=1e-4
+    )
 
 
 @pytest.mark.parametrize("related", ["independent", "twins", "opposite"])
@@ -153,3 +144,67 @@ def test_intervals_cover_the_difference_of_the_curves(related):
         row = only(analysis.effective_robustness(frame, "sgd"))
         robust += row["low"] <= 0.02 <= row["high"]
     assert min(covered, robust) >= 43  # of 50; of 47.5 expected, fewer by chance in 1 of 300
+
+
+def test_crowding_is_no_difference_at_equal_id_accuracy():
+    """On measured ID accuracy 24 of 30 such pairs were judged, wrongly."""
+    equal, robust = simulate_null(("even", "all crowded at .90"), "line", 500, 30)
+    for tally in (equal, robust):
+        assert tally.wrong <= 0.1  # three of 30; at most 1.5 expected
+        assert tally.covered >= 0.8
+
+
+def test_a_hinge_is_no_robustness():
+    """The baseline's curve bends sharply; one population is split in two."""
+    equal, robust = simulate_null(("wide", "wide"), "hinge", 400, 10, examples=20_000)
+    assert equal.wrong == robust.wrong == 0
+    assert robust.right > 0.5  # no difference
+
+
+def test_halves_are_two_measurements_of_the_same_examples():
+    rng = np.random.default_rng(3)
+    true = rng.uniform(0.5, 0.9, 20_000)
+    n = np.full(20_000, 101.0)
+    seen = rng.binomial(101, true) / 101
+    first, second = halves(seen, n)
+    assert 50 * first + 51 * second == pytest.approx(101 * seen)
+    covariance = np.cov(first - true, second - true)
+    assert covariance[0, 1] == pytest.approx(0, abs=1e-4)
+    assert covariance[0, 0] == pytest.approx(np.mean(true * (1 - true)) / 50, rel=0.03)
+
+
+def panel(slope, noise, n=400):
+    """ID and OOD accuracies on a line on probit axes, among the better runs, too."""
+    rng = np.random.default_rng(8)
+    frame = scenario("even", "line", n, rng, examples=1000)
+    z = ndtri(frame["id_test"]) + rng.normal(0, noise, n)
+    return frame.assign(ood=ndtr(0.3 + slope * z))
+
+
+@pytest.mark.parametrize(("slope", "answer"), [(0.8, "no"), (-0.5, "yes"), (0.0, "undecided")])
+def test_a_split_is_well_specified_where_better_id_is_not_better_ood(slope, answer):
+    frame = panel(slope, 0.2)
+    if slope == 0:
+        frame["ood"] = np.random.default_rng(9).uniform(0.3, 0.5, len(frame))
+    row = only(analysis.accuracy_on_the_line(frame))
+    assert row["well_specified"] == answer
+    assert row["n_good"] == pytest.approx(200, abs=5)
+    if slope:
+        assert row["slope_low"] < slope < row["slope_high"]
+        assert np.sign(row["correlation_good"]) == np.sign(slope)
+
+
+def test_the_slope_on_probit_axes_is_that_of_true_accuracies():
+    """100 examples flatten the slope of least squares; the instrument's is not."""
+    rng = np.random.default_rng(10)
+    frame = scenario("all crowded at .90", "line", 4000, rng, examples=300)
+    p = np.clip(rng.normal(0.90, 0.02, 4000), 0.01, 0.99)
+    for name in ("id_val", "id_test"):
+        frame[name] = rng.binomial(300, p) / 300
+    frame = frame.assign(id=frame["id_test"], ood=ndtr(0.7 * ndtri(p)))
+    row = only(analysis.accuracy_on_the_line(frame))
+    z = ndtri(frame[["id", "ood"]].clip(upper=300.5 / 301).to_numpy())
+    flat = np.polyfit(z[:, 0], z[:, 1], 1)[0]
+    assert flat < 0.5
+    assert row["slope"] == pytest.approx(0.7, abs=0.07)
+    assert row["correlation"] == pytest.approx(np.corrcoef(z.T)[0, 1], abs=1e-3)
