@@ -128,5 +128,5 @@ def scenarios() -> Iterator[Scenario]:
     splits = Compared(Design(six, 32, splits=4, split_effect=3.5), of_kinds, widely=True)
     yield Scenario("2 equal kinds, 4 data splits that vary by 3.5 points", splits, 100)
     best = Design(twelve, 500, examples=2000).with_ood(3, BETTER)
-    yield Scenario("one of 12 better by 3 points, 500 draws", Recommended(best), 30, NAMED)
+    yield Scenario("one of 12 better by 3 points, 500 draws", Recommended(best), 20, NAMED)
     yield Scenario("2 optimizers, 2,000 examples", Narrowed(Design(two, examples=2000)), 10, NARROW)
