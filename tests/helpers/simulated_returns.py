@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,7 +69,8 @@ def scenario(
     scores = {name: rng.binomial(size, true) / size for name, (true, size) in seen.items()}
     sizes = {"n_id_val": examples, "n_id": examples, "n_ood": ood_examples}
     names = [f"{optimizer}-{i}" for i in range(n)]
-    known = {"dataset": "D", "test_environments": "0", "algorithm": "erm", "optimizer": optimizer}
+    known: dict[str, Any] = {"dataset": "D", "test_environments": "0", "algorithm": "erm"}
+    known |= {"optimizer": optimizer}
     known |= {"status": "completed", "sampler": "random", "chance": 0.1, **sizes}
     seeds = first_seed + np.arange(n)
     frame = pd.DataFrame({"run": names, "config_id": names, "seed": seeds, **scores})
@@ -129,7 +131,7 @@ def true_bend(curve: str, low: float, high: float) -> float:
     return float((first + last) / 2 - middle)
 
 
-def simulate(design: str, curve: str, n: int, repeats: int, **settings: float) -> Tally:
+def simulate(design: str, curve: str, n: int, repeats: int, **settings: Any) -> Tally:
     """Judge simulated sweeps of ``n`` runs; ``covered`` is of the bend where it was measured."""
     verdicts: Counter[str] = Counter()
     covered = 0
