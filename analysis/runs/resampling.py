@@ -15,8 +15,9 @@ bootstrap (Owen 2007, "The Pigeonhole Bootstrap") would count the last one three
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
@@ -42,6 +43,9 @@ ROLES: Mapping[str, str] = {
 }
 """Column of a table of runs -> the role of the examples that it is the accuracy on."""
 
+KEPT = 6
+"""Roles of panels whose accuracies are at hand: the cuts of one panel ask for the same."""
+
 SAME = 1e-6
 """An accuracy of stored predictions that differs by more from the one in the table is of another
 checkpoint or metric."""
@@ -64,32 +68,25 @@ class Resample:
 
 
 @dataclass(frozen=True)
-class _Sheet:
-    """The answers of some runs on the examples of one role in one environment.
+class _Known:
+    """Resampled accuracies of some of the runs that are asked for.
 
     Attributes:
-        places: (n,) of these runs.
-        source: Number of the examples' source.
-        examples: (M,) numbers of the examples within it.
-        right: (n, M) of 0 and 1.
+        places: (n,) which of them.
+        on_examples: (resamples, n), each example with one weight for all runs.
+        answered_anew: (resamples, n), each run by itself.
     """
 
     places: NDArray[np.int64]
-    source: int
-    examples: NDArray[np.int64]
-    right: NDArray[np.float32]
+    on_examples: Array
+    answered_anew: Array
 
-    def accuracy(self, weights: Mapping[int, NDArray[np.float32]]) -> Array:
-        """(R, n) under the weights (R, examples of the source) of each source."""
-        mine = weights[self.source][:, self.examples]
-        found: Array = (mine @ self.right.T) / mine.sum(axis=1, keepdims=True)
-        return found
 
-    def answered_anew(self, rng: np.random.Generator) -> Array:
-        """(``BLOCK``, n): what as many answers give, drawn for each run by itself."""
-        n, p = self.right.shape[1], np.clip(self.right.mean(axis=1, dtype=float), 0, 1)
-        found: Array = rng.binomial(n, p, size=(BLOCK, len(p))) / n
-        return found
+_ACCURACIES: "WeakKeyDictionary[Predictions, dict[Any, tuple[Array, Array, Array]]]" = (
+    WeakKeyDictionary()
+)
+"""Of each set of predictions, for as long as it is there: what takes longest, and is asked for by
+return curves and comparisons alike."""
 
 
 class Resampling:
@@ -117,7 +114,9 @@ class Resampling:
         self._sources: dict[str, int] = {}
         self._sizes: list[int] = []
         self._predictions = [one for one in predictions if len(one.examples)]
-        self._right: dict[tuple[int, str], list[Any]] = {}
+        self._most = resamples
+        self._last: dict[tuple[str, tuple[str, ...]], list[_Known]] = {}
+        self._with = {run: i for i, one in enumerate(self._predictions) for run in one.runs}
         for one in self._predictions:
             number = self._sources.setdefault(one.source, len(self._sources))
             most = int(one.examples["example"].max()) + 1
@@ -149,9 +148,8 @@ class Resampling:
         """Whether the examples behind these columns are known for every run that completed."""
         completed = np.flatnonzero(runs["status"] == "completed")
         for column in columns:
-            groups = self._sheets(runs, _role(column, runs))
-            known = {int(place) for group in groups for place in group[0].places}
-            if not known.issuperset(completed.tolist()):
+            known = [one.places for one in self._known(runs, _role(column, runs))]
+            if not np.isin(completed, np.concatenate([*known, []])).all():
                 return False
         return bool(len(completed))
 
@@ -166,37 +164,22 @@ class Resampling:
         once = np.ones((1, len(runs)))
         table = {name: runs[name].to_numpy(dtype=float)[None, :] for name in columns}
         yield Resample(once, table)
-        for number, size in self._blocks():
-            yield Resample(self._draw_weights(number)[:size][:, codes], table, number * BLOCK)
+        for number, rows in self._blocks():
+            weights = self._draw_weights(number)[: rows.stop - rows.start]
+            yield Resample(weights[:, codes], table, rows.start)
         if not self._predictions:
             return
-        roles = {name: _role(name, runs) for name in columns}
-        sheets = {role: self._sheets(runs, role) for role in set(roles.values())}
-        used = {group[0].source for groups in sheets.values() for group in groups}
-        for number, size in self._blocks():
-            weights = {source: self._example_weights(number, source) for source in used}
-            found = {
-                role: [combined(role, [one.accuracy(weights) for one in group]) for group in groups]
-                for role, groups in sheets.items()
-            }
-            scores = {name: _filled(table[name], sheets[r], found[r]) for name, r in roles.items()}
-            yield _cut(Resample(once, scores, number * BLOCK), size)
-        panel = zlib.crc32("".join(map(str, runs["run"])).encode())
-        for number, size in self._blocks():
-            rng = np.random.default_rng([self.seed, number, panel])
-            found = {
-                role: [
-                    combined(role, [one.answered_anew(rng) for one in group]) for group in groups
-                ]
-                for role, groups in sorted(sheets.items())
-            }
-            scores = {name: _filled(table[name], sheets[r], found[r]) for name, r in roles.items()}
-            yield _cut(Resample(once, scores, number * BLOCK), size)
+        known = {name: self._known(runs, _role(name, runs)) for name in columns}
+        for way in (EXAMPLES, ANSWERS):
+            for _, rows in self._blocks():
+                scores = {name: _filled(table[name], known[name], way, rows) for name in columns}
+                weights = np.broadcast_to(once, (rows.stop - rows.start, len(runs)))
+                yield Resample(weights, scores, rows.start)
 
-    def _blocks(self) -> Iterator[tuple[int, int]]:
-        """The number of each block, and how many resamples of it count."""
+    def _blocks(self) -> Iterator[tuple[int, slice]]:
+        """The number of each block, and which resamples it holds."""
         for number, start in enumerate(range(0, self.resamples, BLOCK)):
-            yield number, min(BLOCK, self.resamples - start)
+            yield number, slice(start, min(start + BLOCK, self.resamples))
 
     def _draw_weights(self, block: int) -> Array:
         """(``BLOCK``, draws): how often each draw is there."""
@@ -211,45 +194,86 @@ class Resampling:
         rng = np.random.default_rng([self.seed, block, 1 + source])
         return rng.poisson(1.0, (BLOCK, self._sizes[source])).astype(np.float32)
 
-    def _sheets(self, runs: pd.DataFrame, role: str) -> list[list[_Sheet]]:
-        """Of each set of predictions: a sheet an environment, if they give the table's scores."""
+    def _known(self, runs: pd.DataFrame, role: str) -> list[_Known]:
+        """The accuracies of these runs in a role, where predictions give those of the table."""
         if role not in ROLES:
             return []
-        place = {run: i for i, run in enumerate(runs["run"])}
-        values = runs[role].to_numpy(dtype=float)
+        key = role, tuple(runs["run"])
+        if key not in self._last:
+            while len(self._last) >= KEPT:
+                self._last.pop(next(iter(self._last)))
+            self._last[key] = self._found(runs, role)
+        return self._last[key]
+
+    def _found(self, runs: pd.DataFrame, role: str) -> list[_Known]:
+        wanted, values = pd.Index(runs["run"]), runs[role].to_numpy(dtype=float)
         found = []
-        for one in self._predictions:
-            rows = [i for i, run in enumerate(one.runs) if run in place]
-            if not rows:
-                continue
-            places = np.array([place[one.runs[i]] for i in rows], dtype=np.int64)
-            group = [
-                _Sheet(places, self._sources[one.source], examples, right[rows])
-                for examples, right in self._answers(one, ROLES[role])
-            ]
-            if not group:
-                continue
-            same = np.abs(combined(role, [g.right.mean(axis=1) for g in group]) - values[places])
-            kept = same < SAME
-            if kept.any():
-                found.append([replace(g, places=places[kept], right=g.right[kept]) for g in group])
+        for number in sorted({self._with[run] for run in wanted if run in self._with}):
+            one = self._predictions[number]
+            rows = wanted.get_indexer(pd.Index(one.runs))
+            as_is, on_examples, anew = self._accuracies(one, role)
+            same = (rows >= 0) & (np.abs(as_is - values[rows]) < SAME)
+            if same.any():
+                found.append(_Known(rows[same], on_examples[:, same], anew[:, same]))
         return found
 
-    def _answers(
-        self, one: Predictions, role: str
-    ) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Of each environment: the examples of a role, and (runs, examples) of 0 and 1."""
-        key = id(one), role
-        if key not in self._right:
-            shown = (one.examples["role"] == role).to_numpy()
-            columns = ("environment", "example", "label")
-            environment, example, label = (one.examples[name].to_numpy()[shown] for name in columns)
-            right = (one.predicted[:, shown] == label).astype(np.float32)
-            self._right[key] = [
-                (example[environment == name].astype(np.int64), right[:, environment == name])
-                for name in pd.unique(environment)
-            ]
-        return self._right[key]
+    def _accuracies(self, one: Predictions, role: str) -> tuple[Array, Array, Array]:
+        """(runs,) as they are, and (resamples, runs) in both ways; NaN for a role that is not."""
+        source = self._sources[one.source]
+        kept = _ACCURACIES.setdefault(one, {})
+        key = role, source, self._sizes[source], self.seed, self._most
+        if key not in kept:
+            answers = _answers(one, ROLES[role])
+            if not answers:
+                nothing = np.full(len(one.runs), np.nan)
+                return nothing, nothing[None], nothing[None]
+            blocks = range(-(-self._most // BLOCK))
+            place = f"{one.dataset}/{one.test_environments}/{one.data_seed}/{role}"
+            stream = [self.seed, zlib.crc32(place.encode())]
+            weights = (self._example_weights(number, source) for number in blocks)
+            anew = (np.random.default_rng([*stream, number]) for number in blocks)
+            kept[key] = (
+                combined(role, [right.mean(axis=1) for _, right in answers]),
+                np.concatenate([_weighed(role, answers, each) for each in weights]),
+                np.concatenate([_answered_anew(role, answers, rng) for rng in anew]),
+            )
+        return kept[key]
+
+
+Answers = Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]]
+"""Of each environment: the numbers of the examples, and (runs, examples) of 0 and 1."""
+
+
+def _answers(one: Predictions, role: str) -> Answers:
+    """Whether each run is right on each example of a role."""
+    shown = (one.examples["role"] == role).to_numpy()
+    columns = ("environment", "example", "label")
+    environment, example, label = (one.examples[name].to_numpy()[shown] for name in columns)
+    right = (one.predicted[:, shown] == label).astype(np.float32)
+    return [
+        (example[environment == name].astype(np.int64), right[:, environment == name])
+        for name in pd.unique(environment)
+    ]
+
+
+def _weighed(role: str, answers: Answers, weights: NDArray[np.float32]) -> Array:
+    """(``BLOCK``, runs) accuracies under the weights (``BLOCK``, examples of the source)."""
+    found = []
+    for examples, right in answers:
+        mine = weights[:, examples]
+        found.append((mine @ right.T) / mine.sum(axis=1, keepdims=True))
+    return combined(role, found)
+
+
+def _answered_anew(role: str, answers: Answers, rng: np.random.Generator) -> Array:
+    """(``BLOCK``, runs): what as many answers of each run by itself give, by the normal law."""
+    found = []
+    for examples, right in answers:
+        p = right.mean(axis=1)
+        error = np.sqrt(p * (1 - p) / len(examples))
+        noise = rng.standard_normal((BLOCK, len(p)), dtype=np.float32)
+        found.append(np.clip(p + error * noise, 0, 1))
+    return combined(role, found)
 
 
 def combined(role: str, accuracies: Sequence[Array]) -> Array:
@@ -267,18 +291,12 @@ def _role(column: str, runs: pd.DataFrame) -> str:
     return known[0] if column == "id" and known else column
 
 
-def _filled(table: Array, sheets: Sequence[Sequence[_Sheet]], found: Sequence[Array]) -> Array:
-    """(``BLOCK``, N) scores; (1, N) as they are in the table where no answers are known."""
-    if not sheets:
+def _filled(table: Array, known: Sequence[_Known], way: str, rows: slice) -> Array:
+    """(resamples, N) scores; (1, N) as they are in the table where no answers are known."""
+    if not known:
         return table
-    scores = np.repeat(table, BLOCK, axis=0)
-    for group, accuracies in zip(sheets, found, strict=True):
-        scores[:, group[0].places] = accuracies
+    scores = np.repeat(table, rows.stop - rows.start, axis=0)
+    for one in known:
+        accuracies = one.on_examples if way == EXAMPLES else one.answered_anew
+        scores[:, one.places] = accuracies[rows]
     return scores
-
-
-def _cut(one: Resample, size: int) -> Resample:
-    """Its first rows, each with weights of its own."""
-    weights = np.broadcast_to(one.weights, (size, one.weights.shape[1]))
-    scores = {name: score[:size] for name, score in one.scores.items()}
-    return Resample(weights, scores, one.start)

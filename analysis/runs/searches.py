@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -82,7 +83,7 @@ class Searches:
         """Names of those that have trials, in order of first appearance."""
         return tuple(one.optimizer for one in self.trials)
 
-    @property
+    @cached_property
     def runs(self) -> pd.DataFrame:
         """The trials of all optimizers, one after the other."""
         return pd.concat([one.runs for one in self.trials], ignore_index=True)
