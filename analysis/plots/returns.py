@@ -1,12 +1,14 @@
 """ID against OOD accuracy with the return curve of every optimizer, where its verdict is found."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from oodbench.results.predictions import Predictions
 
 from ..curves.return_curves import Key, return_curves
 from ..curves.verdicts import NOT_DETERMINED, ReturnCurve
@@ -32,6 +34,7 @@ COLUMNS = {"verdict": 0.13, "bend (95%)": 0.735, "n": 0.81, "lost": 0.895, "othe
 def returns(
     pairs: pd.DataFrame,
     curves: Mapping[Key, ReturnCurve] | None = None,
+    predictions: Sequence[Predictions] = (),
     *,
     dataset: str | None = None,
     algorithm: str | None = None,
@@ -47,6 +50,7 @@ def returns(
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
         curves: As from ``analysis.return_curves``; without, they are fitted here.
+        predictions: What the runs predicted (``oodbench.predictions``), for curves fitted here.
         dataset, algorithm, palette, title: As for ``analysis.scatter``.
 
     Raises:
@@ -54,7 +58,7 @@ def returns(
         UnknownNameError: No such dataset, algorithm or palette.
     """
     shown = panels(pairs, dataset, algorithm)
-    found = return_curves(pairs) if curves is None else curves
+    found = return_curves(pairs, predictions=predictions) if curves is None else curves
     styles = looks(pairs, palette)
 
     def draw(axes: Axes, table: Axes, panel: Panel, lines: int) -> None:
