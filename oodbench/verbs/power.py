@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from oodbench.sweep.entries import DatasetEntry
 
 PLACE = ("dataset", "test_environments", "algorithm")
+SMALLEST = 4
+"""The budget of searches of fewer than 32 trials: see ``analysis.compare.budgets``."""
+
 FIELDS = ("budget", "draws", "searched", "fixed")
 """Of ``analysis.Power``."""
 COLUMNS = ("dataset", "algorithm", "trials", "finds", "needed", "examples", "judged_by")
@@ -53,7 +56,7 @@ def power(sweep: Sweep, db: str | Path | None = None) -> pd.DataFrame:
     rows: list[tuple[Any, ...]] = []
     for dataset in spec.datasets:
         for algorithm in spec.algorithms:
-            pilots = _pilots(known, dataset, algorithm.name)
+            pilots = _pilots(known, dataset, algorithm.name, trials)
             if not pilots:
                 rows.append((dataset.name, algorithm.name, trials, None, None, False, ""))
                 continue
@@ -66,10 +69,16 @@ def power(sweep: Sweep, db: str | Path | None = None) -> pd.DataFrame:
 
 
 def _pilots(
-    known: list[dict[str, Any]], dataset: "DatasetEntry", algorithm: str
+    known: list[dict[str, Any]], dataset: "DatasetEntry", algorithm: str, trials: int
 ) -> list[tuple["analysis.Power", str]]:
-    """What is known of the dataset, from the nearest source; else of those with its shift."""
+    """What is known of the dataset, from the nearest source; else of those with its shift.
+
+    At the largest budget that so many trials allow: see ``analysis.compare.budgets``.
+    """
     like = [row for row in known if row["algorithm"] == algorithm]
+    allowed = [row for row in like if row["power"].found(trials) == row["power"].found(trials)]
+    most = max((row["power"].budget for row in allowed), default=0)
+    like = [row for row in allowed if row["power"].budget == most] or like
     same = [row for row in like if row["dataset"] == dataset.name]
     if same:
         nearest = [row for row in same if row["where"] == same[0]["where"]]
@@ -101,13 +110,17 @@ def powers_of(db: str | Path, where: str | None = None) -> list[dict[str, Any]]:
     with open_database(db, read_only=True) as database:
         predictions = known_predictions(database, where, None, "last")
     shifts = dict(zip(runs["dataset"], runs["shift"], strict=True))
+    found = analysis.power(runs, predictions=predictions)
+    if (found["budget"] > SMALLEST).any():  # smaller searches are compared at this one
+        fewer = analysis.power(runs, predictions=predictions, budget=SMALLEST)
+        found = pd.concat([found, fewer], ignore_index=True)
     return [
         {
             **{name: row[name] for name in PLACE},
             "shift": shifts[row["dataset"]],
             "power": {name: row[name] for name in FIELDS},
         }
-        for row in analysis.power(runs, predictions=predictions).to_dict("records")
+        for row in found.to_dict("records")
     ]
 
 

@@ -129,7 +129,14 @@ def test_repeats_of_a_configuration_are_not_taken_for_many():
     )
 
 
-@pytest.mark.parametrize("related", ["independent", "twins", "opposite"])
+@pytest.mark.parametrize(
+    "related",
+    [
+        pytest.param("independent", marks=pytest.mark.slow),
+        "twins",
+        pytest.param("opposite", marks=pytest.mark.slow),
+    ],
+)
 def test_intervals_cover_the_difference_of_the_curves(related):
     rng, covered, robust = np.random.default_rng(0), 0, 0
     for _ in range(50):
