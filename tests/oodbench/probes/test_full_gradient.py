@@ -176,6 +176,7 @@ class HalfSquare:
     """The loss sum_j (a_j / 2) (w_j x - 1)^2, whose mean over examples is a quadratic of w."""
 
     restarts: ClassVar[dict] = {}
+    divisors: ClassVar[dict] = {}
     a = torch.tensor([1.0, 10.0], dtype=torch.float64)
 
     def losses(self, forward, inputs, labels, step):
