@@ -1,6 +1,6 @@
 """Estimates with intervals, and the resampling of whole configurations that they come from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,12 +67,6 @@ def within_range(estimate: Estimate, low: float, high: float) -> Estimate:
     """The estimate with the ends of its intervals where values can be, such as 0 to 1."""
     ends = (estimate.low, estimate.high, estimate.low90, estimate.high90)
     return Estimate(estimate.value, *(float(np.clip(end, low, high)) for end in ends))
-
-
-def spread(chunks: Sequence[Array]) -> Array:
-    """Standard deviation over the resamples of all chunks (some, ...); NaN draws are left out."""
-    draws = np.ma.masked_invalid(np.concatenate(chunks))
-    return np.asarray(draws.std(axis=0, ddof=1).filled(np.nan), dtype=float)
 
 
 def codes_of(clusters: Any, n: int) -> NDArray[np.int64]:

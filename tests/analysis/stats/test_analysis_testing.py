@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.stats.intervals import UNKNOWN, Estimate, from_error, spread, within_range
+from analysis.stats.intervals import UNKNOWN, Estimate, from_error, within_range
 from analysis.stats.testing import holm, judged, p_value, verdict
 
 
@@ -64,10 +64,3 @@ def test_equivalence_is_claimed_falsely_in_at_most_one_of_twenty(true):
 def test_intervals_end_where_values_can_be():
     found = within_range(Estimate(0.9, 0.7, 1.1, 0.8, 1.05), 0, 1)
     assert found == Estimate(0.9, 0.7, 1.0, 0.8, 1.0)
-
-
-def test_spread_leaves_out_resamples_without_a_value():
-    draws = [np.array([[1.0, np.nan], [2.0, np.nan]]), np.array([[np.nan, 5.0]])]
-    found = spread(draws)
-    assert found[0] == pytest.approx(np.std([1, 2], ddof=1))
-    assert np.isnan(found[1])
