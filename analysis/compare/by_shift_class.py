@@ -11,9 +11,9 @@ from oodbench.results.predictions import Predictions
 
 from ..runs.searches import Searches
 from .comparison import Comparison, Settings
-from .estimates import with_verdicts
 from .estimation import Estimation
 from .tasks import CONTESTS, By, rows_over
+from .verdicts import with_verdicts
 
 UNKNOWN = ""
 """The class of a dataset that declares none, or whose measurement is not clear."""

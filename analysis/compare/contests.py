@@ -19,6 +19,11 @@ class Contest:
     members_b: tuple[str, ...]
 
     @property
+    def sides(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The members of each side."""
+        return self.members_a, self.members_b
+
+    @property
     def members(self) -> tuple[str, ...]:
         """Those of both sides."""
         return self.members_a + self.members_b

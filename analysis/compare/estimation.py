@@ -16,7 +16,7 @@ from .expected import Bought, bought
 from .spaces import cuts
 
 CUT_RESAMPLES = 100
-"""Of the bootstrap of the draws that a cut keeps: its error decides on which side of 0 it lies."""
+"""Of the draws that a cut keeps: their spread decides on which side of 0 a difference lies."""
 
 Key = tuple[Any, ...]
 
@@ -77,7 +77,7 @@ class Estimation:
             found = cuts(one.runs, self.comparison.rule, max(first.trials.values()))
             if found.refused:
                 self.refused[group_name(*one.panel.key)] = found.refused
-            fewer = self.resampling.first(CUT_RESAMPLES)
+            fewer = self.resampling.first(CUT_RESAMPLES).of_draws()
             self._cut[key] = {
                 name: bought(one, [first], fewer, wins=False, kept=kept)
                 for name, kept in found.kept.items()

@@ -14,8 +14,9 @@ from ..runs.trials import SCORES
 from ..stats.best_of import RESAMPLES, freedom
 from ..stats.intervals import Array, within_range
 from .budgets import Budget
-from .estimates import FEWEST, Uncertain, variances
+from .estimates import FEWEST
 from .expected import Bought, bought
+from .uncertain import Uncertain, variances
 
 
 def expected_best(

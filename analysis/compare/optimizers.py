@@ -11,8 +11,9 @@ from oodbench.results.predictions import Predictions
 from ..runs.searches import Trials
 from .comparison import Comparison, Settings
 from .contests import Contest, against, both_kinds, every_pair
-from .estimates import contested, with_verdicts
+from .differences import contested
 from .estimation import Estimation
+from .verdicts import with_verdicts
 
 
 def compare_optimizers(

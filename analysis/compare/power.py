@@ -24,7 +24,8 @@ from ..stats.best_of import INDEPENDENT, freedom
 from ..stats.testing import LEVEL
 from .comparison import Comparison, Settings
 from .contests import Contest, every_pair
-from .estimates import Tasks, difference
+from .differences import Differences
+from .estimates import Tasks
 from .estimation import Estimation
 
 POWER = 0.8
@@ -125,7 +126,7 @@ def _power(tasks: Tasks, contest: Contest) -> Power | None:
     """The power of one comparison in OOD accuracy; None where it has no interval."""
     n = max(tasks.budgets[0].trials[name] for name in contest.members)
     draws = min(one.draws[name] for one in tasks.bought for name in contest.members)
-    (searched, df), *others = difference(tasks, contest, SCORES.index("ood")).parts
+    (searched, df), *others = Differences(tasks, contest).of(SCORES.index("ood")).parts
     if df < 1:
         return None
     return Power(n, draws, searched, sum(variance for variance, _ in others))

@@ -11,8 +11,10 @@ from oodbench.results.predictions import Predictions
 from ..runs.searches import Searches, Trials
 from .comparison import Comparison, Settings
 from .contests import Contest, both_kinds, every_pair
-from .estimates import agreeing, contested, with_verdicts
+from .differences import contested
 from .estimation import Estimation
+from .population import agreeing
+from .verdicts import with_verdicts
 
 By = Literal["optimizer", "kind"]
 CONTESTS: dict[str, Callable[[Sequence[Trials]], list[Contest]]] = {

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..compare.estimates import DEPENDS, FEWEST
+from ..compare.estimates import FEWEST
+from ..compare.verdicts import DEPENDS
 from ..runs.columns import GROUP
 from ..runs.names import coverage
 from ..stats.best_of import INDEPENDENT

@@ -19,8 +19,10 @@ from ..compare.estimation import Estimation
 from ..compare.health import search_health
 from ..compare.optimizers import kinds_table, pairs_table
 from ..compare.power import power_sentences
-from ..curves.matching import ood_at_equal_id
-from ..curves.return_curves import Key, return_curves
+from ..curves.fitting import Fit
+from ..curves.id_ood_curves import clouds_of
+from ..curves.matching import equal_id_table
+from ..curves.return_curves import Key, curves_of
 from ..curves.verdicts import NOT_DETERMINED, VERDICTS, ReturnCurve
 from ..runs.columns import GROUP
 from ..runs.names import pretty
@@ -102,8 +104,9 @@ def conclude(
     pairs = pairs.assign(shift=classes_of(pairs))
     shifts, estimation = shifts_of(pairs), Estimation.of(pairs, comparison)
     optimizers = pairs_table(estimation)
-    equal_id = ood_at_equal_id(pairs, predictions=predictions, seed=seed)
-    curves = return_curves(pairs, predictions=predictions, seed=seed)
+    clouds = tuple(clouds_of(pairs, predictions=predictions, seed=seed))
+    equal_id = equal_id_table(clouds)
+    curves = curves_of(clouds, Fit(seed=seed))
     kinds, by_class = pd.DataFrame(), pd.DataFrame(columns=COLUMNS)
     if _both_kinds(trials_of(pairs, rule)):
         kinds = kinds_table(estimation)

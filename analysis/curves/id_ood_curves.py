@@ -109,8 +109,8 @@ def cloud(
 
 def clouds_of(
     pairs: pd.DataFrame,
-    dataset: str | None,
-    algorithm: str | None,
+    dataset: str | None = None,
+    algorithm: str | None = None,
     predictions: Sequence[Predictions] = (),
     seed: int = 0,
 ) -> Iterator[tuple[dict[str, str], list[Cloud]]]:

@@ -4,7 +4,7 @@ The better of two optimizers in distribution is often the better one out of it f
 alone. Here the return curves of two optimizers are compared over the ID accuracies that both reach.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -69,9 +69,19 @@ def ood_at_equal_id(
         RequestError: No runs, or a column is missing.
         UnknownNameError: No such dataset or algorithm.
     """
+    found = clouds_of(pairs, dataset, algorithm, predictions, seed)
+    return equal_id_table(found, margin, least_share)
+
+
+def equal_id_table(
+    found: Iterable[tuple[dict[str, str], list[Cloud]]],
+    margin: float = MARGIN,
+    least_share: float = LEAST_SHARE,
+) -> pd.DataFrame:
+    """``ood_at_equal_id`` of the clouds of every panel, as from ``clouds_of``."""
     rows = [
         {**key, **_row(a, b, least_share)}
-        for key, clouds in clouds_of(pairs, dataset, algorithm, predictions, seed)
+        for key, clouds in found
         for a, b in combinations(clouds, 2)
     ]
     if not rows:

@@ -1,6 +1,6 @@
 """The return curve of every optimizer of a results table, and which runs it rests on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
 import pandas as pd
@@ -11,7 +11,7 @@ from oodbench.results.predictions import Predictions
 from ..runs.columns import BY, in_first_appearance, require, values_of
 from ..runs.resampling import Resampling
 from .fitting import Fit, FitSettings, judged_curve
-from .id_ood_curves import cloud
+from .id_ood_curves import Cloud, cloud
 from .points import with_draws
 from .verdicts import ReturnCurve
 
@@ -58,6 +58,17 @@ def return_curves(
     groups = {tuple(map(str, key)): rows for key, rows in pairs.groupby(list(by), sort=False)}
     ordered = (tuple(map(str, key)) for key in keys.itertuples(index=False))
     return {key: _curve(groups[key], resampling, fit) for key in ordered}
+
+
+def curves_of(
+    found: Iterable[tuple[dict[str, str], list[Cloud]]], fit: Fit
+) -> dict[Key, ReturnCurve]:
+    """``return_curves`` of the clouds of every panel, as from ``clouds_of``."""
+    return {
+        (*panel.values(), one.optimizer): judged_curve(one, fit)
+        for panel, clouds in found
+        for one in clouds
+    }
 
 
 def _curve(runs: pd.DataFrame, resampling: Resampling, fit: Fit) -> ReturnCurve:

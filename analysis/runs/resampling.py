@@ -116,7 +116,11 @@ class Resampling:
         self._predictions = [one for one in predictions if len(one.examples)]
         self._most = resamples
         self._last: dict[tuple[str, tuple[str, ...]], list[_Known]] = {}
-        self._with = {run: i for i, one in enumerate(self._predictions) for run in one.runs}
+        self._runs = pd.Index([run for one in self._predictions for run in one.runs], dtype=object)
+        self._places = np.array(
+            [(i, k) for i, one in enumerate(self._predictions) for k in range(len(one.runs))],
+            dtype=np.int64,
+        ).reshape(-1, 2)
         for one in self._predictions:
             number = self._sources.setdefault(one.source, len(self._sources))
             most = int(one.examples["example"].max()) + 1
@@ -129,6 +133,12 @@ class Resampling:
         fewer = copy(self)
         fewer.resamples = min(resamples, self.resamples)
         return fewer
+
+    def of_draws(self) -> "Resampling":
+        """The same weights of the draws, without those of examples."""
+        alone = copy(self)
+        alone._predictions = []
+        return alone
 
     def draws_of(self, runs: pd.DataFrame) -> NDArray[np.int64]:
         """(N,) which draw each run is of: its column ``draw``, if there is one."""
@@ -196,7 +206,7 @@ class Resampling:
 
     def _known(self, runs: pd.DataFrame, role: str) -> list[_Known]:
         """The accuracies of these runs in a role, where predictions give those of the table."""
-        if role not in ROLES:
+        if role not in ROLES or not self._predictions:
             return []
         key = role, tuple(runs["run"])
         if key not in self._last:
@@ -206,15 +216,16 @@ class Resampling:
         return self._last[key]
 
     def _found(self, runs: pd.DataFrame, role: str) -> list[_Known]:
-        wanted, values = pd.Index(runs["run"]), runs[role].to_numpy(dtype=float)
+        values = runs[role].to_numpy(dtype=float)
+        rows = self._runs.get_indexer(pd.Index(runs["run"], dtype=object))
+        number, place = np.where(rows[:, None] >= 0, self._places[rows], -1).T
         found = []
-        for number in sorted({self._with[run] for run in wanted if run in self._with}):
-            one = self._predictions[number]
-            rows = wanted.get_indexer(pd.Index(one.runs))
-            as_is, on_examples, anew = self._accuracies(one, role)
-            same = (rows >= 0) & (np.abs(as_is - values[rows]) < SAME)
-            if same.any():
-                found.append(_Known(rows[same], on_examples[:, same], anew[:, same]))
+        for each in np.unique(number[number >= 0]):
+            as_is, on_examples, anew = self._accuracies(self._predictions[each], role)
+            mine = np.flatnonzero(number == each)
+            mine = mine[np.abs(as_is[place[mine]] - values[mine]) < SAME]
+            if len(mine):
+                found.append(_Known(mine, on_examples[:, place[mine]], anew[:, place[mine]]))
         return found
 
     def _accuracies(self, one: Predictions, role: str) -> tuple[Array, Array, Array]:

@@ -7,7 +7,7 @@ from scipy import stats
 from simulated_searches import search, together
 
 import analysis
-from analysis.compare.estimates import DEPENDS
+from analysis.compare.verdicts import DEPENDS
 from analysis.stats.best_of import ranked
 from oodbench.errors import RequestError, UnknownNameError
 

@@ -6,7 +6,7 @@ import pytest
 from simulated_searches import search, together
 from simulated_spaces import NARROW, WIDE, Scenario, Searched, searched
 
-from analysis.compare.estimates import UNCUT
+from analysis.compare.differences import UNCUT
 from analysis.compare.optimizers import compare_kinds
 from analysis.compare.ranges import positions
 from analysis.compare.spaces import cuts
