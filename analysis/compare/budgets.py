@@ -51,7 +51,7 @@ def budgets_of(
             "for runs of every optimizer. Pass what oodbench.results.query.pairs returns, or count "
             "in trials."
         )
-    draws = {name: min(_trials(one, name) for one in found) for name in members}
+    draws = {name: min(trials_of_each(one, name) for one in found) for name in members}
     mean = 1.0 if comparison.unit == "trials" else float(np.mean(list(costs.values())))
     enough = {name: size for name, size in draws.items() if size >= INDEPENDENT * SMALLEST}
     counted = enough if len(enough) > 1 else draws
@@ -74,7 +74,7 @@ def _cost(found: Sequence[Searches], optimizer: str, unit: str) -> float:
     return max(one.of(optimizer).costs[unit] for one in found)
 
 
-def _trials(one: Searches, optimizer: str) -> int:
+def trials_of_each(one: Searches, optimizer: str) -> int:
     """Trials of the optimizer on one split of the data."""
     mine = one.of(optimizer)
     return len(mine.runs) // len(mine.splits)

@@ -9,11 +9,11 @@ import pandas as pd
 from ..runs.names import group_name
 from ..runs.resampling import Resampling
 from ..runs.searches import Searches
-from .budgets import Budget, budgets_of
+from .budgets import Budget, budgets_of, trials_of_each
 from .comparison import Comparison
 from .estimates import Tasks
 from .expected import Bought, bought
-from .spaces import cuts
+from .spaces import PARTS, cuts
 
 CUT_RESAMPLES = 100
 """Of the draws that a cut keeps: their spread decides on which side of 0 a difference lies."""
@@ -70,8 +70,8 @@ class Estimation:
         return self._bought[key]
 
     def _cuts_of(self, one: Searches, budgets: Sequence[Budget]) -> dict[str, Bought]:
-        """Of the draws that each cut of the spaces keeps, at the budget that decides."""
-        first = budgets[0]
+        """Of the draws that each cut of the spaces keeps; see ``budget_under_cuts``."""
+        first = budget_under_cuts(one, budgets[0])
         key = (one.panel.key, first.amount, *first.trials.items())
         if key not in self._cut:
             found = cuts(one.runs, self.comparison.rule, max(first.trials.values()))
@@ -83,6 +83,20 @@ class Estimation:
                 for name, kept in found.kept.items()
             }
         return self._cut[key]
+
+
+def budget_under_cuts(one: Searches, budget: Budget) -> Budget:
+    """The budget that decides, or the part of it for which the parts of each space have the draws.
+
+    A cut leaves half of the draws. At half of the budget, few draws still say on which side of 0 a
+    difference lies there.
+    """
+    share = min(
+        1.0, *(trials_of_each(one, name) / (PARTS * n) for name, n in budget.trials.items())
+    )
+    return Budget(
+        share * budget.amount, {name: max(1, int(share * n)) for name, n in budget.trials.items()}
+    )
 
 
 def _key(one: Searches, budgets: Sequence[Budget]) -> Key:

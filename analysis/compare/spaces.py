@@ -32,8 +32,8 @@ EDGE = 0.1
 PEEL = 0.1
 """The share of the draws that leaves a space in one step of ``_best_part``."""
 
-HALVES = 2
-"""A space is cut if it has this many times the draws that a part must hold."""
+PARTS = 2 * INDEPENDENT
+"""A space is cut if it has this many times the budget in draws: a part must hold half of them."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def cuts(runs: pd.DataFrame, rule: str, n: int) -> Cuts:
     """
     places = positions(runs)
     spaces = _spaces(runs, places, RUN_RULES[rule], n)
-    needed = HALVES * INDEPENDENT * n
+    needed = PARTS * n
     few = [
         f"{pretty(space.optimizer)} has {space.first.sum():,}"
         for space in spaces
