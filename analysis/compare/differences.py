@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..runs.names import pretty
 from ..runs.resampling import DRAWS
 from ..runs.trials import SCORES
 from ..stats.intervals import Array, within_range
@@ -18,7 +19,9 @@ from .population import population
 from .uncertain import Uncertain, variance, variances
 
 UNCUT = "parts of the spaces (too few draws)"
-"""What stands in the place of cuts that are not made: no difference is tested to be there."""
+WIDER = "wider ranges of {} (its best scores rise towards the {})"
+"""What stand in the place of cuts that are not made: no difference is tested to be there. A side
+whose ranges end short may be the lower one for that reason alone, which no part of them shows."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,12 @@ def _numbers(
         (cut, round(each[score].value, 6), each[score].sign(2 * LEVEL))
         for cut, each in cuts.items()
     )
-    if tasks.uncut:
-        row["under_cuts"] += ((UNCUT, np.nan, 0),)
+    untested = [UNCUT] if tasks.uncut else []
+    lower = contest.sides[0 if found.value < 0 else 1]
+    untested += [
+        WIDER.format(pretty(name), edges) for name, edges in tasks.edges.items() if name in lower
+    ]
+    row["under_cuts"] += tuple((what, np.nan, 0) for what in untested)
     return row
 
 

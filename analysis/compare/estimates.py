@@ -6,7 +6,7 @@ same weights of draws and of examples, so an error knows what tasks and optimize
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,12 +32,14 @@ class Tasks:
         comparison: How they are compared.
         cuts: Name of a cut of the search spaces -> the same, of the draws that it keeps.
         uncut: Whether there are too few draws on some task to cut its spaces.
+        edges: Optimizer -> the ends of its ranges towards which its best scores rise on some task.
     """
 
     bought: Sequence[Bought]
     comparison: Comparison
-    cuts: Mapping[str, Sequence[Bought]]
+    cuts: Mapping[str, Sequence[Bought]] = field(default_factory=dict)
     uncut: bool = False
+    edges: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def budgets(self) -> tuple[Budget, ...]:

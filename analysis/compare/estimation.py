@@ -6,11 +6,14 @@ from typing import Any
 
 import pandas as pd
 
+from oodbench.results.select import RUN_RULES
+
 from ..runs.names import group_name
 from ..runs.resampling import Resampling
 from ..runs.searches import Searches
 from .budgets import Budget, budgets_of, trials_of_each
 from .comparison import Comparison
+from .edges import rising_edges
 from .estimates import Tasks
 from .expected import Bought, bought
 from .spaces import PARTS, cuts
@@ -38,6 +41,7 @@ class Estimation:
     refused: dict[str, str] = field(default_factory=dict)
     _bought: dict[Key, Bought] = field(default_factory=dict, repr=False)
     _cut: dict[Key, dict[str, Bought]] = field(default_factory=dict, repr=False)
+    _edges: dict[Key, dict[str, str]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, pairs: pd.DataFrame, comparison: Comparison) -> "Estimation":
@@ -55,13 +59,21 @@ class Estimation:
         if not full and not all(_key(one, budgets) in self._bought for one in found):
             first = budgets[:1]
             each = [bought(one, first, self.resampling, wins=False) for one in found]
-            return Tasks(each, self.comparison, {})
+            return Tasks(each, self.comparison)
         each = [self._of(one, budgets) for one in found]
         cut = [self._cuts_of(one, budgets) for one in found]
         shared = [name for name in cut[0] if all(name in others for others in cut)]
         uncut = any(group_name(*one.panel.key) in self.refused for one in found)
         parts = {name: [one[name] for one in cut] for name in shared}
-        return Tasks(each, self.comparison, parts, uncut)
+        edges = {name: edge for one in found for name, edge in self._edges_of(one).items()}
+        return Tasks(each, self.comparison, parts, uncut, edges)
+
+    def _edges_of(self, one: Searches) -> dict[str, str]:
+        """Optimizer -> the ends of its ranges that its best scores rise towards."""
+        if one.panel.key not in self._edges:
+            column = RUN_RULES[self.comparison.rule]
+            self._edges[one.panel.key] = rising_edges(one.runs, column)
+        return self._edges[one.panel.key]
 
     def _of(self, one: Searches, budgets: Sequence[Budget]) -> Bought:
         key = _key(one, budgets)

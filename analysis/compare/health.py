@@ -1,15 +1,10 @@
-"""The health of each optimizer's search: what its trials came to, and whether its ranges end short.
+"""The health of each search: what its trials came to, and whether its ranges end short."""
 
-A range ends short where the best scores still rise towards its end: a better value may lie beyond.
-That the best trial lies near an end says little, for one in ten does so by chance.
-"""
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from oodbench.errors import check_name
 from oodbench.results.select import RUN_RULES
@@ -17,19 +12,10 @@ from oodbench.results.select import RUN_RULES
 from ..runs.columns import BY, GROUP, in_first_appearance, require, values_of
 from ..runs.names import group_name, pretty
 from ..runs.trials import SCORES, trials_of
-from ..stats.testing import LEVEL, holm
+from .edges import rising_edges
 from .ranges import positions
 
 POINT = 0.01
-
-OUTER = 1 / 3
-"""The part of a range, at either end, in which scores may rise towards that end."""
-
-BEST = 1 / 3
-"""The share of the trials that are an optimizer's best."""
-
-FEWEST = 5
-"""An end is looked at if so many of the best trials lie in its outer part."""
 
 COLUMNS = (
     *BY,
@@ -39,12 +25,6 @@ COLUMNS = (
 
 def search_health(pairs: pd.DataFrame, rule: str = "id_val") -> pd.DataFrame:
     """What became of each optimizer's trials, and whether a better value may lie beyond a range.
-
-    The best scores *rise* towards an end of a range if, among the trials in its outer third there,
-    the nearer to the end, the higher is a trial's rank among the optimizer's best third (0 for
-    others). The test is Pearson's correlation, one-sided, Holm-corrected over the ends of all
-    ranges of the panel that have a few of the best trials there. Only the order inside the outer
-    third matters, so that a plateau that reaches an end, or a peak well before it, is no rise.
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
@@ -58,8 +38,8 @@ def search_health(pairs: pd.DataFrame, rule: str = "id_val") -> pd.DataFrame:
         of the best score); ``best`` (that score); ``effective`` (how many trials are near the best:
         1 / sum of p**2, p proportional to exp(-points below the best), 1 where one is ahead of all,
         k where k are equally good and the others far off); ``ranges`` (how many hyperparameters
-        were searched), ``edges`` (the ends towards which the best scores rise, as ``high end of lr
-        (0.09)``, the most extreme value that was tried; may be empty) and ``words`` (all of it).
+        were searched), ``edges`` (the ends towards which the best scores rise; see
+        ``rising_edges``; may be empty) and ``words`` (all of it).
 
     Raises:
         RequestError: No runs, or a column is missing.
@@ -70,10 +50,12 @@ def search_health(pairs: pd.DataFrame, rule: str = "id_val") -> pd.DataFrame:
     trials = trials_of(pairs, rule).reset_index(drop=True)
     rows = []
     for panel, those in trials.groupby(list(GROUP), sort=False):
-        rising = _rising(those, RUN_RULES[rule])
+        rising, places = rising_edges(those, RUN_RULES[rule]), positions(those)
         for optimizer, runs in those.groupby("optimizer", sort=False):
-            row = {**dict(zip(BY, (*panel, optimizer), strict=True)), **rising[str(optimizer)]}
+            row = dict(zip(BY, (*panel, optimizer), strict=True))
             row |= _outcomes(runs, RUN_RULES[rule])
+            row["ranges"] = int(places.loc[runs.index].notna().any().sum())
+            row["edges"] = rising.get(str(optimizer), "")
             rows.append({**row, "words": _words(row)})
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return in_first_appearance(table, pairs) if rows else table
@@ -122,43 +104,6 @@ def _at_chance(completed: pd.DataFrame) -> float:
     n = known_n.to_numpy(dtype=float, na_value=np.nan)
     error = 1.96 * np.sqrt(known * (1 - known) / n)
     return float((completed["id"] <= known + np.nan_to_num(error)).sum())
-
-
-def _rising(panel: pd.DataFrame, column: str) -> dict[str, dict[str, Any]]:
-    """Of each optimizer of a panel: ``ranges`` and ``edges``, as in the table."""
-    places = positions(panel)
-    found: dict[str, dict[str, Any]] = {}
-    ends = []
-    for optimizer, runs in panel.groupby("optimizer", sort=False):
-        searched = places.loc[runs.index].dropna(axis=1, how="all")
-        ends += [(str(optimizer), *end) for end in _ends(runs, searched, column)]
-        found[str(optimizer)] = {"ranges": searched.shape[1], "edges": ""}
-    for (optimizer, end, _), p in zip(ends, holm([p for _, _, p in ends]), strict=True):
-        if p < LEVEL:
-            known = found[optimizer]["edges"]
-            found[optimizer]["edges"] = f"{known}, {end}" if known else end
-    return found
-
-
-def _ends(runs: pd.DataFrame, places: pd.DataFrame, column: str) -> Iterator[tuple[str, float]]:
-    """The ends of an optimizer's ranges that can be looked at, with p of a rise towards each."""
-    if places.shape[1] == 0:
-        return
-    completed = runs["status"] == "completed"
-    score = runs[column].astype(float).where(completed, -np.inf)
-    above = np.maximum(stats.rankdata(score) - (1 - BEST) * len(runs), 0) * completed
-    # Runs that repeat a configuration are no further evidence.
-    above_of = above.groupby([places[name] for name in places], dropna=False).mean()
-    above = above_of.to_numpy()
-    for name in places:
-        place = above_of.index.get_level_values(name).to_numpy()
-        for end, near in (("low", 1 - place), ("high", place)):
-            outer = near > 1 - OUTER
-            if (above[outer] > 0).sum() < FEWEST or not np.ptp(near[outer]) * np.ptp(above[outer]):
-                continue
-            extreme = runs[name].min() if end == "low" else runs[name].max()
-            p = stats.pearsonr(near[outer], above[outer], alternative="greater").pvalue
-            yield f"{end} end of {name} ({extreme:.3g})", float(p)
 
 
 def _rise(edges: str) -> str:

@@ -148,23 +148,21 @@ class ReturnType:
     def __call__(self, rng: np.random.Generator, seed: int) -> Outcomes:
         study = self.clouds.study(rng)
         curves = analysis.return_curves(study.pairs, predictions=study.predictions, seed=seed)
-        bend = self.bend
-        right = "linear"
+        low, high = self.clouds.other(np.array([0.05, 0.95]))
+        right, bend = "linear", self.bend(low, high)
         if abs(bend) > SMALLEST_BEND:
             right = "increasing" if bend > 0 else "diminishing"
         found = [curve for curve in curves.values() if np.isfinite(curve.bend.low)]
+        # A curve says between which ID accuracies it bends by so much.
+        covered = [one.bend.low <= self.bend(*one.percentiles) <= one.bend.high for one in found]
         return {
             FALSE: np.mean([one.verdict not in (right, NOT_DETERMINED) for one in curves.values()]),
-            COVERAGE: np.mean([one.bend.low <= bend <= one.bend.high for one in found])
-            if found
-            else np.nan,
+            COVERAGE: np.mean(covered) if found else np.nan,
             "right": np.mean([one.verdict == right for one in curves.values()]),
         }
 
-    @property
-    def bend(self) -> float:
-        """How far the true curve lies under its chord, from the 5th to the 95th percentile."""
-        low, high = self.clouds.other(np.array([0.05, 0.95]))
+    def bend(self, low: float, high: float) -> float:
+        """How far the true curve lies under its chord, half-way between two ID accuracies."""
         ends = self.clouds.curve(np.array([low, (low + high) / 2, high]))
         return float((ends[0] + ends[2]) / 2 - ends[1])
 

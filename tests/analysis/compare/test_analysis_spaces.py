@@ -175,7 +175,8 @@ SIXTH = {**NARROW, "lr": Searched(-6, 0, (-3.5, -2.5))}
 @pytest.mark.parametrize(
     ("scenario", "trials", "exception"),
     [
-        (Scenario(effect=0.1), 24, UNCUT),
+        (Scenario(effect=0.1), 7, UNCUT),
+        (Scenario(effect=0.1), 24, ""),
         (Scenario(effect=0.1), 100, ""),
         (Scenario(SIXTH, NARROW), 400, DECADE),
     ],
