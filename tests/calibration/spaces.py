@@ -47,5 +47,7 @@ def scenarios() -> Iterator[Scenario]:
         for draws in (24, 100, 500):
             study = SearchOnly(replace(design, draws=draws))
             yield Scenario(f"adaptive ranges {name}, {draws} draws", study, 50, WRONG)
-    true = SearchOnly(Design(four).with_ood(-5, "adaptive-0", "adaptive-1"))
-    yield Scenario("equal ranges, adaptive worse by 5 points, 100 draws", true, 50, {})
+    for points, draws in ((5, 24), (5, 100), (10, 24), (10, 100)):
+        true = Design(four, draws).with_ood(-points, "adaptive-0", "adaptive-1")
+        name = f"equal ranges, adaptive worse by {points} points, {draws} draws"
+        yield Scenario(name, SearchOnly(true), 50, {})
