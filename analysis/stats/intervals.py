@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,13 +66,6 @@ def within_range(estimate: Estimate, low: float, high: float) -> Estimate:
     """The estimate with the ends of its intervals where values can be, such as 0 to 1."""
     ends = (estimate.low, estimate.high, estimate.low90, estimate.high90)
     return Estimate(estimate.value, *(float(np.clip(end, low, high)) for end in ends))
-
-
-def codes_of(clusters: Any, n: int) -> NDArray[np.int64]:
-    """Cluster of each of ``n`` points as 0, 1, ...; without clusters each is its own."""
-    if clusters is None:
-        return np.arange(n)
-    return np.unique(np.asarray(clusters), return_inverse=True)[1].astype(np.int64)
 
 
 def resampled(

@@ -165,7 +165,7 @@ class Run:
         name, hparams = trial.optimizer, dict(trial.hparams)
         if restarted and self.algorithm.restart_as is not None:
             name, added = self.algorithm.restart_as
-            hparams |= added
+            hparams = {"weight_decay": 0.0, **hparams, **added}  # Rprop has no decay
         self.specs[model] = spec = OPTIMIZERS.get(name)
         return spec(self.models.parameters_of(model, flat=spec.flat), hparams)
 

@@ -39,6 +39,17 @@ def test_the_optimizer_of_irm_at_its_last_step(colored64, restart, expected) -> 
     assert {k: v.rsplit(".", 1)[1] for k, v in recorded.items()} == expected
 
 
+def test_an_optimizer_without_decay_restarts_as_an_adam_without_it(colored64) -> None:
+    options = {"restart": "adam"}
+    (trial,) = make_trials(1, "irm", "rprop", algorithm_options=options, steps=10)
+    hparams = {name: v for name, v in trial.hparams.items() if name != "weight_decay"}
+    run = Run([replace(trial, hparams=hparams)], colored64, CPU)
+    run.train(lambda: None)
+    (group,) = run.optimizers[0].param_groups
+    assert type(run.optimizers[0]).__name__ == "Adam"
+    assert (group["lr"], group["weight_decay"]) == (trial.hparams["lr"], 0.0)
+
+
 def test_nesterov_stays_nesterov_and_starts_with_no_momentum(colored64) -> None:
     trial = make_trials(1, "irm", "nesterov", hparams={"anneal_fraction": 0.5}, steps=10)[0]
     run = Run([trial], colored64, CPU)
