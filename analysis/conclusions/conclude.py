@@ -24,7 +24,7 @@ from ..curves.id_ood_curves import clouds_of
 from ..curves.matching import equal_id_table
 from ..curves.return_curves import Key, curves_of
 from ..curves.verdicts import NOT_DETERMINED, VERDICTS, ReturnCurve
-from ..runs.columns import GROUP
+from ..runs.columns import GROUP, require
 from ..runs.names import pretty
 from ..runs.remarks import frozen_remark
 from ..runs.trials import trials_of, without_trials
@@ -100,6 +100,7 @@ def conclude(
         RequestError: No runs, a column is missing, or fewer than two optimizers anywhere.
         UnknownNameError: No such rule or unit.
     """
+    require(pairs, ("id", "ood"))
     comparison = Comparison(rule, budget, unit, predictions=predictions, seed=seed)
     pairs = pairs.assign(shift=classes_of(pairs))
     shifts, estimation = shifts_of(pairs), Estimation.of(pairs, comparison)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from oodbench.errors import RequestError
 from oodbench.results.predictions import Predictions
 
-from ..runs.columns import GROUP, rows_of
+from ..runs.columns import GROUP, require, rows_of
 from ..runs.panels import panels
 from ..runs.resampling import Resampling
 from ..stats.intervals import Array
@@ -115,6 +115,7 @@ def clouds_of(
     seed: int = 0,
 ) -> Iterator[tuple[dict[str, str], list[Cloud]]]:
     """Dataset, test environments and algorithm of each panel, and its optimizers' clouds."""
+    require(pairs, ("id", "ood"))
     resampling = Resampling(pairs, predictions, RESAMPLES, seed)
     pairs = with_draws(pairs, resampling)
     for panel in panels(pairs, dataset, algorithm):

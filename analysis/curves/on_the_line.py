@@ -15,7 +15,7 @@ import pandas as pd
 
 from oodbench.results.predictions import Predictions
 
-from ..runs.columns import GROUP, rows_of
+from ..runs.columns import GROUP, require, rows_of
 from ..runs.panels import Panel, panels
 from ..runs.resampling import Resampling
 from ..stats.intervals import UNKNOWN, Array, Estimate
@@ -62,6 +62,7 @@ def accuracy_on_the_line(
         RequestError: No runs, or a column is missing.
         UnknownNameError: No such dataset or algorithm.
     """
+    require(pairs, ("id", "ood"))
     resampling = Resampling(pairs, predictions, RESAMPLES, seed)
     found = panels(pairs, dataset, algorithm)
     return pd.DataFrame([_row(panel, rows_of(pairs, *panel.key), resampling) for panel in found])

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..runs.columns import require
 from ..runs.panels import Panel, panels
 from .legends import LINE, write_counts
 from .page import draw_chance, padded, page, page_width, set_heading
@@ -44,6 +45,7 @@ def scatter(
         RequestError: No runs, or a column is missing.
         UnknownNameError: No such dataset, algorithm or palette.
     """
+    require(pairs, ("id", "ood"))
     styles = looks(pairs, palette)
 
     def draw(axes: Axes, table: Axes, panel: Panel, lines: int) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from simulated_searches import search, together
-from simulated_spaces import NARROW, WIDE, Scenario, Searched, searched
+from simulated_spaces import DECAYS, NARROW, OTHER, SIXTH, WIDE, Scenario, searched
 
 from analysis.compare.differences import UNCUT
 from analysis.compare.optimizers import compare_kinds
@@ -145,14 +145,11 @@ def mean_differences(scenario: Scenario, trials: int, n: int, panels: int) -> di
     return {name: 100 * float(np.mean(values)) for name, values in found.items()}
 
 
-OTHER = {"eps": Searched(0, 1, (0.5, 2), 0.3), "beta": Searched(0, 1, (0.5, 2), 0.3)}
-
-
 @pytest.mark.parametrize(
     ("adaptive", "exposed"),
     [
         (WIDE, [DECADE]),
-        ({**NARROW, "weight_decay": Searched(-5, -1, (-9, -3.5), 0.2)}, [BEST]),
+        (DECAYS, [BEST]),
         ({**NARROW, **OTHER}, [BEST]),
     ],
 )
@@ -166,10 +163,6 @@ def test_a_difference_of_the_optimizers_is_in_every_part() -> None:
     found = mean_differences(Scenario({**NARROW, **OTHER}, {**NARROW, **OTHER}, 0.05), 200, N, 6)
     assert len(found) == 8
     assert all(abs(difference + 5) < 0.8 for difference in found.values()), found
-
-
-SIXTH = {**NARROW, "lr": Searched(-6, 0, (-3.5, -2.5))}
-"""A sixth of the learning rates is good."""
 
 
 @pytest.mark.parametrize(
