@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 # A module may import its own room and anything in an earlier row; not its neighbours.
 LAYERS = [
     {"errors", "machine", "siblings", "answers"},
-    {"records", "registry", "seeds", "spaces", "metrics"},
+    {"records", "registry", "seeds", "spaces", "metrics", "logs"},
     {"data"},
     {"models", "algorithms", "optimizers", "results"},
     {"training", "analysis"},

@@ -15,13 +15,15 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 
-from oodbench.data.cache import COMPUTING
+from oodbench.logs import COMPUTING, TRAINING
 
 ENDED = ("completed", "diverged", "failed")
 LUMPS = 6
 """Lumps of finished models from which the rate is taken."""
 LINE_EVERY = 10.0
 """Seconds between plain lines."""
+SLOW = 0.1
+"""Models a second; of slower sweeps, what the workers are busy with is shown, too."""
 
 
 class Pace:
@@ -73,11 +75,11 @@ def describe(counts: dict[str, int], pace: Pace, now: float) -> str:
     return text
 
 
-def preparing(logs: Path) -> str:
-    """What workers compute before they train, from the ends of their logs."""
+def busy_with(logs: Path) -> str:
+    """What a worker computes or trains, from the ends of their logs."""
     for log in sorted(logs.glob("*.log")):
         *_, last = ["", *log.read_text(errors="replace").strip().splitlines()]
-        if last.startswith(COMPUTING):
+        if last.startswith((COMPUTING, TRAINING)):
             return last
     return ""
 
@@ -86,7 +88,7 @@ class Progress:
     """Shows the number of runs in each state; call it with them.
 
     Args:
-        logs: Folder of the workers' logs, to tell what they prepare while no model is done.
+        logs: Folder of the workers' logs, to show what they do while models take long.
 
     Attributes:
         counts: The latest numbers.
@@ -116,8 +118,13 @@ class Progress:
         self._pace = self._pace or Pace(now, ended)
         self._pace.update(now, ended)
         text = describe(counts, self._pace, now)
-        if self._logs and self._pace.rate() == 0 and (said := preparing(self._logs)):
-            text = said
+        if self._pace.rate() < SLOW and ended < total:
+            busy = busy_with(self._logs) if self._logs else ""
+            if self._pace.rate() > 0:
+                text = f"{text}, {busy}" if busy else text
+            else:
+                first = "training the first models" if counts["running"] else "starting workers"
+                text = busy or first
         self._bar.update(self._task, completed=ended, total=total, description=text)
         if not self._terminal and (ended == total or now - self._line >= LINE_EVERY):
             self._line = now

@@ -27,8 +27,6 @@ from oodbench.records import hash_of
 
 CACHE_VARIABLE = "OODBENCH_CACHE"
 """Environment variable with the cache folder, in place of the platform's own."""
-COMPUTING = "computing "
-"""How a line of a worker's log begins that tells how far something for the cache is."""
 
 
 def cache_folder() -> Path:

@@ -16,6 +16,7 @@ from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.keeping import keep
 from oodbench.training.loop import Run, build_module
 from oodbench.training.random import seeded
+from oodbench.training.reporting import Reported
 from oodbench.training.stack import stackable, stacks_alone
 
 Tick = Callable[[], None]
@@ -107,7 +108,7 @@ def simulate(
     records: dict[Trial, RunRecord] = {}
     for cohort in (*by_evaluations(together), *([t] for t in trials if t not in together)):
         run = build(cohort, stacked=cohort[0] in together)
-        run.train(tick)
+        run.train(Reported(run, tick))
         for number, record in enumerate(run.records()):
             records[record.trial] = keep(run, number, record, saving)
     return [records[trial] for trial in trials]
@@ -135,11 +136,11 @@ def carry_out(
     if len(cohort) == 1 and file is not None:
         run = resumed(partial(build, cohort), file)
         saver = Saver(run, file, saving, tick)
-        run.train(saver.tick)
+        run.train(Reported(run, saver.tick))
         saver.save_after(SOON)  # it is stored only when the others of its claim are done, too
     else:
         run = build(cohort)
-        run.train(tick)
+        run.train(Reported(run, tick))
     return {
         record.trial: keep(run, model, record, saving)
         for model, record in enumerate(run.records())

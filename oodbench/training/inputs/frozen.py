@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from oodbench.data import Dataset, Rows, Split, Stored
-from oodbench.data.cache import COMPUTING, filled
+from oodbench.data.cache import filled
 from oodbench.errors import RequestError
+from oodbench.logs import COMPUTING
 from oodbench.machine import cores
 from oodbench.models import MODELS
 from oodbench.records import Trial

@@ -61,4 +61,16 @@ def test_what_workers_prepare_is_told_until_a_model_is_done(tmp_path, capsys) ->
     with Progress(tmp_path) as progress:
         log.write_text(log.read_text() + "all is there\n")
         progress(counts)
-    assert capsys.readouterr().err == "0/2 models, 0 diverged, 0 failed\n"
+    assert capsys.readouterr().err == "0/2 models, training the first models\n"
+
+
+def test_what_a_worker_trains_is_shown_while_models_take_long(tmp_path, capsys) -> None:
+    counts = {"waiting": 2, "running": 0, "completed": 0, "diverged": 0, "failed": 0}
+    with Progress(tmp_path) as progress:
+        progress(counts)
+    assert capsys.readouterr().err == "0/2 models, starting workers\n"
+    line = "training step 120 of 5,000, loss 1.2, 2.1 s a step"
+    (tmp_path / "worker-0.log").write_text(f"worker a begins\n{line}\n")
+    with Progress(tmp_path) as progress:
+        progress({**counts, "waiting": 1, "running": 1})
+    assert capsys.readouterr().err == f"0/2 models, {line}\n"
