@@ -13,8 +13,10 @@ from .compare.tasks import compare_across as compare_across
 from .conclusions.conclude import Conclusions as Conclusions
 from .conclusions.conclude import conclude as conclude
 from .conclusions.confirmation import confirmation_table as confirmation_table
+from .conclusions.formats import conclusions_as as conclusions_as
 from .conclusions.optimizer_table import optimizer_table as optimizer_table
 from .conclusions.summary import summary_markdown as summary_markdown
+from .conclusions.text import answer_text as answer_text
 from .conclusions.text import conclusions_text as conclusions_text
 from .curves.fitting import fit_return_curve as fit_return_curve
 from .curves.lines import fit_line as fit_line

@@ -1,17 +1,15 @@
 """Statements about adaptive optimizers, each with its verdict, its evidence and what it covers."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from ..compare.estimates import FEWEST
 from ..compare.verdicts import DEPENDS
 from ..runs.columns import GROUP
 from ..runs.names import coverage
-from ..stats.best_of import INDEPENDENT
 from ..stats.testing import LEVEL
+from .sentences import Row, ends, of_their_like, of_these, points, signed
 
 SAME_ID = "Adaptive optimizers are no different in ID accuracy"
 WORSE_OOD = "Adaptive optimizers are worse in OOD accuracy"
@@ -25,8 +23,6 @@ HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 THESE = "these optimizers"
 KINDS = "optimizers of these kinds"
 CLASS = "datasets of this class"
-
-Row = Mapping[Any, Any]
 
 
 def claims_of_kinds(kinds: pd.DataFrame) -> Iterator[dict[str, str]]:
@@ -61,6 +57,8 @@ def _two_levels(
         **claim,
         "about": THESE,
         "verdict": verdict_of(row),
+        "sentence": of_these(row),
+        "not_under": str(row["not_under"]),
         "evidence": "; ".join([_found(row, looked_at), *_robust(row), amount(row), *_behind(row)]),
     }
     if ood and np.isfinite(row["population_p"]):
@@ -68,6 +66,7 @@ def _two_levels(
             **claim,
             "about": wider,
             "verdict": _population_verdict(row),
+            "sentence": of_their_like(row, wider),
             "evidence": _population(row, looked_at, wider),
         }
 
@@ -90,8 +89,8 @@ def _population_verdict(row: Row) -> str:
 
 
 def _population(row: Row, looked_at: int, wider: str) -> str:
-    ends = (100 * row["population_low"], 100 * row["population_high"])
-    value = f"{100 * row['difference']:+.1f} points ({ends[0]:+.1f} to {ends[1]:+.1f})"
+    between = ends(row["population_low"], row["population_high"])
+    value = f"{signed(row['difference'])} points ({between})"
     p = f"p {row['population_p_holm']:.2g} (Holm, {looked_at} statements)"
     units = f"; {row['agree']} of {row['datasets']} datasets agree" if wider == CLASS else ""
     return f"{value}, {p}{units}"
@@ -105,26 +104,15 @@ def _found(row: Row, looked_at: int) -> str:
     return f"{row['verdict']}, {points(row)}, {p}, P(improvement) {row['improvement']:.2f}"
 
 
-def points(row: Row) -> str:
-    """A difference of accuracies and its 95% interval: ``-14.5 points (-16.2 to -12.7)``."""
-    value, low, high = (100 * row[name] for name in ("difference", "low", "high"))
-    if not np.isfinite(low):
-        return (
-            f"{value:+.1f} points (an interval takes {FEWEST} draws of each optimizer, and "
-            f"{INDEPENDENT} times the budget)"
-        )
-    return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
-
-
 def _robust(row: Row) -> Iterable[str]:
     """The same at other budgets, and under cuts of the search spaces."""
     others = row["at_budgets"][1:]
     if others:
-        told = ", ".join(f"{100 * value:+.1f} at {budget:,.6g}" for budget, value, _ in others)
+        told = ", ".join(f"{signed(value)} at {budget:,.6g}" for budget, value, _ in others)
         yield f"at other budgets {told}"
-    values = [100 * value for _, value, _ in row["under_cuts"] if np.isfinite(value)]
+    values = [value for _, value, _ in row["under_cuts"] if np.isfinite(value)]
     if values:
-        yield f"under {len(values)} cuts of the spaces {min(values):+.1f} to {max(values):+.1f}"
+        yield f"under {len(values)} cuts of the spaces {ends(min(values), max(values))}"
 
 
 def amount(row: Row) -> str:

@@ -4,16 +4,19 @@ The statements are those of Naganuma et al. (TMLR 2023), and what one would do a
 computed from the tables of this package; the verdicts are theirs.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from oodbench.errors import check_name
 from oodbench.results.predictions import Predictions
-from oodbench.results.select import drawn
+from oodbench.results.select import RUN_RULES, drawn, refusal
 
-from ..compare.by_shift_class import COLUMNS, classes_of, classes_table, shifts_of
+from ..compare.by_shift_class import COLUMNS as OF_CLASSES
+from ..compare.by_shift_class import classes_of, classes_table, shifts_of
 from ..compare.comparison import Comparison, Unit
 from ..compare.estimation import Estimation
 from ..compare.health import search_health
@@ -22,43 +25,60 @@ from ..compare.power import power_sentences
 from ..curves.fitting import Fit
 from ..curves.id_ood_curves import clouds_of
 from ..curves.matching import equal_id_table
+from ..curves.on_the_line import accuracy_on_the_line
 from ..curves.return_curves import Key, curves_of
-from ..curves.verdicts import NOT_DETERMINED, VERDICTS, ReturnCurve
+from ..curves.robustness import effective_robustness
+from ..curves.verdicts import ReturnCurve
 from ..runs.columns import GROUP, require
-from ..runs.names import pretty
 from ..runs.remarks import frozen_remark
-from ..runs.trials import trials_of, without_trials
-from .claims import FAILS, HOLDS, UNDECIDED, claims_of_classes, claims_of_kinds
+from ..runs.trials import SCORES, trials_of, without_trials
+from .claims import claims_of_classes, claims_of_kinds
+from .curve_claims import (
+    claims_at_equal_id,
+    claims_of_lines,
+    claims_of_returns,
+    claims_of_robustness,
+)
+from .formats import conclusions_html
+from .missing import more_columns
+from .notes import notes_of
 from .recommendation import Recommendation, recommend
+from .text import conclusions_text
 
-WORSE_AT_EQUAL_ID = "Adaptive optimizers are worse in OOD accuracy at equal ID accuracy"
-RETURNS = "Return type"
+COLUMNS = (
+    *("claim", "shift", *GROUP, "about"),
+    *("verdict", "sentence", "not_under", "evidence"),
+)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Conclusions:
-    """The statements, and the tables that they rest on.
+    """The statements, and the tables that they rest on; it prints itself as text.
 
     Attributes:
         claims: A row a statement and place: ``claim``, ``shift`` (class), ``dataset`` (``ALL``
             where it is averaged over the class), ``test_environments`` (``AVERAGED`` where it is
             averaged over those of the dataset), ``algorithm``, ``about`` (these optimizers, or what
             they are a sample of), ``verdict`` (holds, does not hold, undecided, depends on the
-            budget; or a return type), ``evidence`` (in words, with numbers).
+            budget; or a return type), ``sentence`` (what was found), ``not_under`` (parts of the
+            search spaces without it), ``evidence`` (the numbers behind it, in words).
         recommendations: One per class of shift and algorithm, and per dataset of unknown shift.
         curves: The return curve of each optimizer.
         kinds, optimizers: ``compare_kinds`` and ``compare_optimizers``; ``kinds`` is empty where
-            there is only one kind.
+            there is only one kind, and both are where no run can be selected.
         classes: ``compare_by_class`` of every pair of optimizers.
-        equal_id: ``ood_at_equal_id``.
+        equal_id: ``ood_at_equal_id``; empty where no two optimizers are on one dataset.
+        lines: ``accuracy_on_the_line``.
+        robustness: ``effective_robustness`` against the baseline; empty where none was chosen.
         runs: Numbers of runs by status.
+        rule: How each optimizer's run is selected.
         remark: What a reader must know about all of them: see ``frozen_remark``.
         power: What differences this search would decide: see ``analysis.compare.power``.
-        cuts_refused: Where search spaces are not cut, and why.
+        cuts_refused: Panel, in words -> why its search spaces are not cut.
         health: ``search_health``.
         left_out: Datasets on which optimizers are not compared, such as those without the score
-            that the rule reads, and why. What needs no selection is said of them too: return types
-            and OOD accuracy at equal ID accuracy.
+            that the rule reads, and why. What needs no selection is said of them too.
+        missing: What further columns of the table would answer; see ``more_columns``.
     """
 
     claims: pd.DataFrame
@@ -68,12 +88,27 @@ class Conclusions:
     optimizers: pd.DataFrame
     classes: pd.DataFrame
     equal_id: pd.DataFrame
+    lines: pd.DataFrame
+    robustness: pd.DataFrame
     runs: Mapping[str, int]
+    rule: str
     remark: str = ""
     left_out: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     power: tuple[str, ...] = ()
-    cuts_refused: tuple[str, ...] = ()
+    cuts_refused: Mapping[str, str] = field(default_factory=dict)
     health: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def notes(self) -> dict[str, tuple[str, ...]]:
+        """What a reader must know, by heading."""
+        return notes_of(self)
+
+    def __repr__(self) -> str:
+        return conclusions_text(self)
+
+    def _repr_html_(self) -> str:
+        return conclusions_html(self)
 
 
 def conclude(
@@ -82,67 +117,111 @@ def conclude(
     *,
     budget: float | None = None,
     unit: Unit = "trials",
+    baseline: str | None = None,
     predictions: Sequence[Predictions] = (),
     seed: int = 0,
 ) -> Conclusions:
     """Judge every statement on every dataset, and by class of shift.
+
+    What needs no run to be selected is judged of every table of models: return types, the line on
+    probit axes, OOD accuracy at equal ID accuracy. The rest is left out where the rule cannot
+    choose, and ``missing`` says what it needs.
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; ``shift`` (the class) and
             ``optimizer_kind`` are used where present.
         rule: How each optimizer's run is selected.
         budget, unit: Of each optimizer; see ``analysis.compare_optimizers``.
+        baseline: An optimizer, against whose curve the others' effective robustness is measured.
         predictions: What the runs predicted (``oodbench.predictions``): with them, the statements
             cover the test examples, too.
         seed: Decides the bootstraps.
 
     Raises:
-        RequestError: No runs, a column is missing, or fewer than two optimizers anywhere.
-        UnknownNameError: No such rule or unit.
+        RequestError: No runs, a column is missing, or the baseline has nowhere a curve.
+        UnknownNameError: No such rule, unit or baseline.
     """
-    require(pairs, ("id", "ood"))
     comparison = Comparison(rule, budget, unit, predictions=predictions, seed=seed)
+    check_name("selection rule", rule, RUN_RULES)
+    require(pairs, SCORES)
     pairs = pairs.assign(shift=classes_of(pairs))
-    shifts, estimation = shifts_of(pairs), Estimation.of(pairs, comparison)
-    optimizers = pairs_table(estimation)
-    clouds = tuple(clouds_of(pairs, predictions=predictions, seed=seed))
-    equal_id = equal_id_table(clouds)
-    curves = curves_of(clouds, Fit(seed=seed))
-    kinds, by_class = pd.DataFrame(), pd.DataFrame(columns=COLUMNS)
-    if _both_kinds(trials_of(pairs, rule)):
-        kinds = kinds_table(estimation)
-        by_class = classes_table(estimation, shifts, "kind")
+    if RUN_RULES[rule] not in pairs:
+        pairs[RUN_RULES[rule]] = np.nan
+    known: dict[str, Any] = {"predictions": predictions, "seed": seed}
+    clouds = tuple(clouds_of(pairs, **known))
+    curves, lines = curves_of(clouds, Fit(seed=seed)), accuracy_on_the_line(pairs, **known)
+    robustness = effective_robustness(pairs, baseline, **known) if baseline else pd.DataFrame()
+    equal_id = equal_id_table(clouds) if _several_optimizers(pairs) else pd.DataFrame()
+    selecting = _selecting(pairs, comparison)
     claims = (
-        *claims_of_kinds(kinds),
-        *_at_equal_id(equal_id, pairs),
-        *claims_of_classes(by_class),
-        *_of_returns(curves),
+        *claims_of_kinds(selecting["kinds"]),
+        *claims_at_equal_id(equal_id, pairs),
+        *claims_of_classes(selecting.pop("classes_of_kinds")),
+        *claims_of_returns(curves),
+        *claims_of_lines(lines),
+        *claims_of_robustness(robustness),
     )
-    classes = classes_table(estimation, shifts, "optimizer")
-    statuses = {str(k): int(v) for k, v in drawn(pairs)["status"].value_counts().items()}
     return Conclusions(
-        _claims_table(claims, pairs),
-        recommend(classes),
-        curves,
-        kinds,
-        optimizers,
-        classes,
-        equal_id,
-        statuses,
-        frozen_remark(pairs),
-        tuple(without_trials(pairs, rule)),
-        power_sentences(estimation),
-        tuple(f"{where}: {why}" for where, why in estimation.refused.items()),
-        search_health(pairs, rule),
+        claims=_claims_table(claims, pairs),
+        recommendations=recommend(selecting["classes"]),
+        curves=curves,
+        equal_id=equal_id,
+        lines=lines,
+        robustness=robustness,
+        runs={str(k): int(v) for k, v in drawn(pairs)["status"].value_counts().items()},
+        rule=rule,
+        remark=frozen_remark(pairs),
+        left_out=_not_compared(pairs, rule),
+        missing=tuple(more_columns(pairs, rule)),
+        health=search_health(pairs, rule),
+        **selecting,
     )
+
+
+def _selecting(pairs: pd.DataFrame, comparison: Comparison) -> dict[str, Any]:
+    """What rests on selected runs; empty tables where no two optimizers can be compared by them."""
+    classes = pd.DataFrame(columns=OF_CLASSES)
+    found: dict[str, Any] = {
+        "kinds": pd.DataFrame(),
+        "optimizers": pd.DataFrame(),
+        "classes": classes,
+        "classes_of_kinds": classes,
+    }
+    trials = trials_of(pairs, comparison.rule)
+    if not _several_optimizers(trials):
+        return found
+    estimation, shifts = Estimation.of(pairs, comparison), shifts_of(pairs)
+    found["optimizers"] = pairs_table(estimation)
+    if _both_kinds(trials):
+        found["kinds"] = kinds_table(estimation)
+        found["classes_of_kinds"] = classes_table(estimation, shifts, "kind")
+    found["classes"] = classes_table(estimation, shifts, "optimizer")
+    return found | {
+        "power": power_sentences(estimation),
+        "cuts_refused": dict(estimation.refused),
+    }
+
+
+def _not_compared(pairs: pd.DataFrame, rule: str) -> tuple[str, ...]:
+    """Where optimizers are not compared, and why: in one sentence if it is so everywhere."""
+    runs = drawn(pairs)
+    completed = runs[runs["status"] == "completed"]
+    if len(completed) and completed[RUN_RULES[rule]].isna().all():
+        why = refusal(completed.assign(dataset="all datasets"), rule)
+        return (f"Optimizers are not compared: {why}",)
+    return tuple(without_trials(pairs, rule))
 
 
 def _claims_table(claims: Iterable[Mapping[str, str]], pairs: pd.DataFrame) -> pd.DataFrame:
     """The statements, each with the class of its dataset's shift."""
-    columns = ["claim", "shift", *GROUP, "about", "verdict", "evidence"]
-    table = pd.DataFrame([{**dict.fromkeys(columns, ""), **claim} for claim in claims])
+    table = pd.DataFrame([{**dict.fromkeys(COLUMNS, ""), **claim} for claim in claims])
     known = pairs.drop_duplicates("dataset").set_index("dataset")["shift"]
     return table.assign(shift=table["dataset"].map(known).fillna(table["shift"]))
+
+
+def _several_optimizers(runs: pd.DataFrame) -> bool:
+    """Whether two optimizers have runs on one dataset with one algorithm."""
+    return bool((drawn(runs).groupby(list(GROUP))["optimizer"].nunique() > 1).any())
 
 
 def _both_kinds(trials: pd.DataFrame) -> bool:
@@ -150,57 +229,3 @@ def _both_kinds(trials: pd.DataFrame) -> bool:
     if "optimizer_kind" not in trials.columns:
         return False
     return bool((trials.groupby(list(GROUP))["optimizer_kind"].nunique() > 1).any())
-
-
-def _at_equal_id(table: pd.DataFrame, pairs: pd.DataFrame) -> Iterable[dict[str, str]]:
-    """WORSE_AT_EQUAL_ID, from every pair of an adaptive and a non-adaptive optimizer."""
-    if "optimizer_kind" not in pairs.columns:
-        return
-    kind = pairs.drop_duplicates("optimizer").set_index("optimizer")["optimizer_kind"]
-    swap = {"higher": "lower", "lower": "higher"}
-    for key, rows in table.groupby(list(GROUP), sort=False):
-        found: Counter[str] = Counter()
-        for row in rows.to_dict("records"):
-            sides = (kind.get(row["a"]), kind.get(row["b"]))
-            verdict = str(row["verdict"])
-            if sides == ("non-adaptive", "adaptive"):
-                verdict = swap.get(verdict, verdict)
-            elif sides != ("adaptive", "non-adaptive"):
-                continue
-            found[verdict] += 1
-        if not found:
-            continue
-        comparable = found.total() - found["not comparable"]
-        against = found["higher"] + found["no difference"]
-        verdict = UNDECIDED  # also where most pairs cannot be compared
-        if 2 * comparable > found.total() and comparable in (found["lower"], against):
-            verdict = FAILS if against else HOLDS
-        yield {
-            "claim": WORSE_AT_EQUAL_ID,
-            **dict(zip(GROUP, map(str, key), strict=True)),
-            "verdict": verdict,
-            "evidence": "pairs of an adaptive and a non-adaptive optimizer: "
-            + ", ".join(f"{count} {name}" for name, count in found.items()),
-        }
-
-
-def _of_returns(curves: Mapping[Key, ReturnCurve]) -> Iterable[dict[str, str]]:
-    """RETURNS: the verdict that every optimizer's curve shares, of those that have one."""
-    groups: dict[Key, dict[str, list[str]]] = {}
-    for key, curve in curves.items():
-        groups.setdefault(key[:-1], {}).setdefault(curve.verdict, []).append(pretty(key[-1]))
-    for group, found in groups.items():
-        determined = [verdict for verdict in VERDICTS[:-1] if verdict in found]
-        verdict = determined[0] if len(determined) == 1 else NOT_DETERMINED
-        told = [f"{name}: {', '.join(found[name])}" for name in VERDICTS if name in found]
-        told += [
-            f"{pretty(key[-1])} {curve.disagreement}"
-            for key, curve in curves.items()
-            if key[:-1] == group and curve.disagreement
-        ]
-        yield {
-            "claim": RETURNS,
-            **dict(zip(GROUP, group, strict=True)),
-            "verdict": "differs by optimizer" if len(determined) > 1 else verdict,
-            "evidence": "; ".join(told),
-        }

@@ -15,6 +15,7 @@ from ..runs.lost_runs import reasons
 from ..runs.names import group_name, pretty
 from ..runs.panels import Panel, panels
 from .confirmation import confirmation_table
+from .markdown import escape, markdown_table
 from .optimizer_table import optimizer_table
 
 _READING = """\
@@ -97,11 +98,6 @@ def summary_markdown(
     return "\n\n".join(parts) + "\n"
 
 
-def escape(text: str) -> str:
-    """Text that Markdown shows as it is, on one line, in a table too."""
-    return re.sub(r"([\\`*_{}\[\]<>|$#~&])", r"\\\1", " ".join(text.split()))
-
-
 def _status_line(pairs: pd.DataFrame) -> str:
     counts = count_statuses(pairs, ("optimizer",)).sum()
     shown = [f"{n:,} {status}" for status, n in counts.items() if n or status != "pending"]
@@ -142,7 +138,7 @@ def _health_sections(health: pd.DataFrame) -> list[str]:
             ]
             for row in rows.to_dict("records")
         ]
-        table = _table(["optimizer", *heads, "best scores rise towards the"], cells)
+        table = markdown_table(["optimizer", *heads, "best scores rise towards the"], cells)
         sections += [f"### {escape(group_name(*map(str, key)))}", table]
     return sections
 
@@ -156,19 +152,12 @@ def _markdown_table(rows: pd.DataFrame) -> str:
         gap = "none" if pd.isna(row["gap"]) else f"{row['gap']:+.3f}".replace("-", "\N{MINUS SIGN}")
         scores = (*_scored(row, "id"), *_scored(row, "ood"), gap)
         table.append([*_counted(row, counted), *scores, run])
-    return _table(["optimizer", *counted, *heads], table)
+    return markdown_table(["optimizer", *counted, *heads], table)
 
 
 def _counted(row: Mapping[Any, Any], counts: Sequence[str]) -> list[str]:
     """The optimizer and numbers of its runs."""
     return [escape(pretty(str(row["optimizer"]))), *(f"{row[name]:,}" for name in counts)]
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown: between the first and the last column, numbers stand to the right."""
-    aligned = [":--", *["--:"] * (len(heads) - 2), ":--"]
-    lines = ["| " + " | ".join(cells) + " |" for cells in (heads, *rows)]
-    return "\n".join([lines[0], f"|{'|'.join(aligned)}|", *lines[1:]])
 
 
 def _confirmed(pairs: pd.DataFrame, panel: Panel) -> str:
@@ -187,7 +176,7 @@ def _confirmed(pairs: pd.DataFrame, panel: Panel) -> str:
     return (
         "The best configurations by ID validation, trained again on fresh seeds: means over the\n"
         "completed seeds, with 95% t intervals over seeds. They had no part in being selected.\n\n"
-        + _table(heads, cells)
+        + markdown_table(heads, cells)
     )
 
 

@@ -1,69 +1,78 @@
-"""Conclusions as plain text, for a terminal or a Markdown file."""
+"""Conclusions as plain text, for a terminal: the advice, the statements, the notes."""
 
 import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
-from ..compare.health import health_lines
+import pandas as pd
+
+from oodbench.results import UNKNOWN
+
+from ..compare.estimates import UNCUT
 from ..runs.columns import GROUP
 from ..runs.names import pretty, shift_name, tested_on
 from .claims import ALL, AVERAGED, THESE
-from .conclude import RETURNS, Conclusions
+from .recommendation import Recommendation
 
-READING = (
-    "Accuracies are of the run that the rule {rule} selects among a fixed number of draws from "
-    "each optimizer's search space. Lost runs diverged or failed: they are spent, and never "
-    "selected. holds, does not hold: the difference of the two kinds is significant in that "
-    "direction, or the two are equivalent within one point (TOST); undecided otherwise; depends on "
-    "the budget: another number of draws decides the opposite. 'not under': with that part of the "
-    "search spaces alone, the difference is no longer tested to be there. Intervals are 95%, and "
-    "each says what it covers. Return types are this package's rule, not the study's "
-    "(docs/return-curves.md)."
-)
-
-POWER = (
-    "Differences between two optimizers (the pair with the median error) that are found with 80% "
-    "probability, before correction for the number of pairs:"
-)
-
-ORACLE = (
-    " The rule oracle looks at the test environments: its scores are no estimate of what one would "
-    "get, and nothing here recommends an optimizer for environments that one has not seen."
-)
+NO_ADVICE = "None: no two optimizers can be compared by selected runs."
 
 
-def conclusions_text(conclusions: Conclusions, width: int = 100) -> str:
-    """The statements by dataset, then the recommendations, in lines of at most ``width``."""
-    rule = str(conclusions.optimizers["rule"].iloc[0])
-    reading = READING.format(rule=rule) + (ORACLE if rule == "oracle" else "")
-    runs = ", ".join(f"{count:,} {name}" for name, count in conclusions.runs.items())
-    lines = [f"Runs: {runs}{f'; {conclusions.remark}' if conclusions.remark else ''}."]
-    for reason in conclusions.left_out:
-        lines += textwrap.wrap(reason, width, subsequent_indent="  ")
+class Told(Protocol):
+    """What is shown of conclusions in any form; see ``analysis.Conclusions``."""
+
+    @property
+    def recommendations(self) -> tuple[Recommendation, ...]: ...
+    @property
+    def claims(self) -> pd.DataFrame: ...
+    @property
+    def notes(self) -> Mapping[str, tuple[str, ...]]: ...
+
+
+def conclusions_text(conclusions: Told, width: int = 80) -> str:
+    """The advice, the statements by dataset, and the notes, in lines of at most ``width``."""
+    lines = ["Recommendation", *_advice_lines(conclusions.recommendations, width)]
     for (dataset, environments), claims in conclusions.claims.groupby(list(GROUP[:2]), sort=False):
-        lines += ["", heading(str(dataset), str(environments), str(claims["shift"].iloc[0]))]
-        for claim, rows in claims.groupby("claim", sort=False):
-            lines.append(f"  {claim}" + (", by optimizer" if claim == RETURNS else ""))
+        where = heading(str(dataset), str(environments), str(claims["shift"].iloc[0]))
+        lines += ["", *_item(where, width, 0)]
+        for algorithm, rows in claims.groupby("algorithm", sort=False):
+            known = str(algorithm) != UNKNOWN
+            lines.append(f"  {pretty(str(algorithm)) if known else 'algorithm not known'}")
             for row in rows.to_dict("records"):
-                about = f" ({row['about']})" if row["about"] not in ("", THESE) else ""
-                said = f"{str(row['verdict']).upper()}. " if claim != RETURNS else ""
-                lines += _item(f"{pretty(row['algorithm'])}{about}: {said}{row['evidence']}", width)
-    lines += ["", "Recommendation"]
-    if not conclusions.recommendations:
-        lines += _item("undecided: no two optimizers ran on all datasets of a class.", width)
-    for advice in conclusions.recommendations:
-        where = f"{shift_name(advice.shift)}, {pretty(advice.algorithm)} ({advice.datasets})"
-        lines += _item(f"{where}: {advice.words}", width)
-    lines += ["", "Searches"]
-    for line in health_lines(conclusions.health):
-        lines += textwrap.wrap(line, width, initial_indent="  ", subsequent_indent=" " * 6)
-    if conclusions.power or conclusions.cuts_refused:
-        lines += ["", "What this search decides"]
-        lines += _item(POWER, width) if conclusions.power else []
-        for sentence in (
-            *conclusions.power,
-            *(f"spaces not cut, {r}" for r in conclusions.cuts_refused),
-        ):
-            lines += _item(sentence, width)
-    return "\n".join([*lines, "", *textwrap.wrap(reading, width)])
+                text = str(row["sentence"]) + exception(str(row["not_under"]))
+                lines += _item(text, width, 4 if row["about"] in ("", THESE) else 6)
+    for title, notes in conclusions.notes.items():
+        lines += ["", title]
+        for note in notes:
+            lines += _item(note, width, 2)
+    return "\n".join(lines)
+
+
+def answer_text(conclusions: Told, width: int = 80, most: int = 8) -> str:
+    """The answer alone: a line for each class of shift and algorithm, and what they cover.
+
+    Args:
+        conclusions: As from ``analysis.conclude``.
+        width, most: Characters of a line, and lines.
+    """
+    advice = conclusions.recommendations
+    if not advice:
+        return NO_ADVICE
+    covers = next((one.covers for one in advice if one.covers), "")
+    foot = _item("; ".join(filter(None, [advice[0].basis, covers])) + ".", width, 0)
+    lines: list[str] = []
+    for number, one in enumerate(advice):
+        more = _item(f"{one.name}: {short_answer(one)}", width, 0)
+        last = number == len(advice) - 1
+        if len(lines) + len(more) + len(foot) + (not last) > most:
+            lines.append("and more: oodbench conclude")
+            break
+        lines += more
+    return "\n".join([*lines, *foot])
+
+
+def short_answer(advice: Recommendation) -> str:
+    """Which optimizer, and by how much."""
+    return f"{advice.answer.split(':')[0]}; {advice.margin}" if advice.margin else advice.answer
 
 
 def heading(dataset: str, environments: str, shift: str) -> str:
@@ -75,5 +84,31 @@ def heading(dataset: str, environments: str, shift: str) -> str:
     return f"{dataset} ({shift_name(shift)}), {where}"
 
 
-def _item(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, initial_indent=" " * 4, subsequent_indent=" " * 6)
+def exception(not_under: str) -> str:
+    """What is said behind a sentence that does not hold in parts of the search spaces."""
+    if not not_under:
+        return ""
+    return " *" if not_under == UNCUT else f"; not under {not_under}"
+
+
+def _advice_lines(advice: Sequence[Recommendation], width: int) -> Iterator[str]:
+    if not advice:
+        yield from _item(NO_ADVICE, width, 2)
+    several = [set(one.details) for one in advice] if len(advice) > 1 else [set()]
+    shared = set.intersection(*several)
+    for one in advice:
+        scores, *limits = one.details
+        own = [limit for limit in limits if limit not in shared]
+        yield from _item(one.where, width, 2)
+        for text in (one.answer, one.margin, scores, "; ".join(own)):
+            yield from _item(text, width, 4)
+    if shared:
+        common = [one for one in advice[0].details if one in shared]
+        yield from _item(f"All: {'; '.join(common)}.", width, 2)
+
+
+def _item(text: str, width: int, indent: int) -> list[str]:
+    first, others = " " * indent, " " * (indent + 2)
+    return textwrap.wrap(
+        text, width, initial_indent=first, subsequent_indent=others, break_on_hyphens=False
+    )

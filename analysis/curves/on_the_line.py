@@ -85,7 +85,8 @@ def _row(panel: Panel, runs: pd.DataFrame, resampling: Resampling) -> dict[str, 
     good = placed.copy()
     if placed.any():
         good &= points.first[0] > np.percentile(points.first[0][placed], GOOD)
-    slope = _covariance(weights, first, ood) / _covariance(weights, first, second)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a single run has no slope
+        slope = _covariance(weights, first, ood) / _covariance(weights, first, second)
     number = len(np.unique(points.draws[placed]))
     of_good = len(np.unique(points.draws[good]))
     among = _correlation(points.weights * good, first, ood, of_good, points.resamples)

@@ -16,9 +16,9 @@ from oodbench.results.predictions import Predictions
 from ..compare.comparison import Unit
 from ..compare.health import edge_notes
 from ..conclusions.conclude import Conclusions
+from ..conclusions.notes import POWER
 from ..conclusions.recommendation import Recommendation
 from ..conclusions.summary import SELECTION
-from ..conclusions.text import POWER
 from ..curves.verdicts import SMALLEST_BEND, SMALLEST_GAIN
 from ..plots.style import Palette
 from ..plots.texts import covered

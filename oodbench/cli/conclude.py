@@ -9,13 +9,13 @@ import typer
 
 from oodbench import api
 from oodbench.cli.options import Budget, Checkpoint, Db, Seed, Sweep, Unit, Where
-from oodbench.errors import UnknownNameError
+from oodbench.errors import check_name
 
 if TYPE_CHECKING:
     from oodbench.analysis import Conclusions
 
-FORMATS = ("text", "csv", "json")
-WIDEST = 100
+FORMATS = ("text", "markdown", "latex", "json", "csv")
+WIDEST = 80
 
 
 def conclude(
@@ -28,8 +28,12 @@ def conclude(
     unit: Unit = "trials",
     name: Sweep = None,
     checkpoint: Checkpoint = "last",
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Optimizer; how robust are the others at its ID accuracies?"),
+    ] = None,
     format_: Annotated[
-        str, typer.Option("--format", help="text, or the statements as csv or json.")
+        str, typer.Option("--format", help="text, markdown, latex, json or csv.")
     ] = "text",
     tables: Annotated[
         Path | None, typer.Option(help="A folder for the tables behind the statements (CSV).")
@@ -38,33 +42,24 @@ def conclude(
 ) -> None:
     """Say which optimizer wins out of distribution, and what ID accuracy buys.
 
-    Each statement of the study holds, does not hold, or is undecided, on each dataset and by class
-    of shift.
+    First which one, by class of shift; then what was found on each dataset; then what to know of
+    it. A table of models without validation scores is told what needs no selection.
 
     Example: oodbench conclude --db digits.db --tables digits/
     """
-    if format_ not in FORMATS:
-        raise UnknownNameError("format", format_, FORMATS)
-    options = {"rule": rule, "budget": budget, "unit": unit, "seed": seed}
+    check_name("format", format_, FORMATS)
+    options = {"rule": rule, "budget": budget, "unit": unit, "baseline": baseline, "seed": seed}
     found = api.conclude(db, where, sweep=name, checkpoint=checkpoint, **options)
-    show(found, format_)
+    print(conclusions_in(found, format_))
     if tables is not None:
         write_tables(found, tables)
 
 
-def show(found: "Conclusions", format_: str) -> None:
-    """Print the statements in one of ``FORMATS``."""
-    from oodbench.analysis import conclusions_text
+def conclusions_in(found: "Conclusions", format_: str) -> str:
+    """The conclusions in one of ``FORMATS``; as text they fit the terminal."""
+    from oodbench.analysis import conclusions_as
 
-    if format_ == "text":
-        print(conclusions_text(found, min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns)))
-        return
-    for reason in found.left_out:
-        print(reason, file=sys.stderr)
-    if format_ == "csv":
-        found.claims.to_csv(sys.stdout, index=False)
-    else:
-        print(found.claims.to_json(orient="records", indent=1))
+    return conclusions_as(found, format_, min(WIDEST, shutil.get_terminal_size().columns))
 
 
 def write_tables(found: "Conclusions", folder: Path) -> None:
@@ -78,9 +73,11 @@ def write_tables(found: "Conclusions", folder: Path) -> None:
         "classes": found.classes,
         "optimizers": found.optimizers,
         "equal_id": found.equal_id,
+        "lines": found.lines,
+        "kinds": found.kinds,
+        "robustness": found.robustness,
     }
-    if len(found.kinds):
-        frames["kinds"] = found.kinds
+    frames = {title: frame for title, frame in frames.items() if len(frame)}
     for title, frame in frames.items():
         frame.to_csv(folder / f"{title}.csv", index=False)
     print(f"wrote {', '.join(f'{title}.csv' for title in frames)} to {folder}", file=sys.stderr)

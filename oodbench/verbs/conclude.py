@@ -26,7 +26,7 @@ def conclude(
         where: A condition on the runs.
         sweep: Runs of this sweep only.
         checkpoint: Which checkpoint of a run is scored.
-        options: ``rule``, ``budget``, ``unit``, ``seed``.
+        options: ``rule``, ``budget``, ``unit``, ``baseline``, ``seed``.
     """
     table = query(db, where, sweep=sweep, checkpoint=checkpoint)
     with open_database(db, read_only=True) as database:

@@ -1,5 +1,7 @@
 """Conclusions on sweeps that were made so that the right one is known."""
 
+import io
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -8,10 +10,12 @@ import pytest
 
 from analysis.compare.by_shift_class import compare_by_class
 from analysis.conclusions.claims import ALL, SAME_ID, THESE, WORSE_OOD
-from analysis.conclusions.conclude import RETURNS, WORSE_AT_EQUAL_ID, conclude
+from analysis.conclusions.conclude import conclude
+from analysis.conclusions.curve_claims import RETURNS, SPECIFIED, WORSE_AT_EQUAL_ID
+from analysis.conclusions.formats import conclusions_as
 from analysis.conclusions.recommendation import recommend
-from analysis.conclusions.text import conclusions_text
-from oodbench.errors import RequestError
+from analysis.conclusions.text import answer_text, conclusions_text
+from oodbench.errors import UnknownNameError
 
 Make = Callable[..., dict]
 NOT_COMPARED = "Optimizers are not compared on"
@@ -68,6 +72,7 @@ def test_worse_by_construction(run: Make) -> None:
         WORSE_OOD: "holds",
         WORSE_AT_EQUAL_ID: "holds",
         RETURNS: "linear",
+        SPECIFIED: "does not hold",  # OOD accuracy rises with ID accuracy
     }
 
 
@@ -79,7 +84,8 @@ def test_no_different_by_construction(run: Make) -> None:
 
 def test_a_few_trials_decide_nothing(run: Make) -> None:
     found = conclude(pd.DataFrame(sweep(run, trials=20, noise=0.05)))
-    assert set(found.claims["verdict"]) <= {"undecided", "not determined"}
+    of_optimizers = found.claims[found.claims["claim"] != SPECIFIED]
+    assert set(of_optimizers["verdict"]) <= {"undecided", "not determined"}
     assert [advice.optimizers for advice in found.recommendations] == [()]
     assert found.recommendations[0].words.startswith("undecided: no optimizer beats another")
 
@@ -97,7 +103,7 @@ def test_of_one_to_three_trials_nothing_is_said_but_that_they_are_too_few(
         assert "of 1 trial of each:" in advice.words
         claims = found.claims[found.claims["about"].isin(["", THESE])]
         evidence = claims.set_index("claim")["evidence"]
-        assert evidence[WORSE_OOD].startswith("not tested: -")
+        assert evidence[WORSE_OOD].startswith("not tested: \N{MINUS SIGN}")
         assert "an interval takes 5 draws of each optimizer, and 4 times" in (evidence[WORSE_OOD])
         assert "P(" not in conclusions_text(found)
         assert set(found.claims["verdict"]) == {"undecided", "not determined"}
@@ -108,7 +114,7 @@ def test_an_optimizer_of_few_trials_is_not_recommended_for_being_unbeaten(run: M
     rows = [r for r in rows if r["optimizer"] != "momentum" or r["seed"] < 3]
     (advice,) = conclude(pd.DataFrame(rows)).recommendations
     assert advice.optimizers == ("sgd",)
-    assert "(too few trials to test Momentum; OOD accuracy" in advice.words
+    assert "too few trials to test Momentum" in advice.limits
 
 
 def test_the_better_one_is_recommended(run: Make) -> None:
@@ -124,7 +130,7 @@ def test_nothing_is_recommended_below_chance(run: Make) -> None:
     rows = sweep(run, shift="correlation")
     (advice,) = conclude(pd.DataFrame(rows).assign(chance=0.75)).recommendations
     assert advice.optimizers == ()
-    assert "run is above chance (0.75)" in advice.words
+    assert advice.words.startswith("none is above chance (0.75) out of distribution (OOD")
 
 
 def test_diverged_runs_are_told_and_cost(run: Make) -> None:
@@ -174,14 +180,14 @@ def test_a_dataset_without_the_rules_score_is_left_out_and_told(run: Make, shift
     pairs = pd.DataFrame(rows).assign(run=[f"{i:016x}" for i in range(len(rows))])
     found, alone = conclude(pairs), conclude(pairs[pairs["dataset"] != "RxRx1"])
     on = {dataset: set(rows["claim"]) for dataset, rows in found.claims.groupby("dataset")}
-    assert on["RxRx1"] == {WORSE_AT_EQUAL_ID, RETURNS}
+    assert on["RxRx1"] == {WORSE_AT_EQUAL_ID, RETURNS, SPECIFIED}
     assert on.keys() == {"RotatedDigits", "RxRx1"}
     assert found.recommendations == alone.recommendations
     pd.testing.assert_frame_equal(found.classes, alone.classes)
     pd.testing.assert_frame_equal(found.kinds, alone.kinds)
     (told,) = found.left_out
     assert told.startswith(f"{NOT_COMPARED} RxRx1, tested on environment 2 (ERM): The rule id_val ")
-    assert "compared on RxRx1" in conclusions_text(found)
+    assert "compared on RxRx1" in " ".join(conclusions_text(found).split())
     assert alone.left_out == ()
 
 
@@ -202,8 +208,6 @@ def test_other_reasons_for_leaving_a_dataset_out(run: Make) -> None:
     )
     assert told["RotatedDigits, tested on environment 2 (IRM)"].startswith("The rule id_val cannot")
     assert len(told) == 3
-    with pytest.raises(RequestError, match="The rule id_val cannot choose: of 32 completed runs"):
-        conclude(pairs[pairs["algorithm"] == "irm"])
 
 
 def test_published_splits_are_called_so(run: Make) -> None:
@@ -222,10 +226,102 @@ def test_the_oracle_says_so(run: Make) -> None:
 def test_one_kind_alone_has_no_statement_about_kinds(run: Make) -> None:
     pairs = pd.DataFrame(sweep(run))
     found = conclude(pairs[pairs["optimizer"].isin(["sgd", "momentum"])])
-    assert set(found.claims["claim"]) == {RETURNS}
+    assert set(found.claims["claim"]) == {RETURNS, SPECIFIED}
     assert found.kinds.empty
-    with pytest.raises(RequestError, match="Train another optimizer"):
-        conclude(pairs[pairs["optimizer"] == "sgd"])
+
+
+def test_one_optimizer_or_none_named_is_no_error(run: Make) -> None:
+    pairs = pd.DataFrame(sweep(run, trials=40))
+    for alone in (pairs[pairs["optimizer"] == "sgd"], pairs.assign(optimizer="unknown")):
+        found = conclude(alone)
+        assert set(found.claims["claim"]) == {RETURNS, SPECIFIED}
+        assert found.recommendations == ()
+        assert "optimizer would allow comparisons" in conclusions_text(found)
+
+
+def test_models_that_no_rule_can_choose_among_are_told_what_needs_none(run: Make) -> None:
+    """A table of models with one ID and one OOD accuracy each: no validation scores, no kinds."""
+    known = ["run", "dataset", "test_environments", "algorithm", "optimizer", "status", "id", "ood"]
+    pairs = pd.DataFrame(sweep(run, loss=0.1, trials=60))[known]
+    found = conclude(pairs, baseline="sgd")
+    returns = found.claims.set_index("claim").loc[RETURNS]
+    assert returns["verdict"] == "linear"  # by construction, of slope .8
+    robust = found.robustness.set_index("optimizer")["difference"]
+    assert np.allclose(robust[["momentum", "adam"]], [0, -0.1], atol=0.01)
+    assert len(found.equal_id) == 6
+    assert found.optimizers.empty
+    assert found.kinds.empty
+    assert found.recommendations == ()
+    (told,) = found.left_out
+    assert told.startswith("Optimizers are not compared: The rule id_val cannot choose")
+    text = " ".join(repr(found).split())
+    for column in ("id_val", "optimizer_kind", "shift", "chance", "n_id and n_ood"):
+        assert f" {column} " in text[text.index("Further columns") :]
+
+
+def test_findings_speak_of_their_subject(run: Make) -> None:
+    found = conclude(pd.DataFrame(sweep(run, loss=0.1)), budget=50)
+    (kinds,) = found.kinds[found.kinds["score"] == "ood"].to_dict("records")
+    minus = "\N{MINUS SIGN}"
+    low, high = (f"{minus}{-100 * kinds[end]:.1f}" for end in ("low", "high"))
+    assert kinds["difference"] == pytest.approx(-0.1, abs=0.005)
+    amount = f"{-100 * kinds['difference']:.1f}"
+    sentence = (
+        f"adaptive optimizers: {amount} points lower OOD accuracy than the others ({low} to {high})"
+    )
+    claims = found.claims[found.claims["about"] == THESE].set_index("claim")
+    assert claims.loc[WORSE_OOD, "sentence"] == sentence
+    assert "adaptive optimizers: no different from the others in ID accuracy (" in repr(found)
+    assert "HOLD" not in repr(found)
+
+
+def test_the_advice_stands_first_and_lines_fit(run: Make) -> None:
+    rows = sweep(run, loss=0.1, trials=40)
+    rows += sweep(run, dataset="Colored" * 8, shift="correlation", trials=40)
+    found = conclude(pd.DataFrame(rows).assign(run=[f"{i:016x}" for i in range(len(rows))]))
+    text = repr(found)
+    order = [text.index(part) for part in ("Recommendation", "RotatedDigits (div", "\nRuns\n")]
+    assert order == sorted(order)
+    assert max(map(len, text.splitlines())) <= 80
+    answer = answer_text(found).splitlines()
+    assert len(answer) <= 8
+    assert answer[0].startswith("ERM on RotatedDigits: Momentum or SGD; Momentum ")
+    beaten = found.recommendations[0]
+    assert " points above " in beaten.margin
+    assert beaten.margin.split()[0] in ("SGD", "Momentum")
+
+
+def test_many_answers_end_with_where_the_others_are(run: Make) -> None:
+    rows = [r for i in range(9) for r in sweep(run, dataset=f"D{i}", shift="", trials=16)]
+    found = conclude(pd.DataFrame(rows).assign(run=[f"{i:016x}" for i in range(len(rows))]))
+    lines = answer_text(found).splitlines()
+    assert len(lines) <= 8
+    assert "and more: oodbench conclude" in lines
+
+
+def test_other_formats_say_the_same_and_hide_nothing(run: Make) -> None:
+    rows = sweep(run, loss=0.1, trials=40, dataset="<b>a_b & 50%|</b>")
+    found = conclude(pd.DataFrame(rows))
+    (advice,) = found.recommendations
+    table = pd.read_csv(io.StringIO(conclusions_as(found, "csv")), keep_default_na=False)
+    read = json.loads(conclusions_as(found, "json"))
+    assert next(iter(table["claim"])) == read["statements"][0]["claim"] == "Recommendation"
+    assert table.to_dict("records") == read["statements"]
+    assert len(table) == len(found.claims) + 1
+    assert set(read["notes"]) == set(found.notes)
+    markdown = conclusions_as(found, "markdown")
+    assert r"\<b\>a\_b \& 50%\|\</b\>" in markdown
+    assert len([line for line in markdown.splitlines() if line.startswith("| ERM")]) == len(
+        found.claims
+    )
+    tex = conclusions_as(found, "latex")
+    assert r"a\_b \& 50\%|" in tex
+    assert advice.answer in tex
+    page = found._repr_html_()
+    assert "<b>a_b" not in page
+    assert "&lt;b&gt;a_b &amp; 50%|" in page
+    with pytest.raises(UnknownNameError, match="unknown format 'yaml'"):
+        conclusions_as(found, "yaml")
 
 
 def test_an_optimizer_that_did_not_run_on_all_of_a_class_is_left_out_there(run: Make) -> None:
@@ -255,9 +351,9 @@ def test_conclusions_without_a_class_in_common_still_have_their_statements(run: 
         if row["optimizer"] not in gone
     ]
     found = conclude(pd.DataFrame(rows).assign(run=[f"{i:016x}" for i in range(len(rows))]))
-    assert set(found.claims["claim"]) == {RETURNS}
+    assert set(found.claims["claim"]) == {RETURNS, SPECIFIED}
     assert found.recommendations == ()
-    assert "undecided: no two optimizers ran on all datasets" in conclusions_text(found)
+    assert "None: no two optimizers can be compared by selected runs" in conclusions_text(found)
 
 
 def test_a_cycle_of_losses_recommends_nobody() -> None:
@@ -271,6 +367,10 @@ def test_a_cycle_of_losses_recommends_nobody() -> None:
         "unit": "trials",
         "verdict": "higher",
         "p": 0.001,
+        "p_holm": 0.003,
+        "difference": 0.1,
+        "low": 0.05,
+        "high": 0.15,
     }
     cycle = [("a", "b", 0.5, 0.4), ("b", "c", 0.4, 0.3), ("c", "a", 0.3, 0.5)]
     rows = [{**one, "a": a, "b": b, "value_a": x, "value_b": y} for a, b, x, y in cycle]

@@ -1,6 +1,7 @@
 import pytest
 
-from analysis.conclusions.summary import escape, summary_markdown
+from analysis.conclusions.markdown import escape
+from analysis.conclusions.summary import summary_markdown
 from oodbench.errors import RequestError
 
 
