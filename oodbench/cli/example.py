@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from oodbench import api
+from oodbench.cli.next_steps import look_at
 from oodbench.cli.options import Db
 
 
@@ -26,4 +27,4 @@ def example(
     where = describe_target(db)
     print(f"{where}: {studies['total'].sum():,} runs of {len(studies)} studies.")
     print(about_archive(EXAMPLES / name)["about"])
-    print(f"Ask it: oodbench query --db {where} --select id_val; oodbench conclude --db {where}")
+    print(look_at(db))

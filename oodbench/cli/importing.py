@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oodbench import api
+from oodbench.cli.next_steps import look_at
 from oodbench.cli.options import Db, pairs_of
 
 if TYPE_CHECKING:
@@ -43,8 +44,6 @@ SHOWN = 20
 
 def tell(done: "ImportedRuns", db: str) -> None:
     """Say what was imported, and what was not."""
-    from oodbench.results import describe_target
-
     statuses = ", ".join(f"{n:,} {status}" for status, n in done.statuses.items())
     print(f"{done.new:,} runs added, {done.known:,} there already, to the sweep {done.sweep}")
     print(f"in all: {statuses}")
@@ -52,7 +51,7 @@ def tell(done: "ImportedRuns", db: str) -> None:
         print(f"skipped: {line}")
     if len(done.skipped) > SHOWN:
         print(f"skipped: and {len(done.skipped) - SHOWN:,} more")
-    print(f"Ask it: oodbench query --db {describe_target(db)}")
+    print(look_at(db))
 
 
 @app.command()

@@ -13,18 +13,21 @@ def quickstart(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("quickstart"),
     workers: Workers = None,
 ) -> None:
-    """Run a small study on real digits, with figures.
+    """Run a small study on real digits, and say which optimizer wins.
 
-    It leaves a database, figures and summary.md, and goes on where it was interrupted.
+    It leaves a database, report.html, summary.md and figures, and goes on where it was interrupted.
 
     Example: oodbench quickstart --out quickstart
     """
+    from oodbench.analysis import answer_text
     from oodbench.cli.printing import show_results
     from oodbench.cli.progress import Progress
 
     with Progress() as progress:
         table = api.quickstart(out, workers=workers, on_progress=progress)
+    db = out / "results.db"
     show_results(table)
-    print(f"\nIn {out}: results.db, summary.md, scatter-*.png, box-*.png")
-    print(f"Ask it: oodbench query --db {out / 'results.db'} --select id_val")
-    exit_if_failed(progress.counts, out / "results.db")
+    print(f"\n{answer_text(api.conclude(db))}")
+    print(f"\nIn {out}: report.html, results.db, summary.md, scatter-*.png, box-*.png")
+    print(f"Next: open {out / 'report.html'}, or oodbench conclude --db {db}")
+    exit_if_failed(progress.counts, db)

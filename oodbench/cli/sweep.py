@@ -7,6 +7,7 @@ import typer
 
 from oodbench import api
 from oodbench.cli.estimate import preview
+from oodbench.cli.next_steps import look_at
 from oodbench.cli.options import (
     OptionalDb,
     Root,
@@ -69,6 +70,8 @@ def sweep(
         if len(specs) > 1:
             print(f"{spec.name}:", flush=True)
         failed += train(spec, db, settings, **places).get("failed", 0)
+    if executor != "slurm":
+        print(f"\n{look_at(db)}")
     exit_if_failed({"failed": failed}, db)
 
 

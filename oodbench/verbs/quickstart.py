@@ -1,4 +1,4 @@
-"""A whole small study on real digits: sweep, database, figures, summary."""
+"""A whole small study on real digits: sweep, database, report, figures, summary."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +9,7 @@ from oodbench.errors import writable
 from oodbench.results import Database, open_database, pairs
 from oodbench.siblings import sibling
 from oodbench.sweep.plan import as_spec
+from oodbench.verbs.report import report
 from oodbench.verbs.sweep import run_sweep
 from oodbench.workers.executors.local import Counts
 
@@ -26,8 +27,8 @@ def quickstart(
 ) -> "pd.DataFrame":
     """A whole small study on real digits: sweep, database, figures, summary.
 
-    Leaves in ``out``: ``digits.yaml``, ``results.db``, ``scatter-*.png``, ``box-*.png`` and
-    ``summary.md``.
+    Leaves in ``out``: ``digits.yaml``, ``results.db``, ``report.html``, ``scatter-*.png``,
+    ``box-*.png`` and ``summary.md``.
 
     Args:
         out: Folder for the results; an interrupted study goes on from there.
@@ -49,8 +50,10 @@ def quickstart(
             recipe.write_text(text, encoding="utf-8")
     db = folder / "results.db"
     run_sweep(recipe, db, workers=workers, on_progress=on_progress)
+    name = as_spec(recipe).name
+    report(db, folder / "report.html", sweep=name, title="Quickstart: optimizers on digits")
     with writable(folder), open_database(db, read_only=True) as database:
-        return write_digest(database, as_spec(recipe).name, folder)
+        return write_digest(database, name, folder)
 
 
 def write_digest(db: Database, sweep: str, folder: Path) -> "pd.DataFrame":
