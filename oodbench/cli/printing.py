@@ -6,16 +6,25 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rich import box
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, Group
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-HEADINGS = {"test_environments": "test env.", "n_candidates": "of runs"}
+HEADINGS = {"test_environments": "test", "n_candidates": "of runs"}
 SCORES = ("id", "ood", "ID acc.", "OOD acc.")
+PROSE = 24
+"""Characters from which a text of several words may wrap."""
 WIDE = 10_000
 """Columns of what is no terminal: nothing wraps there."""
+
+
+def plain(text: object) -> str:
+    """Text without what a terminal would obey: control characters are shown as escapes."""
+    return "".join(c if c in "\n\t" or c.isprintable() else repr(c)[1:-1] for c in str(text))
 
 
 def texts(column: "pd.Series[Any]") -> list[str]:
@@ -29,13 +38,17 @@ def texts(column: "pd.Series[Any]") -> list[str]:
         form = "{:.0f}" if (known % 1 == 0).all() or (known.abs() >= 1e4).any() else "{:.4g}"
     missing = column.isna()
     return [
-        "" if lacking else form.format(value)
+        "" if lacking else plain(form.format(value))
         for value, lacking in zip(column, missing, strict=True)
     ]
 
 
 def show(frame: "pd.DataFrame") -> None:
-    """Print a DataFrame; wide cells wrap on a terminal, elsewhere lines are as long as needed."""
+    """Print a DataFrame.
+
+    On a terminal only prose wraps. Columns that do not fit go, the last one first, and are named;
+    elsewhere lines are as long as needed.
+    """
     console = stdout()
     if frame.empty:
         console.print("nothing to show")
@@ -43,11 +56,22 @@ def show(frame: "pd.DataFrame") -> None:
     console.print(fitting(frame, console))
 
 
-def fitting(frame: "pd.DataFrame", console: Console) -> Table:
-    """The frame as a table, in its narrow form where the other one does not fit."""
-    table = table_of(frame, narrow=False)
-    fits = Console(width=WIDE, markup=False).measure(table).maximum <= console.width
-    return table if fits else table_of(frame, narrow=True)
+def fitting(frame: "pd.DataFrame", console: Console) -> Group:
+    """As many columns as fit, in the narrow form where they fit in no other, and what does not."""
+    columns = list(frame.columns)
+    while True:
+        for narrow in (False, True):
+            table = table_of(frame[columns], narrow=narrow)
+            if len(columns) == 1 or least_width(table) <= console.width:
+                left_out = [headed(name) for name in frame.columns[len(columns) :]]
+                told = f"Too wide for here: {', '.join(left_out)}."
+                return Group(table, *([Text(told)] if left_out else []))
+        columns.pop()
+
+
+def least_width(table: Table) -> int:
+    """Columns of the terminal that a table takes at least."""
+    return Console(width=WIDE, emoji=False, markup=False).measure(table).minimum
 
 
 def watching(look: "Callable[[], pd.DataFrame]", done: "Callable[[pd.DataFrame], bool]") -> None:
@@ -68,28 +92,36 @@ def show_one(row: "pd.Series[Any]") -> None:
     """Print a row, a line for each of its values."""
     table = Table.grid(padding=(0, 2))
     for name, value in row.items():
-        table.add_row(f"{name}:", str(value or "none"))
+        table.add_row(Text(f"{name}:"), Text(plain(value or "none")))
     stdout().print(table)
 
 
 def stdout() -> Console:
     """As wide as the terminal; where there is none, lines do not wrap."""
-    return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False, markup=False)
+    width = None if sys.stdout.isatty() else WIDE
+    return Console(width=width, highlight=False, markup=False, emoji=False)
+
+
+def headed(name: object) -> str:
+    """How a column is headed."""
+    return plain(HEADINGS.get(str(name), str(name).removesuffix("_")))
 
 
 def table_of(frame: "pd.DataFrame", narrow: bool) -> Table:
-    """The frame as a table."""
+    """The frame as a table; nothing in it wraps but prose."""
     padding = 0 if narrow else 1
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, padding), pad_edge=False)
-    for name in frame.columns:
-        heading = HEADINGS.get(name, str(name).removesuffix("_"))
+    cells = [texts(frame[name]) for name in frame.columns]
+    for name, column in zip(frame.columns, cells, strict=True):
+        prose = any(len(cell) > PROSE and " " in cell for cell in column)
         table.add_column(
-            heading.replace(" ", "\n") if narrow else heading,
+            headed(name),
             justify="right" if frame[name].dtype.kind in "if" else "left",
-            overflow="fold",
+            no_wrap=not prose,
+            min_width=PROSE if prose else max(map(cell_len, [headed(name), *column])),
         )
-    for row in zip(*(texts(frame[name]) for name in frame.columns), strict=True):
-        table.add_row(*row)
+    for row in zip(*cells, strict=True):
+        table.add_row(*map(Text, row))
     return table
 
 
@@ -134,8 +166,8 @@ def show_results(table: "pd.DataFrame") -> None:
     from oodbench.analysis import tested_on
 
     print(
-        "Of each study the run with the highest ID validation accuracy (rule: id_val), at its\n"
-        "last checkpoint: its accuracy on ID and on OOD test examples, n of them."
+        "Of each study the run with the highest ID validation accuracy (rule: id_val),\n"
+        "at its last checkpoint: its accuracy on ID and on OOD test examples, n of them."
     )
     columns = ["algorithm", "optimizer", "completed", "diverged", "failed"]
     scores = {"id": "ID acc.", "n_id": "n", "ood": "OOD acc.", "n_ood": "n_"}

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "csv", "json")
 SHORT = ("run", "dataset", "test_environments", "algorithm", "optimizer", "status", "id", "ood")
-SELECTED = (*SHORT[:5], "completed", "diverged", "failed", "id", "n_id", "ood", "n_ood")
+SELECTED = (*SHORT[:5], "id", "ood", "completed", "diverged", "failed", "n_id", "n_ood")
 
 TALK = {"all_reduces": "all-reduces", "communicated_bytes": "bytes"}
 """Columns of replicas, and how they are headed."""
@@ -108,7 +108,7 @@ def short(frame: "pd.DataFrame") -> "pd.DataFrame":
     names = list(SELECTED if "rule" in frame else SHORT)
     if "rule" not in frame:
         ended_badly = len(frame) and frame["status"].isin(["diverged", "failed"]).all()
-        names += ["reason"] if ended_badly else [name for name in ("lr",) if name in frame]
+        names = [*SHORT[:6], "reason"] if ended_badly else [*names, *({"lr"} & {*frame})]
     if frame["all_reduces"].notna().any():
         names += [*TALK, *(name for name in SPENT if frame[name].notna().any())]
     found = frame[names].assign(run=frame["run"].str[:8])  # enough to find it by

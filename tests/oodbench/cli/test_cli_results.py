@@ -213,7 +213,11 @@ def test_exit_codes_of_a_sweep_that_is_done_already(
     ended = oodbench("sweep", path, "--db", db)
     assert ended.code == 0
     assert ended.err == "4/4 models, 2 diverged, 0 failed\n"
-    assert [line.split()[-4:] for line in ended.out.splitlines()[-2:]] == [
+    *_, last, blank, answer, page, runs = ended.out.splitlines()
+    assert not blank
+    for line, command in ((answer, "conclude"), (page, "report"), (runs, "query")):
+        assert f"oodbench {command} --db {db}" in line
+    assert [line.split()[-4:] for line in (*ended.out.splitlines()[-6:-5], last)] == [
         ["2", "0", "0", "2"],
         ["0", "2", "0", "2"],
     ]
@@ -271,3 +275,40 @@ def test_a_shift_is_measured_and_told_with_its_class_and_n(oodbench: Run) -> Non
     ended = oodbench("shift", "ColoredDigits", "--test-environments", "two")
     assert (ended.code, ended.out) == (2, "")
     assert "needs numbers such as 0,2, but got 'two'" in ended.err
+
+
+NAMES = pd.DataFrame(
+    {
+        "run": ["dba5ee78", "25fb46f6"],
+        "dataset": [":x: Digits", "\x1b[31mred\x07"],
+        "optimizer": ["schedule_free_adamw", "sgd"],
+        "ood": [0.5, 0.25],
+        "reason": ["The loss was no longer finite; a smaller learning rate may train."] * 2,
+    }
+)
+
+
+@pytest.mark.parametrize("width", [200, 80, 60, 40, 20])
+def test_on_a_terminal_names_never_break_and_what_does_not_fit_is_named(width: int) -> None:
+    screen = io.StringIO()
+    console = Console(width=width, file=screen, markup=False, emoji=False, highlight=False)
+    console.print(fitting(NAMES, console))
+    head, _, *rows = screen.getvalue().splitlines()
+    shown = [name for name in NAMES if name in head.split()]
+    assert shown == list(NAMES)[: len(shown)]  # the last ones go
+    left_out = list(NAMES)[len(shown) :]
+    assert not left_out or width < 80
+    told = screen.getvalue().partition("Too wide for here: ")[2]
+    assert " ".join(told.split()) == (f"{', '.join(left_out)}." if left_out else "")
+    assert rows[0].split()[0] == "dba5ee78"
+    if "optimizer" in shown:
+        assert "schedule_free_adamw" in screen.getvalue()
+
+
+def test_names_are_shown_as_they_are_and_control_no_terminal() -> None:
+    screen = io.StringIO()
+    console = Console(width=200, file=screen, force_terminal=True, markup=False, emoji=False)
+    console.print(fitting(NAMES[["dataset"]], console))
+    assert ":x: Digits" in screen.getvalue()
+    assert r"\x1b[31mred\x07" in screen.getvalue()
+    assert "\x1b[31m" not in screen.getvalue()
