@@ -1,6 +1,7 @@
 """Questions to the database, answered as pandas DataFrames."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import JSON, ColumnElement, Connection, Result, Select, Subquery, select
@@ -22,6 +23,9 @@ from oodbench.results.views import select_pairs, select_runs
 
 if TYPE_CHECKING:
     import pandas as pd
+
+NAMES = ("dataset", "algorithm", "optimizer", "model")
+"""Columns whose values a condition may not miss."""
 
 
 def runs(db: Database, where: str | None = None, sweep: str | None = None) -> "pd.DataFrame":
@@ -192,5 +196,14 @@ def _filtered(
     if where is not None:
         plain = {c.name: c for c in view.c if not isinstance(c.type, JSON)}
         named_in = {**plain, "hparams": view.c.hparams}
-        statement = statement.where(compile_where(where, named_in, hparam_names(connection)))
+        known = partial(_values, connection)
+        condition = compile_where(where, named_in, hparam_names(connection), known)
+        statement = statement.where(condition)
     return statement
+
+
+def _values(connection: Connection, column: str) -> set[str]:
+    """The datasets, algorithms, optimizers or models that there are runs of."""
+    if column not in NAMES:
+        return set()
+    return set(connection.scalars(select(schema.runs.c[column]).distinct()))

@@ -34,6 +34,8 @@ EXAMPLE = 'Write, for example: optimizer = "adam" and lr < 1e-3.'
 WORDS = {"AND": "and", "OR": "or", "NOT": "not", "IN": "in", "IS": "is"}
 CONSTANTS = {"true": "True", "false": "False", "null": "None", "none": "None"}
 
+Values = Callable[[str], Collection[str]]
+
 COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
@@ -47,7 +49,10 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 
 
 def compile_where(
-    text: str, columns: Mapping[str, ColumnElement[Any]], hparam_names: Collection[str]
+    text: str,
+    columns: Mapping[str, ColumnElement[Any]],
+    hparam_names: Collection[str],
+    values: Values = lambda column: (),
 ) -> ColumnElement[bool]:
     """The condition that ``text`` states.
 
@@ -55,12 +60,14 @@ def compile_where(
         text: The condition, see the module's docstring.
         columns: The columns that it may name; ``hparams`` is where the hyperparameters are.
         hparam_names: The hyperparameters that it may name.
+        values: Gives all values that a column has, of one that has few; nothing of another.
 
     Raises:
         QueryError: If the text is not such a condition; the message shows the part that is not.
-        UnknownNameError: If there is no such column or hyperparameter.
+        UnknownNameError: If there is no such column or hyperparameter, or no such value where
+            ``values`` knows them.
     """
-    return _Compiler(columns, hparam_names).condition(_parse(text))
+    return _Compiler(columns, hparam_names, values).condition(_parse(text))
 
 
 def _parse(text: str) -> ast.expr:
@@ -108,8 +115,12 @@ class _Value:
 
 class _Compiler:
     def __init__(
-        self, columns: Mapping[str, ColumnElement[Any]], hparam_names: Collection[str]
+        self,
+        columns: Mapping[str, ColumnElement[Any]],
+        hparam_names: Collection[str],
+        values: Values,
     ) -> None:
+        self.values = values
         self.hparams = columns["hparams"]
         self.columns = {name: column for name, column in columns.items() if name != "hparams"}
         self.hparam_names = set(hparam_names)
@@ -145,7 +156,11 @@ class _Compiler:
         shown = f"`{ast.unparse(left)} in {ast.unparse(right)}`"
         if not isinstance(right, ast.List | ast.Tuple | ast.Set) or not right.elts:
             raise QueryError(f'{shown} needs a list after "in", such as ("adam", "sgd").')
+        for item in right.elts:
+            self.quoted(left, item, shown.strip("`"))
         value, options = self.value(left), [self.value(item) for item in right.elts]
+        for option in options:
+            self.known(value, option)
         kinds = {item.kind for item in options}
         if value.is_constant or not all(item.is_constant for item in options):
             raise QueryError(f"{shown} needs a name before the list and plain values in it.")
@@ -156,6 +171,8 @@ class _Compiler:
 
     def pair(self, left: ast.expr, operation: ast.cmpop, right: ast.expr) -> ColumnElement[bool]:
         shown = ast.unparse(ast.Compare(left, [operation], [right]))
+        self.quoted(left, right, shown)
+        self.quoted(right, left, shown)
         one, other = self.value(left), self.value(right)
         if one.is_constant and other.is_constant:
             raise QueryError(f"`{shown}` compares two constants; name a column in it.")
@@ -175,12 +192,34 @@ class _Compiler:
             raise QueryError(f"`{shown}` orders true and false; write = or !=.")
         if isinstance(operation, ast.Is | ast.IsNot) and kind != BOOLEAN:
             raise QueryError(f"`{shown}`: `is` goes with null, true and false; write = or !=.")
+        if not ordered:
+            self.known(one, other)
+            self.known(other, one)
         compare = COMPARISONS[type(operation)]
         sides = [self.typed(value, kind) for value in (one, other)]
         if ordered and kind == TEXT:
             sides = [by_code_point(side) for side in sides]
         result: ColumnElement[bool] = compare(*sides)
         return result
+
+    def quoted(self, name: ast.expr, text: ast.expr, shown: str) -> None:
+        """Refuse a bare word that is to be a text: ``optimizer = adam``."""
+        column = self.columns.get(name.id) if isinstance(name, ast.Name) else None
+        if column is None or not isinstance(column.type, String) or not isinstance(text, ast.Name):
+            return
+        if text.id not in self.columns and text.id not in self.hparam_names:
+            raise QueryError(
+                f"`{shown}`: there is no column {text.id!r}; quote text: {ast.unparse(name)} = "
+                f"'{text.id}'."
+            )
+
+    def known(self, name: _Value, text: _Value) -> None:
+        """Refuse a text that no run has in a column of few: ``optimizer = 'adan'``."""
+        if name.column is None or not text.is_constant:
+            return
+        values = self.values(name.source)
+        if values and text.constant not in values:
+            raise UnknownNameError(name.source, text.constant, values)
 
     def common_kind(self, one: _Value, other: _Value, shown: str) -> str:
         kinds = {value.kind for value in (one, other) if value.kind is not None}

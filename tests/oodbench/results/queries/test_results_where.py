@@ -164,3 +164,22 @@ def test_texts_are_ordered_alike_whatever_the_locale_of_postgresql() -> None:
     compiled = str(condition.compile(dialect=postgresql.dialect()))
     assert compiled.count('COLLATE "C"') == 4
     assert "COLLATE" not in str(condition.compile(dialect=sqlite.dialect()))
+
+
+@pytest.mark.parametrize(
+    "condition", ["optimizer = 'adan'", "optimizer != 'adan'", "optimizer in ('sgd', 'adan')"]
+)
+def test_a_name_that_no_run_has_suggests_a_near_one(filled: Database, condition: str) -> None:
+    with pytest.raises(UnknownNameError, match=r"optimizer 'adan'\. Did you mean 'adam'"):
+        pairs(filled, condition)
+    assert pairs(filled, "status = 'diverged'").empty  # none is there, and yet it is a status
+
+
+@pytest.mark.parametrize("condition", ["optimizer = adam", "adam = optimizer", "model in [adam]"])
+def test_text_without_quotes_is_told_to_be_quoted(filled: Database, condition: str) -> None:
+    with pytest.raises(
+        QueryError, match="no column 'adam'; quote text: "
+    ):
+        pairs(filled, condition)
+    with pytest.raises(UnknownNameError, match="unknown column 'lrr'"):
+        pairs(filled, "lrr = 1")
