@@ -37,10 +37,15 @@ NAMES = {
 
 
 def pretty(name: str) -> str:
-    """The name a reader knows, such as ``PALSGD(Adam) x4``; unknown names are left as they are."""
+    """The name a reader knows, such as ``PALSGD(Adam) x4`` or ``Adam (fixed)``.
+
+    Unknown names are left as they are.
+    """
     if replicated := re.fullmatch(r"(\w+)\((.+)\)x(\d+)", name):
         method, optimizer, replicas = replicated.groups()
         return f"{pretty(method)}({pretty(optimizer)}) x{replicas}"
+    if owned := re.fullmatch(r"(\w+)\(([\w.-]+)\)", name):
+        return f"{pretty(owned[1])} ({owned[2]})"
     return NAMES.get(name, name)
 
 

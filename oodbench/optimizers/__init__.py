@@ -1,5 +1,8 @@
 """Optimizers by name, one family a file. To add one: write its file, list it here."""
 
+import re
+from dataclasses import replace
+
 from oodbench.optimizers import pytorch_optimizer, replicated
 from oodbench.optimizers.adafactor import ADAFACTOR
 from oodbench.optimizers.adagrad import ADADELTA, ADAGRAD, RMSPROP
@@ -17,8 +20,15 @@ from oodbench.registry import Registry
 
 
 def find(name: str) -> OptimizerSpec | None:
-    """What an unregistered name means: another package's optimizer, or a distributed one."""
-    return replicated.find(name, OPTIMIZERS.get) or pytorch_optimizer.find(name)
+    """What an unregistered name means: another package's, a distributed one, or a second name."""
+    found = replicated.find(name, OPTIMIZERS.get) or pytorch_optimizer.find(name)
+    return found or of_own_name(name)
+
+
+def of_own_name(name: str) -> OptimizerSpec | None:
+    """``adam(fixed)`` is Adam under a name that tells its search from another's; else None."""
+    parts = re.fullmatch(r"([\w.]+)\([A-Za-z0-9][\w.-]*\)", name)
+    return None if parts is None else replace(OPTIMIZERS.get(parts[1]), name=name)
 
 
 OPTIMIZERS: Registry[OptimizerSpec] = Registry(

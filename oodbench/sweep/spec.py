@@ -72,11 +72,13 @@ class SweepSpec(Part):
         """Nothing is asked for twice, and each algorithm gets the batches that it needs."""
         names = [entry.name for entry in (*self.algorithms, *self.contestants)]
         names += [f"{d.name}, tested on {list(turn)}" for d in self.datasets for turn in d.turns()]
-        own = [d.name for d in self.datasets if DATASETS.get(d.name).own and "(" not in d.name]
+        own = [d.name for d in self.datasets if DATASETS.get(d.name).own]
+        own += [optimizer.name for optimizer in self.optimizers]
         for name in names:
             if names.count(name) > 1:
                 kind = name.partition(",")[0]
-                ways = f"write {kind}(NAME) for the second, or " if kind in own else ""
+                renamed = kind in own and "(" not in kind
+                ways = f"write {kind}(NAME) for the second, or " if renamed else ""
                 raise ValueError(
                     f"{name!r} is listed twice, but studies are told apart by name; "
                     f"{ways}put the second into a sweep of another name and database"

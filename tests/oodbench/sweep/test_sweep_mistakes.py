@@ -181,7 +181,12 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ),
     (optimizer(space=["lr"]), "optimizers.0.space: needs keys and values, but got ['lr']"),
     (algorithm(train=3), "algorithms.0.train: needs keys and values, but got 3"),
-    ({"optimizers": ["sgd", {"name": "sgd", "space": {"lr": 0.1}}]}, "'sgd' is listed twice"),
+    (
+        {"optimizers": ["sgd", {"name": "sgd", "space": {"lr": 0.1}}]},
+        "'sgd' is listed twice, but studies are told apart by name; write sgd(NAME) for the second",
+    ),
+    ({"optimizers": ["sgd(a)", "sgd(a)"]}, "'sgd(a)' is listed twice"),
+    ({"optimizers": ["adan(fixed)"]}, "unknown optimizer 'adan'. Did you mean 'adam'?"),
     (
         {"datasets": [{"name": "ColoredDigits", "test_environments": t} for t in ("each", [1])]},
         "'ColoredDigits, tested on [1]' is listed twice",

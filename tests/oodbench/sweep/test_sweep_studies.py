@@ -9,6 +9,7 @@ import pytest
 
 from oodbench.data import Dataset
 from oodbench.errors import RequestError
+from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import Trial
 from oodbench.sweep import load_sweep, parse_sweep
 from oodbench.sweep.plan import Plan, plan
@@ -67,6 +68,21 @@ def test_an_optimizer_of_pytorch_optimizer_is_asked_for_by_its_name(tiny: Tiny) 
     assert study.facts["optimizer_kind"] == "adaptive"
     assert len({h["lr"] for h in values}) == len({h["beta1"] for h in values}) == 8
     assert {(h["beta2"], h["weight_decouple"]) for h in values} == {(0.99, True)}
+
+
+def test_an_optimizer_twice_under_names_of_ones_own(tiny: Tiny) -> None:
+    """Fixed against tuned: the same Adam, seeds and draws, but for what is fixed."""
+    fixed = {"name": "adam(fixed)", "space": {"lr": 0.001}}
+    runs = trials(tiny(algorithms=["erm"], optimizers=["adam", fixed]))
+    tuned, held = ([t for t in runs if t.optimizer == name] for name in ("adam", "adam(fixed)"))
+    assert len(tuned) == len(held) > 1
+    assert {trial.hparams["lr"] for trial in held} == {0.001}
+    assert len({trial.hparams["lr"] for trial in tuned}) == len(tuned)
+    assert [t.seed for t in tuned] == [t.seed for t in held]
+    assert {t.id for t in tuned}.isdisjoint(t.id for t in held)
+    spec = OPTIMIZERS.get("adam(fixed)")
+    assert (spec.name, spec.kind) == ("adam(fixed)", "adaptive")
+    assert spec.build is OPTIMIZERS.get("adam").build
 
 
 def test_each_method_of_distributing_an_optimizer_is_a_contestant(tiny: Tiny) -> None:
