@@ -177,9 +177,7 @@ def test_a_name_that_no_run_has_suggests_a_near_one(filled: Database, condition:
 
 @pytest.mark.parametrize("condition", ["optimizer = adam", "adam = optimizer", "model in [adam]"])
 def test_text_without_quotes_is_told_to_be_quoted(filled: Database, condition: str) -> None:
-    with pytest.raises(
-        QueryError, match="no column 'adam'; quote text: "
-    ):
+    with pytest.raises(QueryError, match="no column 'adam'; quote text: "):
         pairs(filled, condition)
     with pytest.raises(UnknownNameError, match="unknown column 'lrr'"):
         pairs(filled, "lrr = 1")
