@@ -50,7 +50,12 @@ def kept_images(
 
     def digest() -> NDArray[np.uint8]:
         def one(row: int) -> bytes:
-            if corrupt == "skip" and not images[row].any() and harm_of(paths[row]):
+            # Encoded ones cannot be asked for their pixels where the cache is not written.
+            if (
+                corrupt == "skip"
+                and (keeps_encoded() or not images[row].any())
+                and harm_of(paths[row])
+            ):
                 return bytes(32)
             return hashlib.sha256(paths[row].read_bytes()).digest()
 

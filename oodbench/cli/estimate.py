@@ -8,26 +8,30 @@ from oodbench.errors import RequestError
 if TYPE_CHECKING:
     from oodbench.sweep import SweepSpec
     from oodbench.sweep.estimate import Estimate
+    from oodbench.verbs.rehearsal import Rehearsal
 
 MIB, GIB = 2**20, 2**30
 
 
-def show_estimate(specs: "list[SweepSpec]") -> None:
+def show_estimate(specs: "list[SweepSpec]", device: str) -> None:
     """Print a row a dataset, the sums, and what they rest on."""
     import pandas as pd
 
     from oodbench.cli.printing import show
     from oodbench.sweep.estimate import MEASUREMENT_BYTES, RUN_BYTES, estimate
+    from oodbench.verbs.rehearsal import rehearse
 
-    rows = [row for spec in specs for row in estimate(spec)]
-    show(pd.DataFrame([cells(row) for row in rows]))
-    hours = [row.seconds / 3600 for row in rows if row.seconds is not None]
+    tried = {spec.name: rehearse(spec, device) for spec in specs}
+    rows = [row for spec in specs for row in estimate(spec, tried[spec.name].seconds)]
+    place = "core" if "cpu" in {one.device for one in tried.values()} else "GPU"
+    show(pd.DataFrame([cells(row, f"{place} hours") for row in rows]))
+    known = [row.seconds for row in rows if row.seconds is not None]
     caches = [row.cache for row in rows if row.cache is not None]
-    missing = len(hours) < len(rows), len(caches) < len(rows) or any(row.partly for row in rows)
+    missing = len(known) < len(rows), len(caches) < len(rows) or any(row.partly for row in rows)
     print(
         f"{sum(row.studies for row in rows)} studies, "
         f"{sum(row.models for row in rows):,} models to train: "
-        f"{at_least(f'{sum(hours):,.1f}' if hours else '?', missing[0])} GPU hours; on disk "
+        f"{at_least(in_hours(sum(known)) if known else '?', missing[0])} {place} hours; on disk "
         f"{at_least(size(sum(caches)), missing[1])} of decoded images and "
         f"{size(sum(row.database for row in rows))} of database."
     )
@@ -36,18 +40,34 @@ def show_estimate(specs: "list[SweepSpec]") -> None:
         for spec in specs
         if spec.rate is not None
     )
-    print("This is an estimate from the sweep file alone; with --db it is told what is stored.")
+    print("This is an estimate; with --db it is told what is stored.")
+    for one in tried.values():
+        tell_tried(one)
     if rates:
         print(f"GPU hours: training at {', or '.join(rates)}; scoring three times as fast.")
     if missing[0]:
         print(
-            "?: GPU hours need a rate in the sweep file, steps in place of epochs, and a dataset "
-            "whose size was published."
+            f"?: {place} hours need the data, to time a step; or a rate in the sweep file, steps "
+            "in place of epochs, and a dataset whose size was published."
         )
     print(
         f"Images are counted as published. Database: {RUN_BYTES:,} bytes a run and "
         f"{MEASUREMENT_BYTES} a measurement, as found in SQLite."
     )
+
+
+def tell_tried(found: "Rehearsal") -> None:
+    """Say what was timed, and what was not checked."""
+    if found.seconds:
+        each = ", ".join(
+            f"{seconds:.3g} s a model of {algorithm} on {dataset}"
+            for (dataset, algorithm), seconds in found.seconds.items()
+        )
+        print(f"Timed steps on this machine ({found.device}), without scoring: {each}.")
+    for (dataset, algorithm), why in found.untimed.items():
+        print(f"Not timed, {algorithm} on {dataset}: {why}")
+    for dataset, why in found.unchecked.items():
+        print(f"The options of {dataset} are not checked: {why}")
 
 
 def show_power(specs: "list[SweepSpec]", db: str | None) -> None:
@@ -80,7 +100,7 @@ def show_power(specs: "list[SweepSpec]", db: str | None) -> None:
         print("Without the error over test examples where no predictions of these runs are kept.")
 
 
-def cells(row: "Estimate") -> dict[str, object]:
+def cells(row: "Estimate", hours: str) -> dict[str, object]:
     """One dataset's row."""
     cache = "?" if row.cache is None else at_least(size(row.cache), row.partly)
     return {
@@ -88,10 +108,18 @@ def cells(row: "Estimate") -> dict[str, object]:
         "dataset": row.dataset,
         "studies": row.studies,
         "models": f"{row.models:,}",
-        "GPU hours": "?" if row.seconds is None else f"{row.seconds / 3600:,.1f}",
+        hours: "?" if row.seconds is None else in_hours(row.seconds),
         "images": "" if row.cache == 0 else cache,
         "database": size(row.database),
     }
+
+
+def in_hours(seconds: float) -> str:
+    """Hours, of less than one with two decimals."""
+    hours = seconds / 3600
+    if 0 < hours < 0.01:
+        return "< 0.01"
+    return f"{hours:,.1f}" if hours >= 1 else f"{hours:.2f}"
 
 
 def size(count: int) -> str:
@@ -104,12 +132,15 @@ def at_least(text: str, incomplete: bool) -> str:
     return f"{'at least ' * (incomplete and text != '?')}{text}"
 
 
-def preview(specs: "list[SweepSpec]", db: str | None) -> None:
-    """Say what sweeps would train: beside a database, what is stored; else what they would take."""
+def preview(specs: "list[SweepSpec]", db: str | None, device: str = "auto") -> None:
+    """Say what sweeps would train: beside a database, what is stored; else what they would take.
+
+    Steps are timed on ``device``.
+    """
     from oodbench.sweep.estimate import on_replicas
 
     if db is None:
-        show_estimate(specs)
+        show_estimate(specs, device)
     else:
         for spec in specs:
             name = f"{spec.name}: " if len(specs) > 1 else ""

@@ -59,7 +59,7 @@ def sweep(
     use_root(root)
     specs = load_sweeps(path, changes or ())
     if dry_run:
-        preview(specs, db)
+        preview(specs, db, settings.device)
         return
     if db is None:
         raise RequestError("Say where results are kept: --db FILE or URL, or OODBENCH_DB.")

@@ -14,6 +14,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -37,6 +38,22 @@ def cache_folder() -> Path:
         return Path.home() / "Library/Caches/oodbench"
     usual = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
     return Path(usual or Path.home() / ".cache") / "oodbench"
+
+
+_writing = ContextVar("writing", default=True)
+
+
+@contextmanager
+def without_writing() -> Iterator[None]:
+    """Within, nothing is put into the cache, and what is not there is not kept.
+
+    ``cached`` computes it each time; ``filled`` gives zeros, for whoever needs the shape alone.
+    """
+    token = _writing.set(False)
+    try:
+        yield
+    finally:
+        _writing.reset(token)
 
 
 @dataclass(frozen=True)
@@ -82,6 +99,8 @@ def cached(name: str, key: Any, build: Callable[[], NDArray[Any]]) -> NDArray[An
     found = _read(folder, stem)
     if found is not None:
         return found
+    if not _writing.get():
+        return build()
     with _alone(folder, stem):
         found = _read(folder, stem)  # another process may have built it meanwhile
         if found is not None:
@@ -128,6 +147,8 @@ def filled(
     found = _read(folder, stem)
     if found is not None:
         return found
+    if not _writing.get():
+        return np.broadcast_to(np.zeros((), dtype), shape)
     with _alone(folder, stem):
         found = _read(folder, stem)
         if found is not None:

@@ -2,9 +2,10 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
+from types import MappingProxyType
 
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.sweep import SweepSpec
@@ -31,8 +32,9 @@ class Estimate:
         dataset: Its name.
         studies: How many.
         models: How many, on all splits of the data, retrained winners among them.
-        seconds: Of one GPU, at the rate that the sweep file states; None: it states none, or gives
-            epochs, whose steps depend on the data, or how many examples are scored is not known.
+        seconds: Of one GPU, at the rate that the sweep file states, or of training alone by steps
+            that were timed; None: neither is known, or with a rate it gives epochs, whose steps
+            depend on the data, or how many examples are scored is not known.
         cache: Bytes of decoded images, 0: none are decoded; None: how many is not known.
         partly: Whether ``cache`` leaves out images whose number is not known.
         database: Bytes, about.
@@ -48,9 +50,18 @@ class Estimate:
     partly: bool = False
 
 
-def estimate(spec: SweepSpec) -> list[Estimate]:
-    """What each dataset of a sweep would take. Nothing is read but the sweep file."""
-    return [_of_dataset(spec, dataset) for dataset in spec.datasets]
+Timed = Mapping[tuple[str, str], float]
+"""Dataset, algorithm -> seconds to train one model with one gradient a step."""
+
+
+def estimate(spec: SweepSpec, timed: Timed = MappingProxyType({})) -> list[Estimate]:
+    """What each dataset of a sweep would take. Nothing is read but the sweep file.
+
+    Args:
+        spec: The sweep.
+        timed: What is known where the sweep file states no rate.
+    """
+    return [_of_dataset(spec, dataset, timed) for dataset in spec.datasets]
 
 
 def on_replicas(spec: SweepSpec) -> dict[int, int]:
@@ -63,10 +74,13 @@ def on_replicas(spec: SweepSpec) -> dict[int, int]:
     return {replicas: found[replicas] for replicas in sorted(found) if replicas > 1}
 
 
-def _of_dataset(spec: SweepSpec, dataset: DatasetEntry) -> Estimate:
+def _of_dataset(spec: SweepSpec, dataset: DatasetEntry, timed: Timed) -> Estimate:
     cells = list(_cells(spec, dataset))
     models = [_models(spec, algorithm, optimizer, dataset) for _, algorithm, optimizer in cells]
-    costs = [_seconds(spec, dataset, *cell) for cell in cells]
+    costs = [
+        _seconds(spec, dataset, *cell) if spec.rate else _timed(dataset, *cell[1:], timed)
+        for cell in cells
+    ]
     known = [n * cost for n, cost in zip(models, costs, strict=True) if cost is not None]
     rows = [_measurements(spec, dataset, algorithm) for _, algorithm, _ in cells]
     sizes = [RUN_BYTES + MEASUREMENT_BYTES * row for row in rows]
@@ -104,6 +118,20 @@ def _evaluations(steps: int, every: int | None) -> int:
     return math.ceil(steps / (every or max(1, steps // 5)))
 
 
+def _timed(
+    dataset: DatasetEntry, algorithm: AlgorithmEntry, optimizer: OptimizerEntry, timed: Timed
+) -> float | None:
+    """Of one model: its training, by a step that was timed."""
+    one = timed.get((dataset.name, algorithm.name))
+    return None if one is None else one * _gradients(optimizer)
+
+
+def _gradients(optimizer: OptimizerEntry) -> int:
+    """Of one step."""
+    spec = OPTIMIZERS.get(optimizer.name)
+    return spec.evaluations * spec.replicas
+
+
 def _seconds(
     spec: SweepSpec,
     dataset: DatasetEntry,
@@ -119,8 +147,7 @@ def _seconds(
     sizes = [float(size) for size in train.batch.sizes.values]
     trained = about.trained(turn)
     batch = sum(sizes) / len(sizes) * (trained if train.batch.size is None else 1)
-    optimizer_spec = OPTIMIZERS.get(optimizer.name)
-    gradients = optimizer_spec.evaluations * optimizer_spec.replicas
+    gradients = _gradients(optimizer)
     held = len(about.environments) - trained + HELD_OUT * trained
     scored = about.examples * (1 if about.apart else held / len(about.environments))
     seen = train.steps * batch * gradients

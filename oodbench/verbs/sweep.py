@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oodbench.data.cache import without_writing
 from oodbench.errors import RequestError
 from oodbench.machine import cores
 from oodbench.results import (
@@ -43,7 +44,8 @@ def preview(sweep: Sweep, db: str | Path | None) -> AddedSweep:
         sweep: A sweep file.
         db: URL or path of the database; it need not hold anything, a file need not exist.
     """
-    planned = plan(sweep)
+    with without_writing():
+        planned = plan(sweep)
     if db is None or is_empty(db):
         return preview_sweep(None, planned.studies)
     with open_database(db, read_only=True) as database:

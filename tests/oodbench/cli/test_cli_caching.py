@@ -1,5 +1,6 @@
 """cache list, build and drop, on a folder of small images."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from oodbench import api
 from oodbench.cli import app
 from oodbench.errors import RequestError
+from oodbench.results import add_sweep, open_database
+from oodbench.sweep.plan import plan
 
 
 @pytest.fixture
@@ -46,3 +50,36 @@ def test_build_list_drop(cli, tmp_path: Path) -> None:
     assert cli("drop", "ImageFolders-16px") == f"dropped 1 files, {size / 2**20:.1f} MiB\n"
     cli("drop", "--all")
     assert "nothing to show" in cli("list")
+
+
+@pytest.mark.parametrize("corrupt", ["fail", "skip"])
+@pytest.mark.parametrize("kept", ["decoded", "encoded"])
+def test_a_dry_run_decodes_nothing_and_knows_the_trials(
+    cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, corrupt: str, kept: str
+) -> None:
+    monkeypatch.setenv("OODBENCH_IMAGES", kept)
+    if corrupt == "skip":
+        (tmp_path / "data" / "mine" / "day" / "cat" / "0.png").write_bytes(b"no image")
+    sweep = {
+        "name": "mine",
+        "datasets": [
+            {
+                **{"name": "ImageFolders", "folder": "mine", "size": 16, "corrupt": corrupt},
+                "test_environments": [0],
+            }
+        ],
+        "algorithms": ["erm"],
+        "optimizers": ["sgd"],
+        "model": {"name": "mlp", "width": 4, "depth": 1},
+        "search": {"trials": 2},
+        "train": {"steps": 2, "batch": {"size": 4}},
+    }
+    db = tmp_path / "runs.db"
+    assert api.preview(sweep, db).new_runs == 2
+    assert not (tmp_path / "cache").exists()
+    with open_database(db, create=True) as database:
+        add_sweep(database, "mine", {}, plan(sweep).studies)
+    assert (tmp_path / "cache").exists()
+    shutil.rmtree(tmp_path / "cache")
+    assert api.preview(sweep, db).known_runs == 2  # by the content of the files
+    assert not (tmp_path / "cache").exists()

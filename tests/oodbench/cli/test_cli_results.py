@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,21 @@ def test_a_dry_run_without_a_database_says_what_it_would_take(
 ) -> None:
     monkeypatch.delenv("OODBENCH_DB", raising=False)
     path = sweep_file(search={"trials": 3})
-    out = oodbench("sweep", path, "--dry-run").out
-    assert "2 studies, 6 models to train: ? GPU hours; on disk 0.0 MiB of decoded images" in out
-    assert "?: GPU hours need a rate in the sweep file" in out
+    out = oodbench("sweep", path, "--dry-run", "--set", "train.steps=1000000").out
+    assert "Timed steps on this machine (cpu), without scoring: " in out
+    (hours,) = re.findall(r"2 studies, 6 models to train: (\S+) core hours; on disk 0.0 MiB", out)
+    (seconds,) = re.findall(r": (\S+) s a model of erm on", out)
+    assert float(hours) == pytest.approx(6 * float(seconds) / 3600, abs=0.05, rel=0.01)
     rate = "rate={examples_per_second: 1, source: a guess}"
     digits = "datasets=[{name: ColoredMNIST, test_environments: [2]}]"
     out = oodbench("sweep", path, "--dry-run", "--set", rate, "--set", digits).out
     assert "GPU hours: training at 1 examples a second (a guess); scoring three times" in out
     assert "? GPU hours" not in out
+    assert "The options of ColoredMNIST are not checked: its files are not on this machine" in out
+    wrong = "datasets=[{name: ColoredDigits, test_environments: [2], renders: 0}]"
+    ended = oodbench("sweep", path, "--dry-run", "--set", wrong)
+    assert ended.code == 2
+    assert "renders must be a whole number >= 1, not 0" in ended.err
     assert list(tmp_path.iterdir()) == [path]
     ended = oodbench("sweep", path)
     assert ended.code == 2

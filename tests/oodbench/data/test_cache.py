@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from oodbench.data.cache import cache_folder, cached, filled
+from oodbench.data.cache import cache_folder, cached, filled, without_writing
 from oodbench.errors import RequestError
 
 ARRAY = np.arange(1000, dtype=np.uint8).reshape(10, 100)
@@ -127,3 +127,14 @@ def test_the_folder_is_the_platforms_unless_named(tmp_path: Path, monkeypatch) -
     assert cache_folder() == tmp_path / "oodbench"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder() == Path.home() / ".cache" / "oodbench"
+
+
+def test_within_a_dry_run_nothing_is_written(folder: Path) -> None:
+    with without_writing():
+        assert list(cached("x", [1], lambda: np.arange(3))) == [0, 1, 2]
+        big = filled("big", [1], (2, 3), "u1", lambda array: pytest.fail("it was filled"))
+    assert (big.shape, big.dtype, big.any()) == ((2, 3), np.uint8, False)
+    assert not folder.exists()
+    assert list(cached("x", [1], lambda: np.arange(3))) == [0, 1, 2]
+    with without_writing():  # what is there is read
+        assert list(cached("x", [1], lambda: np.zeros(3))) == [0, 1, 2]
