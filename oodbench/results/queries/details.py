@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -19,9 +20,9 @@ from oodbench.results.schema import (
 from oodbench.results.store import find_run
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunDetails:
-    """A run, whatever its state.
+    """A run, whatever its state; it prints itself in a few lines.
 
     Attributes:
         run: Its id.
@@ -55,6 +56,45 @@ class RunDetails:
     attempts: int
     started: float | None
     finished: float | None
+
+    @property
+    def told(self) -> dict[str, str]:
+        """The run in a few words each: what was trained, what became of it."""
+        trial = self.trial
+        given = ", ".join(f"{name} {value}" for name, value in trial.hparams.items())
+        scores = {
+            f"{rule} (step {found['step'] or 'not known'})": ", ".join(
+                f"{role} {value:.3f}"
+                for role, value in found.items()
+                if role != "step" and not role.startswith("n_") and value is not None
+            )
+            for rule, found in self.scores.items()
+        }
+        test = ", ".join(map(str, trial.test_environments))
+        known = {
+            "run": self.run,
+            "status": self.status,
+            "reason": self.reason,
+            "dataset": f"{trial.dataset}, tested on {test or 'its published splits'}",
+            "model": trial.model,
+            "algorithm": trial.algorithm,
+            "optimizer": f"{trial.optimizer} ({given})" if given else trial.optimizer,
+            "steps": f"{trial.steps:,}" if trial.steps else "not known",
+            "sweeps": ", ".join(dict.fromkeys(str(item["sweep"]) for item in self.asked_by)),
+            **scores,
+        }
+        return {name: value for name, value in known.items() if value}
+
+    def __repr__(self) -> str:
+        width = max(map(len, self.told))
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in self.told.items())
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
+            for name, value in self.told.items()
+        )
+        return f"<table>{rows}</table>"
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""

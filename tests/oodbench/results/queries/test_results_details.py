@@ -40,6 +40,12 @@ def test_a_run_from_waiting_to_stored(db: Database) -> None:
     found = json.loads(json.dumps(stored.to_json()))
     assert found["trial"] == trial.to_json()
     assert found["asked_by"][1]["sweep"] == "two"
+    said = repr(stored)
+    assert said.splitlines()[0].split() == ["run", trial.id]
+    assert "last (step 100)" in said
+    assert "id_val 0.500" in said
+    assert max(map(len, said.splitlines())) < 120
+    assert "<th>status</th><td>completed</td>" in stored._repr_html_()
 
 
 def test_unknown_runs_are_refused(db: Database) -> None:
