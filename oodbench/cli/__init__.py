@@ -100,7 +100,9 @@ def main() -> None:
     try:
         app()
     except OodbenchError as error:
-        print(f"oodbench: {error}", file=sys.stderr)
+        from oodbench.cli.printing import plain
+
+        print(plain(f"oodbench: {error}"), file=sys.stderr)
         sys.exit(2)
     except BrokenPipeError:  # `oodbench query ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

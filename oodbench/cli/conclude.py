@@ -58,8 +58,10 @@ def conclude(
 def conclusions_in(found: "Conclusions", format_: str) -> str:
     """The conclusions in one of ``FORMATS``; as text they fit the terminal."""
     from oodbench.analysis import conclusions_as
+    from oodbench.cli.printing import plain
 
-    return conclusions_as(found, format_, min(WIDEST, shutil.get_terminal_size().columns))
+    width = min(WIDEST, shutil.get_terminal_size().columns)
+    return plain(conclusions_as(found, format_, width))
 
 
 def write_tables(found: "Conclusions", folder: Path) -> None:

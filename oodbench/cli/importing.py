@@ -44,11 +44,13 @@ SHOWN = 20
 
 def tell(done: "ImportedRuns", db: str) -> None:
     """Say what was imported, and what was not."""
+    from oodbench.cli.printing import plain
+
     statuses = ", ".join(f"{n:,} {status}" for status, n in done.statuses.items())
     print(f"{done.new:,} runs added, {done.known:,} there already, to the sweep {done.sweep}")
     print(f"in all: {statuses}")
     for line in done.skipped[:SHOWN]:
-        print(f"skipped: {line}")
+        print(plain(f"skipped: {line}"))
     if len(done.skipped) > SHOWN:
         print(f"skipped: and {len(done.skipped) - SHOWN:,} more")
     print(look_at(db))

@@ -172,5 +172,5 @@ def show_results(table: "pd.DataFrame") -> None:
     columns = ["algorithm", "optimizer", "completed", "diverged", "failed"]
     scores = {"id": "ID acc.", "n_id": "n", "ood": "OOD acc.", "n_ood": "n_"}
     for (dataset, test), rows in table.groupby(["dataset", "test_environments"], sort=False):
-        print(f"\n{dataset}, {tested_on(str(test))}")
+        print(plain(f"\n{dataset}, {tested_on(str(test))}"))
         show(rows[[*columns, *scores]].rename(columns=scores))

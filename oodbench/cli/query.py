@@ -94,9 +94,11 @@ def show_first(frame: "pd.DataFrame", limit: int) -> None:
 
 def tell_unselected(frame: "pd.DataFrame", rule: str) -> None:
     """Say on which datasets runs completed and yet the rule had nothing to choose by."""
+    from oodbench.cli.printing import plain
+
     without = frame[frame["run"].isna() & (frame["completed"] > 0)]
     if len(without):
-        datasets = ", ".join(without["dataset"].unique())
+        datasets = plain(", ".join(without["dataset"].unique()))
         print(
             f"note: no run on {datasets} has the score that {rule} reads, so none is selected; "
             "with --where for these alone, it is told which rules can."

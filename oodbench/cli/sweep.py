@@ -83,7 +83,7 @@ def train(
     The workers' ``places`` say how many there are, and where: see ``oodbench.run_sweep``.
     """
     from oodbench import analysis
-    from oodbench.cli.printing import seed_intervals, show, show_profile
+    from oodbench.cli.printing import plain, seed_intervals, show, show_profile
     from oodbench.cli.progress import Progress
     from oodbench.results import describe_target
     from oodbench.workers.executors.local import log_folder
@@ -108,7 +108,7 @@ def train(
         show_profile(shares)
     health = analysis.search_health(api.query(db, sweep=spec.name))
     for note in analysis.edge_notes(health):
-        print(f"note: {note}")
+        print(plain(f"note: {note}"))
     return progress.counts
 
 
