@@ -25,7 +25,7 @@ COLUMNS = ("shift", "names", "chance", "algorithm", "a", "b", "score", "datasets
 def classes_of(pairs: pd.DataFrame) -> "pd.Series[str]":
     """The class of shift of each run's dataset; ``UNKNOWN`` where it is not known."""
     shift = pairs.get("shift", pd.Series(UNKNOWN, index=pairs.index))
-    return shift.fillna(UNKNOWN).astype(str)
+    return shift.astype(object).fillna(UNKNOWN).astype(str)
 
 
 def compare_by_class(

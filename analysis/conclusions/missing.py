@@ -19,18 +19,18 @@ def more_columns(pairs: pd.DataFrame, rule: str) -> Iterator[str]:
     """
     score = RUN_RULES[rule]
     if not _known(pairs, score):
-        yield f"{score} would allow selection by {rule}: comparisons at an equal budget, and advice"
+        yield f"{score} would allow comparisons of selected runs at an equal budget, and advice."
     optimizers = pairs["optimizer"].unique()
     if len(optimizers) < 2:
-        yield "optimizer would allow comparisons, if it had two values on one dataset"
+        yield "optimizer would allow comparisons, if it had two values on one dataset."
     elif not _known(pairs, "optimizer_kind"):
-        yield "optimizer_kind would allow statements on adaptive optimizers"
+        yield "optimizer_kind would allow statements on adaptive optimizers."
     if not _known(pairs, "shift"):
-        yield "shift (correlation or diversity) would allow averages over datasets of one class"
+        yield "shift (correlation or diversity) would allow averages over datasets of one class."
     if not _known(pairs, "chance"):
-        yield "chance would keep models that guess out of the curves"
+        yield "chance would keep models that guess out of the curves."
     if not _known(pairs, "n_id") or not _known(pairs, "n_ood"):
-        yield "n_id and n_ood would tell luck on the test examples from differences"
+        yield "n_id and n_ood would tell luck on the test examples from differences."
 
 
 def _known(pairs: pd.DataFrame, column: str) -> bool:

@@ -5,9 +5,17 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from oodbench.results.select import drawn, select
+from oodbench.errors import check_name
+from oodbench.results.select import RUN_RULES, drawn, select
 
-from ..runs.columns import BY, STATUS_COLUMNS, count_statuses, in_first_appearance, require
+from ..runs.columns import (
+    BY,
+    STATUS_COLUMNS,
+    count_statuses,
+    in_first_appearance,
+    require,
+    values_of,
+)
 
 
 def wilson_interval(
@@ -53,7 +61,8 @@ def optimizer_table(pairs: pd.DataFrame, rule: str = "id_val") -> pd.DataFrame:
         appearance: ``completed``, ``diverged``, ``failed`` (and ``pending``, if any run still
         waits or runs), ``checkpoint`` (if ``pairs`` names its rule), ``rule``, ``run``, ``id``,
         ``id_low``, ``id_high``, ``n_id``, ``ood``, ``ood_low``, ``ood_high``, ``n_ood`` and
-        ``gap`` = ID - OOD. Accuracies are fractions, and missing where no run completed.
+        ``gap`` = ID - OOD. Accuracies are fractions, and missing where no run completed, or none
+        can be selected.
 
     Raises:
         RequestError: No runs, or a column is missing.
@@ -61,7 +70,7 @@ def optimizer_table(pairs: pd.DataFrame, rule: str = "id_val") -> pd.DataFrame:
     """
     require(pairs, ("id", "ood", "n_id", "n_ood"))
     pairs = drawn(pairs)
-    selected = select(pairs, rule=rule, by=BY)
+    selected = _selected(pairs, rule)
     rules = [name for name in ("checkpoint", "rule") if name in selected.columns]
     scores = selected[[*BY, *rules, "run", "id", "n_id", "ood", "n_ood"]]
     counts = count_statuses(pairs, BY).reset_index()
@@ -74,3 +83,12 @@ def optimizer_table(pairs: pd.DataFrame, rule: str = "id_val") -> pd.DataFrame:
     shown = [f"{name}{part}" for name in ("id", "ood") for part in ("", "_low", "_high")]
     shown = [*shown[:3], "n_id", *shown[3:], "n_ood", "gap"]
     return table[[*BY, *statuses, *rules, "run", *shown]]
+
+
+def _selected(pairs: pd.DataFrame, rule: str) -> pd.DataFrame:
+    """The selected runs; none where no completed run has the score that the rule reads."""
+    check_name("selection rule", rule, RUN_RULES)
+    completed = pairs[pairs["status"] == "completed"]
+    if len(completed) and values_of(completed, RUN_RULES[rule]).empty:
+        return pairs.iloc[:0].assign(rule=rule)
+    return select(pairs, rule=rule, by=BY)

@@ -109,6 +109,8 @@ def by_panel(
 
     Where each of several has a single row, one table of all of them.
     """
+    if table.empty:
+        return ()
     single = not table.duplicated(list(GROUP)).any()
     if single and len(table) > 1:
         return (make("By dataset and test side", [("where", place), *columns], table, folded),)

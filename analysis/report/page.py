@@ -191,7 +191,7 @@ def _judged(found: Conclusions | str) -> dict[str, Any]:
         return {"not_judged": found}
     return {
         "not_judged": "",
-        "left_out": found.left_out,
+        "left_out": (*found.left_out, *found.missing),
         "power": (POWER, *found.power) if found.power else (),
         "recommendations": [_advice(advice) for advice in found.recommendations],
         "verdicts": tables.verdict_tables(found),

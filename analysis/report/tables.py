@@ -213,7 +213,7 @@ def origin_table(origins: pd.DataFrame) -> Table:
     told = origins.assign(
         commit=[_commit(*pair) for pair in zip(origins["commit"], origins["dirty"], strict=True)]
     )
-    shown = told[names].fillna("").astype(str)
+    shown = told[names].astype(object).fillna("").astype(str)
     counted = shown.value_counts(sort=False).rename("runs").reset_index()
     columns: list[Column] = [(name, text(name)) for name in names]
     return make("Code and machines", [*columns, ("#runs", count("runs"))], counted)

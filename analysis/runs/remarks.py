@@ -34,14 +34,14 @@ def remarks_of(runs: pd.DataFrame, unscored: int) -> tuple[str, ...]:
     for column in (*SETTINGS, "precision", "steps", "checkpoint", "sampler"):
         known = values_of(runs, column)
         if column in SETTINGS and column in runs.columns:
-            known = runs[column].fillna("default")
+            known = runs[column].astype(object).fillna("default")
         values = sorted(map(str, known.unique()), key=lambda text: (len(text), text))
         if len(values) > 1:
             told = ", ".join(values) if len(values) <= MOST else f"{len(values):,} of them"
             remarks.append(f"pooled over {column}: {told}")
         elif values and column == "steps":  # algorithms often differ in their budget
             remarks.append(f"{int(float(values[0])):,} steps")
-        elif values == [UNKNOWN] or (column == "steps" and values == ["0"]):
+        elif values == [UNKNOWN] or (column == "steps" and column in runs and not values):
             remarks.append(f"{column} not known")
         elif column == "sampler" and not DESIGNS.issuperset(values):
             remarks.append(f"found by an adaptive search: {values[0]}")

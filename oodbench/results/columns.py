@@ -94,7 +94,12 @@ RUN = (
     Column("model", "text", _row.model, "Backbone."),
     Column("seed", "whole", _row.seed, "Of initialisation and batch order; -1: not known."),
     Column("data_seed", "whole", _row.data_seed, "Of splits, label noise and colours."),
-    Column("steps", "whole", _row.steps, "Optimizer steps asked for; 0: not known."),
+    Column(
+        "steps",
+        "whole",
+        _row.steps,
+        "Optimizer steps asked for; missing where not known (0 in SQL).",
+    ),
     Column(
         "batch",
         "text",

@@ -49,7 +49,7 @@ def runs(db: Database, where: str | None = None, sweep: str | None = None) -> "p
     view = select_runs().subquery("v_runs")
     with db.read() as connection:
         statement = _filtered(connection, view, where, sweep).order_by(view.c.position)
-        frame = _typed(connection.execute(statement), columns_of_runs())
+        frame = _without_unknown_steps(_typed(connection.execute(statement), columns_of_runs()))
     return spread(frame.drop(columns=["summary", "facts"]))
 
 
@@ -95,6 +95,7 @@ def pairs(
         if metric != METRIC:
             frame = with_metric(connection, frame, metric, checkpoint, chosen)
         scores = environment_scores(connection, checkpoint, chosen) if per_environment else {}
+    frame = _without_unknown_steps(frame)
     frame.insert(list(frame.columns).index("step"), "checkpoint", checkpoint)
     for name, values in scores.items():
         column = frame["run"].map(values).astype("float64")
@@ -180,6 +181,15 @@ def _typed(result: "Result[Any]", columns: Sequence[Column]) -> "pd.DataFrame":
     from oodbench.results.frames import frame_of
 
     return frame_of(result, named(columns, "number"), named(columns, "count"))
+
+
+def _without_unknown_steps(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """0 stands in the database where the steps of an imported run are not known."""
+    for name in frame.columns.intersection(["steps", "step"]):
+        unknown = frame[name] == 0
+        if unknown.any():
+            frame[name] = frame[name].astype("Int64").mask(unknown)
+    return frame
 
 
 def _filtered(

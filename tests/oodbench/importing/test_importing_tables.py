@@ -42,6 +42,31 @@ def test_real_pairs_come_out_as_they_went_in(tmp_path: Path) -> None:
     assert curve.verdict == "increasing"  # Imagenet-R bends upward
 
 
+def test_what_is_said_of_a_table_of_models_that_no_rule_can_choose_among(tmp_path: Path) -> None:
+    """60 models on a line of slope .8: return type and line are said, and what would say more."""
+    rng = np.random.default_rng(0)
+    rows = [
+        f"m{i},{x:.4f},{0.8 * x - 0.05 + 0.004 * rng.standard_normal():.4f}"
+        for i, x in enumerate(rng.uniform(0.5, 0.9, 60))
+    ]
+    file = write(tmp_path / "models.csv", "\n".join(["name,val,test", *rows]))
+    db = tmp_path / "models.db"
+    assert import_csv(file, db, {**COLUMNS, "model": "name"}, X).new == 60
+    runs = oodbench.query(db)
+    assert runs["steps"].isna().all()  # not known, not 0
+    found = oodbench.conclude(db)
+    claims = found.claims.set_index("claim")["verdict"]
+    assert claims.to_dict() == {
+        "Return type": "linear",
+        "The split is well specified": "does not hold",
+    }
+    text = " ".join(repr(found).split())
+    assert "returns of ID accuracy: linear (unknown)" in text
+    assert "id_val would allow comparisons" in text
+    page = oodbench.report(db, tmp_path / "report.html").read_text()
+    assert "Optimizers are not compared" in page
+
+
 def test_what_a_row_says(tmp_path: Path) -> None:
     file = write(
         tmp_path / "models.csv",
