@@ -5,7 +5,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from ..compare.estimates import UNCUT
+from ..compare.differences import UNCUT
 from ..compare.health import edge_notes
 from ..runs.columns import GROUP
 from ..runs.names import group_name, pretty

@@ -8,7 +8,7 @@ import pandas as pd
 
 from oodbench.results import UNKNOWN
 
-from ..compare.estimates import UNCUT
+from ..compare.differences import UNCUT
 from ..runs.columns import GROUP
 from ..runs.names import pretty, shift_name, tested_on
 from .claims import ALL, AVERAGED, THESE
