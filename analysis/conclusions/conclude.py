@@ -154,9 +154,9 @@ def conclude(
     equal_id = equal_id_table(clouds) if _several_optimizers(pairs) else pd.DataFrame()
     selecting = _selecting(pairs, comparison)
     claims = (
+        *claims_of_classes(selecting.pop("classes_of_kinds")),  # the widest first
         *claims_of_kinds(selecting["kinds"]),
         *claims_at_equal_id(equal_id, pairs),
-        *claims_of_classes(selecting.pop("classes_of_kinds")),
         *claims_of_returns(curves),
         *claims_of_lines(lines),
         *claims_of_robustness(robustness),
