@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from postgres_server import Server
 from rich.console import Console
 
 from oodbench import api
+from oodbench.analysis import answer_text
 from oodbench.cli.printing import fitting
 from oodbench.errors import UnknownNameError
 from oodbench.optimizers import OPTIMIZERS
@@ -134,6 +136,27 @@ def test_csv_and_json_give_back_what_python_gives(oodbench: Run, finished: Path)
     for name in ("id", "ood", "lr", "weight_decay", "n_ood"):
         assert list(csv[name]) == list(expected[name])
         assert [row[name] for row in records] == pytest.approx(list(expected[name]), rel=1e-12)
+
+
+def test_quickstart_ends_with_the_answer_and_leaves_a_report(
+    oodbench: Run, sweep_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    """On a small recipe in its folder, which it keeps, and whose runs are there."""
+    folder, path = tmp_path / "out", sweep_file(search={"trials": 6})
+    folder.mkdir()
+    shutil.copy(path, folder / "digits.yaml")
+    with open_database(folder / "results.db", create=True) as database:
+        add_sweep(database, "tiny", {}, plan(path).studies)
+    work(folder / "results.db", "tiny", WorkerSettings(device="cpu"))
+    ended = oodbench("quickstart", "--out", folder)
+    assert ended.code == 0
+    *_, answer, left = ended.out.strip().split("\n\n")
+    files, following = left.splitlines()
+    assert answer == answer_text(api.conclude(folder / "results.db"))
+    assert len(answer.splitlines()) <= 8
+    for name in re.findall(r"[\w*-]+\.\w+", files.partition(": ")[2]):
+        assert list(folder.glob(name)), name
+    assert following.endswith(f"oodbench conclude --db {folder / 'results.db'}")
 
 
 def test_conditions_and_sql_on_the_command_line(oodbench: Run, finished: Path) -> None:
