@@ -110,7 +110,8 @@ def short(frame: "pd.DataFrame") -> "pd.DataFrame":
     names = list(SELECTED if "rule" in frame else SHORT)
     if "rule" not in frame:
         ended_badly = len(frame) and frame["status"].isin(["diverged", "failed"]).all()
-        names = [*SHORT[:6], "reason"] if ended_badly else [*names, *({"lr"} & {*frame})]
+        mixed = {"status"} if frame["status"].nunique() > 1 else set()
+        names = [*SHORT[:5], *mixed, "reason"] if ended_badly else [*names, *({"lr"} & {*frame})]
     if frame["all_reduces"].notna().any():
         names += [*TALK, *(name for name in SPENT if frame[name].notna().any())]
     found = frame[names].assign(run=frame["run"].str[:8])  # enough to find it by
