@@ -114,7 +114,9 @@ def _numbers(
     untested = [UNCUT] if tasks.uncut else []
     lower = contest.sides[0 if found.value < 0 else 1]
     untested += [
-        WIDER.format(pretty(name), edges) for name, edges in tasks.edges.items() if name in lower
+        WIDER.format(pretty(name), edges.replace(", ", " and "))
+        for name, edges in tasks.edges.items()
+        if name in lower
     ]
     row["under_cuts"] += tuple((what, np.nan, 0) for what in untested)
     return row
