@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..compare.best import wins_of_best
 from ..compare.budgets import SMALLEST
 from ..runs.names import pretty, shift_name
 from ..stats.best_of import INDEPENDENT
@@ -71,8 +72,9 @@ def recommend(classes: pd.DataFrame) -> tuple[Recommendation, ...]:
     """One recommendation per class of shift and algorithm; unknown shift: per dataset.
 
     Of each optimizer, the run that the rule selects at equal budget is scored out of distribution,
-    on average over the datasets of the class. An optimizer is advised against if another one's is
-    higher (Holm-corrected, over all pairs looked at). If that leaves every optimizer or none, the
+    on average over the datasets of the class. One that beats each of the others is recommended
+    (``analysis.compare.best``). Else an optimizer is advised against if another one's is higher
+    (Holm-corrected, over all pairs looked at). If that leaves every optimizer or none, the
     advice is *undecided*; if it leaves some, they are undecided among themselves. Where even the
     best is at or below chance accuracy, no optimizer is recommended: it takes another algorithm or
     rule. Of optimizers with too few trials for any test nothing is said, and a single trial of each
@@ -82,12 +84,19 @@ def recommend(classes: pd.DataFrame) -> tuple[Recommendation, ...]:
         classes: ``compare_by_class`` of every pair of optimizers.
     """
     ood = classes[classes["score"] == "ood"]
-    groups = ood.groupby(["shift", "algorithm", "names"], sort=False)
-    return tuple(_advice(rows, len(ood)) for _, rows in groups)
+    groups = [rows for _, rows in ood.groupby(["shift", "algorithm", "names"], sort=False)]
+    others = sum(len({*rows["a"], *rows["b"]}) - 1 for rows in groups)
+    return tuple(_advice(rows, len(ood), others) for rows in groups)
 
 
-def _advice(rows: pd.DataFrame, looked_at: int) -> Recommendation:
-    """The advice on one class and algorithm; ``looked_at``: pairs, of all of them."""
+def _advice(rows: pd.DataFrame, looked_at: int, others: int) -> Recommendation:
+    """The advice on one class and algorithm.
+
+    Args:
+        rows: Its pairs.
+        looked_at: Pairs, of all classes and algorithms.
+        others: How many optimizers there are beside the best, likewise.
+    """
     values = dict(zip(rows["a"], rows["value_a"], strict=True))
     values |= dict(zip(rows["b"], rows["value_b"], strict=True))
     every = sorted(values, key=lambda name: -values[name])
@@ -96,8 +105,13 @@ def _advice(rows: pd.DataFrame, looked_at: int) -> Recommendation:
     tested = [name for name in every if name in {*tests["a"], *tests["b"]}]
     lower, higher = rows["verdict"] == "lower", rows["verdict"] == "higher"
     losers = {*rows["a"][lower], *rows["b"][higher]}
+    wins = wins_of_best(tests, tested, others) if tested else tests
+    alone = len(wins) > 0
+    if alone:
+        losers = set(tested[1:])
     left, answer = _judged(tested, losers, values, one)
-    wins = rows[(rows["a"].isin(left) & higher) | (rows["b"].isin(left) & lower)]
+    if not alone:
+        wins = rows[(rows["a"].isin(left) & higher) | (rows["b"].isin(left) & lower)]
     untested = ", ".join(pretty(name) for name in every if name not in tested)
     known = [name for name in every if values[name] == values[name]]  # not NaN
     scores = ", ".join(f"{pretty(name)} {values[name]:.3f}" for name in known)
@@ -111,7 +125,7 @@ def _advice(rows: pd.DataFrame, looked_at: int) -> Recommendation:
     shift, algorithm, names = (str(one[name]) for name in ("shift", "algorithm", "names"))
     return Recommendation(
         *(shift, algorithm, names, left, answer),
-        _margin(tests, tested, left) if above_chance else "",
+        _margin(tests, tested, left, alone) if above_chance else "",
         f"OOD accuracy of the best by {one['rule']} of {amount(one)}",
         scores,
         tuple(limits),
@@ -119,7 +133,7 @@ def _advice(rows: pd.DataFrame, looked_at: int) -> Recommendation:
     )
 
 
-def _margin(tests: pd.DataFrame, tested: Sequence[str], left: Sequence[str]) -> str:
+def _margin(tests: pd.DataFrame, tested: Sequence[str], left: Sequence[str], alone: bool) -> str:
     """The best against the best of those that are beaten; where nothing is, against the last.
 
     ``tested`` is sorted, best first.
@@ -132,7 +146,7 @@ def _margin(tests: pd.DataFrame, tested: Sequence[str], left: Sequence[str]) -> 
         sign = {(best, other): 1, (other, best): -1}.get((row["a"], row["b"]), 0)
         if sign and np.isfinite(row["low"]):
             low, high = sorted((sign * row["low"], sign * row["high"]))
-            between = ends(low, high) + corrected(row)
+            between = ends(low, high) + ("" if alone else corrected(row))
             value = f"{abs(100 * row['difference']):.1f} points"
             return f"{pretty(best)} {value} above {pretty(other)} ({between})"
     return ""

@@ -129,4 +129,7 @@ def scenarios() -> Iterator[Scenario]:
     yield Scenario("2 equal kinds, 4 data splits that vary by 3.5 points", splits, 100)
     best = Design(twelve, 500, examples=2000).with_ood(3, BETTER)
     yield Scenario("one of 12 better by 3 points, 500 draws", Recommended(best), 20, NAMED)
+    for number, each in ((2, two), (6, six)):
+        name = f"{number} equal optimizers, 100 draws: the recommendation"
+        yield Scenario(name, Recommended(Design(each)), 100, {"named alone": (0.0, 0.06)})
     yield Scenario("2 optimizers, 2,000 examples", Narrowed(Design(two, examples=2000)), 10, NARROW)

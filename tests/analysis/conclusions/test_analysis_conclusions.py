@@ -359,7 +359,7 @@ def test_conclusions_without_a_class_in_common_still_have_their_statements(run: 
 def test_a_cycle_of_losses_recommends_nobody() -> None:
     """Holm's verdicts need not be transitive: a over b, b over c, c over a leaves nobody."""
     one = {"shift": "diversity", "names": "D", "datasets": 1, "chance": 0.1, "algorithm": "erm"}
-    one |= {"splits": 1, "examples": False, "not_under": ""}
+    one |= {"splits": 1, "examples": False, "not_under": "", "at_budgets": (), "under_cuts": ()}
     one |= {
         "score": "ood",
         "rule": "id_val",
