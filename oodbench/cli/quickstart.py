@@ -21,7 +21,7 @@ def quickstart(
     """
     from oodbench.analysis import answer_text
     from oodbench.cli.printing import show_results
-    from oodbench.cli.progress import Progress
+    from oodbench.verbs.progress import Progress
 
     with Progress() as progress:
         table = api.quickstart(out, workers=workers, on_progress=progress)

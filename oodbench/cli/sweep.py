@@ -84,8 +84,8 @@ def train(
     """
     from oodbench import analysis
     from oodbench.cli.printing import plain, seed_intervals, show, show_profile
-    from oodbench.cli.progress import Progress
     from oodbench.results import describe_target
+    from oodbench.verbs.progress import Progress
     from oodbench.workers.executors.local import log_folder
 
     if executor == "local":

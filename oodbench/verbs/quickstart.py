@@ -23,7 +23,7 @@ def quickstart(
     out: str | Path = "quickstart",
     *,
     workers: int | None = None,
-    on_progress: Callable[[Counts], None] = lambda counts: None,
+    on_progress: Callable[[Counts], None] | None = None,
 ) -> "pd.DataFrame":
     """A whole small study on real digits: sweep, database, figures, summary.
 

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from oodbench.results import (
     sweep_specs,
 )
 from oodbench.sweep.plan import Plan, Sweep, plan
+from oodbench.verbs.progress import Progress
 from oodbench.workers.artifacts import artifacts_folder
 from oodbench.workers.executors.clusters import EXECUTORS, check_executor, launch
 from oodbench.workers.executors.local import (
@@ -61,7 +63,8 @@ def run_sweep(
     gpus: Sequence[str] = (),
     slots_per_gpu: int = 1,
     logs: str | Path | None = None,
-    on_progress: Callable[[Counts], None] = lambda counts: None,
+    progress: bool = True,
+    on_progress: Callable[[Counts], None] | None = None,
     on_profile: Callable[[dict[str, float]], None] | None = None,
     **settings: Any,
 ) -> "pd.DataFrame":
@@ -80,7 +83,10 @@ def run_sweep(
             ``slots_per_gpu`` processes on each, which see that one alone.
         slots_per_gpu: See ``gpus``.
         logs: Folder of the workers' logs; by default beside a SQLite file, else ``oodbench-logs``.
-        on_progress: Called a few times a second with the number of runs in each state.
+        progress: Show a progress bar on a terminal or in a notebook that has ``ipywidgets``, and a
+            line every ten seconds elsewhere.
+        on_progress: In place of that: called a few times a second with the number of runs in each
+            state.
         on_profile: If given, called at the end with the seconds that the workers spent in each
             phase; ``all`` is all their time.
         settings: Of the workers, each at its default if not given: ``device``, ``stack``,
@@ -109,7 +115,10 @@ def run_sweep(
     )
     planned = plan(sweep)
     folder = Path(logs) if logs is not None else log_folder(target)
-    with open_database(target, create=True) as database:
+    with ExitStack() as stack:
+        if on_progress is None:
+            on_progress = stack.enter_context(Progress(folder, shown=progress))
+        database = stack.enter_context(open_database(target, create=True))
         name = planned.spec.name
         add(database, planned, executor)
         extend(database, f"planner:{uuid.uuid4().hex}", name, chosen.stack or 32)

@@ -4,6 +4,7 @@ import sys
 import time
 from collections import deque
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -89,22 +90,26 @@ class Progress:
 
     Args:
         logs: Folder of the workers' logs, to show what they do while models take long.
+        shown: Whether to show anything.
 
     Attributes:
         counts: The latest numbers.
     """
 
-    def __init__(self, logs: Path | None = None) -> None:
+    def __init__(self, logs: Path | None = None, *, shown: bool = True) -> None:
         self.counts: dict[str, int] = {}
         self._logs = logs
-        self._terminal = sys.stderr.isatty()
+        console = Console(stderr=True)
+        in_notebook = console.is_jupyter and find_spec("ipywidgets") is not None
+        live = sys.stderr.isatty() or in_notebook
+        self._lines = shown and not live
         self._bar = RichProgress(
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.description}"),
-            console=Console(stderr=True),
-            disable=not self._terminal,
+            console=console,
+            disable=self._lines or not shown,
             expand=True,
         )
         self._task = self._bar.add_task("drawing the trials", total=None)
@@ -126,7 +131,7 @@ class Progress:
                 first = "training the first models" if counts["running"] else "starting workers"
                 text = busy or first
         self._bar.update(self._task, completed=ended, total=total, description=text)
-        if not self._terminal and (ended == total or now - self._line >= LINE_EVERY):
+        if self._lines and (ended == total or now - self._line >= LINE_EVERY):
             self._line = now
             print(f"{ended}/{total} models, {text}", file=sys.stderr, flush=True)
 

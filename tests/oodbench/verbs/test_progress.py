@@ -2,7 +2,8 @@
 
 import pytest
 
-from oodbench.cli.progress import Pace, Progress, describe, rate_text
+import oodbench
+from oodbench.verbs.progress import Pace, Progress, describe, rate_text
 
 
 def test_the_rate_is_known_from_the_first_lump_and_steady_until_the_next() -> None:
@@ -74,3 +75,21 @@ def test_what_a_worker_trains_is_shown_while_models_take_long(tmp_path, capsys) 
     with Progress(tmp_path) as progress:
         progress({**counts, "waiting": 1, "running": 1})
     assert capsys.readouterr().err == f"0/2 models, {line}\n"
+
+
+def test_run_sweep_shows_progress_unless_it_is_asked_not_to(tmp_path, capsys) -> None:
+    sweep = {
+        "name": "small",
+        "datasets": [{"name": "ColoredDigits", "test_environments": [2]}],
+        "algorithms": ["erm"],
+        "optimizers": ["sgd"],
+        "model": {"name": "linear"},
+        "search": {"trials": 2},
+        "train": {"steps": 2, "batch": {"per_environment": 8}},
+    }
+    oodbench.run_sweep(sweep, tmp_path / "runs.db", workers=1, device="cpu")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "0/2 models, starting workers"
+    assert lines[-1].startswith("2/2 models, 0 diverged, 0 failed")
+    oodbench.run_sweep(sweep, tmp_path / "others.db", workers=1, device="cpu", progress=False)
+    assert "models" not in capsys.readouterr().err
