@@ -1,7 +1,7 @@
 """Optimizers compared by class of shift: correlation shift apart from diversity shift."""
 
-from collections.abc import Mapping, Sequence
-from typing import Unpack
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -68,12 +68,29 @@ def shifts_of(pairs: pd.DataFrame) -> dict[str, str]:
 
 def classes_table(estimation: Estimation, shifts: Mapping[str, str], by: By) -> pd.DataFrame:
     """``compare_by_class`` of what is estimated already."""
+    rows = [
+        {**head, **row}
+        for head, found, members in by_class(estimation, shifts)
+        for row in rows_over(estimation, found, members, by)
+    ]
+    if not rows:
+        return pd.DataFrame(columns=COLUMNS)
+    return with_verdicts(pd.DataFrame(rows), ["score"], estimation.comparison.margin)
+
+
+def by_class(
+    estimation: Estimation, shifts: Mapping[str, str]
+) -> Iterator[tuple[dict[str, Any], list[Searches], list[str]]]:
+    """The panels of each class of shift and algorithm, and the optimizers that all of them have.
+
+    Yields:
+        The columns ``shift``, ``names``, ``chance`` and ``algorithm``; panels; optimizers.
+    """
     groups: dict[tuple[str, str, str], list[Searches]] = {}
     for one in estimation.searches:
         shift = shifts[one.panel.dataset]
         alone = one.panel.dataset if shift == UNKNOWN else ""
         groups.setdefault((shift, one.panel.algorithm, alone), []).append(one)
-    rows = []
     for (shift, algorithm, _), found in groups.items():
         names = list(dict.fromkeys(one.panel.dataset for one in found))
         chances = {one.panel.dataset: one.panel.chance for one in found}
@@ -87,7 +104,4 @@ def classes_table(estimation: Estimation, shifts: Mapping[str, str], by: By) -> 
         members = [
             name for name in found[0].optimizers if all(name in one.optimizers for one in found)
         ]
-        rows += [{**head, **row} for row in rows_over(estimation, found, members, by)]
-    if not rows:
-        return pd.DataFrame(columns=COLUMNS)
-    return with_verdicts(pd.DataFrame(rows), ["score"], estimation.comparison.margin)
+        yield head, found, members

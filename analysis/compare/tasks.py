@@ -57,7 +57,7 @@ def compare_across(
     estimation = Estimation.of(pairs, Comparison.of(rule, predictions, settings))
     rows = [
         {"algorithm": algorithm, **row}
-        for algorithm, shared in _shared(estimation)
+        for algorithm, shared in shared_panels(estimation)
         for row in rows_over(estimation, shared, shared[0].optimizers, by)
     ]
     if not rows:
@@ -87,7 +87,7 @@ def rows_over(
         }
 
 
-def _shared(estimation: Estimation) -> Iterator[tuple[str, list[Searches]]]:
+def shared_panels(estimation: Estimation) -> Iterator[tuple[str, list[Searches]]]:
     """The panels of each algorithm that have all optimizers which it has anywhere.
 
     Raises:

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 
 from oodbench.errors import RequestError, check_name
 from oodbench.results.predictions import Predictions
@@ -118,6 +119,7 @@ def _draw(
         style = {"zorder": 3, "gid": f"budget-{name}", "markevery": 0.12, **_line_style(look)}
         axes.plot(x[known], y[known], **style)
     axes.set(xscale="log", xlabel=_AXES[unit], ylabel=_NAMES[score])
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.minorticks_off()
     axes.tick_params(labelsize=7)

@@ -29,14 +29,19 @@ _SIDES = (0.9, 0.95)
 """Inches: a cell, and what stands beside and over the cells."""
 
 _COLORS = colormaps["PuOr_r"]  # its two ends stay apart under the colour-vision deficiencies
+_NONE = (0.96, 0.96, 0.96, 1.0)
+
+PALE = 0.3
+"""Share of the colour where an interval lies beyond 0 and the corrected p-value decides nothing."""
+
 _MINUS = "\N{MINUS SIGN}"
 
 _CAPTION = (
     "Points of {score} accuracy above {baseline}, of the run that {rule} selects at an "
     "equal budget. In brackets: 95% t intervals, {covers}. Coloured and bold: different "
-    "(Holm's p < 0.05 over all cells); =: no difference of {margin:g} or more (two one-sided "
-    "tests); else undecided, or other at another budget. n: trials, with those that diverged or "
-    "failed."
+    "(Holm's p < 0.05 over all cells); pale: the interval alone lies beyond 0; =: no difference of "
+    "{margin:g} or more (two one-sided tests); else undecided, or other at another budget. n: "
+    "trials, with those that diverged or failed."
 )
 
 
@@ -73,6 +78,19 @@ def heatmap(
     check_name("score", score, SCORES)
     comparison = Comparison.of(rule, predictions, settings)
     table = compare_to(pairs, baseline, rule, predictions, **settings)
+    return draw_heatmap(pairs, table, comparison, score=score, baseline=baseline, title=title)
+
+
+def draw_heatmap(
+    pairs: pd.DataFrame,
+    table: pd.DataFrame,
+    comparison: Comparison,
+    *,
+    score: str = "ood",
+    baseline: str | None = None,
+    title: str | None = None,
+) -> Figure:
+    """``heatmap`` of what ``analysis.compare_to`` found by this comparison."""
     table = table[table["score"] == score]
     caption = _caption(pairs, score, baseline, comparison, covered(table))
     columns = len(table[list(GROUP)].drop_duplicates())
@@ -124,9 +142,11 @@ def _head(table: pd.DataFrame, key: tuple[Any, ...]) -> str:
 
 
 def _draw(axes: Axes, x: int, y: int, cell: dict[Any, Any], norm: Normalize) -> None:
-    """One cell: colour only where the verdict is a difference."""
+    """One cell: in colour where the verdict is a difference, pale where its interval alone is."""
     decided = cell["verdict"] in ("higher", "lower")
-    color = _COLORS(norm(cell["difference"])) if decided else (0.96, 0.96, 0.96, 1.0)
+    beyond = cell["low"] > 0 or cell["high"] < 0
+    share = 1.0 if decided else PALE if beyond else 0.0
+    color = share * np.array(_COLORS(norm(cell["difference"]))) + (1 - share) * np.array(_NONE)
     axes.barh(y, 0.96, 0.92, left=x - 0.48, color=color)
     luminance = float(np.dot(color[:3], (0.2126, 0.7152, 0.0722)))
     ink = "white" if luminance < 0.5 else "black"

@@ -18,6 +18,16 @@ from .texts import count_texts
 
 WIDE = 30
 """A measurement whose largest value is so many times its smallest has a logarithmic axis."""
+NAMES = {
+    "sharpness_eigenvalue": "largest eigenvalue of the Hessian",
+    "sharpness_trace": "trace of the Hessian",
+    "sharpness_sam": "rise of the loss within SAM's radius",
+    "path_gamma": "gamma along the path",
+    "path_rsi": "RSI along the path",
+    "path_eb": "EB along the path",
+    "seconds": "seconds of training",
+}
+"""What measurements are called where they stand on an axis; others by their own name."""
 _HEADS = {"runs": 0.585, "rho": 0.7, "95% interval": 0.98}
 _CAPTION = (
     "rho: Spearman's rank correlation of the two, with its 95% bootstrap interval "
@@ -70,7 +80,7 @@ def _draw_panel(place: Place[ProbedRuns], measurement: str, styles: Styles) -> N
     (axes, table), one = place.axes, place.shown
     axes.set_axis_on()
     tidy(axes)
-    axes.set(xlabel=measurement, ylabel="OOD accuracy")
+    axes.set(xlabel=NAMES.get(measurement, measurement.replace("_", " ")), ylabel="OOD accuracy")
     draw_points(axes, one.panel, styles, x="measured", zorder=1)
     _set_scale(axes, one.panel.runs["measured"].to_numpy(dtype=float))
     draw_chance(axes, one.panel)

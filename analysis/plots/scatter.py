@@ -9,14 +9,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..runs.columns import require
+from oodbench.errors import check_name
+from oodbench.results.select import drawn, select
+
+from ..runs.columns import BY, require
 from ..runs.panels import Panel, panels
 from .legends import LINE, write_counts
 from .page import draw_chance, padded, page, page_width, set_heading
 from .style import GREY, SMALL, Palette, Styles, looks, marker_style, styled, tidy
-from .texts import scored_by, wrapped
+from .texts import scored_by, selecting, wrapped
 
 _TURNS = 4
+
+MARKS = ("selected",)
+
+_RINGS = "Ringed: the run that {rule} selects among all runs of an optimizer."
 
 
 def scatter(
@@ -25,6 +32,8 @@ def scatter(
     dataset: str | None = None,
     algorithm: str | None = None,
     metric: str = "accuracy",
+    mark: str | None = None,
+    rule: str = "id_val",
     palette: Palette = "default",
     title: str | None = None,
 ) -> Figure:
@@ -38,21 +47,36 @@ def scatter(
         dataset: Draw only this one.
         algorithm: Draw only this one.
         metric: Which scores the runs have, such as ``worst_group_accuracy``.
+        mark: ``selected``: a ring around the run that the rule selects of each optimizer's.
+        rule: How that run is selected, such as ``id_val``; ``oracle`` looks at the test
+            environments.
         palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
         title: Over the whole figure.
 
     Raises:
         RequestError: No runs, or a column is missing.
-        UnknownNameError: No such dataset, algorithm or palette.
+        QueryError: No run has the score that the rule reads.
+        UnknownNameError: No such dataset, algorithm, mark, rule or palette.
     """
     require(pairs, ("id", "ood"))
     styles = looks(pairs, palette)
+    marked: frozenset[str] = frozenset()
+    if mark is not None:
+        check_name("mark", mark, MARKS)
+        marked = frozenset(select(drawn(pairs), rule=rule, by=BY)["run"])
 
     def draw(axes: Axes, table: Axes, panel: Panel, lines: int) -> None:
         draw_points(axes, panel, styles)
+        _draw_rings(axes, panel.runs[panel.runs["run"].isin(marked)])
         write_counts(table, panel, styles, lines)
 
-    return draw_panels(panels(scored_by(pairs, metric), dataset, algorithm), draw, title)
+    caption = _RINGS.format(rule=selecting(rule)) if marked else ""
+    return draw_panels(panels(scored_by(pairs, metric), dataset, algorithm), draw, title, caption)
+
+
+def _draw_rings(axes: Axes, runs: pd.DataFrame) -> None:
+    ring: dict[str, Any] = {"facecolors": "none", "edgecolors": "black", "linewidths": 1.0}
+    axes.scatter(runs["id"], runs["ood"], s=55, zorder=5, clip_on=False, gid="selected", **ring)
 
 
 DrawPanel = Callable[[Axes, Axes, Panel, int], None]

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from ..runs.slicing import FEWEST, MOST_VALUES, Slice, Slices, slices_data
+from ..runs.slicing import ENOUGH, FEWEST, MOST_VALUES, Slice, Slices, slices_data
 from .page import new_figure
 from .style import (
     COLUMN_WIDTH,
@@ -35,9 +35,9 @@ _CROWD = 500
 
 _CAPTION = (
     "Dots: completed runs. Line and band: median and quartiles of the runs, in parts of equally "
-    f"many, or at each value where there are at most {MOST_VALUES}; parts of fewer than {FEWEST} "
-    "runs are left out. Marks at the upper edge: diverged runs (black) and failed ones (grey). "
-    "Dotted: chance. The other hyperparameters vary too."
+    f"many, or at each value where there are at most {MOST_VALUES}; none for fewer than {ENOUGH} "
+    f"runs, and parts of fewer than {FEWEST} are left out. Marks at the upper edge: diverged runs "
+    "(black) and failed ones (grey). Dotted: chance. The other hyperparameters vary too."
 )
 
 

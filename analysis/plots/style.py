@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 
 from oodbench.errors import check_name
@@ -41,7 +43,7 @@ _STUDY = {
     "sgd": "#377eb8",
     "momentum": "#ff7f00",
     "nesterov": "#4daf4a",
-    "rmsprop": "darkred",
+    "rmsprop": "#8b0000",
     "adam": "#984ea3",
 }
 _PALETTES = {"default": _DEFAULT, "study": _STUDY}
@@ -52,6 +54,13 @@ _SPARE_COLORS = (
     *("#DDCC77", "#CC6677", "#88CCEE", "#4477AA", "#EE7733", "#777777", "#6699CC"),
 )
 _SPARE_MARKERS = ("X", "<", ">", "p", "h", "*", "d", "H", "8")
+
+_SCRIPTS = (
+    *("Noto Sans CJK JP", "Noto Sans CJK SC", "Source Han Sans", "IPAexGothic", "Hiragino Sans"),
+    *("Yu Gothic", "Meiryo", "Microsoft YaHei", "Malgun Gothic", "WenQuanYi Zen Hei"),
+    *("Noto Sans", "Arial Unicode MS", "Unifont"),
+)
+"""Fonts that hold other scripts than the first one; those that are there are used."""
 
 _RC: dict[Any, Any] = {
     "font.size": 7.5,
@@ -124,8 +133,15 @@ def _assign(names: Sequence[str], fixed: Mapping[str, str], spare: Sequence[str]
 @contextmanager
 def styled() -> Iterator[None]:
     """Fonts and line widths of our figures, for what is drawn inside; global state is restored."""
-    with mpl.rc_context(_RC):
+    with mpl.rc_context({**_RC, "font.sans-serif": _fonts()}):
         yield
+
+
+@cache
+def _fonts() -> list[str]:
+    """The first has what most names need; what it lacks is taken from the next that has it."""
+    known = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *(name for name in _SCRIPTS if name in known)]
 
 
 def tidy(axes: Axes) -> None:

@@ -15,6 +15,7 @@ Column = tuple[str, Callable[[Row], str]]
 
 NONE = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ def fraction(name: str, signed: bool = False, digits: int = 3) -> Callable[[Row]
         # Adding 0 to the rounded number takes the sign of a zero away.
         numbers = [round(float(v), digits) + 0.0 for v in (row[name], *ends) if not missing(v)]
         shown = [f"{number:{sign}.{digits}f}" for number in numbers]
-        words = shown[0] if len(shown) < 3 else f"{shown[0]} ({shown[1]} to {shown[2]})"
+        words = shown[0]
+        if len(shown) == 3:  # on a line of its own, where the column is narrow
+            words += " " + f"({shown[1]} to {shown[2]})".replace(" ", NO_BREAK)
         return words.replace("-", MINUS)
 
     return show

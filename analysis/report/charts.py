@@ -1,17 +1,18 @@
 """Numbers behind the report's curves, and how optimizers look, as plain values for the browser."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_hex, to_rgb
 
 from ..curves.return_curves import Key
 from ..curves.verdicts import ReturnCurve
 from ..plots.style import Palette, looks
 from ..runs.columns import GROUP
 from ..runs.names import group_name
-from ..runs.panels import panels
+from ..runs.panels import Panel, panels
 
 SYMBOLS = {
     **{"o": "circle", "s": "square", "^": "triangle-up", "v": "triangle-down", "D": "diamond"},
@@ -28,6 +29,7 @@ def optimizer_looks(pairs: pd.DataFrame, palette: Palette = "default") -> list[d
             "name": name,
             "label": look.label,
             "color": look.color,
+            "dark": on_dark(look.color),
             "symbol": SYMBOLS[look.marker],
             "filled": look.filled,
         }
@@ -35,18 +37,89 @@ def optimizer_looks(pairs: pd.DataFrame, palette: Palette = "default") -> list[d
     ]
 
 
-def panel_facts(pairs: pd.DataFrame) -> list[dict[str, Any]]:
+def on_dark(color: str) -> str:
+    """The colour, mixed with white as far as it must be to stand out on the dark page.
+
+    The contrast is WCAG's, and 3 is what it asks of graphical objects. Lighter than that, blues
+    become alike.
+    """
+    rgb = np.array(to_rgb(color))
+    shares = (share / 20 for share in range(20))
+    mixed = (rgb + share * (1 - rgb) for share in shares)
+    return to_hex(tuple(next(one for one in mixed if _luminance(one) + 0.05 >= 3.2 * DARK)))
+
+
+def _luminance(rgb: Any) -> float:
+    """Relative luminance of an sRGB colour, as WCAG 2.2 defines it."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+DARK = 0.05 + _luminance(np.array(to_rgb("#14171b")))
+"""Of the dark page, as it enters into contrasts."""
+
+
+def look_colors(shown: Sequence[Mapping[str, Any]]) -> str:
+    """The colours of optimizers as variables of a style sheet, ``--look-0`` and so on."""
+    light, dark = (
+        "".join(f"--look-{i}: {look[theme]};" for i, look in enumerate(shown))
+        for theme in ("color", "dark")
+    )
+    in_dark = f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}"
+    return f":root {{ {light} }} {in_dark}"
+
+
+Environments = Mapping[str, Sequence[str]]
+"""Dataset -> the names of its environments, by their index."""
+
+
+def panel_facts(pairs: pd.DataFrame, environments: Environments) -> list[dict[str, Any]]:
     """What tells panels apart, their headings and remarks; a panel's chance may be null."""
     return [
         {
             **dict(zip(GROUP, panel.key, strict=True)),
-            "title": group_name(*panel.key),
+            "title": group_name(panel.dataset, _named(panel, environments), panel.algorithm),
             "examples": [panel.n_id, panel.n_ood],
             "chance": panel.chance,
             "remarks": list(panel.remarks),
         }
         for panel in panels(pairs)
     ]
+
+
+def _named(panel: Panel, environments: Environments) -> str:
+    return side_name(panel.test_environments, environments.get(panel.dataset, ()))
+
+
+def sides(pairs: pd.DataFrame, environments: Environments) -> list[dict[str, str]]:
+    """The choices of test environments of each dataset, sorted, by index and name."""
+    found = pairs[["dataset", "test_environments"]].drop_duplicates().astype(str)
+    keys = sorted(found.itertuples(index=False), key=lambda key: (key[0], _indices(key[1])))
+    return [
+        {
+            "dataset": dataset,
+            "test_environments": tested,
+            "name": f"{dataset}/{tested}",
+            "label": side_name(tested, environments.get(dataset, ())) or "published splits",
+        }
+        for dataset, tested in keys
+    ]
+
+
+def side_name(tested: str, names: Sequence[str]) -> str:
+    """Test environments by index and name, such as ``0 (15\N{DEGREE SIGN}), 2``."""
+    if not names:
+        return tested
+    known = dict(enumerate(names))
+    return ", ".join(
+        f"{part} ({known[int(part)]})" if part.isdecimal() and int(part) in known else part
+        for part in tested.split(",")
+    )
+
+
+def _indices(tested: str) -> tuple[tuple[int, str], ...]:
+    """Numbers in the order of numbers."""
+    return tuple((int(p) if p.isdecimal() else -1, p) for p in tested.split(","))
 
 
 def budget_curves(table: pd.DataFrame) -> list[dict[str, Any]]:

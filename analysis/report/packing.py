@@ -6,13 +6,15 @@ Learning curves are rounded to 1/65534: they are only looked at.
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ..runs.columns import hyperparameters_of
 from ..runs.learning_curves import points_of
+from ..runs.probed_runs import COSTS, run_values
 
 TEXTS = (
     *("run", "dataset", "test_environments", "algorithm", "optimizer", "status", "reason"),
@@ -56,18 +58,62 @@ def column(values: pd.Series) -> Packed:
     return {"levels": list(map(str, levels)), "codes": packed(codes.astype(size))}
 
 
-def pack_runs(pairs: pd.DataFrame, hyperparameters: Sequence[str]) -> Packed:
+def pack(
+    pairs: pd.DataFrame,
+    checkpoints: pd.DataFrame | None,
+    probes: pd.DataFrame | None,
+    environments: pd.DataFrame | None,
+) -> Packed:
+    """Runs and learning curves; see ``analysis.report_html`` for arguments."""
+    measured = _measured(pairs, probes)
+    accuracies = _of_runs(pairs, environments)
+    columns = {f"accuracy on {name}": values for name, values in accuracies.items()}
+    runs = pack_runs(pairs, hyperparameters_of(pairs), {**measured, **columns})
+    costs = [name for name in ("steps", *COSTS) if name in runs["columns"]]
+    return {
+        "runs": runs,
+        "learning": pack_curves(pairs, pd.DataFrame() if checkpoints is None else checkpoints),
+        "measured": [*costs, *measured],
+        "environments": list(columns),
+    }
+
+
+def _measured(pairs: pd.DataFrame, probes: pd.DataFrame | None) -> dict[str, pd.Series]:
+    """What probes measured of these runs, a number a run; see ``run_values``."""
+    if probes is None or probes.empty:
+        return {}
+    names = [name for name in probes.columns if name not in ("run", "step")]
+    wide = pd.DataFrame({str(name): run_values(probes, str(name)) for name in names})
+    return _of_runs(pairs, wide.rename_axis("run").reset_index())
+
+
+def _of_runs(pairs: pd.DataFrame, table: pd.DataFrame | None) -> dict[str, pd.Series]:
+    """The columns of a table by run that these runs have values in, in the order of the runs."""
+    if table is None or table.empty:
+        return {}
+    mine = table.set_index("run").reindex(pairs["run"].to_numpy())
+    return {str(name): mine[name] for name in mine if mine[name].notna().any()}
+
+
+def pack_runs(
+    pairs: pd.DataFrame,
+    hyperparameters: Sequence[str],
+    further: Mapping[str, pd.Series] | None = None,
+) -> Packed:
     """The columns of the runs that the browser shows, in the order in which it downloads them.
 
     Args:
         pairs: A row a run.
         hyperparameters: Names of columns; ones with numbers can be filtered by range.
+        further: Name -> numbers of the runs, in the same order.
 
     Returns:
         ``n``, ``columns`` (name -> ``column``) and ``hyperparameters``.
     """
+    costs = [name for name in COSTS if name in pairs and pairs[name].notna().any()]
     names = [name for name in (*TEXTS, "steps", *SCORES) if name in pairs.columns]
-    columns = {name: column(pairs[name]) for name in (*names, *hyperparameters)}
+    columns = {name: column(pairs[name]) for name in (*names, *costs, *hyperparameters)}
+    columns |= {name: column(values) for name, values in (further or {}).items()}
     return {"n": len(pairs), "columns": columns, "hyperparameters": list(hyperparameters)}
 
 

@@ -9,23 +9,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from oodbench.results.predictions import Predictions
 
-from ..compare.comparison import Unit
+from ..compare.comparison import Comparison, Unit
 from ..compare.health import edge_notes
 from ..conclusions.conclude import Conclusions
 from ..conclusions.notes import POWER
-from ..conclusions.recommendation import Recommendation
 from ..conclusions.summary import SELECTION
 from ..curves.verdicts import SMALLEST_BEND, SMALLEST_GAIN
-from ..plots.style import Palette
+from ..plots.answer import answers, caption
+from ..plots.style import Palette, looks
 from ..plots.texts import covered
-from ..runs.columns import hyperparameters_of, require
-from ..runs.names import pretty, shift_name
+from ..runs.columns import require
+from ..runs.names import pretty
 from ..stats.testing import MARGIN
 from . import charts, packing, tables
+from .drawings import answer_drawing, heatmap_drawing
 from .statistics import Statistics, compute
 
 HERE = Path(__file__).parent
@@ -35,12 +37,12 @@ LIBRARY = "plotly-gl2d.min"
 Python package has, takes a browser two seconds more to read."""
 
 SCRIPTS = (
-    *("store", "axes", "fit", "theme", "swatch", "filters", "facets", "scatter"),
-    *("run", "listing", "csv", "curves", "main"),
+    *("store", "axes", "fit", "theme", "swatch", "filters", "measures", "facets", "scatter"),
+    *("run", "listing", "csv", "curves", "state", "main"),
 )
 """Files of ``static``, in the order in which they are run."""
 
-STYLES = ("report", "print")
+STYLES = ("report.css", "print.css")
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,13 @@ class Source:
         facts: Name -> text, such as the database and the condition.
         origins: As from ``oodbench.results.origins``; None where there is no database.
         sweeps: As from ``oodbench.results.sweep_specs``.
+        environments: Dataset -> the names of its environments.
     """
 
     facts: Mapping[str, str] = field(default_factory=dict)
     origins: pd.DataFrame | None = None
     sweeps: Sequence[Mapping[str, Any]] = ()
+    environments: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def report_html(
@@ -70,6 +74,8 @@ def report_html(
     title: str = "Optimizers out of distribution",
     palette: Palette = "default",
     source: Source | None = None,
+    probes: pd.DataFrame | None = None,
+    environments: pd.DataFrame | None = None,
     on_step: Callable[[str], None] = lambda what: None,
 ) -> str:
     """What the runs say, as one HTML page that opens from disk, offline.
@@ -83,6 +89,9 @@ def report_html(
         title: Of the page.
         palette: As for the figures.
         source: Where the runs came from.
+        probes: What probes measured (``oodbench.results.probed``), to stand on an axis.
+        environments: The accuracy of runs on each environment, likewise: ``run``, and a column for
+            each name of an environment.
         on_step: Told what is being done: the statistics of 20,000 runs take half a minute.
 
     Raises:
@@ -96,16 +105,20 @@ def report_html(
     how: dict[str, Any] = {"budget": budget, "unit": unit, "predictions": predictions}
     statistics = compute(pairs, rule, seed=seed, on_step=on_step, **how)
     on_step("writing the page")
-    data = _data(pairs, checkpoints, statistics, palette)
+    source = source or Source()
+    data = _data(pairs, statistics, palette, source)
+    data |= packing.pack(pairs, checkpoints, probes, environments)
     scripts = [_static(f"{name}.js") for name in (LIBRARY, *SCRIPTS)]
     return str(
         template.render(
             title=title,
             policy=_policy(scripts),
-            styles=[_static(f"{name}.css") for name in STYLES],
+            styles=[*map(_static, STYLES), charts.look_colors(data["looks"])],
             scripts=scripts,
             data=packing.script_json(data),
-            **_texts(pairs, statistics, source or Source()),
+            **_answers(pairs, statistics, palette),
+            heatmap=_heatmap(pairs, statistics),
+            **_texts(pairs, statistics, source),
         )
     )
 
@@ -139,21 +152,39 @@ def _policy(scripts: Sequence[str]) -> str:
 
 
 def _data(
-    pairs: pd.DataFrame, checkpoints: pd.DataFrame | None, statistics: Statistics, palette: Palette
+    pairs: pd.DataFrame, statistics: Statistics, palette: Palette, source: Source
 ) -> dict[str, Any]:
-    """What the browser reads."""
+    """What the browser reads, besides the runs."""
     bought = statistics.budget
-    curves = pd.DataFrame() if checkpoints is None else checkpoints
     return {
-        "runs": packing.pack_runs(pairs, hyperparameters_of(pairs)),
-        "learning": packing.pack_curves(pairs, curves),
         "looks": charts.optimizer_looks(pairs, palette),
-        "panels": charts.panel_facts(pairs),
+        "panels": charts.panel_facts(pairs, source.environments),
+        "sides": charts.sides(pairs, source.environments),
+        "selected": np.flatnonzero(pairs["run"].isin(statistics.selected["run"])).tolist(),
         "returns": charts.curves_of_returns(statistics.curves),
         "budget": [] if isinstance(bought, str) else charts.budget_curves(bought),
         "names": {str(name): pretty(str(name)) for name in pairs["algorithm"].unique()},
         "rule": statistics.rule,
     }
+
+
+def _answers(pairs: pd.DataFrame, statistics: Statistics, palette: Palette) -> dict[str, Any]:
+    """What stands first: the answer for each class of shift and algorithm, or why there is none."""
+    levels, found = statistics.levels, statistics.conclusions
+    if isinstance(levels, str):
+        return {"answers": (), "no_answer": levels, "marks": ""}
+    advice = () if isinstance(found, str) else found.recommendations
+    shown, styles = list(answers(levels, advice)), looks(pairs, palette)
+    drawings = [answer_drawing(one, styles, f"answer{i}") for i, one in enumerate(shown)]
+    pictured = list(zip(shown, drawings, strict=True))
+    return {"answers": pictured, "no_answer": "", "marks": caption(shown)}
+
+
+def _heatmap(pairs: pd.DataFrame, statistics: Statistics) -> tuple[str, str] | None:
+    against = statistics.against
+    if isinstance(against, str):
+        return None
+    return heatmap_drawing(pairs, against, Comparison(statistics.rule))
 
 
 def _texts(pairs: pd.DataFrame, statistics: Statistics, source: Source) -> dict[str, Any]:
@@ -174,7 +205,8 @@ def _texts(pairs: pd.DataFrame, statistics: Statistics, source: Source) -> dict[
         "source": source,
         "specs": [_spec(sweep) for sweep in source.sweeps],
         "origins": None if source.origins is None else tables.origin_table(source.origins),
-        "selected": tables.selected_tables(statistics),
+        "selected": tables.selected_tables(statistics, pairs),
+        "headline": tables.headline(statistics),
         "searches": tables.search_tables(statistics),
         "edges": edge_notes(statistics.searches),
         "returns": tables.return_tables(statistics),
@@ -193,7 +225,6 @@ def _judged(found: Conclusions | str) -> dict[str, Any]:
         "not_judged": "",
         "left_out": (*found.left_out, *found.missing),
         "power": (POWER, *found.power) if found.power else (),
-        "recommendations": [_advice(advice) for advice in found.recommendations],
         "verdicts": tables.verdict_tables(found),
         "comparisons": {
             "kinds": tables.kind_tables(found),
@@ -202,12 +233,6 @@ def _judged(found: Conclusions | str) -> dict[str, Any]:
             "equal_id": tables.equal_id_tables(found),
         },
     }
-
-
-def _advice(advice: Recommendation) -> dict[str, str]:
-    shift = shift_name(advice.shift)
-    where = f"{shift[0].upper()}{shift[1:]}, {pretty(advice.algorithm)}"
-    return {"where": where, "datasets": advice.datasets, "words": advice.words}
 
 
 def _spec(sweep: Mapping[str, Any]) -> dict[str, Any]:

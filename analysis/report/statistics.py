@@ -12,6 +12,8 @@ from oodbench.results.predictions import Predictions
 from ..compare.comparison import Unit
 from ..compare.expected_best import expected_best
 from ..compare.health import search_health
+from ..compare.levels import expected_by_class
+from ..compare.optimizers import compare_to
 from ..conclusions.conclude import Conclusions, conclude
 from ..conclusions.optimizer_table import optimizer_table
 from ..curves.return_curves import Key, return_curves
@@ -28,7 +30,9 @@ class Statistics:
         rule: How runs are selected.
         selected: ``optimizer_table``.
         searches: ``search_health``.
+        levels: ``expected_by_class``, or why not (such as an adaptive search alone).
         conclusions: ``conclude``, or why not (such as a single optimizer).
+        against: ``compare_to`` the mean of the others, or why not.
         curves: ``return_curves``.
         budget: ``expected_best``, or why not (such as an adaptive search alone).
     """
@@ -36,7 +40,9 @@ class Statistics:
     rule: str
     selected: pd.DataFrame
     searches: pd.DataFrame
+    levels: pd.DataFrame | str
     conclusions: Conclusions | str
+    against: pd.DataFrame | str
     curves: Mapping[Key, ReturnCurve]
     budget: pd.DataFrame | str
 
@@ -72,8 +78,10 @@ def compute(
     else:
         curves, searches = dict(found.curves), found.health
     on_step("computing budget curves")
+    levels = _or_reason(lambda: expected_by_class(pairs, rule, **options))
+    against = _or_reason(lambda: compare_to(pairs, None, rule, **options))
     bought = _or_reason(lambda: expected_best(pairs, rule, predictions=predictions, seed=seed))
-    return Statistics(rule, selected, searches, found, curves, bought)
+    return Statistics(rule, selected, searches, levels, found, against, curves, bought)
 
 
 def _or_reason(compute: Callable[[], T]) -> T | str:

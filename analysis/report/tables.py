@@ -1,5 +1,6 @@
 """Tables of the report: strings in columns, made from the DataFrames of ``analysis``."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -9,10 +10,20 @@ from oodbench.records import IMPORTED
 from ..conclusions.conclude import Conclusions
 from ..conclusions.text import heading
 from ..curves.return_curves import return_table
-from ..runs.columns import BY, GROUP, STATUS_COLUMNS, count_statuses, in_first_appearance, values_of
+from ..runs.columns import (
+    BY,
+    GROUP,
+    STATUS_COLUMNS,
+    count_statuses,
+    hyperparameters_of,
+    in_first_appearance,
+    values_of,
+)
 from ..runs.lost_runs import reasons
 from ..runs.names import pretty, shift_name
 from .cells import (
+    NO_BREAK,
+    NONE,
     Column,
     Row,
     Table,
@@ -30,20 +41,41 @@ from .cells import (
 from .statistics import Statistics
 
 
-def selected_tables(statistics: Statistics) -> tuple[Table, ...]:
-    """The selected run of each optimizer, with what became of the others."""
+def selected_tables(statistics: Statistics, pairs: pd.DataFrame) -> tuple[Table, ...]:
+    """The selected run of each optimizer, its hyperparameters, and what became of the others."""
     statuses = [name for name in STATUS_COLUMNS if name in statistics.selected]
+    names = hyperparameters_of(pairs)
+    known = pairs.set_index("run")[names].to_dict("index")
     columns: list[Column] = [
         ("optimizer", named("optimizer")),
-        *((f"#{name}", count(name)) for name in statuses),
-        ("#ID accuracy (95%)", fraction("id")),
-        ("#n", count("n_id")),
         ("#OOD accuracy (95%)", fraction("ood")),
         ("#n", count("n_ood")),
+        ("#ID accuracy (95%)", fraction("id")),
+        ("#n", count("n_id")),
         ("#gap", fraction("gap", signed=True)),
         ("selected run", text("run")),
+        ("its hyperparameters", lambda row: _settings(known.get(row["run"], {}))),
+        *((f"#{name}", count(name)) for name in statuses),
     ]
     return by_panel(statistics.selected, columns)
+
+
+def _settings(values: Mapping[Any, Any]) -> str:
+    """Such as ``lr 0.013, momentum 0.9``."""
+    told = [
+        f"{name}{NO_BREAK}{f'{value:.4g}' if isinstance(value, float) else value}"
+        for name, value in values.items()
+        if not missing(value) and value != ""
+    ]
+    return ", ".join(told) or NONE
+
+
+def headline(statistics: Statistics) -> str:
+    """The budget of the answer, such as ``8 trials``."""
+    if isinstance(statistics.levels, str):
+        return "a search of another size"
+    row = statistics.levels.iloc[0]
+    return f"{row['budget']:,.6g} {str(row['unit']).replace('_', ' ')}"
 
 
 def search_tables(statistics: Statistics) -> tuple[Table, ...]:

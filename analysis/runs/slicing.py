@@ -17,6 +17,9 @@ SCALES = ("uniform", "int", "log", "one_minus_log", "choice")
 FEWEST = 5
 """A part of a slice with fewer runs has no quartiles."""
 
+ENOUGH = 60
+"""Runs that it takes for quartiles along a hyperparameter of many values."""
+
 MOST_VALUES = 12
 """With so many different values or fewer (a grid, a choice) each value is a part of its own."""
 
@@ -131,14 +134,19 @@ def on_axis(values: pd.Series, scale: str, choices: tuple[str, ...]) -> Array:
 
 
 def trend(x: Array, score: Array) -> Trend | None:
-    """Quartiles in parts: each value where there are few, else up to ten of equally many runs."""
+    """Quartiles in parts: each value where there are few, else six to ten of equally many runs.
+
+    None for fewer than ``ENOUGH`` runs: a line through two or three parts hides an arch.
+    """
     order = np.argsort(x, kind="stable")
     x, score = x[order], score[order]
     different = np.unique(x)
     if len(different) <= MOST_VALUES:
         parts = [np.flatnonzero(x == value) for value in different]
+    elif len(x) < ENOUGH:
+        return None
     else:
-        parts = np.array_split(np.arange(len(x)), min(10, max(1, len(x) // 10)))
+        parts = np.array_split(np.arange(len(x)), min(10, len(x) // 10))
     parts = [part for part in parts if len(part) >= FEWEST]
     if len(parts) < 2:
         return None

@@ -18,7 +18,11 @@ from oodbench.results.probes import probed as probed
 from oodbench.results.probes import store_probes as store_probes
 from oodbench.results.queries.details import RunDetails as RunDetails
 from oodbench.results.queries.details import run_details as run_details
+from oodbench.results.queries.environment_scores import (
+    environment_accuracies as environment_accuracies,
+)
 from oodbench.results.queries.origins import ORIGIN as ORIGIN
+from oodbench.results.queries.origins import environment_names as environment_names
 from oodbench.results.queries.origins import origins as origins
 from oodbench.results.queries.origins import sweep_specs as sweep_specs
 from oodbench.results.queries.where import compile_where as compile_where

@@ -12,9 +12,12 @@ from oodbench.results import (
     Database,
     checkpoints,
     describe_target,
+    environment_accuracies,
+    environment_names,
     open_database,
     origins,
     pairs,
+    probed,
     sweep_specs,
 )
 from oodbench.verbs.predictions import known_predictions
@@ -60,9 +63,12 @@ def report(
         curves = checkpoints(database, where, sweep)
         given = {"database": describe_target(db), "condition": where, "sweep": sweep}
         source = _source(database, given, frame["run"])
-        predictions = known_predictions(database, where, sweep, checkpoint)
-    told: dict[str, Any] = {"source": source, "predictions": predictions, "on_step": on_step}
-    page = analysis.report_html(frame, curves, **told, **options)
+        known: dict[str, Any] = {
+            "predictions": known_predictions(database, where, sweep, checkpoint),
+            "probes": probed(database),
+            "environments": environment_accuracies(database, checkpoint),
+        }
+    page = analysis.report_html(frame, curves, source=source, on_step=on_step, **known, **options)
     with writable(path):
         part = path.with_name(f"{path.name}.part")
         part.write_text(page, encoding="utf-8", newline="\n")
@@ -82,4 +88,5 @@ def _source(
         facts={key: value for key, value in given.items() if value},
         origins=mine[mine["run"].isin(runs)],
         sweeps=specs,
+        environments=environment_names(db),
     )

@@ -54,7 +54,7 @@ def look(browser: Any, path: Path) -> tuple[float, float, float]:
     opened = float(page.evaluate("Report.ready")) / 1000
     page.wait_for_timeout(500)
     filtered = float(page.evaluate(FILTER))
-    for name in ("dataset", "test_environments"):
+    for name in ("dataset", "side"):
         for box in page.locator(f'input[name="{name}"]').all():
             box.check()
     page.wait_for_timeout(1000)

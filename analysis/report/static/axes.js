@@ -58,5 +58,19 @@ const Axes = (() => {
     return { tickvals: shown.map((tick) => tick.at), ticktext: shown.map((tick) => String(tick.level)) };
   }
 
-  return { SCALES, place, ticks };
+  // Ticks at 1, 2 and 5 times powers of ten, of values that stand at their logarithm.
+  function powers([low, high], apart) {
+    const shown = [];
+    for (let power = Math.floor(low); power <= high; power++) {
+      for (const digit of high - low < 2 ? [1, 2, 5] : [1]) {
+        const at = power + Math.log10(digit);
+        if (at < low || at > high || (shown.length && at - shown[shown.length - 1].at < apart)) continue;
+        shown.push({ at, value: Number(`${digit}e${power}`) });
+      }
+    }
+    const name = (value) => (value >= 1e-3 && value < 1e5 ? value.toLocaleString("en") : value.toExponential(0).replace("e-", "e\u2212").replace("e+", "e"));
+    return { tickvals: shown.map((tick) => tick.at), ticktext: shown.map((tick) => name(tick.value)) };
+  }
+
+  return { SCALES, place, ticks, powers };
 })();

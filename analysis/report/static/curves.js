@@ -32,20 +32,32 @@ const Curves = (() => {
     };
   }
 
+  function verdict(panel, look) {
+    const curve = Store.returns.filter(same(panel)).find((one) => one.optimizer === look.name);
+    return curve ? curve.verdict : "";
+  }
+
+  const isFound = (curve) => curve.verdict !== "not determined" && curve.x.length;
+
   function drawReturns(panel) {
     const div = document.getElementById("returns-chart");
     const curves = Store.returns.filter(same(panel));
-    const found = curves.filter((curve) => curve.verdict !== "not determined" && curve.x.length);
+    const found = curves.filter(isFound);
     const number = Store.panels.indexOf(panel);
-    const [x, y, colors] = [[], [], []];
+    const [x, y, colors, symbols, lines] = [[], [], [], [], []];
     const { id, ood } = Store.columns;
     for (let row = 0; row < Store.n; row++) {
       if (Store.panelOf[row] !== number || Store.value("status", row) !== "completed") continue;
+      const look = Store.looks[Store.lookOf[row]];
       x.push(id.numbers[row]);
       y.push(ood.numbers[row]);
-      colors.push(Theme.ofLook(Store.looks[Store.lookOf[row]]));
+      colors.push(Theme.ofLook(look));
+      symbols.push(look.symbol + (look.filled ? "" : "-open"));
+      lines.push(look.filled ? 0 : 1);
     }
-    const points = { type: "scattergl", mode: "markers", hoverinfo: "skip", x, y, marker: { color: colors, size: 4, opacity: x.length > 2000 ? 0.15 : 0.3 } };
+    const crowd = x.length > 2000;
+    const marker = { color: colors, symbol: symbols, size: crowd ? 4 : 6, opacity: crowd ? 0.2 : 0.4, line: { width: lines, color: colors } };
+    const points = { type: Scatter.TYPE, mode: "markers", hoverinfo: "skip", x, y, marker };
     const traces = [points];
     for (const curve of found) {
       const look = lookOf(curve.optimizer);
@@ -62,7 +74,7 @@ const Curves = (() => {
     const [low, high] = every.length ? [every.reduce((a, b) => Math.min(a, b)), every.reduce((a, b) => Math.max(a, b))] : [0, 1];
     const range = [low - 0.03, high + 0.03];
     chance.shapes.push({ type: "line", layer: "below", x0: range[0], x1: range[1], y0: range[0], y1: range[1], line: { width: 1, dash: "dash", color: Theme.color("quiet") } });
-    Plotly.react(div, traces, Theme.layout({
+    Theme.react(div, traces, Theme.layout({
       width, height: Math.min(width, 520), margin: { l: 58, r: 16, t: 10, b: 48 }, hovermode: "closest", ...chance,
       xaxis: Theme.axis({ title: { text: "ID accuracy" }, range: [...range] }), yaxis: Theme.axis({ title: { text: "OOD accuracy" }, range: [...range] }),
     }), { ...Theme.CONFIG, displayModeBar: false });
@@ -76,6 +88,7 @@ const Curves = (() => {
     const stacked = width < 640;
     const traces = [];
     const parts = { shapes: [], annotations: [] };
+    const ranges = [];
     ["id", "ood"].forEach((score, i) => {
       const suffix = i ? "2" : "";
       const axes = { xaxis: `x${suffix}`, yaxis: `y${suffix}` };
@@ -88,6 +101,11 @@ const Curves = (() => {
         const marks = { mode: "lines+markers", marker: { size: 6, symbol: look.symbol + (look.filled ? "" : "-open"), maxdisplayed: 8, color: Theme.ofLook(look) } };
         traces.push(line(curve.n, y.map((value, j) => (low[j] === null ? null : value)), look, "solid", look.label, { ...hover, ...marks }));
       }
+      const seen = curves.flatMap((curve) => [...curve[score], ...curve[`${score}_low`], ...curve[`${score}_high`]]).filter(Number.isFinite);
+      const [low, high] = [seen.reduce((a, b) => Math.min(a, b), 1), seen.reduce((a, b) => Math.max(a, b), 0)];
+      const margin = 0.05 * (high - low) || 0.05;
+      ranges.push([low - margin, high + margin]);
+      if (panel.chance === null || panel.chance < low - margin || panel.chance > high + margin) return;
       const chance = chanceLine(panel.chance, i + 1);
       parts.shapes.push(...chance.shapes);
       parts.annotations.push(...chance.annotations);
@@ -98,19 +116,22 @@ const Curves = (() => {
     ["ID accuracy", "OOD accuracy"].forEach((title, i) => {
       const suffix = i ? "2" : "";
       layout[`xaxis${suffix}`] = Theme.axis({ type: "log", dtick: "D2", tickformat: ",", domain: domain(i), anchor: `y${suffix}`, title: { text: "n trials of a search" } });
-      layout[`yaxis${suffix}`] = Theme.axis({ domain: rows(i), anchor: `x${suffix}`, title: { text: title } });
+      layout[`yaxis${suffix}`] = Theme.axis({ domain: rows(i), range: ranges[i], anchor: `x${suffix}`, title: { text: title } });
     });
-    Plotly.react(div, traces, layout, { ...Theme.CONFIG, displayModeBar: false });
+    Theme.react(div, traces, layout, { ...Theme.CONFIG, displayModeBar: false });
     Swatch.legend(document.getElementById("budget-legend"), curves.map((curve) => [lookOf(curve.optimizer), `: ${curve.trials.toLocaleString("en")} trials`]));
   }
 
   // A panel's name chooses it; only panels that have such curves are there. The chart is drawn once
   // it comes near the screen, or is printed: the explorer need not wait for it.
-  function build(name, curves, draw) {
+  function build(name, curves, draw, isShown) {
     const select = document.getElementById(`${name}-panel`);
     if (!select) return () => {};
     const panels = Store.panels.filter((panel) => curves.some(same(panel)));
     panels.forEach((panel, i) => select.append(Filters.element("option", { value: String(i), textContent: panel.title })));
+    // It opens on a panel that has something to show.
+    const best = panels.findIndex((panel) => curves.filter(same(panel)).some(isShown));
+    if (best > 0) select.value = String(best);
     let near = false;
     const redraw = () => { if (panels.length && (near || Theme.printing())) draw(panels[Number(select.value)]); };
     select.addEventListener("change", redraw);
@@ -124,9 +145,9 @@ const Curves = (() => {
   }
 
   function buildAll() {
-    const redraws = [build("returns", Store.returns, drawReturns), build("budget", Store.budget, drawBudget)];
+    const redraws = [build("returns", Store.returns, drawReturns, isFound), build("budget", Store.budget, drawBudget, () => true)];
     return () => redraws.forEach((redraw) => redraw());
   }
 
-  return { buildAll };
+  return { buildAll, verdict };
 })();

@@ -6,61 +6,94 @@ const Facets = (() => {
   const ROOM = { left: 56, right: 58, top: 64, bottom: 50 };
   const LEAST_SIDE = 215, LARGEST_SIDE = 520;
 
-  // Runs that match, by panel: those with a place on the axis (by optimizer), and counts of others.
-  function group(rows, axis) {
-    const { id, ood, n_id: nId, n_ood: nOod } = Store.columns;
+  const DRAWN = 40000; // more points than this take seconds to draw: a sample of them is drawn
+
+  // A fixed random order of the runs, in which none of the optimizers covers the others.
+  const order = Uint32Array.from({ length: Store.n }, (_, row) => {
+    let mixed = row + 1;
+    for (const factor of [0x85ebca6b, 0xc2b2ae35]) mixed = Math.imul(mixed ^ (mixed >>> 15), factor);
+    return mixed ^ (mixed >>> 16);
+  });
+  const shuffled = (rows) => rows.map((_, i) => i).sort((a, b) => order[rows[a]] - order[rows[b]]);
+
+  // Runs that match, by panel: those with a place on both axes, and counts of others.
+  function group(rows, { x: xMeasure, y: yMeasure, axis }) {
     const { codes, levels } = Store.columns.status;
     const facets = new Map();
     for (const row of rows) {
       const panel = Store.panelOf[row];
       if (panel < 0) continue;
-      if (!facets.has(panel)) facets.set(panel, { panel: Store.panels[panel], number: panel, total: 0, counts: {}, looks: new Map(), leftOut: 0 });
+      if (!facets.has(panel)) facets.set(panel, { panel: Store.panels[panel], number: panel, total: 0, counts: {}, rows: [], x: [], y: [], leftOut: 0 });
       const facet = facets.get(panel);
       const status = levels[codes[row]];
       facet.total++;
       facet.counts[status] = (facet.counts[status] || 0) + 1;
       if (status !== "completed") continue;
-      const x = Axes.place(id.numbers[row], nId ? nId.numbers[row] : NaN, axis);
-      const y = Axes.place(ood.numbers[row], nOod ? nOod.numbers[row] : NaN, axis);
+      const x = Measures.place(xMeasure, row, axis);
+      const y = Measures.place(yMeasure, row, axis);
       if (!Number.isFinite(x) || !Number.isFinite(y)) {
         facet.leftOut++;
         continue;
       }
-      const look = Store.lookOf[row];
-      if (!facet.looks.has(look)) facet.looks.set(look, { rows: [], x: [], y: [] });
-      const points = facet.looks.get(look);
-      points.rows.push(row);
-      points.x.push(x);
-      points.y.push(y);
+      facet.rows.push(row);
+      facet.x.push(x);
+      facet.y.push(y);
     }
     const ordered = [...facets.values()].sort((a, b) => a.number - b.number);
-    for (const facet of ordered) facet.n = [...facet.looks.values()].reduce((n, points) => n + points.x.length, 0);
-    return { facets: ordered.slice(0, MOST), hidden: ordered.slice(MOST) };
+    for (const facet of ordered) facet.n = facet.rows.length;
+    const shown = ordered.slice(0, MOST);
+    const points = shown.reduce((n, facet) => n + facet.n, 0);
+    const share = Math.min(1, DRAWN / points);
+    for (const facet of shown) {
+      const mixed = shuffled(facet.rows);
+      const most = Math.ceil(facet.n * share);
+      facet.drawn = mixed.filter((i, place) => place < most || Store.selected.has(facet.rows[i]));
+    }
+    return { facets: shown, hidden: ordered.slice(MOST) };
   }
 
-  // One range for both axes, shared by the panels of one dataset and test side: y = x is a diagonal.
-  function setRanges(facets, axis) {
+  // The indices of a facet's points by optimizer, in the order of the optimizers.
+  function byLook(facet) {
+    const found = new Map();
+    facet.rows.forEach((row, i) => {
+      const look = Store.lookOf[row];
+      if (!found.has(look)) found.set(look, []);
+      found.get(look).push(i);
+    });
+    return [...found].sort(([a], [b]) => a - b);
+  }
+
+  // Ranges that the panels of one dataset and test side share. Of two accuracies both axes have the
+  // same one, so that y = x is a diagonal; chance is in it where an accuracy stands there.
+  function setRanges(facets, { x, y, axis }) {
+    const both = Measures.isAccuracy(x) && Measures.isAccuracy(y);
     const ends = new Map();
     for (const facet of facets) {
-      const key = JSON.stringify([facet.panel.dataset, facet.panel.test_environments]);
-      facet.key = key;
-      if (!ends.has(key)) ends.set(key, [Infinity, -Infinity]);
-      const range = ends.get(key);
-      const widen = (value) => {
-        if (value < range[0]) range[0] = value;
-        if (value > range[1]) range[1] = value;
-      };
-      for (const { x, y } of facet.looks.values()) {
-        x.forEach(widen);
-        y.forEach(widen);
+      facet.both = both;
+      facet.key = JSON.stringify([facet.panel.dataset, facet.panel.test_environments]);
+      if (!ends.has(facet.key)) ends.set(facet.key, { x: [Infinity, -Infinity], y: [Infinity, -Infinity] });
+      for (const [name, measure] of [["x", x], ["y", y]]) {
+        const range = ends.get(facet.key)[both ? "x" : name];
+        const widen = (value) => {
+          if (value < range[0]) range[0] = value;
+          if (value > range[1]) range[1] = value;
+        };
+        facet[name].forEach(widen);
+        if (Measures.isAccuracy(measure) && facet.panel.chance !== null) widen(Axes.place(facet.panel.chance, NaN, axis));
       }
-      if (facet.panel.chance !== null) widen(Axes.place(facet.panel.chance, NaN, axis));
     }
     for (const facet of facets) {
-      const [low, high] = ends.get(facet.key);
-      const margin = Math.max(0.05 * (high - low), axis === "accuracy" ? 0.02 : 0.1);
-      facet.range = low > high ? [0, 1] : [low - margin, high + margin];
+      const { x: ofX, y: ofY } = ends.get(facet.key);
+      facet.range = padded(ofX, Measures.isAccuracy(x), axis);
+      facet.rangeY = both ? facet.range : padded(ofY, Measures.isAccuracy(y), axis);
     }
+  }
+
+  function padded([low, high], accuracy, axis) {
+    if (low > high) return [0, 1];
+    const least = accuracy ? (axis === "accuracy" ? 0.02 : 0.1) : 0.02 * (high - low) || 1;
+    const margin = Math.max(0.05 * (high - low), least);
+    return [low - margin, high + margin];
   }
 
   // Squares in as many columns as fit; domains are fractions of the chart, from its lower left.
@@ -75,11 +108,11 @@ const Facets = (() => {
       const left = (i % columns) * (side + ROOM.left + ROOM.right) + ROOM.left;
       const top = Math.floor(i / columns) * tall + ROOM.top;
       facet.side = side;
-      facet.x = [left / width, (left + side) / width];
-      facet.y = [1 - (top + side) / height, 1 - top / height];
+      facet.domainX = [left / width, (left + side) / width];
+      facet.domainY = [1 - (top + side) / height, 1 - top / height];
     });
     return height || 120;
   }
 
-  return { group, setRanges, arrange, MOST };
+  return { group, byLook, setRanges, arrange };
 })();

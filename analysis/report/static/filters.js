@@ -3,10 +3,7 @@
 
 const Filters = (() => {
   const form = document.getElementById("filter-form");
-  const FIELDS = [
-    ["dataset", "Dataset"], ["test_environments", "Test environments"], ["algorithm", "Algorithm"],
-    ["optimizer", "Optimizer"],
-  ];
+  const FIELDS = [["dataset", "Dataset"], ["side", "Test environments"], ["algorithm", "Algorithm"], ["optimizer", "Optimizer"]];
   const MOST = 12; // a hyperparameter of texts with more values than this has no boxes
   const boxes = []; // {name, code, input}
   const ranges = []; // {name, low, high}: inputs
@@ -18,6 +15,7 @@ const Filters = (() => {
   }
 
   function label(name, code) {
+    if (name === "side") return Store.sides[code].label;
     const text = Store.columns[name].levels[code];
     if (name === "optimizer") return Store.looks.find((look) => look.name === text).label;
     if (name === "algorithm") return Store.labels[text];
@@ -29,10 +27,15 @@ const Filters = (() => {
     const counts = new Uint32Array(levels.length);
     for (const code of codes) counts[code]++;
     const set = element("fieldset", {}, element("legend", { textContent: title }));
+    let dataset = null;
     levels.forEach((text, code) => {
       const input = element("input", { type: "checkbox", name, value: text, checked: true });
       const swatch = name === "optimizer" ? [Swatch.of(Store.looks.find((look) => look.name === text))] : [];
       const count = element("span", { className: "count", textContent: counts[code].toLocaleString("en") });
+      if (name === "side" && Store.columns.dataset.levels.length > 1 && Store.sides[code].dataset !== dataset) {
+        ({ dataset } = Store.sides[code]);
+        set.append(element("p", { className: "of", textContent: dataset }));
+      }
       set.append(element("label", {}, input, ...swatch, label(name, code), count));
       boxes.push({ name, code, input });
     });
@@ -69,15 +72,45 @@ const Filters = (() => {
 
   const FEW_PANELS = 4, FEW_RUNS = 5000;
 
-  // Of more panels or runs, those of the first dataset and test side are shown at first.
-  function start() {
+  function clear() {
     for (const { input } of boxes) input.checked = true;
     for (const { low, high } of ranges) low.value = high.value = "";
-    if (Store.panels.length > FEW_PANELS || (Store.n > FEW_RUNS && Store.panels.length)) {
-      const first = Store.panels[0];
-      for (const { name, input } of boxes) {
-        if (name === "dataset" || name === "test_environments") input.checked = input.value === first[name];
-      }
+  }
+
+  // Of more panels or runs, those of the first dataset and test side are shown at first.
+  function start() {
+    clear();
+    if (Store.panels.length <= FEW_PANELS && !(Store.n > FEW_RUNS && Store.panels.length)) return;
+    const first = Store.panels[0];
+    const side = Store.sides.findIndex((one) => one.dataset === first.dataset && one.test_environments === first.test_environments);
+    for (const { name, code, input } of boxes) {
+      if (name === "dataset") input.checked = input.value === first.dataset;
+      if (name === "side") input.checked = code === side;
+    }
+  }
+
+  // Into an address: the boxes that are checked where some are not, and the bounds.
+  function save(params) {
+    for (const name of new Set(boxes.map((box) => box.name))) {
+      const mine = boxes.filter((box) => box.name === name);
+      if (mine.some((box) => !box.input.checked)) params.set(`only.${name}`, JSON.stringify(mine.filter((box) => box.input.checked).map((box) => box.input.value)));
+    }
+    for (const { name, low, high } of ranges) {
+      if (low.value.trim()) params.set(`least.${name}`, low.value.trim());
+      if (high.value.trim()) params.set(`most.${name}`, high.value.trim());
+    }
+  }
+
+  function load(params) {
+    clear();
+    for (const { name, input } of boxes) {
+      const kept = params.get(`only.${name}`);
+      if (kept === null) continue;
+      try { input.checked = JSON.parse(kept).includes(input.value); } catch { input.checked = true; }
+    }
+    for (const { name, low, high } of ranges) {
+      low.value = params.get(`least.${name}`) || "";
+      high.value = params.get(`most.${name}`) || "";
     }
   }
 
@@ -112,5 +145,5 @@ const Filters = (() => {
     return found;
   }
 
-  return { form, build, start, rows, element };
+  return { form, build, start, save, load, rows, element };
 })();

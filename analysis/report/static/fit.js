@@ -26,5 +26,16 @@ const Fit = (() => {
     const r2 = yy > 0 ? xy ** 2 / (xx * yy) : NaN;
     return { ...result, slope, intercept: meanY - slope * meanX, r2, low, high };
   }
-  return { line };
+
+  const FEWEST = 10, LEAST = 0.1; // points, and share of the variance, below which a line says little
+
+  // Why a line is not supported; empty if nothing speaks against it. verdict: of the return curve of
+  // the same runs, where there is one.
+  function doubt(fit, verdict) {
+    if (fit.n < FEWEST) return `fewer than ${FEWEST} points`;
+    if (!(fit.r2 >= LEAST)) return `it explains less than ${100 * LEAST}% of the variance`;
+    return verdict && !["linear", "not determined"].includes(verdict) ? `the return curve is ${verdict}, not linear` : "";
+  }
+
+  return { line, doubt };
 })();

@@ -18,9 +18,9 @@ const Listing = (() => {
   const digits = (value) => (Number.isFinite(value) ? value.toPrecision(5).replace("-", "\u2212") : "–");
 
   function fits(facets) {
-    const heads = [["panel", ""], ["optimizer", ""], ["n", "number"], ["slope", "number"], ["intercept", "number"], ["R²", "number"], ["left out", "number"]];
-    const rows = facets.flatMap((facet) => facet.lines.map(({ look, fit }) => [
-      facet.panel.title, look ? look.label : "all", fit.n.toLocaleString("en"), digits(fit.slope), digits(fit.intercept), digits(fit.r2), String(fit.leftOut),
+    const heads = [["panel", ""], ["optimizer", ""], ["n", "number"], ["slope", "number"], ["intercept", "number"], ["R²", "number"], ["left out", "number"], ["supported", ""]];
+    const rows = facets.flatMap((facet) => facet.lines.map(({ look, fit, doubt }) => [
+      facet.panel.title, look ? look.label : "all", fit.n.toLocaleString("en"), digits(fit.slope), digits(fit.intercept), digits(fit.r2), String(fit.leftOut), doubt ? `no: ${doubt}` : "yes",
     ]));
     fill(document.getElementById("fits"), heads, rows);
   }
@@ -32,12 +32,14 @@ const Listing = (() => {
     const lost = rows.filter((row) => ["diverged", "failed"].includes(Store.value("status", row)));
     scored.sort((a, b) => (id[b] || 0) - (id[a] || 0));
     const shown = [...scored.slice(0, MOST), ...lost.slice(0, MOST)];
-    const heads = [["run", ""], ["optimizer", ""], ["panel", ""], ["status", ""], ["ID", "number"], ["OOD", "number"], ["reason", ""]];
+    const heads = [["run", ""], ["optimizer", ""], ["OOD", "number"], ["ID", "number"], ["ID validation", "number"], ["panel", ""], ["status", ""], ["reason", ""]];
     const score = (name, row) => { const value = Store.value(name, row); return value === null ? "–" : value.toFixed(4); };
     const cells = shown.map((row) => {
       const button = Filters.element("button", { type: "button", className: "plain", textContent: Store.value("run", row) });
       button.addEventListener("click", () => click(row));
-      return [button, Run.label(row), Store.panels[Store.panelOf[row]].title, Store.value("status", row), score("id", row), score("ood", row), Store.value("reason", row) || ""];
+      const name = Run.label(row) + (Store.selected.has(row) ? ", selected" : "");
+      const scores = ["ood", "id", "id_val"].map((column) => score(column, row));
+      return [button, name, ...scores, Store.panels[Store.panelOf[row]].title, Store.value("status", row), Store.value("reason", row) || ""];
     });
     fill(document.getElementById("listing"), heads, cells);
   }

@@ -10,6 +10,8 @@ const Run = (() => {
   const number = (value) => (typeof value === "number" ? String(Number(value.toPrecision(6))) : value);
   const accuracy = (value, n) =>
     value === null ? "none" : value.toFixed(4) + (n === null ? "" : ` (n = ${n.toLocaleString("en")} examples)`);
+  const SCORES = [["ID accuracy", "id", "n_id"], ["OOD accuracy", "ood", "n_ood"], ["ID validation accuracy", "id_val", null]];
+  const scores = (row) => SCORES.filter(([, name]) => Store.columns[name]).map(([title, name, size]) => [title, accuracy(Store.value(name, row), size ? Store.value(size, row) : null)]);
   const hyperparameters = (row) =>
     Store.hyperparameters.map((name) => [name, Store.value(name, row)]).filter(([, value]) => value !== null && value !== "");
   const label = (row) => Store.looks[Store.lookOf[row]].label;
@@ -41,8 +43,11 @@ const Run = (() => {
       if (value !== null && value !== "" && value !== undefined) add(name.replace("_", " "), number(value));
     }
     for (const [name, value] of hyperparameters(row)) add(name, number(value));
-    add("ID accuracy", accuracy(Store.value("id", row), Store.value("n_id", row)));
-    add("OOD accuracy", accuracy(Store.value("ood", row), Store.value("n_ood", row)));
+    for (const [title, text] of scores(row)) add(title, text);
+    for (const name of Store.environments) {
+      const value = Store.value(name, row);
+      if (value !== null) add(name, value.toFixed(4));
+    }
     return list;
   }
 
@@ -65,25 +70,36 @@ const Run = (() => {
       width: Theme.width(div), height: 300, margin: { l: 56, r: 48, t: 12, b: 46 }, shapes, annotations: [...end(id, "ID"), ...end(ood, "OOD"), ...note],
       xaxis: Theme.axis({ title: { text: "step" }, rangemode: "tozero" }), yaxis: Theme.axis({ title: { text: "accuracy" } }),
     });
-    return Plotly.react(div, [line(id, "ID", "solid"), line(ood, "OOD", "dash")], layout, { ...Theme.CONFIG, displayModeBar: false });
+    return Theme.react(div, [line(id, "ID", "solid"), line(ood, "OOD", "dash")], layout, { ...Theme.CONFIG, displayModeBar: false });
   }
 
   function show(row) {
     shown = row;
-    const heading = Filters.element("h3", { textContent: `Run ${Store.value("run", row)}: ${label(row)}, ${Store.panels[Store.panelOf[row]].title}`, tabIndex: -1 });
+    leave();
+    const heading = Filters.element("h3", { textContent: `Run ${Store.value("run", row)}${Store.selected.has(row) ? " (selected)" : ""}: ${label(row)}, ${Store.panels[Store.panelOf[row]].title}`, tabIndex: -1 });
     const close = Filters.element("button", { type: "button", textContent: "Close", id: "close-run" });
-    close.addEventListener("click", () => { card.hidden = true; shown = null; });
-    const chart = Filters.element("div", { id: "learning", className: "chart" });
+    close.addEventListener("click", () => { hide(); changed(); });
+    const chart = Filters.element("div", { id: "learning", className: "chart", role: "group", ariaLabel: "Accuracy along training" });
     card.replaceChildren(heading, Filters.element("div", { className: "grid" }, facts(row), chart), close);
     card.hidden = false;
     if (Store.curve(row).steps.length) drawCurves(chart, row);
     else chart.textContent = "This run has no learning curve: it was never evaluated, or the report was made without.";
+    changed();
     return heading;
   }
+
+  function hide() {
+    card.hidden = true;
+    shown = null;
+  }
+
+  // Called when a run is shown or closed.
+  let changed = () => {};
+  const whenChanged = (act) => { changed = act; };
 
   function redraw() {
     if (shown !== null) show(shown);
   }
 
-  return { point, leave, show, redraw, label };
+  return { point, leave, show, hide, redraw, label, whenChanged, shown: () => shown };
 })();

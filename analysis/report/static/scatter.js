@@ -7,29 +7,43 @@ const Scatter = (() => {
   const TYPE = canvas.getContext("webgl2") || canvas.getContext("webgl") ? "scattergl" : "scatter";
   let traces = []; // those of points, in the order of plotly's curve numbers
 
-  function pointTraces(facet, number, selected) {
+  // One trace of a panel, so that its points lie in the order in which they are drawn.
+  function pointTrace(facet, number, selected) {
     const suffix = number ? String(number + 1) : "";
     const [size, alpha] = facet.n <= 300 ? [8, 0.75] : facet.n <= 2000 ? [6, 0.55] : [4, 0.4];
-    return [...facet.looks].map(([number, { x, y, rows }]) => {
-      const look = Store.looks[number];
-      return {
-        type: TYPE, mode: "markers", x, y, rows, hoverinfo: "none", xaxis: `x${suffix}`, yaxis: `y${suffix}`,
-        marker: {
-          size, opacity: alpha, color: Theme.ofLook(look), symbol: look.symbol + (look.filled ? "" : "-open"),
-          line: { width: look.filled ? 0 : 1, color: Theme.ofLook(look) },
-        },
-        unselected: { marker: { opacity: 0.07 } },
-        ...(selected ? { selectedpoints: rows.flatMap((row, i) => (selected.has(row) ? [i] : [])) } : {}),
-      };
-    });
+    const rows = facet.drawn.map((i) => facet.rows[i]);
+    const looks = rows.map((row) => Store.lookOf[row]);
+    const colors = Store.looks.map((look) => Theme.ofLook(look));
+    const symbols = Store.looks.map((look) => look.symbol + (look.filled ? "" : "-open"));
+    return {
+      type: TYPE, mode: "markers", rows, hoverinfo: "none", xaxis: `x${suffix}`, yaxis: `y${suffix}`,
+      x: facet.drawn.map((i) => facet.x[i]), y: facet.drawn.map((i) => facet.y[i]),
+      marker: {
+        size, opacity: alpha, color: looks.map((look) => colors[look]), symbol: looks.map((look) => symbols[look]),
+        line: { width: looks.map((look) => (Store.looks[look].filled ? 0 : 1)), color: looks.map((look) => colors[look]) },
+      },
+      unselected: { marker: { opacity: 0.07 } },
+      ...(selected ? { selectedpoints: rows.flatMap((row, i) => (selected.has(row) ? [i] : [])) } : {}),
+    };
+  }
+
+  // Rings around the runs that the rule selects.
+  function ringTrace(facet, number) {
+    const suffix = number ? String(number + 1) : "";
+    const mine = facet.drawn.filter((i) => Store.selected.has(facet.rows[i]));
+    return {
+      type: "scatter", mode: "markers", name: "selected", hoverinfo: "skip", xaxis: `x${suffix}`, yaxis: `y${suffix}`,
+      x: mine.map((i) => facet.x[i]), y: mine.map((i) => facet.y[i]),
+      marker: { size: 15, symbol: "circle-open", color: Theme.color("fg"), line: { width: 2, color: Theme.color("fg") } },
+    };
   }
 
   function lineTraces(facet, number) {
     const suffix = number ? String(number + 1) : "";
-    return facet.lines.filter(({ fit }) => Number.isFinite(fit.slope)).map(({ look, fit }) => ({
+    return facet.lines.filter(({ fit }) => Number.isFinite(fit.slope)).map(({ look, fit, doubt }) => ({
       type: "scatter", mode: "lines", hoverinfo: "skip", xaxis: `x${suffix}`, yaxis: `y${suffix}`,
       x: [fit.low, fit.high], y: [fit.low, fit.high].map((x) => fit.intercept + fit.slope * x),
-      line: { width: 2, color: look ? Theme.ofLook(look) : Theme.color("fg") },
+      line: { width: 2, dash: doubt ? "dot" : "solid", color: look ? Theme.ofLook(look) : Theme.color("fg") },
     }));
   }
 
@@ -43,38 +57,46 @@ const Scatter = (() => {
     return `<b>${Theme.plain(name)}</b><br>${count}${extra}`;
   }
 
-  function annotations(facet, suffix, axis) {
+  function annotations(facet, suffix, { x, y, axis }) {
     const small = { showarrow: false, font: { size: 10.5, color: Theme.color("quiet") } };
     const made = [{
-      showarrow: false, text: title(facet), align: "left", xref: "paper", yref: "paper", x: facet.x[0], y: facet.y[1],
+      showarrow: false, text: title(facet), align: "left", xref: "paper", yref: "paper", x: facet.domainX[0], y: facet.domainY[1],
       xanchor: "left", yanchor: "bottom", yshift: 20, xshift: -40,
     }];
     const inside = { xref: `x${suffix}`, yref: `y${suffix}`, ...small };
-    made.push({ ...inside, text: "y = x", x: facet.range[1], y: facet.range[1], xanchor: "left", yanchor: "middle", xshift: 2 });
+    const [right, top] = [facet.range[1], facet.rangeY[1]];
+    if (facet.both) made.push({ ...inside, text: "y = x", x: right, y: top, xanchor: "left", yanchor: "middle", xshift: 2 });
     if (facet.panel.chance === null) return made;
     const at = Axes.place(facet.panel.chance, NaN, axis);
     const text = `chance ${Number(facet.panel.chance.toPrecision(3))}`;
     const end = at < (facet.range[0] + facet.range[1]) / 2 ? "left" : "right";
-    made.push({ ...inside, text, x: at, y: facet.range[1], xanchor: end, yanchor: "bottom" });
-    made.push({ ...inside, text: text.replace(" ", "<br>"), align: "left", x: facet.range[1], y: at, xanchor: "left", xshift: 2 });
+    if (Measures.isAccuracy(x)) made.push({ ...inside, text, x: at, y: top, xanchor: end, yanchor: "bottom" });
+    if (Measures.isAccuracy(y)) made.push({ ...inside, text: text.replace(" ", "<br>"), align: "left", x: right, y: at, xanchor: "left", xshift: 2 });
     return made;
   }
 
-  function shapes(facet, suffix, axis) {
-    const [low, high] = facet.range;
+  function shapes(facet, suffix, { x, y, axis }) {
+    const [[left, right], [bottom, top]] = [facet.range, facet.rangeY];
     const line = (x0, y0, x1, y1, dash) => ({
       type: "line", layer: "below", xref: `x${suffix}`, yref: `y${suffix}`, x0, y0, x1, y1,
       line: { width: 1, dash, color: Theme.color("quiet") },
     });
-    const made = [line(low, low, high, high, "dash")];
+    const made = facet.both ? [line(left, left, right, right, "dash")] : [];
     if (facet.panel.chance !== null) {
       const at = Axes.place(facet.panel.chance, NaN, axis);
-      made.push(line(low, at, high, at, "dot"), line(at, low, at, high, "dot"));
+      if (Measures.isAccuracy(y)) made.push(line(left, at, right, at, "dot"));
+      if (Measures.isAccuracy(x)) made.push(line(at, bottom, at, top, "dot"));
     }
     return made;
   }
 
-  function layout(facets, width, height, axis, drag) {
+  // Of one axis: its range and ticks. What is logarithmic stands at its logarithm.
+  function ticks(measure, range, facet, axis) {
+    if (Measures.isAccuracy(measure)) return Axes.ticks(axis, range, (30 / facet.side) * (range[1] - range[0]));
+    return measure.log ? Axes.powers(range, (45 / facet.side) * (range[1] - range[0])) : {};
+  }
+
+  function layout(facets, width, height, view, drag) {
     const made = Theme.layout({
       width, height, dragmode: drag === "box" ? "select" : drag, hovermode: "closest", shapes: [], annotations: [], selections: [],
       newselection: { line: { color: Theme.color("fg"), width: 1.5 } },
@@ -83,24 +105,26 @@ const Scatter = (() => {
     });
     facets.forEach((facet, number) => {
       const suffix = number ? String(number + 1) : "";
-      const apart = (30 / facet.side) * (facet.range[1] - facet.range[0]);
-      const name = axis === "accuracy" ? "accuracy" : `accuracy (${axis} axis)`;
-      const common = { range: [...facet.range], ...Axes.ticks(axis, facet.range, apart), nticks: 6 };
-      made[`xaxis${suffix}`] = Theme.axis({ ...common, domain: facet.x, anchor: `y${suffix}`, title: { text: `ID ${name}`, standoff: 6 } });
-      made[`yaxis${suffix}`] = Theme.axis({ ...common, domain: facet.y, anchor: `x${suffix}`, title: { text: `OOD ${name}`, standoff: 4 } });
-      made.annotations.push(...annotations(facet, suffix, axis));
-      made.shapes.push(...shapes(facet, suffix, axis));
+      const { x, y, axis } = view;
+      const [ofX, ofY] = [[x, facet.range], [y, facet.rangeY]].map(([measure, range]) => ({
+        range: [...range], nticks: 6, ...ticks(measure, range, facet, axis),
+      }));
+      made[`xaxis${suffix}`] = Theme.axis({ ...ofX, domain: facet.domainX, anchor: `y${suffix}`, title: { text: Theme.plain(Measures.axisName(x, axis)), standoff: 6 } });
+      made[`yaxis${suffix}`] = Theme.axis({ ...ofY, domain: facet.domainY, anchor: `x${suffix}`, title: { text: Theme.plain(Measures.axisName(y, axis)), standoff: 4 } });
+      made.annotations.push(...annotations(facet, suffix, view));
+      made.shapes.push(...shapes(facet, suffix, view));
     });
     return made;
   }
 
-  // facets: with their lines; selected: rows that a lasso kept, or null for all.
-  function draw(facets, { axis, drag, selected }) {
+  // facets: with their lines; view: both measures and the axis of accuracies; selected: rows that a
+  // lasso kept, or null for all.
+  function draw(facets, view, { drag, selected }) {
     const width = Theme.width(div);
     const height = Facets.arrange(facets, width);
-    traces = facets.flatMap((facet, number) => pointTraces(facet, number, selected));
-    const lines = facets.flatMap(lineTraces);
-    return Plotly.react(div, [...traces, ...lines], layout(facets, width, height, axis, drag), Theme.CONFIG);
+    traces = facets.map((facet, number) => pointTrace(facet, number, selected));
+    const over = facets.flatMap((facet, number) => [...lineTraces(facet, number), ringTrace(facet, number)]);
+    return Theme.react(div, [...traces, ...over], layout(facets, width, height, view, drag), Theme.CONFIG);
   }
 
   const rowOf = (point) => (traces[point.curveNumber] ? traces[point.curveNumber].rows[point.pointNumber] : undefined);
@@ -123,5 +147,5 @@ const Scatter = (() => {
     div.on("plotly_deselect", deselect);
   }
 
-  return { draw, listen };
+  return { draw, listen, TYPE };
 })();

@@ -42,6 +42,14 @@ const Store = (() => {
     lookOf[row] = lookNumbers.get(value("optimizer", row));
   }
 
+  // Dataset and test environments as one column, since an environment's number means nothing alone.
+  const sideOf = data.sides.map(({ dataset, test_environments: test }) => keyOf([dataset, test]));
+  const sideCodes = new Uint16Array(data.runs.n);
+  for (let row = 0; row < data.runs.n; row++) {
+    sideCodes[row] = sideOf.indexOf(keyOf([value("dataset", row), value("test_environments", row)]));
+  }
+  columns.side = { levels: data.sides.map((side) => side.name), codes: sideCodes };
+
   const learning = {
     grids: data.learning.grids,
     grid: array(data.learning.grid, Uint16Array),
@@ -67,6 +75,7 @@ const Store = (() => {
     n: data.runs.n, columns, value, panelOf, lookOf, curve,
     names: Object.keys(data.runs.columns), hyperparameters: data.runs.hyperparameters,
     panels: data.panels, looks: data.looks, returns: data.returns, budget: data.budget,
-    labels: data.names,
+    labels: data.names, measured: data.measured, environments: data.environments, sides: data.sides,
+    selected: new Set(data.selected),
   };
 })();

@@ -13,11 +13,9 @@ const Theme = (() => {
 
   const parts = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
 
-  // An optimizer's colour; the darkest ones are lightened on a dark page.
+  // An optimizer's colour, which has another shade on a dark page.
   function ofLook(look, alpha = 1) {
-    let rgb = parts(look.color);
-    const light = (0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2]) / 255;
-    if (dark.matches && !onPaper && light < 0.42) rgb = rgb.map((c) => Math.round(c + (255 - c) * 0.4));
+    const rgb = parts(dark.matches && !onPaper ? look.dark : look.color);
     return `rgba(${rgb.join(",")},${alpha})`;
   }
 
@@ -51,6 +49,12 @@ const Theme = (() => {
   const PAPER_WIDTH = 660; // of A4 within its margins, in CSS pixels
   const width = (element) => (onPaper ? PAPER_WIDTH : Math.floor(element.clientWidth));
 
+  // Draw; a reader who does not see the chart has its numbers in a table.
+  async function react(div, traces, layout, config) {
+    await Plotly.react(div, traces, layout, config);
+    for (const svg of div.querySelectorAll(".main-svg")) svg.setAttribute("aria-hidden", "true");
+  }
+
   // Draw again whenever the colours or the width of the page change.
   function whenChanged(draw) {
     dark.addEventListener("change", draw);
@@ -66,5 +70,5 @@ const Theme = (() => {
     addEventListener("afterprint", () => { onPaper = false; draw(); });
   }
 
-  return { printing: () => onPaper, color, ofLook, layout, axis, plain, CONFIG, width, whenChanged };
+  return { printing: () => onPaper, color, ofLook, layout, axis, plain, CONFIG, width, react, whenChanged };
 })();

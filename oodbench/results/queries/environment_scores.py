@@ -9,16 +9,20 @@ environment.
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, and_, func, select
 
 from oodbench.metrics import WORST
 from oodbench.records import canonical_json
+from oodbench.results.connection.database import Database
 from oodbench.results.expressions import environments_text
 from oodbench.results.schema import COMPLETED, curves, runs, studies, study_trials
 from oodbench.results.select import LeftOut, left_out_mean
 from oodbench.results.store import METRIC
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def environment_scores(
@@ -35,6 +39,23 @@ def environment_scores(
         "worst_group_val": worst_group_val(connection, checkpoint, chosen),
         "leave_one_environment_out": leave_one_environment_out(connection, checkpoint, chosen),
     }
+
+
+def environment_accuracies(db: Database, checkpoint: str) -> "pd.DataFrame":
+    """The accuracy of completed runs on the test examples of each environment, at a checkpoint.
+
+    Returns:
+        ``run``, and a column for each name of an environment; NaN where a run was not scored.
+    """
+    from oodbench.results.frames import frame_of
+
+    with db.read() as connection:
+        parts = [
+            frame_of(connection.execute(_measured(checkpoint, role)), ["value"])
+            for role in ("id_test", "ood_test")
+        ]
+    first, second = (part.set_index(["run", "environment"])["value"] for part in parts)
+    return first.combine_first(second).unstack().rename_axis(columns=None).reset_index()
 
 
 def worst_group_val(

@@ -52,3 +52,15 @@ def sweep_specs(db: Database) -> "list[dict[str, Any]]":
     with db.read() as connection:
         rows = connection.execute(statement.order_by(sweeps.c.created, sweeps.c.id)).mappings()
         return [{**row, "runs": row["runs"] or 0} for row in rows]
+
+
+def environment_names(db: Database) -> dict[str, tuple[str, ...]]:
+    """Dataset -> the names of its environments, by their index, where a study knows them."""
+    statement = select(studies.c.dataset, studies.c.facts).order_by(studies.c.created)
+    with db.read() as connection:
+        rows = connection.execute(statement).all()
+    return {
+        row.dataset: tuple(map(str, row.facts["environments"]))
+        for row in reversed(rows)
+        if row.facts.get("environments")
+    }

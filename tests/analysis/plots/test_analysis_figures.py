@@ -41,6 +41,22 @@ def test_every_completed_run_is_a_point_and_within_the_limits(pairs):
     assert erm.get_xlim() == erm.get_ylim() == irm.get_xlim() == pytest.approx((0.06, 0.94))
 
 
+def test_selected_runs_have_rings_when_asked_for(pairs):
+    assert not [c for axes in scatter(pairs).axes for c in rings(axes)]
+    figure = scatter(pairs, mark="selected")
+    erm, irm = (axes for axes in figure.axes if axes.get_xlabel())
+    assert sorted(map(tuple, rings(erm))) == [(0.7, 0.4), (0.9, 0.1)]  # the best id_val of each
+    assert sorted(map(tuple, rings(irm))) == [(0.65, 0.66)]
+    assert "the run that id_val selects" in figure.get_supxlabel()
+    with pytest.raises(UnknownNameError, match="unknown mark 'best'"):
+        scatter(pairs, mark="best")
+
+
+def rings(axes):
+    drawn = [c.get_offsets() for c in axes.collections if c.get_gid() == "selected"]
+    return [point for offsets in drawn for point in np.asarray(offsets).tolist()]
+
+
 @pytest.mark.parametrize("scores", [[(0.0, 1.0)], [(1.0, 0.0), (0.3, 0.3)], [(0.5, 0.5)]])
 def test_limits_hold_every_point_and_chance(run, scores):
     rows = pd.DataFrame([run(i, "sgd", score) for i, score in enumerate(scores)])
@@ -252,7 +268,7 @@ def test_looks_are_fixed_distinct_and_mark_adaptive_optimizers(run):
     assert len({look.marker for look in found.values()}) == len(names)
     assert [name for name in names if not found[name].filled] == ["adam", "rmsprop", "adamw"]
     assert found == {name: looks(rows[::-1])[name] for name in names}
-    assert looks(rows, "study")["rmsprop"].color == "darkred"
+    assert looks(rows, "study")["rmsprop"].color == "#8b0000"
     assert looks(rows, {"alpha": "red"})["alpha"].color == "red"
 
 

@@ -74,7 +74,7 @@ def test_what_is_drawn(runs: pd.DataFrame, probes: pd.DataFrame) -> None:
     assert set(drawn) == {"runs-sgd", "runs-adam"}
     assert sum(len(points.get_offsets()) for points in plot.collections) == 15
     assert plot.get_xscale() == "log"
-    assert plot.get_xlabel() == "sharpness_trace"
+    assert plot.get_xlabel() == "trace of the Hessian"
     words = [text.get_text() for text in table.texts]
     assert words.count("\N{MINUS SIGN}1.00") == 4
     assert "15" in words

@@ -27,10 +27,11 @@ def test_the_scale_of_a_search_range_is_found_from_its_draws(what, expected):
 
 
 def test_trends_are_the_quartiles_of_parts_of_equally_many_runs():
-    x = np.arange(1.0, 41)
+    x = np.arange(1.0, 61)
     line = trend(x[::-1], 2 * x[::-1])
-    assert line.n == (10, 10, 10, 10)
-    assert line.x.tolist() == [5.5, 15.5, 25.5, 35.5]
+    assert line.n == (10,) * 6
+    assert line.x.tolist() == [5.5, 15.5, 25.5, 35.5, 45.5, 55.5]
+    assert trend(x[:-1], x[:-1]) is None  # a line through a few parts would hide an arch
     np.testing.assert_allclose(line.quartiles[0], np.percentile(2 * x[:10], [25, 50, 75]))
 
 

@@ -1,14 +1,17 @@
 """The report in a real browser: filters, axes, lasso, lines, downloads, runs, keyboard."""
 
+import re
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import fit_line, report_html
+from analysis import fit_line, optimizer_table, report_html
 from analysis.curves.axes import AXES
 
 NAMES = {"SGD": "sgd", "Momentum": "momentum", "Adam": "adam"}
@@ -25,7 +28,8 @@ def drawn(page: Any) -> None:
 
 
 def lines(page: Any) -> list[dict[str, Any]]:
-    """The lines that the browser fitted, with all their digits."""
+    """The lines that the browser fits through each optimizer, with all their digits."""
+    page.select_option("#line", "optimizer")
     drawn(page)
     found: list[dict[str, Any]] = page.evaluate(
         "Report.facets.flatMap(f => f.lines.map(l => ({panel: f.panel.title, "
@@ -39,7 +43,7 @@ def points(page: Any) -> int:
     drawn(page)
     return int(
         page.evaluate(
-            "document.getElementById('scatter').data.filter(t => t.mode === 'markers')"
+            "document.getElementById('scatter').data.filter(t => t.rows)"
             ".reduce((n, t) => n + t.x.length, 0)"
         )
     )
@@ -219,7 +223,7 @@ def place_of(page: Any, run: str) -> list[float]:
         """(run) => { const div = document.getElementById('scatter');
         const box = div.getBoundingClientRect(), {levels, codes} = Store.columns.run;
         const row = codes.indexOf(levels.indexOf(run));
-        for (const t of div._fullData.filter((t) => t.mode === 'markers')) {
+        for (const t of div._fullData.filter((t) => div.data[t.index].rows)) {
           const i = div.data[t.index].rows.indexOf(row);
           if (i < 0) continue;
           const x = div._fullLayout[t.xaxis.replace('x', 'xaxis')];
@@ -300,7 +304,7 @@ def test_everything_is_reached_by_keyboard(
                 "document.getElementById('scatter').layout.xaxis.title.text"
             )
     assert {"Skip to the explorer", "Colored", "adam", "reset", "accuracy"} <= set(seen)
-    assert "optimizer" in seen  # of the line's choices
+    assert {"id", "ood", "none"} <= set(seen)  # of the axes' and the line's choices
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -330,6 +334,169 @@ def test_curves_are_drawn_once_they_come_near(report: Path, open_page: Callable[
         page.select_option(f"#{name}-panel", label="ERM on Rotated, test environments 0,1")
     trials = page.text_content("#budget-legend")
     assert "SGD: 24 trials" in trials
+
+
+def test_lines_are_drawn_when_asked_for_and_say_what_they_are_worth(
+    report: Path, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(report)
+    drawn(page)
+    count = "document.getElementById('scatter').data.filter(t => t.mode === 'lines').length"
+    assert page.evaluate(count) == 0
+    assert all(not line["doubt"] for line in page.evaluate("Report.facets.flatMap(f => f.lines)"))
+    page.select_option("#x", "lr")  # which decides nothing here
+    page.select_option("#line", "panel")
+    drawn(page)
+    assert page.evaluate(count) == 3
+    assert "3 of 3 lines are not supported" in page.text_content("#shown")
+    page.click("#fits-fold summary")
+    assert "explains less than 10% of the variance" in page.text_content("#fits")
+
+
+def test_any_number_of_a_run_stands_on_an_axis(
+    extended: Path, runs: pd.DataFrame, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(extended)
+    choices = page.locator("#x option").all_text_contents()
+    assert choices[:3] == ["ID accuracy", "OOD accuracy", "ID validation accuracy"]
+    assert {"accuracy on 15°", "seconds", "sharpness trace", "lr", "momentum"} <= set(choices)
+    page.select_option("#x", "lr")
+    page.select_option("#y", "accuracy on 15°")
+    page.check('input[name="axis"][value="probit"]')
+    drawn(page)
+    found = page.evaluate(
+        "document.getElementById('scatter').data.filter(t => t.rows).flatMap("
+        "t => t.rows.map((row, i) => [Store.value('run', row), t.x[i], t.y[i]]))"
+    )
+    known = completed(runs).set_index("run")
+    assert len(found) == len(known) - 9  # nine have an accuracy of 1, whose examples are not known
+    for run, x, y in found:
+        assert x == pytest.approx(np.log10(known.loc[run, "lr"]), abs=1e-12)
+        assert y == pytest.approx(NormalDist().inv_cdf(known.loc[run, "id"]), abs=1e-9)
+    names = page.evaluate("document.getElementById('scatter').layout.xaxis.ticktext")
+    assert {"0.001", "0.1"} <= set(names)
+
+
+def test_points_of_optimizers_are_mixed_and_selected_ones_are_ringed(
+    report: Path, runs: pd.DataFrame, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(report)
+    drawn(page)
+    rows = page.evaluate("document.getElementById('scatter').data.find(t => t.rows).rows")
+    looks = page.evaluate("document.getElementById('scatter').data.find(t => t.rows).marker.symbol")
+    turns = sum(a != b for a, b in pairwise(looks))
+    assert turns > len(rows) / 3  # in blocks there would be two
+    known = optimizer_table(runs).set_index("run")
+    rings = page.evaluate(
+        "document.getElementById('scatter').data.filter(t => t.name === 'selected')"
+        ".flatMap(t => t.x.map((x, i) => [x, t.y[i]]))"
+    )
+    assert sorted(map(tuple, rings)) == sorted(zip(known["id"], known["ood"], strict=True))
+    run = known.index[4]
+    page.click(f'#selected a.run:has-text("{run}")')
+    assert f"Run {run} (selected)" in page.text_content("#run h3")
+    assert "ID validation accuracy" in page.text_content("#run dl")
+    settings = page.text_content(f'#selected tr:has(a:has-text("{run}"))')
+    assert f"lr\xa0{runs.set_index('run').loc[run, 'lr']:.4g}" in settings
+
+
+def test_an_address_holds_what_is_shown(
+    report: Path, runs: pd.DataFrame, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(report)
+    drawn(page)
+    assert "#" not in page.url
+    page.uncheck('input[name="optimizer"][value="adam"]')
+    page.click("text=Hyperparameter ranges")
+    page.fill('input[name="lr-least"]', "1e-3")
+    page.select_option("#y", "id_val")
+    page.select_option("#line", "panel")
+    page.check('input[name="axis"][value="logit"]')
+    page.evaluate("Run.show(5)")
+    drawn(page)
+    kept = page.evaluate("Report.facets.map(f => [f.panel.title, f.rows, f.y])")
+    again = open_page(report, hash=page.url.partition("#")[2])
+    drawn(again)
+    assert again.evaluate("Report.facets.map(f => [f.panel.title, f.rows, f.y])") == kept
+    assert again.input_value("#line") == "panel"
+    assert again.input_value('input[name="lr-least"]') == "1e-3"
+    assert not again.is_checked('input[name="optimizer"][value="adam"]')
+    assert again.evaluate("Run.shown()") == 5
+    again.click("#close-run")
+    again.click("#reset")
+    for name, value in (("#y", "ood"), ("#line", "none")):
+        again.select_option(name, value)
+    again.check('input[name="axis"][value="accuracy"]')
+    drawn(again)
+    assert "#" not in again.url
+
+
+def test_a_selection_is_in_the_address(report: Path, open_page: Callable[..., Any]) -> None:
+    rows = [3, 4, 40, 101]
+    page = open_page(report, hash="selected=3.1.10.1p")
+    drawn(page)
+    assert page.evaluate("State.packed([3, 4, 40, 101])") == "3.1.10.1p"
+    assert page.evaluate("State.unpacked('3.1.10.1p')") == rows
+    assert "4 are selected" in page.text_content("#shown")
+    assert len(download(page)) == 4
+
+
+def test_environments_have_names_in_the_order_of_their_numbers(
+    extended: Path, open_page: Callable[..., Any]
+) -> None:
+    page = open_page(extended)
+    labels = page.locator('label:has(input[name="side"])').all_text_contents()
+    assert [label.strip() for label in labels] == ["2 (-90%)144", "0 (0°), 1 (15°)72"]
+    assert page.locator("#filter-form .of").all_text_contents() == ["Colored", "Rotated"]
+    title = page.evaluate("Report.facets[0].panel.title")
+    assert title == "ERM on Colored, test environment 2 (-90%)"
+
+
+def test_of_very_many_runs_a_sample_is_drawn(
+    report: Path, runs: pd.DataFrame, open_page: Callable[..., Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "sampled.html"
+    drawn_at_once, fewer = "const DRAWN = 40000;", "const DRAWN = 100;"
+    text = report.read_text(encoding="utf-8").replace(drawn_at_once, fewer)
+    policy = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
+    path.write_text(policy.sub("", text), encoding="utf-8")  # the script is not the one it allows
+    page = open_page(path)
+    assert 100 <= points(page) <= 100 + 3 + len(optimizer_table(runs))
+    assert "A random 1" in page.text_content("#shown")
+    assert sum(line["n"] for line in lines(page)) == len(completed(runs))
+
+
+def test_no_table_is_wider_than_the_page(extended: Path, open_page: Callable[..., Any]) -> None:
+    page = open_page(extended)
+    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    drawn(page)
+    wide = page.evaluate(
+        "[...document.querySelectorAll('.scroll:has(table)')]"
+        ".filter((s) => s.scrollWidth > s.clientWidth + 1)"
+        ".map((s) => [s.closest('section').id, s.ariaLabel, s.scrollWidth, s.clientWidth])"
+    )
+    assert wide == []
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"color_scheme": "light"},
+        {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}},
+    ],
+)
+def test_axe_finds_nothing(
+    extended: Path, open_page: Callable[..., Any], how: dict[str, Any]
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python")
+    page = open_page(extended, bypass_csp=True, **how)
+    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    drawn(page)
+    page.evaluate(Path(axe.__file__).with_name("axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run()")
+    for kind in ("violations", "incomplete"):
+        told = [(one["id"], one["nodes"][0]["html"][:200]) for one in found[kind]]
+        assert told == []
 
 
 def test_on_paper_every_chart_is_drawn(report: Path, open_page: Callable[..., Any]) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 from report_helpers import make_checkpoints, make_runs
 
 from analysis import report_html
 from analysis.report.cells import by_panel
+from analysis.report.charts import optimizer_looks, side_name, sides
 from analysis.report.packing import TOP, column, pack_curves, script_json
 from analysis.report.page import Source
 from analysis.runs.columns import hyperparameters_of
@@ -34,7 +36,7 @@ def test_every_rule_is_named_and_every_script_is_allowed(small: pd.DataFrame) ->
     assert page.count("id_val") > 8
     assert "oracle" not in page.split("<script")[0]
     scripts = re.findall(r"(?s)<script>(.*?)</script>", page)
-    assert len(scripts) == 14
+    assert len(scripts) == 16
     for script in scripts:
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
         assert f"&#39;sha256-{digest}&#39;" in page
@@ -50,17 +52,22 @@ def test_oracle_says_so(small: pd.DataFrame) -> None:
 
 
 def test_tables_say_what_analysis_says(small: pd.DataFrame) -> None:
-    from analysis import conclude, optimizer_table, search_health
+    from analysis import conclude, expected_by_class, optimizer_table, search_health
 
     page = report_html(small)
     found = conclude(small)
     for evidence in found.claims["evidence"]:
         assert evidence.replace("'", "&#39;") in page
+    answers = page.split('<section id="answer">')[1].split("</section>")[0]
+    for row in expected_by_class(small).to_dict("records"):
+        assert f"{row['ood']:.3f} ({row['ood_low']:.3f} to {row['ood_high']:.3f})" in answers
     for advice in found.recommendations:
-        assert advice.words.replace("'", "&#39;") in page
+        assert advice.answer[1:] in answers
+        assert advice.margin in answers
+        assert "; ".join(advice.limits)[1:] in answers
     for row in optimizer_table(small).to_dict("records"):
         assert row["run"] in page
-        assert f"{row['ood']:.3f} ({row['ood_low']:.3f} to {row['ood_high']:.3f})" in page
+        assert f"{row['ood']:.3f} ({row['ood_low']:.3f}\xa0to\xa0{row['ood_high']:.3f})" in page
     searches = page.split('<section id="searches">')[1].split("</section>")[0]
     assert "<details" not in searches
     for row in search_health(small).to_dict("records"):
@@ -75,7 +82,7 @@ def test_a_range_that_ends_short_is_said_where_an_optimizer_is_recommended() -> 
     rising = runs["id_val"].sort_values(na_position="first")
     lr = dict(zip(rising.index, np.geomspace(1e-4, 1, len(runs)), strict=True))
     page = report_html(runs.assign(lr=[lr[i] for i in runs.index]))
-    advice = page.split('<section id="recommendation">')[1].split("</section>")[0]
+    advice = page.split('<section id="answer">')[1].split("</section>")[0]
     assert re.search(r"Adam: the best scores rise towards the high end of lr \(\d", advice)
 
 
@@ -197,3 +204,29 @@ def test_several_panels_of_one_row_make_one_table() -> None:
     assert table.rows[1] == ("ERM on B, test environment 0", "Adam")
     assert len(by_panel(pd.concat([runs, runs]), columns)) == 2
     assert by_panel(runs[:1], columns)[0].title == "ERM on A, test environment 0"
+
+
+def test_environments_are_named_in_the_order_of_their_numbers() -> None:
+    runs = make_runs(4)
+    runs["test_environments"] = ["10", "9", "2"] * (len(runs) // 3)
+    found = sides(runs, {"Rotated": [f"{15 * i}°" for i in range(11)]})
+    assert [one["label"] for one in found] == ["2", "9", "10", "2 (30°)", "9 (135°)", "10 (150°)"]
+    assert side_name("0,2", ["a", "b", "c"]) == "0 (a), 2 (c)"
+    assert side_name("0,2", ["a"]) == "0 (a), 2"
+
+
+def test_colours_stay_apart_and_stand_out_on_the_dark_page() -> None:
+    """CIE76 differences of the six common optimizers, and WCAG's contrast for graphics."""
+    names = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw")
+    shown = optimizer_looks(pd.DataFrame({"optimizer": names}))
+    dark = np.array([to_rgb(look["dark"]) for look in shown])
+    linear = np.where(dark <= 0.04045, dark / 12.92, ((dark + 0.055) / 1.055) ** 2.4)
+    page = np.array(to_rgb("#14171b"))
+    page = np.where(page <= 0.04045, page / 12.92, ((page + 0.055) / 1.055) ** 2.4)
+    weights = np.array([0.2126, 0.7152, 0.0722])
+    assert ((linear @ weights + 0.05) / (page @ weights + 0.05) >= 3).all()
+    matrix = [[0.4124, 0.3576, 0.1805], weights, [0.0193, 0.1192, 0.9505]]
+    x, y, z = np.cbrt(linear @ np.transpose(matrix) / [0.9505, 1.0, 1.089]).T
+    lab = np.stack([116 * y, 500 * (x - y), 200 * (y - z)], axis=1)
+    apart = np.linalg.norm(lab[:, None] - lab, axis=-1)[~np.eye(6, dtype=bool)]
+    assert apart.min() > 20

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 import oodbench as package
-from oodbench.results import ORIGIN, open_database, origins, sweep_specs
+from oodbench.results import (
+    ORIGIN,
+    environment_accuracies,
+    environment_names,
+    open_database,
+    origins,
+    sweep_specs,
+)
 
 
 def test_a_database_becomes_one_file(
@@ -83,3 +90,21 @@ def test_origins_are_of_the_runs_that_ended(finished: Path) -> None:
     assert set(found["python"]) == {sys.version.split()[0]}
     assert set(found["device"]) == {"cpu"}
     assert [(sweep["name"], sweep["runs"]) for sweep in sweeps] == [("tiny", 8)]
+
+
+def test_environments_have_their_names_and_their_accuracies(finished: Path) -> None:
+    """Whose mean over the test environments is the OOD accuracy of a run, and so for ID."""
+    runs = package.query(finished)
+    with open_database(finished, read_only=True) as db:
+        names, found = environment_names(db), environment_accuracies(db, "last")
+    assert list(names) == ["ColoredDigits"]
+    assert len(names["ColoredDigits"]) == 3
+    assert set(found.columns) == {"run", *names["ColoredDigits"]}
+    merged = runs.merge(found, on="run", validate="one_to_one")
+    assert len(merged) == 8
+    tested = [
+        names["ColoredDigits"][int(i)] for i in merged["test_environments"].iloc[0].split(",")
+    ]
+    others = [name for name in names["ColoredDigits"] if name not in tested]
+    assert merged[tested].mean(axis=1).tolist() == pytest.approx(merged["ood"].tolist())
+    assert merged[others].mean(axis=1).tolist() == pytest.approx(merged["id"].tolist())
