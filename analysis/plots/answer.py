@@ -65,7 +65,7 @@ class Answer:
     def datasets(self) -> str:
         """Their names, and how many environments each is tested on."""
         one = self.rows.iloc[0]
-        more = f", {one['tasks']} test sides" if one["tasks"] > one["datasets"] else ""
+        more = f", {one['tasks']} test environments" if one["tasks"] > one["datasets"] else ""
         return f"{one['names']}{more}"
 
     @property
