@@ -23,6 +23,12 @@ from oodbench.workers.worker_settings import WorkerSettings
 if TYPE_CHECKING:
     from oodbench.sweep import SweepSpec
 
+SHOWN = (
+    *("dataset", "test_environments", "algorithm", "optimizer"),
+    *("completed", "diverged", "failed", "total"),
+)
+"""Columns of what ``oodbench.run_sweep`` returns."""
+
 
 @takes_settings
 def sweep(
@@ -100,7 +106,7 @@ def train(
         stop = f"oodbench cancel {spec.name} --db {where}"
         print(f"watch: oodbench status --db {where} --watch; stop: {stop}")
         return {}
-    show(studies.drop(columns=["study", "sweep", "waiting", "running"]))
+    show(studies[list(SHOWN)])
     if spec.confirm:
         print("\nThe best by ID validation, trained again on fresh seeds: mean (95% over seeds)")
         show(seed_intervals(api.confirmed(db, spec.name)))

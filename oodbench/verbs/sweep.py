@@ -38,6 +38,10 @@ from oodbench.workers.worker_settings import WorkerSettings
 if TYPE_CHECKING:
     import pandas as pd
 
+FIRST = ("optimizer", "algorithm", "dataset", "test_environments")
+LAST = ("completed", "diverged", "failed")
+"""Columns that stand first and last: those that pandas shows of a wide table."""
+
 
 def preview(sweep: Sweep, db: str | Path | None) -> AddedSweep:
     """What ``run_sweep`` would add, and what is stored already; writes nothing.
@@ -94,7 +98,7 @@ def run_sweep(
             ``on_run_end``, ``profile``; see ``WorkerSettings``.
 
     Returns:
-        A row per study: its runs by status. See ``status``.
+        A row per study: its runs by status, the columns of ``status`` in another order.
 
     Raises:
         SweepError: If the sweep file says something that does not hold.
@@ -130,7 +134,8 @@ def run_sweep(
         else:
             given = database, target, planned.spec, executor, chosen
             launch(*given, workers=workers, logs=folder, on_progress=on_progress)
-        return counts(database, name)
+        studies = counts(database, name)
+    return studies[[*FIRST, *studies.columns.drop([*FIRST, *LAST]), *LAST]]
 
 
 def check_slots(workers: int | None, gpus: Sequence[str], slots_per_gpu: int) -> None:
