@@ -110,12 +110,12 @@ def answer(
     title: str | None = None,
     **settings: Unpack[Settings],
 ) -> Figure:
-    """OOD accuracy to expect of each optimizer at an equal budget, by class of shift.
+    """OOD accuracy to expect of each optimizer, by class of shift.
 
     A panel per class of shift and algorithm, with the recommendation over it: a row an optimizer,
-    its expected OOD accuracy with a 95% interval, and beside it the run that the rule selects among
-    all of its runs. The numbers are those of ``analysis.expected_by_class``, the sentence that of
-    ``analysis.conclude``.
+    its expected OOD accuracy at an equal budget with a 95% interval, and beside it the run that the
+    rule selects among all of its runs. The numbers are those of ``analysis.expected_by_class``, the
+    sentence that of ``analysis.conclude``.
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; see ``runs.searches``.

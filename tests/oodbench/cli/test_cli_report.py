@@ -52,7 +52,8 @@ def test_conditions_and_rules_are_said(
     [
         (["-o", "report.pdf"], "A report is an .html file"),
         (["-o", "nowhere/report.html"], "Name another place"),
-        (["--where", "optimizer = 'none'"], "There are no runs here"),
+        (["--where", "optimizer = 'none'"], "unknown optimizer 'none'"),
+        (["--where", "steps > 1e9"], "There are no runs here"),
         (["--where", "nothing > 1"], "unknown"),
         (["--rule", "best"], "unknown selection rule 'best'"),
         (["--unit", "hours"], "unknown unit 'hours'"),
