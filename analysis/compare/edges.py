@@ -11,7 +11,6 @@ import pandas as pd
 from scipy import stats
 
 from ..stats.testing import LEVEL, holm
-from .ranges import positions
 
 OUTER = 1 / 3
 """The part of a range, at either end, in which scores may rise towards that end."""
@@ -23,7 +22,7 @@ FEWEST = 5
 """An end is looked at if so many of the best trials lie in its outer part."""
 
 
-def rising_edges(panel: pd.DataFrame, column: str) -> dict[str, str]:
+def rising_edges(panel: pd.DataFrame, column: str, places: pd.DataFrame) -> dict[str, str]:
     """The ends of each optimizer's ranges towards which its best scores rise.
 
     Among the trials in the outer third of a range, the nearer to its end, the higher is then a
@@ -35,12 +34,12 @@ def rising_edges(panel: pd.DataFrame, column: str) -> dict[str, str]:
     Args:
         panel: The trials of one panel, a row each; see ``analysis.runs.trials.trials_of``.
         column: The score that *best* is about.
+        places: Of these trials in their ranges; see ``positions``.
 
     Returns:
         Optimizer -> such as ``high end of lr (0.09)``, with the most extreme value that was tried;
         only those that have such ends.
     """
-    places = positions(panel)
     ends = [
         (str(optimizer), *end)
         for optimizer, runs in panel.groupby("optimizer", sort=False)

@@ -16,6 +16,7 @@ from .comparison import Comparison
 from .edges import rising_edges
 from .estimates import Tasks
 from .expected import Bought, bought
+from .ranges import positions
 from .spaces import PARTS, cuts
 
 CUT_RESAMPLES = 100
@@ -42,6 +43,7 @@ class Estimation:
     _bought: dict[Key, Bought] = field(default_factory=dict, repr=False)
     _cut: dict[Key, dict[str, Bought]] = field(default_factory=dict, repr=False)
     _edges: dict[Key, dict[str, str]] = field(default_factory=dict, repr=False)
+    _places: dict[Key, pd.DataFrame] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, pairs: pd.DataFrame, comparison: Comparison) -> "Estimation":
@@ -72,8 +74,15 @@ class Estimation:
         """Optimizer -> the ends of its ranges that its best scores rise towards."""
         if one.panel.key not in self._edges:
             column = RUN_RULES[self.comparison.rule]
-            self._edges[one.panel.key] = rising_edges(one.runs, column)
+            places = self._places_of(one)
+            self._edges[one.panel.key] = rising_edges(one.runs, column, places)
         return self._edges[one.panel.key]
+
+    def _places_of(self, one: Searches) -> pd.DataFrame:
+        """Where its trials lie in their ranges."""
+        if one.panel.key not in self._places:
+            self._places[one.panel.key] = positions(one.runs)
+        return self._places[one.panel.key]
 
     def _of(self, one: Searches, budgets: Sequence[Budget]) -> Bought:
         key = _key(one, budgets)
@@ -86,7 +95,8 @@ class Estimation:
         first = budget_under_cuts(one, budgets[0])
         key = (one.panel.key, first.amount, *first.trials.items())
         if key not in self._cut:
-            found = cuts(one.runs, self.comparison.rule, max(first.trials.values()))
+            most = max(first.trials.values())
+            found = cuts(one.runs, self.comparison.rule, most, self._places_of(one))
             if found.refused:
                 self.refused[group_name(*one.panel.key)] = found.refused
             fewer = self.resampling.first(CUT_RESAMPLES).of_draws()

@@ -50,7 +50,8 @@ def search_health(pairs: pd.DataFrame, rule: str = "id_val") -> pd.DataFrame:
     trials = trials_of(pairs, rule).reset_index(drop=True)
     rows = []
     for panel, those in trials.groupby(list(GROUP), sort=False):
-        rising, places = rising_edges(those, RUN_RULES[rule]), positions(those)
+        places = positions(those)
+        rising = rising_edges(those, RUN_RULES[rule], places)
         for optimizer, runs in those.groupby("optimizer", sort=False):
             row = dict(zip(BY, (*panel, optimizer), strict=True))
             row |= _outcomes(runs, RUN_RULES[rule])

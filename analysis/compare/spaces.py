@@ -49,7 +49,7 @@ class Cuts:
     refused: str = ""
 
 
-def cuts(runs: pd.DataFrame, rule: str, n: int) -> Cuts:
+def cuts(runs: pd.DataFrame, rule: str, n: int, places: pd.DataFrame | None = None) -> Cuts:
     """Cut the space of every optimizer, each to a part of its own, in several ways.
 
     - *the better decade of lr*: the window one decade wide;
@@ -66,8 +66,9 @@ def cuts(runs: pd.DataFrame, rule: str, n: int) -> Cuts:
             that no table of runs has are taken for hyperparameters.
         rule: How a run is selected, one of ``oodbench.results.select.RUN_RULES``.
         n: Trials of a search, the budget at which optimizers are compared.
+        places: Of these trials in their ranges, if they are known; see ``positions``.
     """
-    places = positions(runs)
+    places = positions(runs) if places is None else places
     spaces = _spaces(runs, places, RUN_RULES[rule], n)
     needed = PARTS * n
     few = [
