@@ -19,7 +19,7 @@ from .expected import Bought, bought
 from .ranges import positions
 from .spaces import PARTS, cuts
 
-CUT_RESAMPLES = 100
+CUT_RESAMPLES = 50
 """Of the draws that a cut keeps: their spread decides on which side of 0 a difference lies."""
 
 Key = tuple[Any, ...]

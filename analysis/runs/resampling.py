@@ -33,6 +33,10 @@ from .draws import draw_codes
 BLOCK = 50
 """Resamples at once."""
 
+MOST_OF_EXAMPLES = 100
+"""Resamples of examples, at most: their part of a variance is mostly the smaller one, and takes as
+long to find as that of draws."""
+
 DRAWS, EXAMPLES, ANSWERS = WAYS = ("draws", "examples", "answers")
 """What is resampled: draws, examples for all runs at once, or the answers of each run by itself."""
 
@@ -95,7 +99,7 @@ class Resampling:
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
         predictions: What these runs predicted, as far as it is known.
-        resamples: How many, of the draws and of the examples each.
+        resamples: How many of the draws; of the examples as many, up to ``MOST_OF_EXAMPLES``.
         seed: Decides them.
     """
 
@@ -148,11 +152,16 @@ class Resampling:
     @property
     def ways(self) -> Mapping[str, slice]:
         """What is resampled -> which rows of all that ``of`` yields; row 0 is of the data."""
-        names = WAYS if self._predictions else (DRAWS,)
-        return {
-            name: slice(1 + i * self.resamples, 1 + (i + 1) * self.resamples)
-            for i, name in enumerate(names)
-        }
+        start, found = 1, {}
+        for name in WAYS if self._predictions else (DRAWS,):
+            end = start + (self.resamples if name == DRAWS else self._of_examples)
+            found[name] = slice(start, end)
+            start = end
+        return found
+
+    @property
+    def _of_examples(self) -> int:
+        return min(self.resamples, MOST_OF_EXAMPLES)
 
     def covers(self, runs: pd.DataFrame, columns: Sequence[str]) -> bool:
         """Whether the examples behind these columns are known for every run that completed."""
@@ -174,22 +183,17 @@ class Resampling:
         once = np.ones((1, len(runs)))
         table = {name: runs[name].to_numpy(dtype=float)[None, :] for name in columns}
         yield Resample(once, table)
-        for number, rows in self._blocks():
+        for number, rows in _blocks(self.resamples):
             weights = self._draw_weights(number)[: rows.stop - rows.start]
             yield Resample(weights[:, codes], table, rows.start)
         if not self._predictions:
             return
         known = {name: self._known(runs, _role(name, runs)) for name in columns}
         for way in (EXAMPLES, ANSWERS):
-            for _, rows in self._blocks():
+            for _, rows in _blocks(self._of_examples):
                 scores = {name: _filled(table[name], known[name], way, rows) for name in columns}
                 weights = np.broadcast_to(once, (rows.stop - rows.start, len(runs)))
                 yield Resample(weights, scores, rows.start)
-
-    def _blocks(self) -> Iterator[tuple[int, slice]]:
-        """The number of each block, and which resamples it holds."""
-        for number, start in enumerate(range(0, self.resamples, BLOCK)):
-            yield number, slice(start, min(start + BLOCK, self.resamples))
 
     def _draw_weights(self, block: int) -> Array:
         """(``BLOCK``, draws): how often each draw is there."""
@@ -238,7 +242,7 @@ class Resampling:
             if not answers:
                 nothing = np.full(len(one.runs), np.nan)
                 return nothing, nothing[None], nothing[None]
-            blocks = range(-(-self._most // BLOCK))
+            blocks = range(-(-min(self._most, MOST_OF_EXAMPLES) // BLOCK))
             place = f"{one.dataset}/{one.test_environments}/{one.data_seed}/{role}"
             stream = [self.seed, zlib.crc32(place.encode())]
             weights = (self._example_weights(number, source) for number in blocks)
@@ -249,6 +253,12 @@ class Resampling:
                 np.concatenate([_answered_anew(role, answers, rng) for rng in anew]),
             )
         return kept[key]
+
+
+def _blocks(resamples: int) -> Iterator[tuple[int, slice]]:
+    """The number of each block, and which resamples it holds."""
+    for number, start in enumerate(range(0, resamples, BLOCK)):
+        yield number, slice(start, min(start + BLOCK, resamples))
 
 
 Answers = Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]]

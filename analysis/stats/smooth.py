@@ -156,8 +156,8 @@ def error_of(values: Array, clusters: int, parameters: int, resamples: int) -> A
     that over examples less that of single answers, which both hold (``runs.resampling``).
 
     Args:
-        values: (1 + resamples, ...), or three times as many resamples: of draws, of examples and
-            of answers. The first are the estimates.
+        values: (1 + resamples, ...); then perhaps resamples of examples and, as many, of answers.
+            The first are the estimates.
         clusters, parameters: G and K.
         resamples: Of the draws.
     """

@@ -49,7 +49,8 @@ def test_the_first_row_is_the_data_as_they_are():
 
 
 @pytest.mark.parametrize("way", [EXAMPLES, ANSWERS])
-def test_an_accuracy_on_resampled_examples_has_the_binomial_error(way):
+def test_an_accuracy_on_resampled_examples_has_the_binomial_error(way, monkeypatch):
+    monkeypatch.setattr("analysis.runs.resampling.MOST_OF_EXAMPLES", 4000)
     right = np.random.default_rng(0).random((1, 200)) < 0.7
     frame = scored(right)
     weights, scores = sampled(frame, [predictions(frame, right)], way, 4000)
