@@ -5,7 +5,11 @@ const Listing = (() => {
   const MOST = 50; // of runs with scores, and as many without
   const cell = (tag, text, className = "") => Filters.element(tag, { textContent: text, className });
 
-  function fill(table, heads, rows) {
+  function fill(table, heads, rows, none) {
+    if (!rows.length) {
+      table.replaceChildren(Filters.element("caption", { textContent: none }));
+      return;
+    }
     const head = Filters.element("tr", {}, ...heads.map(([text, kind]) => cell("th", text, kind)));
     const body = rows.map((cells) =>
       Filters.element("tr", {}, ...cells.map((content, i) => {
@@ -22,7 +26,7 @@ const Listing = (() => {
     const rows = facets.flatMap((facet) => facet.lines.map(({ look, fit, doubt }) => [
       facet.panel.title, look ? look.label : "all", fit.n.toLocaleString("en"), digits(fit.slope), digits(fit.intercept), digits(fit.r2), String(fit.leftOut), doubt ? `no: ${doubt}` : "yes",
     ]));
-    fill(document.getElementById("fits"), heads, rows);
+    fill(document.getElementById("fits"), heads, rows, "No line is drawn.");
   }
 
   // The best by ID accuracy first, which is no selection; then those that diverged or failed.
@@ -41,7 +45,7 @@ const Listing = (() => {
       const scores = ["ood", "id", "id_val"].map((column) => score(column, row));
       return [button, name, ...scores, Store.panels[Store.panelOf[row]].title, Store.value("status", row), Store.value("reason", row) || ""];
     });
-    fill(document.getElementById("listing"), heads, cells);
+    fill(document.getElementById("listing"), heads, cells, "No run matches.");
   }
 
   return { fits, runs };

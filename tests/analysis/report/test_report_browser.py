@@ -494,9 +494,36 @@ def test_axe_finds_nothing(
     drawn(page)
     page.evaluate(Path(axe.__file__).with_name("axe.min.js").read_text(encoding="utf-8"))
     found = page.evaluate("axe.run()")
-    for kind in ("violations", "incomplete"):
-        told = [(one["id"], one["nodes"][0]["html"][:200]) for one in found[kind]]
-        assert told == []
+    told = [(one["id"], one["nodes"][0]["html"][:200]) for one in found["violations"]]
+    assert told == []
+    # axe leaves open what lies behind a text of a drawing, and behind cells that scroll out of
+    # sight on a phone. It is the page: the next test computes these contrasts.
+    left = {(one["id"], node["html"][:5]) for one in found["incomplete"] for node in one["nodes"]}
+    assert {name for name, _ in left} <= {"color-contrast"}
+    if "viewport" not in how:
+        assert {html for _, html in left} <= {"<text", "<tspa"}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_of_drawings_and_tables_stand_out_from_the_page(
+    extended: Path, open_page: Callable[..., Any], scheme: str
+) -> None:
+    page = open_page(extended, color_scheme=scheme)
+    found = page.evaluate(
+        """() => {
+        const numbers = (color) => color.match(/[\\d.]+/g).slice(0, 3).map(Number);
+        const texts = [...document.querySelectorAll("svg text")];
+        const inks = texts.filter((t) => !t.closest(".paper")).map((t) => getComputedStyle(t).fill);
+        const cells = [...document.querySelectorAll("td, th, td a")];
+        inks.push(...cells.map((cell) => getComputedStyle(cell).color));
+        const page = getComputedStyle(document.body).backgroundColor;
+        return [page, ...new Set(inks)].map(numbers); }"""
+    )
+    colors = np.array(found) / 255
+    linear = np.where(colors <= 0.04045, colors / 12.92, ((colors + 0.055) / 1.055) ** 2.4)
+    light = linear @ (0.2126, 0.7152, 0.0722) + 0.05
+    assert len(light) > 2
+    assert (np.maximum(light[1:], light[0]) / np.minimum(light[1:], light[0]) >= 4.5).all()
 
 
 def test_on_paper_every_chart_is_drawn(report: Path, open_page: Callable[..., Any]) -> None:
