@@ -15,7 +15,7 @@ from ..stats.best_of import Ranked, none_left, ranked
 from ..stats.intervals import Array
 from .budgets import Budget
 
-WINS = 100
+WINS = 50
 """Resamples of a probability of improvement: it is an effect size, on which no verdict rests."""
 
 DIGITS = 9

@@ -62,6 +62,13 @@ def expected_best(
     """
     found = searches(pairs, rule, dataset, algorithm)
     resampling = Resampling(pairs, predictions, resamples, seed)
+    return budget_tables(found, resampling, budgets)
+
+
+def budget_tables(
+    found: Iterable[Searches], resampling: Resampling, budgets: Iterable[int] | None = None
+) -> pd.DataFrame:
+    """``expected_best`` of searches and their resampling."""
     return pd.concat([budget_table(one, resampling, budgets) for one in found], ignore_index=True)
 
 

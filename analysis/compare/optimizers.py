@@ -103,6 +103,11 @@ def compare_to(
     if baseline is not None:
         known = {name for one in estimation.searches for name in one.optimizers}
         check_name("optimizer", baseline, known)
+    return others_table(estimation, baseline)
+
+
+def others_table(estimation: Estimation, baseline: str | None = None) -> pd.DataFrame:
+    """``compare_to`` of what is estimated already."""
     nobody = (
         "An optimizer is compared with others that have finished runs on the same dataset with the "
         "same algorithm; there are none. Train another optimizer."

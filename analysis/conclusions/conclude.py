@@ -79,6 +79,7 @@ class Conclusions:
         left_out: Datasets on which optimizers are not compared, such as those without the score
             that the rule reads, and why. What needs no selection is said of them too.
         missing: What further columns of the table would answer; see ``more_columns``.
+        estimation: What all comparisons rest on, for others to be made of it; None without any.
     """
 
     claims: pd.DataFrame
@@ -98,6 +99,7 @@ class Conclusions:
     power: tuple[str, ...] = ()
     cuts_refused: Mapping[str, str] = field(default_factory=dict)
     health: pd.DataFrame = field(default_factory=pd.DataFrame)
+    estimation: Estimation | None = None
 
     @property
     def notes(self) -> dict[str, tuple[str, ...]]:
@@ -199,6 +201,7 @@ def _selecting(pairs: pd.DataFrame, comparison: Comparison) -> dict[str, Any]:
     return found | {
         "power": power_sentences(estimation),
         "cuts_refused": dict(estimation.refused),
+        "estimation": estimation,
     }
 
 

@@ -9,17 +9,21 @@ import pandas as pd
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.results.predictions import Predictions
 
-from ..compare.comparison import Unit
-from ..compare.expected_best import expected_best
+from ..compare.comparison import Comparison, Unit
+from ..compare.estimation import Estimation
+from ..compare.expected_best import budget_tables
 from ..compare.health import search_health
-from ..compare.levels import expected_by_class
-from ..compare.optimizers import compare_to
+from ..compare.levels import levels_table
+from ..compare.optimizers import others_table
 from ..conclusions.conclude import Conclusions, conclude
 from ..conclusions.optimizer_table import optimizer_table
 from ..curves.return_curves import Key, return_curves
 from ..curves.verdicts import ReturnCurve
 
 T = TypeVar("T")
+
+BANDS = 100
+"""Resamples behind the bands of budget curves."""
 
 
 @dataclass(frozen=True)
@@ -61,16 +65,17 @@ def compute(
     on_step("selecting runs")
     selected = optimizer_table(pairs, rule)
     on_step("judging statements")
-    options: dict[str, Any] = {
-        "budget": budget,
-        "unit": unit,
-        "predictions": predictions,
-        "seed": seed,
-    }
+    known: dict[str, Any] = {"predictions": predictions, "seed": seed}
+    options = {"budget": budget, "unit": unit, **known}
     if budget is None:
         found = _or_reason(lambda: conclude(pairs, rule, **options))
     else:  # a budget that these runs do not allow was asked for, and is refused
         found = conclude(pairs, rule, **options)
+    shared = None if isinstance(found, str) else found.estimation
+
+    def estimation() -> Estimation:
+        return shared or Estimation.of(pairs, Comparison(rule, budget, unit, **known))
+
     if isinstance(found, str):
         on_step("fitting return curves")
         curves = return_curves(pairs, predictions=predictions, seed=seed)
@@ -78,10 +83,15 @@ def compute(
     else:
         curves, searches = dict(found.curves), found.health
     on_step("computing budget curves")
-    levels = _or_reason(lambda: expected_by_class(pairs, rule, **options))
-    against = _or_reason(lambda: compare_to(pairs, None, rule, **options))
-    bought = _or_reason(lambda: expected_best(pairs, rule, predictions=predictions, seed=seed))
+    levels = _or_reason(lambda: levels_table(estimation(), pairs))
+    against = _or_reason(lambda: others_table(estimation()))
+    bought = _or_reason(lambda: _budget_curves(estimation()))
     return Statistics(rule, selected, searches, levels, found, against, curves, bought)
+
+
+def _budget_curves(estimation: Estimation) -> pd.DataFrame:
+    """``expected_best``; what it takes to draw bands is less than what a verdict takes."""
+    return budget_tables(estimation.searches, estimation.resampling.first(BANDS))
 
 
 def _or_reason(compute: Callable[[], T]) -> T | str:

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from oodbench import analysis
+from oodbench.machine import one_blas_thread
 from oodbench.results import open_database
 from oodbench.verbs.predictions import known_predictions
 from oodbench.verbs.query import query
@@ -31,7 +32,8 @@ def conclude(
     table = query(db, where, sweep=sweep, checkpoint=checkpoint)
     with open_database(db, read_only=True) as database:
         predictions = known_predictions(database, where, sweep, checkpoint)
-    return analysis.conclude(table, predictions=predictions, **options)
+    with one_blas_thread():
+        return analysis.conclude(table, predictions=predictions, **options)
 
 
 def confirmed(db: str | Path, sweep: str | None = None) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from oodbench import analysis
 from oodbench.errors import RequestError, writable
+from oodbench.machine import one_blas_thread
 from oodbench.results import (
     Database,
     checkpoints,
@@ -68,7 +69,9 @@ def report(
             "probes": probed(database),
             "environments": environment_accuracies(database, checkpoint),
         }
-    page = analysis.report_html(frame, curves, source=source, on_step=on_step, **known, **options)
+    with one_blas_thread():
+        known |= {"source": source, "on_step": on_step, **options}
+        page = analysis.report_html(frame, curves, **known)
     with writable(path):
         part = path.with_name(f"{path.name}.part")
         part.write_text(page, encoding="utf-8", newline="\n")
