@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..runs.names import stepping
 from ..runs.resampling import DRAWS
 from ..runs.trials import SCORES
 from ..stats.intervals import Array, within_range
@@ -51,15 +52,27 @@ def _between(units: Sequence[Array]) -> tuple[float, float]:
 
 
 def _units(tasks: Tasks, contest: Contest, score: int) -> list[Array]:
-    """(R, units) differences on each dataset, or values of each optimizer of each side."""
+    """(R, units) differences on each dataset, or values of each optimizer of each side.
+
+    An optimizer with replicas, or under several names, is one unit: they are no sample of a kind.
+    """
     if len(tasks.datasets) > 1:
         return [_by_dataset(tasks, contest, score)]
-    if min(len(contest.members_a), len(contest.members_b)) > 1:
+    sides = [_by_stepping(side) for side in contest.sides]
+    if min(map(len, sides)) > 1:
         return [
-            np.stack([mean_over(tasks.bought, [name])[:, 0, score] for name in side], axis=1)
-            for side in contest.sides
+            np.stack([mean_over(tasks.bought, names)[:, 0, score] for names in side], axis=1)
+            for side in sides
         ]
     return []
+
+
+def _by_stepping(names: Sequence[str]) -> list[list[str]]:
+    """Names of optimizers that step alike, together."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(stepping(name), []).append(name)
+    return list(found.values())
 
 
 def _by_dataset(tasks: Tasks, contest: Contest, score: int) -> Array:

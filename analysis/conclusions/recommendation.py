@@ -125,7 +125,7 @@ def _advice(rows: pd.DataFrame, looked_at: int, others: int) -> Recommendation:
     shift, algorithm, names = (str(one[name]) for name in ("shift", "algorithm", "names"))
     return Recommendation(
         *(shift, algorithm, names, left, answer),
-        _margin(tests, tested, left, alone) if above_chance else "",
+        _margin(wins if left else tests, tested, left) if above_chance else "",
         f"OOD accuracy of the best by {one['rule']} of {amount(one)}",
         scores,
         tuple(limits),
@@ -133,23 +133,30 @@ def _advice(rows: pd.DataFrame, looked_at: int, others: int) -> Recommendation:
     )
 
 
-def _margin(tests: pd.DataFrame, tested: Sequence[str], left: Sequence[str], alone: bool) -> str:
-    """The best against the best of those that are beaten; where nothing is, against the last.
+def _margin(pairs: pd.DataFrame, tested: Sequence[str], left: Sequence[str]) -> str:
+    """By how much the best wins that is decided; where nothing is, the best against the last.
 
-    ``tested`` is sorted, best first.
+    Args:
+        pairs: The wins of those that are left; all tests where none is.
+        tested, left: Optimizers, best first.
     """
-    others = [name for name in tested if name not in left] if left else tested[:0:-1]
-    if not others:
+    if len(tested) < 2:
         return ""
-    best, other = (left or tested)[0], others[0]
-    for row in tests.to_dict("records"):
-        sign = {(best, other): 1, (other, best): -1}.get((row["a"], row["b"]), 0)
-        if sign and np.isfinite(row["low"]):
-            low, high = sorted((sign * row["low"], sign * row["high"]))
-            between = ends(low, high) + ("" if alone else corrected(row))
-            value = f"{abs(100 * row['difference']):.1f} points"
-            return f"{pretty(best)} {value} above {pretty(other)} ({between})"
-    return ""
+    place = {name: i for i, name in enumerate(tested)}
+    found = []
+    for row in pairs[np.isfinite(pairs["low"])].to_dict("records"):
+        higher, lower = sorted((row["a"], row["b"]), key=lambda name: place[name])
+        found.append((place[higher], place[lower], row, higher, lower))
+    if not left:
+        found = [one for one in found if one[:2] == (0, len(tested) - 1)]
+    if not found:
+        return ""
+    _, _, row, higher, lower = min(found, key=lambda one: one[:2])
+    sign = 1 if row["a"] == higher else -1
+    low, high = sorted((sign * row["low"], sign * row["high"]))
+    between = ends(low, high) + ("" if left else corrected(row))
+    value = f"{abs(100 * row['difference']):.1f} points"
+    return f"{pretty(higher)} {value} above {pretty(lower)} ({between})"
 
 
 def _exceptions(wins: pd.DataFrame) -> str:

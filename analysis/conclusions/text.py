@@ -14,6 +14,9 @@ from ..runs.names import pretty, shift_name, tested_on
 from .claims import ALL, AVERAGED, THESE
 from .recommendation import Recommendation
 
+SOME = 3
+"""Parts of the search spaces that a sentence names; ``not_under`` has them all."""
+
 NO_ADVICE = "None: no two optimizers can be compared by selected runs."
 
 
@@ -88,7 +91,11 @@ def exception(not_under: str) -> str:
     """What is said behind a sentence that does not hold in parts of the search spaces."""
     if not not_under:
         return ""
-    return " *" if not_under == UNCUT else f"; not under {not_under}"
+    if not_under == UNCUT:
+        return " *"
+    names = not_under.split(", ")
+    more = f" and {len(names) - SOME} more" if len(names) > SOME else ""
+    return f"; not under {', '.join(names[:SOME])}{more}"
 
 
 def _advice_lines(advice: Sequence[Recommendation], width: int) -> Iterator[str]:

@@ -49,6 +49,13 @@ def pretty(name: str) -> str:
     return NAMES.get(name, name)
 
 
+def stepping(name: str) -> str:
+    """The optimizer that takes the steps: of ``palsgd(adam)x4`` and of ``adam(fixed)`` adam."""
+    if replicated := re.fullmatch(r"\w+\((.+)\)x\d+", name):
+        return stepping(replicated[1])
+    return name.partition("(")[0]
+
+
 def tested_on(test_environments: str) -> str:
     """Such as ``tested on environment 2``; a dataset with published splits has none of them."""
     if not test_environments:
