@@ -62,16 +62,6 @@ def search_health(pairs: pd.DataFrame, rule: str = "id_val") -> pd.DataFrame:
     return in_first_appearance(table, pairs) if rows else table
 
 
-def health_lines(health: pd.DataFrame) -> list[str]:
-    """The table in words, each panel under its heading; for plain text."""
-    lines: list[str] = []
-    for key, rows in health.groupby(list(GROUP), sort=False):
-        lines.append(group_name(*map(str, key)))
-        named = zip(rows["optimizer"], rows["words"], strict=True)
-        lines += [f"  {pretty(str(name))}: {words}" for name, words in named]
-    return lines
-
-
 def edge_notes(health: pd.DataFrame) -> list[str]:
     """A sentence for each search whose best scores rise towards the end of a range."""
     rising = health.loc[health["edges"] != "", [*BY, "edges"]].astype(str)
