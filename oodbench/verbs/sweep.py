@@ -91,8 +91,8 @@ def run_sweep(
         slots_per_gpu: See ``gpus``.
         logs: Folder of the workers' logs; by default beside a SQLite file, else ``oodbench-logs``.
         progress: Show a progress bar on a terminal or in a notebook that has ``ipywidgets``, and a
-            line every ten seconds elsewhere: models that ended, the highest ID validation accuracy
-            so far, the rate and the time left.
+            line every ten seconds elsewhere: models that ended, the rate, the time left, and
+            the highest ID validation accuracy so far.
         on_progress: In place of that: called a few times a second with the number of runs in each
             state.
         on_profile: If given, called at the end with the seconds that the workers spent in each

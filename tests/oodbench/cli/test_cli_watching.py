@@ -17,7 +17,7 @@ from oodbench.verbs.status import standing
 from oodbench.workers.worker import work
 from oodbench.workers.worker_settings import WorkerSettings
 
-LINE = "312/1000 models, 4 diverged, 1 failed, best id_val 0.912, 5.1 models/s, 0:02:10 left"
+LINE = "312/1000 models, 4 diverged, 1 failed, 5.1 models/s, 0:02:10 left, best id_val 0.912"
 
 
 def studies(done: int, training: int, waiting: int) -> pd.DataFrame:
