@@ -1,5 +1,6 @@
-"""Figures to files."""
+"""Figures to files, and to notebooks."""
 
+import io
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,22 @@ _METADATA: dict[str, dict[str, Any]] = {
     ".png": {"Software": None},
     ".svg": {"Date": None, "Creator": None},
 }
+
+
+class Drawing(Figure):
+    """A figure that a notebook shows as an image.
+
+    IPython draws matplotlib's figures only once pyplot, which keeps each figure for ever, or
+    ``%matplotlib inline`` has told it how; these say it themselves.
+    """
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """The image at 200 dpi and the size at which it is shown, 150 pixels an inch."""
+        lay_out(self)
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=200)
+        width, height = self.get_size_inches()
+        return buffer.getvalue(), {"width": round(150 * width), "height": round(150 * height)}
 
 
 def save(figure: Figure, path: str | PathLike[str]) -> Path:
@@ -33,8 +50,13 @@ def save(figure: Figure, path: str | PathLike[str]) -> Path:
             f"{str(path)!r}. Change its suffix."
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    if layout := figure.get_layout_engine():
-        layout.execute(figure)  # of square axes the first layout is off; drawing makes the second
+    lay_out(figure)
     with mpl.rc_context({"svg.hashsalt": "oodbench", "pdf.fonttype": 42}):
         figure.savefig(target, dpi=200, metadata=metadata)
     return target
+
+
+def lay_out(figure: Figure) -> None:
+    """Lay a figure out once; of square axes that is still off, and drawing does it again."""
+    if layout := figure.get_layout_engine():
+        layout.execute(figure)

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..runs.panels import Panel
+from .files import Drawing
 from .legends import LINE
 from .style import COLUMN_WIDTH, GREY, LARGE, SMALL, TEXT_WIDTH, styled
 from .texts import wrapped
@@ -124,7 +125,7 @@ def new_figure(width: float, height: float, title: str | None, caption: str = ""
     note = textwrap.fill(caption, int(width * 18))
     lines = note.count("\n") + 1 if note else 0
     size = (width, height + 0.12 * lines + (0.3 if title else 0))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Drawing(figsize=size, layout="constrained")
     if title:
         figure.suptitle(textwrap.fill(title, int(width * 15)), fontsize=9)
     if note:

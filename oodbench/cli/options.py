@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -171,13 +171,13 @@ def pairs_of(option: str, given: Sequence[str] | None) -> dict[str, str]:
     return found
 
 
-def exit_if_failed(counts: Mapping[str, int], db: str | Path) -> None:
+def exit_if_failed(failed: int, db: str | Path) -> None:
     """Say how many runs failed, if any did, and end with exit code 1."""
-    if counts.get("failed"):
+    if failed:
         from oodbench.results import describe_target
 
         print(
-            f"oodbench: {counts['failed']} runs failed; see why: "
+            f"oodbench: {failed} runs failed; see why: "
             f"oodbench query --db {describe_target(db)} --where \"status = 'failed'\"",
             file=sys.stderr,
         )

@@ -1,8 +1,6 @@
 """DataFrames on a terminal."""
 
 import sys
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -72,20 +70,6 @@ def fitting(frame: "pd.DataFrame", console: Console) -> Group:
 def least_width(table: Table) -> int:
     """Columns of the terminal that a table takes at least."""
     return Console(width=WIDE, emoji=False, markup=False).measure(table).minimum
-
-
-def watching(look: "Callable[[], pd.DataFrame]", done: "Callable[[pd.DataFrame], bool]") -> None:
-    """Show what ``look`` gives, again every two seconds in its place, until it is ``done``."""
-    from rich.live import Live
-
-    console = stdout()
-    frame = look()
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        while not done(frame):
-            live.update(fitting(frame, console), refresh=True)
-            time.sleep(2)
-            frame = look()
-    show(frame)
 
 
 def show_one(row: "pd.Series[Any]") -> None:

@@ -1,7 +1,6 @@
 """shift: what kind of shift lies between a dataset's environments."""
 
 import sys
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -56,7 +55,6 @@ def shift(
         options=options or None,
         device=device,
         store=store,
-        on_trial=partial(print, file=sys.stderr, flush=True),
     )
     if csv:
         table.to_csv(sys.stdout, index=False)

@@ -1,7 +1,7 @@
 """status: how far a sweep is."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,24 +17,20 @@ def status(
     db: Db,
     name: Sweep = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Look again every two seconds until all is done.")
+        bool,
+        typer.Option("--watch", help="Until all is done, show totals and what is unfinished."),
     ] = False,
 ) -> None:
     """Count the runs of each study by status, and list its SLURM jobs.
 
     Example: oodbench status --db digits.db --watch
     """
-    from oodbench.cli.printing import show, watching
-
-    def look() -> Any:
-        frame = api.status(db, name)
-        one = frame["sweep"].nunique() < 2
-        return frame.drop(columns=["study", "total", "sweep"] if one else ["study", "total"])
+    from oodbench.cli.printing import show
+    from oodbench.cli.watching import columns_of, watch_until_done
 
     if watch:
-        watching(look, lambda frame: not frame[["waiting", "running"]].to_numpy().any())
-    else:
-        show(look())
+        watch_until_done(db, name)
+    show(columns_of(api.status(db, name)))
     jobs = slurm_jobs(db, name)
     if len(jobs):
         print("\nSLURM jobs:")

@@ -75,47 +75,44 @@ def sweep(
     for spec in specs:
         if len(specs) > 1:
             print(f"{spec.name}:", flush=True)
-        failed += train(spec, db, settings, **places).get("failed", 0)
+        failed += train(spec, db, settings, **places)
     if executor != "slurm":
         print(f"\n{look_at(db)}")
-    exit_if_failed({"failed": failed}, db)
+    exit_if_failed(failed, db)
 
 
 def train(
     spec: "SweepSpec", db: str, settings: WorkerSettings, *, executor: str, **places: Any
-) -> dict[str, int]:
-    """Train one sweep and show what came of it; returns its number of runs in each state.
+) -> int:
+    """Train one sweep and show what came of it; returns how many of its runs failed.
 
     The workers' ``places`` say how many there are, and where: see ``oodbench.run_sweep``.
     """
     from oodbench import analysis
     from oodbench.cli.printing import plain, seed_intervals, show, show_profile
     from oodbench.results import describe_target
-    from oodbench.verbs.progress import Progress
-    from oodbench.workers.executors.local import log_folder
 
     if executor == "local":
         warn_if_slow(spec, "cuda" if places["gpus"] else settings.device)
     shares: dict[str, float] = {}
     given = {**places, **vars(settings), "on_profile": shares.update if settings.profile else None}
-    with Progress(places["logs"] or log_folder(db)) as progress:
-        studies = api.run_sweep(spec, db, executor=executor, on_progress=progress, **given)
+    studies = api.run_sweep(spec, db, executor=executor, **given)
     if executor == "slurm":  # its workers may not have begun
         show(api.jobs(db, spec.name))
         where = describe_target(db)
         stop = f"oodbench cancel {spec.name} --db {where}"
         print(f"watch: oodbench status --db {where} --watch; stop: {stop}")
-        return {}
+        return 0
     show(studies[list(SHOWN)])
     if spec.confirm:
         print("\nThe best by ID validation, trained again on fresh seeds: mean (95% over seeds)")
         show(seed_intervals(api.confirmed(db, spec.name)))
     if settings.profile:
         show_profile(shares)
-    health = analysis.search_health(api.query(db, sweep=spec.name))
-    for note in analysis.edge_notes(health):
+    frame = api.query(db, sweep=spec.name)
+    for note in analysis.edge_notes(analysis.search_health(frame)):
         print(plain(f"note: {note}"))
-    return progress.counts
+    return int((frame["status"] == "failed").sum())
 
 
 def warn_if_slow(spec: "SweepSpec", device: str) -> None:

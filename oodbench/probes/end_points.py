@@ -1,13 +1,13 @@
 """Other end points for a path: where another training seed ends, or another run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from oodbench.errors import RequestError
-from oodbench.probes.recording import retrain
+from oodbench.probes.recording import Tell, ignore, retrain
 from oodbench.records import Trial
 from oodbench.seeds import seed_of
 from oodbench.training.inputs.tensors import DECIDE_DATA, Tensors
@@ -40,10 +40,10 @@ def end_of(
     data: Tensors,
     device: torch.device,
     stacked: bool = True,
-    tick: Callable[[], None] = lambda: None,
+    tell: Tell = ignore,
 ) -> Tensor:
     """Where the trials end: (K, P), NaN for one that diverged; see ``retrain``."""
-    found = retrain(trials, data, device, stacked, tick=tick)
+    found = retrain(trials, data, device, stacked, tell=tell)
     completed = [record.status == "completed" for record in found.records]
     known = torch.tensor(completed, device=found.end.device).unsqueeze(1)
     return found.end.where(known, torch.nan)

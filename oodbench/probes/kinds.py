@@ -9,14 +9,13 @@ import torch
 from oodbench.probes.end_points import end_of, other_seed
 from oodbench.probes.noise import noise_paths
 from oodbench.probes.path import Array, measurements
-from oodbench.probes.recording import record_paths, retrain
+from oodbench.probes.recording import Tell, record_paths, retrain
 from oodbench.probes.sharpness import sharpness
 from oodbench.records import Measurement, RunRecord, Trial
 from oodbench.training import Tensors
 from oodbench.training.loop import build_module
 from oodbench.training.stack import stackable
 
-Tick = Callable[[], None]
 Probed = tuple[dict[str, Any], list[Measurement]]
 """A row to show, and what is stored."""
 ENDS = ("own", "seed")
@@ -28,7 +27,7 @@ def rsi_eb(
     data: Tensors,
     device: torch.device,
     stacked: bool,
-    tick: Tick,
+    tell: Tell,
     every: int = 1,
     null: bool = True,
     full_every: int = 0,
@@ -36,10 +35,10 @@ def rsi_eb(
 ) -> list[Probed]:
     """RSI and EB along the path: see ``oodbench.probes.path``."""
     trials = [record.trial for record in records]
-    point = end_point(trials, data, device, stacked, tick, end)
-    paths, again = record_paths(trials, data, device, stacked, point, tick, full_every)
+    point = end_point(trials, data, device, stacked, tell, end)
+    paths, again = record_paths(trials, data, device, stacked, point, tell, full_every)
     null = null and point is None  # elsewhere noise leads nowhere: gamma is 0 on average
-    nulls = noise_paths(trials, paths, data, device, stacked, tick=tick) if null else []
+    nulls = noise_paths(trials, paths, data, device, stacked, tell=tell) if null else []
     found = []
     for k, (record, path) in enumerate(zip(records, paths, strict=True)):
         row = {
@@ -67,15 +66,15 @@ def end_point(
     data: Tensors,
     device: torch.device,
     stacked: bool,
-    tick: Tick,
+    tell: Tell,
     end: str | RunRecord,
 ) -> torch.Tensor | None:
     """(K, P) or (1, P) end points; None for the trials' own."""
     if end == "own":
         return None
     if isinstance(end, RunRecord):
-        return end_of([end.trial], data, device, stacks(end.trial, data), tick)
-    return end_of([other_seed(trial) for trial in trials], data, device, stacked, tick)
+        return end_of([end.trial], data, device, stacks(end.trial, data), tell)
+    return end_of([other_seed(trial) for trial in trials], data, device, stacked, tell)
 
 
 def prefix_of(end: str | RunRecord) -> str:
@@ -96,7 +95,7 @@ def end_sharpness(
     data: Tensors,
     device: torch.device,
     stacked: bool,
-    tick: Tick,
+    tell: Tell,
     examples: int = 512,
     rho: float = 0.05,
 ) -> list[Probed]:
@@ -105,13 +104,14 @@ def end_sharpness(
     Of the loss in float32 for ``bf16`` too, whose steps a Hessian would only see as rounding.
     """
     trials = [record.trial for record in records]
-    again = retrain(trials, data, device, stacked, tick=tick)
+    again = retrain(trials, data, device, stacked, tell=tell)
     module = build_module(trials[0], data.shape, data.num_classes).to(device).eval()
     starts = np.cumsum([0, *data.sizes])[:-1]
     sizes = [min(examples, size) for size in data.sizes]
     which = np.concatenate([s + np.arange(n) for s, n in zip(starts, sizes, strict=True)])
     indices = torch.from_numpy(which).to(device)
     weights = [again.run.weights(model) for model in range(len(trials))]
+    tell(f"measuring the sharpness on {len(which):,} examples")
     measured = sharpness(
         module.to(next(iter(weights[0].values())).dtype),
         weights,

@@ -5,13 +5,13 @@ place of each gradient, as long as the gradient was. Its end point lies where th
 gamma is above 0 too; for plain SGD with a constant learning rate it is 1 / sqrt(T - t).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from oodbench.probes.path import Path
-from oodbench.probes.recording import Recorder, retrain
+from oodbench.probes.recording import Recorder, Tell, ignore, retrain
 from oodbench.records import Trial
 from oodbench.seeds import seed_of
 from oodbench.training.inputs.tensors import Tensors
@@ -25,7 +25,7 @@ def noise_paths(
     device: torch.device,
     stacked: bool = True,
     seed: int = 0,
-    tick: Callable[[], None] = lambda: None,
+    tell: Tell = ignore,
 ) -> list[Path]:
     """The path of each trial's optimizer through noise drawn from ``seed``.
 
@@ -43,12 +43,12 @@ def noise_paths(
         noise *= (norms[:, step] / noise.double().norm(dim=1)).unsqueeze(1)
         run.models.set_gradients(noise.to(rows))
 
-    end = retrain(trials, data, device, stacked, replace_gradients, tick).end
+    end = retrain(trials, data, device, stacked, replace_gradients, tell).end
     recorder = Recorder(end)
 
     def replace_and_record(run: Run, step: int) -> None:
         replace_gradients(run, step)
         recorder(run, step)
 
-    again = retrain(trials, data, device, stacked, replace_and_record, tick)
+    again = retrain(trials, data, device, stacked, replace_and_record, tell)
     return recorder.paths(again.run)

@@ -17,8 +17,17 @@ from oodbench.seeds import seed_of
 from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.loop import Run
 from oodbench.training.random import seeded
+from oodbench.training.reporting import Reported
 
 Hook = Callable[[Run, int], None]
+Tell = Callable[[str], None]
+"""Takes a line about what is being done."""
+TELL_EVERY = 1.0
+"""Seconds between two such lines."""
+
+
+def ignore(line: str) -> None:
+    """Tell nobody."""
 
 
 class Recorder:
@@ -115,7 +124,7 @@ def retrain(
     device: torch.device,
     stacked: bool = True,
     hook: Hook | None = None,
-    tick: Callable[[], None] = lambda: None,
+    tell: Tell = ignore,
 ) -> Retrained:
     """Train the trials once more, in one stack, and evaluate them at their last step alone.
 
@@ -125,13 +134,13 @@ def retrain(
         device: Where to train.
         stacked: See ``Run``.
         hook: Called with every gradient.
-        tick: Called after every step.
+        tell: Called every second with a line that says how far the training is.
     """
     last_only = [replace(trial, evaluate_every=trial.steps) for trial in trials]
     run = Run(last_only, data, device, stacked=stacked)
     run.on_gradients = hook
     with seeded(seed_of(trials[0].seed, "layers"), device):  # for what draws: trained alone
-        run.train(tick)
+        run.train(Reported(run, tell=tell, every=TELL_EVERY))
     return Retrained(run, run.records(), run.models.vectors()[0].clone())
 
 
@@ -141,14 +150,14 @@ def record_paths(
     device: torch.device,
     stacked: bool = True,
     end: Tensor | None = None,
-    tick: Callable[[], None] = lambda: None,
+    tell: Tell = ignore,
     full_every: int = 0,
 ) -> tuple[list[Path], Retrained]:
     """The path of each trial, from its own end point or from others.
 
     Args:
         trials: With one cohort key; each has to be one that does not diverge.
-        data, device, stacked, tick: See ``retrain``.
+        data, device, stacked, tell: See ``retrain``.
         end: (K, P) end points of others, such as another seed's, or one (1, P) for all; None: their
             own, for which they are trained twice.
         full_every: See ``Recorder``.
@@ -165,9 +174,9 @@ def record_paths(
         check_full_gradient(trials[0], data)
     own = end is None
     if end is None:
-        end = retrain(trials, data, device, stacked, tick=tick).end
+        end = retrain(trials, data, device, stacked, tell=tell).end
     recorder = Recorder(end, full_every)
-    again = retrain(trials, data, device, stacked, recorder, tick)
+    again = retrain(trials, data, device, stacked, recorder, tell)
     paths = recorder.paths(again.run)
     for trial, path in zip(trials, paths, strict=True):
         if own and path.last != 0:

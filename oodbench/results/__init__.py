@@ -49,6 +49,7 @@ from oodbench.results.sweeps.changes import cancel as cancel
 from oodbench.results.sweeps.changes import retry as retry
 from oodbench.results.sweeps.plans import AddedSweep as AddedSweep
 from oodbench.results.sweeps.plans import PlannedStudy as PlannedStudy
+from oodbench.results.sweeps.progress import best_id_val as best_id_val
 from oodbench.results.sweeps.progress import counts as counts
 from oodbench.results.sweeps.progress import is_done as is_done
 from oodbench.results.sweeps.progress import state_counts as state_counts

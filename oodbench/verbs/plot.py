@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from oodbench import analysis
 from oodbench.errors import RequestError, writable
@@ -79,30 +79,38 @@ READ: dict[str, Callable[[Database, Asked], Any]] = {
 """A figure's parameter -> what it is given; those without a line keep their default."""
 
 
+@overload
+def plot(
+    kind: str, db: str | Path, output: str | Path, where: str | None = None, **options: Any
+) -> Path: ...
+@overload
+def plot(
+    kind: str, db: str | Path, output: None = None, where: str | None = None, **options: Any
+) -> "Figure": ...
 def plot(
     kind: str,
     db: str | Path,
-    output: str | Path,
+    output: str | Path | None = None,
     where: str | None = None,
     *,
     sweep: str | None = None,
     checkpoint: str = "last",
     **options: Any,
-) -> Path:
-    """Draw the runs of a database into a file.
+) -> "Path | Figure":
+    """Draw the runs of a database, into a file or to be shown in a notebook.
 
     Args:
         kind: ``scatter``, ``binned``, ``box``, ...: the name of a figure of ``analysis``, which
             says what it shows.
         db: URL or path of the database.
-        output: A file ending in .png, .pdf or .svg.
+        output: A file ending in .png, .pdf or .svg; None: none is written.
         where: As for ``query``.
         sweep: Only runs of this sweep.
         checkpoint: Which checkpoint is scored.
         options: The figure's own, such as ``keep="top"`` or ``palette="study"``.
 
     Returns:
-        The path of the file.
+        The path of the file, or the figure where there is none.
 
     Raises:
         UnknownNameError: If there is no such figure, palette, column, sweep or checkpoint rule.
@@ -110,6 +118,8 @@ def plot(
     """
     with open_database(db, read_only=True) as database:
         drawn = draw(database, kind, where, sweep=sweep, checkpoint=checkpoint, **options)
+    if output is None:
+        return drawn
     with writable(Path(output)):
         return analysis.save(drawn, output)
 

@@ -1,7 +1,8 @@
 """Probing stored runs: they are trained again and measured, and what came of it is stored."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from oodbench.records import RunRecord
 from oodbench.results import Database, load_run, open_database, refuse_imported
 from oodbench.results.probes import store_probes
 from oodbench.training.precision import BF16
+from oodbench.verbs.display import Display, Pace
 from oodbench.verbs.query import query
 from oodbench.workers.place import find_device
 from oodbench.workers.trial_data import tensors_for
@@ -30,7 +32,7 @@ def probe(
     sweep: str | None = None,
     device: str = "auto",
     stack: int = 32,
-    tick: Callable[[], None] = lambda: None,
+    progress: bool = True,
     **options: Any,
 ) -> pd.DataFrame:
     """Train completed runs again, measure something on the way, and store it with them.
@@ -43,7 +45,8 @@ def probe(
         sweep: Runs of this sweep only.
         device: Where to train.
         stack: Most models trained together.
-        tick: Called after every step.
+        progress: Show how many runs are probed, and how far the training of the next is: as
+            ``run_sweep`` does.
         options: ``rsi-eb``: ``every``, ``null``, ``full_every``, and ``end``: ``own``, ``seed`` or
             enough of a run's id. ``sharpness``: ``examples``, ``rho``.
 
@@ -71,14 +74,45 @@ def probe(
         if options.get("end", "own") not in ENDS:
             options["end"] = end_run(database, options["end"], records)
         place, rows = find_device(device), []
-        for cohort in cohorts(records, place, stack):
-            first, ids = cohort[0].trial, [record.trial.id for record in cohort]
-            data = tensors_for(first, place)
-            stacked = stacks(first, data)
-            found = KINDS[kind](cohort, data, place, stacked, tick=tick, **options)
-            store_probes(database, {run: items for run, (_, items) in zip(ids, found, strict=True)})
-            rows += [row for row, _ in found]
+        with Probing(len(records), shown=progress) as shown:
+            for cohort in cohorts(records, place, stack):
+                first, ids = cohort[0].trial, [record.trial.id for record in cohort]
+                data = tensors_for(first, place)
+                stacked = stacks(first, data)
+                found = KINDS[kind](cohort, data, place, stacked, tell=shown.tell, **options)
+                measured = (items for _, items in found)
+                store_probes(database, dict(zip(ids, measured, strict=True)))
+                rows += [row for row, _ in found]
+                shown.add(len(cohort))
     return pd.DataFrame(rows)
+
+
+class Probing:
+    """Shows how many runs are probed, the pace, and how far the training of the next is."""
+
+    def __init__(self, runs: int, *, shown: bool) -> None:
+        self._display = Display("runs probed", shown=shown)
+        self._pace = Pace(time.monotonic(), 0)
+        self._done, self._runs = 0, runs
+
+    def add(self, runs: int) -> None:
+        """So many more runs are probed."""
+        self._done += runs
+        self._pace.update(time.monotonic(), self._done)
+        self.tell("")
+
+    def tell(self, line: str) -> None:
+        """Show what is being done, too."""
+        texts = self._pace.texts(time.monotonic(), self._runs - self._done)
+        self._display(self._done, self._runs, ", ".join([*texts, *([line] if line else [])]))
+
+    def __enter__(self) -> "Probing":
+        self._display.__enter__()
+        self.tell("")
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._display.__exit__()
 
 
 def end_run(db: Database, run: str, records: Sequence[RunRecord]) -> RunRecord:

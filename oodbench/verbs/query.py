@@ -13,6 +13,8 @@ from oodbench.results.select import select as select_runs
 
 TEST_SCORES = r"\b(ood|ood_test|oracle_val)\b"
 """Columns that only the rule ``oracle`` may look at."""
+FIRST = ("optimizer", "id", "ood", "n_id", "n_ood")
+"""Columns that stand first: of a wide table, pandas shows the ends."""
 
 
 def query(
@@ -42,7 +44,8 @@ def query(
             datasets with published splits are scored by. Conditions and checkpoints go by accuracy.
 
     Returns:
-        A row a run: ``id`` and ``ood`` accuracy, what they are made of, status, hyperparameters.
+        A row a run: optimizer, ``id`` and ``ood`` accuracy and their numbers of examples first,
+        then which run it is, what the scores are made of, status, hyperparameters.
 
     Raises:
         QueryError: If the condition or the SQL cannot be answered.
@@ -54,7 +57,8 @@ def query(
         if sql is not None:
             return results.sql(database, sql)
         frame = pairs(database, where, sweep, checkpoint, metric=metric)
-    return frame if select is None else select_runs(frame, select)
+    frame = frame if select is None else select_runs(frame, select)
+    return frame[[*FIRST, *frame.columns.drop([*FIRST])]]
 
 
 def check_combination(

@@ -1,6 +1,8 @@
 """Measuring a dataset's shift: classifiers trained here, densities compared in ``analysis``."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from oodbench import analysis
 from oodbench.data import DATASETS, DatasetSpec
 from oodbench.errors import RequestError
 from oodbench.probes.environment_classifier import environment_features
+from oodbench.probes.recording import ignore
 from oodbench.results import describe_target, open_database
 from oodbench.results.sweeps.shifts import store_shift, studies_on
 from oodbench.sweep.spec import different
@@ -25,7 +28,8 @@ def shift(
     options: Mapping[str, Any] | None = None,
     data_seed: int = 0,
     device: str = "cpu",
-    on_trial: Callable[[str], None] = lambda line: None,
+    progress: bool = True,
+    on_trial: Callable[[str], None] | None = None,
     store: str | Path | None = None,
 ) -> pd.DataFrame:
     """How far a dataset's test environments are from the others: diversity and correlation shift.
@@ -45,7 +49,8 @@ def shift(
             studies.
         data_seed: Of its splits, label noise and colours.
         device: Where to train: ``cpu``, ``cuda``, ...
-        on_trial: Called with a line after each trial.
+        progress: Print a line on stderr after each trial.
+        on_trial: In place of that: called with such a line.
         store: URL or path of a database, whose studies on this dataset shall say the class that is
             measured here, with the fact ``shift_source: measured``. A class that the dataset or a
             sweep file says is kept, and ``unclear`` is not stored.
@@ -73,6 +78,8 @@ def shift(
     for choice in choices:
         spec.check_test_environments(choice)
     data = spec.load(options or {}, data_seed)
+    shown = partial(print, file=sys.stderr, flush=True) if progress else ignore
+    tell = on_trial or shown
     tables = []
     for choice in choices:
         name, measured = ",".join(map(str, choice)), []
@@ -80,7 +87,7 @@ def shift(
             f = environment_features(data, choice, seed=one, examples=examples, device=device)
             found = analysis.measure_shift(f.z_p, f.y_p, f.z_q, f.y_q, seed=one)
             measured.append(found)
-            on_trial(
+            tell(
                 f"{dataset}, test environments {name}, seed {one}: "
                 f"diversity {found.plus.diversity:.3f}, "
                 f"correlation {found.plus.correlation:.3f}; "

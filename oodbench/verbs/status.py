@@ -1,10 +1,11 @@
 """How far sweeps are: their runs by status, and their SLURM jobs."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from oodbench.results import counts, open_database, sql
+from oodbench.results import best_id_val, counts, open_database, sql, state_counts
 from oodbench.workers.executors import slurm
 from oodbench.workers.executors.jobs import job_of
 
@@ -13,6 +14,28 @@ def status(db: str | Path, sweep: str | None = None) -> pd.DataFrame:
     """A row per study: dataset, test environments, algorithm, optimizer, and runs by status."""
     with open_database(db, read_only=True) as database:
         return counts(database, sweep)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far sweeps are at one time.
+
+    Attributes:
+        counts: Runs in each state; a run that studies share counts once.
+        best: The highest ID validation accuracy of a completed run; None if there is none.
+        studies: What ``status`` returns.
+    """
+
+    counts: dict[str, int]
+    best: float | None
+    studies: pd.DataFrame
+
+
+def standing(db: str | Path, sweep: str | None = None) -> Standing:
+    """What ``oodbench status --watch`` shows of a database's sweeps, or of one of them."""
+    with open_database(db, read_only=True) as database:
+        asked = database, sweep
+        return Standing(state_counts(*asked), best_id_val(*asked), counts(*asked))
 
 
 def jobs(db: str | Path, sweep: str | None = None) -> pd.DataFrame:

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from oodbench.results import (
     AddedSweep,
     Database,
     add_sweep,
+    best_id_val,
     counts,
     is_empty,
     open_database,
@@ -32,6 +34,7 @@ from oodbench.workers.executors.local import (
 )
 from oodbench.workers.executors.slots import make_slots
 from oodbench.workers.hooks import absolute, load_hook
+from oodbench.workers.lease import patiently
 from oodbench.workers.proposing import extend
 from oodbench.workers.worker_settings import WorkerSettings
 
@@ -88,7 +91,8 @@ def run_sweep(
         slots_per_gpu: See ``gpus``.
         logs: Folder of the workers' logs; by default beside a SQLite file, else ``oodbench-logs``.
         progress: Show a progress bar on a terminal or in a notebook that has ``ipywidgets``, and a
-            line every ten seconds elsewhere.
+            line every ten seconds elsewhere: models that ended, the rate, the time left, and
+            the highest ID validation accuracy so far.
         on_progress: In place of that: called a few times a second with the number of runs in each
             state.
         on_profile: If given, called at the end with the seconds that the workers spent in each
@@ -117,13 +121,14 @@ def run_sweep(
         device="cuda" if gpus else chosen.device,
         profile=chosen.profile or on_profile is not None,
     )
-    planned = plan(sweep)
     folder = Path(logs) if logs is not None else log_folder(target)
     with ExitStack() as stack:
-        if on_progress is None:
-            on_progress = stack.enter_context(Progress(folder, shown=progress))
+        shown = stack.enter_context(Progress(folder, shown=progress and on_progress is None))
+        planned = plan(sweep)
         database = stack.enter_context(open_database(target, create=True))
         name = planned.spec.name
+        shown.best = partial(patiently, partial(best_id_val, database, name))
+        on_progress = on_progress or shown
         add(database, planned, executor)
         extend(database, f"planner:{uuid.uuid4().hex}", name, chosen.stack or 32)
         if executor == "local":

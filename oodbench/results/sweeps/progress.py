@@ -6,7 +6,7 @@ from sqlalchemy import Select, case, exists, func, or_, select
 
 from oodbench.results.connection.database import Database
 from oodbench.results.expressions import environments_text
-from oodbench.results.schema import RUNNING, STATES, WAITING, runs, studies, sweeps
+from oodbench.results.schema import COMPLETED, RUNNING, STATES, WAITING, runs, studies, sweeps
 from oodbench.results.schema import study_trials as links
 from oodbench.results.sweeps.lookup import in_sweep, studies_of
 from oodbench.results.sweeps.proposals import open_studies, runs_to_come
@@ -41,6 +41,18 @@ def is_done(db: Database, sweep: str | None = None) -> bool:
         left = exists().where(runs.c.state.in_([WAITING, RUNNING]), in_sweep(connection, sweep))
         to_come = exists().where(open_studies(connection, sweep))
         return not connection.scalar(select(or_(left, to_come)))
+
+
+def best_id_val(db: Database, sweep: str | None = None) -> float | None:
+    """The highest ID validation accuracy at the last step of a completed run; None: of none.
+
+    Raises:
+        UnknownNameError: If there is no such sweep.
+    """
+    score = runs.c.summary[("last", "id_val")].as_float()
+    with db.read() as connection:
+        completed = runs.c.state == COMPLETED, in_sweep(connection, sweep)
+        return connection.scalar(select(func.max(score)).where(*completed))
 
 
 def counts(db: Database, sweep: str | None = None) -> "pd.DataFrame":

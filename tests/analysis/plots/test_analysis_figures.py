@@ -8,7 +8,7 @@ from analysis.conclusions.text import conclusions_text
 from analysis.plots.binned import binned
 from analysis.plots.box import box
 from analysis.plots.budget import budget
-from analysis.plots.files import save
+from analysis.plots.files import Drawing, save
 from analysis.plots.heatmap import heatmap
 from analysis.plots.scatter import scatter
 from analysis.plots.style import looks
@@ -311,3 +311,14 @@ def test_equal_figures_become_equal_files(pairs, tmp_path, suffix):
 def test_other_suffixes_are_refused(pairs, tmp_path):
     with pytest.raises(RequestError, match=r"one of \.pdf, \.png, \.svg, but the path is.*\.jpg"):
         save(scatter(pairs), tmp_path / "figure.jpg")
+
+
+def test_a_notebook_is_given_an_image_and_its_size(pairs):
+    figure = scatter(pairs)
+    assert isinstance(figure, Drawing)
+    image, shown = figure._repr_png_()
+    assert image.startswith(b"\x89PNG")
+    pixels = [int.from_bytes(image[place : place + 4], "big") for place in (16, 20)]  # its header
+    inches = figure.get_size_inches()
+    np.testing.assert_allclose(pixels, 200 * inches, atol=1)
+    np.testing.assert_allclose([shown["width"], shown["height"]], 150 * inches, atol=1)

@@ -243,7 +243,8 @@ def test_exit_codes_of_a_sweep_that_is_done_already(
     work(db, "tiny", WorkerSettings(device="cpu"))
     ended = oodbench("sweep", path, "--db", db)
     assert ended.code == 0
-    assert ended.err == "4/4 models, 2 diverged, 0 failed\n"
+    best = api.query(db)["id_val"].max()
+    assert ended.err == f"4/4 models, 2 diverged, 0 failed, best id_val {best:.3f}\n"
     *_, last, blank, answer, page, runs = ended.out.splitlines()
     assert not blank
     for line, command in ((answer, "conclude"), (page, "report"), (runs, "query")):

@@ -12,9 +12,11 @@ import oodbench
 from oodbench import api
 from oodbench.errors import QueryError, RequestError, UnknownNameError
 from oodbench.optimizers import OPTIMIZERS
+from oodbench.probes import recording
 from oodbench.records import Measurement
 from oodbench.results import add_sweep, open_database, probed, store_probes
 from oodbench.sweep.plan import plan
+from oodbench.verbs import display
 from oodbench.workers.worker import work
 from oodbench.workers.worker_settings import WorkerSettings
 
@@ -150,6 +152,25 @@ def test_a_probed_run_still_reproduces(probed_db: Path) -> None:
     assert oodbench.reproduce(probed_db, run, device="cpu").exact
 
 
+def test_it_says_how_many_runs_are_probed_and_how_far_the_next_is(
+    probed_db: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(display, "LINE_EVERY", 0.0)
+    monkeypatch.setattr(recording, "TELL_EVERY", 0.0)
+    where = "optimizer in ('sgd', 'adam') and algorithm = 'erm'"  # two stacks
+    runs = len(api.probe("sharpness", probed_db, where, sweep="tiny", device="cpu", stack=2))
+    lines = capsys.readouterr().err.splitlines()
+    assert (lines[0], runs) == ("0/4 runs probed", 4)
+    assert [line for line in lines if line.startswith("2/4 runs probed, ")]
+    assert lines[-1].startswith("4/4 runs probed, ")
+    steps = [line.split("training step ")[1] for line in lines if "training" in line]
+    assert [step.split(",")[0] for step in steps] == [
+        f"{n} of {STEPS}" for n in range(1, STEPS + 1)
+    ] * 2
+    api.probe("sharpness", probed_db, where, sweep="tiny", device="cpu", progress=False)
+    assert capsys.readouterr().err == ""
+
+
 def test_what_cannot_be_probed(probed_db: Path) -> None:
     with pytest.raises(UnknownNameError, match="rsi-eb, sharpness"):
         api.probe("rsi", probed_db)
@@ -171,9 +192,10 @@ def test_a_bf16_run_is_followed_as_it_was_trained_and_its_sharpness_is_float32s(
         add_sweep(db, "tiny", {}, planned.studies)
     work(tmp_path / "runs.db", "tiny", WorkerSettings(device="cpu"))
     capsys.readouterr()
-    paths = api.probe("rsi-eb", tmp_path / "runs.db", device="cpu", full_every=10)
+    quietly = {"device": "cpu", "progress": False}
+    paths = api.probe("rsi-eb", tmp_path / "runs.db", **quietly, full_every=10)
     assert capsys.readouterr().err == ""
-    ends = api.probe("sharpness", tmp_path / "runs.db", device="cpu")
+    ends = api.probe("sharpness", tmp_path / "runs.db", **quietly)
     assert capsys.readouterr().err == "sharpness of bf16 runs: of their loss in float32\n"
     for frame in (paths, ends):
         assert (frame["difference"] == 0).all()

@@ -3,7 +3,9 @@
 import pytest
 
 import oodbench
-from oodbench.verbs.progress import Pace, Progress, describe, rate_text
+from oodbench.verbs import display
+from oodbench.verbs.display import Pace, rate_text
+from oodbench.verbs.progress import Progress, describe
 
 
 def test_the_rate_is_known_from_the_first_lump_and_steady_until_the_next() -> None:
@@ -37,6 +39,8 @@ def test_the_line_says_what_ended_badly_the_rate_and_the_time_left() -> None:
     assert describe(counts, pace, 1.0) == "2 diverged, 0 failed"
     pace.update(4.0, 32)
     assert describe(counts, pace, 4.0) == "2 diverged, 0 failed, 8.0 models/s, 0:00:10 left"
+    text = "2 diverged, 0 failed, 8.0 models/s, 0:00:10 left, best id_val 0.912"
+    assert describe(counts, pace, 4.0, best=0.9123) == text
     done = {**counts, "waiting": 0, "running": 0}
     assert describe(done, pace, 4.0) == "2 diverged, 0 failed, 8.0 models/s"
 
@@ -77,6 +81,20 @@ def test_what_a_worker_trains_is_shown_while_models_take_long(tmp_path, capsys) 
     assert capsys.readouterr().err == f"0/2 models, {line}\n"
 
 
+def test_the_best_is_looked_up_when_runs_have_completed(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(display, "LINE_EVERY", 0.0)
+    counts = {"waiting": 2, "running": 0, "completed": 1, "diverged": 0, "failed": 0}
+    asked = iter([0.5, 0.75])
+    with Progress() as progress:
+        progress.best = lambda: next(asked)
+        progress(counts)
+        progress({**counts, "waiting": 1, "diverged": 1})
+        progress({**counts, "waiting": 0, "completed": 2, "diverged": 1})
+    lines = capsys.readouterr().err.splitlines()
+    assert "best id_val 0.500" in lines[1]
+    assert "best id_val 0.750" in lines[2]
+
+
 def test_run_sweep_shows_progress_unless_it_is_asked_not_to(tmp_path, capsys) -> None:
     sweep = {
         "name": "small",
@@ -90,6 +108,8 @@ def test_run_sweep_shows_progress_unless_it_is_asked_not_to(tmp_path, capsys) ->
     oodbench.run_sweep(sweep, tmp_path / "runs.db", workers=1, device="cpu")
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "0/2 models, starting workers"
+    best = max(oodbench.query(tmp_path / "runs.db")["id_val"])
     assert lines[-1].startswith("2/2 models, 0 diverged, 0 failed")
+    assert lines[-1].endswith(f", best id_val {best:.3f}")
     oodbench.run_sweep(sweep, tmp_path / "others.db", workers=1, device="cpu", progress=False)
     assert "models" not in capsys.readouterr().err

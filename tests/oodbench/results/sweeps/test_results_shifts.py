@@ -150,3 +150,17 @@ def test_a_class_may_be_asked_for_without_studies(tmp_path: Path) -> None:
         oodbench.shift("ImageFolders", store=tmp_path / "empty.db")
     table = oodbench.shift("ImageFolders", [1], trials=1, options={"folder": "mine", "size": 8})
     assert "stored" not in table
+
+
+def test_a_line_is_shown_after_each_trial_unless_asked_not_to(
+    db: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = {"trials": 2, "options": {"folder": "mine", "size": 8}}
+    oodbench.shift("ImageFolders", [1], **given)
+    lines = capsys.readouterr().err.splitlines()
+    named = [line.partition(":")[0] for line in lines]
+    assert named == [f"ImageFolders, test environments 1, seed {seed}" for seed in (0, 1)]
+    told: list[str] = []
+    oodbench.shift("ImageFolders", [1], **given, on_trial=told.append)
+    oodbench.shift("ImageFolders", [1], **given, progress=False)
+    assert (told, capsys.readouterr().err) == (lines, "")
