@@ -241,12 +241,12 @@ def test_hover_and_click_show_a_run_and_its_learning_curves(
     page = open_page(report)
     mine = runs[(runs["optimizer"] == "momentum") & (runs["status"] == "completed")]
     row = mine.sort_values("ood").iloc[0]  # alone at the end of the scale, in the first panel
+    page.wait_for_timeout(1000)  # points move while the page is laid out
+    x, y = place_of(page, row["run"])
 
-    def hover() -> tuple[float, float]:
-        x, y = place_of(page, row["run"])  # which moves while the page is laid out
+    def hover() -> None:
         page.mouse.move(x - 3, y)
         page.mouse.move(x, y, steps=3)
-        return x, y
 
     until(page, "#tip", hover)
     tip = page.text_content("#tip")
@@ -254,7 +254,7 @@ def test_hover_and_click_show_a_run_and_its_learning_curves(
     assert "completed" in tip
     assert "ID 1.0000 (n = 359 examples)" in tip
     assert "lr " in tip
-    until(page, "#run", lambda: page.mouse.click(*hover()))
+    until(page, "#run", lambda: (hover(), page.mouse.click(x, y)))
     shown = page.text_content("#run dl")
     assert "completed" in shown
     assert same == [] or same[0] in shown
