@@ -217,18 +217,20 @@ def test_dragging_selects_refits_and_downloads(
 
 
 def place_of(page: Any, run: str) -> list[float]:
-    """Where a run's point is on the screen."""
-    page.locator("#scatter").scroll_into_view_if_needed()
+    """Where a run's point is on the screen, scrolled to its middle: panels may be taller."""
     found: list[float] = page.evaluate(
         """(run) => { const div = document.getElementById('scatter');
-        const box = div.getBoundingClientRect(), {levels, codes} = Store.columns.run;
+        const {levels, codes} = Store.columns.run;
         const row = codes.indexOf(levels.indexOf(run));
         for (const t of div._fullData.filter((t) => div.data[t.index].rows)) {
           const i = div.data[t.index].rows.indexOf(row);
           if (i < 0) continue;
           const x = div._fullLayout[t.xaxis.replace('x', 'xaxis')];
           const y = div._fullLayout[t.yaxis.replace('y', 'yaxis')];
-          return [box.left + x._offset + x.d2p(t.x[i]), box.top + y._offset + y.d2p(t.y[i])];
+          const down = y._offset + y.d2p(t.y[i]);
+          scrollBy(0, div.getBoundingClientRect().top + down - innerHeight / 2);
+          const box = div.getBoundingClientRect();
+          return [box.left + x._offset + x.d2p(t.x[i]), box.top + down];
         } }""",
         run,
     )
