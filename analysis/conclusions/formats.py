@@ -12,7 +12,7 @@ from oodbench.errors import check_name
 
 from ..runs.names import pretty
 from .markdown import escape, markdown_table
-from .text import NO_ADVICE, Told, conclusions_text, exception, heading
+from .text import NO_ADVICE, Findings, conclusions_text, exception, heading
 
 ADVICE = "Recommendation"
 
@@ -26,7 +26,7 @@ LATEX = {
 }
 
 
-def statements(conclusions: Told) -> pd.DataFrame:
+def statements(conclusions: Findings) -> pd.DataFrame:
     """The advice and then the claims, a row each: the columns of ``Conclusions.claims``."""
     advice = [
         {
@@ -45,7 +45,7 @@ def statements(conclusions: Told) -> pd.DataFrame:
     return pd.concat([first, conclusions.claims], ignore_index=True)
 
 
-def conclusions_as(conclusions: Told, format_: str, width: int = 80) -> str:
+def conclusions_as(conclusions: Findings, format_: str, width: int = 80) -> str:
     """The conclusions in one of ``FORMATS``.
 
     Args:
@@ -61,16 +61,16 @@ def conclusions_as(conclusions: Told, format_: str, width: int = 80) -> str:
     return FORMATS[format_](conclusions, width)
 
 
-def _json(conclusions: Told, width: int) -> str:
+def _json(conclusions: Findings, width: int) -> str:
     rows = statements(conclusions).to_dict("records")
     return json.dumps({"statements": rows, "notes": dict(conclusions.notes)}, indent=1)
 
 
-def _csv(conclusions: Told, width: int) -> str:
+def _csv(conclusions: Findings, width: int) -> str:
     return statements(conclusions).to_csv(index=False).rstrip("\n")
 
 
-def _markdown(conclusions: Told, width: int) -> str:
+def _markdown(conclusions: Findings, width: int) -> str:
     parts = [f"## {ADVICE}", *_advice_items(conclusions)]
     for where, rows in _by_place(conclusions.claims):
         cells = [[escape(text) for text in row] for row in rows]
@@ -83,7 +83,7 @@ def _markdown(conclusions: Told, width: int) -> str:
 HEADS = ("algorithm", "finding", "rests on")
 
 
-def _advice_items(conclusions: Told) -> Iterator[str]:
+def _advice_items(conclusions: Findings) -> Iterator[str]:
     if not conclusions.recommendations:
         yield escape(NO_ADVICE)
     for one in conclusions.recommendations:
@@ -105,7 +105,7 @@ def _cells(row: Mapping[Any, Any]) -> list[str]:
     return [pretty(str(row["algorithm"])), found, str(row["evidence"])]
 
 
-def _latex(conclusions: Told, width: int) -> str:
+def _latex(conclusions: Findings, width: int) -> str:
     """A longtable that needs booktabs and longtable; the advice stands before it."""
     advice = conclusions.recommendations
     lines = [
@@ -132,7 +132,7 @@ def latex(text: str) -> str:
     return "".join(LATEX.get(character, character) for character in re.sub(r"\s+", " ", text))
 
 
-def conclusions_html(conclusions: Told) -> str:
+def conclusions_html(conclusions: Findings) -> str:
     """The advice, and the statements in tables that open: for notebooks."""
     parts = [f"<h4>{ADVICE}</h4>"]
     if not conclusions.recommendations:
@@ -156,7 +156,7 @@ def _html_row(tag: str, cells: Any) -> str:
     return f"<tr>{''.join(each)}</tr>"
 
 
-FORMATS: Mapping[str, Callable[[Told, int], str]] = {
+FORMATS: Mapping[str, Callable[[Findings, int], str]] = {
     "text": conclusions_text,
     "markdown": _markdown,
     "latex": _latex,

@@ -30,7 +30,7 @@ def more_columns(pairs: pd.DataFrame, rule: str) -> Iterator[str]:
     if not _known(pairs, "chance"):
         yield "chance would keep models that guess out of the curves."
     if not _known(pairs, "n_id") or not _known(pairs, "n_ood"):
-        yield "n_id and n_ood would tell luck on the test examples from differences."
+        yield "n_id and n_ood would separate luck on the test examples from differences."
 
 
 def _known(pairs: pd.DataFrame, column: str) -> bool:

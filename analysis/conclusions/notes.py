@@ -68,7 +68,7 @@ class Found(Protocol):
 
 
 def notes_of(found: Found) -> dict[str, tuple[str, ...]]:
-    """The notes by heading, in the order in which they are told; none is empty."""
+    """The notes by heading, in the order in which they are shown; none is empty."""
     decides = [POWER, *found.power] if found.power else []
     told: dict[str, Iterable[str]] = {
         "Runs": [*_runs(found), *found.left_out],

@@ -20,7 +20,7 @@ SOME = 3
 NO_ADVICE = "None: no two optimizers can be compared by selected runs."
 
 
-class Told(Protocol):
+class Findings(Protocol):
     """What is shown of conclusions in any form; see ``analysis.Conclusions``."""
 
     @property
@@ -31,7 +31,7 @@ class Told(Protocol):
     def notes(self) -> Mapping[str, tuple[str, ...]]: ...
 
 
-def conclusions_text(conclusions: Told, width: int = 80) -> str:
+def conclusions_text(conclusions: Findings, width: int = 80) -> str:
     """The advice, the statements by dataset, and the notes, in lines of at most ``width``."""
     lines = ["Recommendation", *_advice_lines(conclusions.recommendations, width)]
     for (dataset, environments), claims in conclusions.claims.groupby(list(GROUP[:2]), sort=False):
@@ -50,7 +50,7 @@ def conclusions_text(conclusions: Told, width: int = 80) -> str:
     return "\n".join(lines)
 
 
-def answer_text(conclusions: Told, width: int = 80, most: int = 8) -> str:
+def answer_text(conclusions: Findings, width: int = 80, most: int = 8) -> str:
     """The answer alone: a line for each class of shift and algorithm, and what they cover.
 
     Args:

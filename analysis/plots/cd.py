@@ -23,7 +23,7 @@ _CAPTION = (
     "Mean rank of optimizers over tasks (datasets and test environments, each counted once), by "
     "the expected OOD accuracy of the run that {rule} selects at an equal budget; 1 is the best. "
     "In brackets: 95% intervals over the draws of the searches. Bars join optimizers that "
-    "Nemenyi's test does not tell apart at 5% (Demsar 2006). It takes tasks to be independent, "
+    "Nemenyi's test does not separate at 5% (Demsar 2006). It takes tasks to be independent, "
     "which those of one dataset are not."
 )
 
@@ -40,7 +40,7 @@ def cd(
     """Critical-difference diagram over datasets and test environments.
 
     A row an algorithm: the mean rank of each optimizer in OOD accuracy at an equal budget, and bars
-    that join those which are not told apart. The numbers are those of ``analysis.rankings``, the
+    that join those which it does not separate. The numbers are those of ``analysis.rankings``, the
     bars those of scikit-posthocs.
 
     Args:

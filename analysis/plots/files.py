@@ -22,7 +22,7 @@ class Drawing(Figure):
     """A figure that a notebook shows as an image.
 
     IPython draws matplotlib's figures only once pyplot, which keeps each figure for ever, or
-    ``%matplotlib inline`` has told it how; these say it themselves.
+    ``%matplotlib inline`` has set that up; these need neither.
     """
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:

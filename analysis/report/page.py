@@ -92,7 +92,7 @@ def report_html(
         probes: What probes measured (``oodbench.results.probed``), to stand on an axis.
         environments: The accuracy of runs on each environment, likewise: ``run``, and a column for
             each name of an environment.
-        on_step: Told what is being done: the statistics of 20,000 runs take half a minute.
+        on_step: Called with what is being done: the statistics of 20,000 runs take half a minute.
 
     Raises:
         RequestError: No runs, or a column is missing.

@@ -43,7 +43,7 @@ def conclude(
     """Say which optimizer wins out of distribution, and what ID accuracy buys.
 
     First which one, by class of shift; then what was found on each dataset; then what to know of
-    it. A table of models without validation scores is told what needs no selection.
+    it. For models without validation scores it judges what needs no selection.
 
     Example: oodbench conclude --db digits.db --tables digits/
     """

@@ -40,7 +40,7 @@ def show_estimate(specs: "list[SweepSpec]", device: str) -> None:
         for spec in specs
         if spec.rate is not None
     )
-    print("This is an estimate; with --db it is told what is stored.")
+    print("This is an estimate; with --db it leaves out what is stored.")
     for one in tried.values():
         tell_tried(one)
     if rates:

@@ -19,7 +19,7 @@ def print_line(line: str) -> None:
 
 
 class Reported:
-    """Takes the place of a loop's ``tick``: calls it, and now and then tells a line.
+    """Takes the place of a loop's ``tick``: calls it, and now and then reports a line.
 
     Args:
         run: Which is trained.

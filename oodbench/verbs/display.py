@@ -53,7 +53,7 @@ class Pace:
         """Such as ``5.1 models/s`` and ``0:01:40 left``, with ``models`` to come."""
         if self.rate() == 0:
             return []
-        left = round(self.left(now, models))  # what has taken longer than expected is not told
+        left = round(self.left(now, models))  # nothing once it is overdue
         return [rate_text(self.rate()), *([f"{timedelta(seconds=left)} left"] if left else [])]
 
 

@@ -115,7 +115,9 @@ def run_sweep(
     check_executor(executor, target, gpus)
     check_slots(workers, gpus, slots_per_gpu)
     if on_profile and executor != "local":
-        raise RequestError(f"Only the executor local can tell where the time went, not {executor}.")
+        raise RequestError(
+            f"Only the executor local can report where the time went, not {executor}."
+        )
     chosen = replace(
         portable(chosen, target, executor),
         device="cuda" if gpus else chosen.device,
