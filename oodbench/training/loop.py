@@ -40,6 +40,7 @@ from oodbench.training.replicas.side_by_side import SideBySide
 from oodbench.training.schedule import set_learning_rates
 from oodbench.training.single import Single
 from oodbench.training.stack import Stack
+from oodbench.training.statistics import FreshStatistics
 
 
 def build_module(trial: Trial, shape: tuple[int, ...], num_classes: int) -> torch.nn.Module:
@@ -114,7 +115,8 @@ class Run:
         self.batches = Batches(data.sizes, first.batch, seeds, device, data.labels, first.balance)
         self.inputs = training_inputs(data.inputs, data.augment, seeds)
         memory, average = self.models.memory(), first.average
-        self.average = WeightAverage(*memory, average, first.steps) if average else None
+        self.average = WeightAverage(memory, average, first.steps) if average else None
+        self.statistics = FreshStatistics(first, data, device) if self.models.norms() else None
         self.specs = [OPTIMIZERS.get(trial.optimizer) for trial in self.trial_of]
         self.optimizers = [self.build_optimizer(model) for model in range(self.k)]
         self.steppers = [stepper(optimizer) for optimizer in self.optimizers]
@@ -242,10 +244,8 @@ class Run:
         losses = self.gradients(inputs, labels, step)
         with self.clock(OPTIMIZER), torch.no_grad():
             taken = [self.steppers[model]() for model in range(self.k) if model not in idle]
-        while unfinished := self.advance(taken):
-            self.models.set_generators(drawn)  # the same loss: dropout masks too
-            self.gradients(inputs, labels, step)
-            taken = unfinished
+        if unfinished := self.advance(taken):
+            self.reevaluate(unfinished, drawn, inputs, labels, step)
         return self.replicas.finish(step, losses, self.diverged) if self.replicas else losses
 
     def gradients(self, inputs: Tensor, labels: Tensor, step: int) -> Tensor:
@@ -260,6 +260,26 @@ class Run:
             if clip := self.trials[0].clip_norm:
                 self.models.clip(clip)
         return losses
+
+    def reevaluate(
+        self,
+        unfinished: list[Generator[None, None, None]],
+        drawn: Sequence[Mapping[str, Tensor]],
+        inputs: Tensor,
+        labels: Tensor,
+        step: int,
+    ) -> None:
+        """Give optimizers the gradients that they need beyond a step's first, to its end.
+
+        The loss is the same, dropout masks included: ``drawn`` is where the generators were.
+        BatchNorm keeps the statistics of the first pass, as in the code of SAM's authors.
+        """
+        seen = self.models.buffers()
+        while unfinished:
+            self.models.set_generators(drawn)
+            self.gradients(inputs, labels, step)
+            unfinished = self.advance(unfinished)
+        self.models.set_buffers(seen)
 
     def advance(self, steps: Sequence[Any]) -> list[Generator[None, None, None]]:
         """Take steps of optimizers that re-evaluate up to where they need their next gradients.
@@ -307,7 +327,9 @@ class Run:
         """Inside, the models of the trials have the parameters that are to be evaluated.
 
         They are those that are trained unless an optimizer averages, the trial asks for averages or
-        has replicas; these come back bit for bit, so that evaluating changes nothing.
+        has replicas; these come back bit for bit, so that evaluating changes nothing. BatchNorm has
+        the statistics of averaged weights; the means of replicas have theirs: see ``batchnorm``
+        among ``oodbench.training.replicas.settings``.
         """
         models = [m for m, spec in enumerate(self.specs) if spec.averages]
         trained = [self.models.state(model) for model in models]
@@ -315,7 +337,12 @@ class Run:
         for optimizer in averaging:
             optimizer.eval()
         with self.average.in_place() if self.average else nullcontext():
-            yield self.replicas.averaged() if self.replicas else self.models
+            evaluated = self.replicas.averaged() if self.replicas else self.models
+            seen = self.models.buffers()
+            if self.statistics and (models or (self.average and self.average.begun)):
+                self.statistics.put_into(evaluated)
+            yield evaluated
+            self.models.set_buffers(seen)
         for model, optimizer, state in zip(models, averaging, trained, strict=True):
             optimizer.train()
             self.models.load_state(model, state)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from oodbench.errors import RequestError
 
@@ -38,8 +39,11 @@ class Models(Protocol):
     def set_weights(self, rows: Tensor) -> None:
         """Put (K, P) weights where the models read them."""
 
-    def memory(self) -> tuple[list[Tensor], bool]:
-        """What all parameters of all models lie in, and whether there are buffers beside them."""
+    def memory(self) -> list[Tensor]:
+        """What all parameters of all models lie in."""
+
+    def norms(self) -> list[_BatchNorm]:
+        """The BatchNorm layers whose running statistics training changes: not frozen ones."""
 
     def buffers(self) -> Tensor:
         """A (K, B) copy of the buffers, such as BatchNorm's statistics; counts are floats there."""

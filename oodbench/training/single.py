@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from oodbench.training.models import body_and_head
 from oodbench.training.precision import BF16, DTYPES, in_precision
@@ -92,8 +93,12 @@ class Single:
     def set_weights(self, rows: Tensor) -> None:
         nn.utils.vector_to_parameters(rows[0], self._module.parameters())
 
-    def memory(self) -> tuple[list[Tensor], bool]:
-        return list(self._module.parameters()), bool(list(self._module.buffers()))
+    def memory(self) -> list[Tensor]:
+        return list(self._module.parameters())
+
+    def norms(self) -> list[_BatchNorm]:
+        layers = [m for m in self._module.train().modules() if isinstance(m, _BatchNorm)]
+        return [layer for layer in layers if layer.training and layer.track_running_stats]
 
     def buffers(self) -> Tensor:
         rows = [buffer.flatten().to(self._dtype) for buffer in self._module.buffers()]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import Trial
@@ -168,8 +169,11 @@ class Stack:
     def set_weights(self, rows: Tensor) -> None:
         self._rows.copy_(rows)
 
-    def memory(self) -> tuple[list[Tensor], bool]:
-        return [self._rows], False
+    def memory(self) -> list[Tensor]:
+        return [self._rows]
+
+    def norms(self) -> list[_BatchNorm]:
+        return []
 
     def buffers(self) -> Tensor:
         return self._rows.new_empty(len(self._rows), 0)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from oodbench.training.random import generator_states, seeded, set_generator_states
 from oodbench.training.single import Single
@@ -94,9 +95,11 @@ class SideBySide:
     def set_generators(self, states: Sequence[Mapping[str, Tensor]]) -> None:
         self._generators = list(states)
 
-    def memory(self) -> tuple[list[Tensor], bool]:
-        parts = [one.memory() for one in self._each]
-        return [p for own, _ in parts for p in own], any(buffers for _, buffers in parts)
+    def memory(self) -> list[Tensor]:
+        return [p for one in self._each for p in one.memory()]
+
+    def norms(self) -> list[_BatchNorm]:
+        return [norm for one in self._each for norm in one.norms()]
 
     def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
         return self._each[model].parameters_of(0, flat)
