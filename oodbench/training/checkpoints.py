@@ -172,9 +172,10 @@ def restore(run: "Run", saved: Mapping[str, Any]) -> None:
     for key, value in expected.items():
         if saved[key] != value:
             raise ValueError(f"its {key} is {saved[key]!r}, but should be {value!r}")
-    for step in sorted(run.algorithm.restarts):
+    for step in sorted({*run.algorithm.restarts, *run.layout.stages}):
         if step < saved["step"]:  # else its optimizer would be of another class, or age
-            run.restart(run.algorithm.restarts[step])
+            run.enter(step)
+            run.restart(run.algorithm.restarts.get(step, ()))
     run.models.load_state(0, saved["model"])
     run.optimizers[0].load_state_dict(saved["optimizer"])
     run.algorithm.state.update({k: v.to(run.device) for k, v in saved["algorithm"].items()})
