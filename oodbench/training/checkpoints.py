@@ -156,6 +156,7 @@ def snapshot(run: "Run") -> dict[str, Any]:
         "diverged": run.diverged,
         "measurements": [astuple(item) for item in run.measurements[0]],
         "best": run.best,
+        "first": run.first,
         "predicted": run.predicted,
         "seconds": run.seconds,
         "resumed_at": run.resumed_at,
@@ -186,6 +187,7 @@ def restore(run: "Run", saved: Mapping[str, Any]) -> None:
     run.done, run.summed, run.diverged = saved["step"], saved["summed"], saved["diverged"]
     run.measurements[0] = [Measurement(*values) for values in saved["measurements"]]
     run.best, run.predicted, run.seconds = saved["best"], saved["predicted"], saved["seconds"]
+    run.first = saved.get("first", [])
     run.resumed_at = [*saved["resumed_at"], saved["step"]]
     set_generator_states(saved["generators"], run.device)
 

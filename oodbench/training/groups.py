@@ -102,8 +102,9 @@ class Layout:
             part = self.parts[i]
             of = part.hidden if hidden_apart else None
             key = lr_scale(part, self.depth, tuning), part.kind not in tuning.no_decay, of
-            # What is not trained yet has no gradient, so no group is in part without.
-            found.setdefault((*key, start), []).append(i)
+            # What is not trained yet has no gradient: no group is in part without.
+            joins = start if tuning.unfreeze_at else 0
+            found.setdefault((*key, joins), []).append(i)
         return [Group(tuple(found[key]), *key[:3]) for key in found]
 
     @property

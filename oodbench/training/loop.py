@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from itertools import groupby
 from types import GeneratorType, MappingProxyType
 from typing import Any
@@ -21,17 +22,19 @@ from oodbench.optimizers import OPTIMIZERS
 from oodbench.optimizers.fine_tuning import FineTuning
 from oodbench.records import BEST, Measurement, RunRecord, Trial
 from oodbench.seeds import seed_of
+from oodbench.training.accumulation import accumulate, check_pieces
 from oodbench.training.averaging import WeightAverage
 from oodbench.training.clock import DATA, EVALUATION, MODEL, OPTIMIZER, Clock
 from oodbench.training.evaluation import Evaluation, evaluate
 from oodbench.training.fast import products
-from oodbench.training.fast.compiling import Compiled, differentiate
+from oodbench.training.fast.compiling import Compiled, differentiate, tell_plain
 from oodbench.training.fast.products import spread
 from oodbench.training.fast.stepping import stepper
 from oodbench.training.groups import Layout, built
 from oodbench.training.inputs.augmentation import training_inputs
 from oodbench.training.inputs.batches import BLOCK, Batches
 from oodbench.training.inputs.tensors import Tensors
+from oodbench.training.mixtures import scores_of_mixtures
 from oodbench.training.models import Models
 from oodbench.training.precision import DTYPES
 from oodbench.training.provenance import arithmetic, code, device_name, peak_memory
@@ -111,6 +114,7 @@ class Run:
         self.handed = self.shares if stacked and spec.hands_on and not compiled else ()
         modules = self.build_modules(self.trial_of)
         self.layout = Layout(modules[0], first.hparams, first.steps)
+        check_pieces(first.accumulate, first.batch, modules[0], self.layout)
         self.models = self.models_of(modules)
         self.stage = 0  # the step since which the same parameters are trained
         if len(self.layout.stages[0]) < len(self.layout.parts):
@@ -125,7 +129,13 @@ class Run:
         self.specs = [OPTIMIZERS.get(trial.optimizer) for trial in self.trial_of]
         self.optimizers = [self.build_optimizer(model) for model in range(self.k)]
         self.steppers = [stepper(optimizer) for optimizer in self.optimizers]
-        self.compiled = Compiled(f"{first.algorithm}, {first.model}") if compiled else None
+        pieces = first.accumulate
+        if compiled and pieces > 1:
+            tell_plain("accumulate", "a batch is computed in pieces")
+        self.compiled = (
+            Compiled(f"{first.algorithm}, {first.model}") if compiled and pieces == 1 else None
+        )
+        self.differentiate = partial(accumulate, pieces) if pieces > 1 else differentiate
         self.replicas: Replication | None = None
         if self.group:
             means = self.models_of(self.build_modules(trials))
@@ -137,6 +147,7 @@ class Run:
         self.broken: set[int] = set()  # models whose optimizer left the stack's memory
         # trial -> mean ID validation accuracy, step, weights and predictions of its best checkpoint
         self.best: dict[int, tuple[float, int, dict[str, Tensor], Tensor | None]] = {}
+        self.first: list[dict[str, Tensor]] = []  # states to be mixed with the last
         self.predicted: Tensor | None = None  # (n, examples) at the last step, where to be kept
         self.done = 0  # steps
         # model -> the first step whose loss was not finite; steps if none, as far as looked at
@@ -189,6 +200,8 @@ class Run:
         evaluation_steps = set(trial.evaluation_steps)
         for step in range(self.done, trial.steps):
             self.enter(step)
+            if trial.wise_ft and step == self.layout.linear_steps:
+                self.first = [self.models.state(model) for model in range(self.k)]
             self.restart(self.algorithm.restarts.get(step, ()))
             self.divide_decay(self.algorithm.divisors.get(step, {}))
             losses = self.step(step)
@@ -284,7 +297,7 @@ class Run:
     def gradients(self, inputs: Tensor, labels: Tensor, step: int) -> Tensor:
         """Compute the gradients where the parameters are; returns the (K,) losses."""
         with self.clock(MODEL):
-            gradients = self.compiled or differentiate
+            gradients = self.compiled or self.differentiate
             losses = gradients(self.algorithm, self.models, inputs, labels, step)
             if self.replicas:
                 self.replicas.average_gradients(step, self.diverged)
@@ -329,10 +342,12 @@ class Run:
             found = evaluate(models, evaluation, n, step, classes)
             if self.predicting and step == self.trials[0].steps:
                 self.predicted = found.predicted_here
+            shares = self.trials[0].wise_ft if step == self.trials[0].steps else ()
+            mixed = scores_of_mixtures(models, self.first, shares, evaluation, n, step, classes)
             for number, (mean, taken) in enumerate(losses):
                 if self.rows_of[number].start not in self.diverged:
                     loss = Measurement(step, "", "train", "train", "loss", mean, taken)
-                    self.measurements[number] += [*found.scores[number], loss]
+                    self.measurements[number] += [*found.scores[number], *mixed[number], loss]
                     self.keep_best(number, step, found, models)
 
     @contextmanager

@@ -202,10 +202,9 @@ def test_a_model_may_say_what_its_parts_are() -> None:
 def test_depths_are_timms(name: str, wrapped: bool) -> None:
     """Of its whole model, and of its body under a head of ours."""
     timm: Any = pytest.importorskip("timm")
-    from timm.models import group_parameters
-
+    models: Any = pytest.importorskip("timm.models")
     body = timm.create_model(name, num_classes=0 if wrapped else 5)
-    theirs = group_parameters(body, body.group_matcher(coarse=False), reverse=True)
+    theirs = models.group_parameters(body, body.group_matcher(coarse=False), reverse=True)
     if not wrapped:
         assert {part.name: part.depth for part in parts(body)} == theirs
         return
