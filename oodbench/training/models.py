@@ -1,6 +1,6 @@
 """What the training loop drives: K models that take each step together, however that is done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from torch import Tensor, nn
@@ -24,8 +24,11 @@ class Models(Protocol):
     def predict(self, inputs: Tensor) -> Tensor:
         """(n, *shape) inputs, the same for every model, to (K, n, classes) logits."""
 
-    def backward(self, losses: Tensor) -> None:
-        """Put the gradient of each of the (K,) losses where its model's optimizer reads it."""
+    def backward(self, losses: Tensor, add: bool = False) -> None:
+        """Put the gradient of each of the (K,) losses where its model's optimizer reads it.
+
+        Or add it to what is there.
+        """
 
     def clip(self, max_norm: float) -> None:
         """Shorten each model's gradient to this norm, over all its parameters, if it is longer."""
@@ -57,8 +60,19 @@ class Models(Protocol):
     def set_generators(self, states: Sequence[Mapping[str, Tensor]]) -> None:
         """Put them there again."""
 
-    def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
-        """The parameters of one model, for its optimizer; as one flat vector if that is allowed."""
+    def parameters_of(
+        self, model: int, flat: bool, groups: Sequence[Sequence[int]]
+    ) -> list[list[Tensor]]:
+        """The parameters of one model, for its optimizer, in groups of their positions.
+
+        Each group is one flat vector if that is allowed and its parameters lie together.
+        """
+
+    def train_only(self, positions: Collection[int]) -> None:
+        """From now on only the parameters at these positions have gradients, in every model.
+
+        BatchNorm whose parameters have none keeps its statistics, too.
+        """
 
     def finite(self) -> Tensor:
         """(K,) whether all of a model's parameters are finite."""
