@@ -127,7 +127,7 @@ class Run:
         self.inputs = training_inputs(data.inputs, data.augment, seeds)
         memory, average = self.models.memory(), first.average
         self.average = WeightAverage(memory, average, first.steps) if average else None
-        self.statistics = FreshStatistics(first, data, device) if self.models.norms() else None
+        self.statistics = FreshStatistics(first, data, device)
         self.specs = [OPTIMIZERS.get(trial.optimizer) for trial in self.trial_of]
         self.optimizers = [self.build_optimizer(model) for model in range(self.k)]
         self.steppers = [stepper(optimizer) for optimizer in self.optimizers]
@@ -141,6 +141,7 @@ class Run:
         self.replicas: Replication | None = None
         if self.group:
             means = self.models_of(self.build_modules(trials))
+            means.train_only(self.layout.stages[0])
             driven = self.models, means, self.optimizers, self.specs
             self.replicas = Replication(trials, self.group, *driven, self.clock)
         # Nothing is trained yet.
@@ -228,7 +229,8 @@ class Run:
             return
         self.look_for_broken(range(self.k))
         self.stage = step
-        self.models.train_only(self.layout.stages[step])
+        for models in (self.models, *([self.replicas.means] if self.replicas else [])):
+            models.train_only(self.layout.stages[step])
         if step == self.layout.linear_steps:
             for model in range(self.k):
                 before = [s for s, models in self.algorithm.restarts.items() if model in models]
@@ -387,7 +389,7 @@ class Run:
         with self.average.in_place() if self.average else nullcontext():
             evaluated = self.replicas.averaged() if self.replicas else self.models
             seen = self.models.buffers()
-            if self.statistics and (models or (self.average and self.average.begun)):
+            if self.models.norms() and (models or (self.average and self.average.begun)):
                 self.statistics.put_into(evaluated)
             yield evaluated
             self.models.set_buffers(seen)

@@ -105,7 +105,8 @@ class Single:
         return list(self._module.parameters())
 
     def norms(self) -> list[_BatchNorm]:
-        layers = [m for m in self._module.train().modules() if isinstance(m, _BatchNorm)]
+        self._train()
+        layers = [m for m in self._module.modules() if isinstance(m, _BatchNorm)]
         return [layer for layer in layers if layer.training and layer.track_running_stats]
 
     def buffers(self) -> Tensor:

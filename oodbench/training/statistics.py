@@ -1,5 +1,7 @@
 """BatchNorm's running statistics for averaged weights, with which no step of training was taken."""
 
+from functools import cached_property
+
 import torch
 
 from oodbench.records import Trial
@@ -27,9 +29,15 @@ class FreshStatistics:
     """
 
     def __init__(self, trial: Trial, data: Tensors, device: torch.device) -> None:
-        seeds = [seed_of(trial.seed, "batchnorm")]
-        self._batches = Batches(data.sizes, trial.batch, seeds, device, data.labels, trial.balance)
-        self._inputs = training_inputs(data.inputs, data.augment, seeds)
+        self._trial, self._data, self._device = trial, data, device
+        self._seeds = [seed_of(trial.seed, "batchnorm")]
+        self._inputs = training_inputs(data.inputs, data.augment, self._seeds)
+
+    @cached_property  # most trials have no use for them
+    def _batches(self) -> Batches:
+        data, trial = self._data, self._trial
+        given = data.sizes, trial.batch, self._seeds, self._device, data.labels, trial.balance
+        return Batches(*given)
 
     @torch.no_grad()
     def put_into(self, models: Models) -> None:

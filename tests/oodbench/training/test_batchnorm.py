@@ -145,7 +145,6 @@ def test_how_often_they_are_evaluated_changes_nothing(colored64, name, changes, 
 def test_the_training_batches_are_others(colored64) -> None:
     asked = trial("adam", average={"ema": 0.8})
     run = Run([asked], colored64, CPU, stacked=False)
-    assert run.statistics is not None
     assert not torch.equal(run.statistics._batches.at(0), run.batches.at(0))
 
 
@@ -169,3 +168,29 @@ def test_momentum_is_left_as_it_was(colored64) -> None:
     (norm,) = run.models.norms()
     assert norm.momentum == 0.1
     assert all(torch.equal(value, before[key]) for key, value in run.models.state(0).items())
+
+
+@pytest.mark.parametrize("changes", [{}, {"parallel": "ddp", "replicas": 2}])
+def test_of_a_frozen_part_they_stay(colored64, changes: dict) -> None:
+    """Also of the mean of replicas, which is a model of its own."""
+    name = "ddp(adam)x2" if changes else "adam"
+    asked = trial(name, average={"ema": 0.8}, **changes)
+    asked = replace(asked, hparams={**asked.hparams, "freeze": "2.*+*[13].*"})
+    run = run_together([asked], colored64, stacked=False)
+    assert int(run.weights(0)[STATISTICS[2]]) == 0
+
+
+def test_a_part_that_is_trained_later_gets_them_then(colored64) -> None:
+    asked = trial("adam", average={"ema": 0.8})
+    asked = replace(asked, hparams={**asked.hparams, "linear_steps": 6}, evaluate_every=6)
+    run = Run([asked], colored64, CPU, stacked=False)
+    taken = []
+    measure = run.measure
+
+    def noted(*arguments: Any) -> None:
+        taken.append(int(run.weights(0)[STATISTICS[2]]))
+        measure(*arguments)
+
+    run.measure = noted
+    run.train(lambda: None)
+    assert taken == [0, BATCHES]
