@@ -231,6 +231,13 @@ class ModelEntry(Entry):
         MODELS.get(self.name).check(self.options)
         return self
 
+    def check_images(self, dataset: DatasetEntry) -> None:
+        """Raise RequestError unless it takes the images of a dataset, as far as that is known."""
+        spec, about = MODELS.get(self.name), dataset.about
+        size = {**about.options, **dataset.options}.get("size") if about.decodes else None
+        if size is None or type(size) is int:  # the dataset says what is wrong with another
+            spec.fits({**spec.defaults, **self.options}, size)
+
     @property
     def pretrained(self) -> str:
         """The sha256 of the weights file that it begins with; empty: random weights.

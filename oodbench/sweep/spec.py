@@ -66,6 +66,12 @@ class SweepSpec(Part):
     ray: Ray | None = None
     _known: dict[str, list[dict[tuple[int, ...], Data]]] = PrivateAttr(default_factory=dict)
 
+    @model_validator(mode="before")
+    @classmethod
+    def take_images_of_model(cls, values: Any) -> Any:
+        """Images are of the size that the model was trained on, unless the file says otherwise."""
+        return with_images(values) if isinstance(values, Mapping) else values
+
     @model_validator(mode="after")
     @told_with_place
     def check(self) -> "SweepSpec":
@@ -85,6 +91,7 @@ class SweepSpec(Part):
                 )
         for dataset in self.datasets:
             check_augmentation(dataset, self.model)
+            self.model.check_images(dataset)
             if self.data_seeds > 1 and dataset.about.published:
                 raise ValueError(one_split(dataset.name, self.data_seeds))
         for algorithm in self.algorithms:
@@ -250,6 +257,34 @@ def check_augmentation(dataset: DatasetEntry, model: ModelEntry) -> None:
                 f"{dataset.name} asks for {key}: {value!r}, but {model.name} with train: head is "
                 f"trained on features that are computed once; leave {key} out, or use train: all"
             )
+
+
+def with_images(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A sweep file's content, its datasets with the options that its model has for images.
+
+    What is wrong in it is told later, by its own checks.
+    """
+    model = values.get("model")
+    name = model.get("name") if isinstance(model, Mapping) else model
+    try:
+        wanted = MODELS.get(name).images if isinstance(name, str) else {}
+    except RequestError:
+        wanted = {}
+    if not wanted or not isinstance(values.get("datasets"), list):
+        return values
+
+    def filled(dataset: Any) -> Any:
+        given = {"name": dataset} if isinstance(dataset, str) else dataset
+        if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
+            return dataset
+        try:
+            about = DATASETS.get(given["name"])
+        except RequestError:
+            return dataset
+        known = about.options if about.decodes else {}
+        return {**given, **{k: v for k, v in wanted.items() if k in known and k not in given}}
+
+    return {**values, "datasets": [filled(dataset) for dataset in values["datasets"]]}
 
 
 def check_optimizer(name: str, train: Train) -> None:
