@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
-from oodbench.algorithms import ALGORITHMS
+from oodbench.algorithms import ALGORITHMS, AlgorithmSpec
 from oodbench.data import DATASETS
 from oodbench.errors import RequestError, SweepError
 from oodbench.models import MODELS
@@ -107,7 +107,8 @@ class SweepSpec(Part):
                     spec.check(algorithm.options, batch.resolve(int(size)))
                 if not DATASETS.get(dataset.name).needs_files:  # else see _study
                     for turn in dataset.turns():
-                        check_environments(batch, dataset.name, dataset.spec.trained(turn))
+                        trained = dataset.spec.trained(turn)
+                        check_environments(batch, spec, dataset.name, trained)
         return self
 
     @cached_property
@@ -188,7 +189,8 @@ class SweepSpec(Part):
         if pretrained := self.model.pretrained:
             definition["pretrained"] = pretrained
         data = [known[test_environments] for known in self._splits(dataset)]
-        check_environments(train.batch, dataset.name, data[0].environments)
+        told, trained = ALGORITHMS.get(algorithm.name), data[0].environments
+        check_environments(train.batch, told, dataset.name, trained)
         facts = {**dataset.facts, "optimizer_kind": spec.kind}
         return Study(self.name, data, definition, space, train, facts)
 
@@ -226,8 +228,9 @@ def check_splits(
         raise RequestError(f"{one_split(dataset, len(seeds))}.")
 
 
-def check_environments(batch: Batch, dataset: str, trained: int) -> None:
-    """Raise RequestError if a batch asks for more environments than there are to train on."""
+def check_environments(batch: Batch, algorithm: AlgorithmSpec, dataset: str, trained: int) -> None:
+    """Raise RequestError if a batch or an algorithm needs more environments than are trained on."""
+    algorithm.check_environments(dataset, trained)
     if (batch.environments or 0) > trained:
         raise RequestError(
             f"batch asks for {batch.environments} environments, but {dataset} has {trained} to "

@@ -12,23 +12,28 @@ class Hybrid(Optimizer):
     """Two optimizers that share the parameters of a model and take each step together.
 
     Args:
-        params: The parameters, in their own shapes.
+        params: The parameters, in their own shapes, or groups of them.
         of_matrices: Builds the optimizer of those with two dimensions.
         of_the_rest: Builds the optimizer of all others: biases, gains, convolutions.
     """
 
     def __init__(
         self,
-        params: Iterable[Tensor],
-        of_matrices: Callable[[list[Tensor]], Optimizer],
-        of_the_rest: Callable[[list[Tensor]], Optimizer],
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
+        of_matrices: Callable[[list[dict[str, Any]]], Optimizer],
+        of_the_rest: Callable[[list[dict[str, Any]]], Optimizer],
     ) -> None:
-        params = list(params)
         super().__init__(params, {})
-        matrices = [p for p in params if p.ndim == 2]
-        rest = [p for p in params if p.ndim != 2]
-        pairs = ((of_matrices, matrices), (of_the_rest, rest))
-        self._parts = [build(share) for build, share in pairs if share]
+
+        def share(matrices: bool) -> list[dict[str, Any]]:
+            found = [
+                {**group, "params": [p for p in group["params"] if (p.ndim == 2) == matrices]}
+                for group in self.param_groups
+            ]
+            return [group for group in found if group["params"]]
+
+        pairs = ((of_matrices, share(True)), (of_the_rest, share(False)))
+        self._parts = [build(groups) for build, groups in pairs if groups]
         self._share_groups()
 
     def _share_groups(self) -> None:
