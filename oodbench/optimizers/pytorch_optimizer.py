@@ -140,11 +140,12 @@ def builder(bare: str, kind: Any) -> Callable[..., Any]:
         if "foreach" in takes:
             hparams["foreach"] = False  # parameters are many and small, and their sums stay alike
         if bare in BY_SHAPE:
-            matrices = [p for p in params if p.ndim >= 2]
-            rest = [p for p in params if p.ndim < 2]
+            groups = params if isinstance(params[0], dict) else [{"params": params}]
             params = [
-                {"params": matrices, "use_muon": True},
-                {"params": rest, "use_muon": False},
+                {**group, "params": chosen, "use_muon": matrices}
+                for matrices in (True, False)
+                for group in groups
+                if (chosen := [p for p in group["params"] if (p.ndim >= 2) == matrices])
             ]
         optimizer = kind(params, **hparams)
         if bare in AVERAGES:
