@@ -88,7 +88,7 @@ def structure(name: str, options: str) -> "nn.Module | None":
 
     import torch
 
-    from oodbench.models.backbone import head
+    from oodbench.models.head import head
     from oodbench.training.random import seeded
 
     spec = MODELS.get(name)
