@@ -62,13 +62,12 @@ def fold(body: nn.Module, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None
     assert variance is not None
-    constants = [
-        None if c is None else c.double()
-        for c in (convolution.bias, mean, variance, norm.weight, norm.bias)
-    ]
-    bias, mean, variance, scale, shift = constants  # in float64, to round once
-    weight, bias = fuse_conv_bn_weights(
-        convolution.weight.double(), bias, mean, variance, norm.eps, scale, shift
+    bias, scale, shift = (
+        None if c is None else c.double() for c in (convolution.bias, norm.weight, norm.bias)
+    )
+    weight, bias = fuse_conv_bn_weights(  # in float64, to round once
+        *(convolution.weight.double(), bias, mean.double(), variance.double()),
+        *(norm.eps, scale, shift),
     )
     convolution.weight = nn.Parameter(weight.to(convolution.weight.dtype), requires_grad=False)
     convolution.bias = nn.Parameter(bias.to(convolution.weight.dtype), requires_grad=False)
