@@ -23,6 +23,7 @@ class Options:
 
     Attributes:
         size: Height and width of the images.
+        interpolation: How they are resized: ``bilinear`` or ``bicubic``.
         holdout: Share of an environment's examples that is its validation part, and of as many its
             test part.
         corrupt: ``fail`` or ``skip`` where a file is no image.
@@ -32,6 +33,7 @@ class Options:
     """
 
     size: Any = 224
+    interpolation: Any = "bilinear"
     holdout: Any = 0.2
     corrupt: Any = "fail"
     domainbed: Any = None
@@ -41,6 +43,10 @@ class Options:
     def check(self, name: str) -> None:
         """Raise RequestError unless they are what they must be for the dataset ``name``."""
         check_image_options(name, self.size, self.corrupt)
+        if self.interpolation not in ("bilinear", "bicubic"):
+            raise RequestError(
+                f"{name}: interpolation must be bilinear or bicubic, not {self.interpolation!r}."
+            )
         check_holdout(name, self.holdout)
         augment, augment_id_val = self.augment, self.augment_id_val
         if augment not in AUGMENT:
@@ -87,7 +93,9 @@ def build_images(
     options.check(name)
     asked = options.domainbed
     seeds = None if asked is None else Seeds.from_option(name, asked)
-    pixels, there, content = kept_images(name, tree, options.size, options.corrupt)
+    pixels, there, content = kept_images(
+        name, tree, options.size, options.corrupt, interpolation=options.interpolation
+    )
     environments = []
     for i, environment in enumerate(names):
         rows = np.intersect1d(tree.rows_of(i), there)

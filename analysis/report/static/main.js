@@ -50,7 +50,7 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
     get("remarks").textContent = told.length ? `Of these runs: ${told.join("; ")}.` : "";
   }
 
-  function draw() {
+  function draw(zoomed = false) {
     const now = view();
     const { facets, hidden } = Facets.group(matching, now);
     Facets.setRanges(facets, now);
@@ -61,18 +61,18 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
     Listing.fits(facets);
     Report.facets = facets;
     fillListing();
-    return Scatter.draw(facets, now, { drag: checked("drag"), selected });
+    return Scatter.draw(facets, now, { drag: checked("drag"), selected, zoomed });
   }
 
   // Events that follow one another closely lead to one drawing.
   function later() {
     save();
     cancelAnimationFrame(drawing);
-    drawing = requestAnimationFrame(draw);
+    drawing = requestAnimationFrame(() => draw());
   }
 
   function fillListing() {
-    if (get("listing-fold").open) Listing.runs(shownRows(), showRun);
+    if (get("listing-fold").open && !get("listing").contains(document.activeElement)) Listing.runs(shownRows(), showRun);
   }
 
   function filter() {
@@ -159,22 +159,37 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
     });
   }
 
-  const redrawCurves = Curves.buildAll();
-  Filters.build();
-  Measures.choices(get("x"), "id");
-  Measures.choices(get("y"), "ood");
-  if (innerWidth < 800) {
-    get("filters").open = false;
-    document.querySelector('input[name="drag"][value="zoom"]').checked = true;
+  function start() {
+    const redrawCurves = Curves.buildAll();
+    Measures.read();
+    Filters.build();
+    Measures.choices(get("x"), "id");
+    Measures.choices(get("y"), "ood");
+    if (innerWidth < 800) {
+      get("filters").open = false;
+      document.querySelector('input[name="drag"][value="zoom"]').checked = true;
+    }
+    const asked = State.read();
+    if (asked) load(asked);
+    else matching = Filters.rows();
+    Theme.whenChanged(() => { draw(); redrawCurves(); Run.redraw(); });
+    return draw().then(() => {
+      listen();
+      if (asked) get(Run.shown() === null ? "explore" : "run").scrollIntoView();
+      Report.ready = performance.now(); // milliseconds since the navigation began
+      document.documentElement.dataset.ready = "true";
+    });
   }
-  const asked = State.read();
-  if (asked) load(asked);
-  else matching = Filters.rows();
-  draw().then(() => {
-    listen();
-    if (asked) get(Run.shown() === null ? "explore" : "run").scrollIntoView();
-    Report.ready = performance.now(); // milliseconds since the navigation began
-    document.documentElement.dataset.ready = "true";
-  });
-  Theme.whenChanged(() => { draw(); redrawCurves(); Run.redraw(); });
+
+  // More runs are in the store: what a reader chose, zoomed into and opened stays.
+  function renew() {
+    Measures.read();
+    Filters.rebuild(filtered);
+    for (const name of ["x", "y"]) Measures.choices(get(name), get(name).value);
+    matching = Filters.rows();
+    return draw(true);
+  }
+
+  Object.assign(Report, { start, renew });
+  if (Store.n !== undefined) start();
 })();
