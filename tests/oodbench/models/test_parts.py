@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from encoder_helpers import write_encoder
 from torch import Tensor, nn
 
 from oodbench.models import MODELS
 from oodbench.models.parts import Part, parts
-from tests.helpers.encoder_helpers import write_encoder
 
 
 def build(name: str, shape: tuple[int, ...], **options: Any) -> nn.Module:
