@@ -56,6 +56,19 @@ class FineTuning:
         given = {name: hparams[name] for name in NAMES if name in hparams}
         return cls(**{k: words(v) if k in WORDS else v for k, v in given.items()})  # type: ignore[arg-type]
 
+    def changes(self, *names: str) -> list[str]:
+        """Which of these are not at their default."""
+        return [name for name in names if getattr(self, name) != getattr(FineTuning, name)]
+
+    def check_steps(self, steps: int) -> None:
+        """Raise RequestError if a run of so many steps is not long enough."""
+        for name in self.changes("unfreeze_at", "linear_steps"):
+            if self.first_step_of_all(steps) >= steps:
+                raise RequestError(
+                    f"{name}: {getattr(self, name)} leaves none of the {steps} steps to train the "
+                    f"whole model; lower {name}, or raise steps."
+                )
+
     def first_step_of_all(self, steps: int) -> int:
         """The step from which all is trained that ever is, of so many."""
         share = isinstance(self.unfreeze_at, float)
@@ -88,28 +101,29 @@ def words(value: Any) -> tuple[str, ...]:
     return () if value == NONE else tuple(str(value).split(JOINT))
 
 
-def read(name: str, given: Any, where: str) -> Range | Choice:
+def read(name: str, given: Any) -> Range | Choice:
     """What may be drawn for one of ``NAMES``, from its YAML form.
 
     Args:
         name: Of the hyperparameter.
         given: A value, a range or a choice. A list is one value: all that it names.
-        where: Whose it is, for messages.
 
     Raises:
         RequestError: If something may be drawn that it cannot be.
     """
-    try:
-        what = parse(joined(given) if name in WORDS else given)
-        values: tuple[Any, ...] = what.values if isinstance(what, Choice) else (what.low, what.high)
-        fine = isinstance(what, Choice) or what.scale in SCALES.get(name, ())
-        if not fine or not all(fits(name, value) for value in values):
-            raise RequestError(f"needs {RULES[name]}, but got {given!r}.")
-    except RequestError as error:
-        raise RequestError(f"{where}{name}: {error}") from error
+    what = parse(joined(given) if name in WORDS else given)
+    fine = isinstance(what, Choice) or what.scale in SCALES.get(name, ())
+    values = ends(what)
+    if not fine or not all(fits(name, value) for value in values):
+        raise RequestError(f"needs {RULES[name]}, but got {given!r}.")
     if isinstance(what, Choice) and SCALES.get(name) is REAL:
         return Choice(tuple(map(float, values)))  # 1 and 1.0 are the same trial
     return what
+
+
+def ends(what: Range | Choice) -> tuple[Any, ...]:
+    """All values of a choice; the least and the largest of a range."""
+    return what.values if isinstance(what, Choice) else (what.low, what.high)
 
 
 def joined(given: Any) -> Any:

@@ -21,6 +21,7 @@ from oodbench.sweep.entries import (
     OptimizerEntry,
     ParallelEntry,
 )
+from oodbench.sweep.fine_tuning import check_fine_tuning
 from oodbench.sweep.machines import Ray, Slurm
 from oodbench.sweep.mistakes import describe
 from oodbench.sweep.settings import (
@@ -99,6 +100,8 @@ class SweepSpec(Part):
                 train = self.train_of(dataset, algorithm)
                 for optimizer in self.contestants:
                     check_optimizer(optimizer.name, train)
+                    space = self.space_of(train, algorithm, optimizer)
+                    check_fine_tuning(self.model, optimizer.name, space, train)
                 batch, spec = train.batch, ALGORITHMS.get(algorithm.name)
                 if train.label_smoothing and not spec.smooths:
                     raise ValueError(f"{algorithm.name} does not take label_smoothing")
@@ -151,7 +154,7 @@ class SweepSpec(Part):
         }
         if len(train.batch.sizes.values) > 1:
             space["batch_size"] = train.batch.sizes
-        return space
+        return {**train.tuning, **space}
 
     def studies(self) -> Iterator[Study]:
         """The studies, dataset by dataset; builds each split of a dataset once."""

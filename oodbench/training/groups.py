@@ -158,19 +158,14 @@ def names_of(part: Part) -> list[str]:
 def check(found: Sequence[Part], tuning: FineTuning, steps: int) -> None:
     """Raise RequestError if this cannot be done with a model of such parts, in so many steps."""
     depth = max(part.depth for part in found)
-    for name in ("layer_decay", "unfreeze_at", "linear_steps"):
-        value = getattr(tuning, name)
-        if depth == 0 and value != getattr(FineTuning, name):
+    for name in tuning.changes("layer_decay", "unfreeze_at", "linear_steps"):
+        if depth == 0:
             raise RequestError(
-                f"{name}: {value} needs a model with parts below its head, but this one is a head "
-                f"alone; leave {name} out, or train the whole model (train: all)."
+                f"{name}: {getattr(tuning, name)} needs a model with parts below its head, but "
+                f"this one is a head alone; leave {name} out, or train the whole model (in model, "
+                "train: all)."
             )
-    for name in ("unfreeze_at", "linear_steps"):
-        if getattr(tuning, name) and tuning.first_step_of_all(steps) >= steps:
-            raise RequestError(
-                f"{name}: {getattr(tuning, name)} leaves none of the {steps} steps to train the "
-                f"whole model; lower {name}, or raise steps."
-            )
+    tuning.check_steps(steps)
     if tuning.unfreeze_at and tuning.linear_steps:
         raise RequestError(
             "unfreeze_at and linear_steps both say from when on the body is trained; write one."
