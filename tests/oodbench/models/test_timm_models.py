@@ -12,16 +12,19 @@ from torch import nn
 
 pytest.importorskip("timm", reason="needs pip install 'oodbench[timm]'")
 import timm
+from image_helpers import write_tree
 from safetensors.torch import save_file
 from training_helpers import CPU, NAMES, make_trials
 
 from oodbench.errors import OodbenchError, RequestError
 from oodbench.models import MODELS, timm_models
+from oodbench.models.parts import parts
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.sweep import parse_sweep
 from oodbench.training.inputs.stored import Inputs
 from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.loop import Run
+from oodbench.verbs.catalogue import catalogue
 
 RANDOM = {"pretrained": False}
 
@@ -109,7 +112,15 @@ def test_one_step_is_that_of_a_plain_loop(model: str) -> None:
         }
         theirs.load_state_dict(begins)
         theirs.double().train()
-        optimizer = OPTIMIZERS.get(name)(list(theirs.parameters()), trial.hparams)
+        spec, given = OPTIMIZERS.get(name), list(theirs.parameters())
+        if spec.hidden_apart:  # Muon's: see test_parts.py
+            module = MODELS.get(trial.model).build((3, 32, 32), 4, **options(trial.model, **RANDOM))
+            hidden = [part.hidden for part in parts(module)]
+            both = {
+                h: [p for p, own in zip(given, hidden, strict=True) if own == h] for h in (1, 0)
+            }
+            given = [{"params": own, "hidden": bool(h)} for h, own in both.items()]
+        optimizer = spec(given, trial.hparams)
         chosen_images = run.batches.at(0).flatten()
         mean, std = (
             torch.tensor(theirs.pretrained_cfg[k]).double().view(3, 1, 1) for k in ("mean", "std")
@@ -257,6 +268,60 @@ def test_the_hubs_files_are_found_where_its_own_program_puts_them(weights: Path)
     ours = spec.frozen(options(spec.name, train="head"))
     with torch.inference_mode():
         torch.testing.assert_close(ours(images), features(theirs, images))
+
+
+def test_heads_on_its_features_are_trained_in_stacks_and_loaded_whole(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole sweep: the published file's place, images at another size than its own, 12 heads."""
+    import oodbench
+    from oodbench.results import add_sweep, open_database
+    from oodbench.sweep.plan import plan
+    from oodbench.workers.worker import work
+    from oodbench.workers.worker_settings import WorkerSettings
+
+    saved(weights / "timm/test_vit.r160_in1k/model.safetensors", "test_vit")
+    write_tree(tmp_path / "data" / "tiny", "abc", ("cat", "dog"), 10)
+    monkeypatch.setenv("OODBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("OODBENCH_CACHE", str(tmp_path / "cache"))
+    asked = sweep({"name": "timm.test_vit", "train": "head"}, name="ImageFolders", folder="tiny")
+    asked["datasets"][0]["size"] = 32
+    asked |= {"optimizers": ["sgd", "adam"], "search": {"trials": 6}, "keep_weights": "last"}
+    db, planned = tmp_path / "x.db", plan(asked)
+    assert planned.studies[0].definition["dataset_options"] == {
+        "folder": "tiny",
+        "size": 32,
+        "interpolation": "bicubic",
+    }
+    with open_database(db, create=True) as opened:
+        spec = planned.spec.model_dump(mode="json", exclude_none=True)
+        add_sweep(opened, "x", spec, planned.studies)
+    work(db, "x", WorkerSettings(device="cpu", stack=12))
+    runs = oodbench.query(db)
+    assert runs["status"].tolist() == ["completed"] * 12
+    shown = oodbench.show(db, runs["run"][0])
+    assert shown.provenance["stacked"]
+    assert len(shown.trial.pretrained) == 64
+    whole = oodbench.load_model(db, runs["run"][0])
+    assert whole(torch.rand(2, 3, 32, 32)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["timm.test_vit", "timm.test_resnet.r160_in1k"])
+def test_the_catalogue_tells_all_of_one(name: str) -> None:
+    one = catalogue("models", name).iloc[0]
+    assert one["name"] == name
+    assert one["images"].startswith("160 pixels")
+    assert one["weights"] == "r160_in1k"
+
+
+def test_a_part_of_a_name_lists_models_of_ours_and_of_timm() -> None:
+    found = set(catalogue("models", "resnet5")["name"])
+    assert {"resnet50", "timm.resnet50", "timm.resnet51q"} <= found
+    assert "timm.vit_base_patch16_224" not in found
+    tagged = set(catalogue("models", "ram_in1k")["name"])
+    assert "timm.resnet50.ram_in1k" in tagged
+    assert "timm.NAME" in set(catalogue("models")["name"])
+    assert len(catalogue("models")) < 20
 
 
 @pytest.mark.slow
