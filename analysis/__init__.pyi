@@ -53,6 +53,7 @@ from .plots.slices import slices as slices
 from .plots.violin import violin as violin
 from .report.page import Source as Source
 from .report.page import report_html as report_html
+from .runs.environments import name_environments as name_environments
 from .runs.names import tested_on as tested_on
 from .shift.classes import shift_class as shift_class
 from .shift.classes import shift_table as shift_table
