@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Scalar = bool | int | float | str
 
-PROTOCOL = "3"
+PROTOCOL = "2"
 """Results of different protocol versions are not compared."""
 
 Status = Literal["completed", "diverged", "failed"]

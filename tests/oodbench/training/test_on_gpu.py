@@ -26,6 +26,7 @@ from oodbench.models import MODELS, ModelSpec
 from oodbench.training import Saving, Tensors, load, train
 from oodbench.training.fast.compiling import Compiled, differentiate
 from oodbench.training.inputs.augmentation import RECIPES, TrainingImages
+from oodbench.training.inputs.frozen import Features
 from oodbench.training.inputs.stored import StoredInputs
 from oodbench.training.loop import Run
 from oodbench.training.single import Single
@@ -244,6 +245,20 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
     (found,) = train([trial], data, device, saving=saving)
     assert found.provenance["resumed_at"] == [12]
     assert found.measurements == expected.measurements
+
+
+def test_features_of_a_frozen_network_are_those_of_the_cpu(device: torch.device) -> None:
+    """Computed as a worker does, in larger batches there; convolutions may use TF32."""
+    spec = MODELS.get("resnet18")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        body = spec.build((3, 64, 64), 2, **{**spec.defaults, "pretrained": False})[0].eval()
+    pixels = np.random.default_rng(0).integers(0, 256, (150, 3, 64, 64), dtype=np.uint8)
+    with torch.inference_mode():
+        expected = body(torch.from_numpy(pixels) / 255).numpy()
+    found = np.zeros_like(expected)
+    Features("x", [], copy.deepcopy(body).requires_grad_(False), device).fill(pixels, found)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=5e-3 * expected.max())
 
 
 def test_a_worker_sees_the_gpu_it_is_pinned_to_alone(device: torch.device) -> None:
