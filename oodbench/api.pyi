@@ -19,6 +19,7 @@ from .verbs.dashboard import dashboard as dashboard
 from .verbs.evaluate import evaluate as evaluate
 from .verbs.example import example as example
 from .verbs.fetch import fetch as fetch
+from .verbs.fetch import fetch_model as fetch_model
 from .verbs.load_model import load_model as load_model
 from .verbs.plot import plot as plot
 from .verbs.power import power as power

@@ -12,13 +12,15 @@ from matplotlib.figure import Figure
 from oodbench.results.predictions import Predictions
 
 from ..compare.by_shift_class import classes_table, shifts_of
-from ..compare.comparison import Comparison, Settings
+from ..compare.comparison import Comparison
 from ..compare.estimation import Estimation
 from ..compare.levels import levels_table
 from ..conclusions.recommendation import Recommendation, recommend
 from ..runs.names import pretty, shift_name
-from .page import new_figure, padded, set_heading
-from .style import COLUMN_WIDTH, GREY, SMALL, TEXT_WIDTH, Palette, Styles, looks, styled, tidy
+from .appearance import COLUMN_WIDTH, TEXT_WIDTH, Appearance
+from .compared import ComparedLook
+from .page import new_figure, padded, set_heading, texts_room
+from .style import GREY, SMALL, Palette, Styles, looks, styled, tidy
 from .texts import covered, selecting, short, wrapped
 
 ROW = 0.2
@@ -107,8 +109,7 @@ def answer(
     *,
     rule: str = "id_val",
     palette: Palette = "default",
-    title: str | None = None,
-    **settings: Unpack[Settings],
+    **options: Unpack[ComparedLook],
 ) -> Figure:
     """OOD accuracy to expect of each optimizer, by class of shift.
 
@@ -123,38 +124,38 @@ def answer(
             cover the test examples, too.
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
         palette: As for ``analysis.scatter``.
-        title: Over the whole figure.
-        settings: The others of ``analysis.compare.comparison.Comparison``.
+        options: The other fields of ``analysis.compare.comparison.Comparison``, and those of
+            ``analysis.plots.appearance.Appearance``.
 
     Raises:
         RequestError: No runs, a column is missing, all runs are adaptive, or no such budget.
         UnknownNameError: No such rule, setting, unit, dataset, algorithm or palette.
     """
+    look, settings = Appearance.taken(options)
     estimation = Estimation.of(pairs, Comparison.of(rule, predictions, settings))
     advice = recommend(classes_table(estimation, shifts_of(pairs), "optimizer"))
     found = list(answers(levels_table(estimation, pairs), advice))
     styles = looks(pairs, palette)
     columns = 1 if len(found) == 1 else 2
     lines = [found[i : i + columns] for i in range(0, len(found), columns)]
-    heights = [
-        0.2 + max(panel_height(one.rows) + 0.14 * len(_heading(one)) for one in line)
-        for line in lines
-    ]
+    rows = [max(panel_height(one.rows) for one in line) for line in lines]
+    room = sum(0.2 + max(0.14 * len(_heading(one, look)) for one in line) for line in lines)
+    width, note = look.width(COLUMN_WIDTH if columns == 1 else TEXT_WIDTH), caption(found)
+    stretch = look.stretch(sum(rows), room + texts_room(width, look, note))
     with styled():
-        width = COLUMN_WIDTH if columns == 1 else TEXT_WIDTH
-        figure = new_figure(width, sum(heights), title, caption(found))
-        grid = figure.subplots(len(lines), columns, squeeze=False, height_ratios=heights)
+        figure = new_figure(width, stretch * sum(rows) + room, look, note)
+        grid = figure.subplots(len(lines), columns, squeeze=False, height_ratios=rows)
         for axes in grid.flat[len(found) :]:
             axes.set_axis_off()
         for axes, one in zip(grid.flat, found, strict=False):
             draw_answer(axes, one.rows, styles)
-            set_heading(axes, _heading(one), _WIDE)
+            set_heading(axes, (one.where, one.datasets, one.sentence), _WIDE)
     return figure
 
 
-def _heading(one: Answer) -> list[str]:
+def _heading(one: Answer, look: Appearance) -> list[str]:
     """Lines that fit over a panel."""
-    return wrapped((one.where, one.datasets, one.sentence), _WIDE).split("\n")
+    return wrapped(look.over((one.where, one.datasets, one.sentence)), _WIDE).split("\n")
 
 
 def caption(found: Sequence[Answer]) -> str:

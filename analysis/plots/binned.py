@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -10,8 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..curves.binning import FEWEST, Binned, binned_data
+from .appearance import LegendAppearance, Legended
 from .legends import LINE, write_counts
-from .page import Place, draw_chance, optimizers, padded, panel_page, set_heading
+from .page import draw_chance, padded
+from .panel_page import TABLE_WIDTH, Contents, Place, panel_page
 from .style import GREY, SMALL, Palette, Styles, looks, marker_style, tidy
 from .texts import short
 
@@ -32,47 +34,62 @@ def binned(
     algorithm: str | None = None,
     bins: int = 10,
     palette: Palette = "default",
-    title: str | None = None,
+    **look: Unpack[Legended],
 ) -> Figure:
     """Mean OOD accuracy in bins of ID accuracy, by optimizer.
 
     The "reliability diagram" of Naganuma et al. (2023), with every run in exactly one bin, counts
-    and intervals. A row of panels per dataset and choice of test environments, a panel per
-    algorithm; under each the number of runs in each bin and of runs by status.
+    and intervals. It describes the runs and judges nothing: bins are of measured ID accuracy, so
+    that among runs of nearly equal accuracy the luck of the test examples decides the bin. A row of
+    panels per dataset and choice of test environments, a panel per algorithm; under each the number
+    of runs in each bin and of runs by status, where it is wide enough.
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; with config_id where
             configurations were trained on several seeds.
         bins: Number of bins of equal width over [0, 1]; only those between the lowest and the
             highest that holds a run are shown.
-        dataset, algorithm, palette, title: As for ``analysis.scatter``.
+        dataset, algorithm, palette: As for ``analysis.scatter``.
+        look: Fields of ``analysis.plots.appearance.LegendAppearance``.
 
     Raises:
-        RequestError: No runs, a column is missing, ``bins < 1`` or an ID accuracy beyond [0, 1].
-        UnknownNameError: No such dataset, algorithm or palette.
+        RequestError: No runs, a column is missing, ``bins < 1``, an ID accuracy beyond [0, 1], or a
+            size that no such figure has.
+        UnknownNameError: No such dataset, algorithm, palette or option.
     """
+    appearance = LegendAppearance.of(look)
     found = binned_data(pairs, dataset, algorithm, bins=bins)
-    draw = partial(_draw_panel, styles=looks(pairs, palette))
-    return panel_page(found, optimizers, lambda n, _: (2.1, n * LINE), draw, title, _CAPTION)
+    styles = looks(pairs, palette)
+    draw = partial(_draw_panel, styles=styles)
+    return panel_page(
+        Contents(found, draw, _heights, styles, caption=_CAPTION),
+        appearance,
+    )
+
+
+def _heights(lines: int, width: float) -> tuple[float, ...]:
+    """Of the axes, and of the numbers of runs under them where a panel is wide enough for these."""
+    return (2.1, lines * LINE) if width >= TABLE_WIDTH else (2.1,)
 
 
 def _draw_panel(place: Place[Binned], styles: Styles) -> None:
     """The means, under each bin its runs, and the runs by status."""
-    (axes, numbers, table), data = place.axes, place.shown
-    limits = _limits(place.row)
+    (axes, *below), data = place.axes, place.shown
+    limits = _limits(place.alike)
     _draw(axes, data, limits, styles)
-    set_heading(axes, data.panel.heading, place.wrap)
-    _write_numbers(numbers, data, limits, styles, place.lines)
-    write_counts(table, data.panel, styles, place.lines)
+    for numbers in below:
+        _write_numbers(numbers, data, limits, styles, place.lines)
+    if place.table:
+        write_counts(place.table, data.panel, styles, place.lines)
 
 
-def _limits(row: Sequence[Binned]) -> Limits:
-    """One range of bins and one of OOD accuracies for the panels of a row."""
-    shown = [one for data in row for bins in data.bins.values() for one in bins]
+def _limits(alike: Sequence[Binned]) -> Limits:
+    """One range of bins and one of OOD accuracies for the panels that are alike."""
+    shown = [one for data in alike for bins in data.bins.values() for one in bins]
     if not shown:
         return (0.0, 1.0), (0.0, 1.0)
     ends = [x for one in shown for x in (one.ood.value, one.ood.low, one.ood.high)]
-    seen = [*ends, *(data.panel.chance for data in row if data.panel.chance is not None)]
+    seen = [*ends, *(data.panel.chance for data in alike if data.panel.chance is not None)]
     across = min(one.low for one in shown), max(one.high for one in shown)
     return across, padded([value for value in seen if np.isfinite(value)])
 

@@ -1,5 +1,7 @@
 """Box plots of ID accuracy, OOD accuracy and their gap, by optimizer."""
 
+from typing import Unpack
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -7,6 +9,7 @@ from matplotlib.figure import Figure
 from ..runs.distributions import FEWEST, Box
 from ..runs.filters import keep_runs
 from ..runs.panels import panels
+from .appearance import Appearance, Appearing
 from .rows import draw_dots, draw_rows
 from .style import Look, Palette, looks
 from .texts import scored_by
@@ -31,7 +34,7 @@ def box(
     top: int | None = None,
     metric: str = "accuracy",
     palette: Palette = "default",
-    title: str | None = None,
+    **look: Unpack[Appearing],
 ) -> Figure:
     """Box plots of ID and OOD accuracy and their gap, by optimizer.
 
@@ -44,15 +47,19 @@ def box(
             the ``"top"`` few of each optimizer; see ``analysis.runs.filters.keep_runs``.
         threshold: For ``keep="above"``. Default: chance accuracy.
         top: For ``keep="top"``. Default: 10.
-        dataset, algorithm, metric, palette, title: As for ``analysis.scatter``.
+        dataset, algorithm, metric, palette: As for ``analysis.scatter``.
+        look: Fields of ``analysis.plots.appearance.Appearance``.
 
     Raises:
-        RequestError: No runs, a column is missing, or the options of ``keep`` do not fit it.
-        UnknownNameError: No such dataset, algorithm, palette or ``keep``.
+        RequestError: No runs, a column is missing, the options of ``keep`` do not fit it, or a
+            size that no such figure has.
+        UnknownNameError: No such dataset, algorithm, palette, option or ``keep``.
     """
+    appearance = Appearance.of(look)
     named = scored_by(pairs, metric)
     found = [keep_runs(one, keep, threshold, top) for one in panels(named, dataset, algorithm)]
-    return draw_rows(found, looks(pairs, palette), _draw_box, _CAPTION, title, close=keep == "top")
+    styles = looks(pairs, palette)
+    return draw_rows(found, styles, _draw_box, _CAPTION, appearance, close=keep == "top")
 
 
 def _draw_box(axes: Axes, one: Box, y: int, look: Look) -> None:

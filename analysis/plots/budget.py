@@ -1,7 +1,7 @@
 """Budget curves: what each number of trials buys, ID and OOD."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -19,9 +19,10 @@ from ..runs.resampling import Resampling
 from ..runs.searches import Searches, searches
 from ..runs.trials import SCORES
 from ..stats.best_of import INDEPENDENT, RESAMPLES
+from .appearance import TEXT_WIDTH, Appearance, Appearing
 from .legends import LINE
-from .page import draw_chance, headings_room, new_figure, set_heading
-from .style import SMALL, TEXT_WIDTH, Look, Palette, Styles, looks, styled, tidy
+from .page import draw_chance, heading_room, new_figure, set_heading, texts_room
+from .style import SMALL, Palette, Styles, line_style, looks, styled, tidy
 from .texts import count_texts, covered, selecting, short
 
 _NAMES = {"id": "ID accuracy", "ood": "OOD accuracy"}
@@ -31,6 +32,12 @@ _AXES = {
     "seconds": "seconds of training of a search",
 }
 _COLUMN = {"trials": "n", "gradient_evaluations": "gradient_evaluations", "seconds": "seconds"}
+
+_SIDE = 2.1
+"""Inches of height of the axes."""
+
+_WRAP = 100
+"""Characters of a line over a panel."""
 
 _CAPTION = (
     "Lines: expected accuracy of the run that {rule} selects of n trials. Bands: 95% t intervals, "
@@ -49,9 +56,9 @@ def budget(
     dataset: str | None = None,
     algorithm: str | None = None,
     palette: Palette = "default",
-    title: str | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    **look: Unpack[Appearing],
 ) -> Figure:
     """Expected accuracy of the selected one of n trials, against n.
 
@@ -65,15 +72,17 @@ def budget(
             the test examples, too.
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
         unit: Of the budget: ``trials``, ``gradient_evaluations`` or ``seconds`` of training.
-        dataset, algorithm, palette, title: As for ``analysis.scatter``.
+        dataset, algorithm, palette: As for ``analysis.scatter``.
         resamples: Of the bootstrap behind the bands.
         seed: Decides the resamples.
+        look: Fields of ``analysis.plots.appearance.Appearance``.
 
     Raises:
-        RequestError: No runs, a column is missing, all runs are of adaptive searches, or the
-            gradient evaluations or seconds are not known.
-        UnknownNameError: No such rule, unit, dataset, algorithm or palette.
+        RequestError: No runs, a column is missing, all runs are of adaptive searches, the gradient
+            evaluations or seconds are not known, or a size that no such figure has.
+        UnknownNameError: No such rule, unit, dataset, algorithm, palette or option.
     """
+    appearance = Appearance.of(look)
     check_name("unit", unit, UNITS)
     found = searches(pairs, rule, dataset, algorithm)
     resampling = Resampling(pairs, predictions, resamples, seed)
@@ -81,16 +90,20 @@ def budget(
     styles = looks(pairs, palette)
     covers = covered(pd.concat(tables))
     caption = _CAPTION.format(rule=selecting(rule), independent=INDEPENDENT, covers=covers)
-    heights = [h for one in found for h in (2.1, (-(-len(one.panel.counts) // 3) + 0.8) * LINE)]
+    legends = [(-(-len(one.panel.counts) // 3) + 0.8) * LINE for one in found]
+    headings = [heading_room(one.panel.heading, _WRAP, appearance) for one in found]
+    fixed = sum(legends) + sum(headings)
+    room = texts_room(appearance.width(TEXT_WIDTH), appearance, caption)
+    side = _SIDE * appearance.stretch(_SIDE * len(found), fixed + room)
     with styled():
-        room = headings_room([[one.panel] for one in found])
-        figure = new_figure(TEXT_WIDTH, sum(heights) + room, title, caption)
+        figure = new_figure(TEXT_WIDTH, side * len(found) + fixed, appearance, caption)
+        heights = [height for legend in legends for height in (side, legend)]
         grid = figure.add_gridspec(2 * len(found), len(SCORES), height_ratios=heights)
         for i, (one, table) in enumerate(zip(found, tables, strict=True)):
             curves = [figure.add_subplot(grid[2 * i, j]) for j in range(len(SCORES))]
             for axes, score in zip(curves, SCORES, strict=True):
                 _draw(axes, one, table, score, unit, styles)
-            set_heading(curves[0], one.panel.heading, 100)
+            set_heading(curves[0], one.panel.heading, _WRAP)
             _write_legend(figure.add_subplot(grid[2 * i + 1, :]), one, styles)
     return figure
 
@@ -116,7 +129,7 @@ def _draw(
         axes.fill_between(x, low, high, color=look.color, alpha=0.15, linewidth=0)
         axes.plot(x, y, color=look.color, linewidth=0.7, linestyle="--")
         known = np.isfinite(low)
-        style = {"zorder": 3, "gid": f"budget-{name}", "markevery": 0.12, **_line_style(look)}
+        style = {"zorder": 3, "gid": f"budget-{name}", "markevery": 0.12, **line_style(look)}
         axes.plot(x[known], y[known], **style)
     axes.set(xscale="log", xlabel=_AXES[unit], ylabel=_NAMES[score])
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
@@ -128,24 +141,13 @@ def _draw(
         draw_chance(axes, one.panel)
 
 
-def _line_style(look: Look) -> dict[str, Any]:
-    return {
-        "color": look.color,
-        "linewidth": 1.1,
-        "marker": look.marker,
-        "markersize": 3.5,
-        "markerfacecolor": look.color if look.filled else "white",
-        "markeredgewidth": 0.8,
-    }
-
-
 def _write_legend(axes: Axes, one: Searches, styles: Styles) -> None:
     """The optimizers in three columns, each with its runs by status."""
     axes.set_axis_off()
     handles, labels = [], []
     for optimizer, counts in one.panel.counts.iterrows():
         look = styles[str(optimizer)]
-        handles.append(Line2D([], [], **_line_style(look)))
+        handles.append(Line2D([], [], **line_style(look)))
         labels.append(f"{short(look.label, 14)}: {', '.join(count_texts(counts))}")
     axes.legend(
         handles,

@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 
 from oodbench.results.predictions import Predictions
 
-from ..compare.comparison import Settings
 from ..compare.rankings import Ranking, rankings
 from ..runs.names import pretty
 from ..stats.testing import LEVEL
-from .page import new_figure
-from .style import GREY, LARGE, SMALL, TEXT_WIDTH, Palette, Styles, looks, styled
+from .appearance import TEXT_WIDTH, Appearance
+from .compared import ComparedLook
+from .page import new_figure, set_heading, texts_room
+from .style import GREY, SMALL, Palette, Styles, looks, styled
 from .texts import selecting, short
 
 _CAPTION = (
@@ -34,8 +35,7 @@ def cd(
     *,
     rule: str = "id_val",
     palette: Palette = "default",
-    title: str | None = None,
-    **settings: Unpack[Settings],
+    **options: Unpack[ComparedLook],
 ) -> Figure:
     """Critical-difference diagram over datasets and test environments.
 
@@ -48,19 +48,21 @@ def cd(
         predictions: What the runs predicted (``oodbench.predictions``).
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
         palette: As for ``analysis.scatter``.
-        title: Over the whole figure.
-        settings: The others of ``analysis.compare.comparison.Comparison``.
+        options: The other fields of ``analysis.compare.comparison.Comparison``, and those of
+            ``analysis.plots.appearance.Appearance``.
 
     Raises:
         RequestError: No runs, a column is missing, or fewer than three optimizers or tasks.
         UnknownNameError: No such rule, setting, unit, dataset, algorithm or palette.
     """
+    look, settings = Appearance.taken(options)
     found = rankings(pairs, rule, predictions, **settings)
     styles = looks(pairs, palette)
+    caption = _CAPTION.format(rule=selecting(rule))
+    heights = [0.75 + 0.16 * len(one.optimizers) for one in found]
+    look.stretch(sum(heights), texts_room(look.width(TEXT_WIDTH), look, caption))
     with styled():
-        heights = [0.75 + 0.16 * len(one.optimizers) for one in found]
-        caption = _CAPTION.format(rule=selecting(rule))
-        figure = new_figure(TEXT_WIDTH, sum(heights), title, caption)
+        figure = new_figure(TEXT_WIDTH, sum(heights), look, caption)
         grid = figure.subplots(len(found), 1, squeeze=False, height_ratios=heights)
         for axes, one in zip(grid[:, 0], found, strict=True):
             _draw(axes, one, styles)
@@ -92,8 +94,7 @@ def _draw(axes: Axes, one: Ranking, styles: Styles) -> None:
     places = f"{one.tasks} tasks of {one.datasets} dataset{'s' if one.datasets > 1 else ''}"
     budget = f"{one.amount:,.6g} {one.unit.replace('_', ' ')} of each"
     test = f"Friedman p = {one.friedman:.2g}"
-    heading = f"{pretty(one.algorithm)}: n = {places}, {budget}; {test}"
-    axes.set_title(heading, fontsize=LARGE, loc="left", pad=14)
+    set_heading(axes, (pretty(one.algorithm), f"n = {places}, {budget}; {test}"), 110)
 
 
 def _label(one: Ranking, i: int, styles: Styles) -> str:

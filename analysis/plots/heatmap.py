@@ -1,7 +1,8 @@
 """Optimizers by datasets: differences of accuracy at an equal budget, with their intervals."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Unpack
 
 import numpy as np
@@ -14,19 +15,23 @@ from matplotlib.figure import Figure
 from oodbench.errors import check_name
 from oodbench.results.predictions import Predictions
 
-from ..compare.comparison import Comparison, Settings
+from ..compare.comparison import Comparison
 from ..compare.optimizers import compare_to
 from ..runs.columns import GROUP
 from ..runs.names import pretty
 from ..runs.remarks import frozen_remark
 from ..runs.trials import SCORES
-from .page import new_figure
-from .style import COLUMN_WIDTH, GREY, SMALL, styled
+from .appearance import COLUMN_WIDTH, PAGE_HEIGHT, PanelAppearance
+from .compared import ComparedPanels
+from .page import new_figure, texts_room
+from .style import GREY, SMALL, styled
 from .texts import covered, selecting, short
 
-_CELL = (1.45, 0.5)
-_SIDES = (0.9, 0.95)
-"""Inches: a cell, and what stands beside and over the cells."""
+_BESIDE, _OVER = 0.9, 0.95
+"""Inches beside the cells, and over them."""
+
+_ACROSS = 4
+"""Columns of cells that a page is wide."""
 
 _COLORS = colormaps["PuOr_r"]  # its two ends stay apart under the colour-vision deficiencies
 _NONE = (0.96, 0.96, 0.96, 1.0)
@@ -41,7 +46,7 @@ _CAPTION = (
     "equal budget. In brackets: 95% t intervals, {covers}. Coloured and bold: different "
     "(Holm's p < 0.05 over all cells); pale: the interval alone lies beyond 0; =: no difference of "
     "{margin:g} or more (two one-sided tests); else undecided, or other at another budget. n: "
-    "trials, with those that diverged or failed."
+    "trials, with those that diverged or failed (lost)."
 )
 
 
@@ -52,8 +57,7 @@ def heatmap(
     score: Literal["id", "ood"] = "ood",
     baseline: str | None = None,
     rule: str = "id_val",
-    title: str | None = None,
-    **settings: Unpack[Settings],
+    **options: Unpack[ComparedPanels],
 ) -> Figure:
     """Differences between optimizers at an equal tuning budget.
 
@@ -68,37 +72,76 @@ def heatmap(
         score: Whose differences: ``ood`` or ``id``.
         baseline: Optimizer that the others are compared with. Default: the mean of all others.
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
-        title: Over the whole figure.
-        settings: The others of ``analysis.compare.comparison.Comparison``.
+        options: The other fields of ``analysis.compare.comparison.Comparison``, and those of
+            ``analysis.plots.appearance.PanelAppearance``.
 
     Raises:
         RequestError: No runs, a column is missing, or nothing to compare.
         UnknownNameError: No such score, optimizer, rule, setting, unit, dataset or algorithm.
     """
     check_name("score", score, SCORES)
+    look, settings = PanelAppearance.taken(options)
     comparison = Comparison.of(rule, predictions, settings)
     table = compare_to(pairs, baseline, rule, predictions, **settings)
-    return draw_heatmap(pairs, table, comparison, score=score, baseline=baseline, title=title)
+    return draw_heatmap(pairs, table, comparison, look, score=score, baseline=baseline)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """How much room a cell has, and where its three texts stand from its middle.
+
+    Attributes:
+        width, height: Inches.
+        value, ends, counts: Places of the difference, its interval and the numbers of trials, in
+            widths and heights of a cell.
+        brief: Whether diverged and failed trials are counted together.
+    """
+
+    width: float
+    height: float
+    value: tuple[float, float]
+    ends: tuple[float, float]
+    counts: tuple[float, float]
+    brief: bool
+
+
+_TALL = _Cell(1.45, 0.5, (0.0, -0.24), (0.0, 0.03), (0.0, 0.28), brief=False)
+_FLAT = _Cell(1.5, 0.2, (-0.36, 0.0), (-0.03, 0.0), (0.33, 0.0), brief=True)
+"""Texts over one another; and side by side, where many cells are to fit a page."""
 
 
 def draw_heatmap(
     pairs: pd.DataFrame,
     table: pd.DataFrame,
     comparison: Comparison,
+    look: PanelAppearance,
     *,
     score: str = "ood",
     baseline: str | None = None,
-    title: str | None = None,
 ) -> Figure:
     """``heatmap`` of what ``analysis.compare_to`` found by this comparison."""
     table = table[table["score"] == score]
     caption = _caption(pairs, score, baseline, comparison, covered(table))
-    columns = len(table[list(GROUP)].drop_duplicates())
     rows = [str(name) for name in pd.unique(pairs["optimizer"]) if name in set(table["a"])]
-    width = max(COLUMN_WIDTH, _SIDES[0] + _CELL[0] * columns)
+    columns = [tuple(key) for key in table[list(GROUP)].drop_duplicates().to_numpy().tolist()]
+    across = look.columns or min(len(columns), _ACROSS)
+    blocks = [columns[i : i + across] for i in range(0, len(columns), across)]
+
+    def height(cell: _Cell) -> float:
+        return len(blocks) * cell.height * len(rows)
+
+    over = _OVER * len(blocks)
+    cell = _TALL if height(_TALL) + over <= PAGE_HEIGHT else _FLAT
+    width = look.width(max(COLUMN_WIDTH, _BESIDE + cell.width * across))
+    stretch = look.stretch(height(cell), over + texts_room(width, look, caption))
+    norm = Normalize(*np.array([-1, 1]) * (np.abs(table["difference"]).max() or 1))
     with styled():
-        figure = new_figure(width, _SIDES[1] + _CELL[1] * len(rows), title, caption)
-        _draw_cells(figure.add_subplot(), table, rows)
+        figure = new_figure(width, over + stretch * height(cell), look, caption)
+        for axes, block in zip(
+            figure.subplots(len(blocks), squeeze=False)[:, 0], blocks, strict=True
+        ):
+            _draw_block(axes, table, {key: x for x, key in enumerate(block)}, rows, cell, norm)
+            axes.set_xlim(-0.5, across - 0.5)
     return figure
 
 
@@ -116,19 +159,23 @@ def _caption(
     return caption + (f" {frozen[0].upper()}{frozen[1:]}." if frozen else "")
 
 
-def _draw_cells(axes: Axes, table: pd.DataFrame, rows: Sequence[str]) -> None:
-    """The comparisons of a table, a row an optimizer."""
-    columns = table[list(GROUP)].drop_duplicates()
-    places = {tuple(key): x for x, key in enumerate(columns.to_numpy().tolist())}
-    norm = Normalize(*np.array([-1, 1]) * (np.abs(table["difference"]).max() or 1))
-    for cell in table.to_dict("records"):
-        x = places[tuple(cell[name] for name in GROUP)]
-        _draw(axes, x, rows.index(cell["a"]), cell, norm)
-    heads = [_head(table, key) for key in places]
-    axes.set_xticks(range(len(heads)), heads, fontsize=7)
+def _draw_block(
+    axes: Axes,
+    table: pd.DataFrame,
+    places: Mapping[tuple[Any, ...], int],
+    rows: Sequence[str],
+    cell: _Cell,
+    norm: Normalize,
+) -> None:
+    """The comparisons of a table in these columns, a row an optimizer."""
+    for found in table.to_dict("records"):
+        x = places.get(tuple(found[name] for name in GROUP))
+        if x is not None:
+            _draw(axes, x, rows.index(found["a"]), found, cell, norm)
+    axes.set_xticks(range(len(places)), [_head(table, key) for key in places], fontsize=7)
     axes.set_yticks(range(len(rows)), [short(pretty(name), 16) for name in rows])
     axes.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
-    axes.set(xlim=(-0.5, len(heads) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.spines[:].set_visible(False)
 
 
@@ -138,30 +185,39 @@ def _head(table: pd.DataFrame, key: tuple[Any, ...]) -> str:
     budget, unit = mine["budget"].iloc[0], mine["unit"].iloc[0]
     words = {"trials": "trials", "gradient_evaluations": "gradients"}.get(unit, unit)
     name = "\n".join(textwrap.wrap(f"{pretty(algorithm)} on {dataset}", 20))
-    return f"{name}\ntest env. {short(environments, 10)}\n{budget:,.0f} {words} each"
+    return f"{name}\ntest env. {short(environments, 18)}\n{budget:,.0f} {words} each"
 
 
-def _draw(axes: Axes, x: int, y: int, cell: dict[Any, Any], norm: Normalize) -> None:
+def _draw(axes: Axes, x: int, y: int, found: dict[Any, Any], cell: _Cell, norm: Normalize) -> None:
     """One cell: in colour where the verdict is a difference, pale where its interval alone is."""
-    decided = cell["verdict"] in ("higher", "lower")
-    beyond = cell["low"] > 0 or cell["high"] < 0
+    decided = found["verdict"] in ("higher", "lower")
+    beyond = found["low"] > 0 or found["high"] < 0
     share = 1.0 if decided else PALE if beyond else 0.0
-    color = share * np.array(_COLORS(norm(cell["difference"]))) + (1 - share) * np.array(_NONE)
+    color = share * np.array(_COLORS(norm(found["difference"]))) + (1 - share) * np.array(_NONE)
     axes.barh(y, 0.96, 0.92, left=x - 0.48, color=color)
     luminance = float(np.dot(color[:3], (0.2126, 0.7152, 0.0722)))
     ink = "white" if luminance < 0.5 else "black"
-    note = ink if decided else GREY
     place: dict[str, Any] = {"ha": "center", "va": "center"}
-    sign = "= " if cell["verdict"] == "no difference" else ""
+
+    def write(at: tuple[float, float], text: str, size: float, **look: Any) -> None:
+        axes.text(x + at[0], y + at[1], text, fontsize=size, **{"color": ink, **place, **look})
+
+    sign = "= " if found["verdict"] == "no difference" else ""
     weight = "bold" if decided else "normal"
-    value = sign + _points(cell["difference"])
-    axes.text(x, y - 0.24, value, fontsize=8, fontweight=weight, color=ink, **place)
-    known = np.isfinite(cell["low"])
-    ends = f"[{_points(cell['low'])}, {_points(cell['high'])}]" if known else "no interval"
-    axes.text(x, y + 0.03, ends, fontsize=SMALL, color=ink, **place)
-    lost = [f"{cell[f'{s}_a']:,} {s}" for s in ("diverged", "failed") if cell[f"{s}_a"]]
-    counts = ", ".join([f"n = {cell['trials_a']:,}", *lost])
-    axes.text(x, y + 0.28, counts, fontsize=6, color=note, **place)
+    write(cell.value, sign + _points(found["difference"]), 7.5, fontweight=weight)
+    known = np.isfinite(found["low"])
+    ends = f"[{_points(found['low'])}, {_points(found['high'])}]" if known else "no interval"
+    write(cell.ends, ends, SMALL)
+    write(cell.counts, _counts(found, cell.brief), 6, color=ink if decided else GREY)
+
+
+def _counts(found: dict[Any, Any], brief: bool) -> str:
+    """Such as ``n = 24, 2 diverged``; brief: ``n = 24, 2 lost``."""
+    counts = {status: found[f"{status}_a"] for status in ("diverged", "failed")}
+    if brief:
+        counts = {"lost": sum(counts.values())}
+    lost = [f"{count:,} {status}" for status, count in counts.items() if count]
+    return ", ".join([f"n = {found['trials_a']:,}", *lost])
 
 
 def _points(fraction: float) -> str:

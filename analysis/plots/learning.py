@@ -1,23 +1,28 @@
 """Learning curves: ID and OOD accuracy along training."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from oodbench.errors import RequestError
+
 from ..runs.learning_curves import FEWEST, SCORES, Learning, learning_data
+from .appearance import LegendAppearance, Legended
 from .legends import write_counts
-from .page import Place, draw_chance, optimizers, padded, panel_page, set_heading
+from .page import draw_chance, padded
+from .panel_page import Contents, Place, panel_page
 from .style import GREY, SMALL, Palette, Styles, looks, marker_style, tidy
 from .texts import short
 
 _MEDIANS = (
     "Lines and bands: median and quartiles over the completed runs that were measured at a step "
-    f"(no band for fewer than {FEWEST}). Diverged and failed runs are counted under each panel, "
-    "not drawn."
+    f"(no band for fewer than {FEWEST}). Diverged and failed runs are counted, not drawn."
 )
 _SINGLES = "Lines: single runs. A cross ends the line of a run that diverged or failed."
 _DASHES = ("-", "--", ":", "-.")
@@ -31,7 +36,7 @@ def learning(
     dataset: str | None = None,
     algorithm: str | None = None,
     palette: Palette = "default",
-    title: str | None = None,
+    **look: Unpack[Legended],
 ) -> Figure:
     """ID and OOD accuracy along training, by optimizer or run.
 
@@ -44,18 +49,28 @@ def learning(
             step, ood_test and id_test or id_val. Runs that ``pairs`` lacks are left out.
         runs: Draw only these, each as a line of its own: ids or enough of their beginnings.
             Diverged and failed runs may be among them.
-        dataset, algorithm, palette, title: As for ``analysis.scatter``.
+        dataset, algorithm, palette: As for ``analysis.scatter``.
+        look: Fields of ``analysis.plots.appearance.LegendAppearance``.
 
     Raises:
-        RequestError: No runs, no checkpoints, a column is missing, or no run or several begin with
-            one of ``runs``.
-        UnknownNameError: No such dataset, algorithm or palette.
+        RequestError: No runs, no checkpoints, a column is missing, no run or several begin with
+            one of ``runs``, or one legend is asked for where each panel names its own runs.
+        UnknownNameError: No such dataset, algorithm, palette or option.
     """
+    appearance = LegendAppearance.of(look)
+    if runs and appearance.legend is None:
+        appearance = replace(appearance, legend="panel")
+    if runs and appearance.legend in ("below", "right"):
+        raise RequestError(
+            f"Single runs are named under their panels, but got legend {appearance.legend!r}. "
+            "Use panel or none, or leave runs out."
+        )
     found = learning_data(pairs, checkpoints, runs, dataset, algorithm)
     styles = looks(pairs, palette)
     caption = _SINGLES if runs else _MEDIANS
     draw = partial(_draw_panel, styles=styles)
-    return panel_page(found, _entries, lambda *_: (1.6, 1.6), draw, title, caption)
+    contents = Contents(found, draw, lambda *_: (1.6, 1.6), styles, _heading, _entries, caption)
+    return panel_page(contents, appearance)
 
 
 def _singles(one: Learning) -> int:
@@ -63,21 +78,23 @@ def _singles(one: Learning) -> int:
 
 
 def _entries(one: Learning) -> int:
-    return _singles(one) or optimizers(one)
+    return _singles(one) or len(one.panel.counts)
 
 
 def _draw_panel(place: Place[Learning], styles: Styles) -> None:
-    (top, bottom, table), one = place.axes, place.shown
-    limits = _limits(place.row)
+    (top, bottom), one, table = place.axes, place.shown, place.table
+    limits = _limits(place.alike)
     for axes, score in ((top, "id"), (bottom, "ood")):
         _draw(axes, one, score, limits, styles)
-    set_heading(top, _heading(one), place.wrap)
     top.tick_params(labelbottom=False)
     bottom.set_xlabel("training step")
-    if _singles(one):
-        _write_runs(table, one, styles, place.lines)
-    else:
-        write_counts(table, one.panel, styles, place.lines)
+    if table:
+        write = _write_runs if _singles(one) else _write_counts
+        write(table, one, styles, place.lines)
+
+
+def _write_counts(axes: Axes, one: Learning, styles: Styles, lines: int) -> None:
+    write_counts(axes, one.panel, styles, lines)
 
 
 def _heading(one: Learning) -> tuple[str, ...]:
@@ -92,10 +109,10 @@ def _heading(one: Learning) -> tuple[str, ...]:
     return which, drawn, *remarks
 
 
-def _limits(row: Sequence[Learning]) -> tuple[float, float]:
-    """One range for ID and OOD and for the panels of a row, so that they compare by eye."""
-    seen = [c.quartiles.ravel() for one in row for curves in one.curves.values() for c in curves]
-    values = np.concatenate([*seen, [one.panel.chance for one in row if one.panel.chance]])
+def _limits(alike: Sequence[Learning]) -> tuple[float, float]:
+    """One range for ID and OOD of the panels that are alike, so that they compare by eye."""
+    seen = [c.quartiles.ravel() for one in alike for curves in one.curves.values() for c in curves]
+    values = np.concatenate([*seen, [one.panel.chance for one in alike if one.panel.chance]])
     values = values[np.isfinite(values)]
     if not any(part.size for part in seen) or not values.size:
         return 0.0, 1.0

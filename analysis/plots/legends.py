@@ -1,14 +1,16 @@
-"""The small table under a panel, which is the legend too."""
+"""The legend: a small table under a panel, or one list for all panels."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from ..runs.columns import STATUS_COLUMNS
 from ..runs.panels import Panel
-from .style import GREY, SMALL, Styles, marker_style
+from .style import GREY, SMALL, Look, Styles, line_style, marker_style
 from .texts import short
 
 LINE = 0.135
@@ -55,3 +57,62 @@ def write_table(
         axes.text(0.07, y, label, va="center", fontsize=7)
         for x, cell in zip(heads.values(), cells, strict=True):
             axes.text(x, y, cell, ha="right", va="center", fontsize=7)
+
+
+ENTRY = 1.7
+"""Inches that an entry of a legend for all panels takes."""
+
+
+def legend_room(found: Sequence[Panel], columns: int) -> float:
+    """Inches of height that a legend for all panels takes."""
+    return LINE * (2.5 + 1.15 * -(-len(_totals(found)) // columns))
+
+
+def across(width: float) -> int:
+    """How many entries fit side by side."""
+    return max(1, int(width / ENTRY))
+
+
+def write_legend(axes: Axes, found: Sequence[Panel], styles: Styles, columns: int) -> None:
+    """One legend for all panels, with the runs of each optimizer that completed, of all.
+
+    Args:
+        axes: For the legend alone.
+        found: The panels.
+        styles: How the optimizers look.
+        columns: Entries side by side; 1: the legend stands beside the panels.
+    """
+    axes.set_axis_off()
+    apart = "\n" if columns == 1 else " "
+    hollow = any(not styles[name].filled for name, _ in _totals(found))
+    axes.legend(
+        [
+            Line2D([], [], **{**line_style(styles[name]), "linewidth": 0})
+            for name, _ in _totals(found)
+        ],
+        [
+            f"{short(styles[name].label, 16)} {completed:,} of {runs:,}"
+            for name, (completed, runs) in _totals(found)
+        ],
+        title="completed, of all runs" + (f";{apart}hollow: adaptive" if hollow else ""),
+        title_fontsize=SMALL,
+        alignment="left",
+        ncols=columns,
+        loc="center left" if columns == 1 else "upper left",
+        fontsize=SMALL,
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0.5,
+        handlelength=1.2,
+        columnspacing=1.2,
+    )
+
+
+def _marker(look: Look) -> Line2D:
+    return Line2D([], [], **{**line_style(look), "linewidth": 0})
+
+
+def _totals(found: Sequence[Panel]) -> list[tuple[str, tuple[int, int]]]:
+    """Of each optimizer its completed runs and all of them, over the panels."""
+    counts = pd.concat([panel.counts for panel in found]).groupby(level=0, sort=False).sum()
+    return [(str(name), (int(row["completed"]), int(row.sum()))) for name, row in counts.iterrows()]

@@ -1,146 +1,63 @@
-"""What every figure is made of: a page of panels, headings, reference lines."""
+"""What every figure begins with: an empty one of the right size, headings, reference lines."""
 
 import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import groupby
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from ..runs.panels import Panel
+from .appearance import TEXT_WIDTH, Appearance
 from .files import Drawing
-from .legends import LINE
-from .style import COLUMN_WIDTH, GREY, LARGE, SMALL, TEXT_WIDTH, styled
+from .style import GREY, LARGE, SMALL
 from .texts import wrapped
 
-
-class OfPanel(Protocol):
-    """What a figure shows of one panel."""
-
-    @property
-    def panel(self) -> Panel:
-        """The panel."""
+HEADING_LINE, NOTE_LINE = 0.14, 0.12
+"""Inches that a line over a panel takes, and one under the figure."""
 
 
-Shown = TypeVar("Shown", bound=OfPanel)
-
-
-@dataclass(frozen=True)
-class Place(Generic[Shown]):
-    """Where one panel is drawn.
-
-    Attributes:
-        axes: A stack, top first; all are off.
-        shown: What is drawn there.
-        row: What is drawn side by side, itself among it.
-        lines: Of the small table at the foot of the stack, its head among them.
-        wrap: Characters of a line of its heading.
-    """
-
-    axes: Sequence[Axes]
-    shown: Shown
-    row: Sequence[Shown]
-    lines: int
-    wrap: int
-
-
-def panel_page(
-    found: Sequence[Shown],
-    entries: Callable[[Shown], int],
-    heights: Callable[[int, float], Sequence[float]],
-    draw: Callable[[Place[Shown]], None],
-    title: str | None,
-    caption: str,
-) -> Figure:
-    """A page with a row per dataset and choice of test environments, a panel per algorithm.
+def new_figure(width: float, height: float, look: Appearance, caption: str = "") -> Drawing:
+    """An empty figure.
 
     Args:
-        found: What is shown, one a panel.
-        entries: How many entries the small table under a panel has.
-        heights: From the lines of that table and the width of a panel, the heights of the axes
-            over the table, top first; inches.
-        draw: Draws a panel.
-        title, caption: Over and under the whole figure.
+        width: Inches, unless ``look`` has a size. On paper at most a page's.
+        height: Inches, likewise, besides what title and caption need.
+        look: With the title; on paper that goes to the notes.
+        caption: Under the figure; on paper in the notes.
     """
-    rows = [list(row) for _, row in groupby(found, lambda one: one.panel.key[:2])]
-    panels = [[one.panel for one in row] for row in rows]
-    columns = max(map(len, panels))
-    width = page_width(columns) / columns
-    lines = [1 + max(map(entries, row)) for row in rows]
-    stack_heights = [(*heights(n, width), (n + 1) * LINE) for n in lines]
-    with styled():
-        figure, stacks = page(panels, stack_heights, title, caption, headings_room(panels))
-        for row, n, stack in zip(rows, lines, stacks, strict=True):
-            for one, axes in zip(row, stack, strict=True):
-                draw(Place(axes, one, row, n, int((width - 0.6) * 16.5)))
-    return figure
-
-
-def optimizers(one: OfPanel) -> int:
-    """How many optimizers a panel has: the entries of a table of runs by status."""
-    return len(one.panel.counts)
-
-
-def page_width(columns: int) -> float:
-    """Inches: one column of a paper for one panel, a whole page for two, more for more."""
-    return COLUMN_WIDTH if columns == 1 else TEXT_WIDTH * max(1.0, columns / 2)
-
-
-def page(
-    rows: Sequence[Sequence[Panel]],
-    heights: Sequence[Sequence[float]],
-    title: str | None = None,
-    caption: str = "",
-    room: float = 0.0,
-) -> tuple[Figure, list[list[list[Axes]]]]:
-    """An empty figure with a stack of axes for each panel; all axes are off.
-
-    Args:
-        rows: The panels of each row.
-        heights: Of each row the heights of its stack, top first, in inches.
-        title, caption: Over and under the whole figure.
-        room: Inches besides, for headings.
-
-    Returns:
-        The figure, and the axes as ``[row][panel][place in the stack]``.
-    """
-    columns, parts = max(map(len, rows)), len(heights[0])
-    ratios = [height for stack in heights for height in stack]
-    figure = new_figure(page_width(columns), sum(ratios) + room, title, caption)
-    grid = figure.subplots(len(ratios), columns, squeeze=False, height_ratios=ratios)
-    for axes in grid.flat:
-        axes.set_axis_off()
-    stacks = [
-        [list(grid[i * parts : (i + 1) * parts, j]) for j in range(len(row))]
-        for i, row in enumerate(rows)
-    ]
-    return figure, stacks
-
-
-def new_figure(width: float, height: float, title: str | None, caption: str = "") -> Figure:
-    """An empty figure of this width and room (inches), besides what title and caption need."""
-    note = textwrap.fill(caption, int(width * 18))
-    lines = note.count("\n") + 1 if note else 0
-    size = (width, height + 0.12 * lines + (0.3 if title else 0))
-    figure = Drawing(figsize=size, layout="constrained")
+    width = look.width(min(width, TEXT_WIDTH) if look.on_paper else width)
+    title, note = ("", "") if look.on_paper else (look.title, caption)
+    room = texts_room(width, look, caption)
+    figure = Drawing((width, look.inches[1] if look.inches else height + room), look)
+    if look.on_paper:
+        figure.notes += [text for text in (look.title, caption) if text]
     if title:
         figure.suptitle(textwrap.fill(title, int(width * 15)), fontsize=9)
     if note:
-        figure.supxlabel(note, fontsize=SMALL, color=GREY)
+        figure.supxlabel(_filled(note, width), fontsize=SMALL, color=GREY)
     return figure
 
 
-def headings_room(rows: Sequence[Sequence[Panel]]) -> float:
-    """Inches that the headings of all rows take, a line or two wrapped."""
-    return sum(0.14 * (1 + max(len(panel.heading) for panel in row)) for row in rows)
+def texts_room(width: float, look: Appearance, caption: str) -> float:
+    """Inches that title and caption take; on paper, none."""
+    if look.on_paper:
+        return 0.0
+    lines = _filled(caption, width).count("\n") + 1 if caption else 0
+    return NOTE_LINE * lines + (0.3 if look.title else 0.0)
+
+
+def _filled(caption: str, width: float) -> str:
+    return textwrap.fill(caption, int(width * 18))
 
 
 def set_heading(axes: Axes, lines: Sequence[str], most: int) -> None:
-    """A heading over its first axes, in lines of at most so many characters; it may be wider."""
-    heading = wrapped(lines, most)
+    """A heading over its first axes, in lines of at most so many characters; it may be wider.
+
+    On paper its first line stands there alone, and the others are among the notes.
+    """
+    figure = axes.get_figure()
+    heading = wrapped(figure.over(lines) if isinstance(figure, Drawing) else lines, most)
     # The layout would push neighbours away from a wide title. So it does not know of the heading,
     # and blank lines of a title make the room; the first of them takes less than a line.
     axes.annotate(
@@ -156,6 +73,11 @@ def set_heading(axes: Axes, lines: Sequence[str], most: int) -> None:
     ).set_in_layout(False)
     blanks = [" "] * (heading.count("\n") + 2)
     axes.set_title("\n".join(blanks), pad=11, linespacing=1.25, fontsize=LARGE)
+
+
+def heading_room(lines: Sequence[str], most: int, look: Appearance) -> float:
+    """Inches that a heading takes, in lines of at most so many characters."""
+    return HEADING_LINE * (wrapped(look.over(lines), most).count("\n") + 2)
 
 
 def padded(values: Any) -> tuple[float, float]:

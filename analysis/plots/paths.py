@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from ..runs.learning_curves import FEWEST, Curve
 from ..runs.path_curves import LEFT_OUT, NULL, QUANTITIES, WINDOWS, Paths, path_data
+from .appearance import LegendAppearance, Legended
 from .legends import write_counts
-from .page import Place, optimizers, panel_page, set_heading
+from .panel_page import Contents, Place, panel_page
 from .style import GREY, Palette, Styles, looks, tidy
 
 _HEIGHTS = (1.0, 1.0, 1.9, 1.0)
@@ -40,7 +42,7 @@ def paths(
     end: str = "own",
     full: bool = False,
     palette: Palette = "default",
-    title: str | None = None,
+    **look: Unpack[Legended],
 ) -> Figure:
     """RSI, EB, gamma and RSI / EB^2 along training, of probed runs.
 
@@ -52,30 +54,39 @@ def paths(
         probes: A row a run and step, as from ``oodbench.results.probed``: run, step, path_rsi, ...
         end: Towards which end point: ``own``, ``seed``, or enough of the id of a run.
         full: With the gradients over the whole training set.
-        dataset, algorithm, palette, title: As for ``analysis.scatter``.
+        dataset, algorithm, palette: As for ``analysis.scatter``.
+        look: Fields of ``analysis.plots.appearance.LegendAppearance``.
 
     Raises:
-        RequestError: None of the runs was probed, or a column is missing.
-        UnknownNameError: No such dataset, algorithm or palette.
+        RequestError: None of the runs was probed, a column is missing, or a size that no such
+            figure has.
+        UnknownNameError: No such dataset, algorithm, palette or option.
     """
+    appearance = LegendAppearance.of(look)
     found = path_data(pairs, probes, dataset, algorithm, end=end, full=full)
     caption = _CAPTION.format(
         what=f"towards {_ENDS.get(end, f'the end of run {end}')}"
         + ", of gradients over the whole training set" * full,
         null=_NULL * any(NULL in one.curves for one in found),
     )
-    draw = partial(_draw_panel, styles=looks(pairs, palette))
-    return panel_page(found, optimizers, lambda *_: _HEIGHTS, draw, title, caption)
+    styles = looks(pairs, palette)
+    draw = partial(_draw_panel, styles=styles)
+    contents = Contents(found, draw, lambda *_: _HEIGHTS, styles, _heading, caption=caption)
+    return panel_page(contents, appearance)
+
+
+def _heading(one: Paths) -> tuple[str, ...]:
+    return one.panel.heading[0], f"{one.probed:,} probed runs"
 
 
 def _draw_panel(place: Place[Paths], styles: Styles) -> None:
-    (*plots, table), one = place.axes, place.shown
+    plots, one = place.axes, place.shown
     for axes, name in zip(plots, QUANTITIES, strict=True):
         _draw(axes, one, name, styles)
         axes.tick_params(labelbottom=axes is plots[-1])
     plots[-1].set_xlabel("training step")
-    set_heading(plots[0], (one.panel.heading[0], f"{one.probed:,} probed runs"), place.wrap)
-    write_counts(table, one.panel, styles, place.lines)
+    if place.table:
+        write_counts(place.table, one.panel, styles, place.lines)
 
 
 def _draw(axes: Axes, one: Paths, name: str, styles: Styles) -> None:

@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 
 from oodbench.results.predictions import Predictions
 
-from ..compare.comparison import Settings
 from ..compare.profiles import TIMES, WITHIN, Profile, profiles
 from ..runs.names import pretty
 from ..stats.intervals import Array
-from .page import new_figure
-from .style import LARGE, SMALL, TEXT_WIDTH, Palette, Styles, looks, styled, tidy
+from .appearance import TEXT_WIDTH, Appearance
+from .compared import ComparedLook
+from .page import new_figure, set_heading, texts_room
+from .style import SMALL, Palette, Styles, looks, styled, tidy
 from .texts import selecting, short
 
 _CAPTION = (
@@ -33,8 +34,7 @@ def profile(
     *,
     rule: str = "id_val",
     palette: Palette = "default",
-    title: str | None = None,
-    **settings: Unpack[Settings],
+    **options: Unpack[ComparedLook],
 ) -> Figure:
     """Performance profiles over datasets and test environments.
 
@@ -47,23 +47,25 @@ def profile(
         predictions: What the runs predicted (``oodbench.predictions``).
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
         palette: As for ``analysis.scatter``.
-        title: Over the whole figure.
-        settings: The others of ``analysis.compare.comparison.Comparison``.
+        options: The other fields of ``analysis.compare.comparison.Comparison``, and those of
+            ``analysis.plots.appearance.Appearance``.
 
     Raises:
         RequestError: No runs, a column is missing, or nothing to compare.
         UnknownNameError: No such rule, setting, unit, dataset, algorithm or palette.
     """
+    look, settings = Appearance.taken(options)
     found = profiles(pairs, rule, predictions, **settings)
     styles = looks(pairs, palette)
+    caption = _CAPTION.format(rule=selecting(rule))
+    look.stretch(2.7 * len(found), texts_room(look.width(TEXT_WIDTH), look, caption))
     with styled():
-        caption = _CAPTION.format(rule=selecting(rule))
-        figure = new_figure(TEXT_WIDTH, 2.7 * len(found), title, caption)
+        figure = new_figure(TEXT_WIDTH, 2.7 * len(found), look, caption)
         grid = figure.subplots(len(found), 2, squeeze=False)
         for (near, fast), one in zip(grid, found, strict=True):
             _draw(near, 100 * WITHIN, one.near, styles, {})
             near.set(xlabel="points of OOD accuracy below the best", ylabel="share of tasks")
-            near.set_title(_heading(one), fontsize=LARGE, loc="left")
+            set_heading(near, _heading(one), 110)
             _draw(fast, TIMES, one.fast, styles, one.scores)
             fast.set(xlabel="times the trials of the fastest to the target")
             fast.legend(fontsize=SMALL, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -87,7 +89,7 @@ def _draw(
     axes.set(xlim=(x[0], x[-1]), ylim=(-0.03, 1.03))
 
 
-def _heading(one: Profile) -> str:
+def _heading(one: Profile) -> tuple[str, str]:
     places = f"{one.tasks} tasks of {one.datasets} dataset{'s' if one.datasets > 1 else ''}"
     gone = f", target never reached on {one.unreached}" if one.unreached else ""
-    return f"{pretty(one.algorithm)}: n = {places}, {one.amount:,.6g} {one.unit} of each{gone}"
+    return pretty(one.algorithm), f"n = {places}, {one.amount:,.6g} {one.unit} of each{gone}"

@@ -8,9 +8,13 @@ from matplotlib.figure import Figure
 
 from ..runs.distributions import SCORES, Box, boxes
 from ..runs.panels import Panel
-from .page import new_figure, padded, set_heading
-from .style import GREY, SMALL, TEXT_WIDTH, Look, Styles, marker_style, styled, tidy
+from .appearance import TEXT_WIDTH, Appearance
+from .page import heading_room, new_figure, padded, set_heading, texts_room
+from .style import GREY, SMALL, Look, Styles, marker_style, styled, tidy
 from .texts import count_texts, short
+
+_WRAP = 85
+"""Characters of a line over a panel."""
 
 DrawOne = Callable[[Axes, Box, int, Look], None]
 """Draws one box, or what stands for it, at a height."""
@@ -21,7 +25,7 @@ def draw_rows(
     styles: Styles,
     draw_one: DrawOne,
     caption: str,
-    title: str | None,
+    look: Appearance,
     *,
     close: bool = False,
 ) -> Figure:
@@ -30,14 +34,19 @@ def draw_rows(
     Args:
         found, styles: The panels, and how optimizers look.
         draw_one: Draws one box.
-        caption, title: Under and over the whole figure.
+        caption: Under the whole figure.
+        look: How it looks.
         close: Each axis spans its own runs only. Otherwise ID and OOD share one range that holds
             chance, so that the two columns can be compared by eye; the best few of each optimizer
             would be specks in it.
     """
-    heights = [0.75 + 0.1 * len(one.heading) + 0.29 * len(one.counts) for one in found]
+    rows = [0.29 * len(one.counts) for one in found]
+    headings = [0.45 + heading_room(one.heading, _WRAP, look) for one in found]
+    fixed = sum(headings) + texts_room(look.width(TEXT_WIDTH), look, caption)
+    stretch = look.stretch(sum(rows), fixed)
+    heights = [stretch * row + heading for row, heading in zip(rows, headings, strict=True)]
     with styled():
-        figure = new_figure(TEXT_WIDTH, sum(heights), title, caption)
+        figure = new_figure(TEXT_WIDTH, sum(heights), look, caption)
         grid = figure.subplots(
             len(found), len(SCORES), squeeze=False, sharey="row", height_ratios=heights
         )
@@ -49,7 +58,7 @@ def draw_rows(
                     draw_one(axes, one, places[one.optimizer], styles[one.optimizer])
                 _draw_reference(axes, panel, score, close)
             _label_optimizers(line[0], panel, styles)
-            set_heading(line[0], panel.heading, 85)
+            set_heading(line[0], panel.heading, _WRAP)
     return figure
 
 

@@ -1,10 +1,9 @@
 """ID against OOD accuracy: one point a run, one panel per dataset and algorithm."""
 
 from collections.abc import Callable, Sequence
-from itertools import groupby, product
-from typing import Any
+from itertools import product
+from typing import Any, Unpack
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,10 +13,13 @@ from oodbench.results.select import drawn, select
 
 from ..runs.columns import BY, require
 from ..runs.panels import Panel, panels
-from .legends import LINE, write_counts
-from .page import draw_chance, padded, page, page_width, set_heading
-from .style import GREY, SMALL, Palette, Styles, looks, marker_style, styled, tidy
-from .texts import scored_by, selecting, wrapped
+from .appearance import LegendAppearance, Legended, PanelAppearance
+from .axes import axis_name, common_limits, placed, set_axes
+from .legends import write_counts
+from .page import draw_chance
+from .panel_page import TABLE_WIDTH, Alone, Contents, Place, panel_page
+from .style import GREY, SMALL, Palette, Styles, looks, marker_style, tidy
+from .texts import scored_by, selecting
 
 _TURNS = 4
 
@@ -34,8 +36,9 @@ def scatter(
     metric: str = "accuracy",
     mark: str | None = None,
     rule: str = "id_val",
+    axes: str = "accuracy",
     palette: Palette = "default",
-    title: str | None = None,
+    **look: Unpack[Legended],
 ) -> Figure:
     """ID accuracy (x) against OOD accuracy (y) of every completed run.
 
@@ -50,28 +53,34 @@ def scatter(
         mark: ``selected``: a ring around the run that the rule selects of each optimizer's.
         rule: How that run is selected, such as ``id_val``; ``oracle`` looks at the test
             environments.
+        axes: ``accuracy``, ``logit`` or ``probit``: on which the accuracies stand. On the last two
+            0 and 1 stand at (k + 1/2) / (n + 1), of n examples.
         palette: ``"default"`` (safe for the colour-blind), ``"study"`` or optimizer -> colour.
-        title: Over the whole figure.
+        look: Fields of ``analysis.plots.appearance.LegendAppearance``.
 
     Raises:
-        RequestError: No runs, or a column is missing.
+        RequestError: No runs, a column is missing, or a size that no such figure has.
         QueryError: No run has the score that the rule reads.
-        UnknownNameError: No such dataset, algorithm, mark, rule or palette.
+        UnknownNameError: No such dataset, algorithm, mark, rule, axes, palette or option.
     """
     require(pairs, ("id", "ood"))
+    appearance = LegendAppearance.of(look)
     styles = looks(pairs, palette)
     marked: frozenset[str] = frozenset()
     if mark is not None:
         check_name("mark", mark, MARKS)
         marked = frozenset(select(drawn(pairs), rule=rule, by=BY)["run"])
 
-    def draw(axes: Axes, table: Axes, panel: Panel, lines: int) -> None:
-        draw_points(axes, panel, styles)
-        _draw_rings(axes, panel.runs[panel.runs["run"].isin(marked)])
-        write_counts(table, panel, styles, lines)
+    def draw(place: Place[Alone]) -> None:
+        (plot,), panel = place.axes, place.shown.panel
+        draw_points(plot, panel, styles)
+        _draw_rings(plot, panel.runs[panel.runs["run"].isin(marked)])
+        if place.table:
+            write_counts(place.table, panel, styles, place.lines)
 
+    found = panels(scored_by(pairs, metric), dataset, algorithm)
     caption = _RINGS.format(rule=selecting(rule)) if marked else ""
-    return draw_panels(panels(scored_by(pairs, metric), dataset, algorithm), draw, title, caption)
+    return draw_panels(found, draw, styles, appearance, axes, caption)
 
 
 def _draw_rings(axes: Axes, runs: pd.DataFrame) -> None:
@@ -79,45 +88,41 @@ def _draw_rings(axes: Axes, runs: pd.DataFrame) -> None:
     axes.scatter(runs["id"], runs["ood"], s=55, zorder=5, clip_on=False, gid="selected", **ring)
 
 
-DrawPanel = Callable[[Axes, Axes, Panel, int], None]
-"""Draws a panel's runs, and in the axes under them a table of so many lines."""
+DrawPanel = Callable[[Place[Alone]], None]
+"""Draws a panel's runs, and the table under them."""
 
 
 def draw_panels(
-    found: Sequence[Panel], draw: DrawPanel, title: str | None, caption: str = ""
+    found: Sequence[Panel],
+    draw: DrawPanel,
+    styles: Styles,
+    look: PanelAppearance,
+    axis: str = "accuracy",
+    caption: str = "",
 ) -> Figure:
-    """A page of square ID/OOD axes with y = x and chance, a small table under each."""
-    rows = [list(row) for _, row in groupby(found, lambda panel: panel.key[:2])]
-    columns = max(map(len, rows))
-    side = page_width(columns) / columns - 0.55
-    lines = [1 + max(len(panel.counts) for panel in row) for row in rows]
-    wrap = int(side * 17)
-    longest = [max(wrapped(p.heading, wrap).count("\n") for p in row) for row in rows]
-    with styled():
-        heights = [
-            (side + 0.65 + LINE * max(0, more - 2), (n + 1) * LINE)
-            for n, more in zip(lines, longest, strict=True)
-        ]
-        figure, stacks = page(rows, heights, title, caption)
-        for row, n, stack in zip(rows, lines, stacks, strict=True):
-            limits = _limits(row)
-            for (axes, table), panel in zip(stack, row, strict=True):
-                axes.set_axis_on()
-                tidy(axes)
-                axes.set(xlim=limits, ylim=limits, aspect="equal")
-                axes.set(xlabel=f"ID {panel.score}", ylabel=f"OOD {panel.score}")
-                draw(axes, table, panel, n)
-                draw_references(axes, panel)
-                set_heading(axes, panel.heading, wrap)
-    return figure
+    """A page of square ID/OOD axes with y = x and chance."""
 
+    def draw_square(place: Place[Alone]) -> None:
+        (axes,), panel = place.axes, place.shown.panel
+        axes.set_axis_on()
+        tidy(axes)
+        limits = common_limits([one.panel for one in place.alike], axis)
+        set_axes(axes, axis, limits, place.width - 0.8)
+        names = (axis_name(f"{side} {panel.score}", axis) for side in ("ID", "OOD"))
+        axes.set(**dict(zip(("xlabel", "ylabel"), names, strict=True)))
+        draw(place)
+        draw_references(axes, panel, named=place.width >= TABLE_WIDTH)
 
-def _limits(row: Sequence[Panel]) -> tuple[float, float]:
-    """One range for both axes, so that y = x is the diagonal of every panel of the row."""
-    seen = [panel.runs[["id", "ood"]].to_numpy(dtype=float).ravel() for panel in row]
-    if not any(values.size for values in seen):
-        return 0.0, 1.0
-    return padded(np.concatenate([*seen, [p.chance for p in row if p.chance is not None]]))
+    shown = [Alone(placed(panel, axis)) for panel in found]
+    contents = Contents(
+        shown,
+        draw_square,
+        lambda _, width: (width - 0.45,),
+        styles,
+        caption=caption,
+        narrow="Dashed: y = x; dotted: chance.",
+    )
+    return panel_page(contents, look)
 
 
 def draw_points(
@@ -147,16 +152,24 @@ def draw_points(
         )
 
 
-def draw_references(axes: Axes, panel: Panel) -> None:
+def draw_references(axes: Axes, panel: Panel, named: bool = True) -> None:
     """y = x and chance; their names stand outside the axes, where no point can hide them."""
     note: dict[str, Any] = {"fontsize": SMALL, "color": GREY, "textcoords": "offset points"}
     note["annotation_clip"] = False
-    axes.axline((0, 0), slope=1, color=GREY, linewidth=0.7, linestyle="--", zorder=1)
+    ends: dict[str, Any] = {"transform": axes.transAxes, "color": GREY, "linewidth": 0.7}
+    axes.plot([0, 1], [0, 1], linestyle="--", zorder=1, scalex=False, scaley=False, **ends)
+    chance: dict[str, Any] = {"color": GREY, "linewidth": 0.7, "linestyle": ":", "zorder": 1}
+    if panel.chance is not None:
+        axes.axvline(panel.chance, **chance)
+    if not named:
+        if panel.chance is not None:
+            axes.axhline(panel.chance, **chance)
+        return
     axes.annotate("y = x", (1, 1), (2, 1), xycoords="axes fraction", ha="left", **note)
     draw_chance(axes, panel)
     if panel.chance is None:
         return
-    axes.axvline(panel.chance, color=GREY, linewidth=0.7, linestyle=":", zorder=1)
-    side = "left" if panel.chance < sum(axes.get_xlim()) / 2 else "right"
+    middle = axes.transAxes.inverted().transform(axes.transData.transform((panel.chance, 0.5)))[0]
+    side = "left" if middle < 0.5 else "right"
     above = {"xycoords": axes.get_xaxis_transform(), "ha": side, **note}
     axes.annotate(f"chance {panel.chance:.3g}", (panel.chance, 1), (0, 2), **above)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 import pandas as pd
@@ -10,13 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from ..runs.slicing import ENOUGH, FEWEST, MOST_VALUES, Slice, Slices, slices_data
-from .page import new_figure
+from .appearance import COLUMN_WIDTH, TEXT_WIDTH, PanelAppearance, Paneled
+from .files import Drawing
+from .page import HEADING_LINE, new_figure, texts_room
 from .style import (
-    COLUMN_WIDTH,
     GREY,
     LARGE,
     SMALL,
-    TEXT_WIDTH,
     Look,
     Palette,
     Styles,
@@ -49,7 +50,7 @@ def slices(
     dataset: str | None = None,
     algorithm: str | None = None,
     palette: Palette = "default",
-    title: str | None = None,
+    **look: Unpack[Paneled],
 ) -> Figure:
     """ID and OOD accuracy against one of the hyperparameters.
 
@@ -63,29 +64,48 @@ def slices(
             ``"one_minus_log"``. By default, and where it cannot show every value, the one on which
             the values are spread most evenly. Text and yes/no are shown as choices.
         hyperparameter: The name of its column.
-        dataset, algorithm, palette, title: As for ``analysis.scatter``.
+        dataset, algorithm, palette: As for ``analysis.scatter``.
+        look: Fields of ``analysis.plots.appearance.PanelAppearance``; a column an optimizer.
 
     Raises:
-        RequestError: No runs, a column is missing, or no run has a value of the hyperparameter.
-        UnknownNameError: No such hyperparameter, scale, dataset, algorithm or palette.
+        RequestError: No runs, a column is missing, no run has a value of the hyperparameter, or a
+            size that no such figure has.
+        UnknownNameError: No such hyperparameter, scale, dataset, algorithm, palette or option.
     """
+    appearance = PanelAppearance.of(look)
     data = slices_data(pairs, hyperparameter, dataset, algorithm, scale)
     with styled():
-        return _draw_page(data, hyperparameter, looks(pairs, palette), title)
+        return _draw_page(data, hyperparameter, looks(pairs, palette), appearance)
 
 
 def _draw_page(
-    data: Sequence[Slices], hyperparameter: str, styles: Styles, title: str | None
+    data: Sequence[Slices], hyperparameter: str, styles: Styles, look: PanelAppearance
 ) -> Figure:
-    widest = min(_ACROSS, max(len(block.slices) for block in data))
-    width = COLUMN_WIDTH if widest <= 3 else TEXT_WIDTH
-    strips = [strip for block in data for strip in _strips(block, hyperparameter, width)]
-    figure = new_figure(width, sum(strip.height for strip in strips), title, _CAPTION)
+    across = min(look.columns or _ACROSS, max(len(block.slices) for block in data))
+    width = look.width(COLUMN_WIDTH if across <= 3 else TEXT_WIDTH)
+    wrap = int((width - _LEFT) * 16.5)
+    strips = [strip for block in data for strip in _strips(block, hyperparameter, across)]
+    fixed = sum(strip.above(wrap, look) + _GAP + strip.below for strip in strips)
+    room = texts_room(width, look, _CAPTION)
+    side = _SIDE * look.stretch(2 * _SIDE * len(strips), fixed + room)
+    figure = new_figure(width, fixed + 2 * side * len(strips), look, _CAPTION)
     figure.set_layout_engine("none")  # it takes seconds for dozens of axes
-    top = figure.get_figheight() - (0.3 if title else 0.0)
+    if note := figure.get_supxlabel():
+        figure.supxlabel(note, y=0.05 / figure.get_figheight())
+    top = figure.get_figheight() - (0.3 if figure.get_suptitle() else 0.0)
     for strip in strips:
-        _draw_strip(figure, strip, top, widest, hyperparameter, styles)
-        top -= strip.height
+        heading = wrapped(figure.over(strip.heading), wrap) if strip.heading else ""
+        top -= strip.above(wrap, look)
+        figure.text(
+            _LEFT / width,
+            (top + strip.above(wrap, look) - 0.05) / figure.get_figheight(),
+            heading,
+            va="top",
+            fontsize=LARGE,
+            linespacing=1.25,
+        )
+        _draw_strip(figure, strip, top - side, side, across, styles)
+        top -= 2 * side + _GAP + strip.below
     return figure
 
 
@@ -96,49 +116,47 @@ class _Strip:
     Attributes:
         block: What they are of.
         part: Their slices.
-        heading: Over the first strip of a block; else empty.
-        above: Inches that the heading and the optimizers' counts take.
-        below: Inches that the labels of the axis take.
+        hyperparameter: What stands across.
+        heading: Lines over the first strip of a block; else none.
     """
 
     block: Slices
     part: tuple[Slice, ...]
-    heading: str
-    above: float
-    below: float
+    hyperparameter: str
+    heading: tuple[str, ...]
+
+    def above(self, wrap: int, look: PanelAppearance) -> float:
+        """Inches that the heading and the optimizers' counts take."""
+        lines = 2 + max(_counts(self.block, one).count("\n") for one in self.part)
+        over = wrapped(look.over(self.heading), wrap).count("\n") + 1 if self.heading else 0
+        return HEADING_LINE * over + 0.11 * lines + 0.14
 
     @property
-    def height(self) -> float:
-        """Inches."""
-        return self.above + 2 * _SIDE + _GAP + self.below
+    def below(self) -> float:
+        """Inches that the labels of the axis take."""
+        return 1.1 if max(map(len, self.block.choices), default=0) > _SHORT else 0.55
 
 
-def _strips(block: Slices, hyperparameter: str, width: float) -> list[_Strip]:
-    made = []
-    for start in range(0, len(block.slices), _ACROSS):
-        part = block.slices[start : start + _ACROSS]
-        heading = "" if start else _heading(block, hyperparameter, int((width - _LEFT) * 16.5))
-        lines = 2 + max(_counts(block, one).count("\n") for one in part)
-        head = 0.14 * (heading.count("\n") + 1) if heading else 0.0
-        below = 1.1 if max(map(len, block.choices), default=0) > _SHORT else 0.55
-        made.append(_Strip(block, part, heading, head + 0.11 * lines + 0.14, below))
-    return made
+def _strips(block: Slices, hyperparameter: str, across: int) -> list[_Strip]:
+    missing = f"not shown, {hyperparameter} is absent or does not vary: {', '.join(block.left_out)}"
+    heading = (*block.panel.heading, *([missing] if block.left_out else []))
+    parts = [block.slices[i : i + across] for i in range(0, len(block.slices), across)]
+    return [
+        _Strip(block, part, hyperparameter, () if i else heading) for i, part in enumerate(parts)
+    ]
 
 
 def _draw_strip(
-    figure: Figure, strip: _Strip, top: float, columns: int, hyperparameter: str, styles: Styles
+    figure: Drawing, strip: _Strip, upper: float, side: float, columns: int, styles: Styles
 ) -> None:
-    """A column an optimizer: ID accuracy above OOD accuracy."""
+    """A column an optimizer: ID accuracy, ``upper`` inches over the page's foot, above OOD."""
     width, height = figure.get_size_inches()
-    place = (_LEFT / width, (top - 0.05) / height)
-    figure.text(*place, strip.heading, va="top", fontsize=LARGE, linespacing=1.25)
     wide = (width - _LEFT - 0.1 - _GAP * (columns - 1)) / columns
-    upper = top - strip.above - _SIDE
-    bottoms = {"id": upper, "ood": upper - _GAP - _SIDE}
+    bottoms = {"id": upper, "ood": upper - _GAP - side}
     for column, one in enumerate(strip.part):
         left, look = _LEFT + column * (wide + _GAP), styles[one.optimizer]
         pair = {
-            score: figure.add_axes((left / width, bottom / height, wide / width, _SIDE / height))
+            score: figure.add_axes((left / width, bottom / height, wide / width, side / height))
             for score, bottom in bottoms.items()
         }
         for score, axes in pair.items():
@@ -147,12 +165,7 @@ def _draw_strip(
             axes.set_ylabel(SCORES[score] if column == 0 else "")
         title = f"{short(look.label, 16)}\n{_counts(strip.block, one)}"
         pair["id"].set_title(title, fontsize=SMALL, pad=4)
-        pair["ood"].set_xlabel(hyperparameter)
-
-
-def _heading(block: Slices, hyperparameter: str, wrap: int) -> str:
-    missing = f"not shown, {hyperparameter} is absent or does not vary: {', '.join(block.left_out)}"
-    return wrapped([*block.panel.heading, *[missing] * bool(block.left_out)], wrap)
+        pair["ood"].set_xlabel(strip.hyperparameter)
 
 
 def _counts(block: Slices, one: Slice) -> str:

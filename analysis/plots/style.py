@@ -3,21 +3,16 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 
 from oodbench.errors import check_name
 
 from ..runs.names import pretty
-
-COLUMN_WIDTH = 3.4
-TEXT_WIDTH = 6.9
-"""Widths in inches of one column and of a whole page of a two-column paper."""
+from .fonts import USUAL
 
 LARGE, SMALL = 8, 6.5
 """Points: the fonts of headings; of small titles and notes."""
@@ -55,16 +50,9 @@ _SPARE_COLORS = (
 )
 _SPARE_MARKERS = ("X", "<", ">", "p", "h", "*", "d", "H", "8")
 
-_SCRIPTS = (
-    *("Noto Sans CJK JP", "Noto Sans CJK SC", "Source Han Sans", "IPAexGothic", "Hiragino Sans"),
-    *("Yu Gothic", "Meiryo", "Microsoft YaHei", "Malgun Gothic", "WenQuanYi Zen Hei"),
-    *("Noto Sans", "Arial Unicode MS", "Unifont"),
-)
-"""Fonts that hold other scripts than the first one; those that are there are used."""
-
 _RC: dict[Any, Any] = {
     "font.size": 7.5,
-    "font.family": "sans-serif",
+    "font.family": USUAL,
     "axes.titlesize": 8,
     "axes.labelsize": 7.5,
     "axes.linewidth": 0.6,
@@ -133,15 +121,8 @@ def _assign(names: Sequence[str], fixed: Mapping[str, str], spare: Sequence[str]
 @contextmanager
 def styled() -> Iterator[None]:
     """Fonts and line widths of our figures, for what is drawn inside; global state is restored."""
-    with mpl.rc_context({**_RC, "font.sans-serif": _fonts()}):
+    with mpl.rc_context(_RC):
         yield
-
-
-@cache
-def _fonts() -> list[str]:
-    """The first has what most names need; what it lacks is taken from the next that has it."""
-    known = set(font_manager.get_font_names())
-    return ["DejaVu Sans", *(name for name in _SCRIPTS if name in known)]
 
 
 def tidy(axes: Axes) -> None:
@@ -158,4 +139,16 @@ def marker_style(look: Look, alpha: float) -> dict[str, Any]:
         "edgecolors": "white" if look.filled else look.color,
         "linewidths": 0.25 if look.filled else 0.8,
         "alpha": alpha,
+    }
+
+
+def line_style(look: Look) -> dict[str, Any]:
+    """Keyword arguments of ``Axes.plot`` for a line with the markers of one optimizer."""
+    return {
+        "color": look.color,
+        "linewidth": 1.1,
+        "marker": look.marker,
+        "markersize": 3.5,
+        "markerfacecolor": look.color if look.filled else "white",
+        "markeredgewidth": 0.8,
     }

@@ -47,3 +47,20 @@ def selecting(rule: str) -> str:
 def covered(table: pd.DataFrame) -> str:
     """What the intervals of all rows of a table cover; see ``coverage``."""
     return coverage(bool(table["examples"].all()), int(table["splits"].min()))
+
+
+def remarks_of_panels(panels: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """What is said of panels, once for those of which the same is said.
+
+    Args:
+        panels: The name of each, and its remarks.
+    """
+    said: dict[str, list[str]] = {}
+    for name, remarks in panels:
+        if remarks:
+            said.setdefault("; ".join(remarks), []).append(name)
+    everywhere = [text for text, names in said.items() if len(names) == len(panels)]
+    here = [
+        f"{', '.join(names)}: {text}." for text, names in said.items() if text not in everywhere
+    ]
+    return " ".join([*(f"All panels: {text}." for text in everywhere), *here])

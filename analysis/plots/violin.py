@@ -1,6 +1,6 @@
 """Violins of ID accuracy, OOD accuracy and their gap, by optimizer."""
 
-from typing import Any
+from typing import Any, Unpack
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from ..runs.distributions import FEWEST, Box, density
 from ..runs.filters import keep_runs
 from ..runs.panels import panels
+from .appearance import Appearance, Appearing
 from .rows import draw_dots, draw_rows
 from .style import Look, Palette, looks
 from .texts import scored_by
@@ -30,7 +31,7 @@ def violin(
     top: int | None = None,
     metric: str = "accuracy",
     palette: Palette = "default",
-    title: str | None = None,
+    **look: Unpack[Appearing],
 ) -> Figure:
     """Violins of ID and OOD accuracy and their gap, by optimizer.
 
@@ -39,13 +40,14 @@ def violin(
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
-        dataset, algorithm, keep, threshold, top, metric, palette, title: As for ``analysis.box``.
+        dataset, algorithm, keep, threshold, top, metric, palette: As for ``analysis.box``.
+        look: Fields of ``analysis.plots.appearance.Appearance``.
     """
+    appearance = Appearance.of(look)
     named = scored_by(pairs, metric)
     found = [keep_runs(one, keep, threshold, top) for one in panels(named, dataset, algorithm)]
-    return draw_rows(
-        found, looks(pairs, palette), _draw_violin, _CAPTION, title, close=keep == "top"
-    )
+    styles = looks(pairs, palette)
+    return draw_rows(found, styles, _draw_violin, _CAPTION, appearance, close=keep == "top")
 
 
 def _draw_violin(axes: Axes, one: Box, y: int, look: Look) -> None:

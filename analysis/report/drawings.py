@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Mapping
 
 import matplotlib as mpl
@@ -10,8 +11,9 @@ from matplotlib.figure import Figure
 
 from ..compare.comparison import Comparison
 from ..plots.answer import Answer, draw_answer, panel_height
+from ..plots.appearance import COLUMN_WIDTH, PanelAppearance
 from ..plots.heatmap import draw_heatmap
-from ..plots.style import COLUMN_WIDTH, GREY, Styles, styled
+from ..plots.style import GREY, Styles, styled
 
 INK = {"#000000": "var(--fg)", GREY: "var(--quiet)", "#ffffff": "var(--bg)"}
 """Colours of figures -> those of the page."""
@@ -30,7 +32,7 @@ def heatmap_drawing(
     pairs: pd.DataFrame, against: pd.DataFrame, comparison: Comparison
 ) -> tuple[str, str]:
     """The heat map of OOD accuracy as SVG, in its own colours on white; and its caption."""
-    figure = draw_heatmap(pairs, against, comparison)
+    figure = draw_heatmap(pairs, against, comparison, PanelAppearance())
     caption = " ".join(figure.get_supxlabel().split())
     figure.supxlabel("")
     width = 1.5 * figure.get_figwidth() * 72
@@ -48,7 +50,11 @@ def drawing(figure: Figure, name: str, colors: Mapping[str, str]) -> str:
     """
     figure.patch.set_visible(False)
     buffer = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "oodbench"}):
+    with (
+        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "oodbench"}),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has other fonts
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     box, content = re.findall(r'(?s)<svg [^>]*(viewBox="[^"]*")[^>]*>(.*)', buffer.getvalue())[0]
     content = re.sub(r"(?s)<metadata>.*?</metadata>", "", content)

@@ -75,8 +75,7 @@ def figure(name: str) -> Figure:
         for one, default in zip(taken.kwonlyargs, taken.kw_defaults, strict=True)
     }
     if taken.kwarg is not None:
-        fields = _record(entries[taken.kwarg.arg], data)
-        options = {**fields, **options}
+        options = {**options, **_records(entries[taken.kwarg.arg], {*data, *options})}
     about = (ast.get_docstring(function) or "").partition("\n")[0]
     return Figure(about, data, options)
 
@@ -86,16 +85,28 @@ def _defined(path: Path, name: str) -> Any:
     return next(node for node in _parsed(path).body if getattr(node, "name", "") == name)
 
 
-def _record(entry: str, data: Collection[str]) -> dict[str, Option]:
-    """The fields of the record that the entry of ``**settings`` names, as ``analysis.x.Record``.
+def _records(entry: str, data: Collection[str]) -> dict[str, Option]:
+    """The fields of the records that an entry names, each as ``analysis.x.Record``.
 
-    Those that are read from the database are no options.
+    Args:
+        entry: That of the keyword arguments.
+        data: Fields that are no options: they are read from the database, or parameters.
     """
-    *modules, name = re.findall(r"\banalysis\.([\w.]+)\b", entry)[0].split(".")
-    path = sibling("analysis").joinpath(*modules).with_suffix(".py")
+    found: dict[str, Option] = {}
+    for named in re.findall(r"\banalysis\.([\w.]+)\b", entry):
+        *modules, name = named.split(".")
+        path = sibling("analysis").joinpath(*modules).with_suffix(".py")
+        found |= _fields(path, name, data)
+    return found
+
+
+def _fields(path: Path, name: str, data: Collection[str]) -> dict[str, Option]:
+    """The fields of a record of a module, after those of the records that it extends."""
     record = _defined(path, name)
+    bases = [_fields(path, base.id, data) for base in record.bases]
+    found = {key: option for fields in bases for key, option in fields.items()}
     entries = _entries(record)
-    return {
+    return found | {
         item.target.id: _option(path, item, item.value, entries[item.target.id])
         for item in record.body
         if isinstance(item, ast.AnnAssign)

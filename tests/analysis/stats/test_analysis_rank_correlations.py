@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.stats.rank_correlations import FEWEST, correlate, rank_correlations
+from analysis.stats.rank_correlations import ENOUGH, FEWEST, correlate, rank_correlations
 
 
 def test_with_weights_it_is_scipys_of_the_repeated_points() -> None:
@@ -73,3 +73,18 @@ def test_intervals_cover_the_truth() -> None:
         found = correlate(x[draws], y[draws], [np.ones(180, bool)], draws, seed=trial)
         covered += found.overall.low <= truth <= found.overall.high
     assert 88 <= covered <= 100
+
+
+def test_fewer_than_ten_draws_have_no_interval() -> None:
+    """Eighteen runs of nine draws, in two groups; then nineteen of ten, one of which is alone."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(2, 19))
+    draws = np.append(np.tile(np.arange(9), 2), 9)
+    first = np.arange(19) < 9
+    few = correlate(x[:18], y[:18], [first[:18], ~first[:18]], draws[:18])
+    assert np.isfinite([one.value for one in (few.overall, few.within, *few.groups)]).all()
+    assert np.isnan([one.low for one in (few.overall, few.within, *few.groups)]).all()
+    more = correlate(x, y, [first, ~first], draws)
+    assert np.isfinite([more.overall.low, more.within.low, more.groups[1].low]).all()
+    assert np.isnan(more.groups[0].low)
+    assert len(np.unique(draws)) == ENOUGH

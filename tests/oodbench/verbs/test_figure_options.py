@@ -4,12 +4,13 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import fields
 from types import NoneType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints, is_typeddict
 
 import pytest
 
 import analysis
 from analysis.compare.comparison import Comparison
+from analysis.plots.appearance import Appearance, LegendAppearance, PanelAppearance
 from oodbench.errors import UnknownNameError
 from oodbench.verbs.figure_options import figure, figure_names
 from oodbench.verbs.plot import READ
@@ -32,6 +33,16 @@ def kind_of(annotation: Any) -> Any:
     return options[0] if options and options[0] in (int, float) else str
 
 
+def of_records(keywords: Any) -> dict[str, tuple[Any, Any]]:
+    """The kind and default of keyword arguments, by the records that take them."""
+    records = (Comparison, Appearance, PanelAppearance, LegendAppearance)
+    defaults = {one.name: one.default for record in records for one in fields(record)}
+    rules = {"rule": (str, "id_val")} if "budget" in get_type_hints(keywords) else {}
+    return rules | {
+        name: (kind_of(hint), defaults[name]) for name, hint in get_type_hints(keywords).items()
+    }
+
+
 @pytest.mark.parametrize("name", figure_names())
 def test_options_are_those_of_the_signature(name: str) -> None:
     function, found = getattr(analysis, name), figure(name)
@@ -39,14 +50,11 @@ def test_options_are_those_of_the_signature(name: str) -> None:
     taken = list(signature.parameters.values())
     mine = {one.name: one for one in taken if one.kind is one.KEYWORD_ONLY}
     expected = {key: (kind_of(hints[key]), one.default) for key, one in mine.items()}
-    if any(one.kind is one.VAR_KEYWORD for one in taken):
-        record = get_type_hints(Comparison)
-        settings = {
-            one.name: (kind_of(record[one.name]), one.default)
-            for one in fields(Comparison)
-            if one.name not in found.data
-        }
-        expected = {**settings, **expected}
+    for one in taken:
+        if one.kind is one.VAR_KEYWORD:
+            (keywords,) = get_args(hints[one.name])
+            assert is_typeddict(keywords)
+            expected = {**of_records(keywords), **expected}
     assert {key: (one.kind, one.default) for key, one in found.options.items()} == expected
     assert all(one.about.endswith((".", "...")) for one in found.options.values())
     assert found.about == inspect.getdoc(function).splitlines()[0]
