@@ -30,6 +30,10 @@ from .curves.return_curves import return_curves as return_curves
 from .curves.return_curves import return_table as return_table
 from .curves.robustness import effective_robustness as effective_robustness
 from .curves.verdicts import ReturnCurve as ReturnCurve
+from .dashboard.curve import curve_of as curve_of
+from .dashboard.live_runs import LiveRuns as LiveRuns
+from .dashboard.page import DashboardPage as DashboardPage
+from .dashboard.page import dashboard_page as dashboard_page
 from .domainbed.candidates import domainbed_candidates as domainbed_candidates
 from .domainbed.candidates import read_domainbed as read_domainbed
 from .domainbed.candidates import stored_domainbed as stored_domainbed
@@ -54,6 +58,8 @@ from .plots.violin import violin as violin
 from .report.page import Source as Source
 from .report.page import report_html as report_html
 from .runs.environments import name_environments as name_environments
+from .runs.names import group_name as group_name
+from .runs.names import pretty as pretty
 from .runs.names import tested_on as tested_on
 from .shift.classes import shift_class as shift_class
 from .shift.classes import shift_table as shift_table

@@ -24,7 +24,7 @@ from domainbed_adapters.backgrounds_files import (
 )
 from domainbed_adapters.backgrounds_scores import measure
 from domainbed_adapters.image_cache import kept_images
-from domainbed_adapters.image_folders import Options
+from domainbed_adapters.image_folders import Options, recipe_of
 from domainbed_adapters.in9 import CLASSES, MEAN, STD, VARIANTS, of_imagenet
 from oodbench.data import Dataset, DatasetSpec, Environment, Rows, Scores, Split
 from oodbench.errors import RequestError
@@ -41,7 +41,7 @@ OPTIONS: dict[str, Any] = {
 """``training``: a folder to train on, or a list of several, each then an environment. ``size``:
 height and width of the images. ``holdout``: share of the foregrounds that is the validation part
 where a folder has no ``val``. ``corrupt``: ``fail`` or ``skip`` where a file is no image.
-``augment``: training images as ``none``, or as DomainBed augments them, ``domainbed``."""
+``augment``: training images as ``none``; or ``domainbed``, ``randaugment`` or ``augmix``."""
 
 
 def training_folders(option: Any) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ def build(
         tuple(Environment(e, splits, apart.get(e, "")) for e, splits in environments.items()),
         len(CLASSES),
         content=content,
-        augment="" if augment == "none" else augment,
+        augment=recipe_of(augment),
         source=NAME,
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from domainbed_adapters.image_reading import Fit, read_image
+from domainbed_adapters.image_reading import Fit, Interpolation, read_image
 from oodbench.errors import RequestError
 
 VARIABLE = "OODBENCH_IMAGES"
@@ -41,13 +41,14 @@ class EncodedImages:
         packed: (bytes,) all files, one after the other, as a rule mapped from one file.
         ends: (n,) where each of them ends; one that is empty stands for a black image.
         size: Height and width.
-        fit: See ``read_image``.
+        fit, interpolation: See ``read_image``.
     """
 
     packed: NDArray[np.uint8]
     ends: NDArray[np.int64]
     size: int
     fit: Fit = "stretch"
+    interpolation: Interpolation = "bilinear"
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -71,7 +72,8 @@ class EncodedImages:
             row = int(rows.flat[place])
             encoded = self.packed[self.ends[row - 1] if row else 0 : self.ends[row]]
             if encoded.size:
-                pixels[place] = read_image(io.BytesIO(encoded.tobytes()), self.size, self.fit)
+                how = self.size, self.fit, self.interpolation
+                pixels[place] = read_image(io.BytesIO(encoded.tobytes()), *how)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(decode, range(rows.size)))

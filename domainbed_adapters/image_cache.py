@@ -4,13 +4,20 @@ import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from domainbed_adapters.encoded_images import EncodedImages, keeps_encoded
-from domainbed_adapters.image_reading import BROKEN, Fit, harm_of, in_parallel, read_image
+from domainbed_adapters.image_reading import (
+    BROKEN,
+    Fit,
+    Interpolation,
+    harm_of,
+    in_parallel,
+    read_image,
+)
 from domainbed_adapters.image_tree import ImageTree
 from oodbench.data.cache import cached, filled
 from oodbench.errors import RequestError
@@ -20,7 +27,12 @@ Images = NDArray[np.uint8] | EncodedImages
 
 
 def kept_images(
-    name: str, tree: ImageTree, size: int, corrupt: Corrupt, fit: Fit = "stretch"
+    name: str,
+    tree: ImageTree,
+    size: int,
+    corrupt: Corrupt,
+    fit: Fit = "stretch",
+    interpolation: Interpolation = "bilinear",
 ) -> tuple[Images, NDArray[np.int64], str]:
     """The images of a tree, resized: decoded once, or whenever they are read (``keeps_encoded``).
 
@@ -32,11 +44,11 @@ def kept_images(
         tree: Its files.
         size: Height and width.
         corrupt: What to do with a file that is no image: ``fail``, or ``skip`` it.
-        fit: See ``read_image``.
+        fit, interpolation: See ``read_image``.
 
     Returns:
         (n, 3, size, size) pixels, mapped or decoded when indexed, zeros for a file that was
-        skipped; which of the n were not skipped; and a hash of the size and of all files.
+        skipped; which of the n were not skipped; and a hash of all files and how they are resized.
 
     Raises:
         RequestError: If a file is no image (with its name), or they do not fit on the disk.
@@ -46,7 +58,7 @@ def kept_images(
     settings = {"root": str(tree.root), "files": key, "corrupt": corrupt}
     paths = [tree.root / file for file in tree.files]
     keep = _encoded if keeps_encoded() else _decoded
-    images = keep(name, paths, settings, size, corrupt, fit)
+    images = keep(name, paths, settings, corrupt, Resized(size, fit, interpolation))
 
     def digest() -> NDArray[np.uint8]:
         def one(row: int) -> bytes:
@@ -63,31 +75,45 @@ def kept_images(
         return np.frombuffer(b"".join(found), np.uint8).reshape(-1, 32)
 
     digests = cached(f"{name}-sha256", settings, digest)
-    content = content_of([f"{size}".encode(), *(bytes(one) for one in digests)])
+    how = f"{size}" if interpolation == "bilinear" else f"{size} {interpolation}"
+    content = content_of([how.encode(), *(bytes(one) for one in digests)])
     return images, np.flatnonzero(digests.any(axis=1)), content
 
 
+class Resized(NamedTuple):
+    """How images are brought to one size: what ``read_image`` takes."""
+
+    size: int
+    fit: Fit
+    interpolation: Interpolation
+
+    @property
+    def unusual(self) -> list[str]:
+        """What is not at its default."""
+        return [how for how in (self.fit, self.interpolation) if how not in ("stretch", "bilinear")]
+
+
 def _decoded(
-    name: str, paths: Sequence[Path], settings: Any, size: int, corrupt: Corrupt, fit: Fit
+    name: str, paths: Sequence[Path], settings: Any, corrupt: Corrupt, how: Resized
 ) -> NDArray[np.uint8]:
     import PIL
 
     def fill(pixels: NDArray[np.uint8]) -> None:
         def one(row: int) -> str:
             try:
-                pixels[row] = read_image(paths[row], size, fit)
+                pixels[row] = read_image(paths[row], *how)
             except BROKEN as error:
                 return f"{paths[row]}: {error}"
             return ""
 
         _refuse(in_parallel(one, len(paths), f"decoding {name}"), name, corrupt)
 
-    made = [settings, size, PIL.__version__, *([fit] if fit != "stretch" else [])]
+    made, size = [settings, how.size, PIL.__version__, *how.unusual], how.size
     return filled(f"{name}-{size}px", made, (len(paths), 3, size, size), "u1", fill)
 
 
 def _encoded(
-    name: str, paths: Sequence[Path], settings: Any, size: int, corrupt: Corrupt, fit: Fit
+    name: str, paths: Sequence[Path], settings: Any, corrupt: Corrupt, how: Resized
 ) -> EncodedImages:
     """All files are decoded once here, too: a broken one is to be found before a sweep starts."""
 
@@ -108,7 +134,7 @@ def _encoded(
         in_parallel(one, len(paths), f"packing {name}")
 
     packed = filled(f"{name}-encoded", settings, (int(ends[-1]),), "u1", fill)
-    return EncodedImages(packed, ends, size, fit)
+    return EncodedImages(packed, ends, *how)
 
 
 def _refuse(told: Sequence[str], name: str, corrupt: Corrupt) -> None:

@@ -13,6 +13,9 @@ from oodbench.data import Dataset, Environment, Rows, Split
 from oodbench.errors import RequestError
 from oodbench.seeds import stream
 
+AUGMENT = ("domainbed", "none", "randaugment", "augmix")
+"""How training images may be augmented: see ``oodbench.training.inputs.augmentation``."""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -20,15 +23,17 @@ class Options:
 
     Attributes:
         size: Height and width of the images.
+        interpolation: How they are resized: ``bilinear`` or ``bicubic``.
         holdout: Share of an environment's examples that is its validation part, and of as many its
             test part.
         corrupt: ``fail`` or ``skip`` where a file is no image.
         domainbed: ``{seed, trial_seed}`` of DomainBed, for its own splits.
-        augment: Training images as DomainBed augments them, ``domainbed``, or ``none``.
+        augment: Training images as DomainBed augments them, ``domainbed``; or one of ``AUGMENT``.
         augment_id_val: Validation images of training environments too, as there.
     """
 
     size: Any = 224
+    interpolation: Any = "bilinear"
     holdout: Any = 0.2
     corrupt: Any = "fail"
     domainbed: Any = None
@@ -38,18 +43,24 @@ class Options:
     def check(self, name: str) -> None:
         """Raise RequestError unless they are what they must be for the dataset ``name``."""
         check_image_options(name, self.size, self.corrupt)
+        if self.interpolation not in ("bilinear", "bicubic"):
+            raise RequestError(
+                f"{name}: interpolation must be bilinear or bicubic, not {self.interpolation!r}."
+            )
         check_holdout(name, self.holdout)
         augment, augment_id_val = self.augment, self.augment_id_val
-        if augment not in ("domainbed", "none"):
-            raise RequestError(f"{name}: augment must be domainbed or none, not {augment!r}.")
+        if augment not in AUGMENT:
+            raise RequestError(
+                f"{name}: augment must be one of {', '.join(AUGMENT)}, not {augment!r}."
+            )
         if type(augment_id_val) is not bool:
             raise RequestError(
                 f"{name}: augment_id_val must be true or false, not {augment_id_val!r}."
             )
-        if augment_id_val and augment == "none":
+        if augment_id_val and augment != "domainbed":
             raise RequestError(
-                f"{name}: augment_id_val: true needs augment: domainbed, which says how; leave one "
-                "out."
+                f"{name}: augment_id_val: true is DomainBed's way and needs augment: domainbed, "
+                f"not {augment}; leave one out."
             )
 
 
@@ -63,7 +74,7 @@ def build_images(
     names: tuple[str, ...],
     data_seed: int,
     options: Options,
-    recipe: str = "domainbed",
+    cropped: bool = True,
 ) -> Dataset:
     """The images of a tree as a dataset.
 
@@ -73,7 +84,7 @@ def build_images(
         names: What the environments are called, in the order of their folders.
         data_seed: Of the splits, unless they are DomainBed's.
         options: What was asked for.
-        recipe: What ``augment: domainbed`` means for this dataset.
+        cropped: Whether augmentation crops images.
 
     Raises:
         RequestError: If an option is not what it must be, a file is no image, or the decoded images
@@ -82,7 +93,9 @@ def build_images(
     options.check(name)
     asked = options.domainbed
     seeds = None if asked is None else Seeds.from_option(name, asked)
-    pixels, there, content = kept_images(name, tree, options.size, options.corrupt)
+    pixels, there, content = kept_images(
+        name, tree, options.size, options.corrupt, interpolation=options.interpolation
+    )
     environments = []
     for i, environment in enumerate(names):
         rows = np.intersect1d(tree.rows_of(i), there)
@@ -98,10 +111,15 @@ def build_images(
         tuple(environments),
         len(tree.classes),
         content=content,
-        augment="" if options.augment == "none" else recipe,
+        augment=recipe_of(options.augment, cropped),
         augment_id_val=options.augment_id_val,
         source=name,
     )
+
+
+def recipe_of(augment: str, cropped: bool = True) -> str:
+    """What ``Dataset.augment`` is where an option says so."""
+    return "" if augment == "none" else augment if cropped else f"{augment}_uncropped"
 
 
 def split_parts(

@@ -14,12 +14,18 @@ from numpy.typing import NDArray
 CHUNK = 256
 """Images between two signs of progress."""
 Fit = Literal["stretch", "crop"]
+Interpolation = Literal["bilinear", "bicubic"]
 BROKEN = (OSError, ValueError, SyntaxError)
 """What PIL raises of a file that is no image."""
 
 
-def read_image(file: Path | IO[bytes], size: int, fit: Fit = "stretch") -> NDArray[np.uint8]:
-    """(3, size, size): RGB, resized as torchvision resizes PIL images, bilinear with antialias.
+def read_image(
+    file: Path | IO[bytes],
+    size: int,
+    fit: Fit = "stretch",
+    interpolation: Interpolation = "bilinear",
+) -> NDArray[np.uint8]:
+    """(3, size, size): RGB, resized as torchvision resizes PIL images, with antialias.
 
     Args:
         file: Its path, or itself, open.
@@ -27,11 +33,12 @@ def read_image(file: Path | IO[bytes], size: int, fit: Fit = "stretch") -> NDArr
         fit: ``stretch``: as ``torchvision.transforms.Resize((size, size))``. ``crop``: only the
             square in its middle, so that nothing is distorted. A square image is stretched as well;
             none of its pixels changes if it has the size already.
+        interpolation: Of the pixels.
     """
     from PIL import Image, ImageOps
 
     with Image.open(file) as image:
-        rgb, how = image.convert("RGB"), Image.Resampling.BILINEAR
+        rgb, how = image.convert("RGB"), Image.Resampling[interpolation.upper()]
         square = (size, size)
         resized = ImageOps.fit(rgb, square, how) if fit == "crop" else rgb.resize(square, how)
     return np.asarray(resized).transpose(2, 0, 1)

@@ -115,8 +115,8 @@ VARIANTS = {
 
 def build(name: str, source: Source, data_seed: int, **options: Any) -> Dataset:
     """One variant, from the data folder of this machine; DomainBed does not crop its images."""
-    tree, recipe = VARIANTS[name].read(source.find()), "domainbed_uncropped"
-    return build_images(name, tree, ENVIRONMENTS, data_seed, Options(**options), recipe)
+    tree = VARIANTS[name].read(source.find())
+    return build_images(name, tree, ENVIRONMENTS, data_seed, Options(**options), cropped=False)
 
 
 def spec(name: str) -> DatasetSpec:

@@ -15,9 +15,11 @@ from .verbs.cancel import cancel as cancel
 from .verbs.catalogue import catalogue as catalogue
 from .verbs.conclude import conclude as conclude
 from .verbs.conclude import confirmed as confirmed
+from .verbs.dashboard import dashboard as dashboard
 from .verbs.evaluate import evaluate as evaluate
 from .verbs.example import example as example
 from .verbs.fetch import fetch as fetch
+from .verbs.fetch import fetch_model as fetch_model
 from .verbs.load_model import load_model as load_model
 from .verbs.plot import plot as plot
 from .verbs.power import power as power

@@ -35,6 +35,12 @@ LAST, BEST = "last", "best_id_val"
 """Checkpoints of which weights and predictions may be kept, as the checkpoint rules call them."""
 
 
+ALIKE = ("freeze", "linear_steps", "no_decay", "unfreeze_at")
+SCALED = ("head_lr", "layer_decay")
+"""Hyperparameters of fine-tuning (``oodbench.optimizers.fine_tuning``) that all models of a stack
+have alike, and those that each may have its own value of, if all have one."""
+
+
 def canonical_json(value: Any) -> str:
     """One text per value: sorted keys, no spaces."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -73,6 +79,10 @@ class Trial:
         label_smoothing: Share of each label that is spread over all classes.
         balance: What is drawn equally often: ``none``, ``classes``, ``environments`` or
             ``environments+classes``.
+        accumulate: Pieces in which each batch is computed, to save memory; see
+            ``oodbench.training.accumulation``.
+        wise_ft: The model is also scored at these mixtures of its first and its last weights, at
+            the last step: 0 is the first, 1 the last; see ``oodbench.training.mixtures``.
         average: Averaged weights, evaluated in place of the last: ``{"ema": decay}`` or
             ``{"swa": share of the steps from which on}``; empty: none.
         parallel: Method of data-parallel training; empty for one replica.
@@ -104,6 +114,8 @@ class Trial:
     clip_norm: float = 0.0
     label_smoothing: float = 0.0
     balance: str = "none"
+    accumulate: int = 1
+    wise_ft: tuple[float, ...] = ()
     average: Mapping[str, float] = field(default_factory=dict)
     parallel: str = ""
     replicas: int = 1
@@ -143,6 +155,7 @@ class Trial:
             elif isinstance(value, tuple):
                 value = list(value)
             default = {} if item.default_factory is not MISSING else item.default
+            default = list(default) if isinstance(default, tuple) else default
             if item.name == "protocol" or value != default:
                 result[item.name] = value
         return result
@@ -150,7 +163,8 @@ class Trial:
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Trial":
         """The inverse of ``to_json``."""
-        return cls(**{**values, "test_environments": tuple(values["test_environments"])})
+        lists = values.keys() & {"test_environments", "wise_ft"}
+        return cls(**{**values, **{name: tuple(values[name]) for name in lists}})
 
     @cached_property
     def id(self) -> str:
@@ -175,10 +189,14 @@ class Trial:
     def cohort_key(self) -> str:
         """Trials with equal keys have one shape and can be trained in one stack.
 
-        They may differ in optimizer, hyperparameters and seed.
+        They may differ in optimizer, hyperparameters and seed; but not in what of a model is
+        trained when.
         """
         free = ("optimizer", "hparams", "seed")
-        return hash_of({k: v for k, v in self.to_json().items() if k not in free})
+        shared = {k: v for k, v in self.to_json().items() if k not in free}
+        alike = {k: v for k, v in self.hparams.items() if k in ALIKE}
+        scaled = sorted(self.hparams.keys() & set(SCALED))
+        return hash_of({**shared, **({"parts": [alike, scaled]} if alike or scaled else {})})
 
     @property
     def evaluation_steps(self) -> tuple[int, ...]:

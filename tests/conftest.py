@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,9 @@ from oodbench.data import DATASETS, Dataset
 from oodbench.results import open_database
 from oodbench.training import Tensors, load
 from oodbench.training.fast.processor import prepare_for_cpu
+
+CHROMIUM = os.environ.get("OODBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")
+ARGUMENTS = ["--no-sandbox", "--enable-unsafe-swiftshader"]  # for root, and WebGL without a GPU
 
 prepare_for_cpu()
 
@@ -70,3 +74,15 @@ def vlcs() -> Path:
     if not path.is_dir():
         pytest.skip("needs OODBENCH_TEST_DATA to name a folder that has domainbed_sweeps/vlcs_erm")
     return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless chromium."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no chromium is installed: apt install chromium, or set OODBENCH_CHROMIUM")
+    with playwright.sync_playwright() as library:
+        opened = library.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from ..stats.intervals import Array
 from ..stats.testing import LEVEL, holm
 
 OUTER = 1 / 3
@@ -45,15 +46,29 @@ def rising_edges(panel: pd.DataFrame, column: str, places: pd.DataFrame) -> dict
         for optimizer, runs in panel.groupby("optimizer", sort=False)
         for end in _ends(runs, places.loc[runs.index].dropna(axis=1, how="all"), column)
     ]
+    correlation, n = np.array([end[2:] for end in ends]).reshape(-1, 2).T
     found: dict[str, list[str]] = {}
-    for (optimizer, end, _), p in zip(ends, holm([p for _, _, p in ends]), strict=True):
+    for (optimizer, end, *_), p in zip(ends, holm(_p_of_rise(correlation, n)), strict=True):
         if p < LEVEL:
             found.setdefault(optimizer, []).append(end)
     return {optimizer: ", ".join(mine) for optimizer, mine in found.items()}
 
 
-def _ends(runs: pd.DataFrame, places: pd.DataFrame, column: str) -> Iterator[tuple[str, float]]:
-    """The ends of an optimizer's ranges that can be looked at, with p of a rise towards each."""
+def _p_of_rise(correlation: Array, n: Array) -> Array:
+    """One-sided p values of Pearson's correlation: (n - 2) r**2 / (1 - r**2) is a t value's square.
+
+    All at once: ``scipy.stats.pearsonr`` takes a millisecond for each, and a study has thousands.
+    """
+    with np.errstate(divide="ignore"):  # a perfect correlation
+        t = correlation * np.sqrt((n - 2) / np.maximum(1 - correlation**2, 0))
+    p: Array = stats.t.sf(t, n - 2)
+    return p
+
+
+def _ends(
+    runs: pd.DataFrame, places: pd.DataFrame, column: str
+) -> Iterator[tuple[str, float, int]]:
+    """The ends of an optimizer's ranges that can be looked at, with the correlation there and n."""
     if places.shape[1] == 0:
         return
     completed = (runs["status"] == "completed").to_numpy()
@@ -68,5 +83,5 @@ def _ends(runs: pd.DataFrame, places: pd.DataFrame, column: str) -> Iterator[tup
             if (above[outer] > 0).sum() < FEWEST or not np.ptp(near[outer]) * np.ptp(above[outer]):
                 continue
             extreme = runs[name].min() if end == "low" else runs[name].max()
-            p = stats.pearsonr(near[outer], above[outer], alternative="greater").pvalue
-            yield f"{end} end of {name} ({extreme:.3g})", float(p)
+            correlation = np.corrcoef(near[outer], above[outer])[0, 1]
+            yield f"{end} end of {name} ({extreme:.3g})", float(correlation), int(outer.sum())

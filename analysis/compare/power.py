@@ -1,13 +1,13 @@
 """What a search would decide: the difference that it finds with a probability of 80%.
 
 A difference is found where it exceeds its standard error by the quantiles of Student's t for the
-test (5%, two-sided) and for the power. The variance of the draws falls with their number; that of
-test examples and data splits does not, so that beyond some number of draws only more examples or
-splits help.
+test (5%, two-sided) and for the power; each part of the variance has its own, as in ``Uncertain``.
+The variance of the draws falls with their number, that of data splits with the number of these.
+That of test examples stays, so that beyond some number of draws only more examples help.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Unpack
 
 import numpy as np
@@ -27,6 +27,7 @@ from .contests import Contest, every_pair
 from .differences import Differences
 from .estimates import Tasks
 from .estimation import Estimation
+from .uncertain import MANY
 
 POWER = 0.8
 TARGET = 0.02
@@ -44,26 +45,40 @@ class Power:
         budget: Draws of a search.
         draws: Of each optimizer, the fewest that were run.
         searched: Variance of the difference from the draws that were run.
-        fixed: That from test examples and data splits.
+        examples: That from test examples; NaN where no predictions are known.
+        splits: That from one split of the data to another; NaN where one was run.
+        data_seeds: On how many splits the draws were run.
     """
 
     budget: int
     draws: int
     searched: float
-    fixed: float
+    examples: float = float("nan")
+    splits: float = float("nan")
+    data_seeds: int = 1
 
-    def found(self, draws: int) -> float:
-        """The difference that so many draws find with a probability of ``POWER``; a fraction."""
+    def found(self, draws: int, data_seeds: int = 1) -> float:
+        """The difference that is found with a probability of ``POWER``; a fraction.
+
+        Args:
+            draws: Of each optimizer.
+            data_seeds: On how many splits they are run. Of one split a comparison covers that split
+                alone, so nothing is added for others. Parts that are not known count as 0.
+        """
         df = freedom(draws, self.budget)
         if df < 1:
             return float("nan")
-        quantiles = stdtrit(df, 1 - LEVEL / 2) + stdtrit(df, POWER)
-        return float(quantiles * np.sqrt(self.searched * self.draws / draws + self.fixed))
+        parts = [(self.searched * self.draws / draws, df), (np.nan_to_num(self.examples), MANY)]
+        if data_seeds > 1:
+            parts.append((np.nan_to_num(self.splits) / data_seeds, data_seeds - 1.0))
+        variances, freedoms = np.array(parts).T
+        quantiles = stdtrit(freedoms, 1 - LEVEL / 2) + stdtrit(freedoms, POWER)
+        return float(np.sqrt((quantiles**2 * variances).sum()))
 
-    def needed(self, target: float = TARGET) -> int | None:
+    def needed(self, target: float = TARGET, data_seeds: int = 1) -> int | None:
         """Draws of each that find ``target``; None where no number does."""
         sizes = np.unique(np.geomspace(INDEPENDENT * self.budget, MOST, 300).astype(int))
-        return next((int(size) for size in sizes if self.found(size) <= target), None)
+        return next((int(n) for n in sizes if self.found(n, data_seeds) <= target), None)
 
 
 def power(
@@ -77,8 +92,8 @@ def power(
 ) -> pd.DataFrame:
     """What searches like these would decide between two optimizers, in OOD accuracy.
 
-    Of each panel the pair of optimizers with the median error; p-values are not corrected for the
-    number of pairs. See the module for the method.
+    Of each panel the pair of optimizers with the median error, on as many data splits as were run;
+    p-values are not corrected for the number of pairs. See the module for the method.
 
     Args:
         pairs, rule, predictions, settings: As for ``analysis.compare_optimizers``.
@@ -87,8 +102,9 @@ def power(
 
     Returns:
         A row per dataset, test environments and algorithm: ``budget`` (draws of a search that
-        selects), ``draws``, ``searched`` and ``fixed`` (variance of the difference from so many
-        draws, and from test examples and data splits), ``found`` (the difference that they find
+        selects), ``draws``, ``searched``, ``examples`` and ``splits`` (variance of the difference
+        from so many draws, from test examples, and from one data split to another; missing where
+        not known), ``data_seeds`` (the number of splits), ``found`` (the difference that is found
         with a probability of 80%), ``target`` and ``needed`` (draws that find it; missing where no
         number does). No rows where no pair has an interval.
 
@@ -99,10 +115,10 @@ def power(
     rows = []
     for one, found in typical_power(estimation):
         size = found.draws if draws is None else draws
-        needed = {"target": target, "needed": found.needed(target)}
-        searched = found.searched * found.draws / size
-        known = vars(Power(found.budget, size, searched, found.fixed))
-        rows.append({**one.key, **known, "found": found.found(size), **needed})
+        needed = {"target": target, "needed": found.needed(target, found.data_seeds)}
+        known = replace(found, draws=size, searched=found.searched * found.draws / size)
+        finds = known.found(size, found.data_seeds)
+        rows.append({**one.key, **vars(known), "found": finds, **needed})
     columns = [*GROUP, *Power.__dataclass_fields__, "found", "target", "needed"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -116,7 +132,7 @@ def typical_power(estimation: Estimation) -> list[tuple[Searches, Power]]:
             continue
         tasks = estimation.tasks([one], one.optimizers, full=False)
         each = [_power(tasks, contest) for contest in contests]
-        known = sorted((p for p in each if p), key=lambda p: p.searched + p.fixed)
+        known = sorted((p for p in each if p), key=lambda p: p.found(p.draws, p.data_seeds))
         if known:
             found.append((one, known[len(known) // 2]))
     return found
@@ -129,21 +145,29 @@ def _power(tasks: Tasks, contest: Contest) -> Power | None:
     (searched, df), *others = Differences(tasks, contest).of(SCORES.index("ood")).parts
     if df < 1:
         return None
-    return Power(n, draws, searched, sum(variance for variance, _ in others))
+    known = Power(n, draws, searched)
+    for variance, df in others:
+        if df == MANY:
+            known = replace(known, examples=variance)
+        else:  # of the mean over the splits
+            number = int(df) + 1
+            known = replace(known, splits=variance * number, data_seeds=number)
+    return known
 
 
 def power_sentences(estimation: Estimation) -> tuple[str, ...]:
     """What each panel's search decides between two optimizers, and what 2 points would take."""
     return tuple(
         f"{group_name(*one.panel.key)}: {power.draws:,} draws of each find "
-        f"{100 * power.found(power.draws):.1f} points; {_words(power)}."
+        f"{100 * power.found(power.draws, power.data_seeds):.1f} points; {_words(power)}."
         for one, power in typical_power(estimation)
     )
 
 
 def _words(power: Power) -> str:
-    needed = power.needed()
+    needed = power.needed(data_seeds=power.data_seeds)
     goal = f"{100 * TARGET:g} points"
     if needed is None:
-        return f"no number of draws finds {goal}: it takes more test examples or data splits"
+        more = "test examples" if power.data_seeds == 1 else "data splits, or more test examples"
+        return f"no number of draws finds {goal}: it takes more {more}"
     return f"{goal} take {needed:,} draws"

@@ -39,9 +39,10 @@ def binned(
     """Mean OOD accuracy in bins of ID accuracy, by optimizer.
 
     The "reliability diagram" of Naganuma et al. (2023), with every run in exactly one bin, counts
-    and intervals. A row of panels per dataset and choice of test environments, a panel per
-    algorithm; under each the number of runs in each bin and of runs by status, where it is wide
-    enough.
+    and intervals. It describes the runs and judges nothing: bins are of measured ID accuracy, so
+    that among runs of nearly equal accuracy the luck of the test examples decides the bin. A row of
+    panels per dataset and choice of test environments, a panel per algorithm; under each the number
+    of runs in each bin and of runs by status, where it is wide enough.
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; with config_id where

@@ -1,12 +1,9 @@
 """The report as one HTML page: everything in it, nothing beside it, no network."""
 
-import base64
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,22 +25,9 @@ from ..runs.environments import name_environments
 from ..runs.names import pretty
 from ..stats.testing import MARGIN
 from . import charts, packing, tables
+from .assets import LIBRARY, SCRIPTS, STYLES, policy, static, template
 from .drawings import answer_drawing, heatmap_drawing
 from .statistics import Statistics, compute
-
-HERE = Path(__file__).parent
-
-LIBRARY = "plotly-gl2d.min"
-"""plotly.js 3.7.0, its bundle for plane charts, as published (MIT). The whole plotly.js, which the
-Python package has, takes a browser two seconds more to read."""
-
-SCRIPTS = (
-    *("store", "axes", "fit", "theme", "swatch", "filters", "measures", "facets", "scatter"),
-    *("run", "listing", "csv", "curves", "state", "main"),
-)
-"""Files of ``static``, in the order in which they are run."""
-
-STYLES = ("report.css", "print.css")
 
 
 @dataclass(frozen=True)
@@ -101,7 +85,7 @@ def report_html(
         UnknownNameError: No such rule, unit or palette.
     """
     require(pairs, ("id", "ood"))
-    template = _template()
+    page = template("report.html")
     pairs = pairs.reset_index(drop=True)
     how: dict[str, Any] = {"budget": budget, "unit": unit, "predictions": predictions}
     statistics = compute(pairs, rule, seed=seed, on_step=on_step, **how)
@@ -111,46 +95,18 @@ def report_html(
     data |= packing.pack(pairs, checkpoints, probes, environments)
     statistics = statistics.named(source.environments)
     pairs = name_environments(pairs, source.environments)
-    scripts = [_static(f"{name}.js") for name in (LIBRARY, *SCRIPTS)]
+    scripts = [static(f"{name}.js") for name in (LIBRARY, *SCRIPTS)]
     return str(
-        template.render(
+        page.render(
             title=title,
-            policy=_policy(scripts),
-            styles=[*map(_static, STYLES), charts.look_colors(data["looks"])],
+            policy=policy(scripts),
+            styles=[*map(static, STYLES), charts.look_colors(data["looks"])],
             scripts=scripts,
             data=packing.script_json(data),
             **_answers(pairs, statistics, palette),
             heatmap=_heatmap(pairs, statistics),
             **_texts(pairs, statistics, source),
         )
-    )
-
-
-def _template() -> Any:
-    """The page's template; what is put into it is escaped unless the template says otherwise."""
-    from jinja2 import Environment, FileSystemLoader
-
-    page = Environment(
-        loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True
-    )
-    return page.get_template("report.html")
-
-
-def _static(name: str) -> str:
-    # Reading makes all line ends those that an HTML parser makes: the policy's hashes rest on it.
-    return (HERE / "static" / name).read_text(encoding="utf-8")
-
-
-def _policy(scripts: Sequence[str]) -> str:
-    """A content security policy under which these scripts run and nothing is fetched.
-
-    plotly's WebGL compiles its drawing code at run time, and sets styles: hence the two "unsafe".
-    """
-    hashes = (base64.b64encode(hashlib.sha256(text.encode()).digest()) for text in scripts)
-    allowed = " ".join(f"'sha256-{digest.decode()}'" for digest in hashes)
-    return (
-        f"default-src 'none'; script-src 'unsafe-eval' {allowed}; style-src 'unsafe-inline'; "
-        "img-src data: blob:; base-uri 'none'; form-action 'none'"
     )
 
 

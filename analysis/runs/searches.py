@@ -44,7 +44,7 @@ class Trials:
     costs: Mapping[str, float]
     counts: Mapping[str, int]
 
-    @property
+    @cached_property
     def splits(self) -> tuple[int, ...]:
         """Data seeds: on each split of the data the same draws were trained."""
         return tuple(map(int, pd.unique(splits_of(self.runs))))

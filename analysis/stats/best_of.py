@@ -48,11 +48,13 @@ class Ranked:
 
     def selected(self, n: int) -> Array:
         """(..., N) in the order of rank: the probability of each trial to be the one of n."""
-        total = self.up_to[..., -1:]
         level = self.up_to - self.below
-        reached = _share_of_searches(self.up_to, total, n) - _share_of_searches(
-            self.below, total, n
-        )
+        up_to = _share_of_searches(self.up_to, self.up_to[..., -1:], n)
+        # Trials of equal rank are one level: below it lies what is up to the level before.
+        starts = self.below[..., 1:] != self.below[..., :-1]
+        below = np.zeros_like(up_to)
+        below[..., 1:] = np.maximum.accumulate(np.where(starts, up_to[..., :-1], 0.0), axis=-1)
+        reached = up_to - below
         share = np.divide(reached, level, out=np.zeros_like(reached), where=level > 0)
         probability: Array = share * self.weights
         return probability

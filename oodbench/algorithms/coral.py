@@ -57,6 +57,7 @@ CORAL = AlgorithmSpec(
     Coral,
     space={"penalty_weight": log(0.1, 10.0)},
     smallest_group=2,
+    compares=True,
     smooths=True,
     hands_on=True,
     summary="CORAL: cross-entropy plus the distance of the environments' feature moments.",

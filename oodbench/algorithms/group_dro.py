@@ -43,6 +43,7 @@ GROUP_DRO = AlgorithmSpec(
     space={"group_step_size": log(1e-3, 1e-1)},
     smallest_group=1,
     every_environment=True,
+    compares=True,
     smooths=True,
     hands_on=True,
     summary="Group DRO: cross-entropy with weights that grow with each environment's risk.",

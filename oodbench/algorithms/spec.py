@@ -115,6 +115,7 @@ class AlgorithmSpec:
         smallest_group: Fewest examples of one environment in a batch; 0 if environments may be
             pooled.
         every_environment: Each batch must have examples of every training environment, in order.
+        compares: Its loss compares the environments of a batch: of one alone it is ERM's.
         averages: Its loss is the mean over environments of what it is for each of them alone.
         smooths: It heeds ``Setup.smoothing``.
         hands_on: Its losses do nothing with the inputs but hand them to the models, once or more,
@@ -129,6 +130,7 @@ class AlgorithmSpec:
     options: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     smallest_group: int = 0
     every_environment: bool = False
+    compares: bool = False
     averages: bool = False
     smooths: bool = False
     hands_on: bool = False
@@ -140,6 +142,14 @@ class AlgorithmSpec:
         own = [{name: values[name] for name in self.space} for values in setup.hparams]
         chosen = {name: values[0] for name, values in self.options.items()}
         return self.build(replace(setup, hparams=own), **{**chosen, **options})
+
+    def check_environments(self, dataset: str, trained: int) -> None:
+        """Raise RequestError if it needs more environments than a dataset has to train on."""
+        if self.compares and trained < 2:
+            raise RequestError(
+                f"{self.name} compares training environments, but {dataset} has {trained} to train "
+                "on: it would be ERM under another name. Use erm, or more training environments."
+            )
 
     def check(self, options: Mapping[str, Any], batch: Mapping[str, int]) -> None:
         """Raise unless the options exist and the batch gives what the algorithm needs."""
@@ -161,6 +171,11 @@ class AlgorithmSpec:
             raise RequestError(
                 f"{self.name} needs every environment in each batch, but got batch: {dict(batch)}. "
                 "Write batch: {per_environment: n}."
+            )
+        if self.compares and batch.get("environments") == 1:
+            raise RequestError(
+                f"{self.name} compares the environments of a batch, but batch: {dict(batch)} has "
+                "one: it would be ERM under another name. Write environments: 2 or more."
             )
         if size < self.smallest_group:
             raise RequestError(

@@ -32,6 +32,7 @@ VREX = AlgorithmSpec(
     space={"penalty_weight": log(0.1, 1e5), "anneal_fraction": uniform(0.1, 0.9)},
     options=OPTIONS,
     smallest_group=1,
+    compares=True,
     smooths=True,
     hands_on=True,
     summary="V-REx: cross-entropy plus the variance of the environments' risks.",

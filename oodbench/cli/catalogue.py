@@ -30,6 +30,8 @@ def tell(kind: str, name: str | None) -> None:
     table = api.catalogue(kind, name)
     if name is None:
         show(table[COLUMNS[kind]])
+    elif len(table) > 1:  # names with this part in them
+        show(table[["name", "summary"]])
     else:
         show_one(table.iloc[0])
 

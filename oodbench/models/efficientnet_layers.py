@@ -1,9 +1,12 @@
 """The layers of EfficientNet-Lite0; parameters are called as in its weights file."""
 
 import math
+from typing import Any
 
 import torch.nn.functional as f
 from torch import Tensor, nn
+
+from oodbench.models.parts import WITH_PREVIOUS
 
 STAGES = (
     (1, 3, 1, 1, 32, 16),
@@ -74,6 +77,11 @@ class EfficientNetLite0(nn.Module):
                 blocks.append(Block(first[0], outputs, kernel, first[1], expansion))
         self._blocks = nn.ModuleList(blocks)
         self._conv_head, self._bn1 = Same(320, FEATURES, 1, bias=False), norm(FEATURES)
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """See ``oodbench.models.parts``."""
+        last = (r"^_conv_head|_bn1", (WITH_PREVIOUS,))
+        return {"stem": r"^_conv_stem|_bn0", "blocks": [(r"^_blocks\.(\d+)", None), last]}
 
     def forward(self, x: Tensor) -> Tensor:
         """Of each image: the mean over its pixels."""

@@ -66,6 +66,10 @@ class TextFeatures(nn.Module):
         self.encoder, self.mean = encoder, mean
         self.width = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
 
+    def group_matcher(self, coarse: bool = False) -> dict[str, str]:
+        """See ``oodbench.models.parts``."""
+        return {"stem": r"^encoder\.embeddings", "blocks": r"^encoder\..*\blayers?\.(\d+)"}
+
     def forward(self, tokens: Tensor) -> Tensor:
         """(n, length) token numbers plus 1, 0 for none, to (n, width).
 

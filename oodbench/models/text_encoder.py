@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oodbench.data.encoders import Encoder
-from oodbench.models.backbone import frozen, head
+from oodbench.models.head import frozen, head
 from oodbench.models.spec import ModelSpec
 
 if TYPE_CHECKING:

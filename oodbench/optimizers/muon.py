@@ -1,36 +1,61 @@
-"""Muon for matrices, AdamW for the rest."""
+"""Muon for hidden matrices and convolutions, AdamW for the rest."""
 
-from functools import partial
 from typing import Any
 
 from oodbench.optimizers.spec import OptimizerSpec
 from oodbench.spaces import log, one_minus_log
 
+BETAS = (0.9, 0.95)
+"""Of AdamW, as in the author's ``MuonWithAuxAdam``. Its eps is torch's 1e-8: by 1e-10, as there,
+rounding alone would decide some steps in single precision."""
 
-def build(params: Any, lr: float, momentum: float, weight_decay: float) -> Any:
-    """``torch.optim.Muon`` with Nesterov momentum and five Newton-Schulz iterations.
 
-    Its steps are scaled to the root mean square of AdamW's (Liu et al. 2025, arXiv 2502.16982,
-    equation 4), so that one learning rate and one weight decay serve both.
+def build(params: Any, lr: float, adamw_lr: float, momentum: float, weight_decay: float) -> Any:
+    """Muon with a learning rate of its own for what is ``hidden``, AdamW for all else.
+
+    Args:
+        params: Groups, each with ``hidden``; see ``OptimizerSpec.hidden_apart``. Of plain tensors
+            those are hidden that have two dimensions or more.
+        lr: Muon's.
+        adamw_lr: That of AdamW.
+        momentum: Muon's.
+        weight_decay: Of both.
     """
-    from torch import optim
+    from torch.optim import AdamW
 
     from oodbench.optimizers.rules.hybrid import Hybrid
+    from oodbench.optimizers.rules.muon import Muon
 
-    both: dict[str, Any] = {"lr": lr, "weight_decay": weight_decay}
-    muon = partial(optim.Muon, momentum=momentum, adjust_lr_fn="match_rms_adamw", **both)
-    return Hybrid(params, muon, partial(optim.AdamW, fused=True, **both))
+    groups = by_shape(params)
+    hidden = [group for group in groups if group["hidden"]]
+    others = [group for group in groups if not group["hidden"]]
+    parts: list[Any] = [Muon(hidden, lr, momentum, weight_decay)] if hidden else []
+    if others:
+        settings: dict[str, Any] = {"betas": BETAS, "weight_decay": weight_decay}
+        parts.append(AdamW(others, lr=adamw_lr, fused=True, **settings))
+    return Hybrid(parts)
+
+
+def by_shape(params: Any) -> list[dict[str, Any]]:
+    """Groups with ``hidden``, from plain tensors; those that are given as groups as they are."""
+    given = list(params)
+    if given and isinstance(given[0], dict):
+        return given
+    both = ((True, [p for p in given if p.ndim >= 2]), (False, [p for p in given if p.ndim < 2]))
+    return [{"params": own, "hidden": hidden} for hidden, own in both if own]
 
 
 MUON = OptimizerSpec(
     "muon",
     "adaptive",
     {
-        "lr": log(1e-4, 1e-1),
+        "lr": log(1e-3, 0.3),
+        "adamw_lr": log(1e-4, 1e-1),
         "momentum": one_minus_log(0.5, 0.99),
         "weight_decay": log(1e-4, 0.3),
     },
     build,
+    hidden_apart=True,
     decoupled_decay=True,
-    reference="Jordan et al. 2024 (torch.optim.Muon)",
+    reference="Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon)",
 )

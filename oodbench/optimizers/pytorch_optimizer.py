@@ -11,6 +11,7 @@ from inspect import signature
 from typing import Any
 
 from oodbench.errors import RequestError, UnknownNameError
+from oodbench.optimizers.muon import by_shape
 from oodbench.optimizers.spec import OptimizerSpec, check_installed
 from oodbench.spaces import Choice, Range, log
 
@@ -51,8 +52,8 @@ RANDOM = {"alice", "dash", "gravity", "scion", "scionlight", "spam"}
 """They may draw from torch's global generator: their models are trained one by one."""
 AVERAGES = {"schedulefreeadamw", "schedulefreeradam", "schedulefreesgd", "splus"}
 """See ``OptimizerSpec.averages``."""
-BY_SHAPE = {"adago", "adamuon", "muon", "muonclip", "normuon"}
-"""They want to be told which parameters are matrices."""
+OF_MATRICES = {"adago", "adamuon", "muon", "muonclip", "normuon"}
+"""They want to be told which parameters are matrices between a model's first layer and its head."""
 DECOUPLED = {
     *("adan", "conda", "dadaptadan", "dash", "fira", "focus", "galore", "muonclip", "novograd"),
     *("schedulefreeadamw", "spam", "stablespam"),
@@ -89,6 +90,7 @@ def find(name: str) -> OptimizerSpec | None:
         "non-adaptive" if bare in NON_ADAPTIVE else "adaptive",
         space(bare, kind),
         builder(bare, kind),
+        hidden_apart=bare in OF_MATRICES,
         stackable=bare not in RANDOM,
         decoupled_decay=decoupled_decay(bare, kind),
         averages=bare in AVERAGES,
@@ -139,13 +141,8 @@ def builder(bare: str, kind: Any) -> Callable[..., Any]:
             hparams["betas"] = tuple(hparams.pop(f"beta{i + 1}") for i in range(count))
         if "foreach" in takes:
             hparams["foreach"] = False  # parameters are many and small, and their sums stay alike
-        if bare in BY_SHAPE:
-            matrices = [p for p in params if p.ndim >= 2]
-            rest = [p for p in params if p.ndim < 2]
-            params = [
-                {"params": matrices, "use_muon": True},
-                {"params": rest, "use_muon": False},
-            ]
+        if bare in OF_MATRICES:
+            params = [{**group, "use_muon": group["hidden"]} for group in by_shape(params)]
         optimizer = kind(params, **hparams)
         if bare in AVERAGES:
             optimizer.train()

@@ -22,6 +22,7 @@ def sam_of(base: OptimizerSpec, name: str) -> OptimizerSpec:
         {**base.space, "rho": log(0.01, 1.0)},
         build,
         flat=base.flat,
+        hidden_apart=base.hidden_apart,
         stackable=base.stackable,
         evaluations=2 * base.evaluations,
         decoupled_decay=base.decoupled_decay,

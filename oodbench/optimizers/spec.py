@@ -32,6 +32,8 @@ class OptimizerSpec:
         flat: A model's parameters may be given as one flat vector (the same numbers, fewer calls):
             the step goes by coordinates, or by norms over all of them. Leave it False where layers
             or matrices count (LARS, Muon, Adafactor).
+        hidden_apart: ``build`` is given groups, each with ``hidden``: whether its parameters are
+            matrices and convolutions between a model's first layer and its head, as Muon asks.
         stackable: The step writes to the parameters that it was given and draws nothing at random.
             Where it does not, its models are trained one by one instead of in a stack.
         evaluations: Gradients that it takes at each step: see
@@ -52,6 +54,7 @@ class OptimizerSpec:
     space: Space
     build: "Callable[..., Optimizer]"
     flat: bool = False
+    hidden_apart: bool = False
     stackable: bool = True
     evaluations: int = 1
     sets_lr: bool = False
@@ -62,8 +65,13 @@ class OptimizerSpec:
     parallel: str = ""
     replicas: int = 1
 
-    def __call__(self, params: "Iterable[Tensor]", hparams: HParams) -> "Optimizer":
-        """The optimizer for ``params``, with its own share of ``hparams``."""
+    def __call__(
+        self, params: "Iterable[Tensor] | Iterable[dict[str, Any]]", hparams: HParams
+    ) -> "Optimizer":
+        """The optimizer for ``params``, with its own share of ``hparams``.
+
+        ``params`` may be groups, as torch's optimizers take them.
+        """
         return self.build(params, **{name: hparams[name] for name in self.space})
 
     def couples_decay(self, hparams: HParams) -> bool:

@@ -21,6 +21,11 @@ from oodbench.results.queries.details import run_details as run_details
 from oodbench.results.queries.environment_scores import (
     environment_accuracies as environment_accuracies,
 )
+from oodbench.results.queries.live import Ended as Ended
+from oodbench.results.queries.live import Holding as Holding
+from oodbench.results.queries.live import ended as ended
+from oodbench.results.queries.live import holdings as holdings
+from oodbench.results.queries.live import sizes as sizes
 from oodbench.results.queries.origins import ORIGIN as ORIGIN
 from oodbench.results.queries.origins import environment_names as environment_names
 from oodbench.results.queries.origins import origins as origins

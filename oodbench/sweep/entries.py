@@ -8,9 +8,10 @@ from pydantic import ConfigDict, Field, model_validator
 
 from oodbench.algorithms import ALGORITHMS
 from oodbench.data import DATASETS, Dataset, DatasetSpec
-from oodbench.errors import UnknownNameError
+from oodbench.errors import RequestError, UnknownNameError
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
+from oodbench.optimizers.fine_tuning import NAMES, read
 from oodbench.optimizers.replicated import check_space, method_of
 from oodbench.optimizers.spec import OptimizerSpec, check_installed
 from oodbench.records import hash_of
@@ -204,8 +205,16 @@ class OptimizerEntry(Entry):
         return self
 
     def searched(self, spec: OptimizerSpec) -> dict[str, Range | Choice]:
-        """The search space, after all changes."""
-        return override(spec.space, self.space, f"optimizer {self.name}")
+        """The search space, after all changes; with options of fine-tuning that it names."""
+        tuning = {name: text for name, text in self.space.items() if name in NAMES}
+        own = {name: text for name, text in self.space.items() if name not in NAMES}
+        space = override(spec.space, own, f"optimizer {self.name}")
+        for name, text in tuning.items():
+            try:
+                space[name] = read(name, text)
+            except RequestError as error:
+                raise RequestError(f"optimizer {self.name}, {name}: {error}") from error
+        return space
 
     def under(self, parallel: ParallelEntry) -> "OptimizerEntry":
         """This optimizer, distributed so: an entry under the contestant's own name.
@@ -230,6 +239,13 @@ class ModelEntry(Entry):
         """The model exists and takes these options."""
         MODELS.get(self.name).check(self.options)
         return self
+
+    def check_images(self, dataset: DatasetEntry) -> None:
+        """Raise RequestError unless it takes the images of a dataset, as far as that is known."""
+        spec, about = MODELS.get(self.name), dataset.about
+        size = {**about.options, **dataset.options}.get("size") if about.decodes else None
+        if size is None or type(size) is int:  # the dataset says what is wrong with another
+            spec.fits({**spec.defaults, **self.options}, size)
 
     @property
     def pretrained(self) -> str:

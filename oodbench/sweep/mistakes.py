@@ -10,6 +10,7 @@ TOLD = {
     "greater_than": "needs more than {gt:g}",
     "less_than": "needs less than {lt:g}",
     "greater_than_equal": "needs at least {ge}",
+    "less_than_equal": "needs at most {le:g}",
     "string_type": "needs text (a number or a date is text in quotes)",
     "string_pattern_mismatch": "needs letters, digits, '.', '_' and '-', no space or path",
     "invalid_key": "needs text as a key",

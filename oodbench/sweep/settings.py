@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from oodbench.errors import RequestError, UnknownNameError
-from oodbench.spaces import Choice, parse
+from oodbench.optimizers.fine_tuning import NAMES, read
+from oodbench.spaces import Choice, Range, parse
 
 Positive = Annotated[int, Field(ge=1)]
 Precision = Literal["float32", "float64", "bf16"]
@@ -114,6 +115,21 @@ class Average(Part):
         return self
 
 
+def tuning(name: str) -> AfterValidator:
+    """Checks an option of fine-tuning: a value, or what may be drawn for it."""
+
+    @told_with_place
+    def check(given: Any) -> Any:
+        if given is not None:
+            read(name, given)
+        return given
+
+    return AfterValidator(check)
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class TrainChanges(Part):
     """Training settings; those that are not given stay as they are."""
 
@@ -128,6 +144,14 @@ class TrainChanges(Part):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] | None = None
     balance: Literal["none", "classes", "environments", "environments+classes"] | None = None
     average: Average | None = None
+    layer_decay: Annotated[Any, tuning("layer_decay")] = None
+    head_lr: Annotated[Any, tuning("head_lr")] = None
+    no_decay: Annotated[Any, tuning("no_decay")] = None
+    freeze: Annotated[Any, tuning("freeze")] = None
+    unfreeze_at: Annotated[Any, tuning("unfreeze_at")] = None
+    linear_steps: Annotated[Any, tuning("linear_steps")] = None
+    accumulate: Positive | None = None
+    wise_ft: Annotated[list[Share], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def check_length(self) -> "TrainChanges":
@@ -175,7 +199,14 @@ class Train(TrainChanges):
         names = ("schedule", "warmup", "clip_norm", "label_smoothing", "balance")
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         average = self.average.model_dump(exclude_none=True) if self.average else {}
-        return given | {"average": average}
+        mixtures = tuple(sorted(set(self.wise_ft or ())))
+        return given | {"average": average, "wise_ft": mixtures, "accumulate": self.accumulate or 1}
+
+    @property
+    def tuning(self) -> dict[str, Range | Choice]:
+        """What may be drawn for the options of fine-tuning, of those that are given."""
+        given = {name: getattr(self, name) for name in NAMES}
+        return {name: read(name, value) for name, value in given.items() if value is not None}
 
     def resolve_steps(self, examples: int, environments: int, size: int) -> int:
         """Steps of a run: as given, or ceil(epochs * examples / batch)."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
-from oodbench.algorithms import ALGORITHMS
+from oodbench.algorithms import ALGORITHMS, AlgorithmSpec
 from oodbench.data import DATASETS
 from oodbench.errors import RequestError, SweepError
 from oodbench.models import MODELS
@@ -21,6 +21,7 @@ from oodbench.sweep.entries import (
     OptimizerEntry,
     ParallelEntry,
 )
+from oodbench.sweep.fine_tuning import check_fine_tuning
 from oodbench.sweep.machines import Ray, Slurm
 from oodbench.sweep.mistakes import describe
 from oodbench.sweep.settings import (
@@ -66,6 +67,12 @@ class SweepSpec(Part):
     ray: Ray | None = None
     _known: dict[str, list[dict[tuple[int, ...], Data]]] = PrivateAttr(default_factory=dict)
 
+    @model_validator(mode="before")
+    @classmethod
+    def take_images_of_model(cls, values: Any) -> Any:
+        """Images are of the size that the model was trained on, unless the file says otherwise."""
+        return with_images(values) if isinstance(values, Mapping) else values
+
     @model_validator(mode="after")
     @told_with_place
     def check(self) -> "SweepSpec":
@@ -85,6 +92,7 @@ class SweepSpec(Part):
                 )
         for dataset in self.datasets:
             check_augmentation(dataset, self.model)
+            self.model.check_images(dataset)
             if self.data_seeds > 1 and dataset.about.published:
                 raise ValueError(one_split(dataset.name, self.data_seeds))
         for algorithm in self.algorithms:
@@ -92,6 +100,8 @@ class SweepSpec(Part):
                 train = self.train_of(dataset, algorithm)
                 for optimizer in self.contestants:
                     check_optimizer(optimizer.name, train)
+                    space = self.space_of(train, algorithm, optimizer)
+                    check_fine_tuning(self.model, optimizer.name, space, train)
                 batch, spec = train.batch, ALGORITHMS.get(algorithm.name)
                 if train.label_smoothing and not spec.smooths:
                     raise ValueError(f"{algorithm.name} does not take label_smoothing")
@@ -100,7 +110,8 @@ class SweepSpec(Part):
                     spec.check(algorithm.options, batch.resolve(int(size)))
                 if not DATASETS.get(dataset.name).needs_files:  # else see _study
                     for turn in dataset.turns():
-                        check_environments(batch, dataset.name, dataset.spec.trained(turn))
+                        trained = dataset.spec.trained(turn)
+                        check_environments(batch, spec, dataset.name, trained)
         return self
 
     @cached_property
@@ -143,7 +154,7 @@ class SweepSpec(Part):
         }
         if len(train.batch.sizes.values) > 1:
             space["batch_size"] = train.batch.sizes
-        return space
+        return {**train.tuning, **space}
 
     def studies(self) -> Iterator[Study]:
         """The studies, dataset by dataset; builds each split of a dataset once."""
@@ -181,7 +192,8 @@ class SweepSpec(Part):
         if pretrained := self.model.pretrained:
             definition["pretrained"] = pretrained
         data = [known[test_environments] for known in self._splits(dataset)]
-        check_environments(train.batch, dataset.name, data[0].environments)
+        told, trained = ALGORITHMS.get(algorithm.name), data[0].environments
+        check_environments(train.batch, told, dataset.name, trained)
         facts = {**dataset.facts, "optimizer_kind": spec.kind}
         return Study(self.name, data, definition, space, train, facts)
 
@@ -219,8 +231,9 @@ def check_splits(
         raise RequestError(f"{one_split(dataset, len(seeds))}.")
 
 
-def check_environments(batch: Batch, dataset: str, trained: int) -> None:
-    """Raise RequestError if a batch asks for more environments than there are to train on."""
+def check_environments(batch: Batch, algorithm: AlgorithmSpec, dataset: str, trained: int) -> None:
+    """Raise RequestError if a batch or an algorithm needs more environments than are trained on."""
+    algorithm.check_environments(dataset, trained)
     if (batch.environments or 0) > trained:
         raise RequestError(
             f"batch asks for {batch.environments} environments, but {dataset} has {trained} to "
@@ -247,6 +260,34 @@ def check_augmentation(dataset: DatasetEntry, model: ModelEntry) -> None:
                 f"{dataset.name} asks for {key}: {value!r}, but {model.name} with train: head is "
                 f"trained on features that are computed once; leave {key} out, or use train: all"
             )
+
+
+def with_images(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A sweep file's content, its datasets with the options that its model has for images.
+
+    What is wrong in it is told later, by its own checks.
+    """
+    model = values.get("model")
+    name = model.get("name") if isinstance(model, Mapping) else model
+    try:
+        wanted = MODELS.get(name).images if isinstance(name, str) else {}
+    except RequestError:
+        wanted = {}
+    if not wanted or not isinstance(values.get("datasets"), list):
+        return values
+
+    def filled(dataset: Any) -> Any:
+        given = {"name": dataset} if isinstance(dataset, str) else dataset
+        if not isinstance(given, Mapping) or not isinstance(given.get("name"), str):
+            return dataset
+        try:
+            about = DATASETS.get(given["name"])
+        except RequestError:
+            return dataset
+        known = about.options if about.decodes else {}
+        return {**given, **{k: v for k, v in wanted.items() if k in known and k not in given}}
+
+    return {**values, "datasets": [filled(dataset) for dataset in values["datasets"]]}
 
 
 def check_optimizer(name: str, train: Train) -> None:

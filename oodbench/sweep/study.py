@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from oodbench.data import Dataset
+from oodbench.optimizers.fine_tuning import FineTuning
 from oodbench.records import Scalar, Trial, hash_of
 from oodbench.seeds import seed_of
 from oodbench.spaces import Choice, Range, parse
@@ -90,6 +91,7 @@ class Study:
         values, sizes, d = dict(hparams), self.train.batch.sizes.values, self.definition
         size, data = int(values.pop("batch_size", sizes[0])), self.data[split]
         steps = self.train.resolve_steps(data.examples, data.environments, size)
+        FineTuning.of(values).check_steps(steps)
         return Trial(
             dataset=d["dataset"],
             fingerprint=data.fingerprint,

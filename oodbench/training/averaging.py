@@ -7,33 +7,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from oodbench.errors import RequestError
-
 
 class WeightAverage:
     """The average of K models' weights: of all models at once, each on its own.
 
     Args:
         tensors: What the weights lie in; read after every step.
-        buffers: Whether the models have buffers (BatchNorm), of which an average means nothing.
         average: ``{"ema": d}``: d times the average plus 1 - d times the weights, from the weights
             after the first step on (Polyak & Juditsky 1992). ``{"swa": s}``: the mean of the
             weights after each step, from the share s of the steps on (Izmailov et al. 2018, at a
             constant learning rate); before it, the weights themselves.
         steps: Of the whole run.
-
-    Raises:
-        RequestError: If the models have buffers.
     """
 
-    def __init__(
-        self, tensors: Sequence[Tensor], buffers: bool, average: Mapping[str, float], steps: int
-    ) -> None:
-        if buffers:
-            raise RequestError(
-                "Averaged weights are not offered for models with buffers (BatchNorm): their "
-                "statistics would not be those of the average. Leave out average."
-            )
+    def __init__(self, tensors: Sequence[Tensor], average: Mapping[str, float], steps: int) -> None:
         ((self._kind, self._value),) = average.items()
         self._tensors = [tensor.detach() for tensor in tensors]
         self._start = round(self._value * steps) if self._kind == "swa" else 0
@@ -50,10 +37,15 @@ class WeightAverage:
         for mean, tensor in zip(self._mean, self._tensors, strict=True):
             mean.lerp_(tensor, share if self._count > 1 else 1.0)
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is an average yet."""
+        return self._count > 0
+
     @contextmanager
     def in_place(self) -> Iterator[None]:
         """Inside, the models have their average; afterwards their weights again, bit for bit."""
-        if self._count == 0:
+        if not self.begun:
             yield
             return
         trained = [tensor.clone() for tensor in self._tensors]

@@ -156,6 +156,7 @@ def snapshot(run: "Run") -> dict[str, Any]:
         "diverged": run.diverged,
         "measurements": [astuple(item) for item in run.measurements[0]],
         "best": run.best,
+        "first": run.first,
         "predicted": run.predicted,
         "seconds": run.seconds,
         "resumed_at": run.resumed_at,
@@ -172,9 +173,10 @@ def restore(run: "Run", saved: Mapping[str, Any]) -> None:
     for key, value in expected.items():
         if saved[key] != value:
             raise ValueError(f"its {key} is {saved[key]!r}, but should be {value!r}")
-    for step in sorted(run.algorithm.restarts):
+    for step in sorted({*run.algorithm.restarts, *run.layout.stages}):
         if step < saved["step"]:  # else its optimizer would be of another class, or age
-            run.restart(run.algorithm.restarts[step])
+            run.enter(step)
+            run.restart(run.algorithm.restarts.get(step, ()))
     run.models.load_state(0, saved["model"])
     run.optimizers[0].load_state_dict(saved["optimizer"])
     run.algorithm.state.update({k: v.to(run.device) for k, v in saved["algorithm"].items()})
@@ -185,6 +187,7 @@ def restore(run: "Run", saved: Mapping[str, Any]) -> None:
     run.done, run.summed, run.diverged = saved["step"], saved["summed"], saved["diverged"]
     run.measurements[0] = [Measurement(*values) for values in saved["measurements"]]
     run.best, run.predicted, run.seconds = saved["best"], saved["predicted"], saved["seconds"]
+    run.first = saved.get("first", [])
     run.resumed_at = [*saved["resumed_at"], saved["step"]]
     set_generator_states(saved["generators"], run.device)
 

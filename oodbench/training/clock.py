@@ -9,6 +9,7 @@ from functools import partial
 import torch
 
 DATA, MODEL, OPTIMIZER, EVALUATION = "data", "forward and backward", "optimizer", "evaluation"
+LOADING, FEATURES = "loading data", "frozen features"
 TRAINING = DATA, MODEL, OPTIMIZER
 
 

@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from itertools import groupby
 from types import GeneratorType, MappingProxyType
 from typing import Any
@@ -18,18 +19,22 @@ from torch import Tensor
 from oodbench.algorithms import ALGORITHMS, Algorithm, Setup
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
+from oodbench.optimizers.fine_tuning import FineTuning
 from oodbench.records import BEST, Measurement, RunRecord, Trial
 from oodbench.seeds import seed_of
+from oodbench.training.accumulation import accumulate, check_pieces
 from oodbench.training.averaging import WeightAverage
 from oodbench.training.clock import DATA, EVALUATION, MODEL, OPTIMIZER, Clock
 from oodbench.training.evaluation import Evaluation, evaluate
 from oodbench.training.fast import products
-from oodbench.training.fast.compiling import Compiled, differentiate
+from oodbench.training.fast.compiling import Compiled, differentiate, tell_plain
 from oodbench.training.fast.products import spread
 from oodbench.training.fast.stepping import stepper
+from oodbench.training.groups import Layout, built
 from oodbench.training.inputs.augmentation import training_inputs
 from oodbench.training.inputs.batches import BLOCK, Batches
 from oodbench.training.inputs.tensors import Tensors
+from oodbench.training.mixtures import scores_of_mixtures
 from oodbench.training.models import Models
 from oodbench.training.precision import DTYPES
 from oodbench.training.provenance import arithmetic, code, device_name, peak_memory
@@ -40,6 +45,7 @@ from oodbench.training.replicas.side_by_side import SideBySide
 from oodbench.training.schedule import set_learning_rates
 from oodbench.training.single import Single
 from oodbench.training.stack import Stack
+from oodbench.training.statistics import FreshStatistics
 
 
 def build_module(trial: Trial, shape: tuple[int, ...], num_classes: int) -> torch.nn.Module:
@@ -107,21 +113,35 @@ class Run:
         # What the models are told of it. Shared inputs come in other shapes in each stack: each
         # would be compiled anew.
         self.handed = self.shares if stacked and spec.hands_on and not compiled else ()
-        self.models = self.build_models(self.trial_of)
+        modules = self.build_modules(self.trial_of)
+        self.layout = Layout(modules[0], first.hparams, first.steps)
+        check_pieces(first.accumulate, first.batch, modules[0], self.layout)
+        self.models = self.models_of(modules)
+        self.stage = 0  # the step since which the same parameters are trained
+        if len(self.layout.stages[0]) < len(self.layout.parts):
+            self.models.train_only(self.layout.stages[0])
         hparams, dtype = [trial.hparams for trial in self.trial_of], DTYPES[first.precision]
         setup = Setup(hparams, first.steps, device, dtype, first.label_smoothing)
         self.algorithm: Algorithm = spec(setup, first.algorithm_options)
         self.batches = Batches(data.sizes, first.batch, seeds, device, data.labels, first.balance)
         self.inputs = training_inputs(data.inputs, data.augment, seeds)
         memory, average = self.models.memory(), first.average
-        self.average = WeightAverage(*memory, average, first.steps) if average else None
+        self.average = WeightAverage(memory, average, first.steps) if average else None
+        self.statistics = FreshStatistics(first, data, device)
         self.specs = [OPTIMIZERS.get(trial.optimizer) for trial in self.trial_of]
         self.optimizers = [self.build_optimizer(model) for model in range(self.k)]
         self.steppers = [stepper(optimizer) for optimizer in self.optimizers]
-        self.compiled = Compiled(f"{first.algorithm}, {first.model}") if compiled else None
+        pieces = first.accumulate
+        if compiled and pieces > 1:
+            tell_plain("accumulate", "a batch is computed in pieces")
+        self.compiled = (
+            Compiled(f"{first.algorithm}, {first.model}") if compiled and pieces == 1 else None
+        )
+        self.differentiate = partial(accumulate, pieces) if pieces > 1 else differentiate
         self.replicas: Replication | None = None
         if self.group:
-            means = self.build_models(trials)
+            means = self.models_of(self.build_modules(trials))
+            means.train_only(self.layout.stages[0])
             driven = self.models, means, self.optimizers, self.specs
             self.replicas = Replication(trials, self.group, *driven, self.clock)
         # Nothing is trained yet.
@@ -130,6 +150,7 @@ class Run:
         self.broken: set[int] = set()  # models whose optimizer left the stack's memory
         # trial -> mean ID validation accuracy, step, weights and predictions of its best checkpoint
         self.best: dict[int, tuple[float, int, dict[str, Tensor], Tensor | None]] = {}
+        self.first: list[dict[str, Tensor]] = []  # states to be mixed with the last
         self.predicted: Tensor | None = None  # (n, examples) at the last step, where to be kept
         self.done = 0  # steps
         # model -> the first step whose loss was not finite; steps if none, as far as looked at
@@ -142,19 +163,24 @@ class Run:
         # Called with this and the step whenever the gradients are there, before they are clipped.
         self.on_gradients: Callable[[Run, int], None] | None = None
 
-    def build_models(self, trials: Sequence[Trial]) -> Models:
-        """One model for each of these trials, as it begins: a stack, or the modules as they are."""
+    def build_modules(self, trials: Sequence[Trial]) -> list[torch.nn.Module]:
+        """A module for each of these trials, as it begins."""
         built: dict[int, torch.nn.Module] = {}
         modules = []
         for trial in trials:
             if not self.stacked or trial.seed not in built:  # a stack copies them
                 built[trial.seed] = build_module(trial, self.data.shape, self.data.num_classes)
             modules.append(built[trial.seed])
-        precision = trials[0].precision
+        return modules
+
+    def models_of(self, modules: Sequence[torch.nn.Module]) -> Models:
+        """A stack of these, or the modules as they are."""
+        precision, seed = self.trials[0].precision, self.trials[0].seed
         if self.stacked:
-            return Stack(modules, self.device, precision, self.handed)
+            order = self.layout.order
+            return Stack(modules, self.device, precision, self.handed, order)
         if self.group:
-            seeds = [seed_of(trials[0].seed, "layers", replica) for replica in self.group.here]
+            seeds = [seed_of(seed, "layers", replica) for replica in self.group.here]
             return SideBySide(modules, self.device, precision, seeds[: len(modules)])
         (module,) = modules
         return Single(module, self.device, precision)
@@ -167,13 +193,18 @@ class Run:
             name, added = self.algorithm.restart_as
             hparams = {"weight_decay": 0.0, **hparams, **added}  # Rprop has no decay
         self.specs[model] = spec = OPTIMIZERS.get(name)
-        return spec(self.models.parameters_of(model, flat=spec.flat), hparams)
+        groups = self.layout.groups(FineTuning.of(hparams), spec.hidden_apart, self.stage)
+        given = self.models.parameters_of(model, spec.flat, [g.positions for g in groups])
+        return built(spec, groups, given, hparams)
 
     def train(self, tick: Callable[[], None]) -> None:
         """Train to the last step."""
         trial, start = self.trials[0], time.perf_counter() - self.seconds
         evaluation_steps = set(trial.evaluation_steps)
         for step in range(self.done, trial.steps):
+            self.enter(step)
+            if trial.wise_ft and step == self.layout.linear_steps:
+                self.first = [self.models.state(model) for model in range(self.k)]
             self.restart(self.algorithm.restarts.get(step, ()))
             self.divide_decay(self.algorithm.divisors.get(step, {}))
             losses = self.step(step)
@@ -192,12 +223,31 @@ class Run:
             self.seconds = time.perf_counter() - start
             tick()
 
+    def enter(self, step: int) -> None:
+        """Train what is trained from this step on; after linear steps by new optimizers."""
+        if step == 0 or step not in self.layout.stages:
+            return
+        self.look_for_broken(range(self.k))
+        self.stage = step
+        for models in (self.models, *([self.replicas.means] if self.replicas else [])):
+            models.train_only(self.layout.stages[step])
+        if step == self.layout.linear_steps:
+            for model in range(self.k):
+                before = [s for s, models in self.algorithm.restarts.items() if model in models]
+                self.renew(model, restarted=any(s < step for s in before))
+            for s, divisors in self.algorithm.divisors.items():
+                self.divide_decay(divisors if s < step else {})
+
     def restart(self, models: Sequence[int]) -> None:
         """Build the optimizers of these models anew."""
         self.look_for_broken(models)  # a new optimizer gets new views: no trace would be left
         for model in models:
-            self.optimizers[model] = self.build_optimizer(model, restarted=True)
-            self.steppers[model] = stepper(self.optimizers[model])
+            self.renew(model, restarted=True)
+
+    def renew(self, model: int, restarted: bool) -> None:
+        """Build one model's optimizer anew."""
+        self.optimizers[model] = self.build_optimizer(model, restarted)
+        self.steppers[model] = stepper(self.optimizers[model])
 
     def divide_decay(self, divisors: Mapping[int, float]) -> None:
         """Divide the weight decay that is a part of a model's loss by what its loss is divided by.
@@ -242,16 +292,14 @@ class Run:
         losses = self.gradients(inputs, labels, step)
         with self.clock(OPTIMIZER), torch.no_grad():
             taken = [self.steppers[model]() for model in range(self.k) if model not in idle]
-        while unfinished := self.advance(taken):
-            self.models.set_generators(drawn)  # the same loss: dropout masks too
-            self.gradients(inputs, labels, step)
-            taken = unfinished
+        if unfinished := self.advance(taken):
+            self.reevaluate(unfinished, drawn, inputs, labels, step)
         return self.replicas.finish(step, losses, self.diverged) if self.replicas else losses
 
     def gradients(self, inputs: Tensor, labels: Tensor, step: int) -> Tensor:
         """Compute the gradients where the parameters are; returns the (K,) losses."""
         with self.clock(MODEL):
-            gradients = self.compiled or differentiate
+            gradients = self.compiled or self.differentiate
             losses = gradients(self.algorithm, self.models, inputs, labels, step)
             if self.replicas:
                 self.replicas.average_gradients(step, self.diverged)
@@ -260,6 +308,26 @@ class Run:
             if clip := self.trials[0].clip_norm:
                 self.models.clip(clip)
         return losses
+
+    def reevaluate(
+        self,
+        unfinished: list[Generator[None, None, None]],
+        drawn: Sequence[Mapping[str, Tensor]],
+        inputs: Tensor,
+        labels: Tensor,
+        step: int,
+    ) -> None:
+        """Give optimizers the gradients that they need beyond a step's first, to its end.
+
+        The loss is the same, dropout masks included: ``drawn`` is where the generators were.
+        BatchNorm keeps the statistics of the first pass, as in the code of SAM's authors.
+        """
+        seen = self.models.buffers()
+        while unfinished:
+            self.models.set_generators(drawn)
+            self.gradients(inputs, labels, step)
+            unfinished = self.advance(unfinished)
+        self.models.set_buffers(seen)
 
     def advance(self, steps: Sequence[Any]) -> list[Generator[None, None, None]]:
         """Take steps of optimizers that re-evaluate up to where they need their next gradients.
@@ -296,10 +364,12 @@ class Run:
             found = evaluate(models, evaluation, n, step, classes)
             if self.predicting and step == self.trials[0].steps:
                 self.predicted = found.predicted_here
+            shares = self.trials[0].wise_ft if step == self.trials[0].steps else ()
+            mixed = scores_of_mixtures(models, self.first, shares, evaluation, n, step, classes)
             for number, (mean, taken) in enumerate(losses):
                 if self.rows_of[number].start not in self.diverged:
                     loss = Measurement(step, "", "train", "train", "loss", mean, taken)
-                    self.measurements[number] += [*found.scores[number], loss]
+                    self.measurements[number] += [*found.scores[number], *mixed[number], loss]
                     self.keep_best(number, step, found, models)
 
     @contextmanager
@@ -307,7 +377,9 @@ class Run:
         """Inside, the models of the trials have the parameters that are to be evaluated.
 
         They are those that are trained unless an optimizer averages, the trial asks for averages or
-        has replicas; these come back bit for bit, so that evaluating changes nothing.
+        has replicas; these come back bit for bit, so that evaluating changes nothing. BatchNorm has
+        the statistics of averaged weights; the means of replicas have theirs: see ``batchnorm``
+        among ``oodbench.training.replicas.settings``.
         """
         models = [m for m, spec in enumerate(self.specs) if spec.averages]
         trained = [self.models.state(model) for model in models]
@@ -315,7 +387,12 @@ class Run:
         for optimizer in averaging:
             optimizer.eval()
         with self.average.in_place() if self.average else nullcontext():
-            yield self.replicas.averaged() if self.replicas else self.models
+            evaluated = self.replicas.averaged() if self.replicas else self.models
+            seen = self.models.buffers()
+            if self.models.norms() and (models or (self.average and self.average.begun)):
+                self.statistics.put_into(evaluated)
+            yield evaluated
+            self.models.set_buffers(seen)
         for model, optimizer, state in zip(models, averaging, trained, strict=True):
             optimizer.train()
             self.models.load_state(model, state)

@@ -1,9 +1,10 @@
 """What the training loop drives: K models that take each step together, however that is done."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from oodbench.errors import RequestError
 
@@ -23,8 +24,11 @@ class Models(Protocol):
     def predict(self, inputs: Tensor) -> Tensor:
         """(n, *shape) inputs, the same for every model, to (K, n, classes) logits."""
 
-    def backward(self, losses: Tensor) -> None:
-        """Put the gradient of each of the (K,) losses where its model's optimizer reads it."""
+    def backward(self, losses: Tensor, add: bool = False) -> None:
+        """Put the gradient of each of the (K,) losses where its model's optimizer reads it.
+
+        Or add it to what is there.
+        """
 
     def clip(self, max_norm: float) -> None:
         """Shorten each model's gradient to this norm, over all its parameters, if it is longer."""
@@ -38,8 +42,11 @@ class Models(Protocol):
     def set_weights(self, rows: Tensor) -> None:
         """Put (K, P) weights where the models read them."""
 
-    def memory(self) -> tuple[list[Tensor], bool]:
-        """What all parameters of all models lie in, and whether there are buffers beside them."""
+    def memory(self) -> list[Tensor]:
+        """What all parameters of all models lie in."""
+
+    def norms(self) -> list[_BatchNorm]:
+        """The BatchNorm layers whose running statistics training changes: not frozen ones."""
 
     def buffers(self) -> Tensor:
         """A (K, B) copy of the buffers, such as BatchNorm's statistics; counts are floats there."""
@@ -53,8 +60,19 @@ class Models(Protocol):
     def set_generators(self, states: Sequence[Mapping[str, Tensor]]) -> None:
         """Put them there again."""
 
-    def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
-        """The parameters of one model, for its optimizer; as one flat vector if that is allowed."""
+    def parameters_of(
+        self, model: int, flat: bool, groups: Sequence[Sequence[int]]
+    ) -> list[list[Tensor]]:
+        """The parameters of one model, for its optimizer, in groups of their positions.
+
+        Each group is one flat vector if that is allowed and its parameters lie together.
+        """
+
+    def train_only(self, positions: Collection[int]) -> None:
+        """From now on only the parameters at these positions have gradients, in every model.
+
+        BatchNorm whose parameters have none keeps its statistics, too.
+        """
 
     def finite(self) -> Tensor:
         """(K,) whether all of a model's parameters are finite."""

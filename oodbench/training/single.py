@@ -1,11 +1,12 @@
 """One model, run as it is, for those that cannot be stacked."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from oodbench.training.models import body_and_head
 from oodbench.training.precision import BF16, DTYPES, in_precision
@@ -40,6 +41,8 @@ class Single:
         self._module = module.to(device, self._dtype)
         self._mixed = partial(in_precision, precision=precision)
         self._forward = self._mixed(module)
+        self._trainable = [p.requires_grad for p in module.parameters()]
+        self._still: list[nn.Module] = []  # BatchNorm that keeps its statistics
         self._images: int | None = None  # in one forward pass of ``predict``
         self._trained: int | None = None  # in one of training
         if device.type == "cpu" and any(isinstance(m, nn.Conv2d) for m in module.modules()):
@@ -47,14 +50,19 @@ class Single:
             if keeps_apart(module) and precision != BF16:  # which rounds each piece's gradient
                 self._trained = IMAGES
 
-    def __call__(self, inputs: Tensor) -> Tensor:
+    def _train(self) -> None:
         self._module.train()
+        for module in self._still:
+            module.eval()
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        self._train()
         _, groups, size = inputs.shape[:3]
         logits = in_pieces(self._forward, inputs.flatten(0, 2), self._trained)
         return logits.view(1, groups, size, -1)
 
     def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        self._module.train()
+        self._train()
         _, groups, size = inputs.shape[:3]
         body, head = map(self._mixed, body_and_head(self._module))
         features = in_pieces(body, inputs.flatten(0, 2), self._trained)
@@ -69,8 +77,9 @@ class Single:
         """Forget the gradients."""
         self._module.zero_grad()
 
-    def backward(self, losses: Tensor) -> None:
-        self.zero_grad()
+    def backward(self, losses: Tensor, add: bool = False) -> None:
+        if not add:
+            self.zero_grad()
         losses.sum().backward()  # type: ignore[no-untyped-call]
 
     def clip(self, max_norm: float) -> None:
@@ -92,8 +101,13 @@ class Single:
     def set_weights(self, rows: Tensor) -> None:
         nn.utils.vector_to_parameters(rows[0], self._module.parameters())
 
-    def memory(self) -> tuple[list[Tensor], bool]:
-        return list(self._module.parameters()), bool(list(self._module.buffers()))
+    def memory(self) -> list[Tensor]:
+        return list(self._module.parameters())
+
+    def norms(self) -> list[_BatchNorm]:
+        self._train()
+        layers = [m for m in self._module.modules() if isinstance(m, _BatchNorm)]
+        return [layer for layer in layers if layer.training and layer.track_running_stats]
 
     def buffers(self) -> Tensor:
         rows = [buffer.flatten().to(self._dtype) for buffer in self._module.buffers()]
@@ -113,8 +127,18 @@ class Single:
         (state,) = states
         set_generator_states(state, self._device)
 
-    def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
-        return list(self._module.parameters())
+    def parameters_of(
+        self, model: int, flat: bool, groups: Sequence[Sequence[int]]
+    ) -> list[list[Tensor]]:
+        own = list(self._module.parameters())
+        return [[own[position] for position in group] for group in groups]
+
+    def train_only(self, positions: Collection[int]) -> None:
+        self.zero_grad()
+        for i, p in enumerate(self._module.parameters()):
+            p.requires_grad_(self._trainable[i] and i in positions)
+        norms = [m for m in self._module.modules() if isinstance(m, _BatchNorm)]
+        self._still = [m for m in norms if not any(p.requires_grad for p in m.parameters())]
 
     def finite(self) -> Tensor:
         checks = [p.detach().isfinite().all() for p in self._module.parameters()]

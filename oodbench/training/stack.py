@@ -5,16 +5,19 @@ pass sees each parameter as a (K, *shape) view of that matrix; each model's own 
 of its row. So the optimizers are the stock ones, and stacking re-implements no update rule.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import accumulate
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import Trial
 from oodbench.training.fast.batched import Forward, batched_forward
 from oodbench.training.fast.products import spread
+from oodbench.training.given import Given, runs
 from oodbench.training.models import body_and_head
 from oodbench.training.precision import BF16, DTYPES, in_precision
 
@@ -91,6 +94,7 @@ class Stack:
         precision: Of the trials.
         shares: How many models in a row see the same inputs, which are then given once: (U, G, B,
             *shape). By default each model sees its own.
+        order: Positions of the parameters as they are to lie in a row; by default as they are.
     """
 
     def __init__(
@@ -99,15 +103,21 @@ class Stack:
         device: torch.device,
         precision: str,
         shares: Sequence[int] = (),
+        order: Sequence[int] = (),
     ) -> None:
         named = [dict(module.named_parameters()) for module in modules]
-        rows = [torch.cat([p.detach().flatten() for p in row.values()]) for row in named]
+        self._names = list(named[0])
+        self._order = list(order) or list(range(len(self._names)))
+        names = [self._names[position] for position in self._order]
+        rows = [torch.cat([row[n].detach().flatten() for n in names]) for row in named]
         self._rows = torch.stack(rows).to(device, DTYPES[precision])
         self._grads = torch.zeros_like(self._rows)
-        self._shapes = {name: p.shape for name, p in named[0].items()}
+        self._shapes = {name: named[0][name].shape for name in names}
         self._stacked = {name: p.requires_grad_() for name, p in self._views(self._rows).items()}
-        self._stacked_grads = list(self._views(self._grads).values())
-        self._given: dict[int, list[tuple[Tensor, int, int]]] = {}
+        self._stacked_grads = self._views(self._grads)
+        self._learning = list(self._stacked)  # names of what has gradients
+        self._given: dict[int, list[Given]] = {}
+        self._starts = [0, *accumulate(shape.numel() for shape in self._shapes.values())]
         self._module = modules[0]  # only its structure is read
         self._precision, self._shares = precision, shares
         self._forward = self._forward_of(modules[0])
@@ -149,11 +159,12 @@ class Stack:
     def predict(self, inputs: Tensor) -> Tensor:
         return self._forward(self._stacked, inputs.expand(len(self._rows), *inputs.shape))
 
-    def backward(self, losses: Tensor) -> None:
+    def backward(self, losses: Tensor, add: bool = False) -> None:
         # One model's loss does not depend on another's parameters: the gradient of the sum is all.
-        grads = torch.autograd.grad(losses.sum(), list(self._stacked.values()))
-        for its_place, grad in zip(self._stacked_grads, grads, strict=True):
-            its_place.copy_(grad)
+        grads = torch.autograd.grad(losses.sum(), [self._stacked[n] for n in self._learning])
+        for name, grad in zip(self._learning, grads, strict=True):
+            its_place = self._stacked_grads[name]
+            _ = its_place.add_(grad) if add else its_place.copy_(grad)
 
     def clip(self, max_norm: float) -> None:
         for grad in self._grads:  # one by one: sums must not depend on the size of the stack
@@ -168,8 +179,11 @@ class Stack:
     def set_weights(self, rows: Tensor) -> None:
         self._rows.copy_(rows)
 
-    def memory(self) -> tuple[list[Tensor], bool]:
-        return [self._rows], False
+    def memory(self) -> list[Tensor]:
+        return [self._rows]
+
+    def norms(self) -> list[_BatchNorm]:
+        return []
 
     def buffers(self) -> Tensor:
         return self._rows.new_empty(len(self._rows), 0)
@@ -183,28 +197,45 @@ class Stack:
     def set_generators(self, states: Sequence[Mapping[str, Tensor]]) -> None:
         pass
 
-    def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
-        row, grad = self._rows[model], self._grads[model]
-        views = [row.detach()] if flat else list(self._views(row).values())
-        grads = [grad.detach()] if flat else list(self._views(grad).values())
-        for view, its_grad in zip(views, grads, strict=True):
-            view.requires_grad_().grad = its_grad
-        self._given[model] = [
-            (v, v.data_ptr(), g.data_ptr()) for v, g in zip(views, grads, strict=True)
-        ]
-        return views
+    def parameters_of(
+        self, model: int, flat: bool, groups: Sequence[Sequence[int]]
+    ) -> list[list[Tensor]]:
+        given = [list(self._given_of(model, flat, group)) for group in groups]
+        self._given[model] = [one for group in given for one in group]
+        self._hand_out(self._given[model])
+        return [[one.view for one in group] for group in given]
+
+    def _given_of(self, model: int, flat: bool, group: Sequence[int]) -> Iterator[Given]:
+        """The views of one group, in the order in which they lie in the row."""
+        wanted, shapes = set(group), list(self._shapes.items())
+        places = [place for place, position in enumerate(self._order) if position in wanted]
+        for first, last in runs(places) if flat else zip(places, places, strict=True):
+            span = slice(self._starts[first], self._starts[last + 1])
+            shape = (-1,) if flat else shapes[first][1]
+            parts = [rows[model, span].detach().view(shape) for rows in (self._rows, self._grads)]
+            yield Given(shapes[first][0], *parts)
+
+    def _hand_out(self, given: Sequence[Given]) -> None:
+        """Show optimizers the gradients of what has some: they leave the others alone."""
+        learning = set(self._learning)
+        for one in given:
+            one.view.grad = one.grad if one.name in learning else None
+
+    def train_only(self, positions: Collection[int]) -> None:
+        wanted = {self._names[position] for position in positions}
+        self._learning = [name for name in self._stacked if name in wanted]
+        for name, parameters in self._stacked.items():
+            parameters.requires_grad_(name in wanted)
+        for given in self._given.values():
+            self._hand_out(given)
 
     def finite(self) -> Tensor:
         smallest, largest = self._rows.aminmax(dim=1)  # NaN goes through both
         return smallest.isfinite() & largest.isfinite()
 
     def intact(self, model: int) -> bool:
-        return all(
-            view.data_ptr() == pointer
-            and view.grad is not None
-            and view.grad.data_ptr() == grad_pointer
-            for view, pointer, grad_pointer in self._given[model]
-        )
+        learning = set(self._learning)
+        return all(one.intact(one.name in learning) for one in self._given[model])
 
     def state(self, model: int) -> dict[str, Tensor]:
         return {name: view.clone() for name, view in self._views(self._rows[model]).items()}

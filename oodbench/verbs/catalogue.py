@@ -7,8 +7,9 @@ import pandas as pd
 
 from oodbench.algorithms import ALGORITHMS
 from oodbench.data import DATASETS, DatasetSpec
-from oodbench.errors import UnknownNameError
-from oodbench.models import MODELS
+from oodbench.errors import RequestError, UnknownNameError
+from oodbench.models import MODELS, ModelSpec
+from oodbench.models.timm_models import FAMILY, search
 from oodbench.optimizers import OPTIMIZERS, OptimizerSpec
 from oodbench.spaces import Range, Space
 
@@ -28,9 +29,13 @@ def space_text(space: Space) -> str:
 def options_text(options: Iterable[tuple[str, Any]]) -> str:
     """Such as ``width: 64, depth: 2``; of several values the first is the default."""
     return ", ".join(
-        f"{name}: {' | '.join(map(str, value)) if isinstance(value, tuple) else value}"
+        f"{name}: {' | '.join(map(str, value)) if isinstance(value, tuple) else _told(value)}"
         for name, value in options
     )
+
+
+def _told(value: Any) -> Any:
+    return "none" if value == "" else value
 
 
 def _environments_text(spec: DatasetSpec) -> str:
@@ -87,11 +92,30 @@ def optimizer(spec: OptimizerSpec) -> Row:
 
 
 def models() -> list[Row]:
-    """One row a model."""
-    return [
-        {"name": spec.name, "options": options_text(spec.options.items()), "summary": spec.summary}
-        for spec in MODELS
-    ]
+    """One row a model, and one for all of timm's."""
+    return [model(spec) for spec in [*MODELS, FAMILY]]
+
+
+def model(spec: ModelSpec) -> Row:
+    """The row of one model."""
+    options = options_text(spec.options.items())
+    return {"name": spec.name, "options": options, "summary": spec.summary}
+
+
+def models_like(name: str) -> list[Row]:
+    """The model of this name, with all that is known of it; else those with this in their names.
+
+    Raises:
+        UnknownNameError: If there is none.
+    """
+    try:
+        spec = MODELS.get(name)
+    except RequestError:
+        found = [model(spec) for spec in [*(s for s in MODELS if name in s.name), *search(name)]]
+        if not found:
+            raise
+        return found
+    return [{**model(spec), **spec.facts(), "reference": spec.reference}]
 
 
 ROWS: dict[str, Callable[[], list[Row]]] = {
@@ -107,7 +131,8 @@ def catalogue(kind: str, name: str | None = None) -> pd.DataFrame:
 
     Args:
         kind: ``datasets``, ``algorithms``, ``optimizers`` or ``models``.
-        name: Only this one; it may be an optimizer of pytorch-optimizer, which are not listed.
+        name: Only this one; it may be an optimizer of pytorch-optimizer or a model of timm, which
+            are not listed. Of models it may be a part of several names.
 
     Raises:
         UnknownNameError: If there is none of that kind or name.
@@ -117,6 +142,8 @@ def catalogue(kind: str, name: str | None = None) -> pd.DataFrame:
         raise UnknownNameError("catalogue", kind, ROWS)
     if name is not None and kind == "optimizers":
         return pd.DataFrame([optimizer(OPTIMIZERS.get(name))])
+    if name is not None and kind == "models":
+        return pd.DataFrame(models_like(name))
     if name is not None and kind == "datasets":
         DATASETS.get(name)
     table = pd.DataFrame(ROWS[kind]())

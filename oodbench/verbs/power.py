@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,9 @@ PLACE = ("dataset", "test_environments", "algorithm")
 SMALLEST = 4
 """The budget of searches of fewer than 32 trials: see ``analysis.compare.budgets``."""
 
-FIELDS = ("budget", "draws", "searched", "fixed")
+FIELDS = ("budget", "draws", "searched", "examples", "splits", "data_seeds")
 """Of ``analysis.Power``."""
-COLUMNS = ("dataset", "algorithm", "trials", "finds", "needed", "examples", "judged_by")
+COLUMNS = ("dataset", "algorithm", "trials", "finds", "needed", "examples", "splits", "judged_by")
 
 
 def power(sweep: Sweep, db: str | Path | None = None) -> pd.DataFrame:
@@ -33,8 +34,8 @@ def power(sweep: Sweep, db: str | Path | None = None) -> pd.DataFrame:
     The difference is in the OOD accuracy of the runs that ID validation selects. It is judged by
     runs of the same dataset and algorithm: in the database if it has some, else in the studies that
     are shipped, and there by datasets of the same class of shift if it has to be. Of several test
-    environments, or several such datasets, the one in the middle counts. More splits of the data
-    (``data_seeds``) would find less than is said here.
+    environments, or several such datasets, the one in the middle counts. On more splits of the data
+    (``data_seeds``) the error from one to another is added, where those runs tell it.
 
     Args:
         sweep: A sweep file; its trials are drawn, not proposed by an adaptive sampler.
@@ -45,7 +46,8 @@ def power(sweep: Sweep, db: str | Path | None = None) -> pd.DataFrame:
         each optimizer, ``finds``: the difference, a fraction, missing where so few trials decide
         nothing; ``needed``: trials that find 2 points, missing where no number does, as then the
         test examples are too few; ``examples``: whether the error over test examples is counted,
-        which only predictions tell; ``judged_by``: which runs, empty and both numbers missing where
+        which only predictions tell; ``splits``: whether that over data splits is, where the sweep
+        has several; ``judged_by``: which runs, empty and both numbers missing where
         there are none. No rows for an adaptive search or a grid.
     """
     spec = as_spec(sweep)
@@ -58,13 +60,13 @@ def power(sweep: Sweep, db: str | Path | None = None) -> pd.DataFrame:
         for algorithm in spec.algorithms:
             pilots = _pilots(known, dataset, algorithm.name, trials)
             if not pilots:
-                rows.append((dataset.name, algorithm.name, trials, None, None, False, ""))
+                rows.append((dataset.name, algorithm.name, trials, None, None, False, False, ""))
                 continue
-            one, where = sorted(pilots, key=lambda pilot: pilot[0].found(pilot[0].draws))[
-                len(pilots) // 2
-            ]
-            told = one.found(trials), one.needed(), one.fixed > 0
-            rows.append((dataset.name, algorithm.name, trials, *told, where))
+            pilots.sort(key=lambda pilot: pilot[0].found(pilot[0].draws))
+            one, where = pilots[len(pilots) // 2]
+            numbers = one.found(trials, spec.data_seeds), one.needed(data_seeds=spec.data_seeds)
+            covered = not isnan(one.examples), spec.data_seeds > 1 and not isnan(one.splits)
+            rows.append((dataset.name, algorithm.name, trials, *numbers, *covered, where))
     return pd.DataFrame(rows, columns=COLUMNS).astype({"finds": float, "needed": float})
 
 
@@ -118,7 +120,7 @@ def powers_of(db: str | Path, where: str | None = None) -> list[dict[str, Any]]:
         {
             **{name: row[name] for name in PLACE},
             "shift": shifts[row["dataset"]],
-            "power": {name: row[name] for name in FIELDS},
+            "power": {name: row[name] for name in FIELDS if row[name] == row[name]},
         }
         for row in found.to_dict("records")
     ]

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from oodbench.logs import COMPUTING, TRAINING
+from oodbench.logs import busy_with
 from oodbench.verbs.display import Display, Pace
 
 ENDED = ("completed", "diverged", "failed")
@@ -20,13 +20,9 @@ def describe(counts: dict[str, int], pace: Pace, now: float, best: float | None 
     return ", ".join([*texts, *([] if best is None else [f"best id_val {best:.3f}"])])
 
 
-def busy_with(logs: Path) -> str:
+def first_busy(logs: Path) -> str:
     """What a worker computes or trains, from the ends of their logs."""
-    for log in sorted(logs.glob("*.log")):
-        *_, last = ["", *log.read_text(errors="replace").strip().splitlines()]
-        if last.startswith((COMPUTING, TRAINING)):
-            return last
-    return ""
+    return next(filter(None, map(busy_with, sorted(logs.glob("*.log")))), "")
 
 
 class Progress:
@@ -57,7 +53,7 @@ class Progress:
             self._completed, self._highest = counts["completed"], self.best()
         text = describe(counts, self._pace, now, self._highest)
         if self._pace.rate() < SLOW and ended < total:
-            busy = busy_with(self._logs) if self._logs else ""
+            busy = first_busy(self._logs) if self._logs else ""
             if self._pace.rate() > 0:
                 text = f"{text}, {busy}" if busy else text
             else:

@@ -61,7 +61,7 @@ class Trainer:
         if self._distribute and first.parallel:
             self.limits[first.cohort_key] = 1
         if len(trials) > 1 and self._settings.stack is None and first.cohort_key not in self.limits:
-            data = tensors_for(first, self.device)
+            data = tensors_for(first, self.device, self.clock)
             try:
                 found = stack_size(first, data, self.device, self._memory, tick)
             except (StopTrainingError, LostLeaseError, UnknownNameError):
@@ -93,7 +93,7 @@ class Trainer:
         key, half = trials[0].cohort_key, len(trials) // 2
         if len(trials) <= self.limits.get(key, len(trials)):
             try:
-                data = tensors_for(trials[0], self.device)
+                data = tensors_for(trials[0], self.device, self.clock)
                 how = self.clock, self._distribute, self._settings.compiled
                 return self._marked(train(trials, data, self.device, tick, saving, *how), key)
             except (StopTrainingError, LostLeaseError, RequestError):

@@ -101,7 +101,8 @@ def test_roles_of_a_trial(root: Path) -> None:
         ("train:in9l", "val"): "id_val",
     }
     assert tensors.sizes == (72,)
-    assert (build().augment, build(augment="domainbed").augment) == ("", "domainbed")
+    for augment in ("domainbed", "randaugment", "augmix"):
+        assert (build().augment, build(augment=augment).augment) == ("", augment)
 
 
 def test_validation_is_the_folders_own_or_some_foregrounds_of_all_folders(root: Path) -> None:
@@ -195,7 +196,10 @@ def test_what_is_missing_is_named_and_nothing_is_created(root: Path) -> None:
         ({"training": 3}, "training needs the name of a folder"),
         ({"training": ["in9/original", "in9l/../original"]}, "two of them alike"),
         ({"holdout": 0.001, "training": "in9/original"}, r"a holdout of 0\.001 of its 72 images"),
-        ({"augment": "autoaugment"}, "augment must be domainbed or none"),
+        (
+            {"augment": "autoaugment"},
+            "augment must be one of domainbed, none, randaugment, augmix, not 'autoaugment'",
+        ),
         ({"size": 2}, "size must be a whole number from 8 to 1024"),
     ],
 )

@@ -57,6 +57,20 @@ def test_pixels_are_those_of_torchvisions_resize(root: Path) -> None:
         np.testing.assert_array_equal(inputs[position], expected)
 
 
+def test_bicubic_pixels_are_torchvisions_and_other_data(root: Path) -> None:
+    from PIL import Image
+    from torchvision.transforms import Compose, InterpolationMode, PILToTensor, Resize
+
+    transform = Compose([Resize((16, 16), InterpolationMode.BICUBIC), PILToTensor()])
+    data, tree = pacs(interpolation="bicubic"), LAYOUTS["PACS"].read(root)
+    inputs = data.environments[2].splits["train"].inputs
+    with Image.open(root / "PACS" / tree.files[inputs.rows[0]]) as one:
+        np.testing.assert_array_equal(inputs[0], transform(one.convert("RGB")).numpy())
+    assert data.fingerprint != pacs().fingerprint == pacs(interpolation="bilinear").fingerprint
+    with pytest.raises(RequestError, match="interpolation must be bilinear or bicubic"):
+        pacs(interpolation="nearest")
+
+
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "LA", "I;16"])
 def test_images_of_every_mode_are_read_as_rgb(tmp_path: Path, mode: str) -> None:
     suffix = {"CMYK": "jpg"}.get(mode, "png")
@@ -174,9 +188,13 @@ def test_a_black_image_is_no_corrupt_one(root: Path) -> None:
         ({"corrupt": "maybe"}, "corrupt must be fail or skip"),
         ({"domainbed": {"seed": 1}}, "domainbed needs"),
         ({"sise": 3}, "size"),
-        ({"augment": "all"}, "augment must be domainbed or none"),
+        (
+            {"augment": "all"},
+            "augment must be one of domainbed, none, randaugment, augmix, not 'all'",
+        ),
         ({"augment_id_val": 1}, "augment_id_val must be true or false"),
-        ({"augment": "none", "augment_id_val": True}, "augment_id_val: true needs augment"),
+        ({"augment": "none", "augment_id_val": True}, "needs augment: domainbed, not none"),
+        ({"augment": "augmix", "augment_id_val": True}, "needs augment: domainbed, not augmix"),
     ],
 )
 def test_bad_options_are_refused(root: Path, options: dict, told: str) -> None:
@@ -189,10 +207,13 @@ def test_augmentation_is_domainbeds_unless_told_otherwise(root: Path) -> None:
     usual, never = pacs(), pacs(augment="none")
     assert (usual.augment, usual.augment_id_val) == ("domainbed", False)
     assert (never.augment, pacs(augment_id_val=True).augment_id_val) == ("", True)
+    assert pacs(augment="randaugment").augment == "randaugment"
     assert usual.fingerprint == never.fingerprint
 
 
-@pytest.mark.parametrize("option", [{"augment": "domainbed"}, {"augment_id_val": True}])
+@pytest.mark.parametrize(
+    "option", [{"augment": "domainbed"}, {"augment": "augmix"}, {"augment_id_val": True}]
+)
 def test_features_that_are_computed_once_are_not_augmented(root: Path, option: dict) -> None:
     from oodbench.sweep.plan import plan
 

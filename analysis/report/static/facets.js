@@ -12,12 +12,15 @@ const Facets = (() => {
   const AT_ONCE = 2000;
 
   // A fixed random order of the runs, in which none of the optimizers covers the others.
-  const order = Uint32Array.from({ length: Store.n }, (_, row) => {
+  function place(row) {
     let mixed = row + 1;
     for (const factor of [0x85ebca6b, 0xc2b2ae35]) mixed = Math.imul(mixed ^ (mixed >>> 15), factor);
-    return mixed ^ (mixed >>> 16);
-  });
-  const shuffled = (rows) => rows.map((_, i) => i).sort((a, b) => order[rows[a]] - order[rows[b]]);
+    return (mixed ^ (mixed >>> 16)) >>> 0;
+  }
+  function shuffled(rows) {
+    const places = rows.map(place);
+    return rows.map((_, i) => i).sort((a, b) => places[a] - places[b]);
+  }
 
   // Runs that match, by panel: those with a place on both axes, and counts of others. Of the points
   // as many are drawn as a chart may have, at random; with those that the rule selects.

@@ -57,6 +57,8 @@ const Filters = (() => {
   }
 
   function build() {
+    form.replaceChildren();
+    boxes.length = ranges.length = 0;
     for (const [name, title] of FIELDS) addBoxes(form, name, title);
     const more = element("details", {}, element("summary", { textContent: "Hyperparameter ranges" }));
     more.append(element("p", { className: "quiet", textContent: "A run that lacks one is left out once it has a bound." }));
@@ -66,8 +68,26 @@ const Filters = (() => {
       else if (levels.length <= MOST) addBoxes(more, name, name);
     }
     if (Store.hyperparameters.length) form.append(more);
-    form.addEventListener("submit", (event) => event.preventDefault());
     start();
+  }
+
+  form.addEventListener("submit", (event) => event.preventDefault());
+
+  // The same form for more runs: what is checked, written, opened and in focus stays.
+  function rebuild(filtered) {
+    const params = new URLSearchParams();
+    save(params);
+    const { name, value, type, selectionStart } = form.contains(document.activeElement) ? document.activeElement : {};
+    const open = form.querySelector("details")?.open;
+    build();
+    if (filtered) load(params);
+    if (open) form.querySelector("details").open = true;
+    const same = [...form.elements].find((one) => name && one.name === name && (one.value === value || type === "text"));
+    if (same) same.focus({ preventScroll: true });
+    if (same && type === "text") {
+      same.value = value;
+      same.setSelectionRange(selectionStart, selectionStart);
+    }
   }
 
   const FEW_PANELS = 4, FEW_RUNS = 5000;
@@ -145,5 +165,5 @@ const Filters = (() => {
     return found;
   }
 
-  return { form, build, start, save, load, rows, element };
+  return { form, build, rebuild, start, save, load, rows, element };
 })();

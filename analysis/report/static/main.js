@@ -54,11 +54,11 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
 
   function refineLater() {
     clearTimeout(refining);
-    if (partly) refining = setTimeout(draw, REST);
+    if (partly) refining = setTimeout(() => draw(undefined, true), REST);
   }
 
   // All points, or as many as are drawn at once; then the others, when nothing happens for a moment.
-  function draw(most) {
+  function draw(most, zoomed = false) {
     clearTimeout(refining);
     const now = view();
     const { facets, hidden, partly: more } = Facets.group(matching, now, most);
@@ -71,7 +71,7 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
     Listing.fits(facets);
     Report.facets = facets;
     fillListing();
-    return Scatter.draw(facets, now, { drag: checked("drag"), selected }).then(refineLater);
+    return Scatter.draw(facets, now, { drag: checked("drag"), selected, zoomed }).then(refineLater);
   }
 
   // Events that follow one another closely lead to one drawing.
@@ -83,7 +83,7 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
   }
 
   function fillListing() {
-    if (get("listing-fold").open) Listing.runs(shownRows(), showRun);
+    if (get("listing-fold").open && !get("listing").contains(document.activeElement)) Listing.runs(shownRows(), showRun);
   }
 
   function filter() {
@@ -173,22 +173,37 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
     });
   }
 
-  const redrawCurves = Curves.buildAll();
-  Filters.build();
-  Measures.choices(get("x"), "id");
-  Measures.choices(get("y"), "ood");
-  if (innerWidth < 800) {
-    get("filters").open = false;
-    document.querySelector('input[name="drag"][value="zoom"]').checked = true;
+  function start() {
+    const redrawCurves = Curves.buildAll();
+    Measures.read();
+    Filters.build();
+    Measures.choices(get("x"), "id");
+    Measures.choices(get("y"), "ood");
+    if (innerWidth < 800) {
+      get("filters").open = false;
+      document.querySelector('input[name="drag"][value="zoom"]').checked = true;
+    }
+    const asked = State.read();
+    if (asked) load(asked);
+    else matching = Filters.rows();
+    Theme.whenChanged(() => { draw(); redrawCurves(); Run.redraw(); });
+    return draw(Facets.AT_ONCE).then(() => {
+      listen();
+      if (asked) get(Run.shown() === null ? "explore" : "run").scrollIntoView();
+      Report.ready = performance.now(); // milliseconds since the navigation began
+      document.documentElement.dataset.ready = "true";
+    });
   }
-  const asked = State.read();
-  if (asked) load(asked);
-  else matching = Filters.rows();
-  draw(Facets.AT_ONCE).then(() => {
-    listen();
-    if (asked) get(Run.shown() === null ? "explore" : "run").scrollIntoView();
-    Report.ready = performance.now(); // milliseconds since the navigation began
-    document.documentElement.dataset.ready = "true";
-  });
-  Theme.whenChanged(() => { draw(); redrawCurves(); Run.redraw(); });
+
+  // More runs are in the store: what a reader chose, zoomed into and opened stays.
+  function renew() {
+    Measures.read();
+    Filters.rebuild(filtered);
+    for (const name of ["x", "y"]) Measures.choices(get(name), get(name).value);
+    matching = Filters.rows();
+    return draw(Facets.AT_ONCE, true);
+  }
+
+  Object.assign(Report, { start, renew });
+  if (Store.n !== undefined) start();
 })();

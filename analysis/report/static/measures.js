@@ -16,16 +16,23 @@ const Measures = (() => {
     return { name, group, title, numbers, sizes: null, log: group !== "accuracies" && low > 0 && high / low > SPREAD };
   }
 
+  let all = [], byName = new Map();
+
   // Whatever has numbers, in the order of the choices.
-  const all = [
+  const found = () => [
     ...Object.entries(FIXED).map(([name, title]) => (Store.columns[name] ? numeric(name, "accuracies", title) : null)),
     ...Store.environments.map((name) => numeric(name, "accuracies")),
     ...Store.measured.map((name) => numeric(name, "costs and probes", name.replaceAll("_", " "))),
     ...Store.hyperparameters.filter((name) => Store.columns[name].numbers).map((name) => numeric(name, "hyperparameters")),
   ].filter(Boolean);
-  for (const one of all) if (SIZES[one.name] && Store.columns[SIZES[one.name]]) one.sizes = Store.columns[SIZES[one.name]].numbers;
 
-  const byName = new Map(all.map((one) => [one.name, one]));
+  // Reads the runs anew.
+  function read() {
+    all = found();
+    for (const one of all) if (SIZES[one.name] && Store.columns[SIZES[one.name]]) one.sizes = Store.columns[SIZES[one.name]].numbers;
+    byName = new Map(all.map((one) => [one.name, one]));
+  }
+
   const isAccuracy = (one) => one.group === "accuracies";
 
   // Where a run stands on an axis, NaN for nowhere. Accuracies stand on the axis that is chosen.
@@ -41,6 +48,9 @@ const Measures = (() => {
   };
 
   function choices(select, chosen) {
+    const names = all.map((one) => one.name);
+    if ([...select.options].map((option) => option.value).join("\n") === names.join("\n")) return;
+    select.replaceChildren();
     for (const group of ["accuracies", "costs and probes", "hyperparameters"]) {
       const mine = all.filter((one) => one.group === group);
       if (!mine.length) continue;
@@ -50,5 +60,5 @@ const Measures = (() => {
     }
   }
 
-  return { get: (name) => byName.get(name), has: (name) => byName.has(name), isAccuracy, place, axisName, choices };
+  return { read, get: (name) => byName.get(name), has: (name) => byName.has(name), isAccuracy, place, axisName, choices };
 })();

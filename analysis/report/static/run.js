@@ -51,8 +51,7 @@ const Run = (() => {
     return list;
   }
 
-  function drawCurves(div, row) {
-    const { steps, id, ood } = Store.curve(row);
+  function drawCurves(div, row, { steps, id, ood }) {
     const { chance } = Store.panels[Store.panelOf[row]];
     const look = Store.looks[Store.lookOf[row]];
     const line = (y, name, dash) => ({
@@ -82,8 +81,13 @@ const Run = (() => {
     const chart = Filters.element("div", { id: "learning", className: "chart", role: "group", ariaLabel: "Accuracy along training" });
     card.replaceChildren(heading, Filters.element("div", { className: "grid" }, facts(row), chart), close);
     card.hidden = false;
-    if (Store.curve(row).steps.length) drawCurves(chart, row);
-    else chart.textContent = "This run has no learning curve: it was never evaluated, or the report was made without.";
+    const fill = (curve) => {
+      if (curve.steps.length) drawCurves(chart, row, curve);
+      else chart.textContent = "This run has no learning curve: it was never evaluated, or the report was made without.";
+    };
+    const curve = Store.curve(row);
+    if (curve instanceof Promise) curve.then((known) => { if (chart.isConnected) fill(known); });
+    else fill(curve);
     changed();
     return heading;
   }

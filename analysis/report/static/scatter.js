@@ -121,14 +121,29 @@ const Scatter = (() => {
     return made;
   }
 
+  let given = {}; // the ranges of the axes, as they were drawn
+
+  // Where a reader has zoomed into a panel, it stays so.
+  function keepZoom(made) {
+    for (const [name, range] of Object.entries(given)) {
+      const now = div.layout[name] && div.layout[name].range;
+      if (now && made[name] && now.some((end, i) => end !== range[i])) made[name].range = [...now];
+      else delete given[name];
+    }
+  }
+
   // facets: with their lines; view: both measures and the axis of accuracies; selected: rows that a
-  // lasso kept, or null for all.
-  function draw(facets, view, { drag, selected }) {
+  // lasso kept, or null for all; zoomed: whether to keep what a reader has zoomed into.
+  function draw(facets, view, { drag, selected, zoomed }) {
     const width = Theme.width(div);
     const height = Facets.arrange(facets, width);
     traces = facets.map((facet, number) => pointTrace(facet, number, selected));
     const over = facets.flatMap((facet, number) => [...lineTraces(facet, number), ringTrace(facet, number)]);
-    return Theme.react(div, [...traces, ...over], layout(facets, width, height, view, drag), Theme.CONFIG);
+    const made = layout(facets, width, height, view, drag);
+    if (zoomed) keepZoom(made);
+    else given = {};
+    for (const name of Object.keys(made)) if (/^[xy]axis/.test(name)) given[name] ||= [...made[name].range];
+    return Theme.react(div, [...traces, ...over], made, Theme.CONFIG);
   }
 
   const rowOf = (point) => (traces[point.curveNumber] ? traces[point.curveNumber].rows[point.pointNumber] : undefined);

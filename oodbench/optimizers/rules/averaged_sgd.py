@@ -24,4 +24,5 @@ class AveragedSGD(ASGD):
             p.copy_(state.pop("iterate"))
 
     def _averaged(self) -> list[tuple[dict[str, torch.Tensor], torch.Tensor]]:
-        return [(self.state[p], p) for p in self.param_groups[0]["params"] if self.state[p]]
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        return [(self.state[p], p) for p in parameters if self.state[p]]

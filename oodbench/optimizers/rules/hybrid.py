@@ -1,39 +1,37 @@
-"""One optimizer for matrices, another for the other parameters."""
+"""Two optimizers that share the parameters of a model."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.optim import Optimizer
 
 
 class Hybrid(Optimizer):
-    """Two optimizers that share the parameters of a model and take each step together.
+    """Optimizers of different parameters that take each step together, as one.
+
+    Their groups and their state are its own, one after the other.
 
     Args:
-        params: The parameters, in their own shapes.
-        of_matrices: Builds the optimizer of those with two dimensions.
-        of_the_rest: Builds the optimizer of all others: biases, gains, convolutions.
+        parts: The optimizers; at least one.
     """
 
-    def __init__(
-        self,
-        params: Iterable[Tensor],
-        of_matrices: Callable[[list[Tensor]], Optimizer],
-        of_the_rest: Callable[[list[Tensor]], Optimizer],
-    ) -> None:
-        params = list(params)
-        super().__init__(params, {})
-        matrices = [p for p in params if p.ndim == 2]
-        rest = [p for p in params if p.ndim != 2]
-        pairs = ((of_matrices, matrices), (of_the_rest, rest))
-        self._parts = [build(share) for build, share in pairs if share]
-        self._share_groups()
+    def __init__(self, parts: Sequence[Optimizer]) -> None:
+        self._parts = parts
+        super().__init__([group for part in parts for group in part.param_groups], {})
+        self._share()
 
-    def _share_groups(self) -> None:
-        """Who changes a learning rate here changes it there."""
-        self.param_groups = [group for part in self._parts for group in part.param_groups]
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # which torch calls where it loads a state
+        self._share()
+
+    def _share(self) -> None:
+        """Who changes a learning rate, or a state, here changes it there."""
+        groups = iter(self.param_groups)
+        for part in self._parts:
+            part.param_groups = list(islice(groups, len(part.param_groups)))
+            part.state = self.state
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -45,13 +43,3 @@ class Hybrid(Optimizer):
         for part in self._parts:
             part.step()
         return loss
-
-    def state_dict(self) -> dict[str, Any]:
-        """Those of the two."""
-        return {"parts": [part.state_dict() for part in self._parts]}
-
-    def load_state_dict(self, state_dict: Any) -> None:
-        """The inverse of ``state_dict``."""
-        for part, state in zip(self._parts, state_dict["parts"], strict=True):
-            part.load_state_dict(state)
-        self._share_groups()

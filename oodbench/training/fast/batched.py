@@ -85,18 +85,19 @@ class BatchedLinear(torch.autograd.Function):
         out = product(x, w, shares) if bias is None else product_plus(bias, x, w, shares)
         if relu:
             out.relu_()
-        ctx.relu, ctx.has_bias, ctx.shares = relu, bias is not None, shares
+        ctx.relu, ctx.shares = relu, shares
         ctx.save_for_backward(x, weight, *([out] if relu else []))
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        """Gradients of x (only if asked for), W and b."""
+        """Gradients of those of x, W and b of which they are asked for."""
         (grad,) = grads
         x, weight, *out = ctx.saved_tensors
         if ctx.relu:
             grad = torch.ops.aten.threshold_backward(grad, out[0], 0.0)
         of_x = product(grad, weight) if ctx.needs_input_grad[0] else None
-        of_weight = product(grad.transpose(1, 2), x, ctx.shares)
-        of_bias = grad.sum(1) if ctx.has_bias else None
+        learns, shifts = ctx.needs_input_grad[1:3]
+        of_weight = product(grad.transpose(1, 2), x, ctx.shares) if learns else None
+        of_bias = grad.sum(1) if shifts else None
         return of_x, of_weight, of_bias, None, None

@@ -110,7 +110,7 @@ def keep(algorithm: Algorithm, models: Models) -> None:
     """Copy gradients and an algorithm's state where they lie in the memory of a CUDA graph."""
     for name, value in algorithm.state.items():
         algorithm.state[name] = value.clone() if value.is_cuda else value
-    for parameter in models.memory()[0]:
+    for parameter in models.memory():
         if parameter.grad is not None and parameter.is_cuda:
             parameter.grad = parameter.grad.clone()
 

@@ -6,7 +6,7 @@ stack, on any device, and after an interruption. The distributions are those of 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from oodbench.seeds import stream
+from oodbench.training.inputs.chains import (
+    AUGMIX,
+    RANDAUGMENT,
+    Policy,
+    draw_chains,
+    joined_chains,
+    send_through,
+)
 from oodbench.training.inputs.images import JITTERS, luma, resized_crop
 from oodbench.training.inputs.stored import Inputs, StoredInputs
 
@@ -23,26 +31,35 @@ TRIES = 10
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is done to an image, in this order: crop, mirror, jitter, grey.
+    """What is done to an image, in this order: crop, mirror, jitter, grey, chains of operations.
 
     Attributes:
         scale: Smallest and largest share of the area that is cropped; None: no crop.
         ratio: Smallest and largest width / height of a crop.
         flip: Probability that the image is mirrored.
         jitter: Largest change of brightness, contrast and saturation, each a factor, and of hue, a
-            share of the circle.
+            share of the circle; empty: none.
         grey: Probability that the image becomes grey.
+        policy: The operations of chains; None: there are none.
     """
 
     scale: tuple[float, float] | None = (0.7, 1.0)
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
     flip: float = 0.5
-    jitter: tuple[float, float, float, float] = (0.3, 0.3, 0.3, 0.3)
+    jitter: tuple[float, ...] = (0.3, 0.3, 0.3, 0.3)
     grey: float = 0.1
+    policy: Policy | None = None
 
 
-RECIPES = {"domainbed": Recipe(), "domainbed_uncropped": Recipe(scale=None)}
-"""DomainBed's for its folders of images, and for Spawrious (its ``datasets.py`` at b93c22a)."""
+CHAINED = Recipe(jitter=(), grey=0.0)
+CROPPED = {
+    "domainbed": Recipe(),
+    "randaugment": replace(CHAINED, policy=RANDAUGMENT),
+    "augmix": replace(CHAINED, policy=AUGMIX),
+}
+RECIPES = CROPPED | {f"{k}_uncropped": replace(one, scale=None) for k, one in CROPPED.items()}
+"""DomainBed's for its folders of images, and without a crop for Spawrious (its ``datasets.py`` at
+b93c22a); the crop and the mirror of these, then RandAugment or AugMix."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +69,8 @@ class Amounts:
     Attributes:
         crop: (n, 4) top, left, height and width, in pixels.
         flip: (n,) whether it is mirrored.
-        factors: (n, 4) of brightness, contrast and saturation, and the turn of hue.
-        order: (n, 4) which of these comes first, second, third and last.
+        factors: (n, 4) of brightness, contrast and saturation, and the turn of hue; or (n, 0).
+        order: (n, 4) which of these comes first, second, third and last; or (n, 0).
         grey: (n,) whether it becomes grey.
     """
 
@@ -80,13 +97,13 @@ def draw(
     recipe: Recipe, n: int, height: int, width: int, generator: np.random.Generator
 ) -> Amounts:
     """Draw what is done to ``n`` images of ``height`` times ``width`` pixels."""
-    strengths = np.array(recipe.jitter)
-    centre = np.array([1.0, 1.0, 1.0, 0.0])
+    strengths, jitters = np.array(recipe.jitter), len(recipe.jitter)
+    centre = np.array([1.0, 1.0, 1.0, 0.0])[:jitters]
     return Amounts(
         crop=_crops(recipe, n, height, width, generator),
         flip=generator.random(n) < recipe.flip,
-        factors=centre + strengths * generator.uniform(-1, 1, (n, 4)),
-        order=generator.random((n, 4)).argsort(axis=1),
+        factors=centre + strengths * generator.uniform(-1, 1, (n, jitters)),
+        order=generator.random((n, jitters)).argsort(axis=1),
         grey=generator.random(n) < recipe.grey,
     )
 
@@ -150,7 +167,7 @@ def augment(
         rows: (n,) their numbers.
     """
     most = AT_ONCE if result.device.type == "cpu" else len(rows)
-    codes = amounts.order @ [64, 16, 4, 1]
+    codes = amounts.order @ 4 ** np.arange(amounts.order.shape[1])[::-1]
     sorted_ = np.argsort(codes, kind="stable")
     for group in np.split(sorted_, np.flatnonzero(np.diff(codes[sorted_])) + 1):
         for start in range(0, len(group), most):
@@ -208,12 +225,13 @@ class TrainingImages:
         height, width = shape[1:]
         if self._result.shape != (*indices.shape, *shape):
             self._result = self._inputs[indices[0, 0, :1]].new_empty((*indices.shape, *shape))
-        drawn = [
-            draw(self._recipe, each, height, width, stream(seed, "augmentation", step))
-            for seed in self._seeds
-        ]
-        rows = indices.flatten()
-        augment(self._inputs.__getitem__, joined(drawn), self._result.view(-1, *shape), rows)
+        streams = [stream(seed, "augmentation", step) for seed in self._seeds]
+        drawn = [draw(self._recipe, each, height, width, own) for own in streams]
+        rows, result = indices.flatten(), self._result.view(-1, *shape)
+        augment(self._inputs.__getitem__, joined(drawn), result, rows)
+        if policy := self._recipe.policy:
+            chains = joined_chains([draw_chains(policy, each, own) for own in streams])
+            send_through(policy, chains, result)
         return self._result
 
 

@@ -6,6 +6,7 @@ A process that dies or raises ends the others at once, so that none of them wait
 import multiprocessing
 import os
 import pickle
+import signal
 import sys
 import tempfile
 import threading
@@ -97,16 +98,18 @@ def watch(processes: list[BaseProcess], place: Path, tick: Callable[[], None]) -
 def check(processes: list[BaseProcess], place: Path) -> None:
     """Raise OodbenchError if a process ended badly.
 
-    One that was killed is the cause of the errors that the others then raise; of several errors the
-    first is told.
+    A killed process is the cause of what happens to the others: they raise, or Gloo aborts them
+    (SIGABRT). So other signals are reported before SIGABRT, and SIGABRT before an error. Of several
+    errors the first is reported.
     """
     codes = [process.exitcode or 0 for process in processes]
-    for number, code in enumerate(codes):
-        if code < 0:
-            raise OodbenchError(
-                f"the process of replica {number} of {len(codes)} was killed by signal {-code}; "
-                "was it out of memory?"
-            )
+    killed = [(code == -signal.SIGABRT, number) for number, code in enumerate(codes) if code < 0]
+    if killed:
+        _, number = min(killed)
+        raise OodbenchError(
+            f"the process of replica {number} of {len(codes)} was killed by signal "
+            f"{-codes[number]}; was it out of memory?"
+        )
     for file in sorted(place.glob("error-*"), key=lambda file: file.stat().st_mtime_ns):
         said = file.read_text(encoding="utf-8")
         raise OodbenchError(f"replica {file.name.removeprefix('error-')} raised {said}")

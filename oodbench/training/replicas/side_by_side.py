@@ -1,10 +1,11 @@
 """Modules side by side in one process, each run as it is, for replicas that cannot be stacked."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from oodbench.training.random import generator_states, seeded, set_generator_states
 from oodbench.training.single import Single
@@ -60,8 +61,8 @@ class SideBySide:
     def predict(self, inputs: Tensor) -> Tensor:
         return torch.cat([one.predict(inputs) for one in self._each])
 
-    def backward(self, losses: Tensor) -> None:
-        for one in self._each:
+    def backward(self, losses: Tensor, add: bool = False) -> None:
+        for one in () if add else self._each:
             one.zero_grad()
         losses.sum().backward()  # type: ignore[no-untyped-call]
 
@@ -94,12 +95,20 @@ class SideBySide:
     def set_generators(self, states: Sequence[Mapping[str, Tensor]]) -> None:
         self._generators = list(states)
 
-    def memory(self) -> tuple[list[Tensor], bool]:
-        parts = [one.memory() for one in self._each]
-        return [p for own, _ in parts for p in own], any(buffers for _, buffers in parts)
+    def memory(self) -> list[Tensor]:
+        return [p for one in self._each for p in one.memory()]
 
-    def parameters_of(self, model: int, flat: bool) -> list[Tensor]:
-        return self._each[model].parameters_of(0, flat)
+    def norms(self) -> list[_BatchNorm]:
+        return [norm for one in self._each for norm in one.norms()]
+
+    def parameters_of(
+        self, model: int, flat: bool, groups: Sequence[Sequence[int]]
+    ) -> list[list[Tensor]]:
+        return self._each[model].parameters_of(0, flat, groups)
+
+    def train_only(self, positions: Collection[int]) -> None:
+        for one in self._each:
+            one.train_only(positions)
 
     def finite(self) -> Tensor:
         return torch.cat([one.finite() for one in self._each])

@@ -1,7 +1,5 @@
-"""The report of a table of runs, and the real browser that opens it."""
+"""The report of a table of runs, opened in a real browser."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,6 @@ from report_helpers import make_checkpoints, make_runs
 
 from analysis import report_html
 from analysis.report.page import Source
-
-CHROMIUM = os.environ.get("OODBENCH_CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")
-ARGUMENTS = ["--no-sandbox", "--enable-unsafe-swiftshader"]  # for root, and WebGL without a GPU
 
 
 @pytest.fixture(scope="session")
@@ -55,18 +50,6 @@ def extended(
     path = tmp_path_factory.mktemp("extended") / "report.html"
     path.write_text(text, encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """A headless chromium."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no chromium is installed: apt install chromium, or set OODBENCH_CHROMIUM")
-    with playwright.sync_playwright() as library:
-        opened = library.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

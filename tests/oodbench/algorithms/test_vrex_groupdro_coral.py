@@ -177,3 +177,17 @@ def test_features_are_the_inputs_of_the_last_layer() -> None:
             torch.testing.assert_close(found[1], expected[1])
     with pytest.raises(RequestError, match=r"ending with an nn\.Linear"):
         Single(nn.Sequential(nn.Linear(6, 3), nn.ReLU()), CPU, "float32").features(inputs)
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in ALGORITHMS])
+def test_of_one_environment_the_loss_is_erms_where_environments_are_compared(
+    logits, labels, name: str
+) -> None:
+    """Where they are not (IRM), the penalty of the one environment stays."""
+    spec = ALGORITHMS.get(name)
+    values = {"penalty_weight": 10.0, "anneal_fraction": 0.0, "group_step_size": 0.1}
+    one = Given(), logits[:, :1], labels[:, :1], 5
+    erm = build("erm", [values] * K).losses(*one)
+    assert torch.equal(build(spec.name, [values] * K).losses(*one), erm) == (
+        spec.compares or name == "erm"
+    )

@@ -12,6 +12,7 @@ COMMANDS = [
     ["sweep"],
     ["worker"],
     ["status"],
+    ["dashboard"],
     ["query"],
     ["plot"],
     ["conclude"],

@@ -120,7 +120,9 @@ def test_an_empty_tokenizer_is_refused(weights: Path) -> None:
 
 
 def test_what_is_not_there_is_named_with_the_ways_to_get_it(weights: Path) -> None:
-    with pytest.raises(RequestError, match=r"nowhere is not on this machine.*hf download nowhere"):
+    with pytest.raises(
+        RequestError, match=r"nowhere is not on this machine.*oodbench fetch model nowhere"
+    ):
         Encoder("nowhere").find()
     with pytest.raises(RequestError, match="named by its folder"):
         Encoder("../tiny").find()

@@ -43,14 +43,14 @@ def test_a_missing_file_is_an_error_that_says_where_and_how(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(RequestError) as told:
-        MODELS.get("resnet50").pretrained({"pretrained": True})
+        MODELS.get("resnet50").pretrained({"pretrained": True, "weights": ""})
     for part in ("resnet50-0676ba61.pth", "torch/hub/checkpoints", "https://", "pretrained: false"):
         assert part in str(told.value)
     assert "into that folder;" in str(told.value)  # there is but one
     assert not (tmp_path / "torch").exists()  # nothing is created, nothing downloaded
     monkeypatch.setenv("OODBENCH_WEIGHTS", str(tmp_path / "here"))
     with pytest.raises(RequestError, match=r"here or .*checkpoints\..* into one of them;"):
-        MODELS.get("resnet50").pretrained({"pretrained": True})
+        MODELS.get("resnet50").pretrained({"pretrained": True, "weights": ""})
 
 
 def test_another_file_under_that_name_is_refused(tmp_path: Path, monkeypatch) -> None:

@@ -255,6 +255,20 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         algorithm() | batch(size=2, environments=2),
         "irm needs at least 2 examples of each environment",
     ),
+    # what compares environments
+    *(
+        (
+            algorithm(name) | dataset(test_environments=[0, 2]),
+            f"{name} compares training environments, but ColoredDigits has 1 to train on: it would "
+            "be ERM under another name. Use erm, or more training environments.",
+        )
+        for name in ("vrex", "group_dro", "coral")
+    ),
+    (
+        algorithm("vrex") | batch(size=8, environments=1),
+        "vrex compares the environments of a batch, but batch: {'size': 8, 'environments': 1} has "
+        "one: it would be ERM under another name. Write environments: 2 or more.",
+    ),
 ]
 
 

@@ -95,7 +95,9 @@ def ours(models: Any, algorithm: str, data: list) -> Tensor:
     n = len(data[0][0])
     hparams = [{"penalty_weight": WEIGHT, "anneal_fraction": 0.0}] * n
     losses_of = ALGORITHMS.get(algorithm)(Setup(hparams, STEPS, CPU, torch.float32), {})
-    optimizers = [torch.optim.SGD(models.parameters_of(k, False), LR, MOMENTUM) for k in range(n)]
+    count = len(models.state(0))
+    each = [models.parameters_of(k, False, [range(count)])[0] for k in range(n)]
+    optimizers = [torch.optim.SGD(parameters, LR, MOMENTUM) for parameters in each]
     for step, (inputs, labels) in enumerate(data):
         losses = losses_of.losses(models, inputs, labels, step)
         assert losses.dtype == torch.float32

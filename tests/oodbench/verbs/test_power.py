@@ -26,13 +26,13 @@ def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             "test_environments": str(i),
             "algorithm": "erm",
             "shift": "correlation",
-            "power": {"budget": 8, "draws": 100, "searched": searched, "fixed": fixed},
+            "power": {"budget": 8, "draws": 100, "searched": searched, **known},
         }
-        for dataset, i, searched, fixed in [
-            ("ColoredDigits", 0, 0.0009, 0.0),
-            ("ColoredDigits", 1, 0.0001, 0.0),
-            ("ColoredDigits", 2, 0.0004, 0.0),
-            ("ColoredMNIST", 2, 0.0001, 0.01),
+        for dataset, i, searched, known in [
+            ("ColoredDigits", 0, 0.0009, {}),
+            ("ColoredDigits", 1, 0.0001, {}),
+            ("ColoredDigits", 2, 0.0004, {}),
+            ("ColoredMNIST", 2, 0.0001, {"examples": 0.01}),
         ]
     ]
     (tmp_path / "made").mkdir()
@@ -50,6 +50,21 @@ def test_it_is_that_of_the_environment_in_the_middle(shipped: Path, tiny: Tiny) 
     assert not row["examples"]
     at_least = 100 * (0.02 * 2.8 / 0.02) ** 2  # normal quantiles: 1.96 + 0.84
     assert row["needed"] == pytest.approx(at_least, rel=0.06)
+
+
+def test_several_splits_add_their_error_where_it_is_known(shipped: Path, tiny: Tiny) -> None:
+    asked = tiny(search={"trials": 400}, data_seeds=4)
+    (row,) = oodbench.power(asked).to_dict("records")
+    assert not row["splits"]
+    rows = json.loads(shipped.read_text())
+    for one in rows:
+        one["power"] |= {"splits": 0.0064, "data_seeds": 3}
+    shipped.write_text(json.dumps(rows))
+    (wider,) = oodbench.power(asked).to_dict("records")
+    assert wider["splits"]
+    of_splits = 0.04 * (t.ppf(0.975, 3) + t.ppf(0.8, 3))
+    assert wider["finds"] == pytest.approx((row["finds"] ** 2 + of_splits**2) ** 0.5)
+    assert oodbench.power(tiny(search={"trials": 400}))["finds"].iloc[0] == row["finds"]
 
 
 def test_datasets_of_the_same_shift_stand_in(shipped: Path, tiny: Tiny) -> None:

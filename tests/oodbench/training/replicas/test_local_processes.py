@@ -8,6 +8,7 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from oodbench.models.spec import ModelSpec
 from oodbench.records import RunRecord, Trial
 from oodbench.training import Saving, Tensors, train
 from oodbench.training.loop import Run
-from oodbench.training.replicas.local import run_on_processes
+from oodbench.training.replicas.local import check, run_on_processes
 from oodbench.training.replicas.processes import Apart
 from oodbench.training.weights import read_weights
 from oodbench.workers.trainer import Trainer
@@ -151,6 +152,16 @@ def test_one_that_dies_or_raises_ends_all(colored64, target, said: str) -> None:
     with pytest.raises(OodbenchError, match=said):
         run_on_processes(trial("ddp"), colored64, CPU, target=target)
     assert not multiprocessing.active_children()
+
+
+def test_the_killed_replica_is_reported_not_the_one_aborted_for_it(tmp_path: Path) -> None:
+    ended: list[Any] = [
+        SimpleNamespace(exitcode=code) for code in (-signal.SIGABRT, -signal.SIGKILL, 1)
+    ]
+    with pytest.raises(OodbenchError, match="replica 1 of 3 was killed by signal 9"):
+        check(ended, tmp_path)
+    with pytest.raises(OodbenchError, match="replica 0 of 2 was killed by signal 6"):
+        check([ended[0], ended[2]], tmp_path)
 
 
 def test_a_trial_whose_replica_is_killed_fails_and_the_next_is_trained(

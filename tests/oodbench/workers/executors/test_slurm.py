@@ -247,7 +247,7 @@ def test_where_there_is_no_cluster(
             api.run_sweep(tiny(), tmp_path / "runs.db", executor=executor)
         with pytest.raises(RequestError, match="gpus names those of this machine"):
             api.run_sweep(tiny(), db, executor=executor, gpus=["0"])
-        with pytest.raises(RequestError, match="Only the executor local can tell"):
+        with pytest.raises(RequestError, match="Only the executor local can report"):
             api.run_sweep(tiny(), db, executor=executor, on_profile=print)
     with pytest.raises(RequestError, match=r"unknown executor 'slrm'\. Did you mean 'slurm'"):
         api.run_sweep(tiny(), db, executor="slrm")

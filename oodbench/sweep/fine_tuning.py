@@ -1,0 +1,105 @@
+"""Whether a sweep's model can be fine-tuned as it asks, found out when the file is read."""
+
+from functools import lru_cache
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from oodbench.errors import RequestError
+from oodbench.models import MODELS
+from oodbench.optimizers import OPTIMIZERS
+from oodbench.optimizers.fine_tuning import NAMES, FineTuning, ends
+from oodbench.records import SCALED, canonical_json
+from oodbench.spaces import Space
+from oodbench.sweep.entries import ModelEntry
+from oodbench.sweep.settings import Train
+
+if TYPE_CHECKING:
+    from torch import nn
+
+LONG = 10**9
+"""Steps of a run whose epochs are not counted yet: its studies check them."""
+SHAPES = ((3, 224, 224), (1, 28, 28), (1,))
+"""Of inputs on which a model may be built, to see what it consists of."""
+
+
+def check_fine_tuning(model: ModelEntry, optimizer: str, space: Space, train: Train) -> None:
+    """Raise RequestError if the model, or the optimizer, cannot be trained so.
+
+    Args:
+        model: Of the sweep.
+        optimizer: Its name.
+        space: What is searched.
+        train: The training settings.
+    """
+    asked = {name: ends(space[name]) for name in NAMES if name in space}
+    if not asked and not train.accumulate and not train.wise_ft:
+        return
+    tunings = [dict(zip(asked, values, strict=True)) for values in product(*asked.values())]
+    check_contestant(optimizer, tunings, train)
+    module = structure(model.name, canonical_json(model.options))
+    if module is None:
+        return
+    from oodbench.training.accumulation import check_pieces
+    from oodbench.training.groups import Layout
+
+    smallest = int(min(train.batch.sizes.values))
+    try:
+        for tuning in tunings:
+            layout = Layout(module, tuning, train.steps or LONG)
+            check_pieces(train.accumulate or 1, train.batch.resolve(smallest), module, layout)
+    except RequestError as error:
+        raise RequestError(f"model {model.name}: {error}") from error
+
+
+def check_contestant(optimizer: str, tunings: list[dict[str, Any]], train: Train) -> None:
+    """Raise RequestError if an optimizer, or its replicas, do not go with what is asked."""
+    spec, asked = OPTIMIZERS.get(optimizer), [FineTuning.of(tuning) for tuning in tunings]
+    names = list(dict.fromkeys(name for one in asked for name in one.changes(*NAMES)))
+    for holds, refused, why in (
+        (
+            spec.parallel,
+            [*names, *(name for name in ("accumulate", "wise_ft") if getattr(train, name))],
+            "has replicas, which are trained as a whole",
+        ),
+        (
+            "lr" not in spec.space,
+            [name for name in names if name in SCALED],
+            "has no learning rate",
+        ),
+        (
+            spec.sets_lr,
+            [name for name in names if name not in ("freeze", "linear_steps")],
+            "sets one learning rate for all parameters from all of their gradients",
+        ),
+    ):
+        if holds and refused:
+            raise RequestError(f"{optimizer} {why}; leave out {', '.join(refused)}, or it.")
+
+
+@lru_cache(maxsize=8)
+def structure(name: str, options: str) -> "nn.Module | None":
+    """A model without its weights; None if what it consists of is not known on this machine.
+
+    Args:
+        name: Of the model.
+        options: Those of the sweep, as JSON.
+    """
+    import json
+
+    import torch
+
+    from oodbench.models.head import head
+    from oodbench.training.random import seeded
+
+    spec = MODELS.get(name)
+    given = {**spec.defaults, **json.loads(options)}
+    given |= {k: v for k, v in (("pretrained", False), ("weights", "")) if k in given}
+    with seeded(0), torch.device("meta"):
+        if given.get("train") == "head":
+            return head({}, 1, 2, given)
+        for shape in SHAPES:
+            try:
+                return spec.build(shape, 2, **given)
+            except Exception:  # another package's model, or one whose files are elsewhere
+                continue
+    return None

@@ -1,0 +1,204 @@
+"""RandAugment and AugMix: chains of operations, drawn for each image, carried out by torchvision.
+
+torchvision's own transforms draw once for a batch. Here every image has draws of its own, with the
+same distributions, and torchvision's functions get the drawn amounts.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+GEOMETRY = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
+TONES = ("Posterize", "Solarize", "AutoContrast", "Equalize")
+COLOURS = ("Brightness", "Color", "Contrast", "Sharpness")
+"""Operations by torchvision's names."""
+ENDS = {"ShearX": 0.3, "ShearY": 0.3, "Rotate": 30.0, **dict.fromkeys(COLOURS, 0.9)}
+"""Largest magnitudes: slopes, degrees, and changes of a factor."""
+NOTHING = -1
+Change = tuple[str, float]
+"""An operation and its magnitude."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which operations an image goes through, each as likely as another.
+
+    Attributes:
+        operations: Their names.
+        bins: Magnitudes go from none to the largest in so many steps.
+        levels: The steps that are drawn from; the sign is drawn too, where there is one.
+        shift: Largest translation, a share of the image.
+        bits: That posterizing by the smallest magnitude keeps.
+        interpolation: Of operations that move pixels.
+        chains: How many sequences of operations an image goes through, each from the image itself.
+        lengths: Fewest and most operations in a chain, each length as likely as another.
+        mixed: The result is a mixture of the image and its chains: the weight of the image is
+            uniform, and the rest is shared among the chains by uniform weights (Dirichlet, 1).
+    """
+
+    operations: tuple[str, ...]
+    bins: int
+    levels: tuple[int, ...]
+    shift: float
+    bits: int
+    interpolation: str
+    chains: int = 1
+    lengths: tuple[int, int] = (2, 2)
+    mixed: bool = False
+
+    def magnitude(self, name: str, level: int, height: int, width: int) -> float:
+        """An operation's magnitude, as torchvision computes it; 0 of one that has none."""
+        if name == "Posterize":
+            return float(round(self.bits - level / ((self.bins - 1) / 4)))
+        start, end = 0.0, ENDS.get(name, 0.0)
+        if name == "Solarize":
+            start = 1.0
+        elif name.startswith("Translate"):
+            end = self.shift * (width if name == "TranslateX" else height)
+        return float(torch.linspace(start, end, self.bins)[level])
+
+
+@cache
+def changes_of(policy: Policy, height: int, width: int) -> tuple[Change, ...]:
+    """All changes of images of this size; each operation has equally many places."""
+    return tuple(
+        (name, sign * policy.magnitude(name, level, height, width))
+        for name in policy.operations
+        for level in policy.levels
+        for sign in ((1, -1) if name in GEOMETRY + COLOURS else (1, 1))
+    )
+
+
+RANDAUGMENT = Policy(
+    ("Identity", *GEOMETRY, *COLOURS, *TONES),
+    bins=31,
+    levels=(9,),
+    shift=150 / 331,
+    bits=8,
+    interpolation="nearest",
+)
+"""Two operations at magnitude 9 (Cubuk et al. 2020, arXiv 1909.13719), torchvision's defaults."""
+AUGMIX = Policy(
+    (*GEOMETRY, *TONES),
+    bins=10,
+    levels=(0, 1, 2),
+    shift=1 / 3,
+    bits=4,
+    interpolation="bilinear",
+    chains=3,
+    lengths=(1, 3),
+    mixed=True,
+)
+"""Three chains of one to three operations at severity 3 (Hendrycks et al. 2020, arXiv 1912.02781),
+those of the paper: without the colours, which are among the corruptions that it is tested on. That
+is torchvision's ``AugMix(all_ops=False)``."""
+
+
+@dataclass(frozen=True)
+class Chains:
+    """What n images go through: one row each.
+
+    Attributes:
+        places: (n, chains, length) of each change among ``changes_of``; or ``NOTHING``.
+        weights: (n, 1 + chains) of the image itself and of each chain.
+    """
+
+    places: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+
+def draw_chains(policy: Policy, n: int, generator: np.random.Generator) -> Chains:
+    """Draw what ``n`` images go through."""
+    shortest, longest = policy.lengths
+    shape = n, policy.chains, longest
+    many = 2 * len(policy.levels) * len(policy.operations)
+    places = generator.integers(many, size=shape)
+    lengths = generator.integers(shortest, longest + 1, size=(n, policy.chains, 1))
+    places[np.arange(longest) >= lengths] = NOTHING
+    weights = np.tile([0.0, 1.0], (n, 1))
+    if policy.mixed:
+        parts = -np.log1p(-generator.random((n, policy.chains)))  # exponentials: Dirichlet
+        image = generator.random((n, 1))
+        weights = np.hstack([image, (1 - image) * parts / parts.sum(1, keepdims=True)])
+    return Chains(places, weights)
+
+
+def joined_chains(parts: Sequence[Chains]) -> Chains:
+    """Those of all images, one part after the other."""
+    return Chains(
+        np.concatenate([part.places for part in parts]),
+        np.concatenate([part.weights for part in parts]),
+    )
+
+
+def send_through(policy: Policy, drawn: Chains, images: Tensor) -> None:
+    """Put in the place of each image, (n, 3, height, width) floats in [0, 1], what comes of it."""
+    size = 1 if images.device.type == "cpu" else max(1, len(images))
+    for start in range(0, len(images), size):
+        rows = slice(start, start + size)
+        images[rows] = _mixture(policy, drawn.places[rows], drawn.weights[rows], images[rows])
+
+
+def _mixture(
+    policy: Policy, places: NDArray[np.int64], weights: NDArray[np.float64], images: Tensor
+) -> Tensor:
+    changes = changes_of(policy, *images.shape[-2:])
+    shares = torch.from_numpy(weights).to(images.device, images.dtype).view(*weights.shape, 1, 1, 1)
+    result = images * shares[:, 0] if policy.mixed else images
+    for chain in range(policy.chains):
+        changed = images
+        for position in range(policy.lengths[1]):
+            which = [changes[p] if p >= 0 else None for p in places[:, chain, position]]
+            changed = _changed(changed, which, policy.interpolation)
+        result = result + shares[:, 1 + chain] * changed if policy.mixed else changed
+    return result
+
+
+def _changed(images: Tensor, which: Sequence[Change | None], interpolation: str) -> Tensor:
+    """Each image after its change; those with the same change are changed together."""
+    result = images
+    for change in dict.fromkeys(which):
+        if change is None:
+            continue
+        rows = [row for row, one in enumerate(which) if one == change]
+        if len(rows) == len(images):
+            return apply(images, *change, interpolation)
+        result = images.clone() if result is images else result
+        result[rows] = apply(images[rows], *change, interpolation)
+    return result
+
+
+def apply(images: Tensor, name: str, magnitude: float, interpolation: str) -> Tensor:
+    """An operation by torchvision's functions, as its own transforms call them."""
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.v2 import functional as v2
+
+    how = InterpolationMode(interpolation)
+
+    def moved(shift: Sequence[int], slope: Sequence[float], centre: list[float] | None) -> Tensor:
+        shear = [math.degrees(math.atan(value)) for value in slope]
+        return v2.affine(images, 0.0, list(shift), 1.0, shear, how, center=centre)  # type: ignore[no-any-return]
+
+    operations: dict[str, Callable[[], Tensor]] = {
+        "Identity": lambda: images,
+        "ShearX": lambda: moved((0, 0), (magnitude, 0), [0, 0]),
+        "ShearY": lambda: moved((0, 0), (0, magnitude), [0, 0]),
+        "TranslateX": lambda: moved((int(magnitude), 0), (0, 0), None),
+        "TranslateY": lambda: moved((0, int(magnitude)), (0, 0), None),
+        "Rotate": lambda: v2.rotate(images, magnitude, how),
+        "Brightness": lambda: v2.adjust_brightness(images, 1 + magnitude),
+        "Color": lambda: v2.adjust_saturation(images, 1 + magnitude),
+        "Contrast": lambda: v2.adjust_contrast(images, 1 + magnitude),
+        "Sharpness": lambda: v2.adjust_sharpness(images, 1 + magnitude),
+        "Posterize": lambda: v2.posterize(images, int(magnitude)),
+        "Solarize": lambda: v2.solarize(images, magnitude),
+        "AutoContrast": lambda: v2.autocontrast(images),
+        "Equalize": lambda: v2.equalize(images),
+    }
+    return operations[name]()

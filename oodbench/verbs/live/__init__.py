@@ -1,0 +1,4 @@
+"""Behind ``dashboard``: what is new in a database (``feed``), served over HTTP (``app``).
+
+``paces`` knows how fast models end, ``worker_logs`` what workers said, ``access`` who may ask.
+"""

@@ -1,0 +1,184 @@
+"""Options of fine-tuning in a sweep file: what they become, and what is refused."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import oodbench
+from oodbench.errors import RequestError, SweepError
+from oodbench.sweep import parse_sweep
+from oodbench.sweep.plan import plan
+
+BASE: dict[str, Any] = {
+    "name": "tuned",
+    "datasets": [{"name": "ColoredDigits", "test_environments": [2]}],
+    "algorithms": ["erm"],
+    "optimizers": ["sgd"],
+    "model": {"name": "mlp", "width": 8},
+    "search": {"trials": 6},
+    "train": {"steps": 20, "batch": {"per_environment": 8}, "evaluate_every": 20},
+}
+
+
+def sweep(train: Any = None, **changes: Any) -> dict[str, Any]:
+    asked = deepcopy(BASE)
+    asked["train"] |= train or {}
+    return {**asked, **changes}
+
+
+def trials_of(asked: dict[str, Any]) -> list[Any]:
+    (study,) = plan(asked).studies
+    return list(study.trials)
+
+
+def test_what_is_not_asked_for_is_in_no_trial() -> None:
+    for trial in trials_of(sweep()):
+        assert set(trial.hparams) == {"lr", "weight_decay"}
+        assert not {"accumulate", "wise_ft"} & trial.to_json().keys()
+
+
+def test_values_and_ranges_are_drawn_as_hyperparameters() -> None:
+    asked = {
+        "layer_decay": {"uniform": [0.6, 0.9]},
+        "head_lr": 10,
+        "no_decay": ["norm", "bias"],
+        "freeze": {"choice": ["none", "stem", ["stem", "block 0"]]},
+        "linear_steps": {"choice": [0, 5]},
+    }
+    trials = trials_of(sweep(asked, search={"trials": 40}))
+    values = [dict(trial.hparams) for trial in trials]
+    assert all(0.6 <= v["layer_decay"] <= 0.9 for v in values)
+    assert len({v["layer_decay"] for v in values}) > 30
+    assert {(v["head_lr"], v["no_decay"]) for v in values} == {(10.0, "norm+bias")}
+    assert {v["freeze"] for v in values} == {"none", "stem", "stem+block 0"}
+    assert {v["linear_steps"] for v in values} == {0, 5}
+
+
+def test_an_option_changes_no_other_draw() -> None:
+    plain, tuned = (trials_of(sweep(train)) for train in ({}, {"freeze": {"choice": ["none"]}}))
+    for one, other in zip(plain, tuned, strict=True):
+        assert {**one.hparams, "freeze": "none"} == dict(other.hparams)
+        assert (one.seed, one.id != other.id) == (other.seed, True)
+
+
+def test_one_optimizer_may_be_tuned_in_its_own_way() -> None:
+    optimizers = [{"name": "sgd", "space": {"layer_decay": 0.5, "freeze": ["stem"]}}, "adam"]
+    sgd, adam = plan(sweep({"layer_decay": 0.9}, optimizers=optimizers)).studies
+    assert {(t.hparams["layer_decay"], t.hparams["freeze"]) for t in sgd.trials} == {(0.5, "stem")}
+    assert {t.hparams["layer_decay"] for t in adam.trials} == {0.9}
+    assert all("freeze" not in t.hparams for t in adam.trials)
+
+
+def test_mixtures_and_pieces_are_fields_of_a_trial() -> None:
+    trial = trials_of(sweep({"wise_ft": [1, 0, 0.5], "accumulate": 4}))[0]
+    assert (trial.wise_ft, trial.accumulate) == ((0.0, 0.5, 1.0), 4)
+    assert type(trial).from_json(trial.to_json()) == trial
+    assert trials_of(sweep({"accumulate": 1}))[0] == trials_of(sweep())[0]
+
+
+def test_stacks_are_of_trials_whose_parts_are_trained_alike() -> None:
+    def keys(train: dict[str, Any]) -> int:
+        return len({t.cohort_key for t in trials_of(sweep(train, search={"trials": 12}))})
+
+    assert keys({"layer_decay": {"uniform": [0.5, 0.9]}, "head_lr": {"log": [1, 9]}}) == 1
+    assert keys({"freeze": {"choice": ["none", "stem"]}}) == 2
+    assert keys({"linear_steps": {"choice": [0, 5, 10]}}) == 3
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "layer_decay above 1": (
+        {"layer_decay": 1.5},
+        {},
+        "train.layer_decay: needs a number above 0 and at most 1, but got 1.5",
+    ),
+    "layer_decay 0": ({"layer_decay": {"uniform": [0, 1]}}, {}, "train.layer_decay: needs"),
+    "a negative head_lr": ({"head_lr": -1}, {}, "train.head_lr: needs a number above 0"),
+    "a kind that is none": ({"no_decay": "norms"}, {}, "train.no_decay: needs none, or one"),
+    "a part that is none": ({"freeze": "stam"}, {}, "train.freeze: needs none, or one"),
+    "blocks from last to first": ({"freeze": "blocks 5-2"}, {}, "train.freeze: needs none"),
+    "a range of words": ({"freeze": {"log": [1, 2]}}, {}, "train.freeze: needs none"),
+    "blocks that are not there": (
+        {"freeze": {"choice": ["none", "blocks 3-5"]}},
+        {},
+        "model mlp: freeze: blocks 3-5 matches no parameter; the model has stem, block 0, head",
+    ),
+    "a pattern that matches nothing": ({"freeze": "*.norm.*"}, {}, "matches no parameter"),
+    "half a step": ({"linear_steps": 2.5}, {}, "train.linear_steps: needs a whole number"),
+    "negative steps": ({"linear_steps": -1}, {}, "train.linear_steps: needs a whole number"),
+    "as many linear steps as steps": (
+        {"linear_steps": {"int": [5, 20]}},
+        {},
+        "linear_steps: 20 leaves none of the 20 steps",
+    ),
+    "a share above 1": ({"unfreeze_at": 1.5}, {}, "train.unfreeze_at: needs a step"),
+    "two beginnings": ({"unfreeze_at": 0.5, "linear_steps": 3}, {}, "write one"),
+    "no pieces": ({"accumulate": 0}, {}, "train.accumulate: needs at least 1"),
+    "too many pieces": ({"accumulate": 9}, {}, "more pieces than the 8 examples"),
+    "a share of 2": ({"wise_ft": [0, 2]}, {}, "train.wise_ft.1: needs at most 1, but got 2"),
+    "no shares": ({"wise_ft": []}, {}, "train.wise_ft: needs at least one entry"),
+    "a model without depth": (
+        {"layer_decay": 0.5},
+        {"model": "linear"},
+        "layer_decay: 0.5 needs a model with parts below its head",
+    ),
+    "a head on frozen features": (
+        {"linear_steps": 5},
+        {"model": {"name": "resnet18", "train": "head"}},
+        "linear_steps: 5 needs a model with parts below its head",
+    ),
+    "pieces with BatchNorm": (
+        {"accumulate": 2},
+        {"model": {"name": "resnet18", "freeze_bn": False}},
+        "model with BatchNorm becomes",
+    ),
+    "an optimizer with one rate": (
+        {"layer_decay": 0.5},
+        {"optimizers": ["sasgd"]},
+        "sasgd sets one learning rate for all parameters",
+    ),
+    "replicas": (
+        {"freeze": "stem", "accumulate": 2},
+        {"parallel": {"method": "ddp", "replicas": 2}},
+        "has replicas, which are trained as a whole; leave out freeze, accumulate, or it",
+    ),
+    "one optimizer's own mistake": (
+        {},
+        {"optimizers": [{"name": "adam", "space": {"head_lr": "x"}}]},
+        "optimizer adam, head_lr: needs a number above 0, but got 'x'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistakes_are_told_when_the_file_is_read(name: str) -> None:
+    train, changes, told = MISTAKES[name]
+    with pytest.raises(SweepError) as caught:
+        parse_sweep(sweep(train, **changes))
+    assert told in str(caught.value)
+
+
+def test_epochs_are_compared_once_they_are_counted() -> None:
+    asked = sweep({"linear_steps": 10**6, "epochs": 1})
+    del asked["train"]["steps"]
+    with pytest.raises(RequestError, match="linear_steps: 1000000 leaves none of the"):
+        plan(asked)
+
+
+@pytest.mark.parametrize("name", ["sasgd", "asgd", "muon"])
+def test_what_an_optimizer_can_do_is_accepted(name: str) -> None:
+    options = {"freeze": "stem"} if name == "sasgd" else {"freeze": "stem", "layer_decay": 0.5}
+    parse_sweep(sweep({**options, "linear_steps": 5, "wise_ft": [0.5]}, optimizers=[name]))
+
+
+def test_a_sweep_is_trained_so_and_can_be_queried(tmp_path: Path) -> None:
+    asked = {"freeze": {"choice": ["none", "stem"]}, "linear_steps": 5, "wise_ft": [0, 0.5, 1]}
+    db = tmp_path / "tuned.db"
+    oodbench.run_sweep(sweep(asked), db, workers=1)
+    runs = oodbench.query(db, where="freeze == 'stem'")
+    assert 0 < len(runs) < 6
+    assert set(runs["status"]) == {"completed"}
+    ends = [oodbench.query(db, metric=f"accuracy@wise_ft={share}") for share in ("0", "1")]
+    last = oodbench.query(db)
+    assert ends[1]["ood"].tolist() == last["ood"].tolist() != ends[0]["ood"].tolist()
