@@ -9,7 +9,7 @@ const Facets = (() => {
   // More points than this take seconds to draw: a sample of them is drawn. While one filters, a
   // smaller sample is there at once, and the others follow.
   const DRAWN = 40000;
-  const AT_ONCE = 2500;
+  const AT_ONCE = 2000;
 
   // A fixed random order of the runs, in which none of the optimizers covers the others.
   function place(row) {

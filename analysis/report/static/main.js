@@ -52,7 +52,10 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
     get("remarks").textContent = told.length ? `Of these runs: ${told.join("; ")}.` : "";
   }
 
-  const refineLater = () => { if (partly) refining = setTimeout(() => draw(undefined, true), REST); };
+  function refineLater() {
+    clearTimeout(refining);
+    if (partly) refining = setTimeout(() => draw(undefined, true), REST);
+  }
 
   // All points, or as many as are drawn at once; then the others, when nothing happens for a moment.
   function draw(most, zoomed = false) {
@@ -60,7 +63,6 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
     const now = view();
     const { facets, hidden, partly: more } = Facets.group(matching, now, most);
     partly = more;
-    refineLater();
     Facets.setRanges(facets, now);
     for (const facet of facets) addLines(facet, get("line").value);
     document.querySelectorAll(".axis-name").forEach((node) => { node.textContent = now.axis; });
@@ -69,7 +71,7 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
     Listing.fits(facets);
     Report.facets = facets;
     fillListing();
-    return Scatter.draw(facets, now, { drag: checked("drag"), selected, zoomed });
+    return Scatter.draw(facets, now, { drag: checked("drag"), selected, zoomed }).then(refineLater);
   }
 
   // Events that follow one another closely lead to one drawing.

@@ -57,7 +57,7 @@ const Scatter = (() => {
     return `<b>${Theme.plain(name)}</b><br>${count}${extra}`;
   }
 
-  // Of many panels the lines have no names: a name takes a millisecond to draw.
+  // Of many panels the lines have no names, and axes fewer ticks: each takes a millisecond to draw.
   const NAMED = 6;
 
   function annotations(facet, suffix, { x, y, axis }, named) {
@@ -111,7 +111,7 @@ const Scatter = (() => {
       const suffix = number ? String(number + 1) : "";
       const { x, y, axis } = view;
       const [ofX, ofY] = [[x, facet.range], [y, facet.rangeY]].map(([measure, range]) => ({
-        range: [...range], nticks: 6, ...ticks(measure, range, facet, axis),
+        range: [...range], nticks: facets.length <= NAMED ? 6 : 4, ticklabeloverflow: "allow", ...ticks(measure, range, facet, axis),
       }));
       made[`xaxis${suffix}`] = Theme.axis({ ...ofX, domain: facet.domainX, anchor: `y${suffix}`, title: { text: Theme.plain(Measures.axisName(x, axis)), standoff: 6 } });
       made[`yaxis${suffix}`] = Theme.axis({ ...ofY, domain: facet.domainY, anchor: `x${suffix}`, title: { text: Theme.plain(Measures.axisName(y, axis)), standoff: 4 } });

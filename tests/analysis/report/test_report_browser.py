@@ -477,7 +477,7 @@ def test_of_very_many_runs_a_sample_is_drawn(
 def test_a_few_points_are_drawn_at_once_and_then_the_others(
     report: Path, runs: pd.DataFrame, open_page: Callable[..., Any], tmp_path: Path
 ) -> None:
-    page = open_page(changed(report, tmp_path, "const AT_ONCE = 2500;", "const AT_ONCE = 60;"))
+    page = open_page(changed(report, tmp_path, "const AT_ONCE = 2000;", "const AT_ONCE = 60;"))
     count = (
         "document.getElementById('scatter').data.filter(t => t.rows)"
         ".reduce((n, t) => n + t.x.length, 0)"
