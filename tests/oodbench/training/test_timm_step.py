@@ -1,6 +1,5 @@
 """Steps of a timm model in our loop are those of a plain PyTorch loop, with timm's own groups."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -34,10 +33,9 @@ def build(input_shape: tuple[int, ...], num_classes: int) -> nn.Module:
 
 
 @pytest.fixture(autouse=True)
-def _plugged_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
     list(MODELS)
     monkeypatch.setitem(MODELS._things, "tiny_vit", ModelSpec("tiny_vit", build))
-    return
 
 
 def trial_of(optimizer: str, asked: dict[str, Any]) -> Trial:
