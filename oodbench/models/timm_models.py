@@ -233,7 +233,7 @@ def _width(model: TimmModel, size: Size, train: str, drop_path: float) -> int:
     try:
         with torch.device("meta"):
             body = model.body(None if train == "head" else size, drop_path)
-            return int(body.eval()(torch.empty(1, 3, *size)).shape[1])
+            features = body.eval()(torch.empty(1, 3, *size))
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         told = " ".join(str(error).split())[:200]
         if "drop_path" in told:
@@ -243,6 +243,12 @@ def _width(model: TimmModel, size: Size, train: str, drop_path: float) -> int:
             f"model {model.name} takes no images of {size[-1]} pixels ({told}). It was trained on "
             f"{native}: write size: {native} at the dataset, or leave size out."
         ) from error
+    if features.ndim != 2:
+        raise RequestError(
+            f"model {model.name} gives features of parts of an image, not of the whole: "
+            f"{tuple(features.shape[1:])}. No head can be put on them; use another model."
+        )
+    return int(features.shape[1])
 
 
 @lru_cache
