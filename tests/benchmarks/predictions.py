@@ -1,83 +1,61 @@
-"""What keeping predictions costs: the share of a sweep's CPU time that goes into it, and the size.
+"""What keeping predictions costs a run: CPU time to pack and to store them, and bytes.
 
-A part of twenty_thousand.yaml's search, with one worker in this process. Two trainings, one with
-predictions and one without, differ by more than the cost itself from one time to the next, so the
-calls that keep predictions are timed in one training.
+On the predictions of the shipped digits study. What a run takes beside them is the training: of
+20,016 models on two cores, twice the wall time over their number.
 """
 
-import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
-from oodbench.results import add_sweep, open_database
-from oodbench.results.answer_keys import put_predictions
-from oodbench.sweep import load_sweep
-from oodbench.sweep.plan import plan
-from oodbench.training.evaluation import Evaluation
-from oodbench.training.keeping import keep_predictions
-from oodbench.workers.worker import work
-from oodbench.workers.worker_settings import WorkerSettings
+import numpy as np
+from sqlalchemy import delete, func, select
 
-FILE, MODELS = "sweeps/twenty_thousand.yaml", 8
-"""How many models of each study are trained."""
-STACK = 32
+import oodbench
+from oodbench.answers import KeptPredictions
+from oodbench.results import open_database
+from oodbench.results.answer_keys import put_predictions, read_keys
+from oodbench.results.schema import predictions, runs
+
+COHORT, ROUNDS = 32, 5
+"""Runs that are stored together, and how often all are."""
 
 
 def measure() -> Iterator[dict[str, object]]:
-    """A row for each setting."""
-    train("none")  # what is made once
-    runs, total, _, without = train("none")
-    yield {"keep_predictions": "none", "runs": runs, "CPU seconds": round(total, 1),
-           "KiB a run": round(without / 2**10, 2)}  # fmt: skip
-    runs, total, kept, size = train("last")
+    """A row for each part of the cost; the fastest round counts."""
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as folder:
+        path = Path(folder) / "digits.db"
+        oodbench.example("digits", path)
+        with open_database(path) as db:
+            with db.read() as connection:
+                rows = connection.execute(select(predictions)).all()
+                keys = read_keys(connection)
+                number = connection.scalar(select(func.count()).select_from(runs))
+            answers = [(keys[row.key_id], keys[row.key_id].unpack(row.packed)) for row in rows]
+            packing, storing = [], []
+            for _ in range(ROUNDS):
+                start = time.process_time()
+                packed = [key.pack(one) for key, one in answers]
+                packing.append(time.process_time() - start)
+                with db.write() as connection:
+                    connection.execute(delete(predictions))
+                kept = [
+                    (row.run_id, KeptPredictions(key, {"last": one}))
+                    for row, (key, _), one in zip(rows, answers, packed, strict=True)
+                ]
+                start = time.process_time()
+                for first in range(0, len(kept), COHORT):
+                    with db.write() as connection:
+                        put_predictions(connection, kept[first : first + COHORT])
+                storing.append(time.process_time() - start)
+        size = np.mean([len(one) for one in packed])
+        whole = path.stat().st_size / number
+    for part, seconds in (("pack", packing), ("store, a transaction a cohort", storing)):
+        yield {"part": part, "ms a run": round(1e3 * min(seconds) / len(rows), 3)}
+    examples = np.mean([one.size for _, one in answers])
     yield {
-        "keep_predictions": "last",
-        "runs": runs,
-        "CPU seconds": round(total, 1),
-        "of it keeping": round(kept, 2),
-        "share": f"{kept / (total - kept):.1%}",
+        "part": f"{len(rows):,} runs, {examples:,.0f} examples each",
         "KiB a run": round(size / 2**10, 2),
-        "size, to none": f"{size / without - 1:+.0%}",
+        "of a database of": round(whole / 2**10, 2),
     }
-
-
-def train(setting: str) -> tuple[int, float, float, float]:
-    """Runs, seconds of CPU time, those spent on predictions, bytes of the database for each run."""
-    planned = plan(load_sweep(FILE, [f"search.trials={MODELS}", f"keep_predictions={setting}"]))
-    spent: list[float] = []
-    here = vars(Evaluation)["predicted_here"]
-    with (
-        tempfile.TemporaryDirectory(prefix="bench-", dir=".") as folder,
-        patch("oodbench.training.keeping.keep_predictions", timed(keep_predictions, spent)),
-        patch("oodbench.results.store.put_predictions", timed(put_predictions, spent)),
-        patch.object(here, "func", timed(here.func, spent)),
-    ):
-        path = Path(folder) / "runs.db"
-        with open_database(path, create=True) as db:
-            spec = planned.spec.model_dump(mode="json", exclude_none=True)
-            add_sweep(db, planned.spec.name, spec, planned.studies)
-        start = time.process_time()
-        done = work(path, settings=WorkerSettings(device="cpu", stack=STACK))
-        seconds = time.process_time() - start
-        with sqlite3.connect(path) as connection:
-            connection.execute("VACUUM")
-        return done.stored, seconds, sum(spent), path.stat().st_size / done.stored
-
-
-def timed(function: Callable[..., Any], spent: list[float]) -> Callable[..., Any]:
-    """The function, which also adds the CPU seconds of each call to ``spent``."""
-
-    @wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        start = time.thread_time()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            spent.append(time.thread_time() - start)
-
-    return call
