@@ -76,3 +76,39 @@ def test_the_studys_deviations_are_its_codes() -> None:
     assert named("civil-comments").datasets[0].options == {"environments": "published"}
     assert named("domainbed").datasets[1].options["augment_id_val"] is True
     assert named("rotated-mnist").train.batch == named("colored-mnist").train.batch
+
+
+def test_vision_transformers_are_fine_tuned_as_the_recipe_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both files, at a tiny size: timm's smallest ViT with random weights, a few noisy images."""
+    pytest.importorskip("timm", reason="needs pip install 'oodbench[timm]'")
+    from image_helpers import write_tree
+
+    from oodbench import query
+    from oodbench.results import add_sweep, open_database
+    from oodbench.sweep.plan import plan
+    from oodbench.workers.worker import work
+    from oodbench.workers.worker_settings import WorkerSettings
+
+    write_tree(tmp_path / "data" / "tiny", "ab", ("cat", "dog"), 10)
+    monkeypatch.setenv("OODBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("OODBENCH_CACHE", str(tmp_path / "cache"))
+    changes = (
+        "datasets=[{name: ImageFolders, folder: tiny, size: 32, test_environments: [0]}]",
+        "model={name: timm.test_vit, pretrained: false}",
+        "search.trials=4",
+        "train.steps=2",
+        "train.evaluate_every=2",
+        "train.batch.per_environment=2",
+    )
+    for spec in load_sweeps(SWEEPS / "finetune_vit.yaml", changes):
+        planned = plan(spec)
+        with open_database(tmp_path / "vit.db", create=True) as db:
+            said = spec.model_dump(mode="json", exclude_none=True)
+            add_sweep(db, spec.name, said, planned.studies)
+        work(tmp_path / "vit.db", spec.name, WorkerSettings(device="cpu", stack=1))
+    runs = query(tmp_path / "vit.db")
+    assert sorted(runs["optimizer"].unique()) == ["adamw", "momentum", "sgd"]
+    assert runs["status"].tolist() == ["completed"] * 12
+    assert set(runs["freeze"]) == {"none", "embedding"}

@@ -93,20 +93,20 @@ class _Cell:
     Attributes:
         width, height: Inches.
         value, ends, counts: Places of the difference, its interval and the numbers of trials, in
-            widths and heights of a cell.
+            widths and heights of a cell; and points of their letters.
         brief: Whether diverged and failed trials are counted together.
     """
 
     width: float
     height: float
-    value: tuple[float, float]
-    ends: tuple[float, float]
-    counts: tuple[float, float]
+    value: tuple[float, float, float]
+    ends: tuple[float, float, float]
+    counts: tuple[float, float, float]
     brief: bool
 
 
-_TALL = _Cell(1.45, 0.5, (0.0, -0.24), (0.0, 0.03), (0.0, 0.28), brief=False)
-_FLAT = _Cell(1.5, 0.2, (-0.36, 0.0), (-0.03, 0.0), (0.33, 0.0), brief=True)
+_TALL = _Cell(1.45, 0.5, (0.0, -0.24, 8), (0.0, 0.03, SMALL), (0.0, 0.28, 6), brief=False)
+_FLAT = _Cell(1.5, 0.2, (-0.35, 0.0, 7), (-0.01, 0.0, 5.8), (0.33, 0.0, 5.5), brief=True)
 """Texts over one another; and side by side, where many cells are to fit a page."""
 
 
@@ -199,16 +199,16 @@ def _draw(axes: Axes, x: int, y: int, found: dict[Any, Any], cell: _Cell, norm: 
     ink = "white" if luminance < 0.5 else "black"
     place: dict[str, Any] = {"ha": "center", "va": "center"}
 
-    def write(at: tuple[float, float], text: str, size: float, **look: Any) -> None:
-        axes.text(x + at[0], y + at[1], text, fontsize=size, **{"color": ink, **place, **look})
+    def write(at: tuple[float, float, float], text: str, **look: Any) -> None:
+        axes.text(x + at[0], y + at[1], text, fontsize=at[2], **{"color": ink, **place, **look})
 
     sign = "= " if found["verdict"] == "no difference" else ""
     weight = "bold" if decided else "normal"
-    write(cell.value, sign + _points(found["difference"]), 7.5, fontweight=weight)
+    write(cell.value, sign + _points(found["difference"]), fontweight=weight)
     known = np.isfinite(found["low"])
     ends = f"[{_points(found['low'])}, {_points(found['high'])}]" if known else "no interval"
-    write(cell.ends, ends, SMALL)
-    write(cell.counts, _counts(found, cell.brief), 6, color=ink if decided else GREY)
+    write(cell.ends, ends)
+    write(cell.counts, _counts(found, cell.brief), color=ink if decided else GREY)
 
 
 def _counts(found: dict[Any, Any], brief: bool) -> str:

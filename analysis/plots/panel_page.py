@@ -1,7 +1,7 @@
 """A page of panels: how many side by side, a table under each or one legend for all of them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Generic, Protocol, TypeVar
 
@@ -28,6 +28,9 @@ TABLE_WIDTH = 2.8
 
 MOST_ACROSS = 6
 """Panels side by side that a figure chooses by itself, at most."""
+
+SHRUNK = 0.8
+"""What axes shrink to before a page has more columns."""
 
 NARROWEST = 1.6
 """Inches of a panel that a figure makes by itself, at least."""
@@ -144,6 +147,11 @@ class _Layout(Generic[Shown]):
         return sum(row.fixed for row in self.rows)
 
     @property
+    def lowest(self) -> float:
+        """Inches of height that it takes, its axes shrunk."""
+        return SHRUNK * self.natural + self.fixed
+
+    @property
     def narrowest(self) -> float:
         """Inches that a panel needs."""
         return TABLE_WIDTH if self.legend == "panel" else NARROWEST
@@ -161,13 +169,15 @@ def panel_page(contents: Contents[Shown], look: PanelAppearance) -> Figure:
     if look.columns is not None:
         return _drawn(contents, _layout(contents, look, min(look.columns, len(found))), look)
     layouts = [_layout(contents, look, usual, rows)]
+    if isinstance(look, LegendAppearance) and look.legend is None:
+        layouts.append(_layout(contents, replace(look, legend="below"), usual, rows))
     # Columns of an algorithm each are kept where they can be.
     more = sorted(range(usual + 1, MOST_ACROSS + 1), key=lambda n: (n % usual > 0, n))
     layouts += [_layout(contents, look, columns) for columns in more if columns <= len(found)]
     allowed = [one for one in layouts if one.panel >= one.narrowest] or layouts[:1]
-    fitting = (one for one in allowed if one.natural + one.fixed <= PAGE_HEIGHT)
-    lowest = min(allowed, key=lambda one: one.natural + one.fixed)
-    return _drawn(contents, next(fitting, lowest), look)
+    fitting = (one for one in allowed if one.lowest <= PAGE_HEIGHT)
+    layout = next(fitting, min(allowed, key=lambda one: one.lowest))
+    return _drawn(contents, layout, look)
 
 
 def _layout(
@@ -232,6 +242,8 @@ def _drawn(contents: Contents[Shown], layout: _Layout[Shown], look: PanelAppeara
     fixed = layout.fixed + below
     room = texts_room(layout.width, look, layout.caption)
     stretch = max(look.stretch(layout.natural, fixed + room), (legend - fixed) / layout.natural)
+    if look.inches is None and look.columns is None and layout.lowest <= PAGE_HEIGHT:
+        stretch = min(stretch, (PAGE_HEIGHT - layout.fixed) / layout.natural)
     with styled():
         height = fixed + stretch * layout.natural
         figure = new_figure(layout.width, height, look, layout.caption)

@@ -90,6 +90,8 @@ def _draw_page(
     side = _SIDE * look.stretch(2 * _SIDE * len(strips), fixed + room)
     figure = new_figure(width, fixed + 2 * side * len(strips), look, _CAPTION)
     figure.set_layout_engine("none")  # it takes seconds for dozens of axes
+    if note := figure.get_supxlabel():
+        figure.supxlabel(note, y=0.05 / figure.get_figheight())
     top = figure.get_figheight() - (0.3 if figure.get_suptitle() else 0.0)
     for strip in strips:
         heading = wrapped(figure.over(strip.heading), wrap) if strip.heading else ""

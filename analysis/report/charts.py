@@ -11,6 +11,7 @@ from ..curves.return_curves import Key
 from ..curves.verdicts import ReturnCurve
 from ..plots.style import Palette, looks
 from ..runs.columns import GROUP
+from ..runs.environments import Environments, side_name
 from ..runs.names import group_name
 from ..runs.panels import Panel, panels
 
@@ -69,10 +70,6 @@ def look_colors(shown: Sequence[Mapping[str, Any]]) -> str:
     return f":root {{ {light} }} {in_dark}"
 
 
-Environments = Mapping[str, Sequence[str]]
-"""Dataset -> the names of its environments, by their index."""
-
-
 def panel_facts(pairs: pd.DataFrame, environments: Environments) -> list[dict[str, Any]]:
     """What tells panels apart, their headings and remarks; a panel's chance may be null."""
     return [
@@ -104,17 +101,6 @@ def sides(pairs: pd.DataFrame, environments: Environments) -> list[dict[str, str
         }
         for dataset, tested in keys
     ]
-
-
-def side_name(tested: str, names: Sequence[str]) -> str:
-    """Test environments by index and name, such as ``0 (15\N{DEGREE SIGN}), 2``."""
-    if not names:
-        return tested
-    known = dict(enumerate(names))
-    return ", ".join(
-        f"{part} ({known[int(part)]})" if part.isdecimal() and int(part) in known else part
-        for part in tested.split(",")
-    )
 
 
 def _indices(tested: str) -> tuple[tuple[int, str], ...]:

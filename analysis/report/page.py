@@ -21,6 +21,7 @@ from ..plots.answer import answers, caption
 from ..plots.style import Palette, looks
 from ..plots.texts import covered
 from ..runs.columns import require
+from ..runs.environments import name_environments
 from ..runs.names import pretty
 from ..stats.testing import MARGIN
 from . import charts, packing, tables
@@ -92,6 +93,8 @@ def report_html(
     source = source or Source()
     data = _data(pairs, statistics, palette, source)
     data |= packing.pack(pairs, checkpoints, probes, environments)
+    statistics = statistics.named(source.environments)
+    pairs = name_environments(pairs, source.environments)
     scripts = [static(f"{name}.js") for name in (LIBRARY, *SCRIPTS)]
     return str(
         page.render(

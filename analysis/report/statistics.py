@@ -1,7 +1,7 @@
 """What the report says that takes long to compute: verdicts, return curves, budget curves."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -19,6 +19,7 @@ from ..conclusions.conclude import Conclusions, conclude
 from ..conclusions.optimizer_table import optimizer_table
 from ..curves.return_curves import Key, return_curves
 from ..curves.verdicts import ReturnCurve
+from ..runs.environments import Environments, side_name, tables_named
 
 T = TypeVar("T")
 
@@ -49,6 +50,20 @@ class Statistics:
     against: pd.DataFrame | str
     curves: Mapping[Key, ReturnCurve]
     budget: pd.DataFrame | str
+
+    def named(self, environments: Environments) -> "Statistics":
+        """The same, for readers: with the names of test environments."""
+        shown: Statistics = tables_named(self, environments)
+        found = self.conclusions
+        curves = {
+            (dataset, side_name(tested, environments.get(dataset, ())), *rest): curve
+            for (dataset, tested, *rest), curve in self.curves.items()
+        }
+        return replace(
+            shown,
+            conclusions=found if isinstance(found, str) else tables_named(found, environments),
+            curves=curves,
+        )
 
 
 def compute(

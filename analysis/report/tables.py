@@ -8,7 +8,7 @@ import pandas as pd
 from oodbench.records import IMPORTED
 
 from ..conclusions.conclude import Conclusions
-from ..conclusions.text import heading
+from ..conclusions.text import exception, heading
 from ..curves.return_curves import return_table
 from ..runs.columns import (
     BY,
@@ -97,17 +97,20 @@ def search_tables(statistics: Statistics) -> tuple[Table, ...]:
 def verdict_tables(conclusions: Conclusions) -> tuple[Table, ...]:
     """The statements about each dataset and class of shift."""
     columns: list[Column] = [
-        ("statement", text("claim")),
         ("algorithm", named("algorithm")),
-        ("about", text("about")),
-        ("verdict", text("verdict")),
-        ("evidence", text("evidence")),
+        ("what was found", lambda row: f"{row['sentence']}{exception(str(row['not_under']))}"),
+        ("evidence", _evidence),
     ]
     tables = []
     for (dataset, environments), rows in conclusions.claims.groupby(list(GROUP[:2]), sort=False):
         where = heading(str(dataset), str(environments), str(rows["shift"].iloc[0]))
         tables.append(make(where, columns, rows))
     return tuple(tables)
+
+
+def _evidence(row: Row) -> str:
+    """The statement, its verdict, and the numbers behind it."""
+    return f"{row['claim']} ({row['about']}): {row['verdict']}; {row['evidence']}"
 
 
 def return_tables(statistics: Statistics) -> tuple[Table, ...]:

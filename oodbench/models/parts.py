@@ -20,7 +20,7 @@ HEAD: Key = (math.inf,)
 WITH_PREVIOUS = 99999
 """At the end of a key: of the same depth as what comes before it (timm's MATCH_PREV_GROUP)."""
 OWN_HEAD = ("hidden", "classifier")
-"""The layers that ``oodbench.models.backbone.head`` makes."""
+"""The layers that ``oodbench.models.head.head`` makes."""
 
 TORCHVISION: dict[str, Mapping[str, Any]] = {
     "ResNet": {"stem": r"^conv1|bn1", "blocks": r"^layer(\d+)\.(\d+)"},
@@ -131,7 +131,7 @@ def by_matcher(matcher: Any) -> Order:
 def by_layers(module: nn.Module) -> Order:
     """Every layer with a matrix or more is of a depth of its own; others go with the one before.
 
-    The last one is the head, or those that ``oodbench.models.backbone.head`` made.
+    The last one is the head, or those that ``oodbench.models.head.head`` made.
     """
     keys: dict[str, Key] = {}
     layer, last = "", 0

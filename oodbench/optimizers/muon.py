@@ -5,8 +5,9 @@ from typing import Any
 from oodbench.optimizers.spec import OptimizerSpec
 from oodbench.spaces import log, one_minus_log
 
-BETAS, EPS = (0.9, 0.95), 1e-10
-"""Of AdamW, as in the author's ``MuonWithAuxAdam``."""
+BETAS = (0.9, 0.95)
+"""Of AdamW, as in the author's ``MuonWithAuxAdam``. Its eps is torch's 1e-8: by 1e-10, as there,
+rounding alone would decide some steps in single precision."""
 
 
 def build(params: Any, lr: float, adamw_lr: float, momentum: float, weight_decay: float) -> Any:
@@ -30,7 +31,7 @@ def build(params: Any, lr: float, adamw_lr: float, momentum: float, weight_decay
     others = [group for group in groups if not group["hidden"]]
     parts: list[Any] = [Muon(hidden, lr, momentum, weight_decay)] if hidden else []
     if others:
-        settings: dict[str, Any] = {"betas": BETAS, "eps": EPS, "weight_decay": weight_decay}
+        settings: dict[str, Any] = {"betas": BETAS, "weight_decay": weight_decay}
         parts.append(AdamW(others, lr=adamw_lr, fused=True, **settings))
     return Hybrid(parts)
 
@@ -48,7 +49,7 @@ MUON = OptimizerSpec(
     "muon",
     "adaptive",
     {
-        "lr": log(1e-3, 0.3),
+        "lr": log(1e-3, 1.0),
         "adamw_lr": log(1e-4, 1e-1),
         "momentum": one_minus_log(0.5, 0.99),
         "weight_decay": log(1e-4, 0.3),

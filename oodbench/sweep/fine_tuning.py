@@ -93,7 +93,7 @@ def structure(name: str, options: str) -> "nn.Module | None":
 
     spec = MODELS.get(name)
     given = {**spec.defaults, **json.loads(options)}
-    given |= {"pretrained": False} if "pretrained" in given else {}
+    given |= {k: v for k, v in (("pretrained", False), ("weights", "")) if k in given}
     with seeded(0), torch.device("meta"):
         if given.get("train") == "head":
             return head({}, 1, 2, given)

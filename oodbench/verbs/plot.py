@@ -10,6 +10,7 @@ from oodbench.errors import RequestError, writable
 from oodbench.results import (
     Database,
     checkpoints,
+    environment_names,
     open_database,
     pairs,
     probed,
@@ -31,6 +32,11 @@ class Asked:
     sweep: str | None
     checkpoint: str
     options: Mapping[str, Any]
+
+
+def _named_pairs(db: Database, asked: Asked) -> "pd.DataFrame":
+    """The runs, with their test environments by index and name, for headings."""
+    return analysis.name_environments(_pairs(db, asked), environment_names(db))
 
 
 def _pairs(db: Database, asked: Asked) -> "pd.DataFrame":
@@ -68,7 +74,7 @@ def _probes(db: Database, asked: Asked) -> "pd.DataFrame":
 
 
 READ: dict[str, Callable[[Database, Asked], Any]] = {
-    "pairs": _pairs,
+    "pairs": _named_pairs,
     "predictions": lambda db, asked: known_predictions(
         db, asked.where, asked.sweep, asked.checkpoint
     ),

@@ -24,7 +24,7 @@ from oodbench.training.inputs.frozen import Features
 from oodbench.training.inputs.stored import as_floats
 from tests.benchmarks.images import write_photographs
 
-CPU, IMAGES, ROUNDS = torch.device("cpu"), 96, 5
+CPU, IMAGES, ROUNDS = torch.device("cpu"), 48, 3
 USUAL = 32
 """Images in one forward pass, as it was."""
 

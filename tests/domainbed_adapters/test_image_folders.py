@@ -57,6 +57,20 @@ def test_pixels_are_those_of_torchvisions_resize(root: Path) -> None:
         np.testing.assert_array_equal(inputs[position], expected)
 
 
+def test_bicubic_pixels_are_torchvisions_and_other_data(root: Path) -> None:
+    from PIL import Image
+    from torchvision.transforms import Compose, InterpolationMode, PILToTensor, Resize
+
+    transform = Compose([Resize((16, 16), InterpolationMode.BICUBIC), PILToTensor()])
+    data, tree = pacs(interpolation="bicubic"), LAYOUTS["PACS"].read(root)
+    inputs = data.environments[2].splits["train"].inputs
+    with Image.open(root / "PACS" / tree.files[inputs.rows[0]]) as one:
+        np.testing.assert_array_equal(inputs[0], transform(one.convert("RGB")).numpy())
+    assert data.fingerprint != pacs().fingerprint == pacs(interpolation="bilinear").fingerprint
+    with pytest.raises(RequestError, match="interpolation must be bilinear or bicubic"):
+        pacs(interpolation="nearest")
+
+
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "LA", "I;16"])
 def test_images_of_every_mode_are_read_as_rgb(tmp_path: Path, mode: str) -> None:
     suffix = {"CMYK": "jpg"}.get(mode, "png")

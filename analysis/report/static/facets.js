@@ -6,7 +6,10 @@ const Facets = (() => {
   const ROOM = { left: 56, right: 58, top: 64, bottom: 50 };
   const LEAST_SIDE = 215, LARGEST_SIDE = 520;
 
-  const DRAWN = 40000; // more points than this take seconds to draw: a sample of them is drawn
+  // More points than this take seconds to draw: a sample of them is drawn. While one filters, a
+  // smaller sample is there at once, and the others follow.
+  const DRAWN = 40000;
+  const AT_ONCE = 2000;
 
   // A fixed random order of the runs, in which none of the optimizers covers the others.
   function place(row) {
@@ -19,8 +22,9 @@ const Facets = (() => {
     return rows.map((_, i) => i).sort((a, b) => places[a] - places[b]);
   }
 
-  // Runs that match, by panel: those with a place on both axes, and counts of others.
-  function group(rows, { x: xMeasure, y: yMeasure, axis }) {
+  // Runs that match, by panel: those with a place on both axes, and counts of others. Of the points
+  // as many are drawn as a chart may have, at random; with those that the rule selects.
+  function group(rows, { x: xMeasure, y: yMeasure, axis }, mostDrawn = DRAWN) {
     const { codes, levels } = Store.columns.status;
     const facets = new Map();
     for (const row of rows) {
@@ -46,13 +50,13 @@ const Facets = (() => {
     for (const facet of ordered) facet.n = facet.rows.length;
     const shown = ordered.slice(0, MOST);
     const points = shown.reduce((n, facet) => n + facet.n, 0);
-    const share = Math.min(1, DRAWN / points);
+    const share = Math.min(1, Math.min(mostDrawn, DRAWN) / points);
     for (const facet of shown) {
       const mixed = shuffled(facet.rows);
       const most = Math.ceil(facet.n * share);
       facet.drawn = mixed.filter((i, place) => place < most || Store.selected.has(facet.rows[i]));
     }
-    return { facets: shown, hidden: ordered.slice(MOST) };
+    return { facets: shown, hidden: ordered.slice(MOST), partly: mostDrawn < Math.min(points, DRAWN) };
   }
 
   // The indices of a facet's points by optimizer, in the order of the optimizers.
@@ -117,5 +121,5 @@ const Facets = (() => {
     return height || 120;
   }
 
-  return { group, byLook, setRanges, arrange };
+  return { group, byLook, setRanges, arrange, AT_ONCE };
 })();

@@ -4,11 +4,13 @@
 const Report = {}; // what is drawn now, for whoever looks at the page from outside
 
 (() => {
+  const REST = 400; // milliseconds without an event, after which what takes longer is drawn
   const get = (id) => document.getElementById(id);
   const checked = (name) => document.querySelector(`input[name="${name}"]:checked`).value;
   let matching = []; // rows that match the filters
   let selected = null; // of them, those that a lasso or box kept; null: all
-  let drawing = 0;
+  let drawing = 0, refining = 0; // what will draw next: a frame, a timer
+  let partly = false; // whether there are points that only the timer will draw
 
   const shownRows = () => (selected ? matching.filter((row) => selected.has(row)) : matching);
   const view = () => ({ x: Measures.get(get("x").value), y: Measures.get(get("y").value), axis: checked("axis") });
@@ -33,7 +35,7 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
     const lines = facets.flatMap((facet) => facet.lines);
     const doubtful = lines.filter((line) => line.doubt).length;
     const texts = [`${n.toLocaleString("en")} points of ${matching.length.toLocaleString("en")} runs that match (${Store.n.toLocaleString("en")} in all); ${count("diverged")} diverged, ${count("failed")} failed.`];
-    if (drawn < n) texts.push(`A random ${drawn.toLocaleString("en")} of them are drawn; lines, list and CSV are of all.`);
+    if (drawn < n && !partly) texts.push(`A random ${drawn.toLocaleString("en")} of them are drawn; lines, list and CSV are of all.`);
     if (selected) texts.push(`${shownRows().length.toLocaleString("en")} are selected: lines and CSV are of these.`);
     if (hidden.length) texts.push(`The first ${facets.length} of ${facets.length + hidden.length} panels are drawn: choose fewer datasets or test environments.`);
     if (doubtful) texts.push(`${doubtful} of ${lines.length} lines are not supported, and dotted: the table under the chart says why.`);
@@ -50,9 +52,17 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
     get("remarks").textContent = told.length ? `Of these runs: ${told.join("; ")}.` : "";
   }
 
-  function draw(zoomed = false) {
+  function refineLater() {
+    clearTimeout(refining);
+    if (partly) refining = setTimeout(() => draw(undefined, true), REST);
+  }
+
+  // All points, or as many as are drawn at once; then the others, when nothing happens for a moment.
+  function draw(most, zoomed = false) {
+    clearTimeout(refining);
     const now = view();
-    const { facets, hidden } = Facets.group(matching, now);
+    const { facets, hidden, partly: more } = Facets.group(matching, now, most);
+    partly = more;
     Facets.setRanges(facets, now);
     for (const facet of facets) addLines(facet, get("line").value);
     document.querySelectorAll(".axis-name").forEach((node) => { node.textContent = now.axis; });
@@ -61,14 +71,15 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
     Listing.fits(facets);
     Report.facets = facets;
     fillListing();
-    return Scatter.draw(facets, now, { drag: checked("drag"), selected, zoomed });
+    return Scatter.draw(facets, now, { drag: checked("drag"), selected, zoomed }).then(refineLater);
   }
 
   // Events that follow one another closely lead to one drawing.
   function later() {
     save();
     cancelAnimationFrame(drawing);
-    drawing = requestAnimationFrame(() => draw());
+    clearTimeout(refining);
+    drawing = requestAnimationFrame(() => draw(Facets.AT_ONCE));
   }
 
   function fillListing() {
@@ -145,6 +156,9 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
     Scatter.listen({
       hover: Run.point, leave: Run.leave, click: showRun, select, deselect: () => { if (selected) { selected = null; later(); } },
     });
+    // Nothing is drawn under a lasso.
+    get("scatter").addEventListener("pointerdown", () => clearTimeout(refining));
+    get("scatter").addEventListener("pointerup", refineLater);
     Run.whenChanged(save);
     addEventListener("scroll", Run.leave, { passive: true });
     document.addEventListener("click", (event) => {
@@ -173,7 +187,7 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
     if (asked) load(asked);
     else matching = Filters.rows();
     Theme.whenChanged(() => { draw(); redrawCurves(); Run.redraw(); });
-    return draw().then(() => {
+    return draw(Facets.AT_ONCE).then(() => {
       listen();
       if (asked) get(Run.shown() === null ? "explore" : "run").scrollIntoView();
       Report.ready = performance.now(); // milliseconds since the navigation began
@@ -187,7 +201,7 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
     Filters.rebuild(filtered);
     for (const name of ["x", "y"]) Measures.choices(get(name), get(name).value);
     matching = Filters.rows();
-    return draw(true);
+    return draw(undefined, true); // all at once: points that went and came would flicker
   }
 
   Object.assign(Report, { start, renew });

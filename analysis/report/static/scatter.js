@@ -52,17 +52,21 @@ const Scatter = (() => {
     const lost = ["diverged", "failed"].map((status) => `${(facet.counts[status] || 0).toLocaleString("en")} ${status}`);
     const count = `n = ${facet.n.toLocaleString("en")} of ${facet.total.toLocaleString("en")} runs; ${lost.join(", ")}`;
     const extra = facet.leftOut ? `; ${facet.leftOut} without a place here` : "";
-    const room = Math.floor((facet.side + 95) / 7);
+    const room = Math.floor((facet.side + 90) / 7.4);
     const name = facet.panel.title.length > room ? `${facet.panel.title.slice(0, room - 1)}…` : facet.panel.title;
     return `<b>${Theme.plain(name)}</b><br>${count}${extra}`;
   }
 
-  function annotations(facet, suffix, { x, y, axis }) {
+  // Of many panels the lines have no names, and axes fewer ticks: each takes a millisecond to draw.
+  const NAMED = 6;
+
+  function annotations(facet, suffix, { x, y, axis }, named) {
     const small = { showarrow: false, font: { size: 10.5, color: Theme.color("quiet") } };
     const made = [{
       showarrow: false, text: title(facet), align: "left", xref: "paper", yref: "paper", x: facet.domainX[0], y: facet.domainY[1],
       xanchor: "left", yanchor: "bottom", yshift: 20, xshift: -40,
     }];
+    if (!named) return made;
     const inside = { xref: `x${suffix}`, yref: `y${suffix}`, ...small };
     const [right, top] = [facet.range[1], facet.rangeY[1]];
     if (facet.both) made.push({ ...inside, text: "y = x", x: right, y: top, xanchor: "left", yanchor: "middle", xshift: 2 });
@@ -107,11 +111,11 @@ const Scatter = (() => {
       const suffix = number ? String(number + 1) : "";
       const { x, y, axis } = view;
       const [ofX, ofY] = [[x, facet.range], [y, facet.rangeY]].map(([measure, range]) => ({
-        range: [...range], nticks: 6, ...ticks(measure, range, facet, axis),
+        range: [...range], nticks: facets.length <= NAMED ? 6 : 4, ticklabeloverflow: "allow", ...ticks(measure, range, facet, axis),
       }));
       made[`xaxis${suffix}`] = Theme.axis({ ...ofX, domain: facet.domainX, anchor: `y${suffix}`, title: { text: Theme.plain(Measures.axisName(x, axis)), standoff: 6 } });
       made[`yaxis${suffix}`] = Theme.axis({ ...ofY, domain: facet.domainY, anchor: `x${suffix}`, title: { text: Theme.plain(Measures.axisName(y, axis)), standoff: 4 } });
-      made.annotations.push(...annotations(facet, suffix, view));
+      made.annotations.push(...annotations(facet, suffix, view, facets.length <= NAMED));
       made.shapes.push(...shapes(facet, suffix, view));
     });
     return made;

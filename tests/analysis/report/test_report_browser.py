@@ -455,18 +455,48 @@ def test_environments_have_names_in_the_order_of_their_numbers(
     assert title == "ERM on Colored, test environment 2 (-90%)"
 
 
+def changed(report: Path, folder: Path, old: str, new: str) -> Path:
+    """The report with another constant in its scripts, which the policy then does not know."""
+    text = report.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    policy = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
+    path = folder / "changed.html"
+    path.write_text(policy.sub("", text.replace(old, new)), encoding="utf-8")
+    return path
+
+
 def test_of_very_many_runs_a_sample_is_drawn(
     report: Path, runs: pd.DataFrame, open_page: Callable[..., Any], tmp_path: Path
 ) -> None:
-    path = tmp_path / "sampled.html"
-    drawn_at_once, fewer = "const DRAWN = 40000;", "const DRAWN = 100;"
-    text = report.read_text(encoding="utf-8").replace(drawn_at_once, fewer)
-    policy = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
-    path.write_text(policy.sub("", text), encoding="utf-8")  # the script is not the one it allows
-    page = open_page(path)
+    page = open_page(changed(report, tmp_path, "const DRAWN = 40000;", "const DRAWN = 100;"))
     assert 100 <= points(page) <= 100 + 3 + len(optimizer_table(runs))
     assert "A random 1" in page.text_content("#shown")
     assert sum(line["n"] for line in lines(page)) == len(completed(runs))
+
+
+def test_a_few_points_are_drawn_at_once_and_then_the_others(
+    report: Path, runs: pd.DataFrame, open_page: Callable[..., Any], tmp_path: Path
+) -> None:
+    page = open_page(changed(report, tmp_path, "const AT_ONCE = 2000;", "const AT_ONCE = 60;"))
+    count = (
+        "document.getElementById('scatter').data.filter(t => t.rows)"
+        ".reduce((n, t) => n + t.x.length, 0)"
+    )
+    page.wait_for_function(f"{count} === {len(completed(runs))}")
+    soon = page.evaluate(
+        """async () => {
+          document.querySelector('input[name="optimizer"][value="sgd"]').click();
+          await new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r)));
+          return """
+        + count
+        + """;
+        }"""
+    )
+    assert 60 <= soon <= 60 + 3 + len(optimizer_table(runs))
+    kept = completed(runs[runs["optimizer"] != "sgd"])
+    page.wait_for_function(f"{count} === {len(kept)}")
+    assert f"{len(kept)} points of" in page.text_content("#shown")
+    assert "A random" not in page.text_content("#shown")
 
 
 def test_no_table_is_wider_than_the_page(extended: Path, open_page: Callable[..., Any]) -> None:

@@ -14,10 +14,11 @@ from report_helpers import make_checkpoints, make_runs
 
 from analysis import report_html
 from analysis.report.cells import by_panel
-from analysis.report.charts import optimizer_looks, side_name, sides
+from analysis.report.charts import optimizer_looks, sides
 from analysis.report.packing import TOP, column, pack_curves, script_json
 from analysis.report.page import Source
 from analysis.runs.columns import hyperparameters_of
+from analysis.runs.environments import side_name
 from oodbench.errors import RequestError, UnknownNameError
 
 
@@ -56,8 +57,8 @@ def test_tables_say_what_analysis_says(small: pd.DataFrame) -> None:
 
     page = report_html(small)
     found = conclude(small)
-    for evidence in found.claims["evidence"]:
-        assert evidence.replace("'", "&#39;") in page
+    for said in (*found.claims["evidence"], *found.claims["sentence"]):
+        assert said.replace("'", "&#39;") in page
     answers = page.split('<section id="answer">')[1].split("</section>")[0]
     for row in expected_by_class(small).to_dict("records"):
         assert f"{row['ood']:.3f} ({row['ood_low']:.3f} to {row['ood_high']:.3f})" in answers
@@ -90,6 +91,22 @@ def test_datasets_that_are_not_compared_are_told(small: pd.DataFrame) -> None:
     bare = small.assign(dataset="Bare", id_val=np.nan, run=[f"bare{i}" for i in range(len(small))])
     page = report_html(pd.concat([small, bare], ignore_index=True))
     assert page.count("Optimizers are not compared on Bare, tested on environment") > 1
+
+
+def test_tables_have_the_names_of_test_environments(small: pd.DataFrame) -> None:
+    names = {"Colored": ("+90%", "+80%", "-90%"), "Rotated": ("0°", "15°", "30°")}
+    page = report_html(small, source=Source(environments=names))
+    text, data = page.split('<script type="application/json" id="data">')
+    parts = ("verdicts", "searches", "selected", "returns", "comparisons", "budget", "health")
+    for part in parts:
+        section = text.split(f'<section id="{part}">')[1].split("</section>")[0]
+        shown = " ".join(
+            re.findall(r"(?s)<(?:h3|summary|table)\b.*?</(?:h3|summary|table)>", section)
+        )
+        assert "2 (-90%)" in shown, part
+        assert not re.search(r"test environment 2\b(?! \()", shown), part
+    runs = json.loads(data.split("</script>")[0])["runs"]["columns"]
+    assert runs["test_environments"]["levels"] == list(small["test_environments"].unique())
 
 
 def test_one_optimizer_is_reported_without_verdicts(small: pd.DataFrame) -> None:

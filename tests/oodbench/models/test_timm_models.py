@@ -12,16 +12,21 @@ from torch import nn
 
 pytest.importorskip("timm", reason="needs pip install 'oodbench[timm]'")
 import timm
+from image_helpers import write_tree
 from safetensors.torch import save_file
 from training_helpers import CPU, NAMES, make_trials
 
 from oodbench.errors import OodbenchError, RequestError
-from oodbench.models import MODELS, timm_models
+from oodbench.models import MODELS
+from oodbench.models.parts import parts
+from oodbench.models.timm_models import timm_package
+from oodbench.models.timm_names import find, search
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.sweep import parse_sweep
 from oodbench.training.inputs.stored import Inputs
 from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.loop import Run
+from oodbench.verbs.catalogue import catalogue
 
 RANDOM = {"pretrained": False}
 
@@ -72,6 +77,18 @@ def test_features_are_timms_own(weights: Path, name: str, classes: int) -> None:
     assert len(spec.pretrained(options(spec.name, weights="mine.safetensors"))) == 64
 
 
+@pytest.mark.parametrize("classes", [1000, 9])
+def test_the_whole_network_is_timms(weights: Path, classes: int) -> None:
+    """Of a thousand classes it is the published one, with its own mean and deviation."""
+    theirs = saved(weights / "mine.safetensors", "test_resnet", num_classes=classes)
+    spec, images = MODELS.get("timm.test_resnet"), torch.rand(2, 3, 64, 64)
+    mean, std = ((0.1,) * 3, (0.2,) * 3) if classes == 9 else ((0.5,) * 3, (0.5,) * 3)
+    ours = spec.classifier(weights / "mine.safetensors", (0.1,) * 3, (0.2,) * 3)
+    with torch.inference_mode():
+        expected = theirs((images - mean[0]) / std[0])
+        torch.testing.assert_close(ours(images), expected)
+
+
 @pytest.mark.parametrize("train", ["all", "head"])
 def test_positions_of_a_vit_are_resampled_as_timm_does_for_other_sizes(weights, train) -> None:
     theirs = saved(weights / "mine.safetensors", "test_vit")
@@ -109,7 +126,15 @@ def test_one_step_is_that_of_a_plain_loop(model: str) -> None:
         }
         theirs.load_state_dict(begins)
         theirs.double().train()
-        optimizer = OPTIMIZERS.get(name)(list(theirs.parameters()), trial.hparams)
+        spec, given = OPTIMIZERS.get(name), list(theirs.parameters())
+        if spec.hidden_apart:  # Muon's: see test_parts.py
+            module = MODELS.get(trial.model).build((3, 32, 32), 4, **options(trial.model, **RANDOM))
+            hidden = [part.hidden for part in parts(module)]
+            both = {
+                h: [p for p, own in zip(given, hidden, strict=True) if own == h] for h in (1, 0)
+            }
+            given = [{"params": own, "hidden": bool(h)} for h, own in both.items()]
+        optimizer = spec(given, trial.hparams)
         chosen_images = run.batches.at(0).flatten()
         mean, std = (
             torch.tensor(theirs.pretrained_cfg[k]).double().view(3, 1, 1) for k in ("mean", "std")
@@ -157,13 +182,13 @@ def test_names_that_do_not_exist(name: str, told: str) -> None:
 
 def test_without_timm_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    for known in (timm_models._timm, timm_models.find):
+    for known in (timm_package, find):
         known.cache_clear()
     with pytest.raises(RequestError, match=r"pip install 'oodbench\[timm\]'"):
         MODELS.get("timm.resnet50")
-    timm_models._timm.cache_clear()
-    assert timm_models.search("resnet") == []
-    timm_models._timm.cache_clear()
+    timm_package.cache_clear()
+    assert search("resnet") == []
+    timm_package.cache_clear()
 
 
 def sweep(model: dict[str, Any], **dataset: Any) -> dict[str, Any]:
@@ -207,6 +232,13 @@ def test_images_are_as_the_model_was_trained_unless_the_file_says_otherwise() ->
 def test_what_does_not_fit_is_told_when_the_file_is_read(model, dataset, told: str) -> None:
     with pytest.raises(RequestError, match=told):
         parse_sweep(sweep(model, **dataset))
+
+
+def test_a_model_without_features_of_whole_images_is_refused() -> None:
+    if not timm.is_model("qwen3_vit_88m_enc"):
+        pytest.skip("needs a newer timm")
+    with pytest.raises(RequestError, match=r"parts of an image, not of the whole: \(576, 1024\)"):
+        parse_sweep(sweep({"name": "timm.qwen3_vit_88m_enc"}))
 
 
 @pytest.mark.parametrize("name", ["timm.test_vit", "resnet18"])
@@ -259,6 +291,60 @@ def test_the_hubs_files_are_found_where_its_own_program_puts_them(weights: Path)
         torch.testing.assert_close(ours(images), features(theirs, images))
 
 
+def test_heads_on_its_features_are_trained_in_stacks_and_loaded_whole(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole sweep: the published file's place, images at another size than its own, 12 heads."""
+    import oodbench
+    from oodbench.results import add_sweep, open_database
+    from oodbench.sweep.plan import plan
+    from oodbench.workers.worker import work
+    from oodbench.workers.worker_settings import WorkerSettings
+
+    saved(weights / "timm/test_vit.r160_in1k/model.safetensors", "test_vit")
+    write_tree(tmp_path / "data" / "tiny", "abc", ("cat", "dog"), 10)
+    monkeypatch.setenv("OODBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("OODBENCH_CACHE", str(tmp_path / "cache"))
+    asked = sweep({"name": "timm.test_vit", "train": "head"}, name="ImageFolders", folder="tiny")
+    asked["datasets"][0]["size"] = 32
+    asked |= {"optimizers": ["sgd", "adam"], "search": {"trials": 6}, "keep_weights": "last"}
+    db, planned = tmp_path / "x.db", plan(asked)
+    assert planned.studies[0].definition["dataset_options"] == {
+        "folder": "tiny",
+        "size": 32,
+        "interpolation": "bicubic",
+    }
+    with open_database(db, create=True) as opened:
+        spec = planned.spec.model_dump(mode="json", exclude_none=True)
+        add_sweep(opened, "x", spec, planned.studies)
+    work(db, "x", WorkerSettings(device="cpu", stack=12))
+    runs = oodbench.query(db)
+    assert runs["status"].tolist() == ["completed"] * 12
+    shown = oodbench.show(db, runs["run"][0])
+    assert shown.provenance["stacked"]
+    assert len(shown.trial.pretrained) == 64
+    whole = oodbench.load_model(db, runs["run"][0])
+    assert whole(torch.rand(2, 3, 32, 32)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("name", ["timm.test_vit", "timm.test_resnet.r160_in1k"])
+def test_the_catalogue_tells_all_of_one(name: str) -> None:
+    one = catalogue("models", name).iloc[0]
+    assert one["name"] == name
+    assert one["images"].startswith("160 pixels")
+    assert one["weights"] == "r160_in1k"
+
+
+def test_a_part_of_a_name_lists_models_of_ours_and_of_timm() -> None:
+    found = set(catalogue("models", "resnet5")["name"])
+    assert {"resnet50", "timm.resnet50", "timm.resnet51q"} <= found
+    assert "timm.vit_base_patch16_224" not in found
+    tagged = set(catalogue("models", "ram_in1k")["name"])
+    assert "timm.resnet50.ram_in1k" in tagged
+    assert "timm.NAME" in set(catalogue("models")["name"])
+    assert len(catalogue("models")) < 20
+
+
 @pytest.mark.slow
 def test_every_kind_of_architecture_is_made(weights: Path) -> None:
     """Without numbers: of each of timm's files, the first that it lists."""
@@ -273,4 +359,6 @@ def test_every_kind_of_architecture_is_made(weights: Path) -> None:
         except RequestError as error:
             refused[name] = str(error)
     assert len(kinds) > 60
-    assert not refused
+    parts_alone = {n for n, told in refused.items() if "features of parts of an image" in told}
+    assert set(refused) == parts_alone
+    assert len(parts_alone) < 3

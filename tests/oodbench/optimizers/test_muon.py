@@ -87,7 +87,7 @@ def test_matrices_and_convolutions_take_its_authors_step(name: str) -> None:
 def test_the_rest_takes_adamws_step_at_its_own_rate() -> None:
     ours, theirs = parameters(), parameters()
     take(OPTIMIZERS.get("muon")(list(ours.values()), HPARAMS), ours)
-    settings: Any = {"lr": 0.003, "betas": (0.9, 0.95), "eps": 1e-10, "weight_decay": 0.1}
+    settings: Any = {"lr": 0.003, "betas": (0.9, 0.95), "weight_decay": 0.1}
     take(torch.optim.AdamW([theirs["bias"]], **settings), theirs)
     torch.testing.assert_close(ours["bias"], theirs["bias"], rtol=1e-12, atol=1e-14)
 
@@ -121,7 +121,13 @@ def test_pytorch_optimizers_muon_takes_the_same_steps_to_bfloat16() -> None:
     pytest.importorskip("pytorch_optimizer")
     spec = OPTIMIZERS.get("pytorch_optimizer.muon")
     hparams = {name: what.values[0] for name, what in spec.space.items() if hasattr(what, "values")}
-    hparams |= {"lr": 0.02, "momentum": 0.95, "weight_decay": 0.1, "adamw_lr": 0.003}
+    hparams |= {
+        "lr": 0.02,
+        "momentum": 0.95,
+        "weight_decay": 0.1,
+        "adamw_lr": 0.003,
+        "adamw_eps": 1e-8,
+    }
     ours, theirs = parameters(torch.float32), parameters(torch.float32)
     take(OPTIMIZERS.get("muon")(list(ours.values()), HPARAMS), ours)
     take(spec(list(theirs.values()), {**hparams, "adamw_wd": 0.1}), theirs)
@@ -226,7 +232,7 @@ def test_around_it_sam_sees_the_same_parts() -> None:
 
     optimizer.step(closure)
     for name, kind, lr in (("wide", Muon, 0.02), ("tall", torch.optim.AdamW, 0.003)):
-        own: Any = {} if kind is Muon else {"betas": (0.9, 0.95), "eps": 1e-10}
+        own: Any = {} if kind is Muon else {"betas": (0.9, 0.95)}
         others[name].grad = gradients(others, 1)[0][name]
         kind([others[name]], lr=lr, weight_decay=0.1, **own).step()
         torch.testing.assert_close(ps[name], others[name], rtol=1e-10, atol=1e-12)

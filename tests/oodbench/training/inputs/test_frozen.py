@@ -14,6 +14,7 @@ from oodbench.models import MODELS
 from oodbench.models.spec import ModelSpec
 from oodbench.results import add_sweep, open_database
 from oodbench.sweep.plan import plan
+from oodbench.training import Clock
 from oodbench.workers.trial_data import tensors_for
 from oodbench.workers.worker import work
 from oodbench.workers.worker_settings import WorkerSettings
@@ -99,6 +100,16 @@ def test_features_are_the_networks_and_are_computed_once(capsys) -> None:
     _tensors.cache_clear()  # another worker
     tensors_for(trial(), torch.device("cpu"))
     assert Body.seen == seen + 1  # one image, to know how many features there are
+
+
+def test_the_time_of_features_is_a_phase_of_its_own() -> None:
+    clock = Clock()
+    tensors_for(trial(), torch.device("cpu"), clock)
+    assert set(clock.seconds) == {"loading data", "frozen features"}
+    assert clock.seconds["frozen features"] > 0
+    before = dict(clock.seconds)
+    tensors_for(trial(), torch.device("cpu"), clock)  # kept in memory
+    assert clock.seconds == before
 
 
 def test_other_weights_on_another_machine_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,12 +72,18 @@ ROLES: tuple[tuple[str, Callable[[float], float]], ...] = (
 )
 
 
+@pytest.fixture
+def filled_file(tmp_path: Path) -> Filled:
+    """A SQLite database without results."""
+    open_database(tmp_path / "runs.db", create=True).close()
+    return Filled(str(tmp_path / "runs.db"))
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Filled]:
+def filled(request: pytest.FixtureRequest) -> Iterator[Filled]:
     """A database of each kind in turn, without results."""
     if request.param == "sqlite":
-        open_database(tmp_path / "runs.db", create=True).close()
-        yield Filled(str(tmp_path / "runs.db"))
+        yield request.getfixturevalue("filled_file")
         return
     server, name = request.getfixturevalue("server"), f"live_{next(NUMBERS)}"
     yield Filled(server.create(name, template="prepared"))
