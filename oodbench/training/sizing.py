@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from oodbench.data.cache import cache_folder
+from oodbench.optimizers.fine_tuning import NAMES as FINE_TUNING
 from oodbench.records import Trial, hash_of
 from oodbench.training import provenance
 from oodbench.training.checkpoints import written_whole
@@ -154,7 +155,9 @@ def bytes_per_model(trial: Trial, data: Tensors, device: torch.device) -> int:
 
 
 def _run(trial: Trial, data: Tensors, device: torch.device, size: int) -> Run:
-    trials = [replace(trial, seed=trial.seed + i) for i in range(size)]
+    # All of the model, and whole batches: what is remembered is for trials with and without.
+    plain = {name: value for name, value in trial.hparams.items() if name not in FINE_TUNING}
+    trials = [replace(trial, seed=trial.seed + i, hparams=plain, accumulate=1) for i in range(size)]
     alone = not stacks_alone(build_module(trial, data.shape, data.num_classes))
     return Run(trials, data, device, stacked=size > 1 or not alone)
 
