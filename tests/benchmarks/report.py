@@ -2,8 +2,8 @@
 
 The runs are those of the figures' benchmark, made up. Opening is from the start of the navigation
 to the first drawing of the explorer, which is of the first dataset; filtering from a click on an
-optimizer's box to the screen after it, with that dataset and with all runs: of many points the first
-are there then, and the others follow.
+optimizer's box to the screen after it, with that dataset and with all runs: of many points the
+first are there then, and the others follow.
 """
 
 import shutil
