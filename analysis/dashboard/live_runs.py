@@ -37,6 +37,7 @@ class LiveRuns:
         self._numbers: dict[Key, int] = {}
         self._panels: dict[Key, dict[str, Any]] = {}
         self._best: dict[Key, list[dict[str, Any]]] = {}
+        self._runs: set[str] = set()
         self._gone: dict[str, int] = {}
         self._kinds: dict[str, str | None] = {}
         self._environments: dict[str, Sequence[str]] = {}
@@ -87,9 +88,11 @@ class LiveRuns:
 
     def _put(self, key: Key, rows: pd.DataFrame) -> None:
         if key in self._tables:
-            table = self._tables[key]
-            rows = pd.concat([table[~table["run"].isin(rows["run"])], rows], ignore_index=True)
+            table, again = self._tables[key], self._runs.intersection(rows["run"])
+            table = table[~table["run"].isin(again)] if again else table
+            rows = pd.concat([table, rows], ignore_index=True)
         self._tables[key], self._numbers[key] = rows, self.number
+        self._runs.update(rows["run"])
 
     def _rank(self, keys: Sequence[Key]) -> None:
         """Find the best runs of panels: of all at once, unless some cannot be ranked."""

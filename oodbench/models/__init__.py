@@ -5,7 +5,7 @@ from oodbench.models.mlp import LINEAR, MLP
 from oodbench.models.mnist_cnn import MNIST_CNN
 from oodbench.models.spec import ModelSpec as ModelSpec
 from oodbench.models.text_encoder import TEXT_ENCODER
-from oodbench.models.timm_models import PREFIX, find
+from oodbench.models.timm_names import FAMILY, find
 from oodbench.models.torchvision_models import TORCHVISION
 from oodbench.registry import Registry
 
@@ -13,5 +13,5 @@ MODELS: Registry[ModelSpec] = Registry(
     "model",
     [MLP, LINEAR, MNIST_CNN, *TORCHVISION, EFFICIENTNET_LITE0, TEXT_ENCODER],
     find,
-    [f"{PREFIX}NAME"],
+    [FAMILY.name],
 )

@@ -1,11 +1,10 @@
-"""Every architecture of timm, by its name there: timm.resnet50, timm.resnet50.ram_in1k, ...
+"""An architecture of timm as a backbone.
 
 How images are to be given, and which weights there are, is timm's own configuration of the name.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +19,12 @@ from oodbench.models.head import (
     whole,
 )
 from oodbench.models.pretrained import HubWeights, Weights
-from oodbench.models.spec import ModelSpec
+from oodbench.models.spec import Channels, ModelSpec
+from oodbench.models.states import read_state
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import nn
 
 PREFIX = "timm."
@@ -32,16 +34,6 @@ rising with depth up to this."""
 DEFAULTS = {k: v[0] if isinstance(v, tuple) else v for k, v in TIMM_OPTIONS.items()}
 Size = tuple[int, int]
 """Height and width."""
-FAMILY = ModelSpec(
-    f"{PREFIX}NAME",
-    lambda *shape, **options: NotImplemented,
-    options=TIMM_OPTIONS,
-    summary="Any architecture of timm, with any of its weights: oodbench models PART lists those "
-    "with this part in their names; pip install 'oodbench[timm]'.",
-)
-"""How all of them are listed."""
-NEAR = 5
-"""Names that an unknown one may have been meant to be."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +56,7 @@ class TimmModel:
     @property
     def about(self) -> Any:
         """timm's configuration of the name."""
-        timm = _timm()
+        timm = timm_package()
         return timm.get_pretrained_cfg(self.name.removeprefix(PREFIX)) or timm.PretrainedCfg()
 
     @property
@@ -91,6 +83,7 @@ class TimmModel:
             reference="Wightman 2019 (timm)",
             pretrained=self.pretrained,
             frozen=partial(frozen, self.name, self.network),
+            classifier=self.classifier if self.weights else None,
             images={"size": pixels, "interpolation": interpolation},
             fits=self.fits,
             fetch=None if weights is None else weights.fetch,
@@ -99,7 +92,7 @@ class TimmModel:
 
     def facts(self) -> dict[str, str]:
         """What timm says of it."""
-        about, known = self.about, _timm().get_arch_pretrained_cfgs(self.architecture)
+        about, known = self.about, timm_package().get_arch_pretrained_cfgs(self.architecture)
         tags = [n.partition(".")[2] for n, one in known.items() if one.has_weights]
         numbers = " ".join(f"{n:g}" for n in (*about.mean, *about.std))
         return {
@@ -168,21 +161,43 @@ class TimmModel:
     def _made(self, given: Mapping[str, Any]) -> "nn.Module":
         """With random weights."""
         tag = self.tag or None
-        body: nn.Module = _timm().create_model(
+        body: nn.Module = timm_package().create_model(
             self.architecture, pretrained_cfg=tag, num_classes=0, **given
         )
         return body
 
+    def classifier(self, file: "Path | None", mean: Channels, std: Channels) -> "nn.Module":
+        """The whole network from images in [0, 1] to logits, in eval mode.
+
+        See ``oodbench.models.backbone.Backbone.classifier``.
+        """
+        from oodbench.models.layers import Normalise
+
+        published = begins_with(self.name, DEFAULTS, self.weights) if file is None else None
+        state = read_state(file) if file else published.load()  # type: ignore[union-attr]
+        with fitting(str(file or "The published file"), self.name):
+            whole = self._whole(state, {})
+        if whole.num_classes == 0:
+            raise RequestError(f"{file or self.name} has no last layer, so it tells no classes.")
+        if whole.num_classes == self.about.num_classes:
+            mean, std = self.about.mean, self.about.std
+        return Normalise(whole, mean, std).eval().requires_grad_(False)
+
     def _loaded(self, state: dict[str, Any], given: Mapping[str, Any]) -> "nn.Module":
+        """With these weights, up to the features."""
+        body = self._whole(state, given)
+        body.reset_classifier(0)  # type: ignore[operator]
+        return body
+
+    def _whole(self, state: dict[str, Any], given: Mapping[str, Any]) -> "nn.Module":
         """With these weights, each of which must have its place.
 
-        timm asks for that only where the last layer is as in the file, so it is made, and taken
-        off.
+        timm asks for that only where the last layer is as in the file, so it is made.
         """
         last = self.about.classifier or ()
         weights = [f"{name}.weight" for name in ((last,) if isinstance(last, str) else last)]
         classes = max((len(state[name]) for name in weights if name in state), default=0)
-        body: nn.Module = _timm().create_model(
+        body: nn.Module = timm_package().create_model(
             self.architecture,
             pretrained=True,
             pretrained_cfg=self.tag or None,
@@ -190,7 +205,6 @@ class TimmModel:
             num_classes=classes,
             **given,
         )
-        body.reset_classifier(0)  # type: ignore[operator]
         body.pretrained_cfg = body.default_cfg = {}  # type: ignore[assignment]  # had the tensors
         return body
 
@@ -219,7 +233,7 @@ def _width(model: TimmModel, size: Size, train: str, drop_path: float) -> int:
     try:
         with torch.device("meta"):
             body = model.body(None if train == "head" else size, drop_path)
-            return int(body.eval()(torch.empty(1, 3, *size)).shape[1])
+            features = body.eval()(torch.empty(1, 3, *size))
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         told = " ".join(str(error).split())[:200]
         if "drop_path" in told:
@@ -229,6 +243,12 @@ def _width(model: TimmModel, size: Size, train: str, drop_path: float) -> int:
             f"model {model.name} takes no images of {size[-1]} pixels ({told}). It was trained on "
             f"{native}: write size: {native} at the dataset, or leave size out."
         ) from error
+    if features.ndim != 2:
+        raise RequestError(
+            f"model {model.name} gives features of parts of an image, not of the whole: "
+            f"{tuple(features.shape[1:])}. No head can be put on them; use another model."
+        )
+    return int(features.shape[1])
 
 
 @lru_cache
@@ -238,49 +258,12 @@ def _loads(model: TimmModel, weights: str, sha256: str) -> None:
 
 
 @lru_cache
-def find(name: str) -> ModelSpec | None:
-    """The model of this name, if it begins as timm's do.
+def timm_package() -> Any:
+    """What timm knows of its models.
 
     Raises:
-        RequestError: If timm is not installed, or has no such architecture or weights.
+        RequestError: If it is not installed.
     """
-    if not name.startswith(PREFIX):
-        return None
-    timm = _timm()
-    architecture, _, tag = name.removeprefix(PREFIX).partition(".")
-    if not timm.is_model(architecture):
-        raise RequestError(f"timm has no model {architecture!r}.{_near(architecture)}")
-    tags = [n.partition(".")[2] for n in timm.get_arch_pretrained_cfgs(architecture)]
-    if tag and tag not in tags:
-        raise RequestError(
-            f"timm has no weights {tag!r} of {architecture}. It has {', '.join(tags) or 'none'}."
-        )
-    return TimmModel(architecture, tag).spec()
-
-
-def _near(architecture: str) -> str:
-    """A sentence of the names that this one may have been meant to be."""
-    names = _timm().list_models()
-    parts = sorted((n for n in names if len(architecture) > 3 and architecture in n), key=len)
-    near = [*get_close_matches(architecture, names, NEAR), *parts][:NEAR]
-    search = "oodbench models PART lists the names with a part in common."
-    return f" Did you mean {' or '.join(near)}? {search}" if near else f" {search}"
-
-
-def search(part: str) -> list[ModelSpec]:
-    """The models whose name, with or without that of their weights, has this part in it."""
-    try:
-        timm = _timm()
-    except RequestError:
-        return []
-    wanted = part.removeprefix(PREFIX)
-    named = [n for n in timm.list_models() if wanted in n]
-    tagged = [n for n in timm.list_pretrained() if wanted in n.partition(".")[2]]
-    return [TimmModel(*n.split(".", 1)).spec() for n in [*named, *tagged]]
-
-
-@lru_cache
-def _timm() -> Any:
     try:
         import timm
         import timm.models

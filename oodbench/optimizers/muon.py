@@ -49,7 +49,7 @@ MUON = OptimizerSpec(
     "muon",
     "adaptive",
     {
-        "lr": log(1e-3, 0.3),
+        "lr": log(1e-3, 1.0),
         "adamw_lr": log(1e-4, 1e-1),
         "momentum": one_minus_log(0.5, 0.99),
         "weight_decay": log(1e-4, 0.3),

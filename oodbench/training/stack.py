@@ -28,13 +28,14 @@ CLIP_EPS = 1e-6
 def can_stack(module: nn.Module) -> bool:
     """Whether models of this shape may share a forward pass.
 
-    Buffers (BatchNorm) would have to be stacked and updated too, and dropout draws its masks from
-    one generator for all models; such models are trained one by one.
+    Buffers (BatchNorm) would have to be stacked and updated too, dropout draws its masks from one
+    generator for all models, and a stack has gradients for all parameters that a trial does not
+    freeze; such models are trained one by one, and those that freeze some themselves.
     """
     dropout = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout)
-    return not list(module.buffers()) and not any(
-        isinstance(part, dropout) and part.p > 0 for part in module.modules()
-    )
+    drops = any(isinstance(part, dropout) and part.p > 0 for part in module.modules())
+    trained = all(parameter.requires_grad for parameter in module.parameters())
+    return trained and not drops and not list(module.buffers())
 
 
 def stackable(trial: Trial, module: nn.Module) -> bool:

@@ -9,7 +9,7 @@ from oodbench.algorithms import ALGORITHMS
 from oodbench.data import DATASETS, DatasetSpec
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.models import MODELS, ModelSpec
-from oodbench.models.timm_models import FAMILY, search
+from oodbench.models.timm_names import FAMILY, search
 from oodbench.optimizers import OPTIMIZERS, OptimizerSpec
 from oodbench.spaces import Range, Space
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from oodbench.results import add_sweep, open_database, store
+from oodbench.results import add_sweep, open_database
+from oodbench.results.answer_keys import put_predictions
 from oodbench.sweep import load_sweep
 from oodbench.sweep.plan import plan
-from oodbench.training import keeping
 from oodbench.training.evaluation import Evaluation
+from oodbench.training.keeping import keep_predictions
 from oodbench.workers.worker import work
 from oodbench.workers.worker_settings import WorkerSettings
 
@@ -52,8 +53,8 @@ def train(setting: str) -> tuple[int, float, float, float]:
     here = vars(Evaluation)["predicted_here"]
     with (
         tempfile.TemporaryDirectory(prefix="bench-", dir=".") as folder,
-        patch.object(keeping, "keep_predictions", timed(keeping.keep_predictions, spent)),
-        patch.object(store, "put_predictions", timed(store.put_predictions, spent)),
+        patch("oodbench.training.keeping.keep_predictions", timed(keep_predictions, spent)),
+        patch("oodbench.results.store.put_predictions", timed(put_predictions, spent)),
         patch.object(here, "func", timed(here.func, spent)),
     ):
         path = Path(folder) / "runs.db"

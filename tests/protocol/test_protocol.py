@@ -2,7 +2,7 @@
 
 ``golden.json`` beside this file holds what the first release drew and trained. A value that differs
 makes every stored trial mean something else. Where that is meant, raise the protocol version
-(``oodbench.records.PROTOCOL``) and write the file anew: ``make golden``.
+(``oodbench.records.PROTOCOL``), once for each release, and write the file anew: ``make golden``.
 """
 
 import hashlib

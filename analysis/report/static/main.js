@@ -201,7 +201,7 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
     Filters.rebuild(filtered);
     for (const name of ["x", "y"]) Measures.choices(get(name), get(name).value);
     matching = Filters.rows();
-    return draw(Facets.AT_ONCE, true);
+    return draw(undefined, true); // all at once: points that went and came would flicker
   }
 
   Object.assign(Report, { start, renew });

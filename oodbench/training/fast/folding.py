@@ -59,18 +59,23 @@ def follows(body: nn.Module, images: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNo
 
 def fold(body: nn.Module, convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> None:
     """Give the convolution the norm's constants, and let the norm do nothing."""
-    mean, variance = norm.running_mean, norm.running_var
+    mean, variance, dtype = norm.running_mean, norm.running_var, convolution.weight.dtype
     assert mean is not None
     assert variance is not None
     bias, scale, shift = (
         None if c is None else c.double() for c in (convolution.bias, norm.weight, norm.bias)
+    )  # in float64, to round once
+    weight, bias = fuse_conv_bn_weights(
+        convolution.weight.double(),
+        bias,
+        mean.double(),
+        variance.double(),
+        norm.eps,
+        scale,
+        shift,
     )
-    weight, bias = fuse_conv_bn_weights(  # in float64, to round once
-        *(convolution.weight.double(), bias, mean.double(), variance.double()),
-        *(norm.eps, scale, shift),
-    )
-    convolution.weight = nn.Parameter(weight.to(convolution.weight.dtype), requires_grad=False)
-    convolution.bias = nn.Parameter(bias.to(convolution.weight.dtype), requires_grad=False)
+    convolution.weight = nn.Parameter(weight.to(dtype), requires_grad=False)
+    convolution.bias = nn.Parameter(bias.to(dtype), requires_grad=False)
     # timm's BatchNorm goes on with an activation.
     rest = [getattr(norm, name) for name in ("drop", "act") if hasattr(norm, name)]
     (name,) = (name for name, module in body.named_modules() if module is norm)

@@ -8,6 +8,7 @@ import ipaddress
 import secrets
 import socket
 from dataclasses import dataclass
+from functools import cache
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -52,13 +53,18 @@ class Access:
         """Whether a request may call this machine so."""
         name = host_header.rpartition(":")[0] if has_port(host_header) else host_header
         name = name.strip("[]").lower().removesuffix(".")
-        mine = {"localhost", self.host.lower(), socket.gethostname().lower()}
-        return is_address(name) or name in mine or name == socket.getfqdn().lower()
+        return is_address(name) or name == self.host.lower() or name in names_here()
 
     def lets_in(self, query: str) -> bool:
         """Whether a request's query has the token."""
         given = parse_qs(query).get("token", [""])[0]
         return secrets.compare_digest(given.encode(), self.token.encode()) or not self.token
+
+
+@cache
+def names_here() -> frozenset[str]:
+    """What this machine calls itself; asked once, for a name server may be slow to answer."""
+    return frozenset(("localhost", socket.gethostname().lower(), socket.getfqdn().lower()))
 
 
 def is_address(name: str) -> bool:

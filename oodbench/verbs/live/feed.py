@@ -3,6 +3,7 @@
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from oodbench.verbs.status import Standing, standing
 
 EVERY = 2.0
 """Seconds between two looks at the database, at least, however many browsers ask."""
-SHARE = 0.05
+SHARE = 0.1
 """Looking takes no more than this share of the time."""
 CHUNK = 400
 """Runs that are read at once by their ids."""
@@ -126,31 +127,31 @@ class Feed:
         if seen != self._sizes:
             self._standing = standing(self._target, self._sweep)
             latest = max((one.finished for one in self._ended.values()), default=0.0)
-            recent = ended(db, latest, self._sweep)
-            known = {**self._ended, **{one.run: one for one in recent}}
+            late = {one.run: one for one in ended(db, latest, self._sweep)}
+            known = {**self._ended, **late}
             if not self._agrees(known.values()):  # put back in line, merged, imported
-                known = {one.run: one for one in ended(db, sweep=self._sweep)}
-            self._take(db, known, at)
+                late = known = {one.run: one for one in ended(db, sweep=self._sweep)}
+            new = [run for run, one in late.items() if self._ended.get(run) != one]
+            self._take(db, known, new, at)
             self._sizes = seen
         self._note_studies(at)
         self._note_workers(db)
 
     def _agrees(self, runs: Iterable[Ended]) -> bool:
         """Whether as many runs are known as the database has, of each status."""
-        counted = pd.Series([one.status for one in runs], dtype=object).value_counts()
-        return all(counted.get(state, 0) == self._standing.counts[state] for state in ENDED)
+        counted = Counter(one.status for one in runs)
+        return all(counted[state] == self._standing.counts[state] for state in ENDED)
 
-    def _take(self, db: Database, known: dict[str, Ended], now: float) -> None:
-        """From now on, these are the runs that ended."""
-        gone = [run for run in self._ended if run not in known]
-        new = [run for run, one in known.items() if self._ended.get(run) != one]
+    def _take(self, db: Database, known: dict[str, Ended], new: Sequence[str], now: float) -> None:
+        """From now on these runs are known to have ended; those that are ``new`` are read."""
+        gone = self._ended.keys() - known.keys()
         if gone:
             self._number += 1
             self._live.drop(self._number, gone)
         if new:
             self._number += 1
             rows = self._rows(db, new)
-            rows = rows[rows["run"].isin(known)]
+            rows = rows[rows["run"].isin(new)]
             rows["finished"] = rows["run"].map({run: one.finished for run, one in known.items()})
             planned = self._standing.studies["optimizer"]
             self._live.add(self._number, rows, planned, environment_names(db))

@@ -17,8 +17,10 @@ from safetensors.torch import save_file
 from training_helpers import CPU, NAMES, make_trials
 
 from oodbench.errors import OodbenchError, RequestError
-from oodbench.models import MODELS, timm_models
+from oodbench.models import MODELS
 from oodbench.models.parts import parts
+from oodbench.models.timm_models import timm_package
+from oodbench.models.timm_names import find, search
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.sweep import parse_sweep
 from oodbench.training.inputs.stored import Inputs
@@ -73,6 +75,18 @@ def test_features_are_timms_own(weights: Path, name: str, classes: int) -> None:
     with torch.inference_mode():
         torch.testing.assert_close(ours(images), features(theirs, images))
     assert len(spec.pretrained(options(spec.name, weights="mine.safetensors"))) == 64
+
+
+@pytest.mark.parametrize("classes", [1000, 9])
+def test_the_whole_network_is_timms(weights: Path, classes: int) -> None:
+    """Of a thousand classes it is the published one, with its own mean and deviation."""
+    theirs = saved(weights / "mine.safetensors", "test_resnet", num_classes=classes)
+    spec, images = MODELS.get("timm.test_resnet"), torch.rand(2, 3, 64, 64)
+    mean, std = ((0.1,) * 3, (0.2,) * 3) if classes == 9 else ((0.5,) * 3, (0.5,) * 3)
+    ours = spec.classifier(weights / "mine.safetensors", (0.1,) * 3, (0.2,) * 3)
+    with torch.inference_mode():
+        expected = theirs((images - mean[0]) / std[0])
+        torch.testing.assert_close(ours(images), expected)
 
 
 @pytest.mark.parametrize("train", ["all", "head"])
@@ -168,13 +182,13 @@ def test_names_that_do_not_exist(name: str, told: str) -> None:
 
 def test_without_timm_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    for known in (timm_models._timm, timm_models.find):
+    for known in (timm_package, find):
         known.cache_clear()
     with pytest.raises(RequestError, match=r"pip install 'oodbench\[timm\]'"):
         MODELS.get("timm.resnet50")
-    timm_models._timm.cache_clear()
-    assert timm_models.search("resnet") == []
-    timm_models._timm.cache_clear()
+    timm_package.cache_clear()
+    assert search("resnet") == []
+    timm_package.cache_clear()
 
 
 def sweep(model: dict[str, Any], **dataset: Any) -> dict[str, Any]:
@@ -218,6 +232,13 @@ def test_images_are_as_the_model_was_trained_unless_the_file_says_otherwise() ->
 def test_what_does_not_fit_is_told_when_the_file_is_read(model, dataset, told: str) -> None:
     with pytest.raises(RequestError, match=told):
         parse_sweep(sweep(model, **dataset))
+
+
+def test_a_model_without_features_of_whole_images_is_refused() -> None:
+    if not timm.is_model("qwen3_vit_88m_enc"):
+        pytest.skip("needs a newer timm")
+    with pytest.raises(RequestError, match=r"parts of an image, not of the whole: \(576, 1024\)"):
+        parse_sweep(sweep({"name": "timm.qwen3_vit_88m_enc"}))
 
 
 @pytest.mark.parametrize("name", ["timm.test_vit", "resnet18"])
@@ -338,4 +359,6 @@ def test_every_kind_of_architecture_is_made(weights: Path) -> None:
         except RequestError as error:
             refused[name] = str(error)
     assert len(kinds) > 60
-    assert not refused
+    parts_alone = {n for n, told in refused.items() if "features of parts of an image" in told}
+    assert set(refused) == parts_alone
+    assert len(parts_alone) < 3

@@ -18,6 +18,7 @@ from oodbench.records import Trial
 from oodbench.training.checkpoints import restore, snapshot
 from oodbench.training.groups import Layout
 from oodbench.training.loop import Run, build_module
+from oodbench.training.stack import can_stack
 
 WIDTH, STEPS, LINEAR = 16, 12, 5
 # What sets its own learning rate takes no other; see test_sweep_fine_tuning.
@@ -325,3 +326,10 @@ def test_without_options_nothing_is_laid_out_anew(colored64, tmp_path: Path) -> 
     (group,) = run.optimizers[0].param_groups
     assert "lr_scale" not in group
     assert [p.numel() for p in group["params"]] == [len(parameters(run, 0))]
+
+
+def test_a_model_that_freezes_some_of_itself_is_in_no_stack() -> None:
+    module = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 3))
+    assert can_stack(module)
+    module[0].requires_grad_(False)
+    assert not can_stack(module)

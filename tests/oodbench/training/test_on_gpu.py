@@ -20,15 +20,20 @@ from torch._dynamo.utils import counters
 from training_helpers import make_trials, parameters
 
 from oodbench.algorithms import ALGORITHMS, Setup
-from oodbench.data import Dataset
+from oodbench.data import Dataset, Rows
 from oodbench.errors import StopTrainingError
+from oodbench.models import MODELS, ModelSpec
 from oodbench.training import Saving, Tensors, load, train
 from oodbench.training.fast.compiling import Compiled, differentiate
+from oodbench.training.inputs.augmentation import RECIPES, TrainingImages
+from oodbench.training.inputs.frozen import Features
+from oodbench.training.inputs.stored import StoredInputs
 from oodbench.training.loop import Run
 from oodbench.training.single import Single
 from oodbench.training.sizing import measure, memory_bound
 
 pytestmark = pytest.mark.gpu
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +63,57 @@ def test_a_stack_equals_the_plain_modules_and_the_cpu(
             expected = parameters(alone, 0).cpu()
             size = expected.abs().max().clamp(min=1.0)
             assert (parameters(stack, k).cpu() - expected).abs().max() < 1e-9 * size, trial
+
+
+def test_muon_takes_the_steps_that_it_takes_on_the_cpu(
+    device: torch.device, digits: Callable[..., Tensors], colored64: Tensors
+) -> None:
+    options = {"width": 16, "depth": 3}
+    trials = make_trials(2, optimizer="muon", steps=20, evaluate_every=20, model_options=options)
+    stack, here = Run(trials, digits(torch.float64), device), Run(trials, colored64, CPU)
+    for run in (stack, here):
+        run.train(lambda: None)
+    for k in range(2):
+        expected = parameters(here, k)
+        size = expected.abs().max().clamp(min=1.0)
+        assert (parameters(stack, k).cpu() - expected).abs().max() < 1e-9 * size
+
+
+def with_norm(input_shape, num_classes: int) -> nn.Module:
+    layers = nn.Flatten(), nn.Linear(math.prod(input_shape), 6), nn.BatchNorm1d(6)
+    return nn.Sequential(*layers, nn.ReLU(), nn.Linear(6, num_classes))
+
+
+@pytest.mark.parametrize(("name", "average"), [("sam", {}), ("momentum", {"ema": 0.8})])
+def test_statistics_of_batchnorm_are_those_of_the_cpu(
+    name: str, average: dict, device: torch.device, digits, colored64: Tensors, monkeypatch
+) -> None:
+    monkeypatch.setitem(MODELS._things, "normed", ModelSpec("normed", with_norm))
+    settings = {"model": "normed", "model_options": {}, "steps": 10, "evaluate_every": 10}
+    settings |= {"hparams": {"lr": 0.05, "rho": 0.1}, "average": average}
+    (trial,) = make_trials(1, optimizer=name, **settings)
+    states = []
+    for data, where in ((digits(torch.float64), device), (colored64, CPU)):
+        run = Run([trial], data, where, stacked=False)
+        run.train(lambda: None)
+        states.append(run.weights(0))
+    for key, expected in states[1].items():
+        torch.testing.assert_close(states[0][key].cpu(), expected, rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_images_are_augmented_as_on_the_cpu(recipe: str, device: torch.device) -> None:
+    """But for a few pixels, whose nearest neighbour rounding decides."""
+    stored = np.random.default_rng(0).integers(0, 256, (64, 3, 48, 48), dtype=np.uint8)
+    rows, indices = Rows(stored, np.arange(64)), torch.arange(64).view(2, 1, 32)
+    found = [
+        TrainingImages(StoredInputs(rows, torch.float32, where), RECIPES[recipe], (3, 4))(
+            indices.to(where), 5
+        )
+        for where in (device, CPU)
+    ]
+    apart = (found[0].cpu() - found[1]).abs()
+    assert (apart > 1e-3).float().mean() < 0.02
 
 
 @pytest.mark.parametrize("algorithm", ["erm", "irm"])
@@ -189,6 +245,20 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(
     (found,) = train([trial], data, device, saving=saving)
     assert found.provenance["resumed_at"] == [12]
     assert found.measurements == expected.measurements
+
+
+def test_features_of_a_frozen_network_are_those_of_the_cpu(device: torch.device) -> None:
+    """Computed as a worker does, in larger batches there; convolutions may use TF32."""
+    spec = MODELS.get("resnet18")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        body = spec.build((3, 64, 64), 2, **{**spec.defaults, "pretrained": False})[0].eval()
+    pixels = np.random.default_rng(0).integers(0, 256, (150, 3, 64, 64), dtype=np.uint8)
+    with torch.inference_mode():
+        expected = body(torch.from_numpy(pixels) / 255).numpy()
+    found = np.zeros_like(expected)
+    Features("x", [], copy.deepcopy(body).requires_grad_(False), device).fill(pixels, found)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=5e-3 * expected.max())
 
 
 def test_a_worker_sees_the_gpu_it_is_pinned_to_alone(device: torch.device) -> None:

@@ -27,7 +27,10 @@ def test_what_comes_later_goes_on_from_there() -> None:
 
 def test_models_that_finished_together_are_a_lump_and_old_ones_say_nothing() -> None:
     paces = Paces()
-    paces.add(NOW, [(NOW - 10 + 0.01 * i, "a") for i in range(20)])
+    for start in (NOW - 11.05, NOW - 10.0, NOW - 9.05):  # wherever a clock's seconds begin
+        paces = Paces()
+        paces.add(NOW, [(start + 0.01 * i, "a") for i in range(20)])
+        assert paces.of("a", NOW, 5)["rate"] == ""
     assert paces.of("a", NOW, 5)["rate"] == ""
     paces.add(NOW, [(NOW - MEMORY - LUMP, "b"), (NOW - 1, "b")])
     assert paces.of("b", NOW, 5)["rate"] == ""
