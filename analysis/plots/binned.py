@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 
 from ..curves.binning import FEWEST, Binned, binned_data
 from .appearance import LegendAppearance, Legended
+from .layouts import TABLE_WIDTH, Contents, Place
 from .legends import LINE, write_counts
 from .page import draw_chance, padded
-from .panel_page import TABLE_WIDTH, Contents, Place, panel_page
+from .panel_page import panel_page
 from .style import GREY, SMALL, Palette, Styles, looks, marker_style, tidy
 from .texts import short
 

@@ -106,7 +106,7 @@ class _Cell:
 
 
 _TALL = _Cell(1.45, 0.5, (0.0, -0.24, 8), (0.0, 0.03, SMALL), (0.0, 0.28, 6), brief=False)
-_FLAT = _Cell(1.5, 0.2, (-0.35, 0.0, 7), (-0.01, 0.0, 5.8), (0.33, 0.0, 5.5), brief=True)
+_FLAT = _Cell(1.5, 0.2, (-0.36, 0.0, 7), (-0.03, 0.0, 5.5), (0.32, 0.0, 5), brief=True)
 """Texts over one another; and side by side, where many cells are to fit a page."""
 
 
@@ -212,12 +212,13 @@ def _draw(axes: Axes, x: int, y: int, found: dict[Any, Any], cell: _Cell, norm: 
 
 
 def _counts(found: dict[Any, Any], brief: bool) -> str:
-    """Such as ``n = 24, 2 diverged``; brief: ``n = 24, 2 lost``."""
+    """Such as ``n = 24, 2 diverged``; brief: ``24, 2 lost``, or ``n = 24``."""
     counts = {status: found[f"{status}_a"] for status in ("diverged", "failed")}
     if brief:
         counts = {"lost": sum(counts.values())}
     lost = [f"{count:,} {status}" for status, count in counts.items() if count]
-    return ", ".join([f"n = {found['trials_a']:,}", *lost])
+    name = "" if brief and lost else "n = "
+    return ", ".join([f"{name}{found['trials_a']:,}", *lost])
 
 
 def _points(fraction: float) -> str:

@@ -14,9 +14,10 @@ from oodbench.errors import RequestError
 
 from ..runs.learning_curves import FEWEST, SCORES, Learning, learning_data
 from .appearance import LegendAppearance, Legended
+from .layouts import Contents, Place
 from .legends import write_counts
 from .page import draw_chance, padded
-from .panel_page import Contents, Place, panel_page
+from .panel_page import panel_page
 from .style import GREY, SMALL, Palette, Styles, looks, marker_style, tidy
 from .texts import short
 

@@ -13,8 +13,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from ..runs.learning_curves import FEWEST, Curve
 from ..runs.path_curves import LEFT_OUT, NULL, QUANTITIES, WINDOWS, Paths, path_data
 from .appearance import LegendAppearance, Legended
+from .layouts import Contents, Place
 from .legends import write_counts
-from .panel_page import Contents, Place, panel_page
+from .panel_page import panel_page
 from .style import GREY, Palette, Styles, looks, tidy
 
 _HEIGHTS = (1.0, 1.0, 1.9, 1.0)

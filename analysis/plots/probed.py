@@ -13,9 +13,10 @@ from ..runs.path_curves import QUANTITIES
 from ..runs.probed_runs import ProbedRuns, probed_data
 from ..stats.rank_correlations import ENOUGH, RESAMPLES, Correlation
 from .appearance import PanelAppearance, Paneled
+from .layouts import Contents, Place
 from .legends import write_table
 from .page import draw_chance
-from .panel_page import Contents, Place, panel_page
+from .panel_page import panel_page
 from .scatter import draw_points
 from .style import Palette, Styles, looks, tidy
 from .texts import count_texts

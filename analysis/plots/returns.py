@@ -14,7 +14,7 @@ from ..curves.return_curves import Key, return_curves
 from ..curves.verdicts import NOT_DETERMINED, ReturnCurve
 from ..runs.panels import panels
 from .appearance import PanelAppearance, Paneled
-from .panel_page import Alone, Place
+from .layouts import Alone, Place
 from .scatter import draw_panels, draw_points
 from .style import Look, Palette, looks
 from .verdict_table import write_verdicts

@@ -15,9 +15,10 @@ from ..runs.columns import BY, require
 from ..runs.panels import Panel, panels
 from .appearance import LegendAppearance, Legended, PanelAppearance
 from .axes import axis_name, common_limits, placed, set_axes
+from .layouts import TABLE_WIDTH, Alone, Contents, Place
 from .legends import write_counts
 from .page import draw_chance
-from .panel_page import TABLE_WIDTH, Alone, Contents, Place, panel_page
+from .panel_page import panel_page
 from .style import GREY, SMALL, Palette, Styles, looks, marker_style, tidy
 from .texts import scored_by, selecting
 

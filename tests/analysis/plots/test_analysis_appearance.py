@@ -185,3 +185,26 @@ def test_on_paper_headings_and_notes_are_beside_the_figure(
 def test_a_record_takes_its_own_of_the_arguments_of_a_call() -> None:
     look, others = LegendAppearance.taken({"columns": 2, "budget": 4})
     assert (look.columns, look.legend, others) == (2, None, {"budget": 4})
+
+
+def test_a_heat_map_of_many_optimizers_fits_a_page(run: Any) -> None:
+    """At three lines a cell it would be 12 inches high; of five datasets four stand abreast."""
+    names = [f"optimizer{i}" for i in range(21)]
+    rows = [
+        run(10 * o + i, name, (0.5 + i / 50 + o / 500, 0.4 + ((i * o) % 7) / 50))
+        for o, name in enumerate(names)
+        for i in range(8)
+    ]
+    rows.append(run(999, names[0], None))
+    figure = analysis.heatmap(pd.DataFrame(rows), resamples=50)
+    assert figure.get_size_inches()[1] <= PAGE_HEIGHT
+    cells = [text.get_text() for text in figure.axes[0].texts]
+    assert cells.count("n = 8") == 20
+    assert "9, 1 lost" in cells
+    few = pd.DataFrame(rows[:16])
+    wide = pd.concat([few.assign(dataset=f"Set{d}", run=few["run"] + f"{d}") for d in range(5)])
+    blocks = analysis.heatmap(wide, resamples=50).axes
+    assert [len(axes.get_xticks()) for axes in blocks] == [4, 1]
+    assert [
+        len(axes.get_xticks()) for axes in analysis.heatmap(wide, resamples=50, columns=2).axes
+    ] == [2, 2, 1]
