@@ -86,7 +86,7 @@ def build(
         RequestError: If an option is not what it must be, a folder is missing or incomplete, a file
             is no image, or the decoded images do not fit on the disk.
     """
-    Options(size, holdout, corrupt, augment=augment).check(NAME)
+    Options(size, holdout=holdout, corrupt=corrupt, augment=augment).check(NAME)
     folders, root = training_folders(training), SOURCE.find()
     parts = {(name, "test"): part for name, part in read_release(root).items()}
     tested = parts["original", "test"].foregrounds
