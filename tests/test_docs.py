@@ -1,6 +1,7 @@
 """Every command and every public name has its place in docs/, and what can be compared is."""
 
 import inspect
+import os
 import re
 import shlex
 import tomllib
@@ -118,6 +119,26 @@ def test_every_page_has_a_way_to_it() -> None:
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for page in PAGES:
         assert re.search(rf" {re.escape(page)}\n", navigation), f"{page} is not in mkdocs.yml"
+
+
+def test_links_to_sections_have_one_to_go_to() -> None:
+    """As the site makes their names: what is no letter, digit, space or dash is left out."""
+    sections = {
+        page: {
+            re.sub(r"[^\w\s-]", "", title.lower()).strip().replace(" ", "-")
+            for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+        }
+        for page, text in PAGES.items()
+    }
+    links = [
+        (page, *link)
+        for page, text in PAGES.items()
+        for link in re.findall(r"\]\(([\w./-]*\.md)?#([^)]+)\)", text)
+    ]
+    assert len(links) > 100
+    for page, target, section in links:
+        where = os.path.normpath(Path(page).parent / target) if target else page
+        assert section in sections[where], f"{page}: {target}#{section}"
 
 
 def test_options_are_read_from_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
