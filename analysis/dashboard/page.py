@@ -24,7 +24,7 @@ def dashboard_page(database: str, sweep: str | None = None) -> DashboardPage:
     """The page of a database, or of one of its sweeps.
 
     Args:
-        database: As a reader is told.
+        database: Its name, as the page shows it.
         sweep: Its name.
     """
     scripts = [static(f"{name}.js") for name in (LIBRARY, *SCRIPTS)]

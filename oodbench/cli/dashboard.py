@@ -1,4 +1,4 @@
-"""dashboard."""
+"""dashboard: a page that shows sweeps while they are trained."""
 
 from pathlib import Path
 from typing import Annotated

@@ -123,8 +123,8 @@ def fitting(file: str, name: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, KeyError, AttributeError) as error:
-        told = " ".join(str(error).split())[:300]
-        raise RequestError(f"{file} does not fit {name}: {told}") from error
+        cause = " ".join(str(error).split())[:300]
+        raise RequestError(f"{file} does not fit {name}: {cause}") from error
 
 
 def frozen(

@@ -92,7 +92,7 @@ def parts(module: nn.Module) -> list[Part]:
 
 
 def declared(module: nn.Module) -> tuple[str, Order]:
-    """The order of a model's parameters, and what the names begin with that it is told without."""
+    """The order of a model's parameters, and the prefix of the names, which it does not see."""
     for name, part in module.named_modules():
         own = type(part).__module__.startswith("torchvision.models.")
         matcher = TORCHVISION.get(type(part).__name__) if own else None

@@ -179,11 +179,11 @@ class HubWeights:
 
     @property
     def sha256(self) -> str:
-        """Of the file."""
+        """The hash of the file, 64 hexadecimal digits."""
         return sha256_of(self.find())
 
     def load(self) -> dict[str, Any]:
-        """Its tensors by name."""
+        """Return the tensors of the file by name."""
         return read_state(self.find())
 
 
@@ -223,7 +223,7 @@ class OwnWeights:
 
     @property
     def sha256(self) -> str:
-        """Of the file."""
+        """The hash of the file, 64 hexadecimal digits."""
         return sha256_of(self.find())
 
     def load(self) -> dict[str, Any]:

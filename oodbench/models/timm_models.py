@@ -33,7 +33,7 @@ TIMM_OPTIONS: dict[str, Any] = {**OPTIONS, "drop_path": 0.0}
 rising with depth up to this."""
 DEFAULTS = {k: v[0] if isinstance(v, tuple) else v for k, v in TIMM_OPTIONS.items()}
 Size = tuple[int, int]
-"""Height and width."""
+"""The height and the width of an image, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class TimmModel:
         )
 
     def facts(self) -> dict[str, str]:
-        """What timm says of it."""
+        """Return what timm knows about the architecture and its weights."""
         about, known = self.about, timm_package().get_arch_pretrained_cfgs(self.architecture)
         tags = [n.partition(".")[2] for n, one in known.items() if one.has_weights]
         numbers = " ".join(f"{n:g}" for n in (*about.mean, *about.std))
@@ -159,7 +159,7 @@ class TimmModel:
         return height, width
 
     def _made(self, given: Mapping[str, Any]) -> "nn.Module":
-        """With random weights."""
+        """Build the network with random weights."""
         tag = self.tag or None
         body: nn.Module = timm_package().create_model(
             self.architecture, pretrained_cfg=tag, num_classes=0, **given
@@ -178,7 +178,7 @@ class TimmModel:
         with fitting(str(file or "The published file"), self.name):
             whole = self._whole(state, {})
         if whole.num_classes == 0:
-            raise RequestError(f"{file or self.name} has no last layer, so it tells no classes.")
+            raise RequestError(f"{file or self.name} has no last layer, so it predicts no classes.")
         if whole.num_classes == self.about.num_classes:
             mean, std = self.about.mean, self.about.std
         return Normalise(whole, mean, std).eval().requires_grad_(False)
@@ -235,12 +235,12 @@ def _width(model: TimmModel, size: Size, train: str, drop_path: float) -> int:
             body = model.body(None if train == "head" else size, drop_path)
             features = body.eval()(torch.empty(1, 3, *size))
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
-        told = " ".join(str(error).split())[:200]
-        if "drop_path" in told:
+        cause = " ".join(str(error).split())[:200]
+        if "drop_path" in cause:
             raise RequestError(f"model {model.name} has no drop_path: leave it out.") from error
         native = model.about.input_size[-1]
         raise RequestError(
-            f"model {model.name} takes no images of {size[-1]} pixels ({told}). It was trained on "
+            f"model {model.name} takes no images of {size[-1]} pixels ({cause}). It was trained on "
             f"{native}: write size: {native} at the dataset, or leave size out."
         ) from error
     if features.ndim != 2:

@@ -53,7 +53,7 @@ RANDOM = {"alice", "dash", "gravity", "scion", "scionlight", "spam"}
 AVERAGES = {"schedulefreeadamw", "schedulefreeradam", "schedulefreesgd", "splus"}
 """See ``OptimizerSpec.averages``."""
 OF_MATRICES = {"adago", "adamuon", "muon", "muonclip", "normuon"}
-"""They want to be told which parameters are matrices between a model's first layer and its head."""
+"""They need to know which parameters are matrices between a model's first layer and its head."""
 DECOUPLED = {
     *("adan", "conda", "dadaptadan", "dash", "fira", "focus", "galore", "muonclip", "novograd"),
     *("schedulefreeadamw", "spam", "stablespam"),

@@ -192,8 +192,8 @@ class SweepSpec(Part):
         if pretrained := self.model.pretrained:
             definition["pretrained"] = pretrained
         data = [known[test_environments] for known in self._splits(dataset)]
-        told, trained = ALGORITHMS.get(algorithm.name), data[0].environments
-        check_environments(train.batch, told, dataset.name, trained)
+        compared, trained = ALGORITHMS.get(algorithm.name), data[0].environments
+        check_environments(train.batch, compared, dataset.name, trained)
         facts = {**dataset.facts, "optimizer_kind": spec.kind}
         return Study(self.name, data, definition, space, train, facts)
 
@@ -265,7 +265,7 @@ def check_augmentation(dataset: DatasetEntry, model: ModelEntry) -> None:
 def with_images(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """A sweep file's content, its datasets with the options that its model has for images.
 
-    What is wrong in it is told later, by its own checks.
+    Its own checks report later what is wrong in it.
     """
     model = values.get("model")
     name = model.get("name") if isinstance(model, Mapping) else model

@@ -38,7 +38,7 @@ class InPieces:
         return logits
 
     def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Likewise."""
+        """See ``oodbench.algorithms.spec.Forward``; with the features of the last layer."""
         features, logits = self._ask(self._models.features, inputs)
         return features, logits
 

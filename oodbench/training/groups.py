@@ -109,7 +109,7 @@ class Layout:
 
     @property
     def depth(self) -> int:
-        """The head's."""
+        """The depth of the head, which is the largest."""
         return max(part.depth for part in self.parts)
 
 

@@ -11,8 +11,8 @@ const Failures = (() => {
   async function fill(log, run) {
     log.textContent = "Asking for the worker's log.";
     try {
-      const told = await Ask.the("log", { run });
-      log.textContent = told.problem || [told.log || told.worker, told.text].filter(Boolean).join("\n\n");
+      const reply = await Ask.the("log", { run });
+      log.textContent = reply.problem || [reply.log || reply.worker, reply.text].filter(Boolean).join("\n\n");
     } catch (error) {
       log.textContent = `The log cannot be had: ${error.message}`;
     }

@@ -29,8 +29,8 @@
   };
 
   async function curve(row) {
-    const told = await Ask.the("curve", { run: Store.value("run", row) });
-    return told.problem ? { steps: [] } : told;
+    const reply = await Ask.the("curve", { run: Store.value("run", row) });
+    return reply.problem ? { steps: [] } : reply;
   }
 
   // Points are drawn at once, or a little later where that takes long or a reader is drawing.
@@ -45,28 +45,28 @@
     drawn = performance.now() + (performance.now() - began) / SHARE;
   }
 
-  function takeRuns(told) {
-    if (told.runs) Growing.add(told.runs);
-    Growing.drop(told.gone);
-    Growing.fill(told, costs, curve);
-    if (!told.panels.length) return;
+  function takeRuns(reply) {
+    if (reply.runs) Growing.add(reply.runs);
+    Growing.drop(reply.gone);
+    Growing.fill(reply, costs, curve);
+    if (!reply.panels.length) return;
     waiting = true;
-    Best.show(told.panels, told.best);
+    Best.show(reply.panels, reply.best);
     Failures.show();
   }
 
-  function take(told) {
-    const [before, now] = [cursor, told.cursor].map((text) => text.split(".")[0]);
+  function take(reply) {
+    const [before, now] = [cursor, reply.cursor].map((text) => text.split(".")[0]);
     if (before && before !== now) location.reload(); // another server: it counts anew
-    cursor = told.cursor;
-    say(stateOf(told.totals));
-    Progress.showTotals(told.totals);
-    for (const study of told.studies || []) studies.set(study.study, study);
-    if (told.studies) Progress.showStudies([...studies.values()]);
-    workers = told.workers || workers;
-    Workers.show(workers, told.now);
-    if (told.panels) takeRuns(told);
-    return told.totals.running + told.totals.waiting ? EVERY : DONE;
+    cursor = reply.cursor;
+    say(stateOf(reply.totals));
+    Progress.showTotals(reply.totals);
+    for (const study of reply.studies || []) studies.set(study.study, study);
+    if (reply.studies) Progress.showStudies([...studies.values()]);
+    workers = reply.workers || workers;
+    Workers.show(workers, reply.now);
+    if (reply.panels) takeRuns(reply);
+    return reply.totals.running + reply.totals.waiting ? EVERY : DONE;
   }
 
   let asking = 0;
@@ -75,9 +75,9 @@
     clearTimeout(asking);
     let next = AWAY;
     try {
-      const told = await Ask.the("changes", { since: cursor });
-      if (told.problem) say(told.problem, true);
-      else next = take(told);
+      const reply = await Ask.the("changes", { since: cursor });
+      if (reply.problem) say(reply.problem, true);
+      else next = take(reply);
       await drawPoints();
     } catch (error) {
       say(`The server does not answer (${error.message}): it may have ended. What stands here is what it said last.`, true);

@@ -161,14 +161,14 @@ class Features:
     def fill(self, images: Stored, result: NDArray[Any]) -> None:
         """Write the features of all images to an array."""
         self._hurry(images)
-        told, done, order = -SIGNS, 0, by_length(images)
+        shown, done, order = -SIGNS, 0, by_length(images)
         size = IMAGES.get(self.device.type, 32)
         batches = [order[start : start + size] for start in range(0, len(images), size)]
         with one_core_each(self.device) as pool:
             found = pool.map(lambda rows: self._run(images[rows]), batches)
             for rows in batches:
-                if time.monotonic() - told >= SIGNS:
-                    told = time.monotonic()
+                if time.monotonic() - shown >= SIGNS:
+                    shown = time.monotonic()
                     say(f"{COMPUTING}{self.name}: {done:,} of {len(images):,} examples")
                 result[rows] = next(found)
                 done += len(rows)
@@ -182,7 +182,7 @@ class Features:
                 self.body = self.body.to(memory_format=torch.channels_last)
 
     def _batch(self, images: NDArray[Any]) -> torch.Tensor:
-        """As the body takes them."""
+        """Return the images as the tensor that the body takes."""
         batch = torch.from_numpy(np.array(images))
         if batch.ndim == 4 and self.device.type == "cpu":
             batch = batch.contiguous(memory_format=torch.channels_last)

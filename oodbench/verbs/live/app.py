@@ -53,10 +53,10 @@ def answering(
 
     def answer(request: Request) -> Response:
         try:
-            told = ask(request.query_params.get(parameter, ""))
+            reply = ask(request.query_params.get(parameter, ""))
         except OodbenchError as error:
-            told = {"problem": str(error)}
-        text = json.dumps(told, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            reply = {"problem": str(error)}
+        text = json.dumps(reply, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return Response(text, media_type="application/json")
 
     return answer

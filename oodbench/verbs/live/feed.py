@@ -44,7 +44,7 @@ class Feed:
     Args:
         target: URL or path of the database.
         sweep: Only of this sweep.
-        logs: Folder of the workers' logs, if not where they go unless told otherwise.
+        logs: Folder of the workers' logs, if not where the executors put them.
     """
 
     def __init__(self, target: str, sweep: str | None = None, logs: Path | None = None) -> None:

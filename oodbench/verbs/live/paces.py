@@ -12,7 +12,7 @@ LUMP = 2.0
 
 
 class Paces:
-    """The pace of each group of models, told by when they finished on the database's clock."""
+    """The pace of each group of models, from when they finished on the database's clock."""
 
     def __init__(self) -> None:
         self._paces: dict[str, Pace] = {}

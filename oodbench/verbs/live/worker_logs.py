@@ -16,7 +16,7 @@ class WorkerLogs:
 
     Args:
         target: URL or path of the database.
-        folder: Of the logs, if not where they go unless told otherwise.
+        folder: Of the logs, if not where the executors put them.
     """
 
     def __init__(self, target: str, folder: Path | None) -> None:
