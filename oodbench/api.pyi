@@ -6,6 +6,9 @@ from .exporting import export as export
 from .exporting import export_optuna as export_optuna
 from .importing import import_csv as import_csv
 from .importing import import_domainbed as import_domainbed
+from .importing import import_mlflow as import_mlflow
+from .importing import import_open_clip as import_open_clip
+from .importing import import_timm as import_timm
 from .importing import import_wandb as import_wandb
 from .records import Measurement as Measurement
 from .records import RunRecord as RunRecord

@@ -1,4 +1,4 @@
-"""import domainbed, import csv, import wandb."""
+"""import domainbed, csv, wandb, mlflow, timm, open-clip."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,7 +25,7 @@ Map = Annotated[
     typer.Option(
         "--map",
         help="FIELD=COLUMN: id, id_val, ood, dataset, optimizer, algorithm, model, seed, "
-        "hparams.lr, n_ood, status, ...; repeatable.",
+        "hparams.lr, n_ood, status, ...; hparams=COLUMN of objects; repeatable.",
     ),
 ]
 Constants = Annotated[
@@ -36,7 +36,19 @@ Constants = Annotated[
         "chance=0.1, sampler=random; repeatable.",
     ),
 ]
-Percent = Annotated[bool, typer.Option("--percent", help="Accuracies are in percent.")]
+Percent = Annotated[bool, typer.Option("--percent", help="All accuracies are in percent.")]
+PercentOf = Annotated[
+    list[str] | None,
+    typer.Option("--percent-of", help="A field that is in percent, such as id; repeatable."),
+]
+IdSet = Annotated[str, typer.Option("--id", help="The test set in distribution.")]
+OodSets = Annotated[
+    list[str], typer.Option("--ood", help="A test set out of distribution; repeatable.")
+]
+Facts = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A fact of the datasets: shift=diversity, ...; repeatable."),
+]
 
 SHOWN = 20
 """How many things that were skipped are told one by one."""
@@ -49,6 +61,8 @@ def tell(done: "ImportedRuns", db: str) -> None:
     statuses = ", ".join(f"{n:,} {status}" for status, n in done.statuses.items())
     print(f"{done.new:,} runs added, {done.known:,} there already, to the sweep {done.sweep}")
     print(f"in all: {statuses}")
+    for line in done.notes:
+        print(plain(f"note: {line}"))
     for line in done.skipped[:SHOWN]:
         print(plain(f"skipped: {line}"))
     if len(done.skipped) > SHOWN:
@@ -86,6 +100,7 @@ def table(
     columns: Map = None,
     constants: Constants = None,
     percent: Percent = False,
+    percent_of: PercentOf = None,
     separator: Annotated[
         str | None, typer.Option(help="Between cells. [default: found out]")
     ] = None,
@@ -98,7 +113,9 @@ def table(
     Example: oodbench import csv models.csv --db runs.db --map id=val --map ood=test --set dataset=X
     """
     maps = pairs_of("--map", columns), pairs_of("--set", constants)
-    done = api.import_csv(file, db, *maps, name=name, percent=percent, separator=separator)
+    done = api.import_csv(
+        file, db, *maps, name=name, percent=percent_of or percent, separator=separator
+    )
     tell(done, db)
 
 
@@ -109,6 +126,7 @@ def wandb(
     columns: Map = None,
     constants: Constants = None,
     percent: Percent = False,
+    percent_of: PercentOf = None,
     name: Name = None,
 ) -> None:
     """Import a table of runs that was exported from Weights & Biases.
@@ -118,4 +136,64 @@ def wandb(
     Example: oodbench import wandb w.csv --db w.db --map id_val=val --map ood=test --set dataset=X
     """
     maps = pairs_of("--map", columns), pairs_of("--set", constants)
-    tell(api.import_wandb(file, db, *maps, name=name, percent=percent), db)
+    tell(api.import_wandb(file, db, *maps, name=name, percent=percent_of or percent), db)
+
+
+@app.command()
+def mlflow(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A table of runs, as CSV.")],
+    db: Db,
+    columns: Map = None,
+    constants: Constants = None,
+    percent: Percent = False,
+    percent_of: PercentOf = None,
+    name: Name = None,
+) -> None:
+    """Import MLflow's table of runs: of mlflow experiments csv, of its pages, of search_runs.
+
+    Failed and killed runs are failed runs; those that have not ended are skipped.
+
+    Example: oodbench import mlflow m.csv --db m.db --map id_val=metrics.val --map ood=metrics.test
+    --set dataset=X
+    """
+    maps = pairs_of("--map", columns), pairs_of("--set", constants)
+    tell(api.import_mlflow(file, db, *maps, name=name, percent=percent_of or percent), db)
+
+
+@app.command()
+def timm(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="The folder results of pytorch-image-models.")
+    ],
+    db: Db,
+    id_set: IdSet,
+    ood_sets: OodSets,
+    facts: Facts = None,
+    name: Name = None,
+) -> None:
+    """Import timm's published results: its models on any of its test sets against any other.
+
+    Example: oodbench import timm results --db timm.db --id imagenet --ood sketch
+    """
+    constants = pairs_of("--set", facts)
+    tell(api.import_timm(folder, db, id_set, ood_sets, constants, name=name), db)
+
+
+@app.command("open-clip")
+def open_clip(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Such as docs/openclip_results.csv of open_clip.")
+    ],
+    db: Db,
+    id_set: IdSet,
+    ood_sets: OodSets,
+    facts: Facts = None,
+    name: Name = None,
+) -> None:
+    """Import open_clip's published results: its models on any test set against any other.
+
+    Example: oodbench import open-clip openclip_results.csv --db c.db --id "ImageNet 1k"
+    --ood "ImageNet v2" --ood ObjectNet
+    """
+    constants = pairs_of("--set", facts)
+    tell(api.import_open_clip(file, db, id_set, ood_sets, constants, name=name), db)

@@ -7,4 +7,7 @@ with others, and what is not known of them is said in their provenance.
 
 from oodbench.importing.csv_table import import_csv as import_csv
 from oodbench.importing.domainbed_folders import import_domainbed as import_domainbed
-from oodbench.importing.wandb import import_wandb as import_wandb
+from oodbench.importing.published import import_open_clip as import_open_clip
+from oodbench.importing.published import import_timm as import_timm
+from oodbench.importing.trackers import import_mlflow as import_mlflow
+from oodbench.importing.trackers import import_wandb as import_wandb

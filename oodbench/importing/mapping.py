@@ -25,10 +25,12 @@ FIELDS = (
     *(f"n_{score}" for score in SCORES),
     *("seed", "data_seed", "steps", "loss", "status", "reason", "name"),
 )
-"""What a column or a constant may say; ``hparams.NAME`` besides. ``n_*``: how many examples."""
+"""What a column or a constant may say; ``hparams.NAME`` besides, and ``hparams`` of a column whose
+cells hold objects. ``n_*``: how many examples."""
 
 SAMPLERS = ("random", "qmc", "grid", "tpe", "gp", UNKNOWN)
 HPARAMS = "hparams."
+ALL_HPARAMS = "hparams"
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def fields_of(sheet: Sheet, columns: Mapping[str, str], constants: Mapping[str, 
     for field in same:
         _check_field(field, (*FIELDS, *FACTS, "sampler"))
     for field, column in columns.items():
-        _check_field(field, FIELDS)
+        _check_field(field, (*FIELDS, ALL_HPARAMS))
         if field in same:
             raise RequestError(f"{field} is given twice: a column {column!r} and {same[field]!r}.")
         if column not in sheet.columns:
@@ -87,8 +89,28 @@ def fields_of(sheet: Sheet, columns: Mapping[str, str], constants: Mapping[str, 
             f"{sheet.name}: it is not said what is the {', the '.join(missing)} of a model. Say "
             f"--map FIELD=COLUMN or --set FIELD=VALUE. Its columns: {', '.join(sheet.columns)}."
         )
-    places = {field: sheet.columns.index(column) for field, column in columns.items()}
-    return Fields(places, same, facts, sampler)
+    return Fields(_places(sheet, columns), same, facts, sampler)
+
+
+def _places(sheet: Sheet, columns: Mapping[str, str]) -> dict[str, int]:
+    """Field -> index of its column; of hyperparameters whose cells hold objects, one for each key.
+
+    Raises:
+        RequestError: If a column is to be all hyperparameters and its cells hold no objects.
+    """
+    places: dict[str, int] = {}
+    for field, column in columns.items():
+        keys = sheet.objects.get(column, {})
+        if field == ALL_HPARAMS or field.startswith(HPARAMS):
+            places |= {f"{field}.{key}": at for key, at in keys.items()}
+        if field != ALL_HPARAMS:
+            places[field] = sheet.columns.index(column)
+        elif not keys:
+            raise RequestError(
+                f"{sheet.name}: no cell of the column {column!r} holds an object such as "
+                '{"lr": 0.1}. Name each hyperparameter: --map hparams.lr=COLUMN.'
+            )
+    return places
 
 
 def _check_field(field: str, known: Sequence[str]) -> None:

@@ -45,6 +45,7 @@ class Imported:
         facts: Dataset, test environments, algorithm, optimizer -> the facts of that study.
         sampler: Who drew the runs, or ``unknown``.
         skipped: One sentence for each thing that was left out.
+        notes: One sentence for each thing to know of what was not.
     """
 
     source: str
@@ -54,6 +55,7 @@ class Imported:
     facts: Mapping[Group, Mapping[str, Any]]
     sampler: str = UNKNOWN
     skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class ImportedRuns:
         known: Runs that were there already, from an earlier import: nothing was changed.
         statuses: How many of all have each status.
         skipped: One sentence for each thing that was left out, and why.
+        notes: One sentence for each thing to know of what was not.
     """
 
     sweep: str
@@ -73,6 +76,7 @@ class ImportedRuns:
     known: int
     statuses: Mapping[str, int] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def refuse_imported(trial: Trial, what: str) -> None:
@@ -119,7 +123,8 @@ def add_imported(db: Database, imported: Imported) -> ImportedRuns:
         put_links(connection, [_unlinked(connection, study) for study in plan])
         update_statistics(connection, runs, studies, study_trials, curves)
     new = len(by_id) - len(known)
-    return ImportedRuns(imported.sweep, new, len(known), dict(counts), imported.skipped)
+    left_out, notes = imported.skipped, imported.notes
+    return ImportedRuns(imported.sweep, new, len(known), dict(counts), left_out, notes)
 
 
 def _spec(imported: Imported) -> dict[str, Any]:

@@ -244,10 +244,12 @@ class _Compiler:
                 return _Value(source, NULL)
         if isinstance(node, ast.Name):
             return self.name(node.id)
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "hparams":
-            if node.attr not in self.hparam_names:
-                raise UnknownNameError("hyperparameter", node.attr, self.hparam_names)
-            return _Value(source, None, hparam=node.attr)
+        if isinstance(node, ast.Attribute):  # of an imported run, a name may have points in it
+            name = source.removeprefix("hparams.")
+            if name in self.hparam_names:
+                return _Value(source, None, hparam=name)
+            if name != source:
+                raise UnknownNameError("hyperparameter", name, self.hparam_names)
         raise QueryError(f"`{source}` cannot be used in a condition. {EXAMPLE}")
 
     def name(self, name: str) -> _Value:

@@ -114,7 +114,7 @@ def test_bad_rows_are_named_and_skipped(tmp_path: Path) -> None:
         "row 5: id -0.1 is no fraction between 0 and 1.",
         "row 6: it has 1 cells, the header 2.",
         "row 8: it says the same as row 2.",
-        "row 9: id nan is no fraction between 0 and 1.",
+        "row 9: id is missing (nan).",
     }
 
 
@@ -126,13 +126,96 @@ def test_a_row_without_its_dataset_is_skipped(tmp_path: Path) -> None:
 
 def test_percent_is_converted_only_when_told(tmp_path: Path) -> None:
     file, db = write(tmp_path / "m.csv", "val,test\n80,0.5\n120,3\n"), tmp_path / "m.db"
-    with pytest.raises(RequestError, match=r"3 are above 1 \(row 2: id 80; .* say --percent"):
+    found = r"id \(column 'val'\) 2 of 2 are above 1 \(row 2: 80; row 3: 120\).* say --percent, or"
+    with pytest.raises(RequestError, match=found):
         import_csv(file, db, COLUMNS, X)
     done = import_csv(file, db, COLUMNS, X, percent=True)
     assert done.skipped == ("row 3: id 120 is no percent between 0 and 100.",)
     assert oodbench.query(db)[["id", "ood"]].to_numpy().tolist() == [[0.8, 0.005]]
-    with pytest.raises(RequestError, match="no accuracy is above 1, so they are fractions"):
+    with pytest.raises(
+        RequestError, match=r"and ood \(.*\) never exceed 1, .* Leave out --percent"
+    ):
         import_csv(write(file, "val,test\n0.8,0.5\n"), db, COLUMNS, X, percent=True)
+
+
+def test_scale_is_judged_by_column(tmp_path: Path) -> None:
+    """ID in percent and OOD as a fraction: 0.3537 is no 0.35 percent."""
+    rows = "55.37,0.3537\n83.9,0.639\n,nan\n"
+    file, db = write(tmp_path / "m.csv", "val,test\n" + rows), tmp_path / "m.db"
+    refused = r"ood \(column 'test'\) never exceeds 1, .* Say --percent-of id in place of --percent"
+    with pytest.raises(RequestError, match=refused):
+        import_csv(file, db, COLUMNS, X, percent=True)
+    with pytest.raises(RequestError, match=r"of id \(column 'val'\) 2 of 2 are above 1"):
+        import_csv(file, db, COLUMNS, X, percent=["ood"])
+    import_csv(file, db, COLUMNS, X, percent=["id"])
+    assert oodbench.query(db)[["id", "ood"]].to_numpy().tolist() == [
+        [pytest.approx(0.5537), 0.3537],
+        [pytest.approx(0.839), 0.639],
+    ]
+    with pytest.raises(UnknownNameError, match="unknown score in percent 'test'"):
+        import_csv(file, db, COLUMNS, X, percent=["test"])
+
+
+def test_scales_of_a_trackers_columns(tmp_path: Path) -> None:
+    rows = [
+        "Name,ID,State,optimizer,lr,seed,Val Acc,Test Acc,loss",
+        "run-0,id0,finished,sgd,0.1,0,55.37,0.3537,0.3",
+        "run-1,id1,crashed,adam,0.01,0,,,NaN",
+    ]
+    file = write(tmp_path / "w.csv", "\n".join(rows))
+    columns = {"id_val": "Val Acc", "ood": "Test Acc", "loss": "loss"}
+    with pytest.raises(RequestError, match=r"ood \(column 'Test Acc'\) never exceeds 1"):
+        import_wandb(file, tmp_path / "w.db", columns, X, percent=True)
+    done = import_wandb(file, tmp_path / "w.db", columns, X, percent=["id_val"])
+    assert done.statuses == {"completed": 1, "failed": 1}
+
+
+def test_diverged_and_crashed_runs_are_kept_whatever_their_scores(tmp_path: Path) -> None:
+    """Status comes first; nothing that stands in place of a score drops a run that has none."""
+    bad = ["nan", "NaN", "inf", "-Infinity", "", "null", "N/A", "-0.3", "oops"]
+    rows = [f"{status},{text},{text},r{i}" for i, text in enumerate(bad) for status in ("diverged",
+            "failed")]  # fmt: skip
+    rows += ["completed,0.8,0.5,fine", "completed,0.8,inf,none"]
+    file = write(tmp_path / "m.csv", "\n".join(["status,val,test,name", *rows]))
+    columns = {**COLUMNS, "status": "status", "name": "name"}
+    done = import_csv(file, tmp_path / "m.db", columns, X)
+    assert done.statuses == {"diverged": len(bad), "failed": len(bad), "completed": 1}
+    assert done.skipped == (f"row {2 * len(bad) + 3}: ood is missing (inf).",)
+
+
+def test_a_loss_that_is_not_finite_comes_before_scores_that_are_not(tmp_path: Path) -> None:
+    text = "val,test,loss,seed\nnan,nan,nan,1\n,,inf,2\n0.5,0.4,,3\n0.5,0.4,none,4\n"
+    columns = {**COLUMNS, "loss": "loss", "seed": "seed"}
+    done = import_csv(write(tmp_path / "m.csv", text), tmp_path / "m.db", columns, X)
+    assert (done.statuses, done.skipped) == ({"diverged": 2, "completed": 2}, ())
+
+
+def test_counts_that_are_not_known_are_not_counted(tmp_path: Path) -> None:
+    text = "val,test,n,seed\n0.5,0.4,nan,NaN\n0.6,0.4,,\n"
+    columns = {**COLUMNS, "n_ood": "n", "seed": "seed"}
+    import_csv(write(tmp_path / "m.csv", text), tmp_path / "m.db", columns, X)
+    runs = oodbench.query(tmp_path / "m.db")
+    assert runs["n_ood"].isna().all()
+    assert set(runs["seed"]) == {-1}
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_separators_of_lines_in_a_name_are_text(tmp_path: Path, ending: str) -> None:
+    """U+2028, NEL and their like end no row; a quoted line feed ends none either."""
+    names = ["a\u2028b", "c\x85d", "e\x0bf", "g\x1ch", "i\u2029j", '"k\nl"']
+    rows = [f"{name},0.{80 + i},0.{50 + i}" for i, name in enumerate(names)]
+    file = tmp_path / "m.csv"
+    file.write_bytes(ending.join(["name,val,test", *rows]).encode())
+    done = import_csv(file, tmp_path / "m.db", {**COLUMNS, "model": "name"}, X)
+    assert (done.new, done.skipped) == (6, ())
+    assert sorted(oodbench.query(tmp_path / "m.db")["model"]) == sorted(n.strip('"') for n in names)
+
+
+def test_what_exports_escape_is_read_as_it_was(tmp_path: Path) -> None:
+    file = write(tmp_path / "m.csv", "name,val,test\n'=1+1,0.8,'+0.5\n'quoted',0.7,0.4\n")
+    import_csv(file, tmp_path / "m.db", {**COLUMNS, "model": "name"}, X)
+    runs = oodbench.query(tmp_path / "m.db")
+    assert dict(zip(runs["model"], runs["ood"], strict=True)) == {"=1+1": 0.5, "'quoted'": 0.4}
 
 
 @pytest.mark.parametrize(
@@ -157,36 +240,13 @@ def test_files_and_mappings_that_cannot_be_used(
     assert not (tmp_path / "m.db").exists()
 
 
+def test_text_with_zero_bytes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes("val,test\n0.8,0.5\n".encode("utf-16-le"))
+    with pytest.raises(RequestError, match=r"has a zero byte \(character 1\).* in UTF-16"):
+        import_csv(tmp_path / "m.csv", tmp_path / "m.db", COLUMNS, X)
+
+
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "m.csv").write_bytes(b"val,test\n\xff\xfe,1\n")
     with pytest.raises(RequestError, match=r"is no UTF-8 text \(byte 9\)"):
         import_csv(tmp_path / "m.csv", tmp_path / "m.db", COLUMNS, X)
-
-
-def test_wandb_states(tmp_path: Path) -> None:
-    """A run that crashed is a result; one that runs is none yet."""
-    file = write(
-        tmp_path / "export.csv",
-        '"Name","State","Created","lr","val","test","loss"\n'
-        '"a","finished","2024-01-01","0.1","0.8","0.5","0.2"\n'
-        '"b","finished","2024-01-01","0.1","0.8","0.5","0.2"\n'
-        '"c","crashed","2024-01-01","0.3","","",""\n'
-        '"d","running","2024-01-01","0.1","0.6","0.5","0.3"\n'
-        '"e","finished","2024-01-01","9","0.1","0.1","NaN"\n',
-    )
-    columns = {"id_val": "val", "ood": "test", "hparams.lr": "lr", "loss": "loss"}
-    done = import_wandb(file, tmp_path / "w.db", columns, X)
-    assert done.statuses == {"completed": 2, "failed": 1, "diverged": 1}
-    assert done.skipped == ("row 5: its state is running: not ended.",)
-    runs = oodbench.query(tmp_path / "w.db")
-    assert runs["protocol"].unique().tolist() == ["imported:wandb"]
-    told = dict(zip(runs["status"], runs["reason"], strict=True))
-    assert told["failed"] == "W&B says that the run crashed."
-    assert told["diverged"] == "The training loss was NaN."
-    assert import_wandb(file, tmp_path / "w.db", columns, X).new == 0
-
-
-def test_a_table_without_states_is_not_wandbs(tmp_path: Path) -> None:
-    file = write(tmp_path / "m.csv", "val,test\n0.8,0.5\n")
-    with pytest.raises(RequestError, match="no column State, so it is no table of runs from W&B"):
-        import_wandb(file, tmp_path / "m.db", COLUMNS, X)
