@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from oodbench.results import Database, open_database
@@ -107,7 +108,7 @@ def _scores(
     by_leaving_out = left_out_mean(left_out, _configuration(row), tested, of["out"])
     return {
         "status": "completed",
-        "id_val": sum(validation) / len(validation),
+        "id_val": float(np.mean(validation)),  # as DomainBed adds them up, to the last bit
         "worst_group_val": min(validation),
         "leave_one_environment_out": math.nan if by_leaving_out is None else by_leaving_out,
         "oracle_val": sum(of["out"][e] for e in tested) / len(tested),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from oodbench.errors import check_name
-from oodbench.results.domainbed_logs import environment_names
+from oodbench.results.domainbed_logs import ENVIRONMENTS, environment_names
 from oodbench.results.select import RUN_RULES, select
 
 from .candidates import DomainBedSweep, domainbed_candidates
@@ -22,6 +22,14 @@ GROUP = ("dataset", "algorithm")
 TRIAL = (*GROUP, "trial_seed", "test_environments")
 """One search: DomainBed takes the best of its hyperparameter seeds."""
 
+ALGORITHMS = (
+    *("ERM", "ERMPlusPlus", "Fish", "IRM", "GroupDRO", "Mixup", "MLDG", "CORAL", "MMD", "DANN"),
+    *("CDANN", "MTL", "SagNet", "ARM", "VREx", "RSC", "SD", "ANDMask", "SANDMask", "IGA"),
+    *("SelfReg", "Fishr", "TRM", "IB_ERM", "IB_IRM", "CAD", "CondCAD", "Transfer"),
+    *("CausIRL_CORAL", "CausIRL_MMD", "EQRM", "RDM", "ADRMX", "URM"),
+)
+"""DomainBed's, in its order (facebookresearch/DomainBed at b93c22a)."""
+
 Cells = Mapping[Hashable, tuple[float, float]]
 """Where in a table -> mean and error."""
 
@@ -35,7 +43,8 @@ def domainbed_selection(found: pd.DataFrame, method: str) -> pd.DataFrame:
 
     Returns:
         See ``oodbench.results.select.select``: a row for each search with one test environment of
-        which something could be chosen. ``ood`` is what DomainBed reports.
+        which something could be chosen. ``ood`` is what DomainBed reports. Of equal scores the
+        largest ``hparams_seed`` goes first, and within a run the earliest step, as there.
 
     Raises:
         UnknownNameError: If there is no such method.
@@ -46,7 +55,7 @@ def domainbed_selection(found: pd.DataFrame, method: str) -> pd.DataFrame:
     rule, which = METHODS[method]
     if which == "last":
         found = found[found["step"] == found.groupby("run")["step"].transform("max")]
-    chosen = select(found, rule, by=TRIAL)
+    chosen = select(found, rule, by=TRIAL, largest=["hparams_seed"])
     alone = ~chosen["test_environments"].str.contains(",")
     return chosen[alone & chosen["run"].notna()].reset_index(drop=True)
 
@@ -81,12 +90,15 @@ def domainbed_averages(found: pd.DataFrame, method: str) -> pd.DataFrame:
 
 
 def domainbed_text(sweep: DomainBedSweep) -> str:
-    """What DomainBed's ``collect_results`` prints for this folder; algorithms by the alphabet.
+    """What DomainBed's ``collect_results`` prints for this folder, in DomainBed's order.
 
-    X stands where there is nothing to choose from.
+    X stands where there is nothing to choose from. Datasets and algorithms that DomainBed does not
+    have come last. After the tables a note names the averages over trials that differ in their
+    test environments.
     """
     found = domainbed_candidates(sweep.accuracies)
-    datasets, algorithms = (sorted(set(found[name])) for name in GROUP)
+    datasets = _in_order(found["dataset"], [*ENVIRONMENTS])
+    algorithms = _in_order(found["algorithm"], ALGORITHMS)
     lines = [f"Total records: {len(found)}"]
     last = sweep.accuracies.groupby("dataset")["environment"].max()
     for method, (rule, _) in METHODS.items():
@@ -105,7 +117,35 @@ def domainbed_text(sweep: DomainBedSweep) -> str:
         for algorithm in algorithms:
             everywhere = [(dataset, algorithm) for dataset in datasets]
             lines.append(_line([algorithm, *_texts(averages, everywhere)], 25))
+    lines += uneven_averages(found)
     return "\n".join(lines) + "\n"
+
+
+def uneven_averages(found: pd.DataFrame) -> list[str]:
+    """A note for each average over trials of which some lack test environments that others have.
+
+    DomainBed averages each trial over the environments that it has, and then the trials.
+
+    Args:
+        found: See ``analysis.domainbed.candidates.domainbed_candidates``.
+    """
+    alone = found[~found["test_environments"].str.contains(",")]
+    notes = []
+    for (dataset, algorithm), rows in alone.groupby(list(GROUP)):
+        tested = rows.groupby("trial_seed")["test_environments"].agg(lambda of: sorted(set(of)))
+        if tested.map(tuple).nunique() > 1:
+            each = "; ".join(f"trial {seed}: {', '.join(of)}" for seed, of in tested.items())
+            notes.append(
+                f"note: the average of {algorithm} on {dataset} is, as DomainBed's, over trials "
+                f"with different test environments ({each}), so it is none of the same task."
+            )
+    return ["", *notes] if notes else []
+
+
+def _in_order(names: "pd.Series[str]", known: Sequence[str]) -> list[str]:
+    """Each name once: the known ones in their order, then the others by the alphabet."""
+    there = set(names)
+    return [*(name for name in known if name in there), *sorted(there - set(known))]
 
 
 def _over_trials(chosen: pd.DataFrame, by: list[str], method: str) -> pd.DataFrame:

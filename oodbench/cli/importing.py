@@ -75,6 +75,10 @@ def domainbed(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A sweep's --output_dir.")],
     db: Db,
     name: Name = None,
+    unfinished: Annotated[
+        str,
+        typer.Option(help="Runs that stop before their last step: skip, or keep (as failed runs)."),
+    ] = "skip",
     facts: Annotated[
         list[str] | None,
         typer.Option(
@@ -84,13 +88,15 @@ def domainbed(
         ),
     ] = None,
 ) -> None:
-    """Import the finished runs of a DomainBed sweep, with all their checkpoints.
+    """Import the runs of a DomainBed sweep, with all their checkpoints.
 
-    Torn, unfinished and foreign files are named and skipped.
+    A log that reaches its last step is complete, with the file done or without. Torn and foreign
+    files are named and skipped.
 
     Example: oodbench import domainbed domainbed_sweeps/vlcs_erm --db vlcs.db --set shift=diversity
     """
-    tell(api.import_domainbed(folder, db, name=name, **pairs_of("--set", facts)), db)
+    given = pairs_of("--set", facts)
+    tell(api.import_domainbed(folder, db, name=name, unfinished=unfinished, **given), db)
 
 
 @app.command("csv")

@@ -77,6 +77,8 @@ def query(
         print(f"{runs} at checkpoint {checkpoint}{how if select else ''}.")
         if select:
             tell_unselected(frame, select)
+            if select == "id_val" and checkpoint == "last":
+                tell_domainbed(frame)
         print(f"id, ood: {metric} on n_id, n_ood test examples. --format csv has every column.")
         if frame["all_reduces"].notna().any():
             print("all-reduces, bytes, s: of each replica; seconds only with --processes.")
@@ -102,6 +104,15 @@ def tell_unselected(frame: "pd.DataFrame", rule: str) -> None:
         print(
             f"note: no run on {datasets} has the score that {rule} reads, so none is selected; "
             "with --where for these alone, it is told which rules can."
+        )
+
+
+def tell_domainbed(frame: "pd.DataFrame") -> None:
+    """Say how DomainBed's own rule differs, where its runs were selected."""
+    if (frame["protocol"] == "imported:domainbed").any():
+        print(
+            "note: DomainBed's own rule chooses the checkpoint too, in each trial: --checkpoint "
+            'best_id_val --where "data_seed = 0".'
         )
 
 

@@ -2,16 +2,27 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from oodbench.algorithms import ALGORITHMS
+from oodbench.errors import RequestError
+from oodbench.importing.domainbed_lengths import lengths_of, summary
 from oodbench.importing.facts import check_facts, facts_of
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.records import IMPORTED, Measurement, RunRecord, Scalar, Trial, hash_of
 from oodbench.results import UNKNOWN, Imported, ImportedRuns, add_imported, open_database
-from oodbench.results.domainbed_logs import JOB, DomainBedRun, environment_names, read_runs
+from oodbench.results.domainbed_logs import (
+    JOB,
+    MOST,
+    DomainBedRun,
+    each_job_once,
+    environment_names,
+    nothing,
+    read_runs,
+)
 from oodbench.results.imports import group_of
 
 SOURCE = "domainbed"
@@ -25,6 +36,9 @@ LARGE_IMAGES = ("VLCS", "PACS", "OfficeHome", "TerraIncognita", "DomainNet", "SV
 PLACES = ("data_dir", "output_dir")
 """Arguments that say where things were, not what was done."""
 
+LOSS = re.compile("loss|nll|penalty", re.IGNORECASE)
+"""What is minimised, or is a part of that: one that is not finite is a run that diverged."""
+
 NOT_KNOWN = (
     "how many examples each accuracy rests on",
     "the content of the data",
@@ -35,34 +49,54 @@ NOT_KNOWN = (
 
 
 def import_domainbed(
-    folder: str | Path, db: str | Path, *, name: str | None = None, **facts: Any
+    folder: str | Path,
+    db: str | Path,
+    *,
+    name: str | None = None,
+    unfinished: str = "skip",
+    **facts: Any,
 ) -> ImportedRuns:
-    """Put the finished runs of a DomainBed sweep into a database; twice adds nothing.
+    """Put the runs of a DomainBed sweep into a database; twice adds nothing.
 
     Of a training environment ``in`` has the role ``train`` and ``out`` has ``id_val``; of a test
     environment ``in`` has ``ood_test`` and ``out`` has ``oracle_val``. There is no ``id_test``.
 
+    A run without the file ``done`` is complete if its log reaches the last step: see
+    ``oodbench.importing.domainbed_lengths``. One that logged a loss which is not finite diverged,
+    however long it is.
+
     Args:
-        folder: The sweep's ``--output_dir``.
+        folder: The sweep's ``--output_dir``, or any folder that has runs at any depth.
         db: URL or path of the database; created if missing.
         name: Of the sweep in the database; the folder's by default.
+        unfinished: What becomes of runs that stop before their last step: ``skip`` leaves them out,
+            ``keep`` has them as failed runs, which no score of a longer one is compared with.
         facts: What DomainBed does not log: ``shift`` (``correlation`` or ``diversity``),
             ``chance``, ``num_classes``.
 
     Raises:
         RequestError: No such folder, no run in it can be read, a fact is none, or the database has
             another sweep of that name.
+        UnknownNameError: If there is no such way with unfinished runs.
         DatabaseError: If the database cannot be used.
     """
     given = check_facts(facts)
-    runs, skipped = read_runs(folder, finished=True)
-    told, records = list(skipped), []
-    for run in runs:
-        problem = _inconsistent(run)
-        if problem:
-            told.append(f"{run.folder}: {problem}")
-        else:
-            records.append(_record(run))
+    runs, skipped = read_runs(folder, whole=True)
+    sound = [run for run in runs if not _inconsistent(run)]
+    lengths = lengths_of([run for run in sound if not _not_finite(run)])
+    short, notes = summary(lengths, unfinished)
+    kept, repeated = each_job_once([run for run in sound if run.folder not in lengths.short], True)
+    if unfinished == "keep":
+        cut = [run for run in sound if run.folder in lengths.short]
+        ended = {(run.job, repr(run.hparams)) for run in kept}  # what was begun again, and ended
+        cut = [run for run in cut if (run.job, repr(run.hparams)) not in ended]
+        cut, again = each_job_once(cut, True)
+        kept, repeated = [*kept, *cut], [*repeated, *again]
+    bad = [f"{run.folder}: {problem}" for run in runs if (problem := _inconsistent(run))]
+    lines = [*skipped, *bad, *repeated, *short]
+    if not kept:
+        raise RequestError(nothing(Path(folder), lines))
+    records = [_record(run, lengths.short.get(run.folder, "")) for run in kept]
     # Folders have names without a meaning; leave-one-out runs come first, then those of more sides.
     records.sort(key=lambda record: (len(record.trial.test_environments), group_of(record)))
     imported = Imported(
@@ -77,7 +111,8 @@ def import_domainbed(
             for record in records
         },
         sampler="random",  # as DomainBed's sweep script does it
-        skipped=tuple(told),
+        skipped=tuple(lines),
+        notes=tuple(notes),
     )
     with open_database(db, create=True) as database:
         return add_imported(database, imported)
@@ -95,12 +130,12 @@ def _inconsistent(run: DomainBedRun) -> str:
     return ""
 
 
-def _record(run: DomainBedRun) -> RunRecord:
+def _record(run: DomainBedRun, stopped: str) -> RunRecord:
+    """A run; ``stopped`` is why it did not end, if it did not."""
     args, job = run.lines[0]["args"], dict(zip(JOB, run.job, strict=True))
     number = 1 + max(row["environment"] for row in run.accuracies)
     names = environment_names(job["dataset"], number)
     trial = _trial(run, args, job)
-    bad = _not_finite(run)
     known = {
         "from": SOURCE,
         "folder": run.folder,
@@ -110,8 +145,9 @@ def _record(run: DomainBedRun) -> RunRecord:
         "environments": list(names),
         "unknown": list(NOT_KNOWN),
     }
-    reason = f"DomainBed logged a loss that is not finite at its step {bad}." if bad else ""
-    status = "diverged" if bad else "completed"
+    bad = _not_finite(run)
+    status = "diverged" if bad else "failed" if stopped else "completed"
+    reason = f"DomainBed logged a {bad}." if bad else stopped
     measured = tuple(_measurements(run, trial, names))
     return RunRecord(trial, status, reason, measured, {"imported": known})  # type: ignore[arg-type]
 
@@ -137,7 +173,7 @@ def _trial(run: DomainBedRun, args: Mapping[str, Any], job: Mapping[str, Any]) -
         steps=steps[-1],
         batch={"per_environment": size} if type(size) is int else {},
         evaluate_every=steps[1] - steps[0] if len(steps) > 1 else steps[0],
-        seed=seed if type(seed) is int and seed >= 0 else -1,
+        seed=seed if type(seed) is int and 0 <= seed < MOST else -1,
         data_seed=job["trial_seed"],
         imported=hash_of([*said, *measured]),
         protocol=IMPORTED + SOURCE,
@@ -168,11 +204,11 @@ def _scalar(value: Any) -> Scalar:
 
 
 def _not_finite(run: DomainBedRun) -> str:
-    """The step at which the loss was no longer a number; empty if it always was one."""
+    """The first loss that was no longer a number, and where; empty if all always were."""
     for line in run.lines:
-        loss: Any = line.get("loss")
-        if type(loss) in (int, float) and not math.isfinite(loss):
-            return str(line["step"])
+        for key, value in line.items():
+            if type(value) is float and not math.isfinite(value) and LOSS.search(key):
+                return f"{key} that is not finite at its step {line['step']}"
     return ""
 
 

@@ -35,9 +35,14 @@ KINDS = {
 }
 """The arguments that every line must have, with their types."""
 
-ACCURACY = re.compile(r"env(\d+)_(in|out)_acc")
+ACCURACY = re.compile(r"env(\d{1,4})_(in|out)_acc", re.ASCII)
+
+MOST = 2**63
+"""What a database can keep of a whole number."""
 
 ENVIRONMENTS = {
+    "Debug28": ("0", "1", "2"),
+    "Debug224": ("0", "1", "2"),
     "ColoredMNIST": ("+90%", "+80%", "-90%"),
     "RotatedMNIST": ("0", "15", "30", "45", "60", "75"),
     "VLCS": ("C", "L", "S", "V"),
@@ -45,8 +50,19 @@ ENVIRONMENTS = {
     "OfficeHome": ("A", "C", "P", "R"),
     "TerraIncognita": ("L100", "L38", "L43", "L46"),
     "DomainNet": ("clip", "info", "paint", "quick", "real", "sketch"),
+    "SVIRO": (
+        *("aclass", "escape", "hilux", "i3", "lexus", "tesla", "tiguan", "tucson", "x5", "zoe"),
+    ),
+    "WILDSCamelyon": tuple(f"hospital_{i}" for i in range(5)),
+    "WILDSFMoW": tuple(f"region_{i}" for i in range(6)),
+    **{
+        f"Spawrious{kind}_{level}": ("Test", "SC_group_1", "SC_group_2")
+        for kind in ("O2O", "M2M")
+        for level in ("easy", "medium", "hard")
+    },
 }
-"""What DomainBed calls them; those of other datasets are told by their index."""
+"""What DomainBed calls them, its datasets in its order (facebookresearch/DomainBed at b93c22a);
+those of other datasets are known by their index."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +70,15 @@ class DomainBedRun:
     """What one run logged.
 
     Attributes:
-        folder: The name of its folder.
+        folder: Where it is within the sweep's.
+        done: Whether it has the file that DomainBed writes at its end.
         lines: What each line of its log says, in order.
         accuracies: A row for each checkpoint, environment and split: the columns of ``JOB``,
             ``step``, ``environment`` (index), ``split`` (``in`` or ``out``) and ``accuracy``.
     """
 
     folder: str
+    done: bool
     lines: Sequence[Mapping[str, Any]]
     accuracies: Sequence[Mapping[str, Any]]
 
@@ -75,6 +93,11 @@ class DomainBedRun:
         found = self.lines[0].get("hparams")
         return found if isinstance(found, Mapping) else {}
 
+    @property
+    def last(self) -> int:
+        """The last step that it logged, from 0."""
+        return max(row["step"] for row in self.accuracies)
+
 
 class ForeignError(ValueError):
     """A file that is not what DomainBed writes; its message says where and how."""
@@ -87,17 +110,18 @@ def environment_names(dataset: str, number: int) -> tuple[str, ...]:
 
 
 def read_runs(
-    folder: str | Path, finished: bool = False
+    folder: str | Path, whole: bool = False
 ) -> tuple[tuple[DomainBedRun, ...], tuple[str, ...]]:
-    """The runs in a sweep's output folder, and one sentence for each that was left out.
+    """The runs in a sweep's output folder, at any depth, and one sentence for each left out.
 
-    A run is left out whole and named, never mended, if a line is torn or lacks what DomainBed
-    writes, if a step is there twice (several runs wrote to it), or if another folder holds the same
-    job: which of them counts cannot be known.
+    A run is left out and named, never mended, if a line is torn or lacks what DomainBed writes, if
+    a step is there twice (several runs wrote to it), or if another folder holds the same job: which
+    of them counts cannot be known.
 
     Args:
-        folder: The sweep's ``--output_dir``.
-        finished: Whether to leave out, and name, also runs that did not end and what is no run.
+        folder: The sweep's ``--output_dir``, or that of one run.
+        whole: Whether to name also what is no run, and leave jobs that are there twice to
+            ``each_job_once``.
 
     Raises:
         RequestError: No such folder, or no run in it can be read.
@@ -105,68 +129,82 @@ def read_runs(
     root = Path(folder)
     if not root.is_dir():
         raise RequestError(f"{root} is no folder. Name the --output_dir of a DomainBed sweep.")
-    runs, skipped = [], list(_foreign(root)) if finished else []
-    for path in sorted(root.glob(f"*/{RESULTS}")):
-        name = path.parent.name
-        if finished and not (path.parent / DONE).is_file():
-            skipped.append(f"{name}: it did not end, for it has no file {DONE!r}.")
-            continue
+    logs = sorted(root.rglob(RESULTS))
+    runs: list[DomainBedRun] = []
+    skipped = list(_foreign(root, logs)) if whole else []
+    for path in logs:
+        inside = path.parent.relative_to(root).as_posix()
+        name = root.resolve().name if inside == "." else inside
         try:
-            runs.append(_read(path))
+            runs.append(_read(path, name))
         except (ForeignError, OSError, UnicodeDecodeError) as error:
             skipped.append(f"{name}/{RESULTS}: {error}")
 
-    kept, repeated = _each_job_once(runs, finished)
-    skipped += repeated
-    if not kept:
-        told = "\n".join(f"  {line}" for line in skipped) or f"  it has no */{RESULTS}"
-        raise RequestError(f"{root} has no run of DomainBed's that can be read:\n{told}")
-    return kept, tuple(skipped)
+    if not whole:
+        runs, repeated = each_job_once(runs)
+        skipped += repeated
+    if not runs:
+        raise RequestError(nothing(root, skipped))
+    return tuple(runs), tuple(skipped)
 
 
-def _each_job_once(
-    runs: Sequence[DomainBedRun], by_hparams: bool
-) -> tuple[tuple[DomainBedRun, ...], list[str]]:
-    """The runs that are alone with their job, and a sentence for each job of several."""
+def nothing(root: Path, skipped: Sequence[str]) -> str:
+    """That no run can be read, and why."""
+    shown = "\n".join(f"  {line}" for line in skipped) or f"  it has no {RESULTS}"
+    return f"{root} has no run of DomainBed's that can be read:\n{shown}"
+
+
+def each_job_once(
+    runs: Sequence[DomainBedRun], by_hparams: bool = False
+) -> tuple[list[DomainBedRun], list[str]]:
+    """The runs that are alone with their job, and a sentence for each job of several.
+
+    Args:
+        runs: Any.
+        by_hparams: Whether runs that differ in hyperparameters alone have different jobs, as in
+            forks that try several values of one under the same seeds.
+    """
     jobs: dict[tuple[Any, ...], list[DomainBedRun]] = {}
     for run in runs:
-        # Forks try several values of a hyperparameter under the same seeds.
         values = [repr(sorted(run.hparams.items()))] if by_hparams else []
         jobs.setdefault((*run.job, *values), []).append(run)
-    kept = tuple(same[0] for same in jobs.values() if len(same) == 1)
-    told = [
+    kept = [same[0] for same in jobs.values() if len(same) == 1]
+    repeated = [
         f"{', '.join(run.folder for run in same)}: the same job; keep one of these folders."
         for same in jobs.values()
         if len(same) > 1
     ]
-    return kept, told
+    return kept, repeated
 
 
-def _foreign(root: Path) -> Iterator[str]:
-    """What lies in a sweep's folder and is no run."""
+def _foreign(root: Path, logs: Sequence[Path]) -> Iterator[str]:
+    """What lies in a sweep's folder and is no run; hidden names are not looked at."""
+    if root / RESULTS in logs:  # the folder of one run
+        return
+    inside = {log.relative_to(root).parts[0] for log in logs}
     for path in sorted(root.iterdir()):
-        if path.is_dir() and not (path / RESULTS).is_file():
+        if path.name in inside or path.name == TABLES or path.name.startswith("."):
+            continue
+        if path.is_dir():
             yield f"{path.name}: no run of DomainBed's, for it has no {RESULTS}."
-        elif not path.is_dir() and path.name != TABLES:
+        else:
             yield f"{path.name}: no folder of a run."
 
 
-def _read(path: Path) -> DomainBedRun:
+def _read(path: Path, name: str) -> DomainBedRun:
     """One run.
 
     Raises:
         ForeignError: If it is not what DomainBed writes, whole.
     """
-    text = path.read_text(encoding="utf-8")
+    text = path.read_bytes().decode("utf-8")
     lines: list[Mapping[str, Any]] = []
     found: list[dict[str, Any]] = []
     steps: set[int] = set()
     jobs = set()
-    for number, line in enumerate(text.splitlines(), start=1):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            raise ForeignError(f"line {number} is torn or no JSON.") from None
+    # Only a line feed ends a line: a text in one may have other separators of lines.
+    for number, line in enumerate(text.removesuffix("\n").split("\n"), start=1):
+        record = _record(line, number)
         rows = list(_accuracies(record, number))
         jobs.add(tuple(rows[0][name] for name in JOB))
         if rows[0]["step"] in steps or len(jobs) > 1:
@@ -174,9 +212,25 @@ def _read(path: Path) -> DomainBedRun:
         steps.add(rows[0]["step"])
         lines.append(record)
         found += rows
-    if not steps:
+    return DomainBedRun(name, (path.parent / DONE).is_file(), lines, found)
+
+
+def _record(line: str, number: int) -> Any:
+    if not line.strip() and number == 1:
         raise ForeignError("it is empty.")
-    return DomainBedRun(path.parent.name, lines, found)
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ForeignError(f"line {number} is torn or no JSON.") from None
+    if "\\u" in line and _has_no_place(record):
+        raise ForeignError(f"line {number} has a character that is none.")
+    return record
+
+
+def _has_no_place(record: Any) -> bool:
+    """Whether a text has a zero or half of a surrogate pair, which no database keeps."""
+    text = json.dumps(record, ensure_ascii=False)
+    return "\\u0000" in text or any("\ud800" <= one <= "\udfff" for one in text)
 
 
 def _accuracies(record: Any, number: int) -> Iterator[dict[str, Any]]:
@@ -186,7 +240,11 @@ def _accuracies(record: Any, number: int) -> Iterator[dict[str, Any]]:
     for name, kind in KINDS.items():
         if type(args.get(name)) is not kind:
             raise ForeignError(f"line {number} has no argument {name} as DomainBed writes it.")
-    if type(record.get("step")) not in (int, float):
+    for name in ("trial_seed", "hparams_seed"):
+        if not -MOST <= args[name] < MOST:
+            raise ForeignError(f"line {number} has {args[name]} for {name}.")
+    step = record.get("step")
+    if type(step) not in (int, float) or not 0 <= step < MOST:
         raise ForeignError(f"line {number} has no step.")
     found = {
         (int(match[1]), match[2]): value
@@ -195,6 +253,8 @@ def _accuracies(record: Any, number: int) -> Iterator[dict[str, Any]]:
     }
     environments = range(len(found) // 2)
     tested = args["test_envs"]
+    if any(type(one) is not int for one in tested):
+        raise ForeignError(f"line {number} has {tested} for test_envs.")
     whole = set(found) == {(e, split) for e in environments for split in ("in", "out")}
     if not whole or not 0 < len(set(tested) & set(environments)) == len(tested) < len(found) / 2:
         raise ForeignError(
@@ -211,5 +271,5 @@ def _accuracies(record: Any, number: int) -> Iterator[dict[str, Any]]:
     job = {name: job[name] for name in JOB if name in job}
     job["test_environments"] = ",".join(map(str, sorted(tested)))
     for (environment, split), value in sorted(found.items()):
-        where = {"step": int(record["step"]), "environment": environment, "split": split}
+        where = {"step": int(step), "environment": environment, "split": split}
         yield {**job, **where, "accuracy": float(value)}

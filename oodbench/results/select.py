@@ -105,7 +105,12 @@ def left_out_mean(
     return sum(left_out[key] for key in keys) / len(keys)
 
 
-def select(runs: "pd.DataFrame", rule: str = "id_val", by: Sequence[str] = GROUP) -> "pd.DataFrame":
+def select(
+    runs: "pd.DataFrame",
+    rule: str = "id_val",
+    by: Sequence[str] = GROUP,
+    largest: Sequence[str] = (),
+) -> "pd.DataFrame":
     """The best completed run of each group, under ``rule``, among those that were ``drawn``.
 
     Args:
@@ -113,6 +118,7 @@ def select(runs: "pd.DataFrame", rule: str = "id_val", by: Sequence[str] = GROUP
             several, one for each checkpoint that may be chosen with it.
         rule: One of ``RUN_RULES``. Equal scores go to the smallest run id.
         by: The columns that make a group.
+        largest: Of equal scores, columns whose largest value goes first, before the run's id.
 
     Returns:
         A row for each group, in order of appearance, with the columns of ``runs``, the ``rule``,
@@ -133,7 +139,8 @@ def select(runs: "pd.DataFrame", rule: str = "id_val", by: Sequence[str] = GROUP
     candidates = runs[completed & runs[score].notna()]
     if completed.any() and candidates.empty:
         raise QueryError(refusal(runs[completed], rule))
-    ranked = candidates.sort_values([score, "run"], ascending=[False, True], kind="stable")
+    order = {**dict.fromkeys([score, *largest], False), "run": True}
+    ranked = candidates.sort_values([*order], ascending=[*order.values()], kind="stable")
     best = ranked.drop_duplicates(groups)
     result = _counts(runs, candidates, groups).merge(best, on=groups, how="left")
     result["rule"] = rule

@@ -104,6 +104,43 @@ def test_errors_over_trials_worked_by_hand(write: Write, tmp_path: Path) -> None
     assert averages["accuracy"][0] == pytest.approx((0.3 + 0.5 + 0.8) / 3)
 
 
+def test_equal_scores_go_to_the_largest_hparams_seed(write: Write, tmp_path: Path) -> None:
+    """As DomainBed's sort does it, whatever the folders are called; within a run, to the first."""
+    for name, seed, oods in (("z", 2, (0.1, 0.2)), ("a", 10, (0.3, 0.4)), ("m", 9, (0.5, 0.6))):
+        steps = [[(ood, 0.7), (0, 0.9), (0, 0.9)] for ood in oods]
+        write(name, [0], *steps, hparams_seed=seed)
+    found = domainbed_candidates(read_domainbed(tmp_path / "sweep").accuracies)
+    picked = domainbed_selection(found, IID)[["hparams_seed", "step", "ood"]]
+    assert picked.to_numpy().tolist() == [[10, 0, 0.3]]
+    oracle = domainbed_selection(found, ORACLE)[["hparams_seed", "step", "ood"]]
+    assert oracle.to_numpy().tolist() == [[10, 100, 0.4]]
+
+
+def test_the_text_has_domainbeds_order(write: Write, tmp_path: Path) -> None:
+    names = ("PACS", "Mine", "ColoredMNIST", "VLCS", "Another")
+    for i, (dataset, algorithm) in enumerate(
+        (dataset, algorithm) for dataset in names for algorithm in ("VREx", "ERM", "Own", "IRM")
+    ):
+        write(str(i), [0], FINE, dataset=dataset, algorithm=algorithm)
+    text = domainbed_text(read_domainbed(tmp_path / "sweep"))
+    titles = [line.split()[2].strip(",") for line in text.splitlines() if "Dataset: " in line]
+    assert titles[:5] == ["ColoredMNIST", "VLCS", "PACS", "Another", "Mine"]
+    rows = text.split("\n\n")[1].splitlines()[2:]
+    assert [row.split()[0] for row in rows] == ["ERM", "IRM", "VREx", "Own"]
+    assert "note:" not in text
+
+
+def test_averages_over_trials_with_different_environments_are_noted(
+    write: Write, tmp_path: Path
+) -> None:
+    write("a", [0], FINE)
+    write("b", [1], FINE)
+    write("c", [0], FINE, trial_seed=1)
+    *_, note = domainbed_text(read_domainbed(tmp_path / "sweep")).splitlines()
+    assert "average of ERM on Mine" in note
+    assert "(trial 0: 0, 1; trial 1: 0)" in note
+
+
 def test_a_sweep_without_pairs_of_test_environments(write: Write, tmp_path: Path) -> None:
     write("a", [0], [(0.25, 0.5)] * 3)
     sweep = read_domainbed(tmp_path / "sweep")
@@ -168,7 +205,7 @@ def test_two_folders_of_one_job_are_both_left_out(write: Write, tmp_path: Path) 
 def test_a_folder_without_runs_is_refused(write: Write, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"is no folder\. Name the --output_dir"):
         read_domainbed(tmp_path / "nowhere")
-    with pytest.raises(RequestError, match=r"no run of DomainBed's.*\n  it has no \*/results"):
+    with pytest.raises(RequestError, match=r"no run of DomainBed's.*\n  it has no results"):
         read_domainbed(tmp_path)
     write("list", [1]).write_text("[]")
     with pytest.raises(RequestError, match=r"list/results\.jsonl: line 1 has no argument dataset"):

@@ -32,6 +32,8 @@ def test_import_show_and_refusals(oodbench: Callable[..., Any], folder: Path) ->
     ]
     assert "0 runs added, 1 there" in oodbench("import", "domainbed", folder, "--db", db).out
     listed = oodbench("query", "--db", db, "--select", "id_val").out
+    assert "note: DomainBed's own rule chooses the checkpoint too" in listed
+    assert "note:" not in oodbench("query", "--db", db, "--select", "oracle").out
     run = listed.splitlines()[2].split()[0]
     shown = " ".join(oodbench("show", run, "--db", db).out.split())
     assert "imported from: domainbed, folder 0a1b" in shown

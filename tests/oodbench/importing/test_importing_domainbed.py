@@ -13,6 +13,9 @@ from oodbench.results import check_database, load_run, open_database, retry, sta
 
 Write = Callable[..., Path]
 SCORES = [(0.9, 0.8), (0.7, 0.6), (0.5, 0.4)]
+CUT = (
+    " did not end: their logs stop before the last step; --unfinished keep has them as failed runs."
+)
 EARLIER = [(0.3, 0.85), (0.3, 0.75), (0.3, 0.2)]
 
 
@@ -117,7 +120,7 @@ def test_torn_unfinished_and_foreign_files_are_named_and_skipped(
     write: Write, tmp_path: Path
 ) -> None:
     write("fine", [0], SCORES)
-    (write("unfinished", [1], SCORES).parent / "done").unlink()
+    (write("unfinished", [1], SCORES, steps=101).parent / "done").unlink()
     torn = write("torn", [1], SCORES, SCORES)
     torn.write_text(torn.read_text()[:-40])
     bare = write("bare", [1], SCORES)
@@ -130,12 +133,12 @@ def test_torn_unfinished_and_foreign_files_are_named_and_skipped(
     done = import_domainbed(tmp_path / "sweep", tmp_path / "mine.db")
     assert done.new == 1
     assert sorted(done.skipped) == [
+        f"1 runs (unfinished){CUT}",
         "bare: it does not say its hparams.",
         "notes: no run of DomainBed's, for it has no results.jsonl.",
         "todo.txt: no folder of a run.",
         "torn/results.jsonl: line 2 is torn or no JSON.",
         "two: line 2 has other hparams than those before it.",
-        "unfinished: it did not end, for it has no file 'done'.",
     ]
 
 
@@ -149,6 +152,138 @@ def test_a_loss_that_is_not_finite_is_a_diverged_run(write: Write, tmp_path: Pat
     with open_database(db) as database:
         assert retry(database, "sweep", ["diverged"]) == 0  # no worker is to train it
         assert state_counts(database)["waiting"] == 0
+
+
+@pytest.mark.parametrize("name", ["gen_loss", "nll", "penalty", "loss_adv", "total_loss"])
+def test_any_part_of_the_loss_that_is_not_finite_is_a_diverged_run(
+    write: Write, tmp_path: Path, name: str
+) -> None:
+    """Adversarial algorithms log no ``loss``. What is no loss, as a gradient's norm, may be any."""
+    path = write("a", [0], EARLIER, SCORES)
+    sound, cut = path.read_text().replace('"loss"', '"grad_norm"').splitlines()
+    bad = cut.replace('"grad_norm": 0.5', f'"{name}": NaN')
+    path.write_text(f"{sound.replace('0.5', 'Infinity', 1)}\n{bad}\n")
+    db = tmp_path / "mine.db"
+    (path.parent / "done").unlink()  # however long it is
+    assert import_domainbed(tmp_path / "sweep", db).statuses == {"diverged": 1}
+    (row,) = oodbench.query(db).to_dict("records")
+    assert row["reason"] == f"DomainBed logged a {name} that is not finite at its step 100."
+    path.write_text(path.read_text().replace("NaN", "1.0"))
+    (path.parent / "done").touch()
+    assert import_domainbed(tmp_path / "sweep", tmp_path / "b.db").statuses == {"completed": 1}
+
+
+STEPS = (SCORES, EARLIER, SCORES)
+
+
+def without_done(path: Path) -> None:
+    (path.parent / "done").unlink()
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        ({"steps": 201}, "args.steps"),
+        ({"dataset": "VLCS"}, "the longest of its peers"),  # a fork with another default
+        ({}, "the longest of its peers"),
+    ],
+)
+def test_logs_alone_are_complete_up_to_their_last_step(
+    write: Write, tmp_path: Path, args: dict, says: str
+) -> None:
+    """As dumps are published: no ``done``; here in nested folders, beside runs that were cut."""
+    for seed in range(3):
+        without_done(write(f"part/{seed}", [0], *STEPS, hparams_seed=seed, **args))
+    without_done(write("cut", [1], *STEPS[:2], **args))
+    db = tmp_path / "mine.db"
+    done = import_domainbed(tmp_path / "sweep", db)
+    assert done.statuses == {"completed": 3}
+    assert done.notes == (f"3 runs have no file 'done', and are complete by {says}.",)
+    assert done.skipped == (f"1 runs (cut){CUT}",)
+    done = import_domainbed(tmp_path / "sweep", db, unfinished="keep")
+    assert (done.new, done.known, done.statuses) == (1, 3, {"completed": 3, "failed": 1})
+    assert (done.skipped, len(done.notes)) == ((), 2)
+    (row,) = oodbench.query(db, "status = 'failed'").to_dict("records")
+    assert row["reason"] == f"It stopped after step 101 of 201, which {says} says."
+    assert row["id_val"] != row["id_val"]  # no score to compare with longer ones
+
+
+def test_the_datasets_default_counts_where_a_run_reaches_it(write: Write, tmp_path: Path) -> None:
+    """Of PACS it is 5,001; two runs that both stop at 201 do not change that."""
+    for name, seed in (("a", 0), ("b", 1)):
+        without_done(write(name, [0], *STEPS, hparams_seed=seed, dataset="PACS"))
+    last = write("c", [0], *STEPS, hparams_seed=2, dataset="PACS")
+    last.write_text(last.read_text().replace('"step": 200', '"step": 5000'))
+    without_done(last)
+    done = import_domainbed(tmp_path / "sweep", tmp_path / "mine.db")
+    assert done.notes == ("1 runs have no file 'done', and are complete by the dataset's default.",)
+    assert done.skipped[0].startswith("2 runs (a, b) did not end")
+
+
+def test_one_log_alone_that_says_no_length_is_not_complete(write: Write, tmp_path: Path) -> None:
+    path = write("a", [0], *STEPS)
+    without_done(path)
+    with pytest.raises(RequestError, match=r"1 runs \(a\) did not end.*--unfinished keep"):
+        import_domainbed(tmp_path / "sweep", tmp_path / "mine.db")
+    assert import_domainbed(path.parent, tmp_path / "one.db", unfinished="keep").sweep == "a"
+    with pytest.raises(UnknownNameError, match="unknown way with unfinished runs 'drop'"):
+        import_domainbed(tmp_path / "sweep", tmp_path / "mine.db", unfinished="drop")
+
+
+def test_a_run_that_is_done_and_too_short_is_not_pooled(write: Write, tmp_path: Path) -> None:
+    write("long", [0], *STEPS, steps=201)
+    write("short", [1], *STEPS[:2], steps=201)
+    write("old", [2], *STEPS, steps=300, checkpoint_freq=100)  # logged before the last step
+    write("free", [0, 1], *STEPS[:1])  # says no steps: its file done is all that there is
+    db = tmp_path / "mine.db"
+    done = import_domainbed(tmp_path / "sweep", db)
+    assert (done.new, done.notes) == (3, ())
+    (line,) = done.skipped
+    assert line.startswith("1 runs (short) stop before their args.steps in spite of 'done'; ")
+    assert import_domainbed(tmp_path / "sweep", db, unfinished="keep").new == 1
+    assert oodbench.query(db)["status"].value_counts().to_dict() == {"completed": 3, "failed": 1}
+
+
+def test_a_job_that_was_begun_again_and_ended_is_kept_once(write: Write, tmp_path: Path) -> None:
+    write("whole", [0], *STEPS, steps=201)
+    without_done(write("first", [0], *STEPS[:1], steps=201))
+    for way in ("skip", "keep"):
+        done = import_domainbed(tmp_path / "sweep", tmp_path / f"{way}.db", unfinished=way)
+        assert done.statuses == {"completed": 1}
+
+
+def test_separators_of_lines_in_a_log_end_none(write: Write, tmp_path: Path) -> None:
+    path = write("a", [0], SCORES, hparams={"note": "a!b"})
+    path.write_text(path.read_text().replace("a!b", "a\u2028\x85b"), encoding="utf-8")
+    import_domainbed(tmp_path / "sweep", tmp_path / "mine.db")
+    assert oodbench.query(tmp_path / "mine.db")["note"].tolist() == ["a\u2028\x85b"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"step": 0', '"step": Infinity'),
+        ('"step": 0', '"step": -1'),
+        ('"step": 0', '"step": 1e30'),
+        ('"trial_seed": 0', f'"trial_seed": {10**30}'),
+        ('"hparams_seed": 0', f'"hparams_seed": -{10**30}'),
+        ('"test_envs": [0]', '"test_envs": [[0]]'),
+        ('"test_envs": [0]', '"test_envs": [0.0]'),
+        ('"dataset": "Mine"', r'"dataset": "\ud800"'),
+        ('"dataset": "Mine"', r'"dataset": "a\u0000b"'),
+        ('"lr": 0.001', f'"lr": {"[" * 100_000}'),
+        ('"env0_in_acc"', f'"env{"9" * 5000}_in_acc"'),
+    ],
+)
+def test_values_that_no_run_can_have_are_refused_by_line(
+    write: Write, tmp_path: Path, old: str, new: str
+) -> None:
+    path = write("a", [0], SCORES)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(RequestError, match=r"a/results\.jsonl: line 1 "):
+        import_domainbed(tmp_path / "sweep", tmp_path / "mine.db")
 
 
 def test_our_leave_one_out_rule_finds_domainbeds_siblings(write: Write, tmp_path: Path) -> None:
