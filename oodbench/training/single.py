@@ -23,6 +23,11 @@ def keeps_apart(module: nn.Module) -> bool:
     return isinstance(module, nn.Sequential) and all(type(part) in APART for part in module)
 
 
+def has(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether one of a model's layers is of a kind."""
+    return any(isinstance(part, kind) for part in module.modules())
+
+
 def in_pieces(forward: Callable[[Tensor], Tensor], inputs: Tensor, size: int | None) -> Tensor:
     """The outputs for all inputs, so many at a time; all at once if that is None, or compiled."""
     if size is None or torch.compiler.is_compiling():
@@ -46,11 +51,10 @@ class Single:
         self._still: list[nn.Module] = []  # BatchNorm that keeps its statistics
         self._images: int | None = None  # in one forward pass of ``predict``
         self._trained: int | None = None  # in one of training
-        kinds = {type(part) for part in module.modules()}
         self._layout = torch.contiguous_format
-        if device.type == "cpu" and nn.Conv2d in kinds:
+        if device.type == "cpu" and has(module, nn.Conv2d):
             self._images = IMAGES
-            if nn.GroupNorm not in kinds:
+            if not has(module, nn.GroupNorm):
                 self._layout = torch.channels_last
             if keeps_apart(module) and precision != BF16:  # which rounds each piece's gradient
                 self._trained = IMAGES
