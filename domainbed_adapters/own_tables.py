@@ -18,10 +18,11 @@ from domainbed_adapters.table_inputs import (
     images_of,
     texts_of,
 )
+from domainbed_adapters.table_values import MENDING, Reading
 from domainbed_adapters.tables import Grouping, Table, assemble, environments_of
 from domainbed_adapters.wilds_checks import check_ends
 from oodbench.data import Dataset, DatasetSpec, Environment
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError
 
 
 def is_published(table: Table) -> bool:
@@ -36,7 +37,7 @@ def worst_of(table: Table) -> dict[str, str]:
 
 def resolve(options: Mapping[str, Any]) -> DatasetSpec:
     """This dataset with the environments and classes that the file has."""
-    table = read(options.get("file"))
+    table = read(options)
     names = tuple(environments_of(table, ("environment",)))
     published = is_published(table)
     return replace(
@@ -50,7 +51,7 @@ def resolve(options: Mapping[str, Any]) -> DatasetSpec:
 
 def verify(options: Mapping[str, Any]) -> Path:
     """The file, if it is right and every image that it lists is there and has its end."""
-    table = read(options.get("file"))
+    table = read(options)
     if table.name.endswith("images"):
         check_there(table, find(options.get("file")))
         check_ends(table.root, table.items, NAME)
@@ -59,7 +60,7 @@ def verify(options: Mapping[str, Any]) -> Path:
 
 def summarize(options: Mapping[str, Any]) -> list[str]:
     """Its classes, and the rows of each split and environment; what it lacks."""
-    table = read(options.get("file"))
+    table = read(options)
     classes = told_classes(table.columns["label"].names)
     if is_published(table):
         return [classes, *told_splits(table), *lacking(table)]
@@ -70,18 +71,19 @@ def summarize(options: Mapping[str, Any]) -> list[str]:
 def build(
     data_seed: int,
     file: Any,
-    groups: Any,
     size: int,
     corrupt: Any,
     words: int,
     encoder: Any,
     length: Any,
     holdout: float,
+    **reading: Any,
 ) -> Dataset:
     """The examples of that file."""
-    table = read(file)
-    fields = fields_of(groups, table, file)
+    table = read({"file": file, **reading})
+    fields = fields_of(reading, table)
     published, train = is_published(table), table.splits["train"]
+    classes = table.columns["label"].names
     if not published:
         parts = {
             name: split_parts(rows, holdout, NAME, data_seed, name)
@@ -99,7 +101,7 @@ def build(
         roles = {name: name for name in table.splits if name != "train"}
         grouping = Grouping(fields)
         data = assemble(table, inputs, content, ("environment",), roles, grouping, worst_of(table))
-        return replace(data, name=NAME, tokens=encoder, source=source)
+        return replace(data, name=NAME, tokens=encoder, source=source, classes=classes)
     environments = []
     for name, splits in parts.items():
         kept = {part: rows[np.isin(rows, table.splits["train"])] for part, rows in splits.items()}
@@ -112,29 +114,23 @@ def build(
         content=content,
         tokens=encoder,
         source=source,
+        classes=classes,
     )
 
 
-def fields_of(groups: Any, table: Table, file: Any) -> tuple[str, ...]:
-    """The columns whose values make the groups, from the option ``groups``.
+def fields_of(options: Mapping[str, Any], table: Table) -> tuple[str, ...]:
+    """The columns whose values make the groups.
 
     Raises:
-        RequestError: If it is no text, or the file has no published splits to score them by.
-        UnknownNameError: If the file has no such column.
+        RequestError: If the file has no published splits to score them by.
     """
-    if not isinstance(groups, str):
-        raise RequestError(f"{NAME}: groups must be columns joined by +, not {groups!r}.")
+    groups = options["groups"]
     if groups != SPEC.options["groups"] and not is_published(table):
         raise RequestError(
             f"{NAME}: groups {groups!r} are of the worst-group accuracy, which only published "
             "splits are scored by. Give the file a column split, or leave groups out."
         )
-    fields = tuple(part.strip() for part in groups.split("+") if part.strip())
-    for field in fields:
-        if field not in table.columns:
-            where = f"{NAME}: {find(file)}, groups"
-            raise UnknownNameError("column", field, table.columns, where=where)
-    return fields
+    return Reading.of(NAME, options).groups
 
 
 SPEC = DatasetSpec(
@@ -142,7 +138,12 @@ SPEC = DatasetSpec(
     (),
     0,
     build,
-    options={"file": "", "groups": "environment", "holdout": 0.2, **IMAGE_OPTIONS, **TEXT_OPTIONS},
+    options={
+        **{"file": "", "groups": "environment", "holdout": 0.2},
+        **MENDING,
+        **IMAGE_OPTIONS,
+        **TEXT_OPTIONS,
+    },
     summary="A CSV or Parquet file of your own: a row an example, a text or the path of an image.",
     layout="FILE under a data folder, with the columns text or image, label, environment, split.",
     resolve=resolve,
