@@ -33,7 +33,7 @@ def frame(n: int = 200) -> pd.DataFrame:
     split = np.repeat(ROLES, n // 5)
     label = rng.choice(["ham", "spam"], n)
     words = {"ham": "meeting notes attached", "spam": "cheap pills, buy now"}
-    text = [f"{words[kind]} {rng.integers(100)}" for kind in label]
+    text = [f"{words[kind]} {row}" for row, kind in enumerate(label)]
     year = np.where(np.char.startswith(split, "ood"), 2003, rng.choice([9, 10], n))
     return pd.DataFrame({"text": text, "label": label, "environment": year, "split": split})
 
@@ -184,13 +184,13 @@ def test_the_command_checks_a_file_that_is_named(
 
     table = frame(20)
     table["image"] = [f"{row}.png" for row in range(20)]
-    for name in table["image"]:
-        image(1).save(tmp_path / name)
+    for row, name in enumerate(table["image"]):
+        image(row).save(tmp_path / name)
     write(table.drop(columns="text"), "pictures.csv")
     assert "pictures.csv is complete and right" in said("--check", "--set", "file=pictures.csv")
     (tmp_path / "7.png").write_bytes((tmp_path / "7.png").read_bytes()[:-30])
     told = said("--check", "--set", "file=pictures.csv")
-    assert "1 of 20 images are empty or cut short" in told
+    assert "1 of 20 files cannot be read as images" in told
     assert "7.png" in told
     assert "no file 'x.csv' in" in said("--check", "--set", "file=x.csv")
     assert "unknown option 'fiel'. Did you mean 'file'?" in said("--check", "--set", "fiel=x.csv")
