@@ -69,7 +69,7 @@ def kept_images(
         images = keep(name, tree, _settings(tree, corrupt, max_pixels), corrupt, how)
     digests = digests_of(name, tree, corrupt, max_pixels, images)
     told = f"{size}" if interpolation == "bilinear" else f"{size} {interpolation}"
-    content = content_of([told.encode(), *(bytes(one) for one in digests)])
+    content = content_of([told.encode(), digests.tobytes()])
     return images, np.flatnonzero(digests.any(axis=1)), content
 
 
@@ -92,7 +92,6 @@ def digests_of(
     Raises:
         RequestError: If a file is no image (with its name).
     """
-    paths = [tree.root / file for file in tree.files]
 
     def is_doubtful(row: int) -> bool:
         # Encoded ones cannot be asked for their pixels where the cache is not written.
@@ -100,11 +99,12 @@ def digests_of(
 
     def digest() -> NDArray[np.uint8]:
         def one(row: int) -> tuple[bytes, str]:
-            harm = harm_of(paths[row]) if is_doubtful(row) else ""
-            return bytes(32) if harm else _digest(paths[row]), harm
+            path = tree.root / tree.files[row]
+            harm = harm_of(path) if is_doubtful(row) else ""
+            return bytes(32) if harm else _digest(path), harm
 
         with at_most(max_pixels):
-            found = in_parallel(one, len(paths), f"checking {name}")
+            found = in_parallel(one, len(tree.files), f"checking {name}")
         _refuse([harm for _, harm in found], name, corrupt)
         return np.frombuffer(b"".join(sha256 for sha256, _ in found), np.uint8).reshape(-1, 32)
 
@@ -123,13 +123,14 @@ def _digest(path: Path) -> bytes:
 @lru_cache(maxsize=2)
 def _settings(tree: ImageTree, corrupt: Corrupt, max_pixels: int | None) -> Mapping[str, Any]:
     """What decides what is kept of a tree's files, but for how they are resized."""
-    files = [[file, *_size_and_time(tree.root / file)] for file in tree.files]
+    root = os.path.join(tree.root, "")
+    files = [[file, *_size_and_time(root + file)] for file in tree.files]
     limit = {} if max_pixels is None else {"max_pixels": max_pixels}
     known = {"root": str(tree.root), "files": hash_of(files), "corrupt": corrupt}
     return {**known, **limit, "reader": READER}
 
 
-def _size_and_time(path: Path) -> tuple[int, int]:
+def _size_and_time(path: str) -> tuple[int, int]:
     try:
         stat = os.stat(path)
     except OSError:  # a link to nothing
@@ -156,9 +157,9 @@ def _decoded(
 ) -> NDArray[np.uint8]:
     import PIL
 
-    paths = [tree.root / file for file in tree.files]
-
     def fill(pixels: NDArray[np.uint8]) -> None:
+        paths = [tree.root / file for file in tree.files]
+
         def read(row: int) -> None:
             pixels[row] = read_image(paths[row], how.size, how.fit, how.interpolation)
 
@@ -168,7 +169,7 @@ def _decoded(
         _refuse(in_parallel(one, len(paths), f"decoding {name}"), name, corrupt)
 
     made, size = [settings, how.size, PIL.__version__, *how.unusual], how.size
-    return filled(f"{name}-{size}px", made, (len(paths), 3, size, size), "u1", fill)
+    return filled(f"{name}-{size}px", made, (len(tree.files), 3, size, size), "u1", fill)
 
 
 def _encoded(
