@@ -164,7 +164,10 @@ def _decoded(
             pixels[row] = read_image(paths[row], how.size, how.fit, how.interpolation)
 
         def one(row: int) -> str:
-            return harm_of(paths[row], partial(read, row))
+            harm = harm_of(paths[row], partial(read, row))
+            if harm:
+                pixels[row] = 0  # it may have been read before its checksum was
+            return harm
 
         _refuse(in_parallel(one, len(paths), f"decoding {name}"), name, corrupt)
 
