@@ -46,7 +46,8 @@ class Repeat:
         """One line: what they are, and which are the first."""
         first, second = map(name, self.rows)
         some = f"{what}s are" if self.n > 1 else f"{what} is"
-        return f"{self.n} {some} {self.where} (first {first}, {second})"
+        told = f"{self.n} {some} {self.where} (first {first}, {second})"
+        return told.encode(errors="backslashreplace").decode()  # names of files may be no text
 
 
 def same_files(digests: NDArray[np.uint8]) -> Ints:
@@ -158,6 +159,26 @@ def report(
     """Report once what is there more than once; refuse what is trained and tested on.
 
     Args:
+        name, what, found, of, duplicates: See ``refuse_leaks``.
+
+    Raises:
+        RequestError: If an example may be trained and tested on, and the option is ``refuse``.
+    """
+    refuse_leaks(name, what, found, of, duplicates)
+    if found:
+        _tell_once(f"{name}: {_joined([one.told(what, of) for one in found])}.")
+
+
+def refuse_leaks(
+    name: str,
+    what: str,
+    found: Sequence[Repeat],
+    of: Callable[[int], str],
+    duplicates: Duplicates,
+) -> None:
+    """Refuse what is trained and tested on.
+
+    Args:
         name: Of the dataset, for messages.
         what: An example is, such as ``image``.
         found: See ``repeats``.
@@ -173,8 +194,6 @@ def report(
             f"{name}: {_joined([one.told(what, of) for one in leaking])}. What was trained on "
             "would be tested on: remove them, or set duplicates: keep."
         )
-    if found:
-        _tell_once(f"{name}: {_joined([one.told(what, of) for one in found])}.")
 
 
 @lru_cache

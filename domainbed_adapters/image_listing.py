@@ -46,7 +46,8 @@ def folders_in(path: Path) -> list[str]:
     """Names of the folders there, in order; hidden ones are none.
 
     Raises:
-        RequestError: If a link leads nowhere, so that a folder may be missing.
+        RequestError: If a link leads nowhere, so that a folder may be missing, or a name is none
+            that the database can keep.
     """
     entries = entries_of(path)
     for entry in entries:
@@ -55,7 +56,16 @@ def folders_in(path: Path) -> list[str]:
                 f"{entry.path} is a link to nothing ({os.readlink(entry.path)}); mend it, or "
                 "remove it."
             )
-    return [entry.name for entry in entries if entry.is_dir()]
+    names = [entry.name for entry in entries if entry.is_dir()]
+    for name in names:
+        if shown(name) != name:
+            raise RequestError(f"The name of the folder {shown(name)} in {path} is not in UTF-8.")
+    return names
+
+
+def shown(name: str) -> str:
+    """A name that can be printed, of one that may have bytes which are no text."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 @dataclass
@@ -166,4 +176,4 @@ def told_left_out(listing: Listing) -> list[str]:
 
 
 def _files(files: Sequence[str]) -> str:
-    return f"{len(files)} file{'s' * (len(files) > 1)} (first {files[0]})"
+    return f"{len(files)} file{'s' * (len(files) > 1)} (first {shown(files[0])})"

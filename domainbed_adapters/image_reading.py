@@ -65,7 +65,7 @@ def harm_of(path: Path, read: Callable[[], object] | None = None) -> str:
         read() if read else read_image(path, 8)
         _check_sums(path)
     except Image.DecompressionBombError as error:
-        return f"{path}: {error} If it is meant, set max_pixels to as many as it has."
+        return f"{path}: {error} If it is meant, set max_pixels to as many as it has"
     except Exception as error:  # Pillow raises errors of many kinds
         return f"{path}: {' '.join(str(error).split()) or type(error).__name__}"
     return ""

@@ -8,8 +8,8 @@ from typing import Any
 from domainbed_adapters.duplicates import (
     Repeat,
     may_be_apart,
+    refuse_leaks,
     repeats,
-    report,
     same_files,
     told_repeats,
 )
@@ -73,7 +73,7 @@ def verify(options: Mapping[str, Any]) -> Path:
         RequestError: If not, or if an image may be trained and tested on.
     """
     tree, chosen = read(options), options_of(options)
-    report(NAME, "image", repeats_in(tree, chosen), tree.files.__getitem__, chosen.duplicates)
+    refuse_leaks(NAME, "image", repeats_in(tree, chosen), tree.files.__getitem__, chosen.duplicates)
     return tree.root
 
 

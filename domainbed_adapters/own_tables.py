@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from domainbed_adapters.duplicates import check_duplicates, report, told_repeats
+from domainbed_adapters.duplicates import check_duplicates, refuse_leaks, report, told_repeats
 from domainbed_adapters.image_cache import digests_of
 from domainbed_adapters.image_folders import check_image_options, split_parts
 from domainbed_adapters.own_files import OWN
@@ -77,7 +77,7 @@ def verify(options: Mapping[str, Any]) -> Path:
         check_image_options(NAME, chosen["size"], chosen["corrupt"], chosen["max_pixels"])
         check_there(table, find(options.get("file")))
     found = repeats_in(table, same_rows(table, chosen["corrupt"], chosen["max_pixels"]))
-    report(f"{NAME}: {chosen['file']}", what_of(table), found, row, chosen["duplicates"])
+    refuse_leaks(f"{NAME}: {chosen['file']}", what_of(table), found, row, chosen["duplicates"])
     return find(options.get("file"))
 
 

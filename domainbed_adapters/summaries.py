@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from domainbed_adapters.image_listing import shown
 from domainbed_adapters.image_tree import some
 from domainbed_adapters.tables import Table
 
@@ -46,7 +47,7 @@ def told_splits(table: Table) -> list[str]:
 
 def told_skipped(files: Sequence[str], digests: NDArray[np.uint8]) -> list[str]:
     """How many files are no images, of their (n, 32) hashes, which are zeros then."""
-    skipped = [files[row] for row in np.flatnonzero(~digests.any(axis=1)).tolist()]
+    skipped = [shown(files[row]) for row in np.flatnonzero(~digests.any(axis=1)).tolist()]
     return [f"  skipped: {len(skipped)} that are no images ({some(skipped, 5)})"] if skipped else []
 
 

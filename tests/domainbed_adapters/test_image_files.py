@@ -305,3 +305,17 @@ def test_the_command_takes_options_as_a_sweep_file_has_them(cat: Path) -> None:
     done = CliRunner().invoke(app, [*words, "--set", "max_pixels=3000"], catch_exceptions=False)
     assert done.exit_code == 0
     assert "0 = a: 21" in done.output
+
+
+def test_names_that_are_no_text(cat: Path) -> None:
+    for name in (b"\xff.png", b"\xfe.gif", b"\xfd.png"):
+        shutil.copy(cat / "pic_000.png", os.fsencode(cat) + b"/" + name)
+    Path(os.fsdecode(os.fsencode(cat) + b"/\xfc.png")).write_bytes(b"")
+    assert count(load(corrupt="skip", duplicates="keep")) == 62
+    words = ["datasets", "ImageFolders", "--check", "--set", "folder=mine", "--set", "corrupt=skip"]
+    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert r"skipped: 1 that are no images (a/cat/\udcfc.png)" in done.output
+    assert r"(first a/cat/\udcfe.gif)" in done.output
+    os.mkdir(os.fsencode(cat.parent) + b"/\xff")
+    refused(r"name of the folder \\udcff in .* is not in UTF-8")
