@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart docs example test test-slow test-faults test-gpu test-slurm test-ray test-oldest golden coverage bench calibrate check format clean
+.PHONY: install quickstart docs example test test-slow test-faults test-fuzz test-gpu test-slurm test-ray test-oldest golden coverage bench calibrate check format clean
 
 install: $(VENV)/.installed
 
@@ -33,6 +33,10 @@ test-gpu: install
 # OODBENCH_KILLS=20 makes it shorter.
 test-faults: install
 	$(BIN)/pytest -m slow tests/faults --durations=0
+
+# Thousands of damaged images, odd tables and odd folders: half a minute.
+test-fuzz: install
+	$(BIN)/pytest -m "slow or not slow" tests/domainbed_adapters/test_fuzzed_files.py
 
 # A real SLURM with two nodes on this machine; as root, with Debian's slurm-wlm and munge. Ten minutes.
 test-slurm: install

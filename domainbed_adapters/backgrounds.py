@@ -23,8 +23,10 @@ from domainbed_adapters.backgrounds_files import (
     read_training,
 )
 from domainbed_adapters.backgrounds_scores import measure
-from domainbed_adapters.image_cache import kept_images
+from domainbed_adapters.duplicates import TWICE, Ints, repeats, report, same_files
+from domainbed_adapters.image_cache import digests_of, kept_images
 from domainbed_adapters.image_folders import Options, recipe_of
+from domainbed_adapters.image_tree import ImageTree
 from domainbed_adapters.in9 import CLASSES, MEAN, STD, VARIANTS, of_imagenet
 from oodbench.data import Dataset, DatasetSpec, Environment, Rows, Scores, Split
 from oodbench.errors import RequestError
@@ -36,11 +38,13 @@ OPTIONS: dict[str, Any] = {
     "size": 224,
     "holdout": 0.1,
     "corrupt": "fail",
+    "max_pixels": None,
     "augment": "none",
 }
 """``training``: a folder to train on, or a list of several, each then an environment. ``size``:
 height and width of the images. ``holdout``: share of the foregrounds that is the validation part
 where a folder has no ``val``. ``corrupt``: ``fail`` or ``skip`` where a file is no image.
+``max_pixels``: of the largest image that is read; None: as many as Pillow reads by itself.
 ``augment``: training images as ``none``; or ``domainbed``, ``randaugment`` or ``augmix``."""
 
 
@@ -78,7 +82,13 @@ def resolve(options: Mapping[str, Any]) -> DatasetSpec:
 
 
 def build(
-    data_seed: int, training: Any, size: int, holdout: float, corrupt: Any, augment: Any
+    data_seed: int,
+    training: Any,
+    size: int,
+    holdout: float,
+    corrupt: Any,
+    max_pixels: Any,
+    augment: Any,
 ) -> Dataset:
     """The variants of the release, and the training folders, from this machine's data folders.
 
@@ -86,7 +96,9 @@ def build(
         RequestError: If an option is not what it must be, a folder is missing or incomplete, a file
             is no image, or the decoded images do not fit on the disk.
     """
-    Options(size, holdout=holdout, corrupt=corrupt, augment=augment).check(NAME)
+    Options(size, holdout=holdout, corrupt=corrupt, max_pixels=max_pixels, augment=augment).check(
+        NAME
+    )
     folders, root = training_folders(training), SOURCE.find()
     parts = {(name, "test"): part for name, part in read_release(root).items()}
     tested = parts["original", "test"].foregrounds
@@ -95,7 +107,10 @@ def build(
         for name, part in mine.items():
             parts[environment_of(folder), name] = without(part, tested, f"{folder}, {name}")
     tree = as_tree(root, list(parts.values()))
-    pixels, there, content = kept_images(NAME, tree, size, corrupt, fit="crop")
+    pixels, there, content = kept_images(
+        NAME, tree, size, corrupt, fit="crop", max_pixels=max_pixels
+    )
+    report_parts(tree, list(parts), same_files(digests_of(NAME, tree, corrupt, max_pixels)))
     environments: dict[str, dict[str, Split]] = {}
     for i, ((name, part_name), part) in enumerate(parts.items()):
         rows = np.intersect1d(tree.rows_of(i), there)
@@ -111,6 +126,16 @@ def build(
         augment=recipe_of(augment),
         source=NAME,
     )
+
+
+def report_parts(tree: ImageTree, names: Sequence[tuple[str, str]], same: Ints) -> None:
+    """Report which images are trained or validated on, and tested on."""
+    parts: dict[str, list[Ints]] = {}
+    for i, (_, part) in enumerate(names):
+        parts.setdefault(part, []).append(tree.rows_of(i))
+    whole = {part: np.concatenate(rows) for part, rows in parts.items()}
+    found = [one for one in repeats(same, tree.labels, whole) if one.kind != TWICE]
+    report(NAME, "image", found, tree.files.__getitem__, "keep")
 
 
 def with_validation(

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from domainbed_adapters.image_tree import ImageTree, folders_in, images_in
+from domainbed_adapters.image_listing import Listing, folders_in
+from domainbed_adapters.image_tree import ImageTree
 from domainbed_adapters.in9 import CLASSES, IMAGENET, VARIANTS, of_imagenet
 from oodbench.data import Source, data_roots
 from oodbench.data.sources import root_with
@@ -158,8 +159,9 @@ def _labelled(
     """The images of class folders under ``where``, each with its label."""
     files: list[str] = []
     labels: list[int] = []
+    listing = Listing(root)
     for label, name in folders:
-        mine = images_in(root, (where / name).relative_to(root).as_posix())
+        mine = listing.images_in((where / name).relative_to(root).as_posix(), "", str(label))
         files += mine
         labels += [label] * len(mine)
     return Part(root, tuple(files), np.array(labels, dtype=np.int64))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from domainbed_adapters.image_reading import Fit, Interpolation, read_image
+from domainbed_adapters.image_reading import Fit, Interpolation, at_most, read_image
 from oodbench.errors import RequestError
 
 VARIABLE = "OODBENCH_IMAGES"
@@ -42,6 +42,7 @@ class EncodedImages:
         ends: (n,) where each of them ends; one that is empty stands for a black image.
         size: Height and width.
         fit, interpolation: See ``read_image``.
+        max_pixels: See ``at_most``.
     """
 
     packed: NDArray[np.uint8]
@@ -49,6 +50,7 @@ class EncodedImages:
     size: int
     fit: Fit = "stretch"
     interpolation: Interpolation = "bilinear"
+    max_pixels: int | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -75,6 +77,6 @@ class EncodedImages:
                 how = self.size, self.fit, self.interpolation
                 pixels[place] = read_image(io.BytesIO(encoded.tobytes()), *how)
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with at_most(self.max_pixels), ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(decode, range(rows.size)))
         return pixels.reshape(*rows.shape, *self.shape[1:])

@@ -1,8 +1,10 @@
 """Images read from their files once, and mapped into memory by every process of this machine."""
 
 import hashlib
+import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -10,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domainbed_adapters.encoded_images import EncodedImages, keeps_encoded
+from domainbed_adapters.image_depth import is_deep
 from domainbed_adapters.image_reading import (
-    BROKEN,
     Fit,
     Interpolation,
+    at_most,
     harm_of,
     in_parallel,
     read_image,
@@ -21,9 +24,14 @@ from domainbed_adapters.image_reading import (
 from domainbed_adapters.image_tree import ImageTree
 from oodbench.data.cache import cached, filled
 from oodbench.errors import RequestError
+from oodbench.records import hash_of
 
 Corrupt = Literal["fail", "skip"]
 Images = NDArray[np.uint8] | EncodedImages
+READER = 2
+"""Changes with what is read of the same file; 1 clipped deep images."""
+JPEG = b"\xff\xd8\xff"
+"""How its files begin; their images have eight bits."""
 
 
 def kept_images(
@@ -33,6 +41,7 @@ def kept_images(
     corrupt: Corrupt,
     fit: Fit = "stretch",
     interpolation: Interpolation = "bilinear",
+    max_pixels: int | None = None,
 ) -> tuple[Images, NDArray[np.int64], str]:
     """The images of a tree, resized: decoded once, or whenever they are read (``keeps_encoded``).
 
@@ -45,6 +54,7 @@ def kept_images(
         size: Height and width.
         corrupt: What to do with a file that is no image: ``fail``, or ``skip`` it.
         fit, interpolation: See ``read_image``.
+        max_pixels: See ``at_most``.
 
     Returns:
         (n, 3, size, size) pixels, mapped or decoded when indexed, zeros for a file that was
@@ -53,39 +63,88 @@ def kept_images(
     Raises:
         RequestError: If a file is no image (with its name), or they do not fit on the disk.
     """
-    stats = [os.stat(tree.root / file) for file in tree.files]
-    key = [[f, s.st_size, s.st_mtime_ns] for f, s in zip(tree.files, stats, strict=True)]
-    settings = {"root": str(tree.root), "files": key, "corrupt": corrupt}
-    paths = [tree.root / file for file in tree.files]
     keep = _encoded if keeps_encoded() else _decoded
-    images = keep(name, paths, settings, corrupt, Resized(size, fit, interpolation))
-
-    def digest() -> NDArray[np.uint8]:
-        def one(row: int) -> bytes:
-            # Encoded ones cannot be asked for their pixels where the cache is not written.
-            if (
-                corrupt == "skip"
-                and (keeps_encoded() or not images[row].any())
-                and harm_of(paths[row])
-            ):
-                return bytes(32)
-            return hashlib.sha256(paths[row].read_bytes()).digest()
-
-        found = in_parallel(one, len(paths), f"hashing {name}")
-        return np.frombuffer(b"".join(found), np.uint8).reshape(-1, 32)
-
-    digests = cached(f"{name}-sha256", settings, digest)
-    how = f"{size}" if interpolation == "bilinear" else f"{size} {interpolation}"
-    content = content_of([how.encode(), *(bytes(one) for one in digests)])
+    how = Resized(size, fit, interpolation, max_pixels)
+    with at_most(max_pixels):
+        images = keep(name, tree, _settings(tree, corrupt, max_pixels), corrupt, how)
+    digests = digests_of(name, tree, corrupt, max_pixels, images)
+    told = f"{size}" if interpolation == "bilinear" else f"{size} {interpolation}"
+    content = content_of([told.encode(), digests.tobytes()])
     return images, np.flatnonzero(digests.any(axis=1)), content
 
 
+def digests_of(
+    name: str,
+    tree: ImageTree,
+    corrupt: Corrupt,
+    max_pixels: int | None = None,
+    images: Images | None = None,
+) -> NDArray[np.uint8]:
+    """The sha256 of each file, from the cache if it is there.
+
+    Args:
+        name, tree, corrupt, max_pixels: See ``kept_images``.
+        images: The decoded images; None: each file is decoded, to see whether it is an image.
+
+    Returns:
+        (n, 32) bytes; zeros for a file that is skipped.
+
+    Raises:
+        RequestError: If a file is no image (with its name).
+    """
+
+    def is_doubtful(row: int) -> bool:
+        # Encoded ones cannot be asked for their pixels where the cache is not written.
+        return images is None or (corrupt == "skip" and (keeps_encoded() or not images[row].any()))
+
+    def digest() -> NDArray[np.uint8]:
+        def one(row: int) -> tuple[bytes, str]:
+            path = tree.root / tree.files[row]
+            harm = harm_of(path) if is_doubtful(row) else ""
+            return bytes(32) if harm else _digest(path), harm
+
+        with at_most(max_pixels):
+            found = in_parallel(one, len(tree.files), f"checking {name}")
+        _refuse([harm for _, harm in found], name, corrupt)
+        return np.frombuffer(b"".join(sha256 for sha256, _ in found), np.uint8).reshape(-1, 32)
+
+    return cached(f"{name}-sha256", _settings(tree, corrupt, max_pixels), digest)
+
+
+def _digest(path: Path) -> bytes:
+    """Of a file, and of how it is read if that is not how Pillow reads it by itself."""
+    from PIL import Image
+
+    content = path.read_bytes()
+    deep = not content.startswith(JPEG) and is_deep(Image.open(io.BytesIO(content)))
+    return hashlib.sha256(b"scaled" + content if deep else content).digest()
+
+
+@lru_cache(maxsize=2)
+def _settings(tree: ImageTree, corrupt: Corrupt, max_pixels: int | None) -> Mapping[str, Any]:
+    """What decides what is kept of a tree's files, but for how they are resized."""
+    root = os.path.join(tree.root, "")
+    files = [[file, *_size_and_time(root + file)] for file in tree.files]
+    limit = {} if max_pixels is None else {"max_pixels": max_pixels}
+    known = {"root": str(tree.root), "files": hash_of(files), "corrupt": corrupt}
+    return {**known, **limit, "reader": READER}
+
+
+def _size_and_time(path: str) -> tuple[int, int]:
+    try:
+        stat = os.stat(path)
+    except OSError:  # a link to nothing
+        return -1, -1
+    return stat.st_size, stat.st_mtime_ns
+
+
 class Resized(NamedTuple):
-    """How images are brought to one size: what ``read_image`` takes."""
+    """How images are read and brought to one size: see ``read_image`` and ``at_most``."""
 
     size: int
     fit: Fit
     interpolation: Interpolation
+    max_pixels: int | None
 
     @property
     def unusual(self) -> list[str]:
@@ -94,28 +153,33 @@ class Resized(NamedTuple):
 
 
 def _decoded(
-    name: str, paths: Sequence[Path], settings: Any, corrupt: Corrupt, how: Resized
+    name: str, tree: ImageTree, settings: Any, corrupt: Corrupt, how: Resized
 ) -> NDArray[np.uint8]:
     import PIL
 
     def fill(pixels: NDArray[np.uint8]) -> None:
+        paths = [tree.root / file for file in tree.files]
+
+        def read(row: int) -> None:
+            pixels[row] = read_image(paths[row], how.size, how.fit, how.interpolation)
+
         def one(row: int) -> str:
-            try:
-                pixels[row] = read_image(paths[row], *how)
-            except BROKEN as error:
-                return f"{paths[row]}: {error}"
-            return ""
+            harm = harm_of(paths[row], partial(read, row))
+            if harm:
+                pixels[row] = 0  # it may have been read before its checksum was
+            return harm
 
         _refuse(in_parallel(one, len(paths), f"decoding {name}"), name, corrupt)
 
     made, size = [settings, how.size, PIL.__version__, *how.unusual], how.size
-    return filled(f"{name}-{size}px", made, (len(paths), 3, size, size), "u1", fill)
+    return filled(f"{name}-{size}px", made, (len(tree.files), 3, size, size), "u1", fill)
 
 
 def _encoded(
-    name: str, paths: Sequence[Path], settings: Any, corrupt: Corrupt, how: Resized
+    name: str, tree: ImageTree, settings: Any, corrupt: Corrupt, how: Resized
 ) -> EncodedImages:
     """All files are decoded once here, too: a broken one is to be found before a sweep starts."""
+    paths = [tree.root / file for file in tree.files]
 
     def check() -> NDArray[np.int64]:
         told = in_parallel(lambda row: harm_of(paths[row]), len(paths), f"checking {name}")

@@ -7,7 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domainbed_adapters.domainbed import Seeds, in_out
-from domainbed_adapters.image_cache import kept_images
+from domainbed_adapters.duplicates import (
+    check_duplicates,
+    repeats_of_own_splits,
+    report,
+    same_files,
+)
+from domainbed_adapters.image_cache import digests_of, kept_images
 from domainbed_adapters.image_tree import ImageTree
 from oodbench.data import Dataset, Environment, Rows, Split
 from oodbench.errors import RequestError
@@ -28,6 +34,8 @@ class Options:
             test part.
         corrupt: ``fail`` or ``skip`` where a file is no image.
         domainbed: ``{seed, trial_seed}`` of DomainBed, for its own splits.
+        max_pixels: Of the largest image that is read; None: as many as Pillow reads by itself.
+        duplicates: ``refuse`` or ``keep`` where an image is trained and tested on.
         augment: Training images as DomainBed augments them, ``domainbed``; or one of ``AUGMENT``.
         augment_id_val: Validation images of training environments too, as there.
     """
@@ -39,10 +47,13 @@ class Options:
     domainbed: Any = None
     augment: Any = "domainbed"
     augment_id_val: Any = False
+    max_pixels: Any = None
+    duplicates: Any = "keep"
 
     def check(self, name: str) -> None:
         """Raise RequestError unless they are what they must be for the dataset ``name``."""
-        check_image_options(name, self.size, self.corrupt)
+        check_image_options(name, self.size, self.corrupt, self.max_pixels)
+        check_duplicates(name, self.duplicates)
         if self.interpolation not in ("bilinear", "bicubic"):
             raise RequestError(
                 f"{name}: interpolation must be bilinear or bicubic, not {self.interpolation!r}."
@@ -94,26 +105,39 @@ def build_images(
     asked = options.domainbed
     seeds = None if asked is None else Seeds.from_option(name, asked)
     pixels, there, content = kept_images(
-        name, tree, options.size, options.corrupt, interpolation=options.interpolation
+        name,
+        tree,
+        options.size,
+        options.corrupt,
+        interpolation=options.interpolation,
+        max_pixels=options.max_pixels,
     )
-    environments = []
+    split = {}
     for i, environment in enumerate(names):
         rows = np.intersect1d(tree.rows_of(i), there)
         if seeds is None:
-            parts = split_parts(rows, options.holdout, name, data_seed, environment)
+            split[environment] = split_parts(rows, options.holdout, name, data_seed, environment)
         else:
             in_, out = in_out(len(rows), seeds.trial_seed, i)
-            parts = {"train": rows[in_], "val": rows[out]}
-        splits = {p: Split(Rows(pixels, mine), tree.labels[mine]) for p, mine in parts.items()}
-        environments.append(Environment(environment, splits))
+            split[environment] = {"train": rows[in_], "val": rows[out]}
+    same = same_files(digests_of(name, tree, options.corrupt, options.max_pixels))
+    found = repeats_of_own_splits(same, tree.labels, split)
+    report(name, "image", found, tree.files.__getitem__, options.duplicates)
     return Dataset(
         name,
-        tuple(environments),
+        tuple(
+            Environment(
+                environment,
+                {p: Split(Rows(pixels, mine), tree.labels[mine]) for p, mine in parts.items()},
+            )
+            for environment, parts in split.items()
+        ),
         len(tree.classes),
         content=content,
         augment=recipe_of(options.augment, cropped),
         augment_id_val=options.augment_id_val,
         source=name,
+        classes=tree.classes,
     )
 
 
@@ -129,10 +153,10 @@ def split_parts(
     check_holdout(name, holdout)
     order = stream(data_seed, name, "split", environment).permutation(rows)
     held = round(holdout * len(rows))
-    if held < 1:
+    if held < 1 or 2 * held >= len(rows):
         raise RequestError(
-            f"{name}: a holdout of {holdout} of the {len(rows)} examples of {environment} is none. "
-            "Use a larger one, or more examples."
+            f"{name}: a holdout of {holdout} of the {len(rows)} examples of {environment} is none, "
+            "or leaves none to train on. Use another one, or more examples."
         )
     return {"train": order[2 * held :], "val": order[:held], "test": order[held : 2 * held]}
 
@@ -143,8 +167,12 @@ def check_holdout(name: str, holdout: Any) -> None:
         raise RequestError(f"{name}: holdout must be between 0 and 0.5, not {holdout!r}.")
 
 
-def check_image_options(name: str, size: Any, corrupt: Any) -> None:
-    """Raise RequestError unless ``size`` and ``corrupt`` are what they must be."""
+def check_image_options(name: str, size: Any, corrupt: Any, max_pixels: Any = None) -> None:
+    """Raise RequestError unless these options are what they must be."""
+    if max_pixels is not None and (type(max_pixels) is not int or max_pixels < 1):
+        raise RequestError(
+            f"{name}: max_pixels must be a whole number such as 200000000, not {max_pixels!r}."
+        )
     if type(size) is not int or not 8 <= size <= 1024:
         raise RequestError(f"{name}: size must be a whole number from 8 to 1024, not {size!r}.")
     if corrupt not in ("fail", "skip"):

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,12 +12,14 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from domainbed_adapters.image_depth import as_rgb
+
 CHUNK = 256
 """Images between two signs of progress."""
+PNG = b"\x89PNG\r\n\x1a\n"
+"""How its files begin."""
 Fit = Literal["stretch", "crop"]
 Interpolation = Literal["bilinear", "bicubic"]
-BROKEN = (OSError, ValueError, SyntaxError)
-"""What PIL raises of a file that is no image."""
 
 
 def read_image(
@@ -34,23 +37,67 @@ def read_image(
             square in its middle, so that nothing is distorted. A square image is stretched as well;
             none of its pixels changes if it has the size already.
         interpolation: Of the pixels.
+
+    Raises:
+        Exception: Of any kind, if it is no image: see ``harm_of``.
     """
     from PIL import Image, ImageOps
 
+    if isinstance(file, Path) and not file.is_file():  # opening a pipe would never end
+        raise OSError("a link to nothing" if file.is_symlink() else "no file")
     with Image.open(file) as image:
-        rgb, how = image.convert("RGB"), Image.Resampling[interpolation.upper()]
+        rgb, how = as_rgb(image), Image.Resampling[interpolation.upper()]
         square = (size, size)
         resized = ImageOps.fit(rgb, square, how) if fit == "crop" else rgb.resize(square, how)
     return np.asarray(resized).transpose(2, 0, 1)
 
 
-def harm_of(path: Path) -> str:
-    """Why a file is no image, with its name; empty if it is one, which may well be black."""
+def harm_of(path: Path, read: Callable[[], object] | None = None) -> str:
+    """Why a file is no image, with its name; empty if it is one, which may well be black.
+
+    Args:
+        path: Of the file.
+        read: Reads it; by default it is read in eight pixels.
+    """
+    from PIL import Image
+
     try:
-        read_image(path, 8)
-    except BROKEN as error:
-        return f"{path}: {error}"
+        read() if read else read_image(path, 8)
+        _check_sums(path)
+    except Image.DecompressionBombError as error:
+        return f"{path}: {error} If it is meant, set max_pixels to as many as it has"
+    except Exception as error:  # Pillow raises errors of many kinds
+        return f"{path}: {' '.join(str(error).split()) or type(error).__name__}"
     return ""
+
+
+def _check_sums(path: Path) -> None:
+    """Raise an error if a checksum of a PNG file is wrong: Pillow skips those of its pixels."""
+    from PIL import Image
+
+    with path.open("rb") as file:
+        if file.read(len(PNG)) == PNG:
+            file.seek(0)
+            Image.open(file).verify()
+
+
+@contextmanager
+def at_most(max_pixels: int | None) -> Iterator[None]:
+    """Within, Pillow reads images of up to so many pixels; None: of as many as it does by itself.
+
+    It is a setting of Pillow's for all threads. Pillow warns from half of what it refuses.
+    """
+    from PIL import Image
+
+    before = Image.MAX_IMAGE_PIXELS
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            if max_pixels is not None:
+                Image.MAX_IMAGE_PIXELS = -(-max_pixels // 2)
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
 
 
 def in_parallel(work: Callable[[int], Any], n: int, what: str) -> list[Any]:

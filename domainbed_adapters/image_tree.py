@@ -4,18 +4,16 @@ DomainBed reads whatever sub-folders it finds, and numbers the classes of each e
 stray folder or a missing class shifts its labels without a word. Here both are errors.
 """
 
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from domainbed_adapters.image_listing import Listing, folders_in, told_left_out
 from oodbench.errors import RequestError
-
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-"""Those that torchvision's ``ImageFolder`` reads; other files are left out, as there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +27,7 @@ class ImageTree:
         files: Paths under ``root``.
         labels: (n,) the class of each file.
         starts: Where each environment's files begin, and the end of the last.
+        left_out: What was left out of the folders and why, in lines of text.
     """
 
     root: Path
@@ -37,16 +36,11 @@ class ImageTree:
     files: tuple[str, ...]
     labels: NDArray[np.int64]
     starts: tuple[int, ...]
+    left_out: tuple[str, ...] = ()
 
     def rows_of(self, environment: int) -> NDArray[np.int64]:
         """Which files are those of an environment, by its index."""
         return np.arange(self.starts[environment], self.starts[environment + 1])
-
-
-def folders_in(path: Path) -> list[str]:
-    """Names of the folders there, in order; hidden ones are none."""
-    with os.scandir(path) as entries:
-        return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
 
 
 def read_tree(
@@ -54,6 +48,7 @@ def read_tree(
     environments: Sequence[str] = (),
     classes: Sequence[str] = (),
     num_classes: int | None = None,
+    labels: Mapping[str, str] = MappingProxyType({}),
 ) -> ImageTree:
     """List the images under ``root``.
 
@@ -63,9 +58,11 @@ def read_tree(
         classes: The class folders that each must have, and no others; none: any, but the same ones
             in every environment.
         num_classes: How many there must be.
+        labels: Name of a class folder -> the class that it is of, where that is another.
 
     Raises:
-        RequestError: If a folder is missing, is there in excess, or has no image: which one.
+        RequestError: If a folder is missing, is there in excess, or has no image: which one; if a
+            file is of two classes.
     """
     found = folders_in(root)
     _check(root, found, environments or found, "environments")
@@ -74,41 +71,40 @@ def read_tree(
             f"{root} needs a folder for each environment, two at least, each with a folder for "
             f"each class; found {', '.join(found) or 'none'}."
         )
-    kinds = list(classes) or sorted({kind for name in found for kind in folders_in(root / name)})
+    folders = {name: _by_class(folders_in(root / name), labels) for name in found}
+    kinds = list(classes) or sorted({kind for name in found for kind in folders[name]})
     if num_classes is not None and len(kinds) != num_classes:
         raise RequestError(
             f"{root} needs {num_classes} classes, but its environments have {len(kinds)}: "
             f"{some(kinds)}. Remove what is none, or unpack it again."
         )
     for name in found:
-        _check(root / name, folders_in(root / name), kinds, "classes")
+        _check(root / name, list(folders[name]), kinds, "classes")
     files: list[str] = []
-    labels: list[int] = []
+    numbers: list[int] = []
     starts = [0]
     kinds.sort()
+    listing = Listing(root)
+    listing.note_outside("")
     for name in found:
+        listing.note_outside(name)
         for label, kind in enumerate(kinds):
-            mine = images_in(root, f"{name}/{kind}")
-            files += mine
-            labels += [label] * len(mine)
+            for folder in folders[name][kind]:
+                mine = listing.images_in(f"{name}/{folder}", name, kind)
+                files += mine
+                numbers += [label] * len(mine)
         starts.append(len(files))
-    numbers = np.array(labels)
-    return ImageTree(root, tuple(found), tuple(kinds), tuple(files), numbers, tuple(starts))
+    names = tuple(found), tuple(kinds), tuple(files)
+    left_out = tuple(told_left_out(listing))
+    return ImageTree(root, *names, np.array(numbers), tuple(starts), left_out)
 
 
-def images_in(root: Path, folder: str) -> list[str]:
-    """Images in a class folder and below it, in the order of torchvision's ``make_dataset``.
-
-    Raises:
-        RequestError: If it has none.
-    """
-    found = []
-    for here, _, names in sorted(os.walk(root / folder, followlinks=True)):
-        within = Path(here).relative_to(root).as_posix()
-        found += [f"{within}/{name}" for name in sorted(names) if name.lower().endswith(EXTENSIONS)]
-    if not found:
-        raise RequestError(f"{root / folder} has no image ({', '.join(EXTENSIONS)}).")
-    return found
+def _by_class(folders: Sequence[str], labels: Mapping[str, str]) -> dict[str, list[str]]:
+    """Class -> its folders."""
+    result: dict[str, list[str]] = {}
+    for folder in folders:
+        result.setdefault(labels.get(folder, folder), []).append(folder)
+    return result
 
 
 def _check(where: Path, found: Sequence[str], expected: Sequence[str], what: str) -> None:

@@ -7,9 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from domainbed_adapters.image_folders import split_parts
+from domainbed_adapters.duplicates import check_duplicates, refuse_leaks, report, told_repeats
+from domainbed_adapters.image_cache import digests_of
+from domainbed_adapters.image_folders import check_image_options, split_parts
 from domainbed_adapters.own_files import OWN
-from domainbed_adapters.summaries import lacking, told_classes, told_environments, told_splits
+from domainbed_adapters.summaries import (
+    lacking,
+    told_alone,
+    told_classes,
+    told_environments,
+    told_skipped,
+    told_splits,
+)
+from domainbed_adapters.table_duplicates import (
+    check_emptied,
+    repeats_in,
+    row,
+    same_rows,
+    what_of,
+)
 from domainbed_adapters.table_files import NAME, check_there, find, read
 from domainbed_adapters.table_inputs import (
     IMAGE_OPTIONS,
@@ -17,11 +33,12 @@ from domainbed_adapters.table_inputs import (
     hash_of_items,
     images_of,
     texts_of,
+    tree_of,
 )
+from domainbed_adapters.table_values import MENDING, Reading
 from domainbed_adapters.tables import Grouping, Table, assemble, environments_of
-from domainbed_adapters.wilds_checks import check_ends
 from oodbench.data import Dataset, DatasetSpec, Environment
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError
 
 
 def is_published(table: Table) -> bool:
@@ -36,7 +53,7 @@ def worst_of(table: Table) -> dict[str, str]:
 
 def resolve(options: Mapping[str, Any]) -> DatasetSpec:
     """This dataset with the environments and classes that the file has."""
-    table = read(options.get("file"))
+    table = read(options)
     names = tuple(environments_of(table, ("environment",)))
     published = is_published(table)
     return replace(
@@ -49,61 +66,87 @@ def resolve(options: Mapping[str, Any]) -> DatasetSpec:
 
 
 def verify(options: Mapping[str, Any]) -> Path:
-    """The file, if it is right and every image that it lists is there and has its end."""
-    table = read(options.get("file"))
-    if table.name.endswith("images"):
+    """The file, if it is right and every image that it lists is there and is one.
+
+    Raises:
+        RequestError: If not, or if an example may be trained and tested on.
+    """
+    table, chosen = read(options), {**SPEC.options, **options}
+    check_duplicates(NAME, chosen["duplicates"])
+    if what_of(table) == "image":
+        check_image_options(NAME, chosen["size"], chosen["corrupt"], chosen["max_pixels"])
         check_there(table, find(options.get("file")))
-        check_ends(table.root, table.items, NAME)
+    found = repeats_in(table, same_rows(table, chosen["corrupt"], chosen["max_pixels"]))
+    refuse_leaks(f"{NAME}: {chosen['file']}", what_of(table), found, row, chosen["duplicates"])
     return find(options.get("file"))
 
 
 def summarize(options: Mapping[str, Any]) -> list[str]:
-    """Its classes, and the rows of each split and environment; what it lacks."""
-    table = read(options.get("file"))
+    """Its classes, and the rows of each split and environment; what it lacks, and what is odd."""
+    table, chosen = read(options), {**SPEC.options, **options}
+    found = repeats_in(table, same_rows(table, chosen["corrupt"], chosen["max_pixels"]))
+    odd = told_repeats(what_of(table), found, row)
+    if what_of(table) == "image":
+        digests = digests_of(table.name, tree_of(table), chosen["corrupt"], chosen["max_pixels"])
+        odd = [*told_skipped(table.items, digests), *odd]
     classes = told_classes(table.columns["label"].names)
     if is_published(table):
-        return [classes, *told_splits(table), *lacking(table)]
-    counts = {name: len(rows) for name, rows in environments_of(table, ("environment",)).items()}
-    return [classes, *told_environments(counts)]
+        return [classes, *told_splits(table), *lacking(table), *odd]
+    parts = environments_of(table, ("environment",))
+    counts = {name: len(rows) for name, rows in parts.items()}
+    return [classes, *told_environments(counts), *told_alone(table), *odd]
 
 
 def build(
     data_seed: int,
     file: Any,
-    groups: Any,
     size: int,
     corrupt: Any,
     words: int,
     encoder: Any,
     length: Any,
     holdout: float,
+    max_pixels: Any,
+    duplicates: Any,
+    **reading: Any,
 ) -> Dataset:
     """The examples of that file."""
-    table = read(file)
-    fields = fields_of(groups, table, file)
-    published, train = is_published(table), table.splits["train"]
+    check_duplicates(NAME, duplicates)
+    table = read({"file": file, **reading})
+    fields = fields_of(reading, table)
+    published, train, parts = is_published(table), table.splits["train"], None
+    classes = table.columns["label"].names
     if not published:
         parts = {
             name: split_parts(rows, holdout, NAME, data_seed, name)
             for name, rows in environments_of(table, ("environment",)).items()
         }  # any of them may be trained on
         train = np.sort(np.concatenate([mine["train"] for mine in parts.values()]))
-    if table.name.endswith("images"):
+    if what_of(table) == "image":
         check_there(table, find(file))
-        inputs, table, content = images_of(table, size, corrupt)
+        whole = table
+        inputs, table, content = images_of(whole, size, corrupt, max_pixels)
+        check_emptied(whole, table)
         encoder = ""
     else:
         inputs, content = texts_of(table, train, words, encoder, length)
+    found = repeats_in(table, same_rows(table, corrupt, max_pixels), parts)
+    report(f"{NAME}: {file}", what_of(table), found, row, duplicates)
     source = f"{NAME} {hash_of_items(table)[:16]}"  # other files go by the same name
-    if published:
+    if parts is None:
         roles = {name: name for name in table.splits if name != "train"}
         grouping = Grouping(fields)
         data = assemble(table, inputs, content, ("environment",), roles, grouping, worst_of(table))
-        return replace(data, name=NAME, tokens=encoder, source=source)
+        return replace(data, name=NAME, tokens=encoder, source=source, classes=classes)
     environments = []
     for name, splits in parts.items():
         kept = {part: rows[np.isin(rows, table.splits["train"])] for part, rows in splits.items()}
         made = {part: table.split(inputs, rows) for part, rows in kept.items()}
+        if empty := [part for part, split in made.items() if not len(split)]:
+            raise RequestError(
+                f"{NAME}: {file}: no image of {name}, {empty[0]} can be read; mend them, or leave "
+                "that environment out."
+            )
         environments.append(Environment(name, made))
     return Dataset(
         NAME,
@@ -112,29 +155,23 @@ def build(
         content=content,
         tokens=encoder,
         source=source,
+        classes=classes,
     )
 
 
-def fields_of(groups: Any, table: Table, file: Any) -> tuple[str, ...]:
-    """The columns whose values make the groups, from the option ``groups``.
+def fields_of(options: Mapping[str, Any], table: Table) -> tuple[str, ...]:
+    """The columns whose values make the groups.
 
     Raises:
-        RequestError: If it is no text, or the file has no published splits to score them by.
-        UnknownNameError: If the file has no such column.
+        RequestError: If the file has no published splits to score them by.
     """
-    if not isinstance(groups, str):
-        raise RequestError(f"{NAME}: groups must be columns joined by +, not {groups!r}.")
+    groups = options["groups"]
     if groups != SPEC.options["groups"] and not is_published(table):
         raise RequestError(
             f"{NAME}: groups {groups!r} are of the worst-group accuracy, which only published "
             "splits are scored by. Give the file a column split, or leave groups out."
         )
-    fields = tuple(part.strip() for part in groups.split("+") if part.strip())
-    for field in fields:
-        if field not in table.columns:
-            where = f"{NAME}: {find(file)}, groups"
-            raise UnknownNameError("column", field, table.columns, where=where)
-    return fields
+    return Reading.of(NAME, options).groups
 
 
 SPEC = DatasetSpec(
@@ -142,7 +179,12 @@ SPEC = DatasetSpec(
     (),
     0,
     build,
-    options={"file": "", "groups": "environment", "holdout": 0.2, **IMAGE_OPTIONS, **TEXT_OPTIONS},
+    options={
+        **{"file": "", "groups": "environment", "holdout": 0.2, "duplicates": "refuse"},
+        **MENDING,
+        **IMAGE_OPTIONS,
+        **TEXT_OPTIONS,
+    },
     summary="A CSV or Parquet file of your own: a row an example, a text or the path of an image.",
     layout="FILE under a data folder, with the columns text or image, label, environment, split.",
     resolve=resolve,

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from domainbed_adapters.image_folders import OPTIONS, Options, build_images
-from domainbed_adapters.image_tree import EXTENSIONS, ImageTree
+from domainbed_adapters.image_listing import entries_of, is_image
+from domainbed_adapters.image_tree import ImageTree
 from oodbench.data import Dataset, DatasetSpec, Source
 from oodbench.errors import RequestError
 
@@ -82,7 +83,7 @@ def _first(root: Path, folder: str, count: int) -> list[str]:
     """The first ``count`` images of a folder by name; -1: all."""
     if not (root / folder).is_dir():
         raise RequestError(f"Spawrious: there is no folder {root / folder}; {GET}")
-    names = sorted(p.name for p in (root / folder).iterdir() if p.name.endswith(EXTENSIONS))
+    names = [entry.name for entry in entries_of(root / folder) if is_image(entry.name)]
     if len(names) < max(count, 1):
         raise RequestError(
             f"Spawrious: {root / folder} has {len(names)} images, but {max(count, 1)} are needed; "

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from domainbed_adapters.image_listing import shown
 from domainbed_adapters.image_tree import some
 from domainbed_adapters.tables import Table
 
@@ -19,6 +21,19 @@ def told_environments(counts: Mapping[str, int]) -> list[str]:
     return [f"  {len(counts)} environments (index for test_environments = name: examples):", *lines]
 
 
+def told_alone(table: Table) -> list[str]:
+    """Which classes are of one environment alone, so that it cannot be the only one tested on."""
+    label, place = table.columns["label"], table.columns["environment"]
+    pairs = np.unique(np.stack([label.codes, place.codes], axis=1), axis=0)
+    counts = np.bincount(pairs[:, 0], minlength=len(label.names))
+    return [
+        f"  {label.names[code]} is a class of {place.names[where]} alone: that cannot be a test "
+        "environment."
+        for code, where in pairs.tolist()
+        if counts[code] == 1
+    ]
+
+
 def told_splits(table: Table) -> list[str]:
     """A line for each split of a table: how many rows it has of each environment."""
     column = table.columns["environment"]
@@ -28,6 +43,12 @@ def told_splits(table: Table) -> list[str]:
         each = [f"{column.names[code]}: {counts[code]}" for code in np.flatnonzero(counts)]
         lines.append(f"    {split}: {len(rows)} ({some(each)})")
     return ["  rows of each split, and of each environment in it:", *lines]
+
+
+def told_skipped(files: Sequence[str], digests: NDArray[np.uint8]) -> list[str]:
+    """How many files are no images, of their (n, 32) hashes, which are zeros then."""
+    skipped = [shown(files[row]) for row in np.flatnonzero(~digests.any(axis=1)).tolist()]
+    return [f"  skipped: {len(skipped)} that are no images ({some(skipped, 5)})"] if skipped else []
 
 
 def lacking(table: Table) -> list[str]:

@@ -1,6 +1,7 @@
 """A CSV or Parquet file of one's own, read as a table; mistakes are named with their row."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from domainbed_adapters.own_files import sought
+from domainbed_adapters.table_values import Reading
 from domainbed_adapters.tables import Column, Table
-from oodbench.errors import RequestError
+from oodbench.errors import RequestError, UnknownNameError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,57 +37,75 @@ def find(file: Any) -> Path:
     return sought(NAME, "file", file, "a CSV or Parquet file in a data folder")
 
 
-def read(file: Any) -> Table:
-    """The table, checked.
+def read(options: Mapping[str, Any]) -> Table:
+    """The table that the options name, checked: what is read of it, and no other column.
 
     Raises:
         RequestError: If the file cannot be read, or lacks a column or a value.
+        UnknownNameError: If it lacks a column of the option ``groups``.
     """
-    path = find(file)
-    return _read(path, path.stat().st_mtime_ns, path.stat().st_size)
+    path = find(options.get("file"))
+    return _read(path, Reading.of(NAME, options), path.stat().st_mtime_ns, path.stat().st_size)
 
 
 @lru_cache(maxsize=2)
-def _read(path: Path, *changed: int) -> Table:
-    frame = _frame(path)
+def _read(path: Path, reading: Reading, *changed: int) -> Table:
+    frame, where = _frame(path), f"{NAME}: {path}"
     items = [name for name in ITEMS if name in frame.columns]
     _check_columns(path, list(frame.columns), items)
+    for name in reading.groups:
+        if name not in frame.columns:
+            raise UnknownNameError("column", name, frame.columns, where=f"{where}, groups")
+    for column, _ in reading.mending.columns:
+        if column not in reading.columns:  # nothing else of the file counts
+            raise UnknownNameError("column", column, reading.columns, where=f"{where}, values")
     if frame.empty:
-        raise RequestError(f"{NAME}: {path} has no rows. {NEEDS}.")
-    for name in frame.columns:
-        empty = frame[name].str.strip() == ""
-        if empty.any():
-            raise RequestError(
-                f"{NAME}: {path} has no {name} in row {int(empty.to_numpy().argmax()) + 1} of "
-                f"{len(frame)} ({empty.sum()} in all); fill it in, or leave the row out."
-            )
-    split = frame["split"] if "split" in frame.columns else frame["label"].map(lambda _: "train")
-    wrong = ~split.isin(SPLITS)
-    if wrong.any():
-        raise RequestError(
-            f"{NAME}: {path} has split = {split[wrong].iloc[0]!r} in row "
-            f"{int(wrong.to_numpy().argmax()) + 1}; it may be {', '.join(SPLITS)}."
-        )
-    labels = Column.of(_as_numbers(frame["label"]))
+        raise RequestError(f"{where} has no rows. {NEEDS}.")
+    has_split = "split" in frame.columns
+    names = [items[0], *reading.columns, *(["split"] if has_split else [])]
+    _check_once(names, list(frame.columns), where)
+    for name in names:
+        _check_filled(frame[name], where)
+    split = frame["split"] if has_split else frame["label"].map(lambda _: "train")
+    split = split.str.strip() if reading.mending.strip else split
+    _check_splits(split, where)
+    columns = {
+        name: Column.of(_as_numbers(reading.mending.mended(frame[name], where)))
+        for name in reading.columns
+    }
+    labels = columns["label"]
     table = Table(
         NAME,
         path.parent,
         tuple(frame[items[0]]),
         labels.codes,
         {name: np.flatnonzero(split == name) for name in SPLITS if (split == name).any()},
-        {
-            "label": labels,
-            **{
-                name: Column.of(_as_numbers(frame[name]))
-                for name in frame.columns
-                if name not in (*items, "label", "split")
-            },
-        },
+        columns,
         len(labels.names),
     )
     _check(table, path, labels)
     stem = re.sub(r"\W+", "-", path.stem)  # it names files of the cache
     return replace(table, name=f"{NAME}-{stem}-{items[0]}s")
+
+
+def _check_filled(values: "pd.Series[str]", where: str) -> None:
+    """Raise RequestError unless every row has a value of this column."""
+    empty = values.isna() | (values.str.strip() == "")
+    if empty.any():
+        raise RequestError(
+            f"{where} has no {values.name} in row {int(empty.to_numpy().argmax()) + 1} of "
+            f"{len(values)} ({empty.sum()} in all); fill it in, or leave the row out."
+        )
+
+
+def _check_splits(split: "pd.Series[str]", where: str) -> None:
+    """Raise RequestError unless every split is one."""
+    wrong = ~split.isin(SPLITS)
+    if wrong.any():
+        raise RequestError(
+            f"{where} has split = {split[wrong].iloc[0]!r} in row "
+            f"{int(wrong.to_numpy().argmax()) + 1}; it may be {', '.join(SPLITS)}."
+        )
 
 
 def _check_commas(path: Path, columns: list[str]) -> None:
@@ -134,19 +154,11 @@ def check_there(table: Table, path: Path) -> None:
 
 
 def _frame(path: Path) -> "pd.DataFrame":
-    """All columns as texts."""
-    import pandas as pd
-
+    """All columns as texts; one whose name another has already is called as pandas calls it."""
     try:
-        if path.suffix == ".parquet":
-            stored = pd.read_parquet(path)
-            return stored.astype(str).mask(stored.isna(), "")
-        header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
-        _check_commas(path, list(header.iloc[0]))
-        twice = header.iloc[0][header.iloc[0].duplicated()].tolist()
-        if twice:  # pandas would give the second another name
-            raise RequestError(f"{NAME}: {path} has the column {twice[0]} twice; remove one.")
-        return pd.read_csv(path, dtype=str, keep_default_na=False)
+        return _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
+    except RequestError:
+        raise
     except ImportError as error:
         raise RequestError(
             f"{NAME}: Parquet files need pyarrow: pip install 'oodbench[parquet]'."
@@ -156,9 +168,42 @@ def _frame(path: Path) -> "pd.DataFrame":
             f"{NAME}: {path} is not in UTF-8 (line {_line_that_is_no_text(path)}); save it as "
             "UTF-8."
         ) from error
-    except (ValueError, OSError) as error:
-        told = str(error).strip()
+    except Exception as error:  # of a damaged file: of many kinds
+        told = " ".join(str(error).split()) or type(error).__name__
         raise RequestError(f"{NAME}: {path} cannot be read: {told}.") from error
+
+
+def _csv(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
+    _check_commas(path, list(header.iloc[0]))
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas would move every value by a column
+        raise RequestError(
+            f"{NAME}: the rows of {path} have more fields than its first line has columns; put "
+            "texts with a comma in them into quotes."
+        )
+    return frame
+
+
+def _parquet(path: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    stored = pd.read_parquet(path).reset_index(drop=True)
+    stored.columns = stored.columns.map(str)
+    for name in stored.columns:
+        kinds = stored[name].dropna().map(type).unique() if stored[name].dtype == object else ()
+        if bytes in kinds:
+            raise RequestError(f"{NAME}: the column {name} of {path} is bytes; save it as text.")
+    return stored.astype(str).mask(stored.isna(), "")
+
+
+def _check_once(names: list[str], columns: list[str], where: str) -> None:
+    """Raise RequestError if a column that is read is there twice."""
+    for name in names:
+        if f"{name}.1" in columns:  # what pandas calls the second
+            raise RequestError(f"{where} has the column {name} twice; remove one.")
 
 
 def _line_that_is_no_text(path: Path) -> int:
@@ -175,7 +220,7 @@ def _as_numbers(values: "pd.Series[str]") -> Any:
     """Whole numbers, if all are: 10 comes after 9 then."""
     try:
         return values.astype(int).to_numpy()
-    except ValueError:
+    except (ValueError, OverflowError):
         return values.to_numpy(str)
 
 

@@ -15,7 +15,7 @@ from oodbench.data.cache import filled
 from oodbench.data.encoders import Encoder
 from oodbench.errors import RequestError
 
-IMAGE_OPTIONS: dict[str, Any] = {"size": 224, "corrupt": "fail"}
+IMAGE_OPTIONS: dict[str, Any] = {"size": 224, "corrupt": "fail", "max_pixels": None}
 TEXT_OPTIONS: dict[str, Any] = {"words": 1000, "encoder": "", "length": 128}
 """``words``: of TF-IDF. ``encoder``: the name of a text encoder's folder, for its tokens instead;
 ``length``: the most of them that a text has."""
@@ -23,13 +23,20 @@ TEXTS = 4096
 """Between two pieces of the file that is written."""
 
 
-def images_of(table: Table, size: int, corrupt: Any) -> tuple[Images, Table, str]:
+def images_of(
+    table: Table, size: int, corrupt: Any, max_pixels: Any = None
+) -> tuple[Images, Table, str]:
     """Pixels of a table's images, the table without those that are none, a hash of the files."""
-    check_image_options(table.name, size, corrupt)
+    check_image_options(table.name, size, corrupt, max_pixels)
     check_images(table.root, table.items, table.name)
-    tree = ImageTree(table.root, (), (), table.items, table.labels, (0, len(table.items)))
-    pixels, there, content = kept_images(table.name, tree, size, corrupt)
+    tree = tree_of(table)
+    pixels, there, content = kept_images(table.name, tree, size, corrupt, max_pixels=max_pixels)
     return pixels, table.only_rows(there), content
+
+
+def tree_of(table: Table) -> ImageTree:
+    """A table's images, without environments."""
+    return ImageTree(table.root, (), (), table.items, table.labels, (0, len(table.items)))
 
 
 def texts_of(

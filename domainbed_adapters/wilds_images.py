@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from domainbed_adapters.table_inputs import images_of
+from domainbed_adapters.duplicates import same_files
+from domainbed_adapters.image_cache import digests_of
+from domainbed_adapters.table_duplicates import report_published
+from domainbed_adapters.table_inputs import IMAGE_OPTIONS, images_of, tree_of
 from domainbed_adapters.tables import Grouping, assemble
 from domainbed_adapters.wilds_checks import Sheet
 from domainbed_adapters.wilds_release import ID_AND_OOD, SAME, Release, is_required
@@ -14,6 +17,7 @@ def build(
     data_seed: int,
     size: int,
     corrupt: Any,
+    max_pixels: Any,
     environments: str,
     release_file: str,
 ) -> Dataset:
@@ -21,7 +25,9 @@ def build(
     table = release.table(is_required(release.name, release_file))
     fields = release.fields(environments)
     table.combined(fields)  # refuses a field that is none before an hour of decoding
-    pixels, table, content = images_of(table, size, corrupt)
+    pixels, table, content = images_of(table, size, corrupt, max_pixels)
+    digests = digests_of(table.name, tree_of(table), corrupt, max_pixels)
+    report_published(table, "image", same_files(digests))
     return assemble(table, pixels, content, fields, release.roles, release.grouping, release.worst)
 
 
@@ -177,7 +183,7 @@ NOT_SUPPORTED = {
 
 def spec(release: Release, size: int, **about: Any) -> DatasetSpec:
     """The dataset of a release, its images at this size unless another is asked for."""
-    return release.spec(build, {"size": size, "corrupt": "fail"}, **about)
+    return release.spec(build, {**IMAGE_OPTIONS, "size": size}, **about)
 
 
 REGISTER = [

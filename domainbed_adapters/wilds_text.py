@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from domainbed_adapters.duplicates import same_texts
+from domainbed_adapters.table_duplicates import report_published
 from domainbed_adapters.table_inputs import TEXT_OPTIONS, texts_of
 from domainbed_adapters.tables import Grouping, assemble
 from domainbed_adapters.wilds_checks import Sheet
@@ -84,6 +86,7 @@ def build(
     table = release.table(is_required(release.name, release_file))
     fields = release.fields(environments)
     inputs, content = texts_of(table, table.splits["train"], words, encoder, length)
+    report_published(table, "text", same_texts(table.items))
     data = assemble(table, inputs, content, fields, roles, release.grouping, release.worst)
     return replace(data, tokens=encoder)
 

@@ -4,11 +4,13 @@
 130: interrupted (typer sees to that).
 """
 
+import errno
 import os
+import signal
 import sys
 from collections.abc import Callable
 from importlib import metadata
-from typing import Annotated
+from typing import Annotated, NoReturn, TextIO
 
 import typer
 
@@ -97,15 +99,52 @@ app.add_typer(importing.app, name="import")
 app.add_typer(exporting.app, name="export")
 
 
+LONGEST = 4_000
+"""Characters of an error: it may quote what somebody wrote."""
+OUTPUT = (errno.ENOSPC, errno.EIO, errno.EBADF)
+"""What a standard output that is full or closed answers."""
+
+
 def main() -> None:
     """Run the command line and exit."""
+    end_as_ctrl_c()
+    stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
+    sys.stdout = stdout
     try:
-        app()
+        try:
+            app()
+        finally:
+            stdout.flush()
     except OodbenchError as error:
-        from oodbench.cli.printing import plain
-
-        print(plain(f"oodbench: {error}"), file=sys.stderr)
-        sys.exit(2)
+        refuse(str(error), 2)
     except BrokenPipeError:  # `oodbench query ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget(stdout)
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in OUTPUT or error.filename is not None:
+            raise
+        forget(stdout)
+        refuse(f"Cannot write the output: {error.strerror}.", 1)
+
+
+def end_as_ctrl_c() -> None:
+    """Let signals that ask a process to end do what Ctrl-C does; those that nohup ignores stay."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows lacks one
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+
+
+def refuse(message: str, code: int) -> NoReturn:
+    """Print an error and exit."""
+    from oodbench.cli.printing import plain
+
+    if len(message) > LONGEST:
+        message = f"{message[:LONGEST]} ..."
+    print(plain(f"oodbench: {message}"), file=sys.stderr)
+    sys.exit(code)
+
+
+def forget(stdout: TextIO) -> None:
+    """Keep Python from writing what is left once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from oodbench.errors import RequestError
+
 
 class Stored(Protocol):
     """What is read like an array: one that is mapped from a file, or images decoded when read."""
@@ -168,6 +170,7 @@ class Dataset:
         source: Whose examples it shows. Datasets of one source call each by the same number (see
             ``Split.examples``), and so do its splits under every data seed. Empty: nobody else's,
             and those of files of the same name may be others.
+        classes: Names of the classes; empty if they are not known.
     """
 
     name: str
@@ -182,6 +185,7 @@ class Dataset:
     metrics: tuple[str, ...] = ()
     tokens: str = ""
     source: str = ""
+    classes: tuple[str, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -229,6 +233,26 @@ class Dataset:
             for i, environment in enumerate(self.environments)
             if i not in test_environments and not environment.apart
         )
+
+    def check_classes(self, test_environments: tuple[int, ...]) -> None:
+        """Raise RequestError if a class has no training example without these environments.
+
+        Published splits are as their authors made them.
+        """
+        if self.published:
+            return
+        trained = self.training_environments(test_environments)
+        labels = [self.environments[i].splits["train"].labels for i in trained]
+        unseen = np.setdiff1d(np.arange(self.num_classes), np.concatenate(labels)).tolist()
+        if unseen:
+            names = [self.classes[code] if self.classes else str(code) for code in unseen]
+            tested = ", ".join(self.environments[i].name for i in test_environments)
+            raise RequestError(
+                f"{self.name}: with the test environments {tested} ({list(test_environments)}) no "
+                f"training example has the label {', '.join(names)}; what is measured would be the "
+                "loss of a class, not a shift. Leave these examples out, or test on other "
+                "environments."
+            )
 
 
 def _arrays(split: Split) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -1,6 +1,6 @@
 """Sweep files on disk: YAML, what they extend, and changes to them from the command line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,13 @@ from oodbench.errors import SweepError
 from oodbench.sweep.spec import SweepSpec, parse_sweep
 
 EXTENDS, SWEEPS = "extends", "sweeps"
+
+LONGEST = 2**20
+"""Characters that a sweep file may have."""
+MOST = 100_000
+"""Values that it may stand for: ten short aliases of aliases stand for billions."""
+DEEPEST = 50
+"""Levels of lists and dictionaries."""
 
 
 def load_sweeps(path: str | Path, changes: Sequence[str] = ()) -> list[SweepSpec]:
@@ -70,11 +77,14 @@ def read(path: Path, extending: tuple[Path, ...]) -> Any:
     if path.resolve() in extending:
         raise SweepError(f"{path} extends itself, by way of {extending[-1]}.")
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LONGEST + 1)
     except OSError as error:
         raise SweepError(f"Cannot read the sweep file {path}: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise SweepError(f"{path} is not a sweep file: it is not text in UTF-8.") from error
+    if len(text) > LONGEST:
+        raise SweepError(f"{path} is not a sweep file: it has more than {LONGEST:,} characters.")
     values = parse_yaml(text, str(path))
     if values is None:
         needed = (name for name, field in SweepSpec.model_fields.items() if field.is_required())
@@ -117,15 +127,38 @@ def parse_yaml(text: str, source: str) -> Any:
     """A YAML document as plain values.
 
     Raises:
-        SweepError: With line, column and problem on one line; ruamel.yaml's own text has six.
+        SweepError: With line, column and problem on one line; ruamel.yaml's own text has six. Also
+            if it stands for more values than ``MOST``, or is nested more than ``DEEPEST`` levels.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
-        return YAML(typ="safe", pure=True).load(text)
+        values = YAML(typ="safe", pure=True).load(text)
+    except RecursionError:
+        raise SweepError(f"{source} is nested too deeply; {DEEPEST} levels are enough.") from None
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise SweepError(f"{source} is not YAML: {place}{problem}.") from error
+    for count, level in enumerate(levels(values)):
+        if count >= MOST or level > DEEPEST:
+            raise SweepError(
+                f"{source} stands for more than {MOST:,} values or {DEEPEST} levels; use fewer "
+                "aliases (*name), or none."
+            )
+    return values
+
+
+def levels(values: Any) -> Iterator[int]:
+    """The level of each value of a document; what an alias stands for counts at each use."""
+    waiting = [iter([values])]
+    while waiting:
+        for value in waiting[-1]:
+            yield len(waiting) - 1
+            if isinstance(value, dict | list):
+                waiting.append(iter(value.values() if isinstance(value, dict) else value))
+                break
+        else:
+            waiting.pop()

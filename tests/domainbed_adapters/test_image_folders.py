@@ -131,7 +131,8 @@ def test_the_same_files_elsewhere_are_the_same_data(root: Path, monkeypatch, tmp
         (lambda p: shutil.rmtree(p / "sketch" / "horse"), r"sketch must have .* missing: horse"),
         (lambda p: (p / "photo" / "cat").mkdir(), r"photo must have .* not expected there: cat"),
         (lambda p: shutil.rmtree(p / "cartoon"), r"PACS must have .* missing: cartoon"),
-        (lambda p: (p / "__MACOSX").mkdir(), r"not expected there: __MACOSX"),
+        (lambda p: (p / "MACOSX").mkdir(), r"not expected there: MACOSX"),
+        (lambda p: (p / "more").symlink_to("gone"), r"PACS/more is a link to nothing \(gone\)"),
         (lambda p: shutil.rmtree(p), r"PACS needs files that are not here: no PACS in .*download"),
         (
             lambda p: [f.unlink() for f in (p / "photo" / "dog").iterdir()],

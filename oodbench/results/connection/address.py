@@ -1,6 +1,7 @@
 """Where a database is: reading its URL or path, showing it without its password."""
 
 import os
+import re
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -20,7 +21,7 @@ def parse_target(target: str | Path) -> URL:
     text = str(target)
     unreadable = DatabaseError(f"The database URL cannot be read. Write {EXAMPLES}.")
     if "://" not in text:
-        if "password=" in text or (text.startswith("postgres") and "@" in text):
+        if "password=" in text or re.match(r"postgres.*@|[^/@]*:[^/]*@", text):
             raise unreadable  # a message with the path would show the password
         return URL.create("sqlite", database=text)
     try:
@@ -63,7 +64,8 @@ def describe_target(target: str | Path) -> str:
     Raises:
         DatabaseError: If it cannot be read.
     """
-    return show(parse_target(target)) if "://" in str(target) else str(target)
+    url = parse_target(target)
+    return show(url) if "://" in str(target) else str(target)
 
 
 def check_file(url: URL, create: bool, read_only: bool) -> None:

@@ -63,6 +63,7 @@ def run_on_processes(
     Raises:
         OodbenchError: If a process died or raised; its number and what it said.
     """
+    # Only this user can enter the folder, so what is pickled there is our own.
     context = torch_multiprocessing.get_context("spawn")
     mine = replace(saving, on_saved=tell_nobody)  # no replica has the database
     with tempfile.TemporaryDirectory(prefix="oodbench-") as folder:

@@ -17,12 +17,14 @@ from oodbench.sweep.plan import plan
 
 @pytest.fixture
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    for environment in ("day", "night"):
-        for kind in ("cat", "dog"):
+    for e, environment in enumerate(("day", "night")):
+        for k, kind in enumerate(("cat", "dog")):
             folder = tmp_path / "data" / "mine" / environment / kind
             folder.mkdir(parents=True)
             for i in range(5):
-                Image.fromarray(np.full((9, 9, 3), i, np.uint8)).save(folder / f"{i}.png")
+                Image.fromarray(np.full((9, 9, 3), 10 * e + 5 * k + i, np.uint8)).save(
+                    folder / f"{i}.png"
+                )
     monkeypatch.setenv("OODBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("OODBENCH_DATA", str(tmp_path / "data"))
 

@@ -152,3 +152,13 @@ def test_workers_stop_by_themselves_when_the_process_that_started_them_is_killed
     process.kill()
     wait_for(lambda: workers_of(db) == [], seconds=20)
     assert_rest_waits(db)
+
+
+def test_an_output_that_is_gone_or_full_is_no_traceback(tmp_path: Path) -> None:
+    shell = " ".join(command("optimizers"))
+    for how, code in [("| head -1", 0), ("> /dev/full", 1), (">&-", 0)]:
+        script = f"set -o pipefail; {shell} {how}"
+        ended = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+        assert ended.returncode == code, how
+        assert "Traceback" not in ended.stderr
+        assert ended.stderr.count("\n") == code

@@ -117,3 +117,23 @@ def test_lists_that_cannot_be(base: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(SweepError, match=message):
         load_sweeps(path)
+
+
+def test_a_document_is_bounded(tmp_path: Path) -> None:
+    bomb = ["a: &a [x, x, x, x, x, x, x, x, x, x]"]
+    for last, name in zip("abcdef", "bcdefg", strict=True):
+        bomb.append(f"{name}: &{name} [{', '.join([f'*{last}'] * 10)}]")
+    nested = "name: " + "[" * 200 + "]" * 200
+    for text, message in [
+        ("\n".join(bomb), "more than 100,000 values or 50 levels"),
+        (nested, "50 levels"),
+        ("name: " + "[" * 20_000, "nested too deeply|not YAML"),
+        ("x" * (2**20 + 1), "more than 1,048,576 characters"),
+    ]:
+        path = tmp_path / "bad.yaml"
+        path.write_text(text)
+        with pytest.raises(SweepError, match=message) as caught:
+            load_sweep(path)
+        assert len(str(caught.value)) < 400
+    with pytest.raises(SweepError, match="more than 1,048,576 characters"):
+        load_sweep("/dev/zero")

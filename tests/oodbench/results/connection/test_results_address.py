@@ -194,3 +194,11 @@ def test_sqlite_on_a_network_filesystem_is_refused_with_the_way_out(
     monkeypatch.setattr("oodbench.results.connection.filesystems.MOUNTINFO", tmp_path / "none")
     monkeypatch.delenv(NETWORK_OVERRIDE)
     open_database(local).close()
+
+
+@pytest.mark.parametrize("text", ["me:s3cret@host/db", "me:s3cret@host", "postgres:s3cret@h/db"])
+def test_a_url_without_its_scheme_is_not_quoted(text: str) -> None:
+    for act in (describe_target, open_database):
+        with pytest.raises(DatabaseError, match="cannot be read") as caught:
+            act(text)
+        assert "s3cret" not in str(caught.value)

@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import signal
+import threading
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +26,7 @@ from oodbench.results import (
     store_runs,
 )
 from oodbench.results.imports import Imported, add_imported, group_of
+from oodbench.results.queries import rawsql
 from oodbench.results.select import select
 
 TRIALS = [
@@ -208,6 +212,34 @@ WRITES_SQLITE = [
     "VACUUM INTO 'copy.db'",
     "CREATE TEMP TABLE x AS SELECT 1",
     "SELECT load_extension('x')",
+    "ATTACH ':memory:' AS other",
+    "DETACH main",
+    "SAVEPOINT x",
+    "RELEASE x",
+    "ROLLBACK",
+    "BEGIN EXCLUSIVE",
+    "REINDEX",
+    "ANALYZE",
+    "VACUUM",
+    "PRAGMA journal_mode = DELETE",
+    "PRAGMA user_version = 7",
+    "PRAGMA foreign_keys = OFF",
+    "REPLACE INTO sweeps SELECT * FROM sweeps",
+    "INSERT INTO runs DEFAULT VALUES RETURNING id",
+    "WITH x AS (SELECT 1) DELETE FROM runs",
+    "CREATE TRIGGER t AFTER INSERT ON runs BEGIN DELETE FROM runs; END",
+    "CREATE TEMP TRIGGER t AFTER INSERT ON runs BEGIN DELETE FROM runs; END",
+    "CREATE VIRTUAL TABLE x USING fts5(a)",
+    "CREATE INDEX x ON runs (id)",
+    "ALTER TABLE runs RENAME TO gone",
+    "ALTER TABLE runs DROP COLUMN reason",
+    "DROP INDEX ix_curves_run_id",
+    "SELECT writefile('copy.db', 'x')",
+    "SELECT readfile('/etc/passwd')",
+    "SELECT edit('x')",
+    "SELECT fts3_tokenizer('simple', x'00')",
+    "SELECT * FROM pragma_journal_mode; PRAGMA query_only = OFF",
+    "EXPLAIN SELECT 1; DELETE FROM runs",
 ]
 WRITES_POSTGRESQL = [
     "WITH gone AS (DELETE FROM runs RETURNING id) SELECT * FROM gone",
@@ -218,6 +250,39 @@ WRITES_POSTGRESQL = [
     "SET TRANSACTION READ WRITE",
     "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
     "COMMIT",
+    "COPY (SELECT 1) TO PROGRAM 'touch {folder}/written'",
+    "COPY runs TO '{folder}/written'",
+    "COPY sweeps FROM '/etc/passwd'",
+    "SELECT pg_read_file('PG_VERSION')",
+    "SELECT pg_catalog.pg_read_binary_file('PG_VERSION')",
+    "SELECT \"pg_read_file\"('PG_VERSION')",
+    "SELECT U&\"\\0070g_read_file\"('PG_VERSION')",
+    "SELECT * FROM pg_ls_dir('.') AS file",
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity",
+    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity",
+    "SELECT lo_import('/etc/passwd')",
+    "SELECT lo_export(1, '{folder}/written')",
+    "SELECT set_config('statement_timeout', '0', true), pg_sleep(1)",
+    "SELECT query_to_xml('SELECT pg_read_file(''PG_VERSION'')', true, true, '')",
+    "SELECT pg_advisory_lock(1)",
+    "SELECT pg_reload_conf()",
+    "SELECT pg_switch_wal()",
+    "SELECT setval('sweeps_id_seq', 1)",
+    "SELECT * FROM dblink('', 'DELETE FROM runs') AS t(a int)",
+    "SELECT * INTO copy FROM runs",
+    "SELECT * FROM runs FOR UPDATE",
+    "EXPLAIN ANALYZE DELETE FROM runs",
+    "TRUNCATE runs CASCADE",
+    "VACUUM",
+    "PREPARE x AS DELETE FROM runs",
+    "CALL x()",
+    "LISTEN x",
+    "RESET ALL",
+    "SET ROLE postgres",
+    "SELECT rolpassword FROM pg_authid",
+    "GRANT ALL ON runs TO PUBLIC",
+    "not SQL at all",
+    "SELECT 'unfinished",
 ]
 
 
@@ -238,11 +303,13 @@ def test_sql_cannot_write(
 
 @pytest.mark.parametrize("text", WRITES + WRITES_POSTGRESQL)
 @pytest.mark.parametrize("target", ["postgresql"], indirect=True)
-def test_sql_cannot_write_on_postgresql(filled: Database, text: str) -> None:
+def test_sql_cannot_write_on_postgresql(filled: Database, text: str, tmp_path: Path) -> None:
     before = runs(filled)
-    with pytest.raises(QueryError, match=r"refused the statement|returns no rows"):
-        sql(filled, text)
+    tmp_path.chmod(0o777)
+    with pytest.raises(QueryError, match="refused the statement"):
+        sql(filled, text.replace("{folder}", str(tmp_path)))
     assert runs(filled).equals(before)
+    assert not list(tmp_path.iterdir())
     with filled.write() as connection:  # the connection can write again afterwards
         connection.exec_driver_sql("UPDATE runs SET attempt = attempt")
 
@@ -271,6 +338,25 @@ def test_sql_reads_what_sqlite_can(filled: Database, tmp_path: Path) -> None:
         sql(filled, "")
     with open_database(tmp_path / "runs.db", read_only=True) as db:
         assert len(sql(db, "SELECT * FROM v_pairs")) == 5
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+
+
+def test_sql_ends_in_time(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rawsql, "SECONDS", 1)
+    with pytest.raises(QueryError, match="refused the statement"):
+        sql(filled, ENDLESS)
+    assert len(sql(filled, "SELECT * FROM v_pairs")) == 5
+
+
+def test_ctrl_c_ends_sql(filled: Database) -> None:
+    stop = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    stop.start()
+    with pytest.raises(KeyboardInterrupt):
+        sql(filled, ENDLESS)
+    stop.join()
+    assert len(sql(filled, "SELECT * FROM v_pairs")) == 5
 
 
 def test_selection_by_each_rule(filled: Database) -> None:
