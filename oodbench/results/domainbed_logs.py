@@ -96,7 +96,7 @@ class DomainBedRun:
     @property
     def last(self) -> int:
         """The last step that it logged, from 0."""
-        return max(row["step"] for row in self.accuracies)
+        return max(int(row["step"]) for row in self.accuracies)
 
 
 class ForeignError(ValueError):
