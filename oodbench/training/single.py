@@ -39,7 +39,8 @@ class Single:
     """Runs one plain module. See ``oodbench.training.models.Models``.
 
     On a CPU images are channels last, as convolutions there are faster; but not where a GroupNorm
-    follows, which then rounds ten times as much in torch. Weights keep their layout.
+    follows, which then rounds ten times as much in torch, and not in float64, which is asked for
+    where rounding matters. Weights keep their layout.
     """
 
     def __init__(self, module: nn.Module, device: torch.device, precision: str) -> None:
@@ -54,7 +55,7 @@ class Single:
         self._layout = torch.contiguous_format
         if device.type == "cpu" and has(module, nn.Conv2d):
             self._images = IMAGES
-            if not has(module, nn.GroupNorm):
+            if not has(module, nn.GroupNorm) and self._dtype == torch.float32:
                 self._layout = torch.channels_last
             if keeps_apart(module) and precision != BF16:  # which rounds each piece's gradient
                 self._trained = IMAGES

@@ -63,8 +63,11 @@ def test_evaluation_in_pieces(kind: type[nn.Conv2d]) -> None:
     ("after", "layout"), [(nn.BatchNorm2d(4), True), (nn.GroupNorm(2, 4), False)]
 )
 def test_images_are_channels_last_without_group_norm(after: nn.Module, layout: bool) -> None:
-    module, inputs = nn.Sequential(nn.Conv2d(3, 4, 3), after, *chain()[1:]), draw(8, 3, 7, 7)
-    model, seen = Single(module, CPU, "float64"), []
+    module, inputs = (
+        nn.Sequential(nn.Conv2d(3, 4, 3), after, *chain()[1:]),
+        draw(8, 3, 7, 7).float(),
+    )
+    model, seen = Single(module, CPU, "float32"), []
     module[0].register_forward_hook(lambda _, given, __: seen.append(given[0]))
     model.predict(inputs)
     model(inputs.unsqueeze(0).unsqueeze(0))
