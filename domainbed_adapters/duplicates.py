@@ -42,12 +42,12 @@ class Repeat:
     leaks: bool = False
     kind: str = "across"
 
-    def told(self, what: str, name: Callable[[int], str]) -> str:
+    def line(self, what: str, name: Callable[[int], str]) -> str:
         """One line: what they are, and which are the first."""
         first, second = map(name, self.rows)
         some = f"{what}s are" if self.n > 1 else f"{what} is"
-        told = f"{self.n} {some} {self.where} (first {first}, {second})"
-        return told.encode(errors="backslashreplace").decode()  # names of files may be no text
+        line = f"{self.n} {some} {self.where} (first {first}, {second})"
+        return line.encode(errors="backslashreplace").decode()  # names of files may be no text
 
 
 def same_files(digests: NDArray[np.uint8]) -> Ints:
@@ -166,7 +166,7 @@ def report(
     """
     refuse_leaks(name, what, found, of, duplicates)
     if found:
-        _tell_once(f"{name}: {_joined([one.told(what, of) for one in found])}.")
+        _print_once(f"{name}: {_joined([one.line(what, of) for one in found])}.")
 
 
 def refuse_leaks(
@@ -191,19 +191,19 @@ def refuse_leaks(
     leaking = [repeat for repeat in found if repeat.leaks]
     if leaking and duplicates == "refuse":
         raise RequestError(
-            f"{name}: {_joined([one.told(what, of) for one in leaking])}. What was trained on "
+            f"{name}: {_joined([one.line(what, of) for one in leaking])}. What was trained on "
             "would be tested on: remove them, or set duplicates: keep."
         )
 
 
 @lru_cache
-def _tell_once(line: str) -> None:
+def _print_once(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def told_repeats(what: str, found: Sequence[Repeat], of: Callable[[int], str]) -> list[str]:
+def repeat_lines(what: str, found: Sequence[Repeat], of: Callable[[int], str]) -> list[str]:
     """A line for each, for a summary."""
-    lines = [f"    {repeat.told(what, of)}" for repeat in found[:12]]
+    lines = [f"    {repeat.line(what, of)}" for repeat in found[:12]]
     more = [f"    and {len(found) - 12} more kinds"] if len(found) > 12 else []
     return [f"  the same {what} more than once:", *lines, *more] if found else []
 

@@ -182,9 +182,9 @@ def _encoded(
     paths = [tree.root / file for file in tree.files]
 
     def check() -> NDArray[np.int64]:
-        told = in_parallel(lambda row: harm_of(paths[row]), len(paths), f"checking {name}")
-        _refuse(told, name, corrupt)
-        sizes = [0 if harm else p.stat().st_size for p, harm in zip(paths, told, strict=True)]
+        harms = in_parallel(lambda row: harm_of(paths[row]), len(paths), f"checking {name}")
+        _refuse(harms, name, corrupt)
+        sizes = [0 if harm else p.stat().st_size for p, harm in zip(paths, harms, strict=True)]
         return np.cumsum(sizes, dtype=np.int64)
 
     ends = cached(f"{name}-encoded-ends", settings, check)
@@ -201,11 +201,11 @@ def _encoded(
     return EncodedImages(packed, ends, *how)
 
 
-def _refuse(told: Sequence[str], name: str, corrupt: Corrupt) -> None:
-    broken = [harm for harm in told if harm]
+def _refuse(harms: Sequence[str], name: str, corrupt: Corrupt) -> None:
+    broken = [harm for harm in harms if harm]
     if broken and corrupt == "fail":
         raise RequestError(
-            f"{name}: {len(broken)} of {len(told)} files cannot be read as images, first "
+            f"{name}: {len(broken)} of {len(harms)} files cannot be read as images, first "
             f"{'; '.join(broken[:5])}. Get them again, or set corrupt: skip to leave them out."
         )
 

@@ -9,9 +9,9 @@ from domainbed_adapters.duplicates import (
     Repeat,
     may_be_apart,
     refuse_leaks,
+    repeat_lines,
     repeats,
     same_files,
-    told_repeats,
 )
 from domainbed_adapters.image_cache import digests_of
 from domainbed_adapters.image_folders import OPTIONS, Options, build_images
@@ -99,7 +99,7 @@ def summarize(options: Mapping[str, Any]) -> list[str]:
     told = [told_classes(tree.classes), *told_environments(counts), *tree.left_out]
     absent = told_skipped(tree.files, digests_of(NAME, tree, chosen.corrupt, chosen.max_pixels))
     found = repeats_in(tree, chosen)
-    return [*told, *absent, *told_repeats("image", found, tree.files.__getitem__)]
+    return [*told, *absent, *repeat_lines("image", found, tree.files.__getitem__)]
 
 
 def build(data_seed: int, folder: Any, labels: Any, **options: Any) -> Dataset:

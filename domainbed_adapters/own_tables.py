@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from domainbed_adapters.duplicates import check_duplicates, refuse_leaks, report, told_repeats
+from domainbed_adapters.duplicates import check_duplicates, refuse_leaks, repeat_lines, report
 from domainbed_adapters.image_cache import digests_of
 from domainbed_adapters.image_folders import check_image_options, split_parts
 from domainbed_adapters.own_files import OWN
@@ -85,7 +85,7 @@ def summarize(options: Mapping[str, Any]) -> list[str]:
     """Its classes, and the rows of each split and environment; what it lacks, and what is odd."""
     table, chosen = read(options), {**SPEC.options, **options}
     found = repeats_in(table, same_rows(table, chosen["corrupt"], chosen["max_pixels"]))
-    odd = told_repeats(what_of(table), found, row)
+    odd = repeat_lines(what_of(table), found, row)
     if what_of(table) == "image":
         digests = digests_of(table.name, tree_of(table), chosen["corrupt"], chosen["max_pixels"])
         odd = [*told_skipped(table.items, digests), *odd]

@@ -169,8 +169,8 @@ def _frame(path: Path) -> "pd.DataFrame":
             "UTF-8."
         ) from error
     except Exception as error:  # of a damaged file: of many kinds
-        told = " ".join(str(error).split()) or type(error).__name__
-        raise RequestError(f"{NAME}: {path} cannot be read: {told}.") from error
+        problem = " ".join(str(error).split()) or type(error).__name__
+        raise RequestError(f"{NAME}: {path} cannot be read: {problem}.") from error
 
 
 def _csv(path: Path) -> "pd.DataFrame":

@@ -51,7 +51,7 @@ Facts = Annotated[
 ]
 
 SHOWN = 20
-"""How many things that were skipped are told one by one."""
+"""How many things that were skipped are printed one by one."""
 
 
 def tell(done: "ImportedRuns", db: str) -> None:
