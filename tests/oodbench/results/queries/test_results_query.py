@@ -280,6 +280,8 @@ WRITES_POSTGRESQL = [
     "RESET ALL",
     "SET ROLE postgres",
     "SELECT rolpassword FROM pg_authid",
+    "SELECT passwd FROM pg_catalog.pg_shadow",
+    "SELECT * FROM pg_hba_file_rules",
     "GRANT ALL ON runs TO PUBLIC",
     "not SQL at all",
     "SELECT 'unfinished",
@@ -350,12 +352,17 @@ def test_sql_ends_in_time(filled: Database, monkeypatch: pytest.MonkeyPatch) -> 
     assert len(sql(filled, "SELECT * FROM v_pairs")) == 5
 
 
-def test_ctrl_c_ends_sql(filled: Database) -> None:
+def test_ctrl_c_ends_sql(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rawsql, "SECONDS", 30)  # if it does not, the test fails soon
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
     stop = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
-    stop.start()
-    with pytest.raises(KeyboardInterrupt):
-        sql(filled, ENDLESS)
-    stop.join()
+    try:
+        stop.start()
+        with pytest.raises(KeyboardInterrupt):
+            sql(filled, ENDLESS)
+    finally:
+        stop.join()
+        signal.signal(signal.SIGINT, before)
     assert len(sql(filled, "SELECT * FROM v_pairs")) == 5
 
 
