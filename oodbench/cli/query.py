@@ -8,7 +8,6 @@ import typer
 from oodbench import api
 from oodbench.cli.options import Checkpoint, Db, Sweep, Where
 from oodbench.errors import UnknownNameError
-from oodbench.results.targets import FEW, are_of_targets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,12 +108,15 @@ def tell_unselected(frame: "pd.DataFrame", rule: str) -> None:
 
 def scored_targets(frame: "pd.DataFrame") -> list[str]:
     """The columns ``ood[NAME]``."""
+    from oodbench.results.targets import are_of_targets
+
     return [name for name in are_of_targets(frame.columns) if name.startswith("ood")]
 
 
 def tell_targets(frame: "pd.DataFrame") -> None:
     """Say how to see the scores on more targets than fit a terminal."""
     from oodbench.cli.printing import plain
+    from oodbench.results.targets import FEW
 
     targets = scored_targets(frame)
     if len(targets) > FEW:
@@ -128,6 +130,8 @@ def tell_targets(frame: "pd.DataFrame") -> None:
 
 def short(frame: "pd.DataFrame") -> "pd.DataFrame":
     """The columns that fit a terminal: what the run is, its scores, what was drawn."""
+    from oodbench.results.targets import FEW
+
     names = list(SELECTED if "rule" in frame else SHORT)
     if "rule" not in frame:
         ended_badly = len(frame) and frame["status"].isin(["diverged", "failed"]).all()
@@ -135,7 +139,7 @@ def short(frame: "pd.DataFrame") -> "pd.DataFrame":
         names = [*SHORT[:5], *mixed, "reason"] if ended_badly else [*names, *({"lr"} & {*frame})]
     targets = scored_targets(frame)
     if targets and frame["ood"].isna().all():
-        names.remove("ood")
+        names = [name for name in names if name not in ("ood", "n_ood")]
     names += targets if len(targets) <= FEW else []
     if frame["all_reduces"].notna().any():
         names += [*TALK, *(name for name in SPENT if frame[name].notna().any())]

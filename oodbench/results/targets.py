@@ -30,7 +30,7 @@ def are_of_targets(names: Iterable[object]) -> list[str]:
     return [name for name in names if isinstance(name, str) and _COLUMN.fullmatch(name)]
 
 
-def tested_on(
+def cell_of(
     targets: Iterable[int],
     test_environments: Iterable[int],
     environments: Iterable[str],

@@ -54,6 +54,8 @@ def with_metric(
     Raises:
         UnknownNameError: If no run was scored by it; it lists those that there are.
     """
+    import pandas as pd
+
     point, step = curves.c, runs.c.summary[(checkpoint, "step")].as_integer()
     measured = (
         select(point.run_id.label("run"), point.role)
@@ -75,7 +77,9 @@ def with_metric(
         result[name] = test.fillna(val)
         result[f"{of}ood"] = result[f"{of}ood_test"]
     result["chance"] = math.nan
-    return result.assign(**_on_environments(connection, result["run"], metric, checkpoint))
+    for name, scores in _on_environments(connection, result["run"], metric, checkpoint).items():
+        result[name] = pd.Series(scores, result.index, dtype=object)
+    return result
 
 
 def _on_environments(

@@ -10,7 +10,7 @@ from oodbench.records import OOD_TEST
 from oodbench.results.columns import BY_TARGET
 from oodbench.results.schema import curves, studies, study_trials
 from oodbench.results.store import METRIC
-from oodbench.results.targets import N_OOD, OOD, TARGETS, has_mean, listed, names_of, tested_on
+from oodbench.results.targets import N_OOD, OOD, TARGETS, cell_of, has_mean, listed, names_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +23,7 @@ def _studies(connection: Connection) -> dict[str, str]:
     columns = (studies.c.id, studies.c.test_environments, studies.c.facts)
     rows = connection.execute(select(*columns).order_by(studies.c.created, studies.c.id))
     return {
-        row.id: tested_on(
+        row.id: cell_of(
             named_or_all(tuple(row.facts["targets"]), tuple(row.test_environments)),
             row.test_environments,
             row.facts["environments"],

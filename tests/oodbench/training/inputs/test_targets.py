@@ -10,7 +10,7 @@ from training_helpers import CPU
 import oodbench
 from oodbench.data import DATASETS
 from oodbench.errors import UnknownNameError
-from oodbench.results import load_run, open_database
+from oodbench.results import checkpoints, load_run, open_database
 from oodbench.training.inputs.tensors import load
 
 
@@ -91,3 +91,21 @@ def test_a_mean_over_targets_is_taken_where_the_authors_mean_it(
             values = [m.value for m in last if m.role == "ood_test"]
             assert len(values) == 3
             assert ood == pytest.approx(sum(values) / 3)
+
+
+def test_conditions_and_figures_take_each_target_by_itself(tmp_path: Path) -> None:
+    db = trained(tmp_path / "targets.db", sweep())
+    runs = oodbench.query(db)
+    assert (runs["ood[same]"] == runs["id"]).all()
+    assert (runs["ood[flipped]"] * 597).round().tolist() == (
+        597 - runs["id"] * 597
+    ).round().tolist()
+    half = runs["ood[turned.90]"].median()
+    found = oodbench.query(db, where=f"ood[turned.90] > {half} and n_ood[same] = 597")
+    assert set(found["run"]) == set(runs["run"][runs["ood[turned.90]"] > half])
+    with pytest.raises(UnknownNameError, match="unknown column"):
+        oodbench.query(db, where="ood[sam] > 0.5")
+    with open_database(db) as database:
+        points = checkpoints(database)
+    assert (points["ood[same]"] == points["id_test"]).all()
+    assert points["ood_test"].isna().all()
