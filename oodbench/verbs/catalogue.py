@@ -52,6 +52,7 @@ def datasets() -> list[Row]:
             "name": spec.name,
             "environments": ", ".join(f"{i}: {e}" for i, e in enumerate(spec.environments))
             or _environments_text(spec),
+            "targets": ", ".join(spec.environments[i] for i in spec.targets),
             "classes": spec.num_classes or "",
             "shift": spec.shift or "not known",
             "metric": spec.metric,
