@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from oodbench.records import MEASURED, OOD_TEST
+
 
 class Stored(Protocol):
     """What is read like an array: one that is mapped from a file, or images decoded when read."""
@@ -111,12 +113,19 @@ class Environment:
         name: Of the domain.
         splits: Its examples.
         apart: Where it has test examples alone and nothing is ever trained on it: their role (see
-            ``oodbench.records.ROLES``) in trials that do not name it as a test environment.
+            ``oodbench.records.ROLES``). ``ood_test`` and ``measured`` are those of a target: each
+            trial that names no target is tested on all of them, each by itself. A trial that names
+            others leaves an ``ood_test`` one out, and scores a ``measured`` one beside.
     """
 
     name: str
     splits: Mapping[str, Split]
     apart: str = ""
+
+    @property
+    def is_target(self) -> bool:
+        """Whether it is a distribution of its own that trials are tested on."""
+        return self.apart in (OOD_TEST, MEASURED)
 
 
 @dataclass(frozen=True)
@@ -168,6 +177,7 @@ class Dataset:
         source: Whose examples it shows. Datasets of one source call each by the same number (see
             ``Split.examples``), and so do its splits under every data seed. Empty: nobody else's,
             and those of files of the same name may be others.
+        mean_of_targets: See ``oodbench.data.DatasetSpec``, which sets it.
     """
 
     name: str
@@ -182,6 +192,7 @@ class Dataset:
     metrics: tuple[str, ...] = ()
     tokens: str = ""
     source: str = ""
+    mean_of_targets: bool = False
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -229,6 +240,16 @@ class Dataset:
             for i, environment in enumerate(self.environments)
             if i not in test_environments and not environment.apart
         )
+
+    def targets(self, test_environments: tuple[int, ...]) -> tuple[int, ...]:
+        """Indices of the targets that a trial with these test environments is tested on."""
+        every = tuple(i for i, environment in enumerate(self.environments) if environment.is_target)
+        return named_or_all(every, test_environments)
+
+
+def named_or_all(targets: tuple[int, ...], test_environments: tuple[int, ...]) -> tuple[int, ...]:
+    """The targets that a trial is tested on: those that it names, or all where it names none."""
+    return tuple(i for i in targets if i in test_environments) or targets
 
 
 def _arrays(split: Split) -> tuple[NDArray[Any], NDArray[Any]]:
