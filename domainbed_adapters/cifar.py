@@ -83,7 +83,14 @@ def resolve(options: Mapping[str, Any]) -> DatasetSpec:
     Its authors report the mean over the targets of CIFAR-10-C, where these are all.
     """
     targets = wanted(options.get("targets", ALL))
-    return replace(SPEC, environments=(ID, *targets), apart=tuple(range(1, len(targets) + 1)))
+    indices = tuple(range(1, len(targets) + 1))
+    return replace(
+        SPEC,
+        environments=(ID, *targets),
+        apart=indices,
+        targets=indices,
+        mean_of_targets=targets == CORRUPTED,
+    )
 
 
 def verify(options: Mapping[str, Any]) -> Path:
@@ -148,6 +155,7 @@ def build(data_seed: int, folder: Any, targets: Any, **settings: Any) -> Dataset
         content=content_of([f"{asked.size}".encode(), *(part.content.encode() for part in parts)]),
         augment=recipe_of(asked.augment),
         source=NAME,
+        mean_of_targets=tuple(others) == CORRUPTED,
     )
 
 
@@ -204,5 +212,6 @@ SPEC = DatasetSpec(
     examples=60_000,
     decodes=True,
     apart=tuple(range(1, len(TARGETS) + 1)),
+    targets=tuple(range(1, len(TARGETS) + 1)),
 )
 REGISTER = [SPEC]

@@ -124,7 +124,7 @@ def read_target(target: str, partial: bool) -> Labelled:
     if target == CIFAR_10_2:
         images, labels = (_load(first, key) for key in ("images", "labels"))
     else:
-        images, labels = _load(first), _load(*others)
+        images, labels = _load(first), _load(others[0])
     labelled = _labelled(first, images, labels, sha256_of([first, *others]))
     if target in CORRUPTED:
         return _severity(first, labelled, int(target.rpartition("-")[2]), partial)

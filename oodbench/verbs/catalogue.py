@@ -14,6 +14,8 @@ from oodbench.optimizers import OPTIMIZERS, OptimizerSpec
 from oodbench.spaces import Range, Space
 
 Row = dict[str, Any]
+MOST = 24
+"""Environments of a dataset that are listed one by one."""
 
 
 def space_text(space: Space) -> str:
@@ -39,7 +41,10 @@ def _told(value: Any) -> Any:
 
 
 def _environments_text(spec: DatasetSpec) -> str:
-    """Of a dataset whose environments are known only where its files are."""
+    """Each with its index, the first and the last of many; or where they are known from."""
+    if listed := [f"{i}: {name}" for i, name in enumerate(spec.environments)]:
+        few = listed if len(listed) <= MOST else [*listed[:6], "...", listed[-1]]
+        return ", ".join(few)
     if not spec.published:
         return "those of its files"
     return f"by {spec.options.get('environments', 'its own')}; published splits"
@@ -50,8 +55,7 @@ def datasets() -> list[Row]:
     return [
         {
             "name": spec.name,
-            "environments": ", ".join(f"{i}: {e}" for i, e in enumerate(spec.environments))
-            or _environments_text(spec),
+            "environments": _environments_text(spec),
             "classes": spec.num_classes or "",
             "shift": spec.shift or "not known",
             "metric": spec.metric,

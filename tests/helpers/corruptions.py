@@ -51,13 +51,15 @@ def disk(radius: float, blur: float) -> NDArray[np.float64]:
     taps /= taps.sum()
     for axis in (0, 1):
         inside = convolve1d(inside, taps, axis, mode="mirror")
-    return inside / inside.sum()
+    result: Floats = inside / inside.sum()
+    return result
 
 
 def defocus_blur(images: Floats, severity: int, rng: np.random.Generator) -> Floats:
     radius, blur = ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))[severity - 1]
     kernel = disk(radius, blur)[6:11, 6:11]  # the rest of it is zero
-    return correlate(images, kernel[None, :, :, None], mode="mirror")
+    result: Floats = correlate(images, kernel[None, :, :, None], mode="mirror")
+    return result
 
 
 def plasma(wibble_decay: float, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -80,26 +82,32 @@ def plasma(wibble_decay: float, rng: np.random.Generator) -> NDArray[np.float64]
         land[half::step, ::step] = around(corners + np.roll(corners, -1, 0) + left)
         step, wibble = half, wibble / wibble_decay
     land -= land.min()
-    return land / land.max()
+    result: Floats = land / land.max()
+    return result
 
 
 def fog(images: Floats, severity: int, rng: np.random.Generator) -> Floats:
     share, decay = ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75))[severity - 1]
     mist = np.stack([plasma(decay, rng) for _ in images])[..., None]
     brightest = images.max(axis=(1, 2, 3), keepdims=True)
-    return (images + share * mist) * brightest / (brightest + share)
+    result: Floats = (images + share * mist) * brightest / (brightest + share)
+    return result
 
 
 def brightness(images: Floats, severity: int, rng: np.random.Generator) -> Floats:
     """A higher value, in HSV; hue and saturation stay, so the channels are scaled alike."""
     value = images.max(-1, keepdims=True)
     brighter = np.clip(value + (0.05, 0.1, 0.15, 0.2, 0.3)[severity - 1], 0, 1)
-    return np.where(value > 0, images * brighter / np.where(value > 0, value, 1), brighter)
+    result: Floats = np.where(
+        value > 0, images * brighter / np.where(value > 0, value, 1), brighter
+    )
+    return result
 
 
 def contrast(images: Floats, severity: int, rng: np.random.Generator) -> Floats:
     means = images.mean(axis=(1, 2), keepdims=True)
-    return (images - means) * (0.75, 0.5, 0.4, 0.3, 0.15)[severity - 1] + means
+    result: Floats = (images - means) * (0.75, 0.5, 0.4, 0.3, 0.15)[severity - 1] + means
+    return result
 
 
 def _by_pillow(change: Callable[[Image.Image], Image.Image], images: Floats) -> Floats:
