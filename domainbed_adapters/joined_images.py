@@ -16,7 +16,7 @@ class JoinedImages:
 
     Attributes:
         parts: Each (n_i, 3, height, height) bytes, as a rule mapped from a file.
-        size: Height and width that they are brought to, bilinearly.
+        size: Height and width that those of another size are brought to, bilinearly.
     """
 
     parts: tuple[Rows, ...]
@@ -42,7 +42,8 @@ class JoinedImages:
 
     def __getitem__(self, which: Any) -> NDArray[np.uint8]:
         """The pixels of the image or the images with these indices."""
-        rows = np.arange(len(self))[which]
+        numbers = isinstance(which, np.ndarray) and which.dtype.kind in "iu"
+        rows = which if numbers else np.arange(len(self))[which]
         flat = rows.reshape(-1)
         pixels = np.empty((flat.size, *self.shape[1:]), np.uint8)
         owner = np.searchsorted(self.starts, flat, side="right") - 1
