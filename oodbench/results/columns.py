@@ -225,9 +225,17 @@ def scored(checkpoint: str = "last") -> tuple[Column, ...]:
             or_val(score),
             "ID accuracy: id_test, or id_val where the dataset has no ID test examples.",
         ),
-        Column("ood", "number", score["ood_test"], "OOD accuracy: ood_test."),
+        Column(
+            "ood",
+            "number",
+            score["ood_test"],
+            "OOD accuracy: ood_test. Missing where a run is tested on several targets, each with "
+            "its own ood[NAME].",
+        ),
         Column("n_id", "count", or_val(n), "Examples behind id; missing: not known."),
         Column("n_ood", "count", n["ood_test"], "Examples behind ood."),
+        Column("ood_by_target", "json", at("targets")),
+        Column("n_ood_by_target", "json", at("n_targets")),
     )
 
 

@@ -42,7 +42,7 @@ def with_metric(
     """A table of runs with the scores of another metric in place of accuracies.
 
     They are unweighted means over environments, as accuracies are, and NaN where one of these is
-    not finite. ``chance`` is NaN: it is an accuracy.
+    not finite. ``chance`` is NaN, and so is what targets have: these are accuracies.
 
     Args:
         frame: What ``pairs`` makes.
@@ -73,5 +73,5 @@ def with_metric(
         name, test, val = f"{of}id", result[f"{of}id_test"], result[f"{of}id_val"]
         result[name] = test.fillna(val)
         result[f"{of}ood"] = result[f"{of}ood_test"]
-    result["chance"] = math.nan
+    result["chance"], result["ood_by_target"] = math.nan, None
     return result
