@@ -21,7 +21,6 @@ from torchvision.datasets import ImageFolder
 from torchvision.models import resnet18
 from torchvision.transforms import CenterCrop, Compose, Normalize, Resize, ToTensor
 
-import oodbench
 from domainbed_adapters.image_reading import read_image
 from domainbed_adapters.imagenet_files import TARGETS, all_classes, read_target
 from oodbench import api
@@ -208,4 +207,4 @@ def test_a_flat_folder_of_validation_images_is_refused(tmp_path: Path, monkeypat
     (tmp_path / "imagenet/val").mkdir(parents=True)
     monkeypatch.setenv("OODBENCH_DATA", str(tmp_path))
     with pytest.raises(RequestError, match="Sort ImageNet's validation images"):
-        oodbench.score("ImageNet", model="resnet18", weights=tmp_path / "none.pth")
+        DATASETS.get("ImageNet").scores.measure(lambda images, counts_as=None: images, SIZE, False)
