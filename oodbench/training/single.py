@@ -23,6 +23,11 @@ def keeps_apart(module: nn.Module) -> bool:
     return isinstance(module, nn.Sequential) and all(type(part) in APART for part in module)
 
 
+def has(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether one of a model's layers is of a kind."""
+    return any(isinstance(part, kind) for part in module.modules())
+
+
 def in_pieces(forward: Callable[[Tensor], Tensor], inputs: Tensor, size: int | None) -> Tensor:
     """The outputs for all inputs, so many at a time; all at once if that is None, or compiled."""
     if size is None or torch.compiler.is_compiling():
@@ -31,9 +36,10 @@ def in_pieces(forward: Callable[[Tensor], Tensor], inputs: Tensor, size: int | N
 
 
 class Single:
-    """A stack of one that is none. See ``oodbench.training.models.Models``.
+    """Runs one plain module. See ``oodbench.training.models.Models``.
 
-    Tensors are not made channels last: there torch's GroupNorm rounds ten times as much on a CPU.
+    On a CPU images are channels last, as convolutions there are faster; but not where a GroupNorm
+    follows, which then rounds ten times as much in torch. Weights keep their layout.
     """
 
     def __init__(self, module: nn.Module, device: torch.device, precision: str) -> None:
@@ -45,8 +51,11 @@ class Single:
         self._still: list[nn.Module] = []  # BatchNorm that keeps its statistics
         self._images: int | None = None  # in one forward pass of ``predict``
         self._trained: int | None = None  # in one of training
-        if device.type == "cpu" and any(isinstance(m, nn.Conv2d) for m in module.modules()):
+        self._layout = torch.contiguous_format
+        if device.type == "cpu" and has(module, nn.Conv2d):
             self._images = IMAGES
+            if not has(module, nn.GroupNorm):
+                self._layout = torch.channels_last
             if keeps_apart(module) and precision != BF16:  # which rounds each piece's gradient
                 self._trained = IMAGES
 
@@ -55,23 +64,27 @@ class Single:
         for module in self._still:
             module.eval()
 
+    def _laid_out(self, inputs: Tensor) -> Tensor:
+        """The inputs in the layout that the module computes fastest in."""
+        return inputs.contiguous(memory_format=self._layout) if inputs.ndim == 4 else inputs
+
     def __call__(self, inputs: Tensor) -> Tensor:
         self._train()
         _, groups, size = inputs.shape[:3]
-        logits = in_pieces(self._forward, inputs.flatten(0, 2), self._trained)
+        logits = in_pieces(self._forward, self._laid_out(inputs.flatten(0, 2)), self._trained)
         return logits.view(1, groups, size, -1)
 
     def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         self._train()
         _, groups, size = inputs.shape[:3]
         body, head = map(self._mixed, body_and_head(self._module))
-        features = in_pieces(body, inputs.flatten(0, 2), self._trained)
+        features = in_pieces(body, self._laid_out(inputs.flatten(0, 2)), self._trained)
         logits = head(features)
         return features.view(1, groups, size, -1), logits.view(1, groups, size, -1)
 
     def predict(self, inputs: Tensor) -> Tensor:
         self._module.eval()
-        return in_pieces(self._forward, inputs, self._images).unsqueeze(0)
+        return in_pieces(self._forward, self._laid_out(inputs), self._images).unsqueeze(0)
 
     def zero_grad(self) -> None:
         """Forget the gradients."""

@@ -45,7 +45,27 @@ def test_training_in_pieces(module: nn.Sequential, largest: int, features: bool)
         torch.testing.assert_close(parameter.grad, gradient, rtol=0, atol=1e-12)
 
 
-def test_evaluation_in_pieces() -> None:
-    module, inputs = chain(nn.BatchNorm2d(4)), draw(40, 1, 7, 7)
-    model = Single(module, CPU, "float64")
-    torch.testing.assert_close(model.predict(inputs)[0], module.eval()(inputs), rtol=0, atol=1e-12)
+class Padded(nn.Conv2d):
+    """A convolution of its own kind, as timm's and EfficientNet's are."""
+
+
+@pytest.mark.parametrize("kind", [nn.Conv2d, Padded])
+def test_evaluation_in_pieces(kind: type[nn.Conv2d]) -> None:
+    module, inputs = nn.Sequential(kind(1, 4, 3), chain()[1:]), draw(40, 1, 7, 7)
+    model, seen = Single(module, CPU, "float64"), []
+    module[0].register_forward_hook(lambda _, given, __: seen.append(len(given[0])))
+    found = model.predict(inputs)[0]
+    assert max(seen) == IMAGES
+    torch.testing.assert_close(found, module.eval()(inputs), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("after", "layout"), [(nn.BatchNorm2d(4), True), (nn.GroupNorm(2, 4), False)]
+)
+def test_images_are_channels_last_without_group_norm(after: nn.Module, layout: bool) -> None:
+    module, inputs = nn.Sequential(nn.Conv2d(3, 4, 3), after, *chain()[1:]), draw(8, 3, 7, 7)
+    model, seen = Single(module, CPU, "float64"), []
+    module[0].register_forward_hook(lambda _, given, __: seen.append(given[0]))
+    model.predict(inputs)
+    model(inputs.unsqueeze(0).unsqueeze(0))
+    assert [part.is_contiguous(memory_format=torch.channels_last) for part in seen] == [layout] * 2
