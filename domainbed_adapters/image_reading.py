@@ -11,13 +11,11 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from domainbed_adapters.image_fitting import Fit as Fit
+from domainbed_adapters.image_fitting import fitted
+
 CHUNK = 256
 """Images between two signs of progress."""
-Fit = Literal["stretch", "crop", "centre", "bordered"]
-CROPPED = 0.875
-"""Share of the shorter side that ``centre`` keeps: 224 of 256 pixels."""
-BORDER = 2
-"""Pixels at each edge of a ``bordered`` image that are no part of it."""
 Interpolation = Literal["bilinear", "bicubic"]
 BROKEN = (OSError, ValueError, SyntaxError)
 """What PIL raises of a file that is no image."""
@@ -34,34 +32,16 @@ def read_image(
     Args:
         file: Its path, or itself, open.
         size: Height and width.
-        fit: ``stretch``: as ``torchvision.transforms.Resize((size, size))``. ``crop``: only the
-            square in its middle, so that nothing is distorted. A square image is stretched as well;
-            none of its pixels changes if it has the size already. ``centre``: as ImageNet's models
-            are tested, ``Resize(256)`` and ``CenterCrop(224)``, or both in that proportion.
-            ``bordered``: likewise, without ObjectNet's red border.
+        fit: See ``Fit``. With ``stretch`` and ``crop`` no pixel of an image changes that has the
+            size already.
         interpolation: Of the pixels.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     with Image.open(file) as image:
         rgb, how = image.convert("RGB"), Image.Resampling[interpolation.upper()]
-        square = (size, size)
-        if fit in ("centre", "bordered"):
-            resized = _centre(ImageOps.crop(rgb, BORDER) if fit == "bordered" else rgb, size, how)
-        else:
-            resized = ImageOps.fit(rgb, square, how) if fit == "crop" else rgb.resize(square, how)
+        resized = fitted(rgb, size, fit, how)
     return np.asarray(resized).transpose(2, 0, 1)
-
-
-def _centre(image: Any, size: int, how: Any) -> Any:
-    """See ``read_image``; sizes and places are rounded as torchvision rounds them."""
-    shorter = round(size / CROPPED)
-    scale = shorter / min(image.size)
-    width, height = (
-        shorter if side == min(image.size) else int(side * scale) for side in image.size
-    )
-    left, top = round((width - size) / 2), round((height - size) / 2)
-    return image.resize((width, height), how).crop((left, top, left + size, top + size))
 
 
 def harm_of(path: Path) -> str:

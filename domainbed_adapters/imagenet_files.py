@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from domainbed_adapters.image_reading import Fit
+from domainbed_adapters.image_fitting import Fit
 from domainbed_adapters.image_tree import ImageTree, folders_in, images_in, some
 from domainbed_adapters.objectnet import OVERLAP, overlap
 from oodbench.data import data_roots
