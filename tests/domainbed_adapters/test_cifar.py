@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from cifar_helpers import CLASSES, images, labels, write_batches, write_targets
 from PIL import Image
+from target_helpers import trained
 
+import oodbench
 from domainbed_adapters.cifar_targets import CORRUPTIONS, TARGETS, wanted
 from oodbench.data import DATASETS, Dataset, DatasetSpec
 from oodbench.errors import RequestError, UnknownNameError
@@ -218,3 +220,24 @@ def test_options_are_checked(root: Path, options: dict[str, object]) -> None:
 
 def test_the_corruptions_are_the_papers_fifteen() -> None:
     assert len(set(CORRUPTIONS)) == 15
+
+
+def test_one_training_is_scored_on_each_target(root: Path) -> None:
+    db = trained(
+        root / "cifar.db",
+        {
+            "name": "small",
+            "datasets": [{"name": "CIFAR10", "partial": True, "targets": ["fog-2", "cifar10.2"]}],
+            "algorithms": ["erm"],
+            "optimizers": ["momentum"],
+            "model": "resnet20",
+            "search": {"trials": 1},
+            "train": {"steps": 2, "batch": {"size": 8}, "evaluate_every": 2},
+        },
+    )
+    (run,) = oodbench.query(db).to_dict("records")
+    assert run["status"] == "completed"
+    assert (run["n_id"], run["n_ood[fog-2]"], run["n_ood[cifar10.2]"]) == (20, 20, 20)
+    for target in ("fog-2", "cifar10.2"):
+        right = 20 * run[f"ood[{target}]"]
+        assert right == pytest.approx(round(right))
