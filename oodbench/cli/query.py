@@ -8,6 +8,7 @@ import typer
 from oodbench import api
 from oodbench.cli.options import Checkpoint, Db, Sweep, Where
 from oodbench.errors import UnknownNameError
+from oodbench.results.targets import FEW, are_of_targets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,6 +79,7 @@ def query(
         if select:
             tell_unselected(frame, select)
         print(f"id, ood: {metric} on n_id, n_ood test examples. --format csv has every column.")
+        tell_targets(frame)
         if frame["all_reduces"].notna().any():
             print("all-reduces, bytes, s: of each replica; seconds only with --processes.")
 
@@ -105,6 +107,25 @@ def tell_unselected(frame: "pd.DataFrame", rule: str) -> None:
         )
 
 
+def scored_targets(frame: "pd.DataFrame") -> list[str]:
+    """The columns ``ood[NAME]``."""
+    return [name for name in are_of_targets(frame.columns) if name.startswith("ood")]
+
+
+def tell_targets(frame: "pd.DataFrame") -> None:
+    """Say how to see the scores on more targets than fit a terminal."""
+    from oodbench.cli.printing import plain
+
+    targets = scored_targets(frame)
+    if len(targets) > FEW:
+        print(
+            plain(
+                f"Each of {len(targets)} targets has a column, such as {targets[0]}: --format csv "
+                "has them all."
+            )
+        )
+
+
 def short(frame: "pd.DataFrame") -> "pd.DataFrame":
     """The columns that fit a terminal: what the run is, its scores, what was drawn."""
     names = list(SELECTED if "rule" in frame else SHORT)
@@ -112,6 +133,10 @@ def short(frame: "pd.DataFrame") -> "pd.DataFrame":
         ended_badly = len(frame) and frame["status"].isin(["diverged", "failed"]).all()
         mixed = {"status"} if frame["status"].nunique() > 1 else set()
         names = [*SHORT[:5], *mixed, "reason"] if ended_badly else [*names, *({"lr"} & {*frame})]
+    targets = scored_targets(frame)
+    if targets and frame["ood"].isna().all():
+        names.remove("ood")
+    names += targets if len(targets) <= FEW else []
     if frame["all_reduces"].notna().any():
         names += [*TALK, *(name for name in SPENT if frame[name].notna().any())]
     found = frame[names].assign(run=frame["run"].str[:8])  # enough to find it by

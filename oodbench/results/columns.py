@@ -37,6 +37,10 @@ SCORES = {
 """Roles that are scored -> what their accuracy means; ``n_<role>`` counts the examples."""
 
 
+BY_TARGET = ("ood_by_target", "n_ood_by_target")
+"""Columns that are JSON objects: target -> accuracy, or number of examples."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a view.
@@ -234,8 +238,10 @@ def scored(checkpoint: str = "last") -> tuple[Column, ...]:
         ),
         Column("n_id", "count", or_val(n), "Examples behind id; missing: not known."),
         Column("n_ood", "count", n["ood_test"], "Examples behind ood."),
-        Column("ood_by_target", "json", at("targets")),
-        Column("n_ood_by_target", "json", at("n_targets")),
+        *(
+            Column(name, "json", at(key))
+            for name, key in zip(BY_TARGET, ("targets", "n_targets"), strict=True)
+        ),
     )
 
 

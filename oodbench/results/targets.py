@@ -18,6 +18,8 @@ rows that ``by_target`` makes for it. The mean over targets, where it is meant, 
 TARGET = "target"
 """Column that ``by_target`` adds: the target's name; missing for a row that is of none."""
 MEAN = ""
+FEW = 4
+"""Targets that are all named where there is little room."""
 
 OOD, N_OOD = "ood[{}]", "n_ood[{}]"
 _COLUMN = re.compile(r"(?:n_)?ood\[.*\]", re.DOTALL)
@@ -55,6 +57,13 @@ def tested_on(
 def names_of(text: str) -> list[str]:
     """The names of the targets that a cell of the column ``TARGETS`` lists, in their order."""
     return [name for name in json.loads(text) if name != MEAN]
+
+
+def listed(names: Iterable[str]) -> str:
+    """Targets for a reader: all of a few, else the first ones and how many there are."""
+    every = list(names)
+    first = every if len(every) <= FEW else [*every[: FEW - 1], f"... ({len(every)} in all)"]
+    return ", ".join(first)
 
 
 def has_mean(text: str) -> bool:

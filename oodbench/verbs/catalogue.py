@@ -1,6 +1,6 @@
 """What there is to choose from, as rows of plain values."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -40,11 +40,15 @@ def _told(value: Any) -> Any:
     return "none" if value == "" else value
 
 
+def _few(names: Sequence[str]) -> str:
+    """The names, or the first and the last of many."""
+    return ", ".join(names if len(names) <= MOST else [*names[:6], "...", names[-1]])
+
+
 def _environments_text(spec: DatasetSpec) -> str:
     """Each with its index, the first and the last of many; or where they are known from."""
     if listed := [f"{i}: {name}" for i, name in enumerate(spec.environments)]:
-        few = listed if len(listed) <= MOST else [*listed[:6], "...", listed[-1]]
-        return ", ".join(few)
+        return _few(listed)
     if not spec.published:
         return "those of its files"
     return f"by {spec.options.get('environments', 'its own')}; published splits"
@@ -56,6 +60,7 @@ def datasets() -> list[Row]:
         {
             "name": spec.name,
             "environments": _environments_text(spec),
+            "targets": _few([spec.environments[i] for i in spec.targets]),
             "classes": spec.num_classes or "",
             "shift": spec.shift or "not known",
             "metric": spec.metric,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Select, and_, func, select
 
 from oodbench.errors import UnknownNameError
-from oodbench.results.columns import SCORES
+from oodbench.records import OOD_TEST
+from oodbench.results.columns import BY_TARGET, SCORES
 from oodbench.results.schema import COMPLETED, curves, runs
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def with_metric(
     """A table of runs with the scores of another metric in place of accuracies.
 
     They are unweighted means over environments, as accuracies are, and NaN where one of these is
-    not finite. ``chance`` is NaN, and so is what targets have: these are accuracies.
+    not finite. ``chance`` is NaN: it is an accuracy.
 
     Args:
         frame: What ``pairs`` makes.
@@ -73,5 +74,23 @@ def with_metric(
         name, test, val = f"{of}id", result[f"{of}id_test"], result[f"{of}id_val"]
         result[name] = test.fillna(val)
         result[f"{of}ood"] = result[f"{of}ood_test"]
-    result["chance"], result["ood_by_target"] = math.nan, None
-    return result
+    result["chance"] = math.nan
+    return result.assign(**_on_environments(connection, result["run"], metric, checkpoint))
+
+
+def _on_environments(
+    connection: Connection, runs_: "pd.Series", metric: str, checkpoint: str
+) -> dict[str, list[dict[str, Any] | None]]:
+    """The OOD scores of runs on single environments, as summaries have those of targets."""
+    point, step = curves.c, runs.c.summary[(checkpoint, "step")].as_integer()
+    measured = (
+        select(point.run_id, point.environment, point.value, point.n)
+        .join(runs, and_(runs.c.id == point.run_id, point.step == step))
+        .where(point.metric == metric, point.role == OOD_TEST, runs.c.state == COMPLETED)
+    )
+    found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    for run, environment, value, n in connection.execute(measured):
+        values, sizes = found.setdefault(run, ({}, {}))
+        values[environment], sizes[environment] = value, n or None
+    scores = [found.get(run, (None, None)) for run in runs_]
+    return {name: [one[i] for one in scores] for i, name in enumerate(BY_TARGET)}

@@ -7,15 +7,15 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 
 from oodbench.data import named_or_all
 from oodbench.records import OOD_TEST
+from oodbench.results.columns import BY_TARGET
 from oodbench.results.schema import curves, studies, study_trials
 from oodbench.results.store import METRIC
-from oodbench.results.targets import N_OOD, OOD, TARGETS, has_mean, names_of, tested_on
+from oodbench.results.targets import N_OOD, OOD, TARGETS, has_mean, listed, names_of, tested_on
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCORES, SIZES = "ood_by_target", "n_ood_by_target"
-"""Columns of ``v_pairs``, each a JSON object: target -> accuracy, or number of examples."""
+SCORES, SIZES = BY_TARGET
 
 
 def _studies(connection: Connection) -> dict[str, str]:
@@ -39,6 +39,11 @@ def _tested(connection: Connection) -> dict[str, str]:
     texts, link = _studies(connection), study_trials.c
     links = select(link.run_id, link.study_id).where(link.study_id.in_(texts))
     return {row.run_id: texts[row.study_id] for row in connection.execute(links)} if texts else {}
+
+
+def targets_of_studies(connection: Connection) -> dict[str, str]:
+    """Study -> the targets that it is tested on, for a reader."""
+    return {study: listed(names_of(text)) for study, text in _studies(connection).items()}
 
 
 def target_columns(
@@ -65,7 +70,7 @@ def with_targets(connection: Connection, frame: "pd.DataFrame") -> "pd.DataFrame
         for of, column, kind in ((OOD, SCORES, "float64"), (N_OOD, SIZES, "Int64")):
             values = [found or {} for found in frame[column]]
             rest = _with_columns(rest, of, values, kind)
-    return rest
+    return _without_other_means(rest)
 
 
 def of_checkpoints(
@@ -96,10 +101,16 @@ def of_checkpoints(
     found = [at.get(key, ({}, {})) for key in zip(frame["run"], frame["step"], strict=True)]
     frame = _with_columns(frame, OOD, [values for values, _ in found], "float64")
     frame = _with_columns(frame, N_OOD, [sizes for _, sizes in found], "Int64")
+    return _without_other_means(frame)
+
+
+def _without_other_means(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The table without the mean over targets of which none is meant."""
+    if TARGETS not in frame.columns:
+        return frame
     meant = frame[TARGETS].map(has_mean, na_action="ignore").fillna(True).astype(bool)
-    for column in frame.columns.intersection([OOD_TEST, f"n_{OOD_TEST}"]):
-        frame[column] = frame[column].where(meant)
-    return frame
+    means = frame.columns.intersection(["ood", "n_ood", OOD_TEST, f"n_{OOD_TEST}"])
+    return frame.assign(**{column: frame[column].where(meant) for column in means})
 
 
 def _with_columns(
