@@ -117,11 +117,15 @@ class Environment:
             ``oodbench.records.ROLES``). ``ood_test`` and ``measured`` are those of a target: each
             trial that names no target is tested on all of them, each by itself. A trial that names
             others leaves an ``ood_test`` one out, and scores a ``measured`` one beside.
+        counts_as: Where it has some of the classes: (num_classes,) the class that each counts as
+            here, of several that are one its label; -1: one that it has not. The answer is then
+            that among the others' logits. None: it has all, each as itself.
     """
 
     name: str
     splits: Mapping[str, Split]
     apart: str = ""
+    counts_as: NDArray[np.int64] | None = None
 
     @property
     def is_target(self) -> bool:
@@ -211,6 +215,8 @@ class Dataset:
             for part, split in sorted(environment.splits.items()):
                 for array in _arrays(split):
                     _add(digest, (environment.name, part, array.shape), array)
+            if environment.counts_as is not None:
+                _add(digest, (environment.name, "counts_as"), environment.counts_as)
         for given in self.published:
             groups = () if given.groups is None else (given.groups,)
             for array in (*_arrays(given.split), *groups):

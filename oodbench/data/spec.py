@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,19 @@ from oodbench.data.sources import Source
 from oodbench.errors import RequestError, UnknownNameError, check_name
 from oodbench.registry import Registry
 
-Predict = Callable[[NDArray[np.uint8]], NDArray[np.int64]]
-"""A classifier: (n, 3, height, width) images -> (n,) labels."""
+
+class Predict(Protocol):
+    """A classifier."""
+
+    def __call__(
+        self, images: NDArray[np.uint8], counts_as: NDArray[np.int64] | None = None, /
+    ) -> NDArray[np.int64]:
+        """(n, 3, height, width) images to (n,) labels.
+
+        Args:
+            images: See above.
+            counts_as: See ``oodbench.data.Environment``.
+        """
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,8 @@ class DatasetEntry(Entry):
         if self.test_environments == "each":
             spec = self.spec
             return [(i,) for i in spec.targets or spec.apart or range(len(spec.environments))]
-        return [self.spec.indices(self.test_environments or ())]
+        given = self.test_environments
+        return [self.spec.indices(given) if given else ()]  # without files where none is named
 
 
 class AlgorithmEntry(Entry):

@@ -38,6 +38,7 @@ class EvaluationSplit:
         groups, worst: See ``oodbench.data.Published``.
         group_names, metrics: Of the dataset, see ``oodbench.data.Dataset``.
         graded: Whether it is scored by more than accuracy: published splits are.
+        counts_as: (num_classes,) or None: see ``oodbench.data.Environment``.
     """
 
     environment: str
@@ -52,6 +53,7 @@ class EvaluationSplit:
     group_names: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     graded: bool = False
+    counts_as: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,10 @@ def load(
         split = part_of(environment, name)
         inputs, labels = evaluated(dataset, environment, name, role, device, dtype)
         n, numbers = len(split) // split.copies, numbers_of(split)
-        return EvaluationSplit(environment.name, name, role, inputs.settled(), labels, numbers, n)
+        known = EvaluationSplit(environment.name, name, role, inputs.settled(), labels, numbers, n)
+        if environment.counts_as is None:
+            return known
+        return replace(known, counts_as=torch.from_numpy(environment.counts_as).to(device))
 
     training = [
         examples(dataset.environments[i].splits["train"], device, dtype)
