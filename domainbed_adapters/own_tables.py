@@ -1,16 +1,27 @@
 """Table: a CSV or Parquet file of one's own, a row an example."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from domainbed_adapters.image_folders import split_parts
+from domainbed_adapters.number_tables import (
+    KEYS,
+    NumberTable,
+    has_numbers,
+    read_numbers,
+    told_columns,
+)
 from domainbed_adapters.own_files import OWN
-from domainbed_adapters.summaries import lacking, told_classes, told_environments, told_splits
-from domainbed_adapters.table_files import NAME, check_there, find, read
+from domainbed_adapters.own_splits import (
+    as_dataset,
+    held_out,
+    is_published,
+    resolved,
+    told,
+    training_rows,
+)
+from domainbed_adapters.table_files import NAME, check_there, find, header, read
 from domainbed_adapters.table_inputs import (
     IMAGE_OPTIONS,
     TEXT_OPTIONS,
@@ -18,39 +29,20 @@ from domainbed_adapters.table_inputs import (
     images_of,
     texts_of,
 )
-from domainbed_adapters.tables import Grouping, Table, assemble, environments_of
+from domainbed_adapters.tables import Table
 from domainbed_adapters.wilds_checks import check_ends
-from oodbench.data import Dataset, DatasetSpec, Environment
+from oodbench.data import Dataset, DatasetSpec, Stored
 from oodbench.errors import RequestError, UnknownNameError
-
-
-def is_published(table: Table) -> bool:
-    """Whether the file says which example is in which split."""
-    return set(table.splits) != {"train"}
-
-
-def worst_of(table: Table) -> dict[str, str]:
-    """Without an example out of distribution, the worst group stands for it."""
-    return {} if "ood_test" in table.splits else {"id_test": "ood_test"}
 
 
 def resolve(options: Mapping[str, Any]) -> DatasetSpec:
     """This dataset with the environments and classes that the file has."""
-    table = read(options.get("file"))
-    names = tuple(environments_of(table, ("environment",)))
-    published = is_published(table)
-    return replace(
-        SPEC,
-        environments=names,
-        num_classes=table.num_classes,
-        published=published,
-        shift="subpopulation" if published and worst_of(table) else "",
-    )
+    return resolved(SPEC, table_with(options))
 
 
 def verify(options: Mapping[str, Any]) -> Path:
     """The file, if it is right and every image that it lists is there and has its end."""
-    table = read(options.get("file"))
+    table = table_with(options)
     if table.name.endswith("images"):
         check_there(table, find(options.get("file")))
         check_ends(table.root, table.items, NAME)
@@ -58,82 +50,75 @@ def verify(options: Mapping[str, Any]) -> Path:
 
 
 def summarize(options: Mapping[str, Any]) -> list[str]:
-    """Its classes, and the rows of each split and environment; what it lacks."""
-    table = read(options.get("file"))
-    classes = told_classes(table.columns["label"].names)
-    if is_published(table):
-        return [classes, *told_splits(table), *lacking(table)]
-    counts = {name: len(rows) for name, rows in environments_of(table, ("environment",)).items()}
-    return [classes, *told_environments(counts)]
+    """Its classes and features, and the rows of each split and environment; what it lacks."""
+    numbers = numbers_with(options)
+    features = [] if numbers is None else told_columns(numbers)
+    classes, *others = told(table_with(options))
+    return [classes, *features, *others]
 
 
-def build(
-    data_seed: int,
-    file: Any,
-    groups: Any,
-    size: int,
-    corrupt: Any,
-    words: int,
-    encoder: Any,
-    length: Any,
-    holdout: float,
-) -> Dataset:
+def numbers_with(options: Mapping[str, Any]) -> NumberTable | None:
+    """The table with these options, if its examples are numbers; else None."""
+    given = {**SPEC.options, **options}
+    if not has_numbers(given["file"], given["features"]):
+        if given["categorical"]:
+            raise RequestError(
+                f"{NAME}: categorical is about features that are numbers, but the examples of "
+                f"{find(given['file'])} are texts or images; name features, or leave it out."
+            )
+        return None
+    groups = fields_of(given["groups"], header(find(given["file"])), given["file"])
+    return read_numbers(given["file"], given["features"], given["categorical"], groups)
+
+
+def table_with(options: Mapping[str, Any]) -> Table:
+    """The table with these options, without what a model takes of its rows."""
+    numbers = numbers_with(options)
+    return read(options.get("file")) if numbers is None else numbers.table
+
+
+def build(data_seed: int, **options: Any) -> Dataset:
     """The examples of that file."""
-    table = read(file)
-    fields = fields_of(groups, table, file)
-    published, train = is_published(table), table.splits["train"]
-    if not published:
-        parts = {
-            name: split_parts(rows, holdout, NAME, data_seed, name)
-            for name, rows in environments_of(table, ("environment",)).items()
-        }  # any of them may be trained on
-        train = np.sort(np.concatenate([mine["train"] for mine in parts.values()]))
-    if table.name.endswith("images"):
+    file, columns, tokens = options["file"], None, ""
+    numbers, table = numbers_with(options), table_with(options)
+    groups = fields_of(options["groups"], [*table.columns, *KEYS], file)
+    if options["groups"] != SPEC.options["groups"] and not is_published(table):
+        raise RequestError(
+            f"{NAME}: groups {options['groups']!r} are of the worst-group accuracy, which only "
+            "published splits are scored by. Give the file a column split, or leave groups out."
+        )
+    parts = held_out(NAME, table, options["holdout"], data_seed)
+    inputs: Stored
+    if numbers is not None:
+        inputs, content, columns = numbers.values, numbers.content, numbers.columns
+        source = content
+    elif table.name.endswith("images"):
         check_there(table, find(file))
-        inputs, table, content = images_of(table, size, corrupt)
-        encoder = ""
+        inputs, table, content = images_of(table, options["size"], options["corrupt"])
+        source = hash_of_items(table)
     else:
-        inputs, content = texts_of(table, train, words, encoder, length)
-    source = f"{NAME} {hash_of_items(table)[:16]}"  # other files go by the same name
-    if published:
-        roles = {name: name for name in table.splits if name != "train"}
-        grouping = Grouping(fields)
-        data = assemble(table, inputs, content, ("environment",), roles, grouping, worst_of(table))
-        return replace(data, name=NAME, tokens=encoder, source=source)
-    environments = []
-    for name, splits in parts.items():
-        kept = {part: rows[np.isin(rows, table.splits["train"])] for part, rows in splits.items()}
-        made = {part: table.split(inputs, rows) for part, rows in kept.items()}
-        environments.append(Environment(name, made))
-    return Dataset(
-        NAME,
-        tuple(environments),
-        table.num_classes,
-        content=content,
-        tokens=encoder,
-        source=source,
-    )
+        train, tokens = training_rows(table, parts), options["encoder"]
+        inputs, content = texts_of(table, train, options["words"], tokens, options["length"])
+        source = hash_of_items(table)
+    data = as_dataset(NAME, table, inputs, content, parts, groups)
+    # Other files go by the same name.
+    return replace(data, tokens=tokens, columns=columns, source=f"{NAME} {source[:16]}")
 
 
-def fields_of(groups: Any, table: Table, file: Any) -> tuple[str, ...]:
+def fields_of(groups: Any, there: Sequence[str], file: Any) -> tuple[str, ...]:
     """The columns whose values make the groups, from the option ``groups``.
 
     Raises:
-        RequestError: If it is no text, or the file has no published splits to score them by.
+        RequestError: If it is no text.
         UnknownNameError: If the file has no such column.
     """
     if not isinstance(groups, str):
         raise RequestError(f"{NAME}: groups must be columns joined by +, not {groups!r}.")
-    if groups != SPEC.options["groups"] and not is_published(table):
-        raise RequestError(
-            f"{NAME}: groups {groups!r} are of the worst-group accuracy, which only published "
-            "splits are scored by. Give the file a column split, or leave groups out."
-        )
     fields = tuple(part.strip() for part in groups.split("+") if part.strip())
     for field in fields:
-        if field not in table.columns:
+        if field not in there:
             where = f"{NAME}: {find(file)}, groups"
-            raise UnknownNameError("column", field, table.columns, where=where)
+            raise UnknownNameError("column", field, there, where=where)
     return fields
 
 
@@ -142,9 +127,17 @@ SPEC = DatasetSpec(
     (),
     0,
     build,
-    options={"file": "", "groups": "environment", "holdout": 0.2, **IMAGE_OPTIONS, **TEXT_OPTIONS},
-    summary="A CSV or Parquet file of your own: a row an example, a text or the path of an image.",
-    layout="FILE under a data folder, with the columns text or image, label, environment, split.",
+    options={
+        "file": "",
+        "groups": "environment",
+        "holdout": 0.2,
+        "features": None,
+        "categorical": [],
+        **IMAGE_OPTIONS,
+        **TEXT_OPTIONS,
+    },
+    summary="A CSV or Parquet file of your own: a row a text, an image's path, or numbers.",
+    layout="FILE under a data folder: label, environment, split; text or image or others.",
     resolve=resolve,
     verify=verify,
     summarize=summarize,

@@ -1,6 +1,8 @@
 """A CSV or Parquet file of one's own, read as a table; mistakes are named with their row."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from domainbed_adapters.class_labels import check_classes
 from domainbed_adapters.own_files import sought
 from domainbed_adapters.tables import Column, Table
 from oodbench.errors import RequestError
@@ -21,8 +24,8 @@ SPLITS = ("train", "id_val", "id_test", "ood_val", "ood_test")
 """What the column ``split`` may say: the role of the example."""
 ITEMS = ("text", "image")
 NEEDS = (
-    "It needs the columns label, environment and text or image (a path from the file's folder), "
-    f"and may have split: {', '.join(SPLITS)}"
+    "It needs the columns label, environment and text, image (a path from the file's folder) or "
+    f"numbers and categories, and may have split: {', '.join(SPLITS)}"
 )
 
 
@@ -49,7 +52,21 @@ def read(file: Any) -> Table:
 def _read(path: Path, *changed: int) -> Table:
     frame = _frame(path)
     items = [name for name in ITEMS if name in frame.columns]
-    _check_columns(path, list(frame.columns), items)
+    check_columns(path, list(frame.columns), items)
+    return table_of(path, frame, items[0])
+
+
+def table_of(path: Path, frame: "pd.DataFrame", item: str = "") -> Table:
+    """The table of a file that was read, checked.
+
+    Args:
+        path: Of the file.
+        frame: Its columns, all as texts.
+        item: ``text`` or ``image``; empty: the examples are numbers, which are not in it.
+
+    Raises:
+        RequestError: If it has no rows, or lacks a value.
+    """
     if frame.empty:
         raise RequestError(f"{NAME}: {path} has no rows. {NEEDS}.")
     for name in frame.columns:
@@ -59,18 +76,19 @@ def _read(path: Path, *changed: int) -> Table:
                 f"{NAME}: {path} has no {name} in row {int(empty.to_numpy().argmax()) + 1} of "
                 f"{len(frame)} ({empty.sum()} in all); fill it in, or leave the row out."
             )
-    split = frame["split"] if "split" in frame.columns else frame["label"].map(lambda _: "train")
+    split = frame["split"] if "split" in frame.columns else frame["label"].where(False, "train")
     wrong = ~split.isin(SPLITS)
     if wrong.any():
         raise RequestError(
             f"{NAME}: {path} has split = {split[wrong].iloc[0]!r} in row "
             f"{int(wrong.to_numpy().argmax()) + 1}; it may be {', '.join(SPLITS)}."
         )
+    check_classes(f"{NAME}: {path}", frame["label"].to_numpy(object))
     labels = Column.of(_as_numbers(frame["label"]))
     table = Table(
         NAME,
         path.parent,
-        tuple(frame[items[0]]),
+        tuple(frame[item]) if item else (),
         labels.codes,
         {name: np.flatnonzero(split == name) for name in SPLITS if (split == name).any()},
         {
@@ -78,14 +96,14 @@ def _read(path: Path, *changed: int) -> Table:
             **{
                 name: Column.of(_as_numbers(frame[name]))
                 for name in frame.columns
-                if name not in (*items, "label", "split")
+                if name not in (item, "label", "split")
             },
         },
         len(labels.names),
     )
     _check(table, path, labels)
     stem = re.sub(r"\W+", "-", path.stem)  # it names files of the cache
-    return replace(table, name=f"{NAME}-{stem}-{items[0]}s")
+    return replace(table, name=f"{NAME}-{stem}-{item or 'number'}s")
 
 
 def _check_commas(path: Path, columns: list[str]) -> None:
@@ -97,7 +115,7 @@ def _check_commas(path: Path, columns: list[str]) -> None:
         )
 
 
-def _check_columns(path: Path, columns: list[str], items: list[str]) -> None:
+def check_columns(path: Path, columns: list[str], items: list[str]) -> None:
     """Raise RequestError unless there is a label, an environment, and a text or an image."""
     if len(items) > 1:
         raise RequestError(f"{NAME}: {path} has both columns text and image; remove one of them.")
@@ -109,14 +127,14 @@ def _check_columns(path: Path, columns: list[str], items: list[str]) -> None:
         f"Rename {near!r} to {name!r}?"
         for name in absent
         for near in columns
-        if _is_near(near, name)
+        if is_near(near, name)
     ]
     raise RequestError(
         " ".join([f"{NAME}: {path} has the columns {', '.join(columns)}. {NEEDS}.", *hints])
     )
 
 
-def _is_near(column: str, name: str) -> bool:
+def is_near(column: str, name: str) -> bool:
     """Whether a column may be meant by that name: Label, labels, env."""
     lower = column.strip().lower()
     return len(lower) > 2 and (name.startswith(lower) or bool(get_close_matches(lower, [name])))
@@ -133,20 +151,46 @@ def check_there(table: Table, path: Path) -> None:
         )
 
 
+def header(path: Path) -> list[str]:
+    """The names of a file's columns.
+
+    Raises:
+        RequestError: If it cannot be read, has two of one name, or no commas between them.
+    """
+    import pandas as pd
+
+    with readable(path):
+        if path.suffix == ".parquet":
+            import pyarrow.parquet
+
+            names = list(pyarrow.parquet.read_schema(path).names)
+        else:
+            first = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
+            names = list(first.iloc[0])
+            _check_commas(path, names)
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+        if twice:  # pandas would give the second another name
+            raise RequestError(f"{NAME}: {path} has the column {twice[0]} twice; remove one.")
+        return names
+
+
 def _frame(path: Path) -> "pd.DataFrame":
     """All columns as texts."""
     import pandas as pd
 
-    try:
+    header(path)
+    with readable(path):
         if path.suffix == ".parquet":
             stored = pd.read_parquet(path)
             return stored.astype(str).mask(stored.isna(), "")
-        header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
-        _check_commas(path, list(header.iloc[0]))
-        twice = header.iloc[0][header.iloc[0].duplicated()].tolist()
-        if twice:  # pandas would give the second another name
-            raise RequestError(f"{NAME}: {path} has the column {twice[0]} twice; remove one.")
         return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """What pandas says of a file that it cannot read, as an error of ours."""
+    try:
+        yield
     except ImportError as error:
         raise RequestError(
             f"{NAME}: Parquet files need pyarrow: pip install 'oodbench[parquet]'."
@@ -157,8 +201,8 @@ def _frame(path: Path) -> "pd.DataFrame":
             "UTF-8."
         ) from error
     except (ValueError, OSError) as error:
-        told = str(error).strip()
-        raise RequestError(f"{NAME}: {path} cannot be read: {told}.") from error
+        cause = str(error).strip()
+        raise RequestError(f"{NAME}: {path} cannot be read: {cause}.") from error
 
 
 def _line_that_is_no_text(path: Path) -> int:

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from oodbench.data.columns import Columns
+
 
 class Stored(Protocol):
     """What is read like an array: one that is mapped from a file, or images decoded when read."""
@@ -168,6 +170,8 @@ class Dataset:
         source: Whose examples it shows. Datasets of one source call each by the same number (see
             ``Split.examples``), and so do its splits under every data seed. Empty: nobody else's,
             and those of files of the same name may be others.
+        columns: What its inputs are, where they are rows of a table; they become what a model takes
+            once it is known what a trial trains on. None: a model takes them as they are.
     """
 
     name: str
@@ -182,6 +186,7 @@ class Dataset:
     metrics: tuple[str, ...] = ()
     tokens: str = ""
     source: str = ""
+    columns: Columns | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
