@@ -3,9 +3,7 @@
 Numbers and texts are all that is read: nothing in a file is ever run.
 """
 
-import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domainbed_adapters.own_files import sought
+from domainbed_adapters.table_files import readable
 from oodbench.errors import RequestError
 
 NAME = "Embeddings"
@@ -46,7 +45,7 @@ def read_arrays(path: Path) -> tuple[NDArray[np.float32], Mapping[str, NDArray[A
     if path.suffix not in readers:
         other = "dataset Table reads it" if path.suffix == ".csv" else "save it with numpy.savez"
         raise RequestError(f"{NAME}: {path} is no .npz, .npy or .parquet file; {other}.")
-    with _readable(path):
+    with readable(NAME, path):
         arrays = readers[path.suffix](path)
     features = arrays.pop(FEATURES)
     checked = _features(path, features)
@@ -55,24 +54,26 @@ def read_arrays(path: Path) -> tuple[NDArray[np.float32], Mapping[str, NDArray[A
     return checked, arrays
 
 
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """What numpy and pyarrow say of a file that they cannot read, as an error of ours."""
+def _loaded(path: Path, **how: Any) -> Any:
+    """What numpy reads of a file, if that takes no code of the file's own."""
+    with path.open("rb") as file:
+        start = file.read(6)
+    if not start.startswith((b"PK", b"\x93NUMPY")):
+        raise ValueError("it was not written by numpy")
     try:
-        yield
-    except ImportError as error:
-        raise RequestError(
-            f"{NAME}: Parquet files need pyarrow: pip install 'oodbench[parquet]'."
-        ) from error
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        cause = " ".join(str(error).split())
-        fix = "Write it again"
-        if "pickle" in cause.lower() or "object arrays" in cause.lower():
-            cause = "it holds Python objects, which only running code of the file would give"
-            fix = (
-                "Save numbers and texts: np.asarray(labels, dtype=str), np.asarray(features, 'f4')"
-            )
-        raise RequestError(f"{NAME}: {path} cannot be read: {cause}. {fix}.") from error
+        return np.load(path, allow_pickle=False, **how)
+    except ValueError as error:
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: ValueError) -> Exception:
+    """The error of numpy, or a better one where a file has Python objects."""
+    if "object" not in str(error).lower():
+        return error
+    return RequestError(
+        f"{NAME}: {path} holds Python objects, which only running code of the file would give. "
+        "Save texts and numbers: np.asarray(labels, dtype=str), features.astype('f4')."
+    )
 
 
 def _named(path: Path, there: Sequence[str]) -> dict[str, str]:
@@ -93,9 +94,12 @@ def _named(path: Path, there: Sequence[str]) -> dict[str, str]:
 
 
 def _npz(path: Path) -> dict[str, NDArray[Any]]:
-    with np.load(path, allow_pickle=False) as arrays:
+    with _loaded(path) as arrays:
         named = _named(path, arrays.files)
-        return {name: arrays[called] for name, called in named.items()}
+        try:
+            return {name: arrays[called] for name, called in named.items()}
+        except ValueError as error:
+            raise _refused(path, error) from error
 
 
 def _npy(path: Path) -> dict[str, NDArray[Any]]:
@@ -104,7 +108,7 @@ def _npy(path: Path) -> dict[str, NDArray[Any]]:
     beside = path.with_suffix(".csv")
     if not beside.is_file():
         raise RequestError(f"{NAME}: there is no {beside} beside {path}. {NEEDS}.")
-    features = np.load(path, mmap_mode="r", allow_pickle=False)
+    features = _loaded(path, mmap_mode="r")
     rows = pd.read_csv(beside, dtype=str, keep_default_na=False)
     named = _named(beside, [FEATURES, *rows.columns])
     others = {name: rows[named[name]].to_numpy(str) for name in KEYS if name in named}
@@ -130,26 +134,21 @@ def _parquet(path: Path) -> dict[str, NDArray[Any]]:
             f"{NAME}: {path} has {features.type} in {named[FEATURES]}, not lists of numbers. "
             "Columns of single numbers are for the dataset Table."
         )
-    lengths = features.value_lengths().to_numpy(zero_copy_only=False)
-    odd = np.flatnonzero(lengths != lengths[:1]) if len(lengths) else []
-    if len(odd) or features.null_count:
-        row = int(odd[0]) if len(odd) else 0
+    lengths = features.value_lengths().fill_null(-1).to_numpy(zero_copy_only=False)
+    most = int(lengths.max(initial=0))
+    odd = np.flatnonzero(lengths != most)
+    if len(odd):
         raise RequestError(
-            f"{NAME}: {path} has lists of different lengths in {named[FEATURES]}: {lengths[0]} "
-            f"numbers in row 1, {lengths[row]} in row {row + 1}. Each example needs as many."
+            f"{NAME}: {path} has {max(int(lengths[odd[0]]), 0)} numbers in {named[FEATURES]} in "
+            f"row {odd[0] + 1} ({len(odd):,} such rows), but {most} in others. Each example needs "
+            "as many."
         )
     numbers = features.flatten().to_numpy(zero_copy_only=False)
     found = {FEATURES: numbers.reshape(len(features), -1)}
     for name in KEYS:
         if name in named:
-            column = table[named[name]]
-            if column.null_count:
-                row = int(column.is_null().to_numpy().argmax())
-                raise RequestError(
-                    f"{NAME}: {path} has no {name} in row {row + 1} ({column.null_count:,} in "
-                    "all); fill it in, or leave the row out."
-                )
-            found[name] = np.asarray(column.to_pylist())
+            values = table[named[name]].to_pandas()
+            found[name] = values.astype(str).mask(values.isna(), "").to_numpy(str)
     return found
 
 
@@ -167,7 +166,7 @@ def _features(path: Path, array: NDArray[Any]) -> NDArray[np.float32]:
         )
     with np.errstate(over="ignore"):
         features = np.ascontiguousarray(array, dtype=np.float32)
-    wrong = ~np.isfinite(features.min(axis=1) + features.max(axis=1))
+    wrong = ~(np.isfinite(features.min(axis=1)) & np.isfinite(features.max(axis=1)))
     if wrong.any():
         row = int(wrong.argmax())
         column = int((~np.isfinite(features[row])).argmax())
@@ -188,4 +187,32 @@ def _check_shape(path: Path, name: str, array: NDArray[Any], n: int) -> None:
         fix = f"Save {name}.ravel()" if array.shape[1] == 1 else f"Save {name}.argmax(axis=1)"
     raise RequestError(
         f"{NAME}: {path} has {name} of shape {array.shape}, but {n:,} rows of features. {fix}."
+    )
+
+
+def as_texts(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.str_]:
+    """(n,) names, or whole numbers as texts; empty: it is missing.
+
+    Raises:
+        RequestError: If they are neither.
+    """
+    if array.dtype.kind == "S":
+        return np.char.decode(array, "utf-8")
+    if array.dtype.kind == "f":
+        missing = np.isnan(array)
+        if np.isinf(array).any():
+            row = int(np.isinf(array).argmax())
+            raise RequestError(
+                f"{NAME}: {path} has {name} = {array[row]} in row {row + 1}; mend it, or leave "
+                "such rows out."
+            )
+        known = array[~missing]
+        whole = bool((known % 1 == 0).all() and (np.abs(known) < 2**53).all())
+        texts = (np.where(missing, 0, array).astype(np.int64) if whole else array).astype(str)
+        return np.where(missing, "", texts)
+    if array.dtype.kind in "biuU":
+        return array.astype(str)
+    raise RequestError(
+        f"{NAME}: {path} has {name} of type {array.dtype}; save whole numbers or names: "
+        f"np.asarray({name}, dtype=str)."
     )

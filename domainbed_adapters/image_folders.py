@@ -114,6 +114,7 @@ def build_images(
         augment=recipe_of(options.augment, cropped),
         augment_id_val=options.augment_id_val,
         source=name,
+        classes=tree.classes,
     )
 
 

@@ -30,6 +30,11 @@ class NumberColumn:
     names: tuple[str, ...] = ()
 
 
+def too_many(categories: int, rows: int) -> bool:
+    """Whether a column has too many values to be one of categories."""
+    return categories > MOST or categories > max(FEW, rows / 2)
+
+
 def column_of(where: str, name: str, read: "pd.Series[Any]", categorical: bool) -> NumberColumn:
     """The column that was read: of numbers if all its values are, of categories if none is.
 
@@ -112,7 +117,7 @@ def _categories(where: str, name: str, read: "pd.Series[Any]") -> NumberColumn:
     import pandas as pd
 
     codes, known = pd.factorize(read.map(str, na_action="ignore"), sort=True)
-    if len(known) > MOST or len(known) > max(FEW, len(read) / 2):
+    if too_many(len(known), len(read)):
         raise RequestError(
             f"{where}: {len(known):,} different values in {len(read):,} rows, such as "
             f"{str(known[0])[:40]!r}; categories are at most {MOST:,}, and at most one for two "

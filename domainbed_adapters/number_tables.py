@@ -1,7 +1,7 @@
 """Tables of numbers and categories of one's own, a row an example, and mistakes in them."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from domainbed_adapters.number_columns import NumberColumn, column_of
+from domainbed_adapters.number_columns import NumberColumn, column_of, too_many
 from domainbed_adapters.table_files import (
     ITEMS,
     NAME,
     check_columns,
+    check_fields,
+    check_named,
     find,
     header,
     is_near,
     readable,
     table_of,
 )
+from domainbed_adapters.table_values import Reading
 from domainbed_adapters.tables import Table
 from oodbench.data.columns import Columns
 from oodbench.errors import RequestError, UnknownNameError
@@ -58,25 +61,22 @@ def has_numbers(file: Any, features: Any) -> bool:
     return features is not None or not {*ITEMS} & {*header(find(file))}
 
 
-def read_numbers(
-    file: Any, features: Any, categorical: Any, groups: tuple[str, ...]
-) -> NumberTable:
-    """The table of numbers, checked.
+def read_numbers(options: Mapping[str, Any]) -> NumberTable:
+    """The table of numbers that the options name, checked.
 
     Args:
-        file: The option: a CSV or Parquet file.
-        features: The option: names of columns; None: all that are left.
-        categorical: The option: names of those that are categories although they look like numbers.
-        groups: Columns that make groups, beside.
+        options: Of the dataset. ``features``: names of columns; None: all that are left.
+            ``categorical``: names of those that are categories although they look like numbers.
 
     Raises:
         RequestError: If the file cannot be read, or lacks a column or a value.
         UnknownNameError: If it lacks a column that an option names.
     """
-    path = find(file)
+    path, features = find(options["file"]), options["features"]
     chosen = None if features is None else _names("features", features)
+    categorical = _names("categorical", options["categorical"])
     changed = path.stat().st_mtime_ns, path.stat().st_size
-    return _read(path, chosen, _names("categorical", categorical), groups, *changed)
+    return _read(path, chosen, categorical, Reading.of(NAME, options), *changed)
 
 
 def _names(option: str, given: Any) -> tuple[str, ...]:
@@ -96,15 +96,19 @@ def _read(
     path: Path,
     features: tuple[str, ...] | None,
     categorical: tuple[str, ...],
-    groups: tuple[str, ...],
+    reading: Reading,
     *changed: int,
 ) -> NumberTable:
-    there = header(path)
+    there, where = header(path), f"{NAME}: {path}"
+    check_named(reading, there, where)
     chosen = _chosen(path, there, features, categorical)
-    keys = [name for name in there if name in (*KEYS, *groups)]
+    keys = [name for name in there if name in (*KEYS, *reading.groups)]
+    twice = [name for name in (*keys, *chosen) if there.count(name) > 1]
+    if twice:
+        raise RequestError(f"{where} has the column {twice[0]} twice; remove one.")
     frame = _frame(path, keys, chosen, categorical)
     texts = frame[keys].astype(str).mask(frame[keys].isna(), "")
-    table = table_of(path, texts)
+    table = table_of(NAME, path, texts, reading)
     if features is None:
         _check_no_items(path, there, frame[list(chosen)])
     found = list(_columns(path, frame, chosen, categorical))
@@ -158,11 +162,11 @@ def _frame(
     import pandas as pd
 
     wanted = list(dict.fromkeys([*keys, *chosen]))
-    with readable(path):
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path, columns=wanted)
+    with readable(NAME, path):
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path, columns=wanted).reset_index(drop=True)
         as_texts = {*keys, *categorical} - ({*chosen} - {*categorical})
-        return pd.read_csv(
+        frame = pd.read_csv(
             path,
             usecols=wanted,
             dtype=dict.fromkeys(as_texts, str),
@@ -170,6 +174,8 @@ def _frame(
             na_values=dict.fromkeys(chosen, MISSING),
             low_memory=False,
         )
+        check_fields(path, frame)
+        return frame
 
 
 def _columns(
@@ -181,9 +187,14 @@ def _columns(
 
 
 def _check_no_items(path: Path, there: Sequence[str], left: "pd.DataFrame") -> None:
-    """Raise RequestError if texts or images may be meant, by another name."""
+    """Raise RequestError if a column with too many values may be texts or images."""
+    import pandas as pd
+
     for name in left.select_dtypes(exclude=["number", "bool"]).columns:
-        if any(is_near(name, item) for item in ITEMS):
+        near = any(is_near(name, item) for item in ITEMS)
+        if not near or not too_many(left[name].nunique(), len(left)):
+            continue
+        if pd.to_numeric(left[name], errors="coerce").isna().all():
             check_columns(path, list(there), [])
 
 

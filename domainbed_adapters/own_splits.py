@@ -89,11 +89,12 @@ def as_dataset(
         parts: See ``held_out``.
         groups: The columns that make the groups of its own splits.
     """
+    classes = table.columns["label"].names
     if not parts:
         roles = {role: role for role in table.splits if role != "train"}
         grouping, worst = Grouping(groups), worst_of(table)
         made = assemble(table, inputs, content, ("environment",), roles, grouping, worst)
-        return replace(made, name=name)
+        return replace(made, name=name, classes=classes)
     there = table.splits["train"]
     environments = tuple(
         Environment(
@@ -102,4 +103,4 @@ def as_dataset(
         )
         for environment, mine in parts.items()
     )
-    return Dataset(name, environments, table.num_classes, content=content)
+    return Dataset(name, environments, table.num_classes, content=content, classes=classes)

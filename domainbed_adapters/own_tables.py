@@ -1,17 +1,11 @@
 """Table: a CSV or Parquet file of one's own, a row an example."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from domainbed_adapters.number_tables import (
-    KEYS,
-    NumberTable,
-    has_numbers,
-    read_numbers,
-    told_columns,
-)
+from domainbed_adapters.number_tables import NumberTable, has_numbers, read_numbers, told_columns
 from domainbed_adapters.own_files import OWN
 from domainbed_adapters.own_splits import (
     as_dataset,
@@ -21,7 +15,7 @@ from domainbed_adapters.own_splits import (
     told,
     training_rows,
 )
-from domainbed_adapters.table_files import NAME, check_there, find, header, read
+from domainbed_adapters.table_files import NAME, check_there, find, read
 from domainbed_adapters.table_inputs import (
     IMAGE_OPTIONS,
     TEXT_OPTIONS,
@@ -29,10 +23,11 @@ from domainbed_adapters.table_inputs import (
     images_of,
     texts_of,
 )
+from domainbed_adapters.table_values import MENDING, Reading
 from domainbed_adapters.tables import Table
 from domainbed_adapters.wilds_checks import check_ends
 from oodbench.data import Dataset, DatasetSpec, Stored
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError
 
 
 def resolve(options: Mapping[str, Any]) -> DatasetSpec:
@@ -52,74 +47,63 @@ def verify(options: Mapping[str, Any]) -> Path:
 def summarize(options: Mapping[str, Any]) -> list[str]:
     """Its classes and features, and the rows of each split and environment; what it lacks."""
     numbers = numbers_with(options)
-    features = [] if numbers is None else told_columns(numbers)
     classes, *others = told(table_with(options))
-    return [classes, *features, *others]
+    return [classes, *([] if numbers is None else told_columns(numbers)), *others]
 
 
 def numbers_with(options: Mapping[str, Any]) -> NumberTable | None:
     """The table with these options, if its examples are numbers; else None."""
     given = {**SPEC.options, **options}
-    if not has_numbers(given["file"], given["features"]):
-        if given["categorical"]:
-            raise RequestError(
-                f"{NAME}: categorical is about features that are numbers, but the examples of "
-                f"{find(given['file'])} are texts or images; name features, or leave it out."
-            )
-        return None
-    groups = fields_of(given["groups"], header(find(given["file"])), given["file"])
-    return read_numbers(given["file"], given["features"], given["categorical"], groups)
+    if has_numbers(given["file"], given["features"]):
+        return read_numbers(given)
+    if given["categorical"] != SPEC.options["categorical"]:
+        raise RequestError(
+            f"{NAME}: categorical names features that are categories, but the examples of "
+            f"{find(given['file'])} are texts or images; name features, too, or leave it out."
+        )
+    return None
 
 
 def table_with(options: Mapping[str, Any]) -> Table:
     """The table with these options, without what a model takes of its rows."""
     numbers = numbers_with(options)
-    return read(options.get("file")) if numbers is None else numbers.table
+    return read(options) if numbers is None else numbers.table
 
 
 def build(data_seed: int, **options: Any) -> Dataset:
     """The examples of that file."""
-    file, columns, tokens = options["file"], None, ""
     numbers, table = numbers_with(options), table_with(options)
-    groups = fields_of(options["groups"], [*table.columns, *KEYS], file)
-    if options["groups"] != SPEC.options["groups"] and not is_published(table):
-        raise RequestError(
-            f"{NAME}: groups {options['groups']!r} are of the worst-group accuracy, which only "
-            "published splits are scored by. Give the file a column split, or leave groups out."
-        )
+    groups = fields_of(options, table)
     parts = held_out(NAME, table, options["holdout"], data_seed)
     inputs: Stored
+    columns, encoder = None, ""
     if numbers is not None:
         inputs, content, columns = numbers.values, numbers.content, numbers.columns
-        source = content
     elif table.name.endswith("images"):
-        check_there(table, find(file))
+        check_there(table, find(options["file"]))
         inputs, table, content = images_of(table, options["size"], options["corrupt"])
-        source = hash_of_items(table)
     else:
-        train, tokens = training_rows(table, parts), options["encoder"]
-        inputs, content = texts_of(table, train, options["words"], tokens, options["length"])
-        source = hash_of_items(table)
-    data = as_dataset(NAME, table, inputs, content, parts, groups)
+        train, encoder = training_rows(table, parts), options["encoder"]
+        inputs, content = texts_of(table, train, options["words"], encoder, options["length"])
     # Other files go by the same name.
-    return replace(data, tokens=tokens, columns=columns, source=f"{NAME} {source[:16]}")
+    source = f"{NAME} {(numbers.content if numbers else hash_of_items(table))[:16]}"
+    data = as_dataset(NAME, table, inputs, content, parts, groups)
+    return replace(data, tokens=encoder, columns=columns, source=source)
 
 
-def fields_of(groups: Any, there: Sequence[str], file: Any) -> tuple[str, ...]:
-    """The columns whose values make the groups, from the option ``groups``.
+def fields_of(options: Mapping[str, Any], table: Table) -> tuple[str, ...]:
+    """The columns whose values make the groups.
 
     Raises:
-        RequestError: If it is no text.
-        UnknownNameError: If the file has no such column.
+        RequestError: If the file has no published splits to score them by.
     """
-    if not isinstance(groups, str):
-        raise RequestError(f"{NAME}: groups must be columns joined by +, not {groups!r}.")
-    fields = tuple(part.strip() for part in groups.split("+") if part.strip())
-    for field in fields:
-        if field not in there:
-            where = f"{NAME}: {find(file)}, groups"
-            raise UnknownNameError("column", field, there, where=where)
-    return fields
+    groups = options["groups"]
+    if groups != SPEC.options["groups"] and not is_published(table):
+        raise RequestError(
+            f"{NAME}: groups {groups!r} are of the worst-group accuracy, which only published "
+            "splits are scored by. Give the file a column split, or leave groups out."
+        )
+    return Reading.of(NAME, options).groups
 
 
 SPEC = DatasetSpec(
@@ -128,11 +112,9 @@ SPEC = DatasetSpec(
     0,
     build,
     options={
-        "file": "",
-        "groups": "environment",
-        "holdout": 0.2,
-        "features": None,
-        "categorical": [],
+        **{"file": "", "groups": "environment", "holdout": 0.2},
+        **{"features": None, "categorical": []},
+        **MENDING,
         **IMAGE_OPTIONS,
         **TEXT_OPTIONS,
     },

@@ -1,7 +1,7 @@
 """datasets, optimizers, algorithms, models: what there is to choose from."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -54,9 +54,10 @@ def datasets(
     from oodbench.data import DATASETS
 
     use_root(root)
-    options = pairs_of("--set", changes)
-    if options and not (name and check):
+    given = pairs_of("--set", changes)
+    if given and not (name and check):
         raise RequestError("--set goes with --check and the name of a dataset.")
+    options = _typed(DATASETS.get(name), given) if name else {}
     if check:
         for spec in [DATASETS.get(name)] if name else DATASETS:
             print(f"{spec.name}: {verified(spec, options, name is not None)}")
@@ -66,7 +67,17 @@ def datasets(
         print(f"Not supported: {', '.join(absent)}; oodbench datasets NAME says why.")
 
 
-def verified(spec: "DatasetSpec", options: Mapping[str, str], asked: bool) -> str:
+def _typed(spec: "DatasetSpec", given: Mapping[str, str]) -> dict[str, Any]:
+    """Options as a sweep file would have them; what is text by default stays as it was typed."""
+    from oodbench.sweep.files import parse_yaml
+
+    return {
+        key: text if isinstance(spec.options.get(key, ""), str) else parse_yaml(text, key)
+        for key, text in given.items()
+    }
+
+
+def verified(spec: "DatasetSpec", options: Mapping[str, Any], asked: bool) -> str:
     """What was found of a dataset's files; if it was ``asked`` for by name, they must be here.
 
     Raises:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodbench.data.columns import Columns
+from oodbench.errors import RequestError
 
 
 class Stored(Protocol):
@@ -172,6 +173,7 @@ class Dataset:
             and those of files of the same name may be others.
         columns: What its inputs are, where they are rows of a table; they become what a model takes
             once it is known what a trial trains on. None: a model takes them as they are.
+        classes: Names of the classes; empty if they are not known.
     """
 
     name: str
@@ -187,6 +189,7 @@ class Dataset:
     tokens: str = ""
     source: str = ""
     columns: Columns | None = None
+    classes: tuple[str, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -234,6 +237,26 @@ class Dataset:
             for i, environment in enumerate(self.environments)
             if i not in test_environments and not environment.apart
         )
+
+    def check_classes(self, test_environments: tuple[int, ...]) -> None:
+        """Raise RequestError if a class has no training example without these environments.
+
+        Published splits are as their authors made them.
+        """
+        if self.published:
+            return
+        trained = self.training_environments(test_environments)
+        labels = [self.environments[i].splits["train"].labels for i in trained]
+        unseen = np.setdiff1d(np.arange(self.num_classes), np.concatenate(labels)).tolist()
+        if unseen:
+            names = [self.classes[code] if self.classes else str(code) for code in unseen]
+            tested = ", ".join(self.environments[i].name for i in test_environments)
+            raise RequestError(
+                f"{self.name}: with the test environments {tested} ({list(test_environments)}) no "
+                f"training example has the label {', '.join(names)}; what is measured would be the "
+                "loss of a class, not a shift. Leave these examples out, or test on other "
+                "environments."
+            )
 
 
 def _arrays(split: Split) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -110,7 +110,7 @@ def environment_features(
         RequestError: If an environment has no train or no further examples.
     """
     where = torch.device(device)
-    dataset = standardised(dataset, test_environments)
+    dataset = standardised(dataset, ())  # it is trained on either side
     rng = stream(seed, "environment classifier", "examples")
     fit = _sides(dataset, test_environments, False, examples, rng, where)
     unseen = _sides(dataset, test_environments, True, examples, rng, where)

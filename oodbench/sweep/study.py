@@ -29,7 +29,12 @@ class Data:
 
     @classmethod
     def of(cls, dataset: Dataset, test_environments: tuple[int, ...]) -> "Data":
-        """The facts of a built dataset, without these environments."""
+        """The facts of a built dataset, without these environments.
+
+        Raises:
+            RequestError: If a class has no training example then.
+        """
+        dataset.check_classes(test_environments)
         training = dataset.training_environments(test_environments)
         examples = sum(len(dataset.environments[i].splits["train"]) for i in training)
         return cls(dataset.fingerprint, examples, len(training))

@@ -14,6 +14,7 @@ import oodbench
 from oodbench.data import DATASETS
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.sweep import parse_sweep
+from oodbench.sweep.plan import plan
 from oodbench.workers.trial_data import tensors_for
 
 GRID = {
@@ -389,3 +390,38 @@ def test_a_length_is_a_number(write) -> None:
     for value in (0, 8.0, "long"):
         with pytest.raises(RequestError, match="length must be a whole number from 4"):
             load(write(frame(50)), encoder="tiny", length=value)
+
+
+def test_a_class_of_one_environment_cannot_be_tested_there(write) -> None:
+    """A class ``egg`` that is in 2003 alone: the loss is of label space, not of shift."""
+    table = frame().drop(columns="split")
+    later = np.flatnonzero(table["environment"] == 2003)
+    table.loc[later[:40], "label"] = "egg"
+    entry = {"name": "Table", "file": write(table), "words": 8}
+
+    def planned(test_environments: object) -> int:
+        datasets = [{**entry, "test_environments": test_environments}]
+        return len(plan({"name": "eggs", "datasets": datasets, **GRID}).studies)
+
+    with pytest.raises(RequestError, match=r"environments 2003 \(\[2\]\) no .* the label egg"):
+        planned([2])
+    with pytest.raises(RequestError, match="the label egg"):
+        planned("each")
+    assert planned([0]) == len(GRID["optimizers"])
+
+
+def test_a_class_whose_examples_all_fall_into_other_parts_is_refused(write) -> None:
+    table = frame().drop(columns="split")
+    table.loc[[0, 150], "label"] = "egg"  # of two environments, one example each
+    seeds = []
+    for seed in range(20):
+        data = DATASETS.get("Table").load({"file": write(table), "words": 8}, seed)
+        egg = data.classes.index("egg")
+        trained = np.concatenate([data.environments[i].splits["train"].labels for i in (0, 1)])
+        if egg in trained:
+            data.check_classes((2,))
+        else:
+            seeds.append(seed)
+            with pytest.raises(RequestError, match="the label egg"):
+                data.check_classes((2,))
+    assert 0 < len(seeds) < 20
