@@ -10,6 +10,7 @@ from oodbench.results import UNKNOWN
 
 from ..compare.differences import UNCUT
 from ..runs.columns import GROUP
+from ..runs.environments import Environments, name_environments
 from ..runs.names import pretty, shift_name, tested_on
 from .claims import ALL, AVERAGED, THESE
 from .recommendation import Recommendation
@@ -29,13 +30,14 @@ class Findings(Protocol):
     def claims(self) -> pd.DataFrame: ...
     @property
     def notes(self) -> Mapping[str, tuple[str, ...]]: ...
+    @property
+    def environments(self) -> Environments: ...
 
 
 def conclusions_text(conclusions: Findings, width: int = 80) -> str:
     """The advice, the statements by dataset, and the notes, in lines of at most ``width``."""
     lines = ["Recommendation", *_advice_lines(conclusions.recommendations, width)]
-    for (dataset, environments), claims in conclusions.claims.groupby(list(GROUP[:2]), sort=False):
-        where = heading(str(dataset), str(environments), str(claims["shift"].iloc[0]))
+    for where, claims in by_place(conclusions.claims, conclusions.environments):
         lines += ["", *_item(where, width, 0)]
         for algorithm, rows in claims.groupby("algorithm", sort=False):
             known = str(algorithm) != UNKNOWN
@@ -76,6 +78,15 @@ def answer_text(conclusions: Findings, width: int = 80, most: int = 8) -> str:
 def short_answer(advice: Recommendation) -> str:
     """Which optimizer, and by how much."""
     return f"{advice.answer.split(':')[0]}; {advice.margin}" if advice.margin else advice.answer
+
+
+def by_place(
+    claims: pd.DataFrame, environments: Environments
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The statements about each panel, dataset and class of shift, under their heading."""
+    named = name_environments(claims, environments)
+    for (dataset, tested), rows in named.groupby(list(GROUP[:2]), sort=False):
+        yield heading(str(dataset), str(tested), str(rows["shift"].iloc[0])), rows
 
 
 def heading(dataset: str, environments: str, shift: str) -> str:

@@ -6,6 +6,7 @@ import pandas as pd
 
 from oodbench.errors import RequestError, check_name
 from oodbench.results.select import drawn
+from oodbench.results.targets import TARGET
 
 from .columns import GROUP, count_statuses, in_first_appearance, require, rows_of, values_of
 from .names import group_name
@@ -28,6 +29,7 @@ class Panel:
         n_ood: Likewise for OOD.
         remarks: What a reader must know about the runs that were pooled.
         score: What ``id`` and ``ood`` are, such as ``accuracy`` or ``worst group accuracy``.
+        target: The target that the runs were tested on, of a dataset that has several; else empty.
     """
 
     dataset: str
@@ -41,6 +43,7 @@ class Panel:
     n_ood: tuple[int, int] | None
     remarks: tuple[str, ...]
     score: str = "accuracy"
+    target: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -100,7 +103,8 @@ def panels(
 def _panel(pairs: pd.DataFrame, dataset: str, test_environments: str, algorithm: str) -> Panel:
     mine = rows_of(pairs, dataset, test_environments, algorithm)
     scored = (mine["status"] == "completed") & mine["id"].notna() & mine["ood"].notna()
-    chance = values_of(mine, "chance")
+    chance, score = values_of(mine, "chance"), values_of(mine, "scored_by")
+    target = values_of(mine, TARGET)
     runs = mine[scored].reset_index(drop=True).astype({"id": float, "ood": float})
     return Panel(
         dataset,
@@ -113,7 +117,8 @@ def _panel(pairs: pd.DataFrame, dataset: str, test_environments: str, algorithm:
         _extent(mine[scored], "n_id"),
         _extent(mine[scored], "n_ood"),
         remarks_of(mine, int((mine["status"] == "completed").sum()) - len(runs)),
-        *(str(name).replace("_", " ") for name in values_of(mine, "scored_by").unique()[:1]),
+        str(score.iloc[0]).replace("_", " ") if len(score) else "accuracy",
+        str(target.iloc[0]) if len(target) else "",
     )
 
 
