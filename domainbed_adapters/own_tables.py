@@ -9,8 +9,8 @@ import numpy as np
 
 from domainbed_adapters.duplicates import check_duplicates, refuse_leaks, repeat_lines, report
 from domainbed_adapters.image_cache import digests_of
-from domainbed_adapters.image_folders import check_image_options, split_parts
-from domainbed_adapters.own_files import OWN
+from domainbed_adapters.image_folders import check_holdout, split_parts
+from domainbed_adapters.own_files import OWN, check_named
 from domainbed_adapters.summaries import (
     lacking,
     told_alone,
@@ -26,10 +26,11 @@ from domainbed_adapters.table_duplicates import (
     same_rows,
     what_of,
 )
-from domainbed_adapters.table_files import NAME, check_there, find, read
+from domainbed_adapters.table_files import FILE, NAME, check_there, find, read
 from domainbed_adapters.table_inputs import (
     IMAGE_OPTIONS,
     TEXT_OPTIONS,
+    check_inputs,
     hash_of_items,
     images_of,
     texts_of,
@@ -49,6 +50,15 @@ def is_published(table: Table) -> bool:
 def worst_of(table: Table) -> dict[str, str]:
     """Without an example out of distribution, the worst group stands for it."""
     return {} if "ood_test" in table.splits else {"id_test": "ood_test"}
+
+
+def check(options: Mapping[str, Any]) -> None:
+    """Raise RequestError unless the options are what they must be."""
+    check_named(NAME, "file", options["file"], FILE)
+    Reading.of(NAME, options)
+    check_duplicates(NAME, options["duplicates"])
+    check_holdout(NAME, options["holdout"])
+    check_inputs(NAME, options)
 
 
 def resolve(options: Mapping[str, Any]) -> DatasetSpec:
@@ -72,9 +82,7 @@ def verify(options: Mapping[str, Any]) -> Path:
         RequestError: If not, or if an example may be trained and tested on.
     """
     table, chosen = read(options), {**SPEC.options, **options}
-    check_duplicates(NAME, chosen["duplicates"])
     if what_of(table) == "image":
-        check_image_options(NAME, chosen["size"], chosen["corrupt"], chosen["max_pixels"])
         check_there(table, find(options.get("file")))
     found = repeats_in(table, same_rows(table, chosen["corrupt"], chosen["max_pixels"]))
     refuse_leaks(f"{NAME}: {chosen['file']}", what_of(table), found, row, chosen["duplicates"])
@@ -111,7 +119,6 @@ def build(
     **reading: Any,
 ) -> Dataset:
     """The examples of that file."""
-    check_duplicates(NAME, duplicates)
     table = read({"file": file, **reading})
     fields = fields_of(reading, table)
     published, train, parts = is_published(table), table.splits["train"], None
@@ -187,6 +194,7 @@ SPEC = DatasetSpec(
     },
     summary="A CSV or Parquet file of your own: a row an example, a text or the path of an image.",
     layout="FILE under a data folder, with the columns text or image, label, environment, split.",
+    check=check,
     resolve=resolve,
     verify=verify,
     summarize=summarize,
