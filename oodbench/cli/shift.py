@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oodbench import api
-from oodbench.cli.options import Root, indices, pairs_of, use_root
+from oodbench.cli.options import EscapeFormulas, Root, indices, pairs_of, use_root
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,6 +36,7 @@ def shift(
         ),
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print every column, as CSV.")] = False,
+    escape_formulas: EscapeFormulas = True,
     root: Root = None,
 ) -> None:
     """Measure diversity and correlation shift from training to test environments.
@@ -57,7 +58,9 @@ def shift(
         store=store,
     )
     if csv:
-        table.to_csv(sys.stdout, index=False)
+        from oodbench.results.spreadsheets import write_csv
+
+        write_csv(table, sys.stdout, escape_formulas)
     else:
         tell(table)
 
