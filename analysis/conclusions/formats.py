@@ -1,6 +1,7 @@
 """Conclusions as Markdown, LaTeX, HTML, JSON and CSV."""
 
 import html
+import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -9,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from oodbench.errors import check_name
+from oodbench.results.spreadsheets import write_csv
 
 from ..runs.names import pretty
 from .markdown import escape, markdown_table
@@ -45,7 +47,9 @@ def statements(conclusions: Findings) -> pd.DataFrame:
     return pd.concat([first, conclusions.claims], ignore_index=True)
 
 
-def conclusions_as(conclusions: Findings, format_: str, width: int = 80) -> str:
+def conclusions_as(
+    conclusions: Findings, format_: str, width: int = 80, escape_formulas: bool = True
+) -> str:
     """The conclusions in one of ``FORMATS``.
 
     Args:
@@ -53,11 +57,14 @@ def conclusions_as(conclusions: Findings, format_: str, width: int = 80) -> str:
         format_: ``text``; ``markdown`` and ``latex``: the advice and a table of the statements
             with what they rest on; ``json``: that and the notes; ``csv``: a row a statement.
         width: Of lines of text.
+        escape_formulas: In ``csv``: see ``oodbench.results.spreadsheets``.
 
     Raises:
         UnknownNameError: No such format.
     """
     check_name("format", format_, FORMATS)
+    if format_ == "csv":
+        return _csv(conclusions, width, escape_formulas)
     return FORMATS[format_](conclusions, width)
 
 
@@ -66,8 +73,10 @@ def _json(conclusions: Findings, width: int) -> str:
     return json.dumps({"statements": rows, "notes": dict(conclusions.notes)}, indent=1)
 
 
-def _csv(conclusions: Findings, width: int) -> str:
-    return statements(conclusions).to_csv(index=False).rstrip("\n")
+def _csv(conclusions: Findings, width: int, escape_formulas: bool = True) -> str:
+    text = io.StringIO()
+    write_csv(statements(conclusions), text, escape_formulas)
+    return text.getvalue().rstrip("\n")
 
 
 def _markdown(conclusions: Findings, width: int) -> str:
