@@ -69,7 +69,16 @@ class Backbone:
             classifier=self.classifier,
             fits=self.fits,
             fetch=self.weights.fetch,
+            facts=self.facts,
         )
+
+    def facts(self) -> dict[str, str]:
+        """What is known of its weights."""
+        return {
+            "weights": self.weights.file,
+            "mean and deviation": " ".join(f"{n:.3g}" for n in (*self.mean, *self.std)),
+            "fetch": f"oodbench fetch model {self.name}",
+        }
 
     def pretrained(self, options: Mapping[str, Any]) -> str:
         """The sha256 of the weights file that these options begin with; empty: random weights."""

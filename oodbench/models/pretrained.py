@@ -93,7 +93,10 @@ class Weights:
                 folder.mkdir(parents=True, exist_ok=True)
                 torch.hub.download_url_to_file(self.url, str(folder / self.file), begins, False)
             except (OSError, RuntimeError) as error:
-                raise RequestError(f"Cannot fetch {self.url}: {error}") from error
+                raise RequestError(
+                    f"Cannot fetch {self.url}: {error}. Without a network, copy the file to "
+                    f"DIR/{self.file} and name DIR in {WEIGHTS_VARIABLE}."
+                ) from error
         path = folder / self.file if self.url else self.find()
         digest = self._verified(path)
         tell(f"{path}: {path.stat().st_size / 1e6:.1f} MB{', verified' if self.named else ''}")
