@@ -67,6 +67,15 @@ def check_images(name: str, shape: tuple[int, ...]) -> None:
         )
 
 
+def not_of_size(name: str, pixels: int, native: int, error: Exception) -> RequestError:
+    """That a model takes no images of so many pixels, as ``error`` shows, and which it takes."""
+    cause = " ".join(str(error).split())[:200].rstrip(".")
+    return RequestError(
+        f"model {name} takes no images of {pixels} pixels ({cause}). It was trained on {native}: "
+        f"write size: {native} at the dataset, or leave size out."
+    )
+
+
 def begins_with(
     name: str, options: Mapping[str, Any], published: WeightsFile | None
 ) -> WeightsFile | None:

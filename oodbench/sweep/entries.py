@@ -210,6 +210,10 @@ class OptimizerEntry(Entry):
 
     def searched(self, spec: OptimizerSpec) -> dict[str, Range | Choice]:
         """The search space, after all changes; with options of fine-tuning that it names."""
+        for name in self.space:
+            if name not in spec.space and name not in NAMES:
+                known, where = [*spec.space, *NAMES], f"optimizer {self.name}"
+                raise UnknownNameError("hyperparameter", name, known, where=where)
         tuning = {name: text for name, text in self.space.items() if name in NAMES}
         own = {name: text for name, text in self.space.items() if name not in NAMES}
         space = override(spec.space, own, f"optimizer {self.name}")

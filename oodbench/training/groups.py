@@ -181,6 +181,9 @@ def check(found: Sequence[Part], tuning: FineTuning, steps: int) -> None:
     for word in tuning.freeze:
         if not matched(found, word):
             raise RequestError(f"freeze: {word} matches no parameter; {listing(found)}.")
+        blocks = BLOCKS.fullmatch(word)
+        if blocks and not matched(found, f"block {blocks[2] or blocks[1]}"):
+            raise RequestError(f"freeze: {word} names blocks that are not there; {listing(found)}.")
     if all(start != 0 for start in since(found, tuning, steps)):
         raise RequestError(
             f"freeze: {', '.join(tuning.freeze)} leaves nothing to train in the first step; leave "

@@ -165,6 +165,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"parallel": {"method": "ddp", "replicas": 2}},
         "has replicas, which are trained as a whole; leave out freeze, accumulate, or it",
     ),
+    "one optimizer's slip": (
+        {},
+        {"optimizers": [{"name": "adam", "space": {"layer_decy": 0.7}}]},
+        "optimizer adam: unknown hyperparameter 'layer_decy'. Did you mean 'layer_decay'?",
+    ),
     "one optimizer's own mistake": (
         {},
         {"optimizers": [{"name": "adam", "space": {"head_lr": "x"}}]},

@@ -320,6 +320,7 @@ def test_groups_are_those_of_timms_param_groups_layer_decay(name: str) -> None:
     [
         ({"freeze": "stem"}, "linear", "freeze: stem matches no parameter; the model has head"),
         ({"freeze": "blocks 3-5"}, "mlp", "the model has stem, block 0, head"),
+        ({"freeze": "blocks 0-1"}, "mlp", "blocks 0-1 names blocks that are not there; the model"),
         ({"freeze": "*.norm.*"}, "mlp", "matches no parameter"),
         ({"freeze": "*"}, "mlp", "leaves nothing to train in the first step"),
         ({"freeze": "head", "linear_steps": 2}, "mlp", "leaves nothing to train in the first step"),
