@@ -10,6 +10,7 @@ from oodbench.algorithms import ALGORITHMS
 from oodbench.data import DATASETS, Dataset, DatasetSpec
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.models import MODELS
+from oodbench.models.pretrained import OwnWeights
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.optimizers.fine_tuning import NAMES, read
 from oodbench.optimizers.replicated import check_space, method_of
@@ -244,8 +245,10 @@ class ModelEntry(Entry):
     @model_validator(mode="after")
     @told_with_place
     def check(self) -> "ModelEntry":
-        """The model exists and takes these options."""
+        """The model exists and takes these options, and weights of one's own if they are here."""
         MODELS.get(self.name).check(self.options)
+        if (own := self.options.get("weights")) and OwnWeights(own).here():
+            _ = self.pretrained
         return self
 
     def check_images(self, dataset: DatasetEntry) -> None:

@@ -257,8 +257,11 @@ def test_a_model_without_features_of_whole_images_is_refused() -> None:
 def test_weights_of_another_architecture_are_refused(weights: Path, name: str) -> None:
     saved(weights / "other.safetensors", "test_convnext")
     spec = MODELS.get(name)
-    with pytest.raises(RequestError, match=rf"other.safetensors does not fit {name}: .*in state"):
+    told = rf"other.safetensors does not fit {name}: .*in state"
+    with pytest.raises(RequestError, match=told):
         spec.pretrained(options(name, weights="other.safetensors"))
+    with pytest.raises(RequestError, match=told):
+        parse_sweep(sweep({"name": name, "weights": "other.safetensors"}))
 
 
 def test_own_weights_are_named_without_a_folder_of_the_machine(weights: Path) -> None:
