@@ -10,6 +10,7 @@ from oodbench.algorithms import ALGORITHMS
 from oodbench.data import DATASETS, Dataset, DatasetSpec
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.models import MODELS
+from oodbench.models.pretrained import OwnWeights
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.optimizers.fine_tuning import NAMES, read
 from oodbench.optimizers.replicated import method_of
@@ -213,6 +214,10 @@ class OptimizerEntry(Entry):
 
     def searched(self, spec: OptimizerSpec) -> dict[str, Range | Choice]:
         """The search space, after all changes; with options of fine-tuning that it names."""
+        for name in self.space:
+            if name not in spec.space and name not in NAMES:
+                known, where = [*spec.space, *NAMES], f"optimizer {self.name}"
+                raise UnknownNameError("hyperparameter", name, known, where=where)
         tuning = {name: text for name, text in self.space.items() if name in NAMES}
         own = {name: text for name, text in self.space.items() if name not in NAMES}
         space = override(spec.space, own, f"optimizer {self.name}")
@@ -243,8 +248,10 @@ class ModelEntry(Entry):
     @model_validator(mode="after")
     @told_with_place
     def check(self) -> "ModelEntry":
-        """The model exists and takes these options."""
+        """The model exists and takes these options, and weights of one's own if they are here."""
         MODELS.get(self.name).check(self.options)
+        if (own := self.options.get("weights")) and OwnWeights(own).here():
+            _ = self.pretrained
         return self
 
     def check_images(self, dataset: DatasetEntry) -> None:

@@ -115,7 +115,7 @@ class Run:
         self.handed = self.shares if stacked and spec.hands_on and not compiled else ()
         modules = self.build_modules(self.trial_of)
         self.layout = Layout(modules[0], first.hparams, first.steps)
-        check_pieces(first.accumulate, first.batch, modules[0], self.layout)
+        check_pieces(first.batch, modules[0], self.layout)
         self.models = self.models_of(modules)
         self.stage = 0  # the step since which the same parameters are trained
         if len(self.layout.stages[0]) < len(self.layout.parts):
@@ -131,7 +131,7 @@ class Run:
         self.specs = [OPTIMIZERS.get(trial.optimizer) for trial in self.trial_of]
         self.optimizers = [self.build_optimizer(model) for model in range(self.k)]
         self.steppers = [stepper(optimizer) for optimizer in self.optimizers]
-        pieces = first.accumulate
+        pieces = self.layout.accumulate
         if compiled and pieces > 1:
             tell_plain("accumulate", "a batch is computed in pieces")
         self.compiled = (
