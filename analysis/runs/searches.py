@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from oodbench.errors import RequestError
 from oodbench.results.select import drawn
@@ -87,6 +88,16 @@ class Searches:
     def runs(self) -> pd.DataFrame:
         """The trials of all optimizers, one after the other."""
         return pd.concat([one.runs for one in self.trials], ignore_index=True)
+
+    @cached_property
+    def places(self) -> Mapping[str, Mapping[int, NDArray[np.int64]]]:
+        """Optimizer -> data seed -> which of ``runs`` are its trials there."""
+        found, start = {}, 0
+        for one in self.trials:
+            seeds = splits_of(one.runs).to_numpy()
+            found[one.optimizer] = {s: start + np.flatnonzero(seeds == s) for s in one.splits}
+            start += len(seeds)
+        return found
 
     def of(self, optimizer: str) -> Trials:
         """The trials of one optimizer that has some."""
