@@ -33,6 +33,9 @@ from oodbench.errors import RequestError
 from oodbench.records import MEASURED
 from oodbench.seeds import stream
 
+ORIGINAL = "original"
+"""The variant with the images as they were, for ID accuracy; all others are targets."""
+
 OPTIONS: dict[str, Any] = {
     "training": "in9l",
     "size": 224,
@@ -101,7 +104,7 @@ def build(
     )
     folders, root = training_folders(training), SOURCE.find()
     parts = {(name, "test"): part for name, part in read_release(root).items()}
-    tested = parts["original", "test"].foregrounds
+    tested = parts[ORIGINAL, "test"].foregrounds
     found = {folder: read_training(folder) for folder in folders}
     for folder, mine in with_validation(found, holdout, data_seed).items():
         for name, part in mine.items():
@@ -117,7 +120,7 @@ def build(
         numbers = part.numbers[rows - tree.starts[i]]
         split = Split(Rows(pixels, rows), tree.labels[rows], examples=numbers)
         environments.setdefault(name, {})[part_name] = split
-    apart = {name: "id_test" if name == "original" else MEASURED for name in VARIANTS}
+    apart = {name: "id_test" if name == ORIGINAL else MEASURED for name in VARIANTS}
     return Dataset(
         NAME,
         tuple(Environment(e, splits, apart.get(e, "")) for e, splits in environments.items()),
@@ -203,6 +206,7 @@ SPEC = DatasetSpec(
     examples=32400,  # the test images; how many there are to train on is not known
     decodes=True,
     apart=tuple(range(len(VARIANTS))),
+    targets=tuple(i for i, name in enumerate(VARIANTS) if name != ORIGINAL),
     scores=Scores(measure, of_imagenet, MEAN, STD),
 )
 REGISTER = [SPEC]

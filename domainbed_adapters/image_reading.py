@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domainbed_adapters.image_depth import as_rgb
+from domainbed_adapters.image_fitting import Fit as Fit
+from domainbed_adapters.image_fitting import fitted
 
 CHUNK = 256
 """Images between two signs of progress."""
 PNG = b"\x89PNG\r\n\x1a\n"
 """How its files begin."""
-Fit = Literal["stretch", "crop"]
 Interpolation = Literal["bilinear", "bicubic"]
 
 
@@ -33,22 +34,20 @@ def read_image(
     Args:
         file: Its path, or itself, open.
         size: Height and width.
-        fit: ``stretch``: as ``torchvision.transforms.Resize((size, size))``. ``crop``: only the
-            square in its middle, so that nothing is distorted. A square image is stretched as well;
-            none of its pixels changes if it has the size already.
+        fit: See ``Fit``. With ``stretch`` and ``crop`` no pixel of an image changes that has the
+            size already.
         interpolation: Of the pixels.
 
     Raises:
         Exception: Of any kind, if it is no image: see ``harm_of``.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     if isinstance(file, Path) and not file.is_file():  # opening a pipe would never end
         raise OSError("a link to nothing" if file.is_symlink() else "no file")
     with Image.open(file) as image:
         rgb, how = as_rgb(image), Image.Resampling[interpolation.upper()]
-        square = (size, size)
-        resized = ImageOps.fit(rgb, square, how) if fit == "crop" else rgb.resize(square, how)
+        resized = fitted(rgb, size, fit, how)
     return np.asarray(resized).transpose(2, 0, 1)
 
 

@@ -29,7 +29,7 @@ ROLES: tuple[str, ...] = get_args(Role)
 rule ``oracle`` reads, and ``leave_one_environment_out`` where it is another run's training one.
 ``measured``: an environment that is neither, scored for its own sake: no rule reads it, and no mean
 counts it."""
-MEASURED = "measured"
+OOD_TEST, MEASURED = "ood_test", "measured"
 
 LAST, BEST = "last", "best_id_val"
 """Checkpoints of which weights and predictions may be kept, as the checkpoint rules call them."""
@@ -58,7 +58,8 @@ class Trial:
     Attributes:
         dataset: Its name.
         fingerprint: Hash of its content: the same name with other data is another trial.
-        test_environments: Indices of the environments kept out of training.
+        test_environments: Indices of the environments kept out of training. Empty: those with
+            published splits, or all targets of the dataset.
         model: Name of the backbone.
         algorithm: Such as ``erm``.
         optimizer: Such as ``adam``.

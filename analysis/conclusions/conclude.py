@@ -170,7 +170,10 @@ def conclude(
         equal_id=equal_id,
         lines=lines,
         robustness=robustness,
-        runs={str(k): int(v) for k, v in drawn(pairs)["status"].value_counts().items()},
+        runs={
+            str(k): int(v)
+            for k, v in drawn(pairs).drop_duplicates("run")["status"].value_counts().items()
+        },
         rule=rule,
         remark=frozen_remark(pairs),
         left_out=_not_compared(pairs, rule),

@@ -99,6 +99,7 @@ def summary_markdown(
 
 
 def _status_line(pairs: pd.DataFrame) -> str:
+    pairs = pairs.drop_duplicates("run")  # which has a row for each of its targets
     counts = count_statuses(pairs, ("optimizer",)).sum()
     shown = [f"{n:,} {status}" for status, n in counts.items() if n or status != "pending"]
     text = f"{len(pairs):,} runs: {', '.join(shown)}."

@@ -7,6 +7,7 @@ import pandas as pd
 
 from oodbench.errors import QueryError
 from oodbench.results.select import check_protocols, select
+from oodbench.results.targets import by_target
 
 from ..report import charts
 from ..report.packing import pack_runs
@@ -57,7 +58,7 @@ class LiveRuns:
             optimizers: All that there will be, lest one change its look when another comes.
             environments: Dataset -> the names of its environments.
         """
-        self.number = number
+        self.number, pairs = number, by_target(pairs)
         self._environments |= environments
         kinds = pairs.dropna(subset="optimizer_kind")
         self._kinds = {

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from oodbench.results.targets import by_target
+
 from ..runs.columns import hyperparameters_of
-from ..runs.learning_curves import points_of
+from ..runs.learning_curves import keys_of, points_of
 from ..runs.probed_runs import COSTS, run_values
 
 TEXTS = (
@@ -128,10 +130,10 @@ def pack_curves(pairs: pd.DataFrame, checkpoints: pd.DataFrame) -> Packed:
         ``grids``: the different lists of steps; ``grid``: which of them each run has (uint16);
         ``id`` and ``ood``: the values of all runs, one after the other (uint16).
     """
-    number = pd.Series(np.arange(len(pairs)), index=pairs["run"].to_numpy())
-    points = points_of(checkpoints) if len(checkpoints) else _NO_POINTS
-    points = points[points["run"].isin(number.index)]
-    points = points.assign(at=points["run"].map(number)).sort_values(["at", "step"], kind="stable")
+    points = points_of(by_target(checkpoints)) if len(checkpoints) else _NO_POINTS
+    keys = keys_of(pairs, points)
+    points = pairs[keys].assign(at=np.arange(len(pairs))).merge(points, on=keys)
+    points = points.sort_values(["at", "step"], kind="stable")
     grids: dict[tuple[int, ...], int] = {(): 0}
     grid = np.zeros(len(pairs), dtype=np.uint16)
     steps, at = points["step"].to_numpy(dtype=np.int64), points["at"].to_numpy(dtype=np.int64)

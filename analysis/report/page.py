@@ -148,7 +148,7 @@ def _heatmap(pairs: pd.DataFrame, statistics: Statistics) -> tuple[str, str] | N
 
 def _texts(pairs: pd.DataFrame, statistics: Statistics, source: Source) -> dict[str, Any]:
     """What the template shows besides the data of the browser."""
-    bought = statistics.budget
+    bought, once = statistics.budget, pairs.drop_duplicates("run")
     return {
         **_judged(statistics.conclusions),
         "budget_covers": "" if isinstance(bought, str) else covered(bought),
@@ -157,8 +157,8 @@ def _texts(pairs: pd.DataFrame, statistics: Statistics, source: Source) -> dict[
         "rule": statistics.rule,
         "reads": " ".join(SELECTION.get(statistics.rule, "").replace("*", "").split()),
         "checkpoint": str(pairs["checkpoint"].iloc[0]) if "checkpoint" in pairs else "last",
-        "statuses": {str(k): int(v) for k, v in pairs["status"].value_counts().items()},
-        "total": len(pairs),
+        "statuses": {str(k): int(v) for k, v in once["status"].value_counts().items()},
+        "total": len(once),
         "imported": tables.imported_counts(pairs),
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "source": source,

@@ -45,7 +45,7 @@ def selected_tables(statistics: Statistics, pairs: pd.DataFrame) -> tuple[Table,
     """The selected run of each optimizer, its hyperparameters, and what became of the others."""
     statuses = [name for name in STATUS_COLUMNS if name in statistics.selected]
     names = hyperparameters_of(pairs)
-    known = pairs.set_index("run")[names].to_dict("index")
+    known = pairs.drop_duplicates("run").set_index("run")[names].to_dict("index")
     columns: list[Column] = [
         ("optimizer", named("optimizer")),
         ("#OOD accuracy (95%)", fraction("ood")),

@@ -8,6 +8,7 @@ import pandas as pd
 from oodbench.errors import RequestError
 from oodbench.results import UNKNOWN
 from oodbench.results.select import check_protocols
+from oodbench.results.targets import TARGET, TARGETS
 
 GROUP = ("dataset", "test_environments", "algorithm")
 """What tells one panel, and one table, from another."""
@@ -18,7 +19,9 @@ BY = (*GROUP, "optimizer")
 STATUS_COLUMNS = ("completed", "diverged", "failed", "pending")
 """Columns of a table of counts; ``pending`` runs are still waiting or running."""
 
-ADDED = ("checkpoint", "worst_group_val", "leave_one_environment_out", "gap", "rule", "draw")
+ADDED = (
+    *("checkpoint", "worst_group_val", "leave_one_environment_out", "gap", "rule", "draw", TARGET),
+)
 """Columns of a table of runs that are neither in the view ``v_pairs`` nor hyperparameters."""
 
 DESIGNS = frozenset({"random", "qmc", "grid", UNKNOWN})
@@ -29,9 +32,14 @@ def require(pairs: pd.DataFrame, columns: Sequence[str] = ()) -> None:
     """Refuse a table that has no runs or lacks a column.
 
     Raises:
-        RequestError: No rows, a column of ``columns`` or of the groups is missing, or runs of
-            different protocols would be pooled.
+        RequestError: No rows, a column of ``columns`` or of the groups is missing, there is not
+            yet a row for each target, or runs of different protocols would be pooled.
     """
+    if TARGETS in pairs.columns:
+        raise RequestError(
+            "Some runs here are tested on several targets, and each target needs a row of its own: "
+            "pass oodbench.results.targets.by_target(pairs)."
+        )
     needed = ("run", *GROUP, "optimizer", "status", *columns)
     missing = [name for name in needed if name not in pairs.columns]
     if missing:

@@ -17,8 +17,13 @@ def draw_codes(runs: pd.DataFrame) -> NDArray[np.int64]:
 
     Args:
         runs: Needs run, optimizer; uses dataset, test_environments, algorithm, data_seed,
-            config_id and seed where present.
+            config_id and seed where present. The rows of one run, one for each of its targets, are
+            of one draw.
     """
+    once = runs.drop_duplicates("run")
+    if len(once) < len(runs):
+        codes = pd.Series(draw_codes(once), once["run"])
+        return codes.loc[runs["run"]].to_numpy(dtype=np.int64)
     names = [name for name in (*GROUP, "optimizer", "data_seed") if name in runs.columns]
     cell = runs.groupby(names, sort=False, dropna=False).ngroup().astype(str)
     label = cell + "/" + runs.get("config_id", runs["run"]).astype(str)

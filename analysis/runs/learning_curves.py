@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from oodbench.errors import RequestError
+from oodbench.results.targets import TARGET, by_target
 
 from ..stats.intervals import Array
 from .panels import Panel, panels
@@ -60,7 +61,7 @@ def learning_data(
             "There are no checkpoints to draw here. Pass what "
             "oodbench.results.query.checkpoints returns, of runs that were trained."
         )
-    points = points_of(checkpoints)
+    points = points_of(by_target(checkpoints))
     found = panels(pairs, dataset, algorithm)
     if not runs:
         return tuple(
@@ -75,9 +76,11 @@ def learning_data(
 def points_of(checkpoints: pd.DataFrame) -> pd.DataFrame:
     """run, step, id, ood: ID is on test examples, or on validation ones where a run has no other.
 
-    A score that was not finite stays missing.
+    A score that was not finite stays missing. ``target`` is there if the checkpoints have it.
     """
     table = pd.DataFrame({"run": checkpoints["run"], "step": checkpoints["step"].astype(float)})
+    if TARGET in checkpoints.columns:
+        table[TARGET] = checkpoints[TARGET]
     table["ood"] = checkpoints["ood_test"].astype(float)
     scores = [name for name in ("id_test", "id_val") if name in checkpoints.columns]
     table["id"] = checkpoints[scores[0]].astype(float) if scores else np.nan
@@ -89,7 +92,7 @@ def points_of(checkpoints: pd.DataFrame) -> pd.DataFrame:
 
 def _chosen(found: Sequence[Panel], runs: Sequence[str]) -> frozenset[str]:
     """Full ids of the runs whose ids begin so."""
-    known = [str(run) for one in found for part in (one.runs, one.lost) for run in part["run"]]
+    known = {str(run) for one in found for part in (one.runs, one.lost) for run in part["run"]}
     chosen = set()
     for start in runs:
         mine = [run for run in known if run.startswith(start)]
@@ -105,7 +108,8 @@ def _chosen(found: Sequence[Panel], runs: Sequence[str]) -> frozenset[str]:
 
 def medians(panel: Panel, points: pd.DataFrame, score: str) -> tuple[Curve, ...]:
     """The curve of each optimizer over its completed runs that have points."""
-    mine = panel.runs[["run", "optimizer"]].merge(points, on="run", sort=False)
+    keys = keys_of(panel.runs, points)
+    mine = panel.runs[[*keys, "optimizer"]].merge(points, on=keys, sort=False)
     of = dict(iter(mine.groupby("optimizer", sort=False)))
     names = (str(name) for name in panel.counts.index if name in of)
     return tuple(curve_of(name, "", "completed", of[name], score) for name in names)
@@ -114,17 +118,20 @@ def medians(panel: Panel, points: pd.DataFrame, score: str) -> tuple[Curve, ...]
 def _singles(
     panel: Panel, points: pd.DataFrame, chosen: frozenset[str]
 ) -> dict[str, tuple[Curve, ...]]:
-    columns = ["run", "optimizer", "status"]
-    every = pd.concat([panel.runs[columns], panel.lost[columns]])
-    rows = every[every["run"].isin(chosen)].itertuples(index=False)
-    wanted = [tuple(map(str, row)) for row in rows]
-    return {
-        score: tuple(
-            curve_of(optimizer, run, status, points[points["run"] == run], score)
-            for run, optimizer, status in wanted
-        )
-        for score in SCORES
-    }
+    keys = keys_of(panel.runs, points)
+    columns = [*keys, "optimizer", "status"]
+    every = pd.concat([panel.runs[columns], panel.lost[columns]], ignore_index=True)
+    rows = every[every["run"].isin(chosen)]
+    wanted = [
+        (row["optimizer"], row["run"], row["status"], rows.loc[[i], keys].merge(points, on=keys))
+        for i, row in rows.iterrows()
+    ]
+    return {score: tuple(curve_of(*row, score) for row in wanted) for score in SCORES}
+
+
+def keys_of(runs: pd.DataFrame, points: pd.DataFrame) -> list[str]:
+    """The columns that tell which points are a run's: its id, and the target where both have it."""
+    return ["run", *([TARGET] if TARGET in runs and TARGET in points else [])]
 
 
 def curve_of(optimizer: str, run: str, status: str, points: pd.DataFrame, score: str) -> Curve:

@@ -23,7 +23,8 @@ def reasons(pairs: pd.DataFrame) -> pd.DataFrame:
         RequestError: No runs, or a column is missing.
     """
     require(pairs)
-    ended = pairs[pairs["status"].isin(["diverged", "failed"])]
+    once = pairs.drop_duplicates("run")  # which has a row for each of its targets
+    ended = once[once["status"].isin(["diverged", "failed"])]
     said = ended.get("reason", pd.Series("", index=ended.index))
     said = said.fillna("").replace("", "no reason was stored")
     kinds = said.astype(str).str.replace(r"\d+(\.\d+)?(e[+-]?\d+)?", "0", regex=True)

@@ -55,7 +55,7 @@ def probed_data(
     names = [name for name in probes.columns if name not in ("run", "step")]
     costs = [name for name in COSTS if name in pairs.columns]
     if measurement in costs:
-        values = pairs.set_index("run")[measurement].dropna()
+        values = pairs.drop_duplicates("run").set_index("run")[measurement].dropna()
     elif not names or probes.empty:
         raise RequestError(
             "No run was probed here. Measure first: oodbench probe sharpness --db URL, or rsi-eb. "

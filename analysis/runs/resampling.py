@@ -23,8 +23,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from oodbench.records import OOD_TEST
 from oodbench.results.predictions import Predictions
 from oodbench.results.select import drawn
+from oodbench.results.targets import TARGET
 
 from ..stats.best_of import RESAMPLES
 from ..stats.intervals import Array
@@ -43,7 +45,7 @@ DRAWS, EXAMPLES, ANSWERS = WAYS = ("draws", "examples", "answers")
 ROLES: Mapping[str, str] = {
     **{role: role for role in ("id_val", "id_test", "ood_val", "ood_test", "oracle_val")},
     "worst_group_val": "id_val",
-    "ood": "ood_test",
+    "ood": OOD_TEST,
 }
 """Column of a table of runs -> the role of the examples that it is the accuracy on."""
 
@@ -119,7 +121,7 @@ class Resampling:
         self._sizes: list[int] = []
         self._predictions = [one for one in predictions if len(one.examples)]
         self._most = resamples
-        self._last: dict[tuple[str, tuple[str, ...]], list[_Known]] = {}
+        self._last: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[_Known]] = {}
         self._runs = pd.Index([run for one in self._predictions for run in one.runs], dtype=object)
         self._places = np.array(
             [(i, k) for i, one in enumerate(self._predictions) for k in range(len(one.runs))],
@@ -212,7 +214,7 @@ class Resampling:
         """The accuracies of these runs in a role, where predictions give those of the table."""
         if role not in ROLES or not self._predictions:
             return []
-        key = role, tuple(runs["run"])
+        key = role, tuple(runs["run"]), tuple(_targets(runs, role))
         if key not in self._last:
             while len(self._last) >= KEPT:
                 self._last.pop(next(iter(self._last)))
@@ -223,27 +225,29 @@ class Resampling:
         values = runs[role].to_numpy(dtype=float)
         rows = self._runs.get_indexer(pd.Index(runs["run"], dtype=object))
         number, place = np.where(rows[:, None] >= 0, self._places[rows], -1).T
-        found = []
-        for each in np.unique(number[number >= 0]):
-            as_is, on_examples, anew = self._accuracies(self._predictions[each], role)
-            mine = np.flatnonzero(number == each)
+        targets, found = _targets(runs, role), []
+        asked = sorted({(n, target) for n, target in zip(number, targets, strict=True) if n >= 0})
+        for each, target in asked:
+            as_is, on_examples, anew = self._accuracies(self._predictions[each], role, target)
+            mine = np.flatnonzero((number == each) & (targets == target))
             mine = mine[np.abs(as_is[place[mine]] - values[mine]) < SAME]
             if len(mine):
                 found.append(_Known(mine, on_examples[:, place[mine]], anew[:, place[mine]]))
         return found
 
-    def _accuracies(self, one: Predictions, role: str) -> tuple[Array, Array, Array]:
+    def _accuracies(self, one: Predictions, role: str, target: str) -> tuple[Array, Array, Array]:
         """(runs,) as they are, and (resamples, runs) in both ways; NaN for a role that is not."""
         source = self._sources[one.source]
         kept = _ACCURACIES.setdefault(one, {})
-        key = role, source, self._sizes[source], self.seed, self._most
+        key = role, target, source, self._sizes[source], self.seed, self._most
         if key not in kept:
-            answers = _answers(one, ROLES[role])
+            answers = _answers(one, ROLES[role], target)
             if not answers:
                 nothing = np.full(len(one.runs), np.nan)
                 return nothing, nothing[None], nothing[None]
             blocks = range(-(-min(self._most, MOST_OF_EXAMPLES) // BLOCK))
             place = f"{one.dataset}/{one.test_environments}/{one.data_seed}/{role}"
+            place += f"/{target}" * bool(target)
             stream = [self.seed, zlib.crc32(place.encode())]
             weights = (self._example_weights(number, source) for number in blocks)
             anew = (np.random.default_rng([*stream, number]) for number in blocks)
@@ -265,9 +269,19 @@ Answers = Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]]
 """Of each environment: the numbers of the examples, and (runs, examples) of 0 and 1."""
 
 
-def _answers(one: Predictions, role: str) -> Answers:
-    """Whether each run is right on each example of a role."""
+def _targets(runs: pd.DataFrame, role: str) -> NDArray[np.object_]:
+    """(N,) the target that each row's score of a role is on; empty: on all that have the role."""
+    named = runs[TARGET] if TARGET in runs.columns and ROLES[role] == OOD_TEST else None
+    if named is None:
+        return np.full(len(runs), "", dtype=object)
+    return named.fillna("").to_numpy(dtype=object)
+
+
+def _answers(one: Predictions, role: str, target: str) -> Answers:
+    """Whether each run is right on each example of a role, or of one target."""
     shown = (one.examples["role"] == role).to_numpy()
+    if target:
+        shown = shown & (one.examples["environment"] == target).to_numpy()
     columns = ("environment", "example", "label")
     environment, example, label = (one.examples[name].to_numpy()[shown] for name in columns)
     right = (one.predicted[:, shown] == label).astype(np.float32)

@@ -7,6 +7,7 @@ from oodbench.errors import RequestError
 
 if TYPE_CHECKING:
     from oodbench.sweep import SweepSpec
+    from oodbench.sweep.entries import DatasetEntry
     from oodbench.sweep.estimate import Estimate
     from oodbench.verbs.rehearsal import Rehearsal
 
@@ -68,6 +69,19 @@ def tell_tried(found: "Rehearsal") -> None:
         print(f"Not timed, {algorithm} on {dataset}: {why}")
     for dataset, why in found.unchecked.items():
         print(f"The options of {dataset} are not checked: {why}")
+
+
+def tell_targets(dataset: "DatasetEntry") -> None:
+    """Say on which targets each training is tested."""
+    from oodbench.cli.printing import plain
+    from oodbench.results.targets import listed
+
+    about = dataset.about
+    if about.targets and dataset.test_environments != "each":
+        (turn,) = dataset.turns()
+        names = [about.environments[i] for i in about.tested_on(turn)]
+        targets = f"{len(names)} targets" if len(names) > 1 else "the target"
+        print(plain(f"Each training on {dataset.name} is tested on {targets}: {listed(names)}."))
 
 
 def show_power(specs: "list[SweepSpec]", db: str | None) -> None:
@@ -156,6 +170,8 @@ def preview(specs: "list[SweepSpec]", db: str | None, device: str = "auto") -> N
             )
     show_power(specs, db)
     for spec in specs:
+        for dataset in spec.datasets:
+            tell_targets(dataset)
         if replicas := on_replicas(spec):
             counted = ", ".join(f"{n:,} models on {k}" for k, n in replicas.items())
             print(

@@ -30,7 +30,7 @@ def texts(column: "pd.Series[Any]") -> list[str]:
     known = column.dropna()
     if column.dtype.kind != "f":
         form = "{}"
-    elif column.name in SCORES:
+    elif column.name in SCORES or str(column.name).startswith("ood["):
         form = "{:.3f}"
     else:
         form = "{:.0f}" if (known % 1 == 0).all() or (known.abs() >= 1e4).any() else "{:.4g}"

@@ -80,6 +80,7 @@ def query(
             if select == "id_val" and checkpoint == "last":
                 tell_domainbed(frame)
         print(f"id, ood: {metric} on n_id, n_ood test examples. --format csv has every column.")
+        tell_targets(frame)
         if frame["all_reduces"].notna().any():
             print("all-reduces, bytes, s: of each replica; seconds only with --processes.")
 
@@ -116,13 +117,41 @@ def tell_domainbed(frame: "pd.DataFrame") -> None:
         )
 
 
+def scored_targets(frame: "pd.DataFrame") -> list[str]:
+    """The columns ``ood[NAME]``."""
+    from oodbench.results.targets import are_of_targets
+
+    return [name for name in are_of_targets(frame.columns) if name.startswith("ood")]
+
+
+def tell_targets(frame: "pd.DataFrame") -> None:
+    """Say how to see the scores on more targets than fit a terminal."""
+    from oodbench.cli.printing import plain
+    from oodbench.results.targets import FEW
+
+    targets = scored_targets(frame)
+    if len(targets) > FEW:
+        print(
+            plain(
+                f"Each of {len(targets)} targets has a column, such as {targets[0]}: --format csv "
+                "has them all."
+            )
+        )
+
+
 def short(frame: "pd.DataFrame") -> "pd.DataFrame":
     """The columns that fit a terminal: what the run is, its scores, what was drawn."""
+    from oodbench.results.targets import FEW
+
     names = list(SELECTED if "rule" in frame else SHORT)
     if "rule" not in frame:
         ended_badly = len(frame) and frame["status"].isin(["diverged", "failed"]).all()
         mixed = {"status"} if frame["status"].nunique() > 1 else set()
         names = [*SHORT[:5], *mixed, "reason"] if ended_badly else [*names, *({"lr"} & {*frame})]
+    targets = scored_targets(frame)
+    if targets and frame["ood"].isna().all():
+        names = [name for name in names if name not in ("ood", "n_ood")]
+    names += targets if len(targets) <= FEW else []
     if frame["all_reduces"].notna().any():
         names += [*TALK, *(name for name in SPENT if frame[name].notna().any())]
     found = frame[names].assign(run=frame["run"].str[:8])  # enough to find it by

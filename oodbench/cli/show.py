@@ -61,6 +61,7 @@ def regime(trial: "Trial") -> str:
 
 def describe(details: "RunDetails", db: str) -> Iterator[tuple[str, str]]:
     """What a run is and what became of it, in the order in which one asks."""
+    from oodbench.results.targets import listed as listed_targets
     from oodbench.workers.executors.local import log_of
 
     trial, names = details.trial, dict(enumerate(details.environments))
@@ -69,7 +70,7 @@ def describe(details: "RunDetails", db: str) -> Iterator[tuple[str, str]]:
     yield "status", details.status
     if details.reason:
         yield "reason", details.reason
-    tested = test or "its published splits"
+    tested = listed_targets(details.targets) or test or "its published splits"
     yield "dataset", f"{trial.dataset}{listed(trial.dataset_options)}, tested on {tested}"
     yield "model", f"{trial.model}{listed(trial.model_options)}"
     yield "algorithm", f"{trial.algorithm}{listed(trial.algorithm_options)}"

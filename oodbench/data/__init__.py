@@ -6,6 +6,7 @@ from oodbench.data.dataset import Published as Published
 from oodbench.data.dataset import Rows as Rows
 from oodbench.data.dataset import Split as Split
 from oodbench.data.dataset import Stored as Stored
+from oodbench.data.dataset import named_or_all as named_or_all
 from oodbench.data.sources import ROOT_VARIABLE as ROOT_VARIABLE
 from oodbench.data.sources import Source as Source
 from oodbench.data.sources import data_roots as data_roots

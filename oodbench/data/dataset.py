@@ -13,7 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from oodbench.data.columns import Columns
 from oodbench.errors import RequestError
+from oodbench.records import MEASURED, OOD_TEST
 
 
 class Stored(Protocol):
@@ -113,12 +115,23 @@ class Environment:
         name: Of the domain.
         splits: Its examples.
         apart: Where it has test examples alone and nothing is ever trained on it: their role (see
-            ``oodbench.records.ROLES``) in trials that do not name it as a test environment.
+            ``oodbench.records.ROLES``). ``ood_test`` and ``measured`` are those of a target: each
+            trial that names no target is tested on all of them, each by itself. A trial that names
+            others leaves an ``ood_test`` one out, and scores a ``measured`` one beside.
+        counts_as: Where it has some of the classes: (num_classes,) the class that each counts as
+            here, of several that are one its label; -1: one that it has not. The answer is then
+            that among the others' logits. None: it has all, each as itself.
     """
 
     name: str
     splits: Mapping[str, Split]
     apart: str = ""
+    counts_as: NDArray[np.int64] | None = None
+
+    @property
+    def is_target(self) -> bool:
+        """Whether it is a distribution of its own that trials are tested on."""
+        return self.apart in (OOD_TEST, MEASURED)
 
 
 @dataclass(frozen=True)
@@ -170,7 +183,10 @@ class Dataset:
         source: Whose examples it shows. Datasets of one source call each by the same number (see
             ``Split.examples``), and so do its splits under every data seed. Empty: nobody else's,
             and those of files of the same name may be others.
+        columns: What its inputs are, where they are rows of a table; they become what a model takes
+            once it is known what a trial trains on. None: a model takes them as they are.
         classes: Names of the classes; empty if they are not known.
+        mean_of_targets: See ``oodbench.data.DatasetSpec``, which sets it.
     """
 
     name: str
@@ -185,7 +201,9 @@ class Dataset:
     metrics: tuple[str, ...] = ()
     tokens: str = ""
     source: str = ""
+    columns: Columns | None = None
     classes: tuple[str, ...] = ()
+    mean_of_targets: bool = False
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -201,6 +219,8 @@ class Dataset:
             for part, split in sorted(environment.splits.items()):
                 for array in _arrays(split):
                     _add(digest, (environment.name, part, array.shape), array)
+            if environment.counts_as is not None:
+                _add(digest, (environment.name, "counts_as"), environment.counts_as)
         for given in self.published:
             groups = () if given.groups is None else (given.groups,)
             for array in (*_arrays(given.split), *groups):
@@ -253,6 +273,16 @@ class Dataset:
                 "loss of a class, not a shift. Leave these examples out, or test on other "
                 "environments."
             )
+
+    def targets(self, test_environments: tuple[int, ...]) -> tuple[int, ...]:
+        """Indices of the targets that a trial with these test environments is tested on."""
+        every = tuple(i for i, environment in enumerate(self.environments) if environment.is_target)
+        return named_or_all(every, test_environments)
+
+
+def named_or_all(targets: tuple[int, ...], test_environments: tuple[int, ...]) -> tuple[int, ...]:
+    """The targets that a trial is tested on: those that it names, or all where it names none."""
+    return tuple(i for i in targets if i in test_environments) or targets
 
 
 def _arrays(split: Split) -> tuple[NDArray[Any], NDArray[Any]]:

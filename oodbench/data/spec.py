@@ -1,21 +1,32 @@
 """Datasets that can be asked for by name: what is known of them before any file is read."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from oodbench.data.dataset import Dataset
+from oodbench.data.dataset import Dataset, named_or_all
 from oodbench.data.sources import Source
-from oodbench.errors import RequestError, UnknownNameError
+from oodbench.errors import RequestError, UnknownNameError, check_name
 from oodbench.registry import Registry
 
-Predict = Callable[[NDArray[np.uint8]], NDArray[np.int64]]
-"""A classifier: (n, 3, height, width) images -> (n,) labels."""
+
+class Predict(Protocol):
+    """A classifier."""
+
+    def __call__(
+        self, images: NDArray[np.uint8], counts_as: NDArray[np.int64] | None = None, /
+    ) -> NDArray[np.int64]:
+        """(n, 3, height, width) images to (n,) labels.
+
+        Args:
+            images: See above.
+            counts_as: See ``oodbench.data.Environment``.
+        """
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,11 @@ class DatasetSpec:
         summarize: ``summarize(options)`` tells in lines of text what the files of ``verify`` hold.
         examples: How many it has, as its authors or DomainBed's count them; 0: not known.
         decodes: Whether these are image files, which are decoded into the cache.
-        apart: Indices of the environments that nothing can be trained on; ``each`` means those.
+        apart: Indices of the environments that nothing can be trained on.
+        targets: Those of them that trials are tested on, each by itself; one training serves all.
+            ``each`` trains anew for each of them.
+        mean_of_targets: Whether its authors report the mean over all targets, so that it is ``ood``
+            where a trial is tested on several. Else each has its own OOD accuracy alone.
         scores: What its authors report of a classifier, if that is more than accuracies.
         own: An option names files of the user's own, so ``Table(mails)`` is a ``Table``, too.
         published: Its authors published the splits: no test environments are chosen.
@@ -86,6 +101,8 @@ class DatasetSpec:
     examples: int = 0
     decodes: bool = False
     apart: tuple[int, ...] = ()
+    targets: tuple[int, ...] = ()
+    mean_of_targets: bool = False
     scores: Scores | None = None
     own: bool = False
     published: bool = False
@@ -105,6 +122,21 @@ class DatasetSpec:
         """How many environments are left to train on."""
         return len({*range(len(self.environments))} - {*self.apart, *test_environments})
 
+    def tested_on(self, test_environments: tuple[int, ...]) -> tuple[int, ...]:
+        """Indices of the targets that a trial with these test environments is tested on."""
+        return named_or_all(self.targets, test_environments)
+
+    def indices(self, given: Sequence[int | str]) -> tuple[int, ...]:
+        """Environments by their indices, of which some may be given by name.
+
+        Raises:
+            UnknownNameError: If no environment is called so.
+        """
+        for name in given:
+            if isinstance(name, str):
+                check_name(f"environment of {self.name}", name, self.environments)
+        return tuple(self.environments.index(i) if isinstance(i, str) else i for i in given)
+
     def resolved(self, options: Mapping[str, Any]) -> "DatasetSpec":
         """This dataset with the environments and classes that it has with these options.
 
@@ -120,7 +152,8 @@ class DatasetSpec:
             UnknownNameError: If it has no such option.
         """
         self.check_options(options)
-        return self.build(data_seed=data_seed, **{**self.options, **options})
+        dataset = self.build(data_seed=data_seed, **{**self.options, **options})
+        return replace(dataset, mean_of_targets=True) if self.mean_of_targets else dataset
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         """Raise UnknownNameError if it has no such option."""
@@ -129,7 +162,10 @@ class DatasetSpec:
                 raise UnknownNameError("option", name, self.options, where=self.name)
 
     def check_test_environments(self, indices: tuple[int, ...]) -> None:
-        """Raise RequestError unless ``indices`` leave at least one environment to train on."""
+        """Raise RequestError unless ``indices`` leave at least one environment to train on.
+
+        A dataset with targets may be asked for without test environments.
+        """
         if self.published:
             if indices:
                 raise RequestError(
@@ -139,7 +175,7 @@ class DatasetSpec:
             return
         last = len(self.environments) - 1
         if (
-            not indices
+            not (indices or self.targets)
             or len(set(indices)) < len(indices)
             or not set(indices) <= {*range(last + 1)}
         ):

@@ -35,4 +35,7 @@ _MEANINGS = {c.name: c.meaning for c in (*RUN, *MEASURED, *scored(), *FACTS)} | 
 DEFINITIONS = {name: _MEANINGS[name] for name in ORDER}
 """Column -> meaning. Hyperparameters follow as ``hparams.NAME``."""
 
+OF_TARGET = ("OOD accuracy on the target in brackets.", "Examples behind it.")
+"""Meaning of ``ood[NAME]`` and of ``n_ood[NAME]``, which come before the hyperparameters."""
+
 HPARAMS = "hparams."

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from oodbench.errors import RequestError, check_name
-from oodbench.exporting.definitions import DEFINITIONS, HPARAMS, PROVENANCE
+from oodbench.exporting.definitions import DEFINITIONS, HPARAMS, OF_TARGET, PROVENANCE
 from oodbench.results import Database, open_database, pairs
 from oodbench.results.schema import runs
+from oodbench.results.targets import TARGETS, are_of_targets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,10 +93,13 @@ def table_of(db: Database, where: str | None, sweep: str | None, checkpoint: str
     extra = pd.DataFrame([more[run] for run in frame["run"]], index=frame.index)
     extra = extra.reindex(columns=["fingerprint", *PROVENANCE])
     known = [name for name in DEFINITIONS if name in frame.columns]
-    drawn = frame.drop(columns=[*known, "position"])
+    targets = are_of_targets(frame.columns)
+    drawn = frame.drop(columns=[*known, *targets, "position"]).drop(
+        columns=TARGETS, errors="ignore"
+    )
     drawn.columns = [HPARAMS + _plain(str(name)) for name in drawn.columns]
     whole = pd.concat([frame[known], extra], axis=1)[list(DEFINITIONS)]
-    return pd.concat([whole, drawn], axis=1)
+    return pd.concat([whole, frame[targets], drawn], axis=1)
 
 
 def _plain(name: str) -> str:
@@ -109,7 +113,8 @@ def describe(
 ) -> dict[str, Any]:
     """What to know of an export, and whom to cite."""
     counts = frame["status"].value_counts()
-    drawn = [name for name in frame.columns if name not in DEFINITIONS]
+    targets = are_of_targets(frame.columns)
+    drawn = [name for name in frame.columns if name not in DEFINITIONS and name not in targets]
     return {
         "made_by": f"oodbench {version('oodbench')}",
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -123,6 +128,7 @@ def describe(
         "checkpoint": checkpoint,
         "columns": {
             **DEFINITIONS,
+            **{n: OF_TARGET[n.startswith("n_")] for n in targets},
             **{n: f"Hyperparameter {n.removeprefix(HPARAMS)}; missing: not used." for n in drawn},
         },
     }

@@ -3,8 +3,7 @@
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from oodbench.errors import RequestError
-from oodbench.models.spec import ModelSpec
+from oodbench.models.spec import ModelSpec, check_image_shape
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,11 +21,7 @@ def build(input_shape: tuple[int, ...], num_classes: int) -> "nn.Module":
     """
     from torch import nn
 
-    if len(input_shape) != 3:
-        raise RequestError(
-            f"model mnist_cnn needs images (channels, height, width), but the inputs have the "
-            f"shape {input_shape}; use mlp."
-        )
+    check_image_shape("mnist_cnn", input_shape)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     channels = input_shape[0]
     for i, (width, stride) in enumerate(zip(WIDTHS, STRIDES, strict=True)):

@@ -85,3 +85,12 @@ class ModelSpec:
                 )
             if type(value) in (int, float) and (value < 0 or value == 0 != default):
                 raise RequestError(f"model {self.name}: {name} must be above 0, but got {value!r}.")
+
+
+def check_image_shape(name: str, shape: tuple[int, ...]) -> None:
+    """Raise RequestError unless the inputs of model ``name`` are images."""
+    if len(shape) != 3:
+        raise RequestError(
+            f"model {name} needs images (channels, height, width), but the inputs have the shape "
+            f"{shape}; use mlp."
+        )

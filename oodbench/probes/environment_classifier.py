@@ -18,6 +18,7 @@ from oodbench.data import Dataset, Split
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
 from oodbench.seeds import seed_of, stream
+from oodbench.training.inputs.columns import standardised
 from oodbench.training.inputs.stored import as_floats
 from oodbench.training.random import seeded
 
@@ -109,6 +110,7 @@ def environment_features(
         RequestError: If an environment has no train or no further examples.
     """
     where = torch.device(device)
+    dataset = standardised(dataset, ())  # it is trained on either side
     rng = stream(seed, "environment classifier", "examples")
     fit = _sides(dataset, test_environments, False, examples, rng, where)
     unseen = _sides(dataset, test_environments, True, examples, rng, where)

@@ -37,6 +37,10 @@ SCORES = {
 """Roles that are scored -> what their accuracy means; ``n_<role>`` counts the examples."""
 
 
+BY_TARGET = ("ood_by_target", "n_ood_by_target")
+"""Columns that are JSON objects: target -> accuracy, or number of examples."""
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a view.
@@ -225,9 +229,19 @@ def scored(checkpoint: str = "last") -> tuple[Column, ...]:
             or_val(score),
             "ID accuracy: id_test, or id_val where the dataset has no ID test examples.",
         ),
-        Column("ood", "number", score["ood_test"], "OOD accuracy: ood_test."),
+        Column(
+            "ood",
+            "number",
+            score["ood_test"],
+            "OOD accuracy: ood_test. Missing where a run is tested on several targets, each with "
+            "its own ood[NAME].",
+        ),
         Column("n_id", "count", or_val(n), "Examples behind id; missing: not known."),
         Column("n_ood", "count", n["ood_test"], "Examples behind ood."),
+        *(
+            Column(name, "json", at(key))
+            for name, key in zip(BY_TARGET, ("targets", "n_targets"), strict=True)
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from oodbench.results.queries.environment_scores import environment_scores
 from oodbench.results.queries.hparams import hparam_names
 from oodbench.results.queries.metric_scores import role_means, with_metric
 from oodbench.results.queries.rawsql import sql as sql
+from oodbench.results.queries.targets import of_checkpoints, target_columns, with_targets
 from oodbench.results.queries.where import compile_where
 from oodbench.results.select import CHECKPOINT_RULES
 from oodbench.results.store import METRIC, find_run
@@ -65,7 +66,9 @@ def pairs(
 
     Scores are fractions, unweighted means over environments; ``n_*`` are numbers of examples. They
     are NaN for a run that is not completed. ``id`` is ``id_test``, or ``id_val`` for a dataset
-    without; ``ood`` is ``ood_test``.
+    without; ``ood`` is ``ood_test``. A run that is tested on several targets of its dataset has no
+    ``ood``, unless their mean is meant, but ``ood[NAME]`` for each; see
+    ``oodbench.results.targets.by_target``.
 
     Args:
         where: A condition, see ``oodbench.results.queries.where``; scores are at ``checkpoint``.
@@ -76,8 +79,8 @@ def pairs(
 
     Returns:
         The columns of the view ``v_pairs``, ``checkpoint``, ``worst_group_val`` and
-        ``leave_one_environment_out`` (see ``oodbench.results.queries.environment_scores``) and the
-        hyperparameters.
+        ``leave_one_environment_out`` (see ``oodbench.results.queries.environment_scores``), those
+        of targets, if there are any, and the hyperparameters.
 
     Raises:
         QueryError: If the condition is not one.
@@ -95,6 +98,7 @@ def pairs(
         if metric != METRIC:
             frame = with_metric(connection, frame, metric, checkpoint, chosen)
         scores = environment_scores(connection, checkpoint, chosen) if per_environment else {}
+        frame = with_targets(connection, frame)
     frame = _without_unknown_steps(frame)
     frame.insert(list(frame.columns).index("step"), "checkpoint", checkpoint)
     for name, values in scores.items():
@@ -112,8 +116,8 @@ def checkpoints(db: Database, where: str | None = None, sweep: str | None = None
 
     Returns:
         ``run``, ``step`` and the scores, which are NaN where a role was not measured, or an
-        environment's score was not finite. Runs that diverged or failed are included: their
-        checkpoints can be looked at, but not selected.
+        environment's score was not finite; and the columns of targets, as ``pairs`` has them. Runs
+        that diverged or failed are included: their checkpoints can be looked at, but not selected.
 
     Raises:
         QueryError: If the condition is not one.
@@ -130,7 +134,9 @@ def checkpoints(db: Database, where: str | None = None, sweep: str | None = None
     found = [role for role in ROLES if role in set(long["role"])]
     scores = cells["score"].unstack("role").reindex(columns=found)
     sizes = cells["n"].unstack("role").reindex(columns=found).add_prefix("n_")
-    return scores.join(sizes).rename_axis(columns=None).reset_index()
+    frame = scores.join(sizes).rename_axis(columns=None).reset_index()
+    with db.read() as connection:
+        return of_checkpoints(connection, frame, chosen)
 
 
 def curves(db: Database, run: str) -> "pd.DataFrame":
@@ -205,7 +211,8 @@ def _filtered(
         statement = statement.where(view.c.run.in_(mine))
     if where is not None:
         plain = {c.name: c for c in view.c if not isinstance(c.type, JSON)}
-        named_in = {**plain, "hparams": view.c.hparams}
+        of_targets = target_columns(connection, dict(view.c))
+        named_in = {**plain, **of_targets, "hparams": view.c.hparams}
         known = partial(_values, connection)
         condition = compile_where(where, named_in, hparam_names(connection), known)
         statement = statement.where(condition)

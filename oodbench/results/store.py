@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from oodbench.errors import QueryError
-from oodbench.records import MEASURED, STATUSES, Measurement, RunRecord, Trial
+from oodbench.records import MEASURED, OOD_TEST, STATUSES, Measurement, RunRecord, Trial
 from oodbench.results.answer_keys import put_predictions
 from oodbench.results.connection.database import Database
 from oodbench.results.queue import Claim, held, lock_runs
@@ -56,8 +56,10 @@ def summarise(record: RunRecord) -> dict[str, dict[str, Any]]:
 
     Each holds the ``step`` and, for each role, the unweighted mean over environments and, as
     ``n_<role>``, the number of examples; those that all environments share count once. None: not
-    known. ``best_id_val`` is the checkpoint with the highest ``id_val``, the earliest of equal
-    ones. Only a completed run has scores: what a diverged one had before may not be selected.
+    known. ``targets`` and ``n_targets`` hold them of each target, by its name; over several targets
+    there is a mean only if the provenance has ``mean_of_targets``. ``best_id_val`` is the
+    checkpoint with the highest ``id_val``, the earliest of equal ones. Only a completed run has
+    scores: what a diverged one had before may not be selected.
     """
     checkpoints = _checkpoints(record) if record.status == COMPLETED else []
     if not checkpoints:
@@ -73,6 +75,7 @@ def _checkpoints(record: RunRecord) -> list[dict[str, Any]]:
     """One dictionary of scores for each step, in order."""
     # The same examples in every environment are no more evidence than in one.
     count = max if record.provenance.get("shared_examples") else sum
+    targets = record.provenance.get("targets", ())
     groups: dict[int, dict[str, list[Measurement]]] = defaultdict(lambda: defaultdict(list))
     for item in record.measurements:
         if item.metric == METRIC and item.role != MEASURED:
@@ -81,6 +84,12 @@ def _checkpoints(record: RunRecord) -> list[dict[str, Any]]:
     for step in sorted(groups):
         scores: dict[str, Any] = {"step": step}
         for role, items in groups[step].items():
+            if role == OOD_TEST and targets:
+                mine = [item for item in items if item.environment in targets]
+                scores["targets"] = {item.environment: finite(item.value) for item in mine}
+                scores["n_targets"] = {item.environment: item.n or None for item in mine}
+                if len(items) > 1 and not record.provenance.get("mean_of_targets"):
+                    continue
             scores[role] = finite(sum(item.value for item in items) / len(items))
             known = all(item.n > 0 for item in items)
             scores[f"n_{role}"] = count(item.n for item in items) if known else None

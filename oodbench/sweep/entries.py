@@ -59,8 +59,8 @@ class DatasetEntry(Entry):
         named = DATASETS.get(self.name)
         self.check_options(named.options)
         given = self.test_environments
-        indices = isinstance(given, list) and all(type(i) is int for i in given)
-        if given not in (None, "each") and not indices:
+        listed = isinstance(given, list) and all(type(i) in (int, str) for i in given)
+        if given not in (None, "each") and not listed:
             raise ValueError(
                 "test_environments: needs each or a list of indices such as [2], but got "
                 f"{given!r}{self.listing(named)}"
@@ -76,7 +76,7 @@ class DatasetEntry(Entry):
                 named.check_test_environments((0,) if each else tuple(self.test_environments))
             return self
         spec = self.spec
-        if self.test_environments is None and not spec.published:
+        if self.test_environments is None and not (spec.published or spec.targets):
             raise ValueError("test_environments is missing; it has no default")
         for test_environments in self.turns():
             spec.check_test_environments(test_environments)
@@ -113,6 +113,8 @@ class DatasetEntry(Entry):
             **({SHIFT: self.shift, SOURCE: DECLARED} if self.shift else {SHIFT: spec.shift}),
             "environments": list(spec.environments),
             "apart": list(spec.apart),
+            **({"targets": list(spec.targets)} if spec.targets else {}),
+            **({"mean_of_targets": True} if spec.mean_of_targets else {}),
         }
 
     def listing(self, named: DatasetSpec) -> str:
@@ -124,8 +126,10 @@ class DatasetEntry(Entry):
     def turns(self) -> list[tuple[int, ...]]:
         """The sets of test environments: one, or each environment in turn."""
         if self.test_environments == "each":
-            return [(i,) for i in self.spec.apart or range(len(self.spec.environments))]
-        return [tuple(self.test_environments or ())]
+            spec = self.spec
+            return [(i,) for i in spec.targets or spec.apart or range(len(spec.environments))]
+        given = self.test_environments
+        return [self.spec.indices(given) if given else ()]  # without files where none is named
 
 
 class AlgorithmEntry(Entry):

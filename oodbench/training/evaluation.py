@@ -49,13 +49,32 @@ def accuracies(predicted: Tensor, labels: Tensor) -> list[float]:
 
 
 @torch.inference_mode()
-def predictions(models: Models, inputs: Tensor | AnyInputs, n: int, k: int) -> Tensor:
+def predictions(
+    models: Models,
+    inputs: Tensor | AnyInputs,
+    n: int,
+    k: int,
+    counts_as: Tensor | None = None,
+) -> Tensor:
     """(k, n) classes that ``k`` models predict of n examples."""
     parts = []
     for _, logits in _logits(models, inputs, n, k):
-        best = logits.max(-1).indices  # argmax takes three times as long for few classes
+        best = answer(logits, counts_as)
         parts.append(best.to(class_dtype(logits.shape[-1])))
     return torch.cat(parts, dim=1)
+
+
+def answer(logits: Tensor, counts_as: Tensor | None = None) -> Tensor:
+    """The class with the highest of the logits (..., classes).
+
+    Args:
+        logits: Of all classes.
+        counts_as: (classes,) what each counts as; -1: it is none of the answers. None: itself.
+    """
+    if counts_as is None:
+        return logits.max(-1).indices  # argmax takes three times as long for few classes
+    among = logits.masked_fill(counts_as < 0, -torch.inf)
+    return counts_as[among.max(-1).indices]
 
 
 def class_dtype(classes: int) -> torch.dtype:
@@ -129,7 +148,7 @@ def evaluate(
             for model, answers in enumerate(found):
                 scores[model] += graded(s, answers, step)
             continue
-        predicted.append(predictions(models, s.inputs, len(s.labels), k))
+        predicted.append(predictions(models, s.inputs, len(s.labels), k, s.counts_as))
         for model, value in enumerate(accuracies(predicted[-1], s.labels)):
             scores[model].append(
                 Measurement(step, s.environment, s.split, s.role, "accuracy", value, s.n)

@@ -436,6 +436,8 @@ class Run:
             "gradient_evaluations": self.gradients_taken(model),
             "examples_per_step": examples,
             "shared_examples": self.data.shared,
+            **({"targets": list(self.data.targets)} if self.data.targets else {}),
+            **({"mean_of_targets": True} if self.data.mean_of_targets else {}),
             "peak_memory_bytes": peak_memory(self.device),
             **(self.replicas.costs(number, examples) if self.replicas else {}),
         }

@@ -1,6 +1,6 @@
 """What there is to choose from, as rows of plain values."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -14,6 +14,8 @@ from oodbench.optimizers import OPTIMIZERS, OptimizerSpec
 from oodbench.spaces import Range, Space
 
 Row = dict[str, Any]
+MOST = 24
+"""Environments of a dataset that are listed one by one."""
 
 
 def space_text(space: Space) -> str:
@@ -38,8 +40,15 @@ def _told(value: Any) -> Any:
     return "none" if value == "" else value
 
 
+def _few(names: Sequence[str]) -> str:
+    """The names, or the first and the last of many."""
+    return ", ".join(names if len(names) <= MOST else [*names[:6], "...", names[-1]])
+
+
 def _environments_text(spec: DatasetSpec) -> str:
-    """Of a dataset whose environments are known only where its files are."""
+    """Each with its index, the first and the last of many; or where they are known from."""
+    if listed := [f"{i}: {name}" for i, name in enumerate(spec.environments)]:
+        return _few(listed)
     if not spec.published:
         return "those of its files"
     return f"by {spec.options.get('environments', 'its own')}; published splits"
@@ -50,8 +59,8 @@ def datasets() -> list[Row]:
     return [
         {
             "name": spec.name,
-            "environments": ", ".join(f"{i}: {e}" for i, e in enumerate(spec.environments))
-            or _environments_text(spec),
+            "environments": _environments_text(spec),
+            "targets": _few([spec.environments[i] for i in spec.targets]),
             "classes": spec.num_classes or "",
             "shift": spec.shift or "not known",
             "metric": spec.metric,

@@ -145,7 +145,7 @@ def _scores(
         if wanted is not None and index not in wanted:
             continue
         is_test = index in model.trial.test_environments
-        roles = roles_of(environment, is_test, data.shared)
+        roles = roles_of(data, index, model.trial.test_environments)
         roles |= {"train": "train"} if "train" in environment.splits and not is_test else {}
         for name in dict.fromkeys((*environment.splits, *roles)):
             split, role = part_of(environment, name), roles.get(name, "")

@@ -16,6 +16,7 @@ from oodbench.results import (
     probed,
     searched_scale,
 )
+from oodbench.results.targets import by_target
 from oodbench.verbs.figure_options import figure, figure_names
 from oodbench.verbs.predictions import known_predictions
 
@@ -40,7 +41,7 @@ def _named_pairs(db: Database, asked: Asked) -> "pd.DataFrame":
 
 
 def _pairs(db: Database, asked: Asked) -> "pd.DataFrame":
-    """The runs, with another metric's scores in place of accuracies where one is asked for.
+    """The runs, by target, with another metric's scores in place of accuracies if one is asked for.
 
     Raises:
         UnknownNameError: If no run was scored by it.
@@ -50,7 +51,7 @@ def _pairs(db: Database, asked: Asked) -> "pd.DataFrame":
     metric = asked.options.get("metric", "accuracy")
     if metric == "accuracy":
         single = asked.options.get("rule", "id_val") != "id_val"  # others read single environments
-        return pairs(*runs, per_environment=single)
+        return by_target(pairs(*runs, per_environment=single))
     if asked.options.get("keep", "all") != "all":
         raise RequestError(
             "keep goes by ID validation accuracy, so it does not go with a metric. Leave one out."
@@ -62,7 +63,7 @@ def _pairs(db: Database, asked: Asked) -> "pd.DataFrame":
             "Under subpopulation shift the worst group's accuracy is the OOD accuracy: leave "
             "metric out."
         )
-    return found
+    return by_target(found)
 
 
 def _probes(db: Database, asked: Asked) -> "pd.DataFrame":

@@ -11,6 +11,7 @@ from oodbench.data import DATASETS, DatasetSpec, Predict, Scores
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
 from oodbench.results import load_run, open_database
+from oodbench.training.evaluation import answer
 from oodbench.training.inputs.stored import as_floats
 from oodbench.verbs.load_model import load_model
 from oodbench.workers.place import find_device
@@ -120,10 +121,13 @@ def predictor(module: torch.nn.Module, spec: DatasetSpec, device: torch.device) 
     means: NDArray[np.int64] = spec.scores.of_imagenet()
 
     @torch.inference_mode()
-    def predict(images: NDArray[np.uint8]) -> NDArray[np.int64]:
+    def predict(
+        images: NDArray[np.uint8], counts_as: NDArray[np.int64] | None = None
+    ) -> NDArray[np.int64]:
         batch = torch.from_numpy(np.ascontiguousarray(images)).to(device)
         logits = module(as_floats(batch, dtype))
-        chosen: NDArray[np.int64] = logits.argmax(1).cpu().numpy()
+        among = None if counts_as is None else torch.from_numpy(counts_as).to(device)
+        chosen: NDArray[np.int64] = answer(logits, among).cpu().numpy()
         if logits.shape[1] == len(means):
             return means[chosen]
         if logits.shape[1] == spec.num_classes:

@@ -101,6 +101,13 @@ def test_roles_of_a_trial(root: Path) -> None:
         ("train:in9l", "val"): "id_val",
     }
     assert tensors.sizes == (72,)
+    of_all = load(build(), (), torch.device("cpu"), torch.float32)
+    assert of_all.targets == VARIANTS[1:]
+    assert {s.environment: s.role for s in of_all.evaluation} == {
+        "original": "id_test",
+        **dict.fromkeys(VARIANTS[1:], "ood_test"),
+        "train:in9l": "id_val",
+    }
     for augment in ("domainbed", "randaugment", "augmix"):
         assert (build().augment, build(augment=augment).augment) == ("", augment)
 
@@ -247,7 +254,7 @@ def test_each_means_the_variants_and_something_must_be_left_to_train_on() -> Non
         dataset = {"name": NAME, "test_environments": test_environments}
         return parse_sweep({**SWEEP, "datasets": [dataset]}).datasets[0].turns()
 
-    assert sweep("each") == [(i,) for i in range(8)]
+    assert sweep("each") == [(i,) for i in range(1, 8)]
     assert sweep([1, 2]) == [(1, 2)]
     with pytest.raises(SweepError, match=r"\[8\] leaves none to train on"):
         sweep([8])

@@ -18,6 +18,7 @@ from oodbench.results.schema import (
     sweeps,
 )
 from oodbench.results.store import find_run
+from oodbench.results.targets import N_OOD, OOD, are_of_targets, listed
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,8 +33,10 @@ class RunDetails:
         asked_by: Of each study that asks for it: ``sweep``, ``study`` (its id), ``index`` of the
             trial in it and ``sampler``.
         environments: Names of the dataset's environments.
-        scores: Checkpoint rule -> ``step`` and, for each role, the mean accuracy and ``n_<role>``;
-            empty unless the run is completed.
+        targets: Those of them that are targets which it is tested on.
+        scores: Checkpoint rule -> ``step`` and, for each role, the mean accuracy and ``n_<role>``,
+            and for each target ``ood[NAME]`` and ``n_ood[NAME]``; empty unless the run is
+            completed.
         provenance: Versions, device, cost, weights; empty unless it is finished.
         predictions: Checkpoint -> ``examples``, of how many its predictions are kept, ``bytes``,
             and ``file``, its name in the artifacts folder, if they are in one.
@@ -49,6 +52,7 @@ class RunDetails:
     reason: str
     asked_by: tuple[Mapping[str, Any], ...]
     environments: tuple[str, ...]
+    targets: tuple[str, ...]
     scores: Mapping[str, Mapping[str, Any]]
     provenance: Mapping[str, Any]
     predictions: Mapping[str, Mapping[str, Any]]
@@ -63,14 +67,10 @@ class RunDetails:
         trial = self.trial
         given = ", ".join(f"{name} {value}" for name, value in trial.hparams.items())
         scores = {
-            f"{rule} (step {found['step'] or 'not known'})": ", ".join(
-                f"{role} {value:.3f}"
-                for role, value in found.items()
-                if role != "step" and not role.startswith("n_") and value is not None
-            )
+            f"{rule} (step {found['step'] or 'not known'})": _few_scores(found)
             for rule, found in self.scores.items()
         }
-        test = ", ".join(map(str, trial.test_environments))
+        test = listed(self.targets) or ", ".join(map(str, trial.test_environments))
         known = {
             "run": self.run,
             "status": self.status,
@@ -99,7 +99,8 @@ class RunDetails:
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
         plain = {"trial": self.trial.to_json(), "asked_by": [dict(item) for item in self.asked_by]}
-        return {**vars(self), "environments": list(self.environments), **plain}
+        names = {"environments": list(self.environments), "targets": list(self.targets)}
+        return {**vars(self), **names, **plain}
 
 
 def run_details(db: Database, run: str) -> RunDetails:
@@ -122,7 +123,8 @@ def run_details(db: Database, run: str) -> RunDetails:
         reason=row.reason,
         asked_by=tuple({k: v for k, v in item.items() if k != "facts"} for item in asked),
         environments=tuple(asked[0]["facts"].get("environments", ()) if asked else ()),
-        scores=row.summary,
+        targets=tuple(row.provenance.get("targets", ()) if row.provenance else ()),
+        scores={rule: _by_column(found) for rule, found in row.summary.items()},
         provenance=row.provenance,
         predictions=kept,
         owner=row.owner,
@@ -130,6 +132,25 @@ def run_details(db: Database, run: str) -> RunDetails:
         started=row.started,
         finished=row.finished,
     )
+
+
+def _by_column(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Scores of a summary, with those of targets as the columns of a table have them."""
+    plain = {name: value for name, value in found.items() if name not in ("targets", "n_targets")}
+    for of, name in ((OOD, "targets"), (N_OOD, "n_targets")):
+        plain |= {of.format(target): value for target, value in found.get(name, {}).items()}
+    return plain
+
+
+def _few_scores(found: Mapping[str, Any]) -> str:
+    """Such as ``id_val 0.900, ood_test 0.500``; of many targets the first."""
+    texts = {
+        name: f"{name} {value:.3f}"
+        for name, value in found.items()
+        if name != "step" and not name.startswith("n_") and value is not None
+    }
+    targets = [texts.pop(name) for name in are_of_targets(texts)]
+    return ", ".join([*texts.values(), *([listed(targets)] if targets else [])])
 
 
 def _predictions(connection: Connection, run: str) -> dict[str, dict[str, Any]]:

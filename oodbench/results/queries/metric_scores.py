@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Select, and_, func, select
 
 from oodbench.errors import UnknownNameError
-from oodbench.results.columns import SCORES
+from oodbench.records import OOD_TEST
+from oodbench.results.columns import BY_TARGET, SCORES
 from oodbench.results.schema import COMPLETED, curves, runs
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def with_metric(
     Raises:
         UnknownNameError: If no run was scored by it; it lists those that there are.
     """
+    import pandas as pd
+
     point, step = curves.c, runs.c.summary[(checkpoint, "step")].as_integer()
     measured = (
         select(point.run_id.label("run"), point.role)
@@ -74,4 +77,24 @@ def with_metric(
         result[name] = test.fillna(val)
         result[f"{of}ood"] = result[f"{of}ood_test"]
     result["chance"] = math.nan
+    for name, scores in _on_environments(connection, result["run"], metric, checkpoint).items():
+        result[name] = pd.Series(scores, result.index, dtype=object)
     return result
+
+
+def _on_environments(
+    connection: Connection, runs_: "pd.Series", metric: str, checkpoint: str
+) -> dict[str, list[dict[str, Any] | None]]:
+    """The OOD scores of runs on single environments, as summaries have those of targets."""
+    point, step = curves.c, runs.c.summary[(checkpoint, "step")].as_integer()
+    measured = (
+        select(point.run_id, point.environment, point.value, point.n)
+        .join(runs, and_(runs.c.id == point.run_id, point.step == step))
+        .where(point.metric == metric, point.role == OOD_TEST, runs.c.state == COMPLETED)
+    )
+    found: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    for run, environment, value, n in connection.execute(measured):
+        values, sizes = found.setdefault(run, ({}, {}))
+        values[environment], sizes[environment] = value, n or None
+    scores = [found.get(run, (None, None)) for run in runs_]
+    return {name: [one[i] for one in scores] for i, name in enumerate(BY_TARGET)}

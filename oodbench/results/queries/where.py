@@ -5,13 +5,15 @@
     status != "completed" or not nesterov
     momentum is null
 
-A name is a column or a hyperparameter (``lr``, or ``hparams.lr`` where a column has the name). As
-in SQL, a run that lacks a value satisfies no comparison with it, nor the opposite one.
+A name is a column or a hyperparameter (``lr``, or ``hparams.lr`` where a column has the name); the
+accuracy on a target is ``ood[NAME]``. As in SQL, a run that lacks a value satisfies no comparison
+with it, nor the opposite one.
 """
 
 import ast
 import io
 import operator
+import re
 import tokenize
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -33,6 +35,9 @@ NULL = "null"
 EXAMPLE = 'Write, for example: optimizer = "adam" and lr < 1e-3.'
 WORDS = {"AND": "and", "OR": "or", "NOT": "not", "IN": "in", "IS": "is"}
 CONSTANTS = {"true": "True", "false": "False", "null": "None", "none": "None"}
+
+_OF_TARGET = re.compile(r"""("[^"]*"|'[^']*')|\b((?:n_)?ood)\[\s*([^]"']+?)\s*\]""")
+"""A text in quotes, or the column of a target, whose name need not be in quotes."""
 
 Values = Callable[[str], Collection[str]]
 
@@ -71,8 +76,9 @@ def compile_where(
 
 
 def _parse(text: str) -> ast.expr:
+    quoted = _OF_TARGET.sub(lambda found: found[1] or f"{found[2]}[{found[3]!r}]", text)
     try:
-        tokens = list(tokenize.generate_tokens(io.StringIO(text.strip()).readline))
+        tokens = list(tokenize.generate_tokens(io.StringIO(quoted.strip()).readline))
         return ast.parse(tokenize.untokenize(map(_as_python, tokens)).strip(), mode="eval").body
     except (SyntaxError, tokenize.TokenError, ValueError, RecursionError) as error:
         reason = getattr(error, "msg", None) or error.args[0]
@@ -244,6 +250,9 @@ class _Compiler:
                 return _Value(source, NULL)
         if isinstance(node, ast.Name):
             return self.name(node.id)
+        match node:
+            case ast.Subscript(slice=ast.Constant(value=str(target))):
+                return self.name(f"{ast.unparse(node.value)}[{target}]")
         if isinstance(node, ast.Attribute):  # of an imported run, a name may have points in it
             name = source.removeprefix("hparams.")
             if name in self.hparam_names:

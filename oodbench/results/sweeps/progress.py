@@ -6,6 +6,7 @@ from sqlalchemy import Select, case, exists, func, or_, select
 
 from oodbench.results.connection.database import Database
 from oodbench.results.expressions import environments_text
+from oodbench.results.queries.targets import targets_of_studies
 from oodbench.results.schema import COMPLETED, RUNNING, STATES, WAITING, runs, studies, sweeps
 from oodbench.results.schema import study_trials as links
 from oodbench.results.sweeps.lookup import in_sweep, studies_of
@@ -58,6 +59,7 @@ def best_id_val(db: Database, sweep: str | None = None) -> float | None:
 def counts(db: Database, sweep: str | None = None) -> "pd.DataFrame":
     """A row for each study: what it is about, and how many of its runs are in each state.
 
+    ``targets`` lists those that it is tested on, if any study has some.
     Runs that workers are still to add count as waiting.
 
     Raises:
@@ -69,6 +71,10 @@ def counts(db: Database, sweep: str | None = None) -> "pd.DataFrame":
         mine = _counting().where(studies_of(connection, sweep))
         frame = frame_of(connection.execute(mine))
         to_come = frame["study"].map(runs_to_come(connection, sweep)).fillna(0).astype("int64")
+        targets = targets_of_studies(connection)
+    if frame["study"].isin(targets).any():
+        place = list(frame.columns).index("test_environments") + 1
+        frame.insert(place, "targets", frame["study"].map(targets).fillna(""))
     for column in (WAITING, "total"):
         frame[column] += to_come
     return frame

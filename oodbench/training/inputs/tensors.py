@@ -11,6 +11,7 @@ from torch import Tensor
 
 from oodbench.answers import AnswerKey, ScoredSplit
 from oodbench.data import Dataset, Environment, Published, Rows, Split
+from oodbench.records import OOD_TEST
 from oodbench.seeds import stream
 from oodbench.training.inputs.augmentation import RECIPES, AugmentedInputs, draw
 from oodbench.training.inputs.stored import Inputs, StoredInputs
@@ -37,6 +38,7 @@ class EvaluationSplit:
         groups, worst: See ``oodbench.data.Published``.
         group_names, metrics: Of the dataset, see ``oodbench.data.Dataset``.
         graded: Whether it is scored by more than accuracy: published splits are.
+        counts_as: (num_classes,) or None: see ``oodbench.data.Environment``.
     """
 
     environment: str
@@ -51,6 +53,7 @@ class EvaluationSplit:
     group_names: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
     graded: bool = False
+    counts_as: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,8 @@ class Tensors:
         sizes: Number of training examples of each training environment.
         evaluation: See ``EvaluationSplit``.
         num_classes: Size of the label set.
-        shared, augment, source: See ``oodbench.data.Dataset``.
+        shared, augment, source, mean_of_targets: See ``oodbench.data.Dataset``.
+        targets: Names of the targets that the trial is tested on.
     """
 
     inputs: Inputs | StoredInputs
@@ -74,6 +78,8 @@ class Tensors:
     shared: bool
     augment: str = ""
     source: str = ""
+    targets: tuple[str, ...] = ()
+    mean_of_targets: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -108,26 +114,27 @@ def role_of(split: str, is_test_environment: bool) -> str:
     return {"val": "id_val", "test": "id_test"}[split]
 
 
-def roles_of(
-    environment: Environment, is_test_environment: bool, shared: bool = False
-) -> dict[str, str]:
+def roles_of(dataset: Dataset, index: int, test_environments: tuple[int, ...]) -> dict[str, str]:
     """The splits of an environment that are evaluated, each with its role.
 
     A test environment is tested on its ``train`` examples as well (``train+test``): nothing was
     trained on them. Not so where environments share their test examples: there ID and OOD accuracy
     rest on the same ones. An environment without ``test`` examples, as in DomainBed, has no ID
-    test. One that is ``apart`` has the role that it says, or is tested on all of its examples.
+    test. For one that is ``apart`` see ``oodbench.data.Environment``.
 
     Args:
-        environment: One of the dataset's.
-        is_test_environment: Whether the trial keeps it out of training.
-        shared: See ``oodbench.data.Dataset``.
+        dataset: With all of its environments.
+        index: Of one of them.
+        test_environments: Indices of those that the trial keeps out of training.
     """
+    environment, is_test_environment = dataset.environments[index], index in test_environments
     if environment.apart:
-        role = role_of("test", True) if is_test_environment else environment.apart
-        return dict.fromkeys(environment.splits, role)
+        if is_test_environment or index in dataset.targets(test_environments):
+            return dict.fromkeys(environment.splits, OOD_TEST)
+        left_out = environment.apart == OOD_TEST
+        return {} if left_out else dict.fromkeys(environment.splits, environment.apart)
     roles = {s: role_of(s, is_test_environment) for s in environment.splits if s != "train"}
-    if is_test_environment and not (shared and "test" in roles):
+    if is_test_environment and not (dataset.shared and "test" in roles):
         tested = "train+test" if roles.pop("test", None) else "train"
         roles[tested] = role_of("test", True)
     return roles
@@ -220,7 +227,10 @@ def load(
         split = part_of(environment, name)
         inputs, labels = evaluated(dataset, environment, name, role, device, dtype)
         n, numbers = len(split) // split.copies, numbers_of(split)
-        return EvaluationSplit(environment.name, name, role, inputs.settled(), labels, numbers, n)
+        known = EvaluationSplit(environment.name, name, role, inputs.settled(), labels, numbers, n)
+        if environment.counts_as is None:
+            return known
+        return replace(known, counts_as=torch.from_numpy(environment.counts_as).to(device))
 
     training = [
         examples(dataset.environments[i].splits["train"], device, dtype)
@@ -229,7 +239,7 @@ def load(
     evaluation = [
         to_evaluate(environment, split, role)
         for i, environment in enumerate(dataset.environments)
-        for split, role in roles_of(environment, i in test_environments, dataset.shared).items()
+        for split, role in roles_of(dataset, i, test_environments).items()
     ]
     evaluation += [published(dataset, given, device, dtype) for given in dataset.published]
     return Tensors(
@@ -241,4 +251,6 @@ def load(
         dataset.shared,
         dataset.augment,
         dataset.source,
+        tuple(dataset.environments[i].name for i in dataset.targets(test_environments)),
+        dataset.mean_of_targets,
     )

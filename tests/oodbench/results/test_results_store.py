@@ -208,3 +208,16 @@ def test_examples_that_all_environments_share_count_once() -> None:
     for shared, n in ((True, 8), (False, 16)):
         record = make_record(make_trial(0), *points, provenance={"shared_examples": shared})
         assert summarise(record)["last"] == {"step": 10, "id_val": 0.75, "n_id_val": n}
+
+
+@pytest.mark.parametrize("mean", [False, True])
+def test_targets_keep_their_scores_and_have_a_mean_only_where_it_is_meant(mean: bool) -> None:
+    points = [(10, name, "ood_test", value, 8) for name, value in (("b.1", 0.5), ("a", 0.75))]
+    told = {"targets": ["b.1", "a"], **({"mean_of_targets": True} if mean else {})}
+    several = summarise(make_record(make_trial(), *points, provenance=told))["last"]
+    assert several["targets"] == {"b.1": 0.5, "a": 0.75}
+    assert several["n_targets"] == {"b.1": 8, "a": 8}
+    assert several.get("ood_test") == (0.625 if mean else None)
+    assert several.get("n_ood_test") == (16 if mean else None)
+    one = summarise(make_record(make_trial(), points[0], provenance={"targets": ["b.1"]}))
+    assert (one["last"]["ood_test"], one["last"]["targets"]) == (0.5, {"b.1": 0.5})

@@ -205,8 +205,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         "needs each or a list of indices such as [2], but got 'all'",
     ),
     (
-        dataset(test_environments=["-90%"]),
-        "but got ['-90%']. The environments of ColoredDigits are 0 = +90%, 1 = +80%, 2 = -90%",
+        dataset(test_environments=["-9%"]),
+        "unknown environment of ColoredDigits '-9%'. Did you mean '-90%'? Allowed: +80%, +90%",
     ),
     # search ranges (more of them in test_spaces.py)
     (

@@ -1,5 +1,7 @@
 """Accuracies, in whatever chunks they are computed; roles."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -97,3 +99,30 @@ def test_the_fingerprint_of_mapped_examples_is_that_of_their_content_and_choice(
     chosen = Dataset("mapped", (a, a), 3, content="digest")
     assert dataset.fingerprint == same.fingerprint
     assert len({dataset.fingerprint, other.fingerprint, chosen.fingerprint}) == 3
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_the_answer_is_among_the_classes_that_a_target_has(stored: bool) -> None:
+    """Of five classes the target has three; 1 and 2 are one there, and count as 1."""
+    rng = np.random.default_rng(0)
+    counts_as = np.array([-1, 1, 1, 3, -1])
+    x, y = rng.normal(size=(60, 4)).astype(np.float32), rng.choice([1, 3], 60)
+    inputs = Rows(x, np.arange(60)) if stored else x
+    trained = Environment("id", {"train": Split(x, y), "val": Split(x, y), "test": Split(x, y)})
+    target = Environment("some", {"test": Split(inputs, y)}, "ood_test", counts_as)
+    dataset = Dataset("Some", (trained, target), 5, content="x")
+    modules = [nn.Linear(4, 5) for _ in range(3)]
+    logits = [module(torch.from_numpy(x)).detach().numpy() for module in modules]
+    splits = load(dataset, (), torch.device("cpu"), torch.float32).evaluation
+    stack = Stack(modules, torch.device("cpu"), "float32")
+    found = evaluation.evaluate(stack, splits, 3, 1, 5)
+    for model in range(3):
+        best = [max((1, 2, 3), key=row.__getitem__) for row in logits[model]]
+        expected = np.array([1 if k == 2 else k for k in best])
+        np.testing.assert_array_equal(found.predicted[-1][model].numpy(), expected)
+        scores = {score.environment: score.value for score in found.scores[model]}
+        assert scores["some"] == pytest.approx((expected == y).mean())
+        assert scores["id"] == pytest.approx((logits[model].argmax(1) == y).mean())
+        assert scores["some"] != scores["id"]
+    whole = replace(target, counts_as=None)
+    assert replace(dataset, environments=(trained, whole)).fingerprint != dataset.fingerprint
