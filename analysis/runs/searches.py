@@ -1,5 +1,6 @@
 """The trials of each optimizer's search: what budgets and comparisons rest on."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 from oodbench.errors import RequestError
 from oodbench.results.select import drawn
 
-from .columns import GROUP, rows_of, values_of
+from .columns import GROUP, values_of
 from .draws import draw_codes
-from .panels import Panel, panels
+from .panels import Panel, panel_of, rows_by_panel
 from .trials import FINISHED, check_trials, of_design, trials_of
 
 NO_MODEL = 0.0
@@ -129,10 +130,9 @@ def searches(
     pairs = drawn(pairs)
     pairs = pairs.assign(draw=draw_codes(pairs))
     by_design = of_design(pairs)
-    found = (
-        _of_panel(panel, rule, pairs, by_design)
-        for panel in panels(pairs[by_design], dataset, algorithm)
-    )
+    by_panel = rows_by_panel(pairs[by_design], dataset, algorithm)
+    adaptive = Counter(pairs.loc[~by_design, list(GROUP)].astype(str).itertuples(index=False))
+    found = (_of_panel(key, rows, rule, adaptive[key]) for key, rows in by_panel.items())
     known = tuple(one for one in found if one.trials)
     if not known:
         raise RequestError(
@@ -143,14 +143,11 @@ def searches(
     return known
 
 
-def _of_panel(
-    panel: Panel, rule: str, pairs: pd.DataFrame, by_design: "pd.Series[bool]"
-) -> Searches:
-    every = rows_of(pairs[by_design], *panel.key)
-    mine = trials_of(every, rule)
+def _of_panel(key: tuple[str, str, str], every: pd.DataFrame, rule: str, adaptive: int) -> Searches:
+    panel, mine = panel_of(key, every), trials_of(every, rule)
     completed = mine["status"] == "completed"
     left_out = {
-        "adaptive": len(rows_of(pairs[~by_design], *panel.key)),
+        "adaptive": adaptive,
         "unscored": int((every["status"] == "completed").sum() - completed.sum()),
     }
     groups = dict(iter(mine.groupby("optimizer", sort=False)))
