@@ -1,11 +1,9 @@
 """Statements about a dataset with many panels, such as 75 targets, in a few sentences for a reader.
 
-The first verdict is that of most panels; of the others it has the names.
+Verdicts on one or two panels come with their names.
 """
 
 import pandas as pd
-
-from oodbench.results.targets import listed
 
 from .claims import AVERAGED, THESE
 
