@@ -8,11 +8,10 @@ import pandas as pd
 from oodbench.records import IMPORTED
 
 from ..conclusions.conclude import Conclusions
-from ..conclusions.text import exception, heading
+from ..conclusions.text import by_place, exception
 from ..curves.return_curves import return_table
 from ..runs.columns import (
     BY,
-    GROUP,
     STATUS_COLUMNS,
     count_statuses,
     hyperparameters_of,
@@ -101,11 +100,8 @@ def verdict_tables(conclusions: Conclusions) -> tuple[Table, ...]:
         ("what was found", lambda row: f"{row['sentence']}{exception(str(row['not_under']))}"),
         ("evidence", _evidence),
     ]
-    tables = []
-    for (dataset, environments), rows in conclusions.claims.groupby(list(GROUP[:2]), sort=False):
-        where = heading(str(dataset), str(environments), str(rows["shift"].iloc[0]))
-        tables.append(make(where, columns, rows))
-    return tuple(tables)
+    places = by_place(conclusions.claims, conclusions.environments)
+    return tuple(make(where, columns, rows) for where, rows in places)
 
 
 def _evidence(row: Row) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oodbench import api
-from oodbench.cli.options import Checkpoint, Db, Sweep, Where
+from oodbench.cli.options import Checkpoint, Db, EscapeFormulas, Sweep, Where
 from oodbench.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def query(
     limit: Annotated[
         int, typer.Option(min=0, help="Rows of a table at most; 0: all of them.")
     ] = 50,
+    escape_formulas: EscapeFormulas = True,
 ) -> None:
     """Show runs with their ID and OOD accuracy.
 
@@ -64,7 +65,9 @@ def query(
         db, where, select=select, sql=sql, sweep=name, checkpoint=checkpoint, metric=metric
     )
     if format_ == "csv":
-        frame.to_csv(sys.stdout, index=False)
+        from oodbench.results.spreadsheets import write_csv
+
+        write_csv(frame, sys.stdout, escape_formulas)
     elif format_ == "json":
         print(frame.to_json(orient="records", indent=1, double_precision=15))
     elif sql:

@@ -5,7 +5,7 @@ the classifier is told the label, so its features keep what tells the environmen
 label. ``analysis.shift.measure`` measures the shifts on them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,12 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from oodbench.data import Dataset, Split
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
+from oodbench.probes.samples import Examples, Sample, Sampled
 from oodbench.seeds import seed_of, stream
 from oodbench.training.inputs.stored import as_floats
-from oodbench.training.random import seeded
+from oodbench.training.random import CPU, seeded
 
 FEATURES = 8
 HALF_BATCH = 32
@@ -30,6 +30,8 @@ MOMENTUM, WEIGHT_DECAY = 0.9, 1e-4
 EPOCHS = 10
 LEAST_STEPS = 500
 """Ours: on a few hundred examples the published ten epochs are too short to learn anything."""
+PIECE = 512
+"""Examples whose features are computed at once."""
 MLP = {"width": 390, "depth": 2}
 """The published network for ColoredMNIST."""
 
@@ -80,25 +82,26 @@ class Side:
 
 
 def environment_features(
-    dataset: Dataset,
-    test_environments: tuple[int, ...],
+    sample: Sample,
+    tested: tuple[int, ...],
     *,
     seed: int = 0,
     examples: int = 5_000,
     model: str = "mlp",
     options: Mapping[str, Any] = MLP,
-    device: str = "cpu",
+    device: torch.device = CPU,
 ) -> EnvironmentFeatures:
     """Train a classifier to tell test from training environments; features of held-out examples.
 
-    It is trained on the ``train`` parts, and the features are those of all other parts, so that no
-    digit or photograph is in both. Label shift is removed before training: of each class, equally
-    many examples of either side are kept. Batches are drawn with replacement, half from each side;
-    the weights are averaged over the second half of the steps.
+    It is trained on some examples, and the features are those of others, so that no digit or
+    photograph is in both. Label shift is removed before training: of each class, equally many
+    examples of either side are kept. Batches are drawn with replacement, half from each side; the
+    weights are averaged over the second half of the steps.
 
     Args:
-        dataset: Its environments need ``train`` and further examples.
-        test_environments: Indices of those on the side Q.
+        sample: Examples of the dataset.
+        tested: Indices of its environments on the side Q; on the side P are the others that are not
+            apart, each with the share of its examples in the dataset.
         seed: Of initialisation, batches and of the examples that are kept.
         examples: Most examples a side to train on, and most to give features of.
         model: Name of the backbone, which ends in ``FEATURES`` instead of classes.
@@ -106,16 +109,18 @@ def environment_features(
         device: Where to train.
 
     Raises:
-        RequestError: If an environment has no train or no further examples.
+        RequestError: If a side has no examples, or the two share no class.
     """
-    where = torch.device(device)
     rng = stream(seed, "environment classifier", "examples")
-    fit = _sides(dataset, test_environments, False, examples, rng, where)
-    unseen = _sides(dataset, test_environments, True, examples, rng, where)
+    most = min(examples, sample.most)
+    sides = _sides(sample, tested)
+    fit = _drawn(sample, [[one.fit for one in side] for side in sides], most, rng, device)
+    unseen = _drawn(sample, [[one.unseen for one in side] for side in sides], most, rng, device)
     fit = _without_label_shift(*fit, rng)
-    with seeded(seed_of(seed, "environment classifier"), where):
-        backbone = MODELS.get(model).build(dataset.input_shape, FEATURES, **options)
-        classifier = EnvironmentClassifier(backbone, dataset.num_classes).to(where)
+    with seeded(seed_of(seed, "environment classifier"), device):
+        shape = tuple(fit[0].inputs.shape[1:])
+        backbone = MODELS.get(model).build(shape, FEATURES, **options)
+        classifier = EnvironmentClassifier(backbone, sample.num_classes).to(device)
     return _of_held_out(train(classifier, *fit, seed), unseen)
 
 
@@ -123,14 +128,26 @@ def _of_held_out(
     classifier: EnvironmentClassifier, unseen: tuple[Side, Side]
 ) -> EnvironmentFeatures:
     """The features of the examples of both sides, and how well a classifier separates them."""
-    with torch.inference_mode():
-        found = [classifier(as_floats(s.inputs, torch.float32), s.labels) for s in unseen]
+    found = [_outputs(classifier, side) for side in unseen]
     right = [(logits.argmax(1) == side).float().mean() for side, (_, logits) in enumerate(found)]
     (z_p, y_p), (z_q, y_q) = (
         (z.cpu().numpy(), side.labels.cpu().numpy())
         for (z, _), side in zip(found, unseen, strict=True)
     )
     return EnvironmentFeatures(z_p, y_p, z_q, y_q, float(sum(right)) / 2)
+
+
+@torch.inference_mode()
+def _outputs(classifier: EnvironmentClassifier, side: Side) -> tuple[Tensor, Tensor]:
+    """Features and logits of all examples of a side, some of them at a time."""
+    pieces = [
+        classifier(as_floats(inputs, torch.float32), labels)
+        for inputs, labels in zip(
+            torch.split(side.inputs, PIECE), torch.split(side.labels, PIECE), strict=True
+        )
+    ]
+    features, logits = (torch.cat(part) for part in zip(*pieces, strict=True))
+    return features, logits
 
 
 def train(classifier: EnvironmentClassifier, p: Side, q: Side, seed: int) -> EnvironmentClassifier:
@@ -159,33 +176,48 @@ def train(classifier: EnvironmentClassifier, p: Side, q: Side, seed: int) -> Env
     return classifier.eval()
 
 
-def _sides(
-    dataset: Dataset,
-    test_environments: tuple[int, ...],
-    held_out: bool,
+def _sides(sample: Sample, tested: tuple[int, ...]) -> tuple[list[Sampled], list[Sampled]]:
+    """The environments on the side P, and those on the side Q."""
+    environments = sample.environments
+    p = [one for i, one in enumerate(environments) if i not in tested and not one.apart]
+    return p, [environments[i] for i in sorted(tested)]
+
+
+def _drawn(
+    sample: Sample,
+    sides: Sequence[Sequence[Examples]],
     most: int,
     rng: np.random.Generator,
     device: torch.device,
 ) -> tuple[Side, Side]:
-    """Of the ``train`` parts, or of all others, at most so many examples a side, at random."""
-    parts: list[list[Split]] = [[], []]
-    for i, environment in enumerate(dataset.environments):
-        splits = environment.splits
-        chosen = [split for name, split in splits.items() if (name != "train") == held_out]
-        if not chosen:
-            raise RequestError(
-                f"{dataset.name}: environment {environment.name} has only {', '.join(splits)} "
-                "examples; measuring a shift needs train examples and others in each."
-            )
-        parts[i in test_environments] += chosen
-    sides = []
-    for mine in parts:
-        inputs = np.concatenate([split.inputs for split in mine])
-        labels = np.concatenate([split.labels for split in mine])
-        kept = np.sort(rng.permutation(len(labels))[:most])
-        tensors = (torch.from_numpy(array[kept]).to(device) for array in (inputs, labels))
-        sides.append(Side(*tensors))
-    return sides[0], sides[1]
+    """Of the examples of each side at most so many, at random."""
+    p, q = (_side(parts, most, rng, device) for parts in sides)
+    if not (len(p.labels) and len(q.labels)):
+        raise RequestError(
+            f"{sample.name}: a side has no examples to train on and others to measure on. Name "
+            "test environments that have two examples or more, and leave some to the other side."
+        )
+    return p, q
+
+
+def _side(
+    parts: Sequence[Examples], most: int, rng: np.random.Generator, device: torch.device
+) -> Side:
+    """Each part has the share that it has of all examples that there are."""
+    ends = np.cumsum([0, *(part.of for part in parts)])
+    kept = np.sort(rng.permutation(int(ends[-1]))[:most])
+    inputs, labels = [], []
+    for part, start, end in zip(parts, ends, ends[1:], strict=False):
+        rows = kept[(start <= kept) & (kept < end)] - start
+        if len(part) < part.of:
+            rows = np.sort(rng.permutation(len(part))[: len(rows)])
+        if len(rows):
+            inputs.append(part.inputs[rows])
+            labels.append(part.labels[rows])
+    if not labels:
+        return Side(torch.empty(0), torch.empty(0))
+    tensors = (torch.from_numpy(np.concatenate(arrays)) for arrays in (inputs, labels))
+    return Side(*(tensor.to(device) for tensor in tensors))
 
 
 def _without_label_shift(p: Side, q: Side, rng: np.random.Generator) -> tuple[Side, Side]:

@@ -14,11 +14,12 @@ from oodbench.models.pretrained import OwnWeights
 from oodbench.models.spec import SEARCHED, SHARES
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.optimizers.fine_tuning import NAMES, ends, read
-from oodbench.optimizers.replicated import check_space, method_of
+from oodbench.optimizers.replicated import method_of
 from oodbench.optimizers.spec import OptimizerSpec, check_installed
 from oodbench.records import hash_of
 from oodbench.results.sweeps.shifts import DECLARED, SHIFT, SOURCE
 from oodbench.spaces import Choice, Range, override, parse
+from oodbench.sweep.limits import OF_ALGORITHMS, check_limits, check_optimizer_space
 from oodbench.sweep.settings import Part, Positive, TrainChanges, told_with_place
 
 
@@ -60,6 +61,7 @@ class DatasetEntry(Entry):
         """The dataset exists, has these environments and options, and says no other shift."""
         named = DATASETS.get(self.name)
         self.check_options(named.options)
+        named.check_options(self.options)
         given = self.test_environments
         listed = isinstance(given, list) and all(type(i) in (int, str) for i in given)
         if given not in (None, "each") and not listed:
@@ -146,7 +148,8 @@ class AlgorithmEntry(Entry):
         """The algorithm exists and takes these hyperparameters and options."""
         spec = ALGORITHMS.get(self.name)
         self.check_options(spec.options)
-        override(spec.space, self.space, f"algorithm {self.name}")
+        owner = f"algorithm {self.name}"
+        check_limits(owner, override(spec.space, self.space, owner), OF_ALGORITHMS)
         return self
 
     @property
@@ -207,7 +210,7 @@ class OptimizerEntry(Entry):
         spec = OPTIMIZERS.get(self.name)
         check_installed(spec.name, spec.package)
         self.check_options({})
-        check_space(f"optimizer {self.name}", self.searched(spec))
+        check_optimizer_space(f"optimizer {self.name}", self.searched(spec))
         return self
 
     def searched(self, spec: OptimizerSpec) -> dict[str, Range | Choice]:
@@ -236,7 +239,7 @@ class OptimizerEntry(Entry):
             return self
         name = f"{parallel.method}({self.name})x{parallel.replicas}"
         entry = OptimizerEntry.model_construct(name=name, space={**self.space, **parallel.space})
-        check_space(f"optimizer {name}", entry.searched(OPTIMIZERS.get(name)))
+        check_optimizer_space(f"optimizer {name}", entry.searched(OPTIMIZERS.get(name)))
         return entry
 
 

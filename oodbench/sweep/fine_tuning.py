@@ -83,13 +83,20 @@ def check_contestant(optimizer: str, tunings: list[dict[str, Any]], train: Train
         )
 
 
-@lru_cache(maxsize=8)
-def structure(name: str, options: str) -> "nn.Module | None":
+@lru_cache(maxsize=32)
+def structure(
+    name: str, options: str, shape: tuple[int, ...] | None = None, classes: int = 2
+) -> "nn.Module | None":
     """A model without its weights; None if what it consists of is not known on this machine.
 
     Args:
         name: Of the model.
         options: Those of the sweep, as JSON.
+        shape: Of one input; None: any that it can be built on will do.
+        classes: Size of the label set.
+
+    Raises:
+        Exception: Whatever its ``build`` raises on this shape, if there is one.
     """
     import json
 
@@ -103,10 +110,12 @@ def structure(name: str, options: str) -> "nn.Module | None":
     given |= {k: v for k, v in (("pretrained", False), ("weights", "")) if k in given}
     with seeded(0), torch.device("meta"):
         if given.get("train") == "head":
-            return head({}, 1, 2, given)
-        for shape in SHAPES:
+            return head({}, 1, classes, given)
+        if shape is not None:
+            return spec.build(shape, classes, **given)
+        for known in SHAPES:
             try:
-                return spec.build(shape, 2, **given)
+                return spec.build(known, classes, **given)
             except Exception:  # another package's model, or one whose files are elsewhere
                 continue
     return None

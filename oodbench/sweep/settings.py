@@ -18,10 +18,13 @@ from pydantic import (
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.optimizers.fine_tuning import NAMES, read
 from oodbench.spaces import Choice, Range, parse
+from oodbench.sweep.search.designs import MOST
 
 Positive = Annotated[int, Field(ge=1)]
 Precision = Literal["float32", "float64", "bf16"]
 """See ``oodbench.records.Trial``."""
+LONGEST, EVALUATIONS = 10**9, 10**6
+"""Steps and evaluations of a run, at most: far more than anybody waits for."""
 T = TypeVar("T")
 
 
@@ -197,6 +200,12 @@ class Train(TrainChanges):
         """A run must end."""
         if self.steps is None and self.epochs is None:
             raise ValueError("needs steps or epochs")
+        times = (self.steps or 0) // (self.evaluate_every or LONGEST)
+        if times > EVALUATIONS or (self.steps or 0) > LONGEST:
+            raise ValueError(
+                f"a run has at most {LONGEST:,} steps and {EVALUATIONS:,} evaluations, but these "
+                f"are {self.steps:,} steps with evaluate_every: {self.evaluate_every}"
+            )
         return self
 
     def changed(self, *changes: TrainChanges | None) -> "Train":
@@ -240,7 +249,7 @@ class Search(Part):
 
     sampler: Literal["random", "qmc", "grid", "tpe", "gp"] = "random"
     trials: Positive | None = None
-    points: Annotated[int, Field(ge=2)] | None = None
+    points: Annotated[int, Field(ge=2, le=MOST)] | None = None
     startup: Positive | None = None
     cohort: Positive | None = None
     seed: int = 0
