@@ -34,9 +34,10 @@ test-gpu: install
 test-faults: install
 	$(BIN)/pytest -m slow tests/faults --durations=0
 
-# Thousands of damaged images, odd tables and odd folders: half a minute.
+# Thousands of damaged images, odd tables, folders and imports: two minutes.
 test-fuzz: install
-	$(BIN)/pytest -m "slow or not slow" tests/domainbed_adapters/test_fuzzed_files.py
+	$(BIN)/pytest -m "slow or not slow" tests/domainbed_adapters/test_fuzzed_files.py \
+	    tests/oodbench/importing/test_fuzzed_imports.py
 
 # A real SLURM with two nodes on this machine; as root, with Debian's slurm-wlm and munge. Ten minutes.
 test-slurm: install
