@@ -14,7 +14,8 @@ from domainbed_adapters.duplicates import (
 )
 from domainbed_adapters.image_cache import digests_of
 from domainbed_adapters.image_folders import check_image_options
-from domainbed_adapters.number_tables import NumberTable, has_numbers, read_numbers, told_columns
+from domainbed_adapters.number_summaries import told_columns
+from domainbed_adapters.number_tables import NumberTable, has_numbers, read_numbers
 from domainbed_adapters.own_files import OWN
 from domainbed_adapters.own_splits import (
     Parts,
@@ -34,7 +35,7 @@ from domainbed_adapters.table_duplicates import (
     same_rows,
     what_of,
 )
-from domainbed_adapters.table_files import NAME, check_there, find, read
+from domainbed_adapters.table_files import check_there, find, read
 from domainbed_adapters.table_inputs import (
     IMAGE_OPTIONS,
     TEXT_OPTIONS,
@@ -43,6 +44,7 @@ from domainbed_adapters.table_inputs import (
     texts_of,
     tree_of,
 )
+from domainbed_adapters.table_reading import NAME
 from domainbed_adapters.table_values import MENDING, Reading
 from domainbed_adapters.tables import Table
 from oodbench.data import Dataset, DatasetSpec, Stored
