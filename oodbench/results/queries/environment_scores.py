@@ -81,7 +81,9 @@ def leave_one_environment_out(
     connection: Connection, checkpoint: str, chosen: Select[Any]
 ) -> Mapping[str, float]:
     """Run -> the mean accuracy of its siblings, each on the environment that it leaves out too."""
-    several = environments_text(runs.c.test_environments).contains(",")
+    leaving_out = select(study_trials.c.run_id).join(studies)
+    two = environments_text(studies.c.test_environments).contains(",")
+    several = runs.c.id.in_(leaving_out.where(two))
     left_out: dict[LeftOut, float] = {}
     siblings = {row.id: row for row in _configurations(connection, several)}
     if not siblings:
