@@ -111,7 +111,8 @@ def rows_by_panel(
     keys = first.drop_duplicates(list(GROUP)).assign(optimizer=first["optimizer"].iloc[0])
     ordered = in_first_appearance(keys, first)[list(GROUP)].itertuples(index=False)
     found = dict(iter(pairs.groupby([pairs[name].astype(str) for name in GROUP], sort=False)))
-    return {key: found[key] for key in (tuple(map(str, one)) for one in ordered)}
+    keyed = ((str(a), str(b), str(c)) for a, b, c in ordered)
+    return {key: found[key] for key in keyed}
 
 
 def chance_of(rows: pd.DataFrame) -> float | None:

@@ -131,7 +131,8 @@ def searches(
     pairs = pairs.assign(draw=draw_codes(pairs))
     by_design = of_design(pairs)
     by_panel = rows_by_panel(pairs[by_design], dataset, algorithm)
-    adaptive = Counter(pairs.loc[~by_design, list(GROUP)].astype(str).itertuples(index=False))
+    others = pairs[~by_design]
+    adaptive = Counter(zip(*(others[name].astype(str) for name in GROUP), strict=True))
     found = (_of_panel(key, rows, rule, adaptive[key]) for key, rows in by_panel.items())
     known = tuple(one for one in found if one.trials)
     if not known:
