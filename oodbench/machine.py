@@ -11,6 +11,9 @@ from typing import Any
 ARITHMETIC = ("processor", "vector_instructions", "numpy_blas", "torch_blas", "convolutions")
 """What of a run's provenance says which arithmetic it was computed with."""
 
+WORKERS_ON_GPU = "OODBENCH_WORKERS_ON_GPU"
+"""Names how many workers share a GPU, in the environment of each."""
+
 
 def cores() -> int:
     """CPU cores that this process may use."""

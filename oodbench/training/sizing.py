@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from oodbench.data.cache import cache_folder
+from oodbench.machine import WORKERS_ON_GPU
 from oodbench.optimizers.fine_tuning import NAMES as FINE_TUNING
 from oodbench.records import Trial, hash_of
 from oodbench.training import provenance
@@ -63,10 +64,17 @@ class StackSize:
 
 
 def memory_bound(device: torch.device) -> int:
-    """Bytes that a stack may need unless told otherwise: half of what a GPU has free; else a
-    quarter of the memory, shared among as many workers as there are cores."""
+    """Bytes that a stack may need unless a setting says how many.
+
+    Of a GPU, half of what is free, and of the share of each of its workers, in steps of 1/64 of
+    its memory: what is measured is remembered, though some bytes more or less are free. Else a
+    quarter of the memory, shared among as many workers as there are cores.
+    """
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0]) // 2
+        free, total = torch.cuda.mem_get_info(device)
+        most = min(free, total // int(os.environ.get(WORKERS_ON_GPU, 1))) // 2
+        step = max(1, total // 64)
+        return most // step * step or most
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return total // 4 // (os.cpu_count() or 1)
 

@@ -26,6 +26,7 @@ from oodbench.sweep.plan import Plan, Sweep, plan
 from oodbench.verbs.progress import Progress
 from oodbench.workers.artifacts import artifacts_folder
 from oodbench.workers.executors.clusters import EXECUTORS, check_executor, launch
+from oodbench.workers.executors.gpus import chosen_gpus
 from oodbench.workers.executors.local import (
     Counts,
     log_folder,
@@ -84,10 +85,11 @@ def run_sweep(
         db: URL of the database, or path of a SQLite file; created if missing.
         executor: ``local``: processes of this machine; ``slurm``: jobs are submitted, and this
             returns at once; ``ray``: actors, until the sweep is done. See docs/scaling.md.
-        workers: Processes; one for each CPU core by default, on other machines as many as the sweep
-            file says (``slurm: {workers: 16}``).
-        gpus: Instead of ``workers``: GPUs as ``CUDA_VISIBLE_DEVICES`` names them (``["0", "1"]``),
-            ``slots_per_gpu`` processes on each, which see that one alone.
+        workers: Processes, on the visible GPUs in turn. By default ``slots_per_gpu`` on each GPU,
+            where the device is ``auto`` or ``cuda`` and there are some; else one for each CPU core.
+            On other machines as many as the sweep file says (``slurm: {workers: 16}``).
+        gpus: Instead of ``workers``: GPUs, by their positions among the visible ones or as
+            ``CUDA_VISIBLE_DEVICES`` names them (``["0", "1"]``); each process sees one alone.
         slots_per_gpu: See ``gpus``.
         logs: Folder of the workers' logs; by default beside a SQLite file, else ``oodbench-logs``.
         progress: Show a progress bar on a terminal or in a notebook that has ``ipywidgets``, and a
@@ -118,6 +120,7 @@ def run_sweep(
         raise RequestError(
             f"Only the executor local can report where the time went, not {executor}."
         )
+    gpus = chosen_gpus(gpus, chosen.device) if executor == "local" else ()
     chosen = replace(
         portable(chosen, target, executor),
         device="cuda" if gpus else chosen.device,
@@ -134,7 +137,8 @@ def run_sweep(
         add(database, planned, executor)
         extend(database, f"planner:{uuid.uuid4().hex}", name, chosen.stack or 32)
         if executor == "local":
-            slots = make_slots(folder, slots_per_gpu if gpus else workers or cores(), gpus)
+            number = workers or slots_per_gpu * len(gpus) or cores()
+            slots = make_slots(folder, number, gpus)
             run_local(database, target, name, slots=slots, settings=chosen, on_progress=on_progress)
             if on_profile:
                 on_profile(seconds_by_phase(slots))

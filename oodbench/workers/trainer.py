@@ -49,6 +49,7 @@ class Trainer:
         memory = settings.stack_memory
         self._memory = memory_bound(device) if memory is None else int(memory * 2**30)
         self._did_not_fit: set[str] = set()
+        self._again: set[str] = set()
 
     def suitable(self, trials: Sequence[Trial], tick: Tick) -> int:
         """How many of these trials, which have one cohort key, to train together.
@@ -67,6 +68,8 @@ class Trainer:
             except (StopTrainingError, LostLeaseError, UnknownNameError):
                 raise
             except Exception as error:  # the trials will show whose fault it is
+                if is_lasting(error):
+                    raise
                 print(f"stacks of {FALLBACK}, not measured: {error}", file=sys.stderr, flush=True)
                 self.limits[first.cohort_key] = FALLBACK
             else:
@@ -88,6 +91,7 @@ class Trainer:
                 is not installed here is no fault of the trials.
             ArtifactError: If weights that are to be kept cannot be written.
             RequestError: If it lacks a package that one of them imports, or has other data.
+            torch.AcceleratorError: If the device can do nothing more in this process.
         """
         tell_if_slow(trials[0].precision, str(self.device))
         key, half = trials[0].cohort_key, len(trials) // 2
@@ -101,9 +105,14 @@ class Trainer:
             except ImportError as error:  # of a plug-in's own needs, again no fault of the trials
                 raise RequestError(f"A trial needs what is not installed here: {error}.") from error
             except Exception as error:
-                if len(trials) == 1:
+                if is_lasting(error):
+                    raise
+                full = "out of memory" in str(error)
+                if len(trials) == 1 and (not full or trials[0].id in self._again):
                     return [failed(trials[0], error)]
-                if isinstance(error, torch.OutOfMemoryError):
+                if len(trials) == 1:  # others on this GPU may have had what it needs
+                    self._again.add(trials[0].id)
+                elif full:
                     self.limits[key] = half
                     self._did_not_fit.add(key)
                     said = f"{len(trials)} models do not fit in memory, trying {half}"
@@ -111,7 +120,7 @@ class Trainer:
         # Only here, where the error and with it the frames of training are gone, is memory free.
         gc.collect()
         torch.cuda.empty_cache()
-        parts = (trials[:half], trials[half:])
+        parts = [part for part in (trials[:half], trials[half:]) if part]
         return [record for part in parts for record in self.train(part, tick, saving)]
 
     def _marked(self, records: list[RunRecord], key: str) -> list[RunRecord]:
@@ -120,6 +129,15 @@ class Trainer:
             return records
         found = {"stack_limited_by_memory": self.limits[key]}
         return [replace(r, provenance={**r.provenance, **found}) for r in records]
+
+
+def is_lasting(error: Exception) -> bool:
+    """Whether every further call on the device will fail: an assert, a lost GPU, an ECC error.
+
+    The worker has to end: the next one begins anew, and finds the trial that does this, if one
+    does, as it finds one that kills its worker.
+    """
+    return isinstance(error, torch.AcceleratorError) and "out of memory" not in str(error)
 
 
 def failed(trial: Trial, error: Exception) -> RunRecord:

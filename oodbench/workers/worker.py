@@ -36,7 +36,7 @@ from oodbench.workers.hooks import Hook, call_hook, load_hook
 from oodbench.workers.lease import Lease, patiently
 from oodbench.workers.place import find_device, placed
 from oodbench.workers.proposing import extend
-from oodbench.workers.trainer import Trainer
+from oodbench.workers.trainer import Trainer, is_lasting
 from oodbench.workers.worker_settings import DEFAULTS, WorkerSettings
 
 T = TypeVar("T")
@@ -193,8 +193,9 @@ class Worker:
             self.patiently(partial(release, self.db, claims))
             print(f"gave back {len(claims)} trials: {why}", file=sys.stderr)
             return []
-        except BaseException:
-            release(self.db, claims)
+        except BaseException as why:
+            if not (isinstance(why, Exception) and is_lasting(why)):  # else they are found by death
+                release(self.db, claims)
             raise
         return [(by_id[record.trial.id], record) for record in records]
 

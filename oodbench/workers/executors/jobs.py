@@ -14,6 +14,7 @@ from typing import Any
 
 from oodbench.errors import RequestError
 from oodbench.results import open_database
+from oodbench.workers.executors.gpus import VISIBLE
 from oodbench.workers.executors.local import POLL, worker_command
 from oodbench.workers.executors.slots import GRACE, Slot, make_slots, stop_workers
 from oodbench.workers.lease import patiently
@@ -51,10 +52,9 @@ class Job:
         Raises:
             RequestError: If all were given up.
         """
-        gpus = [gpu for gpu in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if gpu]
-        self.slots[:] = make_slots(Path(self.logs), self.workers, name=job_name())
-        for number, slot in enumerate(self.slots):
-            slot.gpu = gpus[number % len(gpus)] if gpus and self.workers > 1 else None
+        seen = [gpu for gpu in os.environ.get(VISIBLE, "").split(",") if gpu]
+        gpus = seen if self.workers > 1 else []
+        self.slots[:] = make_slots(Path(self.logs), self.workers, gpus, name=job_name())
         try:
             self._keep(self.slots)
         finally:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oodbench.errors import RequestError
+from oodbench.machine import WORKERS_ON_GPU
 from oodbench.results import Database, abandon
+from oodbench.workers.executors.gpus import VISIBLE
 from oodbench.workers.lease import patiently
 
 GRACE = 5.0
@@ -27,6 +29,7 @@ class Slot:
     Attributes:
         log: File that takes what its workers print.
         gpu: What the workers see as ``CUDA_VISIBLE_DEVICES``; None leaves it as it is.
+        sharing: How many workers share that GPU's memory.
         process: The worker that is there now.
         owner: The name under which it claims trials.
         stillborn: How many of its workers in a row died without holding a trial.
@@ -35,6 +38,7 @@ class Slot:
 
     log: Path
     gpu: str | None = None
+    sharing: int = 1
     process: "subprocess.Popen[bytes] | None" = None
     owner: str = ""
     stillborn: int = 0
@@ -43,7 +47,7 @@ class Slot:
     def start(self, command: Sequence[str], environment: dict[str, str]) -> None:
         """Start a worker under a name of its own."""
         self.owner = f"{socket.gethostname()}:{self.log.stem}:{uuid.uuid4().hex[:8]}"
-        pinned = {} if self.gpu is None else {"CUDA_VISIBLE_DEVICES": self.gpu}
+        pinned = {} if self.gpu is None else {VISIBLE: self.gpu, WORKERS_ON_GPU: str(self.sharing)}
         with self.log.open("ab") as file:
             self.process = subprocess.Popen(
                 [*command, "--owner", self.owner],
@@ -96,8 +100,8 @@ def make_slots(
 
     Args:
         logs: Folder of the logs; created if missing.
-        workers: How many places; with ``gpus``, how many on each.
-        gpus: GPUs as ``CUDA_VISIBLE_DEVICES`` names them; each worker sees one.
+        workers: How many places.
+        gpus: GPUs as ``CUDA_VISIBLE_DEVICES`` names them; each worker sees one, in turn.
         name: How the files' names begin.
 
     Raises:
@@ -107,8 +111,9 @@ def make_slots(
         logs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise RequestError(f"Cannot write logs to {logs}: {error.strerror}.") from error
-    seen = [gpu for gpu in gpus or (None,) for _ in range(workers)]
-    return [Slot(logs / f"{name}-{i}.log", gpu) for i, gpu in enumerate(seen)]
+    seen = [gpus[i % len(gpus)] if gpus else None for i in range(workers)]
+    sharing = -(-workers // len(gpus)) if gpus else 1
+    return [Slot(logs / f"{name}-{i}.log", gpu, sharing) for i, gpu in enumerate(seen)]
 
 
 def wait_for(slots: Sequence[Slot], seconds: float) -> None:

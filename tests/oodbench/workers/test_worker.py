@@ -208,6 +208,38 @@ def test_a_model_that_does_not_fit_alone_is_a_failed_run(
     assert query(path)["reason"].str.startswith("Training raised OutOfMemoryError: CUDA out").all()
 
 
+def test_a_trial_that_a_neighbour_left_no_memory_is_trained_again(
+    add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, crowded = add(search={"trials": 1}), []
+
+    def once(trials: Sequence[Trial], *rest: Any) -> list[RunRecord]:
+        crowded.append(trials[0].id)
+        if crowded.count(trials[0].id) == 1:
+            raise torch.AcceleratorError("CUDA error: out of memory")
+        return train(trials, *rest)
+
+    monkeypatch.setattr(trainer, "train", once)
+    assert work(path, "tiny", WorkerSettings(device="cpu", stack=1)).stored == 2
+    assert set(states(path).values()) == {"completed"}
+
+
+@pytest.mark.parametrize("where", ["train", "stack_size"])
+def test_a_device_that_can_do_nothing_more_ends_the_worker(
+    add: Add, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """What it held is not given back, so that its death counts for these trials."""
+    path = add(search={"trials": 4})
+
+    def broken(*arguments: Any) -> None:
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+
+    monkeypatch.setattr(trainer, where, broken)
+    with pytest.raises(torch.AcceleratorError):
+        work(path, "tiny", WorkerSettings(device="cpu"), owner="here")
+    assert set(states(path).values()) == {"running"}
+
+
 def test_a_run_that_diverges_is_a_result_with_a_reason_and_no_score(add: Add) -> None:
     path = add(optimizers=["adam", {"name": "sgd", "space": {"lr": 1e30}}])
     work(path, "tiny", WorkerSettings(device="cpu"))

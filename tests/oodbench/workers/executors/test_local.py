@@ -17,12 +17,14 @@ from oodbench.workers.executors.local import log_folder, log_of
 from oodbench.workers.executors.slots import STILLBORN, Slot, make_slots
 
 KILLER = '''
-"""An optimizer that kills the process that builds it, as a bad driver might."""
-import os, signal
+"""An optimizer that kills the process that builds it, or its device, as a bad driver might."""
+import os, signal, torch
 from oodbench.optimizers import OptimizerSpec
 from oodbench.spaces import log
 
 def build(params, **hparams):
+    if "BREAK_DEVICE" in os.environ:
+        raise torch.AcceleratorError("CUDA error: device-side assert triggered")
     os.kill(os.getpid(), signal.SIGKILL)
 
 REGISTER = [OptimizerSpec("killer", "non-adaptive", {"lr": log(0.01, 0.1)}, build)]
@@ -81,14 +83,14 @@ def test_a_worker_that_cannot_do_what_is_asked_is_not_replaced(
 
 
 def test_each_worker_sees_its_own_gpu(tmp_path: Path) -> None:
-    slots = make_slots(tmp_path / "logs", 2, ["0", "3"])
+    slots = make_slots(tmp_path / "logs", 4, ["0", "3"])
     show = [sys.executable, "-c", "import os; print(os.environ['CUDA_VISIBLE_DEVICES'])"]
     for slot in slots:
         slot.start(show, os.environ | {"CUDA_VISIBLE_DEVICES": "7"})
     for slot in slots:
         assert slot.process is not None
         slot.process.wait(30)
-    assert [slot.log.read_text().strip() for slot in slots] == ["0", "0", "3", "3"]
+    assert [slot.log.read_text().strip() for slot in slots] == ["0", "3", "0", "3"]
     assert len({slot.owner for slot in slots}) == 4
 
 
@@ -111,9 +113,11 @@ def test_gpus_and_workers_exclude_each_other(sweep_file: Callable[..., Path]) ->
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("how", ["KILL_WORKER", "BREAK_DEVICE"])
 def test_a_trial_that_kills_its_worker_is_found_and_its_neighbours_are_unharmed(
-    sweep_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sweep_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
+    monkeypatch.setenv(how, "1")
     metadata = tmp_path / "killer-1.0.dist-info"
     metadata.mkdir()
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: killer\nVersion: 1.0\n")
