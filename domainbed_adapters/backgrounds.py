@@ -48,7 +48,7 @@ OPTIONS: dict[str, Any] = {
 height and width of the images. ``holdout``: share of the foregrounds that is the validation part
 where a folder has no ``val``. ``corrupt``: ``fail`` or ``skip`` where a file is no image.
 ``max_pixels``: of the largest image that is read; None: as many as Pillow reads by itself.
-``augment``: training images as ``none``; or ``domainbed``, ``randaugment`` or ``augmix``."""
+``augment``: how training images are augmented: ``none``, or as in folders of images."""
 
 
 def training_folders(option: Any) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from domainbed_adapters.image_tree import read_tree
 from domainbed_adapters.own_files import check_folder
 from oodbench.data import data_roots
 from oodbench.data.cache import cached
+from oodbench.data.on_demand import on_demand
 from oodbench.data.sources import root_with
 from oodbench.errors import RequestError
 
@@ -157,7 +158,8 @@ def _read_folders(where: Path, corrupt: Any) -> dict[str, Labelled]:
             f"{NAME}: {where} has neither data_batch_1 nor a folder {missing[0]}; {GET}"
         )
     tree = read_tree(where, sorted(parts), CLASSES)
-    pixels, there, content = kept_images(NAME, tree, SIZE, corrupt)
+    with on_demand(False):  # all of them are read
+        pixels, there, content = kept_images(NAME, tree, SIZE, corrupt)
     result = {}
     for i, part in enumerate(tree.environments):
         rows = np.intersect1d(tree.rows_of(i), there)

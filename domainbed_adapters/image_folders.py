@@ -20,7 +20,7 @@ from oodbench.data import Dataset, Environment, Rows, Split
 from oodbench.errors import RequestError
 from oodbench.seeds import stream
 
-AUGMENT = ("domainbed", "none", "randaugment", "augmix")
+AUGMENT = ("domainbed", "none", "randaugment", "augmix", "crop_flip")
 """How training images may be augmented: see ``oodbench.training.inputs.augmentation``."""
 
 
@@ -151,7 +151,9 @@ def build_images(
 
 def recipe_of(augment: str, cropped: bool = True) -> str:
     """What ``Dataset.augment`` is where an option says so."""
-    return "" if augment == "none" else augment if cropped else f"{augment}_uncropped"
+    if augment == "none":
+        return ""
+    return augment if cropped or augment == "crop_flip" else f"{augment}_uncropped"
 
 
 def split_parts(

@@ -5,28 +5,42 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from domainbed_adapters.duplicates import check_duplicates, refuse_leaks, repeat_lines, report
-from domainbed_adapters.image_cache import digests_of
-from domainbed_adapters.image_folders import check_holdout, split_parts
-from domainbed_adapters.own_files import OWN, check_named
-from domainbed_adapters.summaries import (
-    lacking,
-    told_alone,
-    told_classes,
-    told_environments,
-    told_skipped,
-    told_splits,
+from domainbed_adapters.duplicates import (
+    Repeat,
+    check_duplicates,
+    refuse_leaks,
+    repeat_lines,
+    report,
 )
+from domainbed_adapters.image_cache import digests_of
+from domainbed_adapters.image_folders import check_holdout
+from domainbed_adapters.number_summaries import told_columns
+from domainbed_adapters.number_tables import (
+    NumberTable,
+    check_columns_of,
+    has_numbers,
+    read_numbers,
+)
+from domainbed_adapters.own_files import OWN, check_named
+from domainbed_adapters.own_splits import (
+    Parts,
+    as_dataset,
+    held_out,
+    is_published,
+    resolved,
+    told,
+    training_rows,
+)
+from domainbed_adapters.summaries import told_skipped
 from domainbed_adapters.table_duplicates import (
     check_emptied,
     repeats_in,
     row,
+    same_numbers,
     same_rows,
     what_of,
 )
-from domainbed_adapters.table_files import FILE, NAME, check_there, find, read
+from domainbed_adapters.table_files import FILE, check_there, find, read
 from domainbed_adapters.table_inputs import (
     IMAGE_OPTIONS,
     TEXT_OPTIONS,
@@ -36,20 +50,11 @@ from domainbed_adapters.table_inputs import (
     texts_of,
     tree_of,
 )
+from domainbed_adapters.table_reading import NAME
 from domainbed_adapters.table_values import MENDING, Reading
-from domainbed_adapters.tables import Grouping, Table, assemble, environments_of
-from oodbench.data import Dataset, DatasetSpec, Environment
+from domainbed_adapters.tables import Table
+from oodbench.data import Dataset, DatasetSpec, Stored
 from oodbench.errors import RequestError
-
-
-def is_published(table: Table) -> bool:
-    """Whether the file says which example is in which split."""
-    return set(table.splits) != {"train"}
-
-
-def worst_of(table: Table) -> dict[str, str]:
-    """Without an example out of distribution, the worst group stands for it."""
-    return {} if "ood_test" in table.splits else {"id_test": "ood_test"}
 
 
 def check(options: Mapping[str, Any]) -> None:
@@ -59,20 +64,12 @@ def check(options: Mapping[str, Any]) -> None:
     check_duplicates(NAME, options["duplicates"])
     check_holdout(NAME, options["holdout"])
     check_inputs(NAME, options)
+    check_columns_of(options)
 
 
 def resolve(options: Mapping[str, Any]) -> DatasetSpec:
     """This dataset with the environments and classes that the file has."""
-    table = read(options)
-    names = tuple(environments_of(table, ("environment",)))
-    published = is_published(table)
-    return replace(
-        SPEC,
-        environments=names,
-        num_classes=table.num_classes,
-        published=published,
-        shift="subpopulation" if published and worst_of(table) else "",
-    )
+    return resolved(SPEC, table_with(options))
 
 
 def verify(options: Mapping[str, Any]) -> Path:
@@ -81,89 +78,86 @@ def verify(options: Mapping[str, Any]) -> Path:
     Raises:
         RequestError: If not, or if an example may be trained and tested on.
     """
-    table, chosen = read(options), {**SPEC.options, **options}
+    numbers, table, chosen = numbers_with(options), table_with(options), {**SPEC.options, **options}
+    path = find(chosen["file"])
     if what_of(table) == "image":
-        check_there(table, find(options.get("file")))
-    found = repeats_in(table, same_rows(table, chosen["corrupt"], chosen["max_pixels"]))
-    refuse_leaks(f"{NAME}: {chosen['file']}", what_of(table), found, row, chosen["duplicates"])
-    return find(options.get("file"))
+        check_there(table, path)
+    found = found_in(table, numbers, chosen)
+    refuse_leaks(f"{NAME}: {path}", what_of(table), found, row, chosen["duplicates"])
+    return path
 
 
 def summarize(options: Mapping[str, Any]) -> list[str]:
-    """Its classes, and the rows of each split and environment; what it lacks, and what is odd."""
-    table, chosen = read(options), {**SPEC.options, **options}
-    found = repeats_in(table, same_rows(table, chosen["corrupt"], chosen["max_pixels"]))
-    odd = repeat_lines(what_of(table), found, row)
+    """Its classes and features, and the rows of each split and environment; what is odd."""
+    numbers, table, chosen = numbers_with(options), table_with(options), {**SPEC.options, **options}
+    classes, *others = told(table)
+    lines = [classes, *([] if numbers is None else told_columns(numbers)), *others]
     if what_of(table) == "image":
         digests = digests_of(table.name, tree_of(table), chosen["corrupt"], chosen["max_pixels"])
-        odd = [*told_skipped(table.items, digests), *odd]
-    classes = told_classes(table.columns["label"].names)
-    if is_published(table):
-        return [classes, *told_splits(table), *lacking(table), *odd]
-    parts = environments_of(table, ("environment",))
-    counts = {name: len(rows) for name, rows in parts.items()}
-    return [classes, *told_environments(counts), *told_alone(table), *odd]
+        lines += told_skipped(table.items, digests)
+    found = found_in(table, numbers, chosen)
+    return [*lines, *repeat_lines(what_of(table), found, row)]
 
 
-def build(
-    data_seed: int,
-    file: Any,
-    size: int,
-    corrupt: Any,
-    words: int,
-    encoder: Any,
-    length: Any,
-    holdout: float,
-    max_pixels: Any,
-    duplicates: Any,
-    **reading: Any,
-) -> Dataset:
+def numbers_with(options: Mapping[str, Any]) -> NumberTable | None:
+    """The table with these options, if its examples are numbers; else None."""
+    given = {**SPEC.options, **options}
+    if has_numbers(given["file"], given["features"]):
+        return read_numbers(given)
+    if given["categorical"] != SPEC.options["categorical"]:
+        raise RequestError(
+            f"{NAME}: categorical names features that are categories, but the examples of "
+            f"{find(given['file'])} are texts or images; name features, too, or leave it out."
+        )
+    return None
+
+
+def table_with(options: Mapping[str, Any]) -> Table:
+    """The table with these options, without what a model takes of its rows."""
+    numbers = numbers_with(options)
+    return read(options) if numbers is None else numbers.table
+
+
+def found_in(
+    table: Table,
+    numbers: NumberTable | None,
+    options: Mapping[str, Any],
+    parts: Parts | None = None,
+) -> list[Repeat]:
+    """What is there more than once; see ``repeats_in``.
+
+    Equal numbers are reported, and not refused: two passengers of one age and fare are two.
+    """
+    if numbers is None:
+        same = same_rows(table, options["corrupt"], options["max_pixels"])
+        return repeats_in(table, same, parts)
+    found = repeats_in(table, same_numbers(numbers.values), parts)
+    return [replace(one, leaks=False) for one in found]
+
+
+def build(data_seed: int, **options: Any) -> Dataset:
     """The examples of that file."""
-    table = read({"file": file, **reading})
-    fields = fields_of(reading, table)
-    published, train, parts = is_published(table), table.splits["train"], None
-    classes = table.columns["label"].names
-    if not published:
-        parts = {
-            name: split_parts(rows, holdout, NAME, data_seed, name)
-            for name, rows in environments_of(table, ("environment",)).items()
-        }  # any of them may be trained on
-        train = np.sort(np.concatenate([mine["train"] for mine in parts.values()]))
-    if what_of(table) == "image":
-        check_there(table, find(file))
-        whole = table
-        inputs, table, content = images_of(whole, size, corrupt, max_pixels)
+    numbers, whole = numbers_with(options), table_with(options)
+    groups = fields_of(options, whole)
+    parts = held_out(NAME, whole, options["holdout"], data_seed)
+    inputs: Stored
+    table, columns, encoder = whole, None, ""
+    if numbers is not None:
+        inputs, content, columns = numbers.values, numbers.content, numbers.columns
+    elif what_of(whole) == "image":
+        check_there(whole, find(options["file"]))
+        of_images = options["size"], options["corrupt"], options["max_pixels"]
+        inputs, table, content = images_of(whole, *of_images)
         check_emptied(whole, table)
-        encoder = ""
     else:
-        inputs, content = texts_of(table, train, words, encoder, length)
-    found = repeats_in(table, same_rows(table, corrupt, max_pixels), parts)
-    report(f"{NAME}: {file}", what_of(table), found, row, duplicates)
-    source = f"{NAME} {hash_of_items(table)[:16]}"  # other files go by the same name
-    if parts is None:
-        roles = {name: name for name in table.splits if name != "train"}
-        grouping = Grouping(fields)
-        data = assemble(table, inputs, content, ("environment",), roles, grouping, worst_of(table))
-        return replace(data, name=NAME, tokens=encoder, source=source, classes=classes)
-    environments = []
-    for name, splits in parts.items():
-        kept = {part: rows[np.isin(rows, table.splits["train"])] for part, rows in splits.items()}
-        made = {part: table.split(inputs, rows) for part, rows in kept.items()}
-        if empty := [part for part, split in made.items() if not len(split)]:
-            raise RequestError(
-                f"{NAME}: {file}: no image of {name}, {empty[0]} can be read; mend them, or leave "
-                "that environment out."
-            )
-        environments.append(Environment(name, made))
-    return Dataset(
-        NAME,
-        tuple(environments),
-        table.num_classes,
-        content=content,
-        tokens=encoder,
-        source=source,
-        classes=classes,
-    )
+        train, encoder = training_rows(whole, parts), options["encoder"]
+        inputs, content = texts_of(whole, train, options["words"], encoder, options["length"])
+    found = found_in(table, numbers, options, parts or None)
+    report(f"{NAME}: {options['file']}", what_of(table), found, row, options["duplicates"])
+    # Other files go by the same name.
+    source = f"{NAME} {(numbers.content if numbers else hash_of_items(table))[:16]}"
+    data = as_dataset(NAME, table, inputs, content, parts, groups)
+    return replace(data, tokens=encoder, columns=columns, source=source)
 
 
 def fields_of(options: Mapping[str, Any], table: Table) -> tuple[str, ...]:
@@ -188,12 +182,13 @@ SPEC = DatasetSpec(
     build,
     options={
         **{"file": "", "groups": "environment", "holdout": 0.2, "duplicates": "refuse"},
+        **{"features": None, "categorical": []},
         **MENDING,
         **IMAGE_OPTIONS,
         **TEXT_OPTIONS,
     },
-    summary="A CSV or Parquet file of your own: a row an example, a text or the path of an image.",
-    layout="FILE under a data folder, with the columns text or image, label, environment, split.",
+    summary="A CSV or Parquet file of your own: a row a text, an image's path, or numbers.",
+    layout="FILE under a data folder: label, environment, split; text or image or others.",
     check=check,
     resolve=resolve,
     verify=verify,

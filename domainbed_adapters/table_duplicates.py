@@ -1,8 +1,10 @@
-"""The same text or image in several rows of a table."""
+"""The same text, image or numbers in several rows of a table."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from domainbed_adapters.duplicates import (
     Ints,
@@ -23,8 +25,9 @@ Parts = Mapping[str, Mapping[str, Ints]]
 
 
 def what_of(table: Table) -> str:
-    """What a row of it is."""
-    return "image" if table.name.endswith("images") else "text"
+    """What a row of it is: a ``text``, an ``image``, or a ``row`` of numbers."""
+    kinds = {"texts": "text", "images": "image", "numbers": "row"}
+    return kinds[table.name.rsplit("-", 1)[-1]]
 
 
 def row(number: int) -> str:
@@ -41,6 +44,16 @@ def same_rows(table: Table, corrupt: Corrupt, max_pixels: int | None) -> Ints:
     if what_of(table) == "text":
         return same_texts(table.items)
     return same_files(digests_of(table.name, tree_of(table), corrupt, max_pixels))
+
+
+def same_numbers(values: NDArray[np.floating[Any]]) -> Ints:
+    """(n,) which rows of (n, d) numbers are equal; missing ones equal each other."""
+    import pandas as pd
+
+    mixed = np.zeros(len(values), np.uint64)
+    for column in values.T:
+        mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + pd.util.hash_array(column + 0.0)  # -0 is 0
+    return pd.factorize(mixed)[0].astype(np.int64)
 
 
 def repeats_in(table: Table, same: Ints, parts: Parts | None = None) -> list[Repeat]:

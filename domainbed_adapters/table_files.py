@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -10,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from domainbed_adapters.class_labels import check_classes
+from domainbed_adapters.image_tree import some
 from domainbed_adapters.own_files import sought
+from domainbed_adapters.table_reading import NAME, frame_of
 from domainbed_adapters.table_values import Reading
 from domainbed_adapters.tables import Column, Table
 from oodbench.errors import RequestError, UnknownNameError
@@ -18,15 +20,14 @@ from oodbench.errors import RequestError, UnknownNameError
 if TYPE_CHECKING:
     import pandas as pd
 
-NAME = "Table"
 SPLITS = ("train", "id_val", "id_test", "ood_val", "ood_test")
 """What the column ``split`` may say: the role of the example."""
 ITEMS = ("text", "image")
 FILE = "a CSV or Parquet file in a data folder"
 """What the option ``file`` is."""
 NEEDS = (
-    "It needs the columns label, environment and text or image (a path from the file's folder), "
-    f"and may have split: {', '.join(SPLITS)}"
+    "It needs the columns label, environment and text, image (a path from the file's folder) or "
+    f"numbers and categories, and may have split: {', '.join(SPLITS)}"
 )
 
 
@@ -52,23 +53,40 @@ def read(options: Mapping[str, Any]) -> Table:
 
 @lru_cache(maxsize=2)
 def _read(path: Path, reading: Reading, *changed: int) -> Table:
-    frame, where = _frame(path), f"{NAME}: {path}"
+    frame = frame_of(path)
     items = [name for name in ITEMS if name in frame.columns]
-    _check_columns(path, list(frame.columns), items)
-    for name in reading.groups:
-        if name not in frame.columns:
-            raise UnknownNameError("column", name, frame.columns, where=f"{where}, groups")
-    for column, _ in reading.mending.columns:
-        if column not in reading.columns:  # nothing else of the file counts
-            raise UnknownNameError("column", column, reading.columns, where=f"{where}, values")
+    check_columns(path, list(frame.columns), items)
+    _check_once([*items, *reading.columns, "split"], list(frame.columns), f"{NAME}: {path}")
+    return table_of(NAME, path, frame, reading, items[0])
+
+
+def table_of(
+    dataset: str, path: Path, frame: "pd.DataFrame", reading: Reading, item: str = ""
+) -> Table:
+    """The table of a file that was read, checked.
+
+    Args:
+        dataset: Its name, for messages.
+        path: Of the file.
+        frame: Its columns as texts, ``label`` and ``environment`` among them.
+        reading: What is read of them.
+        item: The column with the examples, ``text`` or ``image``; empty: they are numbers, which
+            are not in it.
+
+    Raises:
+        RequestError: If it has no rows, or lacks a value.
+        UnknownNameError: If it lacks a column of ``reading``.
+    """
+    import pandas as pd
+
+    where = f"{dataset}: {path}"
+    check_named(reading, list(frame.columns), where)
     if frame.empty:
         raise RequestError(f"{where} has no rows. {NEEDS}.")
     has_split = "split" in frame.columns
-    names = [items[0], *reading.columns, *(["split"] if has_split else [])]
-    _check_once(names, list(frame.columns), where)
-    for name in names:
+    for name in (*([item] if item else []), *reading.columns, *(["split"] if has_split else [])):
         _check_filled(frame[name], where)
-    split = frame["split"] if has_split else frame["label"].map(lambda _: "train")
+    split = frame["split"] if has_split else pd.Series("train", frame.index)
     split = split.str.strip() if reading.mending.strip else split
     _check_splits(split, where)
     columns = {
@@ -76,18 +94,29 @@ def _read(path: Path, reading: Reading, *changed: int) -> Table:
         for name in reading.columns
     }
     labels = columns["label"]
+    check_classes(where, labels)
+    stem = re.sub(r"\W+", "-", path.stem)
     table = Table(
-        NAME,
+        f"{dataset}-{stem}-{item or 'number'}s",  # it names files of the cache
         path.parent,
-        tuple(frame[items[0]]),
+        tuple(frame[item]) if item else (),
         labels.codes,
         {name: np.flatnonzero(split == name) for name in SPLITS if (split == name).any()},
         columns,
         len(labels.names),
     )
-    _check(table, path, labels)
-    stem = re.sub(r"\W+", "-", path.stem)  # it names files of the cache
-    return replace(table, name=f"{NAME}-{stem}-{items[0]}s")
+    _check(table, where, labels)
+    return table
+
+
+def check_named(reading: Reading, there: list[str], where: str) -> None:
+    """Raise UnknownNameError if an option names a column that is not there, or that is not read."""
+    for name in reading.groups:
+        if name not in there:
+            raise UnknownNameError("column", name, there, where=f"{where}, groups")
+    for column, _ in reading.mending.columns:
+        if column not in reading.columns:  # nothing else of the file counts
+            raise UnknownNameError("column", column, reading.columns, where=f"{where}, values")
 
 
 def _check_filled(values: "pd.Series[str]", where: str) -> None:
@@ -110,16 +139,7 @@ def _check_splits(split: "pd.Series[str]", where: str) -> None:
         )
 
 
-def _check_commas(path: Path, columns: list[str]) -> None:
-    """Raise RequestError if what should be columns is one, with another mark between them."""
-    mark = next((mark for mark in (";", "\t", "|") if mark in columns[0]), None)
-    if mark and len(columns) == 1:
-        raise RequestError(
-            f"{NAME}: {path} has {mark!r} between its columns; save it with commas, quoting texts."
-        )
-
-
-def _check_columns(path: Path, columns: list[str], items: list[str]) -> None:
+def check_columns(path: Path, columns: list[str], items: list[str]) -> None:
     """Raise RequestError unless there is a label, an environment, and a text or an image."""
     if len(items) > 1:
         raise RequestError(f"{NAME}: {path} has both columns text and image; remove one of them.")
@@ -131,14 +151,14 @@ def _check_columns(path: Path, columns: list[str], items: list[str]) -> None:
         f"Rename {near!r} to {name!r}?"
         for name in absent
         for near in columns
-        if _is_near(near, name)
+        if is_near(near, name)
     ]
     raise RequestError(
-        " ".join([f"{NAME}: {path} has the columns {', '.join(columns)}. {NEEDS}.", *hints])
+        " ".join([f"{NAME}: {path} has the columns {some(columns)}. {NEEDS}.", *hints])
     )
 
 
-def _is_near(column: str, name: str) -> bool:
+def is_near(column: str, name: str) -> bool:
     """Whether a column may be meant by that name: Label, labels, env."""
     lower = column.strip().lower()
     return len(lower) > 2 and (name.startswith(lower) or bool(get_close_matches(lower, [name])))
@@ -155,67 +175,11 @@ def check_there(table: Table, path: Path) -> None:
         )
 
 
-def _frame(path: Path) -> "pd.DataFrame":
-    """All columns as texts; one whose name another has already is called as pandas calls it."""
-    try:
-        return _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
-    except RequestError:
-        raise
-    except ImportError as error:
-        raise RequestError(
-            f"{NAME}: Parquet files need pyarrow: pip install 'oodbench[parquet]'."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise RequestError(
-            f"{NAME}: {path} is not in UTF-8 (line {_line_that_is_no_text(path)}); save it as "
-            "UTF-8."
-        ) from error
-    except Exception as error:  # of a damaged file: of many kinds
-        problem = " ".join(str(error).split()) or type(error).__name__
-        raise RequestError(f"{NAME}: {path} cannot be read: {problem}.") from error
-
-
-def _csv(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-
-    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
-    _check_commas(path, list(header.iloc[0]))
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    if not isinstance(frame.index, pd.RangeIndex):  # pandas would move every value by a column
-        raise RequestError(
-            f"{NAME}: the rows of {path} have more fields than its first line has columns; put "
-            "texts with a comma in them into quotes."
-        )
-    return frame
-
-
-def _parquet(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-
-    stored = pd.read_parquet(path).reset_index(drop=True)
-    stored.columns = stored.columns.map(str)
-    for name in stored.columns:
-        kinds = stored[name].dropna().map(type).unique() if stored[name].dtype == object else ()
-        if bytes in kinds:
-            raise RequestError(f"{NAME}: the column {name} of {path} is bytes; save it as text.")
-    return stored.astype(str).mask(stored.isna(), "")
-
-
 def _check_once(names: list[str], columns: list[str], where: str) -> None:
     """Raise RequestError if a column that is read is there twice."""
     for name in names:
         if f"{name}.1" in columns:  # what pandas calls the second
             raise RequestError(f"{where} has the column {name} twice; remove one.")
-
-
-def _line_that_is_no_text(path: Path) -> int:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                return number
-    raise AssertionError(f"{path} is in UTF-8")
 
 
 def _as_numbers(values: "pd.Series[str]") -> Any:
@@ -226,15 +190,15 @@ def _as_numbers(values: "pd.Series[str]") -> Any:
         return values.to_numpy(str)
 
 
-def _check(table: Table, path: Path, labels: Column) -> None:
+def _check(table: Table, where: str, labels: Column) -> None:
     if "train" not in table.splits:
-        raise RequestError(f"{NAME}: {path} has no example whose split is train.")
+        raise RequestError(f"{where} has no example whose split is train.")
     unseen = set(range(table.num_classes)) - set(table.labels[table.splits["train"]].tolist())
     if unseen:
         names = ", ".join(labels.names[code] for code in sorted(unseen))
         raise RequestError(
-            f"{NAME}: {path} has labels that no training example has: {names}. Mend them, or "
+            f"{where} has labels that no training example has: {names}. Mend them, or "
             "leave those rows out."
         )
     if table.num_classes < 2:
-        raise RequestError(f"{NAME}: {path} has one label only, {labels.names[0]}.")
+        raise RequestError(f"{where} has one label only, {labels.names[0]}.")

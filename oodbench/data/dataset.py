@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from oodbench.data.columns import Columns
 from oodbench.errors import RequestError
 from oodbench.records import MEASURED, OOD_TEST
 
@@ -182,6 +183,8 @@ class Dataset:
         source: Whose examples it shows. Datasets of one source call each by the same number (see
             ``Split.examples``), and so do its splits under every data seed. Empty: nobody else's,
             and those of files of the same name may be others.
+        columns: What its inputs are, where they are rows of a table; they become what a model takes
+            once it is known what a trial trains on. None: a model takes them as they are.
         classes: Names of the classes; empty if they are not known.
         mean_of_targets: See ``oodbench.data.DatasetSpec``, which sets it.
     """
@@ -198,6 +201,7 @@ class Dataset:
     metrics: tuple[str, ...] = ()
     tokens: str = ""
     source: str = ""
+    columns: Columns | None = None
     classes: tuple[str, ...] = ()
     mean_of_targets: bool = False
 

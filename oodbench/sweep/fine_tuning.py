@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
+from oodbench.models.spec import SEARCHED
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.optimizers.fine_tuning import NAMES, FineTuning, ends
 from oodbench.records import SCALED, canonical_json
@@ -31,22 +32,23 @@ def check_fine_tuning(model: ModelEntry, optimizer: str, space: Space, train: Tr
         space: What is searched.
         train: The training settings.
     """
-    asked = {name: ends(space[name]) for name in NAMES if name in space}
-    if not asked and not train.accumulate and not train.wise_ft:
+    asked = {name: ends(space[name]) for name in (*NAMES, *SEARCHED) if name in space}
+    if not asked and not train.wise_ft:
         return
     tunings = [dict(zip(asked, values, strict=True)) for values in product(*asked.values())]
     check_contestant(optimizer, tunings, train)
-    module = structure(model.name, canonical_json(model.options))
-    if module is None:
-        return
     from oodbench.training.accumulation import check_pieces
     from oodbench.training.groups import Layout
 
     smallest = int(min(train.batch.sizes.values))
     try:
         for tuning in tunings:
+            drawn = {name: tuning[name] for name in SEARCHED if name in tuning}
+            module = structure(model.name, canonical_json({**model.options, **drawn}))
+            if module is None:
+                return
             layout = Layout(module, tuning, train.steps or LONG)
-            check_pieces(train.accumulate or 1, train.batch.resolve(smallest), module, layout)
+            check_pieces(train.batch.resolve(smallest), module, layout)
     except RequestError as error:
         raise RequestError(f"model {model.name}: {error}") from error
 
@@ -58,22 +60,27 @@ def check_contestant(optimizer: str, tunings: list[dict[str, Any]], train: Train
     for holds, refused, why in (
         (
             spec.parallel,
-            [*names, *(name for name in ("accumulate", "wise_ft") if getattr(train, name))],
+            [*names, *(["wise_ft"] if train.wise_ft else [])],
             "has replicas, which are trained as a whole",
         ),
         (
             "lr" not in spec.space,
-            [name for name in names if name in SCALED],
+            [name for name in names if name in (*SCALED, "linear_lr")],
             "has no learning rate",
         ),
         (
             spec.sets_lr,
-            [name for name in names if name not in ("freeze", "linear_steps")],
+            [name for name in names if name not in ("freeze", "linear_steps", "accumulate")],
             "sets one learning rate for all parameters from all of their gradients",
         ),
     ):
         if holds and refused:
             raise RequestError(f"{optimizer} {why}; leave out {', '.join(refused)}, or it.")
+    if "linear_lr" in names and "linear_steps" not in names:
+        raise RequestError(
+            "linear_lr is the learning rate of linear steps, but there are none: write "
+            "linear_steps, or leave linear_lr out."
+        )
 
 
 @lru_cache(maxsize=32)

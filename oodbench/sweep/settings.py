@@ -6,7 +6,14 @@ from fractions import Fraction
 from functools import wraps
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.optimizers.fine_tuning import NAMES, read
@@ -133,6 +140,16 @@ def tuning(name: str) -> AfterValidator:
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+def all_scored(given: Any) -> Any:
+    """Refuse mixtures to draw from: each run is scored at all of them."""
+    if isinstance(given, Mapping):
+        raise ValueError(
+            f"lists the mixtures at which every run is scored, so there is nothing to draw, but "
+            f"got {given!r}: write all of them in one list, such as [0, 0.5, 1]"
+        )
+    return given
+
+
 class TrainChanges(Part):
     """Training settings; those that are not given stay as they are."""
 
@@ -153,8 +170,9 @@ class TrainChanges(Part):
     freeze: Annotated[Any, tuning("freeze")] = None
     unfreeze_at: Annotated[Any, tuning("unfreeze_at")] = None
     linear_steps: Annotated[Any, tuning("linear_steps")] = None
-    accumulate: Positive | None = None
-    wise_ft: Annotated[list[Share], Field(min_length=1)] | None = None
+    linear_lr: Annotated[Any, tuning("linear_lr")] = None
+    accumulate: Annotated[Any, tuning("accumulate")] = None
+    wise_ft: Annotated[list[Share], BeforeValidator(all_scored), Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def check_length(self) -> "TrainChanges":
@@ -209,7 +227,7 @@ class Train(TrainChanges):
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         average = self.average.model_dump(exclude_none=True) if self.average else {}
         mixtures = tuple(sorted(set(self.wise_ft or ())))
-        return given | {"average": average, "wise_ft": mixtures, "accumulate": self.accumulate or 1}
+        return given | {"average": average, "wise_ft": mixtures}
 
     @property
     def tuning(self) -> dict[str, Range | Choice]:

@@ -17,6 +17,7 @@ import re
 import tokenize
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Float, String, and_, literal, not_, or_, true
@@ -58,7 +59,7 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 def compile_where(
     text: str,
     columns: Mapping[str, ColumnElement[Any]],
-    hparam_names: Collection[str],
+    hparam_names: Callable[[], Collection[str]],
     values: Values = lambda column: (),
 ) -> ColumnElement[bool]:
     """The condition that ``text`` states.
@@ -66,7 +67,7 @@ def compile_where(
     Args:
         text: The condition, see the module's docstring.
         columns: The columns that it may name; ``hparams`` is where the hyperparameters are.
-        hparam_names: The hyperparameters that it may name.
+        hparam_names: Gives the hyperparameters that it may name; asked only if they matter.
         values: Gives all values that a column has, of one that has few; nothing of another.
 
     Raises:
@@ -144,13 +145,17 @@ class _Compiler:
     def __init__(
         self,
         columns: Mapping[str, ColumnElement[Any]],
-        hparam_names: Collection[str],
+        hparam_names: Callable[[], Collection[str]],
         values: Values,
     ) -> None:
-        self.values = values
+        self.values, self.find_hparams = values, hparam_names
         self.hparams = columns["hparams"]
         self.columns = {name: column for name, column in columns.items() if name != "hparams"}
-        self.hparam_names = set(hparam_names)
+
+    @cached_property
+    def hparam_names(self) -> set[str]:
+        """Of all runs; to find them is to read every run."""
+        return set(self.find_hparams())
 
     def condition(self, node: ast.expr) -> ColumnElement[bool]:
         """A node that is true or false."""

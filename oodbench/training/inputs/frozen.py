@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,6 +23,7 @@ from oodbench.models import MODELS
 from oodbench.records import Trial
 from oodbench.training.clock import FEATURES, Clock
 from oodbench.training.fast.folding import folded
+from oodbench.training.inputs.columns import replaced, standardised
 from oodbench.training.inputs.stored import as_floats
 from oodbench.training.precision import BF16, DTYPES, As, Mixed
 from oodbench.training.random import seeded
@@ -59,6 +59,8 @@ def as_inputs(
 ) -> Dataset:
     """The dataset as the trial's model takes it: itself, or its features where a body is frozen.
 
+    Tables of numbers are standardised: see ``oodbench.data.columns``.
+
     Training images are not augmented there: their features are computed once.
 
     Args:
@@ -71,6 +73,7 @@ def as_inputs(
         RequestError: If the backbone takes no such images, or its weights are not here.
     """
     check_tokens(dataset, trial)
+    dataset = standardised(dataset, trial.test_environments)
     body = frozen_body(trial)
     if body is None:
         return dataset
@@ -85,30 +88,9 @@ def as_inputs(
     made_by = [METHOD, trial.model, trial.pretrained, torch.__version__, device.type, *decided]
     features = Features(f"{dataset.name}-{trial.model}-features", made_by, body, device)
     with (clock or Clock())(FEATURES):
-        return _seen_by(features, dataset)
-
-
-def _seen_by(features: "Features", dataset: Dataset) -> Dataset:
-    """The dataset with features in place of its examples."""
-
-    def seen(split: Split, environment: str, part: str) -> Split:
-        inputs = features.of(split, dataset, environment, part)
-        return replace(split, inputs=inputs, examples=split.numbers)
-
-    parts = []
-    for environment in dataset.environments:
-        splits = {n: seen(split, environment.name, n) for n, split in environment.splits.items()}
-        parts.append(replace(environment, splits=splits))
-    published = tuple(
-        replace(given, split=seen(given.split, "", given.name)) for given in dataset.published
-    )
-    return replace(
-        dataset,
-        environments=tuple(parts),
-        published=published,
-        augment="",
-        augment_id_val=False,
-    )
+        return replaced(
+            dataset, lambda split, environment, part: features.of(split, dataset, environment, part)
+        )
 
 
 def check_tokens(dataset: Dataset, trial: Trial) -> None:

@@ -211,7 +211,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     # search ranges (more of them in test_spaces.py)
     (
         optimizer(space={"momentum": 0.9}),
-        "sgd: unknown hyperparameter 'momentum'. Allowed: lr, weight",
+        "sgd: unknown hyperparameter 'momentum'. Allowed: accumulate, fr",
     ),
     (
         algorithm("erm", space={"penalty": 3}),
