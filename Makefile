@@ -29,8 +29,8 @@ test-slow: install
 test-gpu: install
 	$(BIN)/pytest -m gpu
 
-# Killed and frozen workers, a server that is away, a full disk, clocks that jump: ten minutes.
-# OODBENCH_KILLS=20 makes it shorter.
+# Killed and frozen workers, a server that is away, a full disk, clocks that jump: twenty minutes.
+# OODBENCH_KILLS=30 makes it shorter.
 test-faults: install
 	$(BIN)/pytest -m slow tests/faults --durations=0
 

@@ -25,6 +25,7 @@ from domainbed_adapters.image_reading import (
 from domainbed_adapters.image_tree import ImageTree
 from oodbench.data.cache import cached, filled
 from oodbench.data.on_demand import is_on_demand
+from oodbench.data.pieces import Pieces
 from oodbench.errors import RequestError
 from oodbench.records import hash_of
 
@@ -169,19 +170,24 @@ def _decoded(
 ) -> NDArray[np.uint8]:
     import PIL
 
-    def fill(pixels: NDArray[np.uint8]) -> None:
+    def fill(pixels: NDArray[np.uint8], pieces: Pieces) -> None:
         paths = [tree.root / file for file in tree.files]
 
         def read(row: int) -> None:
             pixels[row] = read_image(paths[row], how.size, how.fit, how.interpolation)
 
-        def one(row: int) -> str:
+        def one(place: int) -> str:
+            row = left[place]
             harm = harm_of(paths[row], partial(read, row))
             if harm:
                 pixels[row] = 0  # it may have been read before its checksum was
             return harm
 
-        _refuse(in_parallel(one, len(paths), f"decoding {name}"), name, corrupt)
+        def keep(places: range, harms: Sequence[str]) -> None:
+            pieces.mark([left[i] for i, harm in zip(places, harms, strict=True) if not harm])
+
+        left = pieces.left(range(len(paths)))
+        _refuse(in_parallel(one, len(left), f"decoding {name}", keep), name, corrupt)
 
     made, size = [settings, how.size, PIL.__version__, *how.unusual], how.size
     return filled(f"{name}-{size}px", made, (len(tree.files), 3, size, size), "u1", fill)
@@ -201,7 +207,7 @@ def _encoded(
 
     ends = cached(f"{name}-encoded-ends", settings, check)
 
-    def fill(packed: NDArray[np.uint8]) -> None:
+    def fill(packed: NDArray[np.uint8], pieces: Pieces) -> None:
         def one(row: int) -> None:
             start, end = ends[row - 1] if row else 0, ends[row]
             if end > start:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from domainbed_adapters.image_depth import as_rgb
 from domainbed_adapters.image_fitting import Fit as Fit
 from domainbed_adapters.image_fitting import fitted
+from oodbench.data.stopping import stop_if_asked
 
 CHUNK = 256
 """Images between two signs of progress."""
@@ -104,14 +105,32 @@ def at_most(max_pixels: int | None) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def in_parallel(work: Callable[[int], Any], n: int, what: str) -> list[Any]:
-    """``work`` of 0 to n - 1, in order, on all cores: PIL and hashlib release Python's lock."""
+def in_parallel(
+    work: Callable[[int], Any],
+    n: int,
+    what: str,
+    keep: Callable[[range, list[Any]], None] = lambda rows, found: None,
+) -> list[Any]:
+    """``work`` of 0 to n - 1, in order, on all cores: PIL and hashlib release Python's lock.
+
+    Args:
+        work: Done for each.
+        n: How many.
+        what: It is, for the progress bar.
+        keep: Called with what was found for some of them, before the next ones.
+
+    Raises:
+        StopTrainingError: If the worker is to stop.
+    """
     with ThreadPoolExecutor(os.cpu_count()) as pool, progress_of(what, n) as advance:
         result = []
         for start in range(0, n, CHUNK):
             rows = range(start, min(start + CHUNK, n))
-            result += list(pool.map(work, rows))
+            found = list(pool.map(work, rows))
+            keep(rows, found)
+            result += found
             advance(len(rows))
+            stop_if_asked()
         return result
 
 

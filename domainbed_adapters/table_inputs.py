@@ -14,6 +14,8 @@ from domainbed_adapters.tables import Table
 from domainbed_adapters.wilds_checks import check_images
 from oodbench.data.cache import filled
 from oodbench.data.encoders import Encoder
+from oodbench.data.pieces import Pieces
+from oodbench.data.stopping import stop_if_asked
 from oodbench.errors import RequestError
 
 IMAGE_OPTIONS: dict[str, Any] = {"size": 224, "corrupt": "fail", "max_pixels": None}
@@ -73,10 +75,12 @@ def tokens_of(table: Table, encoder: Any, length: Any) -> tuple[NDArray[Any], st
     made = [hash_of_items(table).encode(), reader.vocabulary.encode(), f"{length}".encode()]
     content = content_of(made)
 
-    def fill(result: NDArray[Any]) -> None:
+    def fill(result: NDArray[Any], pieces: Pieces) -> None:
         for start in range(0, len(table.items), TEXTS):
-            some = table.items[start : start + TEXTS]
-            result[start : start + TEXTS] = reader.tokens(some, length)
+            rows = pieces.left(range(start, min(start + TEXTS, len(table.items))))
+            if rows:
+                result[rows] = reader.tokens([table.items[row] for row in rows], length)
+                pieces.mark(rows)
 
     shape = (len(table.items), length)
     return filled(f"{table.name}-tokens", [content], shape, "i4", fill), content
@@ -111,7 +115,7 @@ def tfidf_of(table: Table, words: int, train: NDArray[np.int64]) -> tuple[NDArra
     made = [hash_of_items(table).encode(), chosen.encode(), f"tfidf {words}".encode()]
     content = content_of(made)
 
-    def fill(result: NDArray[Any]) -> None:
+    def fill(result: NDArray[Any], pieces: Pieces) -> None:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         tfidf = TfidfVectorizer(max_features=words, sublinear_tf=True, dtype=np.float32)
@@ -122,6 +126,7 @@ def tfidf_of(table: Table, words: int, train: NDArray[np.int64]) -> tuple[NDArra
         for start in range(0, len(table.items), TEXTS):
             some = tfidf.transform(table.items[start : start + TEXTS]).toarray()
             result[start : start + TEXTS, : some.shape[1]] = some  # the rest are no words: zeros
+            stop_if_asked()
 
     key = [content, sklearn.__version__]
     shape = (len(table.items), words)

@@ -8,6 +8,9 @@ COMPUTING = "computing "
 TRAINING = "training "
 """A run that takes long."""
 
+NO_ANSWER = "the database does not answer"
+"""A database that is out of reach or has no room, which is asked again."""
+
 TAIL = 2**18
 """Bytes from the end of a log that are read where only its end is asked for."""
 
@@ -23,6 +26,6 @@ def tail(log: Path) -> str:
 
 
 def busy_with(log: Path) -> str:
-    """What a worker computes or trains at present, where that takes long; else nothing."""
+    """What a worker computes, trains or waits for now, where that takes long; else nothing."""
     *_, last = ["", *tail(log).strip().splitlines()]
-    return last if last.startswith((COMPUTING, TRAINING)) else ""
+    return last if last.startswith((COMPUTING, TRAINING, NO_ANSWER)) else ""

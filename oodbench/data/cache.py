@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,9 +24,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from oodbench.data.pieces import Pieces
+from oodbench.data.stopping import stop_if_asked
 from oodbench.errors import RequestError
 from oodbench.records import hash_of
 
+PART, DONE = ".part", ".done"
+"""How the names of a file that is not whole yet end, and of the note of its rows that are done."""
+WAIT = 0.2
+"""Seconds between looks at whether another process has computed what this one needs."""
 CACHE_VARIABLE = "OODBENCH_CACHE"
 """Environment variable with the cache folder, in place of the platform's own."""
 
@@ -127,18 +134,20 @@ def filled(
     key: Any,
     shape: tuple[int, ...],
     dtype: str,
-    fill: Callable[[NDArray[Any]], None],
+    fill: Callable[[NDArray[Any], Pieces], None],
 ) -> NDArray[Any]:
     """An array too large for memory, from the cache; if it is not there, ``fill`` writes it.
 
     As ``cached``, but it is written to its file piece by piece, and cannot do without the cache.
+    What a process has done that ends before the last piece is kept, and the next one goes on.
 
     Args:
         name: What it is, as part of a file name.
         key: Everything that decides it, as JSON.
         shape: Of the array.
         dtype: Likewise.
-        fill: Gets a writable array of zeros, mapped to the file.
+        fill: Gets a writable array, mapped to the file, and which of its rows are left to be
+            written; it marks those that it has written. Others are zeros at first.
 
     Raises:
         RequestError: If it does not fit on the disk, or cannot be written.
@@ -149,12 +158,12 @@ def filled(
         return found
     if not _writing.get():
         return np.broadcast_to(np.zeros((), dtype), shape)
-    with _alone(folder, stem):
+    with _alone(folder, stem) as alone:
         found = _read(folder, stem)
         if found is not None:
             return found
         try:
-            _fill(folder, stem, shape, dtype, fill)
+            _fill(folder, stem if alone else f"{stem}-{os.getpid()}", shape, dtype, fill, stem)
         except OSError as error:
             raise RequestError(
                 f"{name} cannot be written to the cache {folder}: {error.strerror or error}. "
@@ -167,11 +176,22 @@ def filled(
 
 
 def _fill(
-    folder: Path, stem: str, shape: tuple[int, ...], dtype: str, fill: Callable[..., None]
+    folder: Path,
+    part: str,
+    shape: tuple[int, ...],
+    dtype: str,
+    fill: Callable[..., None],
+    stem: str,
 ) -> None:
-    """Write the file whole or not at all; refuse before the first byte if it will not fit."""
+    """Write the file whole, or keep its part; refuse before the first byte if it will not fit."""
     needed = math.prod(shape) * np.dtype(dtype).itemsize
-    with _new_file(folder, stem) as path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for damaged in folder.glob(f"{stem}.*.npy"):
+        damaged.unlink(missing_ok=True)
+    path, note = folder / f"{part}{PART}", folder / f"{part}{DONE}"
+    if not (path.is_file() and note.is_file() and path.stat().st_size >= needed):
+        note.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         free = shutil.disk_usage(folder).free
         if needed > free:
             raise RequestError(
@@ -179,10 +199,19 @@ def _fill(
                 f"{free / 2**30:,.1f} free. Make room, or name a folder on another disk in "
                 f"{CACHE_VARIABLE}."
             )
-        array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-        fill(array)
-        array.flush()
-        _publish(path, folder, stem, array)
+    mode = "r+" if note.is_file() else "w+"
+    given = {} if mode == "r+" else {"dtype": dtype, "shape": shape}
+    array = np.lib.format.open_memmap(path, mode=mode, **given)  # type: ignore[arg-type]
+    pieces = Pieces(shape[0], array, note)
+    try:
+        fill(array, pieces)
+    except BaseException:
+        if not pieces.save():
+            path.unlink()
+        raise
+    array.flush()
+    _publish(path, folder, stem, array)
+    note.unlink(missing_ok=True)
 
 
 def _checksum(array: NDArray[Any]) -> str:
@@ -221,13 +250,24 @@ def _publish(file: Path, folder: Path, stem: str, array: NDArray[Any]) -> None:
 
 
 @contextmanager
-def _alone(folder: Path, stem: str) -> Iterator[None]:
-    """Hold a lock that ends with the process; where locks do not work, go on without."""
+def _alone(folder: Path, stem: str) -> Iterator[bool]:
+    """Hold a lock that ends with the process, if locks work here: whether they do.
+
+    Raises:
+        StopTrainingError: If the worker is to stop while it waits for another process.
+    """
     with ExitStack() as stack:
+        held = False
         with suppress(ImportError, OSError):
             import fcntl  # not on Windows
 
             folder.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context((folder / f"{stem}.lock").open("wb"))
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+            while not held:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    held = True
+                except BlockingIOError:
+                    stop_if_asked()
+                    time.sleep(WAIT)
+        yield held

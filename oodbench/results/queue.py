@@ -10,12 +10,9 @@ from sqlalchemy import ColumnElement, Connection, and_, case, func, select, tupl
 from oodbench.records import Trial
 from oodbench.results.connection.database import Database
 from oodbench.results.schema import FAILED, RUNNING, WAITING, now, runs
+from oodbench.results.suspicion import DEATHS_ALONE, FEWEST, background, is_beyond_chance
 from oodbench.results.sweeps.lookup import in_sweep
 from oodbench.results.sweeps.proposals import free_studies
-
-LAST_ATTEMPT = 3
-"""A run whose worker dies while it trains alone is given up after this many attempts in which it
-got no further."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,8 @@ def claim(
     """Take up to ``size`` runs that can be trained in one stack, those first in line.
 
     Runs whose lease has expired are taken again, apart from others and in halved cohorts, so that
-    one which kills its worker is found; once it has done so alone, it is recorded as failed.
+    one which kills its worker is found. It is recorded as failed once it has done so alone more
+    often than chance explains: see ``oodbench.results.suspicion``.
 
     Args:
         owner: A name that no other worker has.
@@ -82,24 +80,18 @@ def _lost() -> ColumnElement[bool]:
 
 
 def _give_up(connection: Connection, wanted: ColumnElement[bool]) -> None:
-    in_vain = runs.c.attempt - runs.c.excused
-    alone = and_(_lost(), runs.c.cohort_size == 1, in_vain >= LAST_ATTEMPT)
-    mine = select(runs.c.id).where(alone, wanted).with_for_update(skip_locked=True).cte("mine")
-    given_up = (
-        update(runs)
-        .where(runs.c.id.in_(select(mine.prefix_with("MATERIALIZED").c.id)))
-        .values(state=FAILED, finished=now(), lease=None)
-        .returning(runs.c.id, runs.c.attempt, runs.c.excused, runs.c.owner)
-    )
-    for run, attempt, excused, owner in connection.execute(given_up).all():
-        times = f"each of the {attempt} times it was trained, the last time alone"
-        if excused:
-            times = f"{attempt} times, the last {attempt - excused} before it had got any further"
-        reason = (
-            f"Its worker died {times} "
-            f"(worker {owner}); see that worker's log, and check memory and the dataset's files."
-        )
-        connection.execute(update(runs).where(runs.c.id == run).values(reason=reason))
+    columns = runs.c.id, runs.c.attempt, DEATHS_ALONE.label("deaths"), runs.c.owner
+    suspects = select(*columns).where(_lost(), DEATHS_ALONE >= FEWEST, wanted)
+    for run in connection.execute(suspects.with_for_update(skip_locked=True)).all():
+        if is_beyond_chance(run.deaths, background(connection, wanted, run.id)):
+            reason = (
+                f"Its worker died each of the {run.deaths} times it was trained alone, of "
+                f"{run.attempt} times in all (worker {run.owner}); see that worker's log, and "
+                "check memory and the dataset's files."
+            )
+            failing = update(runs).where(runs.c.id == run.id)
+            failed = {"state": FAILED, "finished": now(), "lease": None, "reason": reason}
+            connection.execute(failing.values(**failed))
 
 
 def _first_in_line(connection: Connection, wanted: ColumnElement[bool]) -> Any:
@@ -163,6 +155,8 @@ def _take(
             owner=owner,
             lease=now() + lease,
             attempt=runs.c.attempt + 1,
+            # A death in company is no sign of whose fault it was.
+            excused=case((runs.c.cohort_size > 1, runs.c.attempt), else_=runs.c.excused),
             cohort_size=select(func.count()).select_from(picked).scalar_subquery(),
             started=now(),
         )

@@ -106,7 +106,7 @@ runs = Table(
     Column("created", Float, nullable=False),
     Column("started", Float),
     Column("finished", Float),
-    Column("excused", Integer, nullable=False, server_default="0"),  # attempts that got further
+    Column("excused", Integer, nullable=False, server_default="0"),  # attempts held against nobody
     Index("ix_runs_state_position", "state", "position"),
     Index("ix_runs_state_cohort_key_position", "state", "cohort_key", "position"),
     Index("ix_runs_position", "position"),

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from oodbench.logs import busy_with
+from oodbench.logs import NO_ANSWER, busy_with
 from oodbench.verbs.display import Display, Pace
 
 ENDED = ("completed", "diverged", "failed")
@@ -21,8 +21,9 @@ def describe(counts: dict[str, int], pace: Pace, now: float, best: float | None 
 
 
 def first_busy(logs: Path) -> str:
-    """What a worker computes or trains, from the ends of their logs."""
-    return next(filter(None, map(busy_with, sorted(logs.glob("*.log")))), "")
+    """What a worker waits for, computes or trains, from the ends of their logs."""
+    busy = [*filter(None, map(busy_with, sorted(logs.glob("*.log")))), ""]
+    return next((text for text in busy if text.startswith(NO_ANSWER)), busy[0])
 
 
 class Progress:
@@ -41,7 +42,7 @@ class Progress:
         self._logs, self._shown = logs, shown
         self._display = Display("models", "drawing the trials", shown=shown)
         self._pace: Pace | None = None
-        self._completed = 0
+        self._completed, self._ended = 0, -1
         self._highest: float | None = None
 
     def __call__(self, counts: dict[str, int]) -> None:
@@ -52,8 +53,12 @@ class Progress:
         if self._shown and counts["completed"] != self._completed:
             self._completed, self._highest = counts["completed"], self.best()
         text = describe(counts, self._pace, now, self._highest)
-        if self._pace.rate() < SLOW and ended < total:
-            busy = first_busy(self._logs) if self._logs else ""
+        slow, stuck = self._pace.rate() < SLOW, ended == self._ended
+        self._ended = ended
+        busy = first_busy(self._logs) if self._logs and (slow or stuck) and ended < total else ""
+        if busy.startswith(NO_ANSWER):
+            text = busy  # whatever the rate was: nothing goes on
+        elif slow and ended < total:
             if self._pace.rate() > 0:
                 text = f"{text}, {busy}" if busy else text
             else:

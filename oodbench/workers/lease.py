@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from oodbench.errors import DatabaseAwayError, LostLeaseError, OodbenchError, StopTrainingError
+from oodbench.logs import NO_ANSWER
 from oodbench.results import Claim, Database, release, renew
 
 T = TypeVar("T")
@@ -100,7 +101,7 @@ def patiently(ask: Callable[[], T], should_stop: Callable[[], bool] = lambda: Fa
                 raise
             if told != (told := str(error)):
                 print(
-                    f"the database does not answer, asking again for {PATIENCE:.0f} s: {error}",
+                    f"{NO_ANSWER}, asking again for {PATIENCE:.0f} s: {error}",
                     file=sys.stderr,
                     flush=True,
                 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from oodbench.data.stopping import stoppable
 from oodbench.errors import RequestError, StopTrainingError
 from oodbench.training import Distribute
 from oodbench.training.fast.processor import prepare_for_cpu
@@ -74,5 +75,6 @@ def placed(device: torch.device, processes: bool, should_stop: Callable[[], bool
         if should_stop():
             raise StopTrainingError("it was asked to stop")
 
-    ranks.follow(tensors_for, tick)
+    with stoppable(should_stop):
+        ranks.follow(tensors_for, tick)
     return None

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from oodbench.data.stopping import stoppable
 from oodbench.errors import DatabaseError, LostLeaseError, StopTrainingError
 from oodbench.records import RunRecord
 from oodbench.results import (
@@ -179,7 +180,8 @@ class Worker:
         """
         by_id = {c.run: c for c in claims}
         try:
-            with Lease(self.db, claims, self.lease, self.should_stop) as held:
+            hold = Lease(self.db, claims, self.lease, self.should_stop)
+            with stoppable(self.should_stop), hold as held:
                 size = self.trainer.suitable([c.trial for c in claims], held.tick)
                 if size < len(claims):  # more were claimed than it was wise to
                     self.patiently(partial(release, self.db, claims[size:]))

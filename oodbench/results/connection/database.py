@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, inspect, text
 
-from oodbench.errors import DatabaseError
+from oodbench.errors import DatabaseAwayError, DatabaseError
 from oodbench.results.connection.address import check_file, parse_target, show, sqlite_file
 from oodbench.results.connection.engines import (
     BUSY_SECONDS,
@@ -37,6 +37,7 @@ class Database:
         self.url = show(target)
         self.read_only = read_only
         self._target = target
+        self._file = file_of(target)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -46,6 +47,7 @@ class Database:
             DatabaseError: If the database cannot be used.
             DatabaseAwayError: If it may answer when it is asked again.
         """
+        self._check_place()
         with explain(self._target), read_transaction(self.engine) as connection:
             yield connection
 
@@ -59,8 +61,24 @@ class Database:
         """
         if self.read_only:
             raise DatabaseError(f"{self.url} was opened for reading only; open it for writing.")
+        self._check_place()
         with explain(self._target), write_transaction(self.engine) as connection:
             yield connection
+
+    def _check_place(self) -> None:
+        """Refuse to go on in a file that is no longer where it was: nobody would find what it gets.
+
+        Raises:
+            DatabaseAwayError: If it was moved, removed or replaced; it may be put back.
+        """
+        if self._file is not None and file_of(self._target) != self._file:
+            path = self._target.database
+            raise DatabaseAwayError(
+                f"{path} was moved, removed or replaced while it was in use. The last results may "
+                f"be in {path}-wal, which belongs to the file that was moved: put that file back, "
+                f"or move {path}-wal with it, under its new name. Stop a sweep before you move its "
+                "database."
+            )
 
     def close(self) -> None:
         """Close all connections."""
@@ -71,6 +89,17 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def file_of(url: URL) -> tuple[int, int] | None:
+    """What tells a SQLite file from another at its place; None for a server, or without a file."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    try:
+        stat = Path(str(url.database)).stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
 
 
 def open_database(target: str | Path, *, create: bool = False, read_only: bool = False) -> Database:

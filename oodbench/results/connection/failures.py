@@ -65,9 +65,7 @@ def explain(url: URL) -> Iterator[None]:
         if explained is None:  # a mistake of ours, not the database's state
             raise
         raise explained from error
-    except ValueError as error:
-        if not isinstance(error, UNREADABLE):
-            raise
+    except UNREADABLE as error:
         raise _damaged(url, error) from error
 
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from oodbench.data import Dataset, Rows, Split, Stored
 from oodbench.data.cache import filled
+from oodbench.data.pieces import Pieces
 from oodbench.errors import RequestError
 from oodbench.logs import COMPUTING
 from oodbench.machine import cores
@@ -140,12 +141,13 @@ class Features:
         fill = partial(self.fill, images)
         return filled(self.name, [self.made_by, which], shape, "f4", fill)
 
-    def fill(self, images: Stored, result: NDArray[Any]) -> None:
-        """Write the features of all images to an array."""
+    def fill(self, images: Stored, result: NDArray[Any], pieces: Pieces | None = None) -> None:
+        """Write the features of all images to an array, but for those that are in it already."""
         self._hurry(images)
-        shown, done, order = -SIGNS, 0, by_length(images)
-        size = IMAGES.get(self.device.type, 32)
-        batches = [order[start : start + size] for start in range(0, len(images), size)]
+        pieces = pieces or Pieces(len(images))
+        order = np.array(pieces.left(by_length(images)), np.int64)
+        shown, done, size = -SIGNS, len(images) - len(order), IMAGES.get(self.device.type, 32)
+        batches = [order[start : start + size] for start in range(0, len(order), size)]
         with one_core_each(self.device) as pool:
             found = pool.map(lambda rows: self._run(images[rows]), batches)
             for rows in batches:
@@ -154,6 +156,7 @@ class Features:
                     say(f"{COMPUTING}{self.name}: {done:,} of {len(images):,} examples")
                 result[rows] = next(found)
                 done += len(rows)
+                pieces.mark(rows)
         say(f"computed {self.name}: {len(images):,} examples")
 
     def _hurry(self, images: Stored) -> None:
@@ -195,7 +198,10 @@ def one_core_each(device: torch.device) -> Iterator[ThreadPoolExecutor]:
     threads = cores() if device.type == "cpu" else 1
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            yield pool
+            try:
+                yield pool
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)  # after an error none is wanted
     finally:
         torch.set_num_threads(usual)
 

@@ -3,6 +3,7 @@
 import pytest
 
 import oodbench
+from oodbench.logs import NO_ANSWER
 from oodbench.verbs import display
 from oodbench.verbs.display import Pace, rate_text
 from oodbench.verbs.progress import Progress, describe
@@ -53,6 +54,22 @@ def test_without_a_terminal_progress_is_plain_lines(capsys: pytest.CaptureFixtur
         progress({**counts, "waiting": 0, "completed": 1})
     lines = capsys.readouterr().err.splitlines()
     assert [line.split(",")[0] for line in lines] == ["0/1 models", "1/1 models"]
+
+
+def test_a_full_disk_shows_in_the_line_of_the_sweep(tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(display, "LINE_EVERY", 0.0)
+    counts = {"waiting": 9, "running": 1, "completed": 50, "diverged": 0, "failed": 0}
+    log = tmp_path / "worker-1.log"
+    (tmp_path / "worker-0.log").write_text("computing features: 3 of 9 examples\n")
+    with Progress(tmp_path) as progress:
+        progress({**counts, "completed": 0})
+        progress(counts)  # fast so far
+        log.write_text(f"{NO_ANSWER}, asking again for 300 s: database or disk is full.\n")
+        progress(counts)
+        log.write_text("worker b trains 1 of them\n")  # there is room again
+        progress({**counts, "completed": 51})
+    lines = capsys.readouterr().err.splitlines()
+    assert [("disk is full" in line) for line in lines] == [False, False, True, False]
 
 
 def test_what_workers_prepare_is_told_until_a_model_is_done(tmp_path, capsys) -> None:

@@ -219,6 +219,25 @@ def test_upgrading_makes_the_views_anew(db: Database) -> None:
         assert sql(upgraded, "SELECT gradient_evaluations FROM v_pairs").empty
 
 
+@pytest.mark.parametrize("how", ["moved", "replaced", "removed"])
+def test_a_file_that_is_moved_while_it_is_open_is_noticed(tmp_path: Path, how: str) -> None:
+    path, moved = tmp_path / "runs.db", tmp_path / "moved.db"
+    with open_database(path, create=True) as db:
+        path.rename(moved)
+        if how == "replaced":
+            open_database(path, create=True).close()
+        elif how == "removed":
+            moved.unlink()
+        for use in (db.write, db.read):
+            with pytest.raises(DatabaseAwayError, match=r"runs\.db-wal, which belongs to") as error:
+                use().__enter__()
+            assert f"{path} was moved, removed or replaced" in str(error.value)
+        if how != "removed":
+            moved.replace(path)  # put back, it is used on
+            with db.write():
+                pass
+
+
 def test_read_only(tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
     open_database(path, create=True).close()
