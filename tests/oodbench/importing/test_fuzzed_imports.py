@@ -318,7 +318,8 @@ def logs_of(draw: random.Random) -> list[list[dict[str, Any]]]:
     """Five runs of three steps on three environments."""
     return [
         [
-            {"step": 100 * step, "loss": draw.random(), **TEXTS, "hparams": {"lr": 1e-3 * (run + 1)},
+            {"step": 100 * step, "loss": draw.random(), **TEXTS,
+             "hparams": {"lr": 1e-3 * (run + 1)},
              "args": {**SOUND, "test_envs": [run % 3], "hparams_seed": run, "seed": run},
              **{f"env{e}_{part}_acc": draw.randrange(10**4) / 10**4
                 for e in range(3) for part in ("in", "out")}}
