@@ -13,6 +13,7 @@ from domainbed_adapters.array_pickles import read_arrays
 from domainbed_adapters.image_cache import content_of, kept_images
 from domainbed_adapters.image_listing import folders_in
 from domainbed_adapters.image_tree import read_tree
+from domainbed_adapters.own_files import check_folder
 from oodbench.data import data_roots
 from oodbench.data.cache import cached
 from oodbench.data.on_demand import on_demand
@@ -71,10 +72,9 @@ def find(folder: Any) -> Path:
     Raises:
         RequestError: If there is none.
     """
-    if not isinstance(folder, str) or not folder:
-        raise RequestError(f"{NAME}: folder must be the name of a folder, not {folder!r}.")
-    if root := root_with(folder):
-        return root / folder
+    named = check_folder(NAME, folder)
+    if root := root_with(named):
+        return root / named
     looked = " or ".join(str(root / folder) for root in data_roots())
     raise RequestError(
         f"{NAME}: there is no {looked or 'data folder: name one with --root'}; {GET}"

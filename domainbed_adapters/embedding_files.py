@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domainbed_adapters.own_files import sought
-from domainbed_adapters.table_files import readable
+from domainbed_adapters.table_reading import readable
 from oodbench.errors import RequestError
 
 NAME = "Embeddings"
@@ -24,6 +24,8 @@ NEEDS = (
     "beside it has the others as columns; a .parquet file has all as columns, that of features one "
     "of lists"
 )
+FILE = "a .npz, .npy or .parquet file in a data folder"
+"""What the option ``file`` is."""
 
 
 def find(file: Any) -> Path:
@@ -32,7 +34,7 @@ def find(file: Any) -> Path:
     Raises:
         RequestError: If there is none.
     """
-    return sought(NAME, "file", file, "a .npz, .npy or .parquet file in a data folder")
+    return sought(NAME, "file", file, FILE)
 
 
 def read_arrays(path: Path) -> tuple[NDArray[np.float32], Mapping[str, NDArray[Any]]]:

@@ -14,14 +14,17 @@ RECIPES = [path for path in sorted(SWEEPS.rglob("*.yaml")) if path.name != COMMO
 
 
 @pytest.fixture
-def own_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file of one's own, which text.yaml needs: nobody else can say which environments it has."""
+def own_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of one's own, of text.yaml and flights.yaml: nobody else knows their environments."""
+    for name in ("seasons", "airports"):
+        rows = [f"{x},{x > 1},{env}" for env in "abc" for x in range(4)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["time,label,environment", *rows]))
     rows = [f"a,{label},{env}" for env in ("first", "hard", "second") for label in ("ham", "spam")]
     (tmp_path / "mails.csv").write_text("\n".join(["text,label,environment", *rows]))
     monkeypatch.setenv("OODBENCH_DATA", str(tmp_path))
 
 
-@pytest.mark.usefixtures("own_table")
+@pytest.mark.usefixtures("own_tables")
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: str(path.relative_to(SWEEPS)))
 def test_every_recipe_can_be_read(path: Path) -> None:
     assert all(estimate(spec) for spec in load_sweeps(path))

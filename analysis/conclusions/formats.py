@@ -14,7 +14,7 @@ from oodbench.results.spreadsheets import write_csv
 
 from ..runs.names import pretty
 from .markdown import escape, markdown_table
-from .text import NO_ADVICE, Findings, conclusions_text, exception, heading
+from .text import NO_ADVICE, Findings, by_place, conclusions_text, exception
 
 ADVICE = "Recommendation"
 
@@ -81,7 +81,7 @@ def _csv(conclusions: Findings, width: int, escape_formulas: bool = True) -> str
 
 def _markdown(conclusions: Findings, width: int) -> str:
     parts = [f"## {ADVICE}", *_advice_items(conclusions)]
-    for where, rows in _by_place(conclusions.claims):
+    for where, rows in _by_place(conclusions):
         cells = [[escape(text) for text in row] for row in rows]
         parts += [f"## {escape(where)}", markdown_table(HEADS, cells, numbers=False)]
     for title, notes in conclusions.notes.items():
@@ -99,14 +99,9 @@ def _advice_items(conclusions: Findings) -> Iterator[str]:
         yield f"**{escape(one.where)}**: {escape(one.words)}"
 
 
-def _by_place(claims: pd.DataFrame) -> Iterator[tuple[str, list[list[str]]]]:
-    for (dataset, environments), rows in claims.groupby(
-        ["dataset", "test_environments"], sort=False
-    ):
-        yield (
-            heading(str(dataset), str(environments), str(rows["shift"].iloc[0])),
-            [_cells(row) for row in rows.to_dict("records")],
-        )
+def _by_place(conclusions: Findings) -> Iterator[tuple[str, list[list[str]]]]:
+    for where, rows in by_place(conclusions.claims, conclusions.environments):
+        yield where, [_cells(row) for row in rows.to_dict("records")]
 
 
 def _cells(row: Mapping[Any, Any]) -> list[str]:
@@ -127,7 +122,7 @@ def _latex(conclusions: Findings, width: int) -> str:
         r"algorithm & finding \\",
         r"\midrule\endhead",
     ]
-    for where, rows in _by_place(conclusions.claims):
+    for where, rows in _by_place(conclusions):
         lines += [rf"\multicolumn{{2}}{{@{{}}l}}{{\emph{{{latex(where)}}}}} \\*"]
         lines += [" & ".join(latex(cell) for cell in row[:2]) + r" \\" for row in rows]
     lines += [r"\bottomrule", r"\end{longtable}"]
@@ -149,7 +144,7 @@ def conclusions_html(conclusions: Findings) -> str:
     for one in conclusions.recommendations:
         where, words = html.escape(one.where), html.escape(one.words)
         parts.append(f"<p><b>{where}</b>: {words}</p>")
-    for where, rows in _by_place(conclusions.claims):
+    for where, rows in _by_place(conclusions):
         body = "".join(_html_row("td", row[:2]) for row in rows)
         table_ = f"<table>{_html_row('th', HEADS[:2])}{body}</table>"
         parts.append(f"<details><summary>{html.escape(where)}</summary>{table_}</details>")

@@ -191,7 +191,7 @@ def test_a_black_image_is_no_corrupt_one(root: Path) -> None:
         ({"sise": 3}, "size"),
         (
             {"augment": "all"},
-            "augment must be one of domainbed, none, randaugment, augmix, not 'all'",
+            "augment must be one of domainbed, none, randaugment, augmix, crop_flip, not 'all'",
         ),
         ({"augment_id_val": 1}, "augment_id_val must be true or false"),
         ({"augment": "none", "augment_id_val": True}, "needs augment: domainbed, not none"),

@@ -75,7 +75,8 @@ def test_it_is_built_and_what_is_missing_is_named(root: Path) -> None:
     sizes = [sum(map(len, environment.splits.values())) for environment in data.environments]
     assert sizes == [80, 40, 40]
     assert data.augment == "domainbed_uncropped"
-    for augment, recipe in {"augmix": "augmix_uncropped", "none": ""}.items():
+    recipes = {"augmix": "augmix_uncropped", "crop_flip": "crop_flip", "none": ""}
+    for augment, recipe in recipes.items():
         other = DATASETS.get("SpawriousO2O_hard").load({"size": 8, "augment": augment}, 0)
         assert other.augment == recipe
     assert set(np.unique(data.environments[0].splits["train"].labels)) == {0, 1, 2, 3}

@@ -2,7 +2,8 @@
 
 What is drawn is a function of the trial's seed and the step, as batches are: the same alone or in a
 stack, on any device, and after an interruption. The distributions are those of torchvision's
-``RandomResizedCrop``, ``RandomHorizontalFlip``, ``ColorJitter`` and ``RandomGrayscale``.
+``RandomResizedCrop``, ``RandomCrop``, ``RandomHorizontalFlip``, ``ColorJitter`` and
+``RandomGrayscale``.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from oodbench.training.inputs.chains import (
     joined_chains,
     send_through,
 )
-from oodbench.training.inputs.images import JITTERS, luma, resized_crop
+from oodbench.training.inputs.images import JITTERS, luma, resized_crop, shifted_crop
 from oodbench.training.inputs.stored import Inputs, StoredInputs
 
 TRIES = 10
@@ -34,8 +35,10 @@ class Recipe:
     """What is done to an image, in this order: crop, mirror, jitter, grey, chains of operations.
 
     Attributes:
-        scale: Smallest and largest share of the area that is cropped; None: no crop.
+        scale: Smallest and largest share of the area that is cropped; None: no such crop.
         ratio: Smallest and largest width / height of a crop.
+        pad: Share of a side that is added in black at each of its ends, before a part of the
+            image's own size is cropped; 0: no such crop. It needs ``scale`` None.
         flip: Probability that the image is mirrored.
         jitter: Largest change of brightness, contrast and saturation, each a factor, and of hue, a
             share of the circle; empty: none.
@@ -45,6 +48,7 @@ class Recipe:
 
     scale: tuple[float, float] | None = (0.7, 1.0)
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    pad: float = 0.0
     flip: float = 0.5
     jitter: tuple[float, ...] = (0.3, 0.3, 0.3, 0.3)
     grey: float = 0.1
@@ -57,9 +61,14 @@ CROPPED = {
     "randaugment": replace(CHAINED, policy=RANDAUGMENT),
     "augmix": replace(CHAINED, policy=AUGMIX),
 }
-RECIPES = CROPPED | {f"{k}_uncropped": replace(one, scale=None) for k, one in CROPPED.items()}
+RECIPES = {
+    **CROPPED,
+    **{f"{name}_uncropped": replace(one, scale=None) for name, one in CROPPED.items()},
+    "crop_flip": Recipe(scale=None, pad=1 / 8, jitter=(), grey=0.0),
+}
 """DomainBed's for its folders of images, and without a crop for Spawrious (its ``datasets.py`` at
-b93c22a); the crop and the mirror of these, then RandAugment or AugMix."""
+b93c22a); the crop and the mirror of these, then RandAugment or AugMix; that of He et al. 2016,
+section 4.2, for CIFAR-10, whose images of 32 pixels are padded with 4."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,8 @@ class Amounts:
     """What is done to each of n images: one row each.
 
     Attributes:
-        crop: (n, 4) top, left, height and width, in pixels.
+        crop: (n, 4) top, left, height and width, in pixels; or (n, 2) top and left of a part of the
+            images' own size, which is black where it reaches beyond them.
         flip: (n,) whether it is mirrored.
         factors: (n, 4) of brightness, contrast and saturation, and the turn of hue; or (n, 0).
         order: (n, 4) which of these comes first, second, third and last; or (n, 0).
@@ -113,8 +123,11 @@ def _crops(
 ) -> NDArray[np.float64]:
     """(n, 4) top, left, height and width of the first crop of ``TRIES`` that fits.
 
-    If none does, the largest one in the middle whose ratio is allowed.
+    If none does, the largest one in the middle whose ratio is allowed. Of padded images, (n, 2).
     """
+    if recipe.pad:
+        most = np.round(recipe.pad * np.array([height, width])).astype(np.int64)
+        return generator.integers(-most, most + 1, (n, 2)).astype(np.float64)
     if recipe.scale is None:
         return np.tile([0.0, 0.0, height, width], (n, 1))
     area = height * width * generator.uniform(*recipe.scale, (n, TRIES))
@@ -138,8 +151,12 @@ def augmented(images: Tensor, amounts: Amounts) -> Tensor:
     def on_device(values: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(values.astype(np.float64)).to(images.device, images.dtype)
 
-    top, left, height, width = on_device(amounts.crop).unbind(1)
-    images = resized_crop(images, top, left, height, width, on_device(amounts.flip))
+    crop, flip = on_device(amounts.crop), on_device(amounts.flip)
+    if crop.shape[1] == 2:
+        images = shifted_crop(images, crop, flip)
+    else:
+        top, left, height, width = crop.unbind(1)
+        images = resized_crop(images, top, left, height, width, flip)
     factors = on_device(amounts.factors)
     for change in amounts.order[0]:
         JITTERS[change](images, factors[:, change])

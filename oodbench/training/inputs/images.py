@@ -38,6 +38,31 @@ def resized_crop(
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=True)
 
 
+def shifted_crop(images: Tensor, corners: Tensor, flip: Tensor) -> Tensor:
+    """A part of each image, of the size of the whole, which is black beyond the image.
+
+    Args:
+        images: See the module.
+        corners: (n, 2) top and left of the parts, in whole pixels; below 0: beyond the image.
+        flip: (n,) 1 for images that are then mirrored, 0 for others.
+
+    Returns:
+        New images of the same shape.
+    """
+    rows, columns = images.shape[-2:]
+    y, x = _shifted(corners[:, 0], rows), _shifted(corners[:, 1], columns)
+    x = torch.where(flip.unsqueeze(1) > 0, x.flip(1), x)
+    images = functional.pad(images, (0, 1, 0, 1))  # the black that lies beyond
+    images = images.take_along_dim(y[:, None, :, None], 2)
+    return images.take_along_dim(x[:, None, None, :], 3)
+
+
+def _shifted(start: Tensor, size: int) -> Tensor:
+    """(n, size) numbers of the pixels from ``start`` on; ``size`` where there is none."""
+    found = start.long().unsqueeze(1) + torch.arange(size, device=start.device)
+    return torch.where((found >= 0) & (found < size), found, size)
+
+
 def _positions(start: Tensor, length: Tensor, size: int) -> Tensor:
     """(n, size): where the new pixels of a part lie among the old ones of the whole, in old pixels;
     none beyond the part's own first and last."""

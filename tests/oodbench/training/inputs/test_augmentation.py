@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 import torch
-from scipy.stats import chi2_contingency, ks_2samp
+from scipy.stats import chi2_contingency, chisquare, ks_2samp
 from torchvision.transforms import ColorJitter, RandomResizedCrop
 from torchvision.transforms.v2 import functional as theirs
 
@@ -96,6 +96,41 @@ def test_without_a_crop_the_whole_image_is_taken() -> None:
     found = drawn(RECIPES["domainbed_uncropped"], size=(10, 20))
     assert np.unique(found.crop, axis=0).tolist() == [[0, 0, 10, 20]]
     assert replace(RECIPES["domainbed_uncropped"], scale=(0.7, 1.0)) == DOMAINBED
+
+
+def test_a_padded_crop_begins_anywhere_alike_often() -> None:
+    """He et al. 2016: one of 9 x 9 places of the image with 4 black pixels on each side."""
+    found = drawn(RECIPES["crop_flip"], n=20_000, size=(32, 32))
+    places, counts = np.unique(found.crop, axis=0, return_counts=True)
+    assert places.tolist() == [[y, x] for y in range(-4, 5) for x in range(-4, 5)]
+    assert chisquare(counts).pvalue > P
+    assert found.flip.mean() == pytest.approx(0.5, abs=0.015)
+    assert (found.factors.shape[1], found.grey.any()) == (0, False)
+    larger = drawn(RECIPES["crop_flip"], size=(64, 32)).crop  # as much of each side
+    assert (np.abs(larger).max(axis=0) == [8, 4]).all()
+
+
+def by_hand(image: np.ndarray, top: int, left: int, flip: bool) -> np.ndarray:
+    """(3, 32, 32) pixel by pixel."""
+    result = np.zeros_like(image)
+    for y in range(32):
+        for x in range(32):
+            from_y, from_x = y + top, (31 - x if flip else x) + left
+            if 0 <= from_y < 32 and 0 <= from_x < 32:
+                result[:, y, x] = image[:, from_y, from_x]
+    return result
+
+
+def test_a_batch_is_padded_cropped_and_mirrored_image_by_image() -> None:
+    recipe = RECIPES["crop_flip"]
+    found = images(recipe, seeds=(0, 1))(torch.arange(60).view(1, 2, 30).repeat(2, 1, 1), 7)
+    for model in (0, 1):
+        amounts = draw(recipe, 60, 32, 32, stream(model, "augmentation", 7))
+        assert len(np.unique(amounts.crop, axis=0)) > 30
+        for i, image in enumerate(STORED):
+            top, left = amounts.crop[i].astype(int)
+            expected = by_hand(image, top, left, amounts.flip[i]) / np.float32(255)
+            assert np.array_equal(found[model].flatten(0, 1)[i].numpy(), expected)
 
 
 def by_torchvision(image: torch.Tensor, amounts: Amounts) -> torch.Tensor:

@@ -67,6 +67,15 @@ def test_a_crop_is_torchvisions_on_each_image() -> None:
     torch.testing.assert_close(found[0], x[0], rtol=0, atol=EPS)
 
 
+def test_a_shifted_crop_is_cut_out_of_the_padded_image() -> None:
+    x = pictures()
+    corners = torch.tensor([(0, 0), (-4, 3), (2, -5), (-6, -6), (5, 5)])
+    found = ours.shifted_crop(x, corners, torch.tensor([0.0, 1, 0, 0, 1]))
+    for i, (image, (top, left)) in enumerate(zip(x, corners.tolist(), strict=True)):
+        expected = theirs.crop(theirs.pad(image, [6]), top + 6, left + 6, 24, 32)
+        assert torch.equal(found[i], expected.flip(-1) if i in (1, 4) else expected)
+
+
 def test_hue_is_that_of_the_standard_library_in_double_precision() -> None:
     x = pictures(1, torch.float64)
     turned = x.clone()
