@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from domainbed_adapters.duplicates import (
     Repeat,
     may_be_apart,
@@ -103,9 +105,11 @@ def repeats_in(tree: ImageTree, options: Options) -> list[Repeat]:
 def summarize(options: Mapping[str, Any]) -> list[str]:
     """Its classes, the images of each environment by its index, and what is odd about them."""
     tree, chosen = read(options), options_of(options)
-    counts = {e: len(tree.rows_of(i)) for i, e in enumerate(tree.environments)}
+    digests = digests_of(NAME, tree, chosen.corrupt, chosen.max_pixels)
+    sound = np.array(digests.any(axis=1))
+    counts = {e: int(sound[tree.rows_of(i)].sum()) for i, e in enumerate(tree.environments)}
     told = [told_classes(tree.classes), *told_environments(counts), *tree.left_out]
-    absent = told_skipped(tree.files, digests_of(NAME, tree, chosen.corrupt, chosen.max_pixels))
+    absent = told_skipped(tree.files, digests)
     found = repeats_in(tree, chosen)
     return [*told, *absent, *repeat_lines("image", found, tree.files.__getitem__)]
 

@@ -80,6 +80,7 @@ def _density(z: Array) -> gaussian_kde:
         return gaussian_kde(z.T)
     except (np.linalg.LinAlgError, ValueError) as error:
         raise RequestError(
-            f"The {z.shape[1]} features of {z.shape[0]} examples have no density: {error} "
-            "Give more examples, or leave out features that follow from the others."
+            f"The {z.shape[1]} features of {z.shape[0]} examples have no density: some follow from "
+            "the others, as where there are too few examples. Give more examples, or leave out "
+            "features that follow from others."
         ) from error

@@ -207,9 +207,16 @@ def _not_finite(run: DomainBedRun) -> str:
     """The first loss that was no longer a number, and where; empty if all always were."""
     for line in run.lines:
         for key, value in line.items():
-            if type(value) is float and not math.isfinite(value) and LOSS.search(key):
+            if LOSS.search(key) and _is_not_finite(value):
                 return f"{key} that is not finite at its step {line['step']}"
     return ""
+
+
+def _is_not_finite(value: Any) -> bool:
+    """Of a number; also of the text that some loggers write in its place."""
+    if isinstance(value, str):
+        return value.strip(" +-").lower() in ("nan", "inf", "infinity")
+    return type(value) is float and not math.isfinite(value)
 
 
 def _measurements(run: DomainBedRun, trial: Trial, names: tuple[str, ...]) -> Iterator[Measurement]:

@@ -112,7 +112,8 @@ def sample_of(
 
     Args:
         dataset: What it stores is read where it is drawn, and nothing else.
-        most: Examples of an environment to train on, and others.
+        most: Examples of an environment to train on, and others; of arrays, which cost nothing to
+            read, as many as fit.
         seed: Of what is drawn and dealt.
         memory: Bytes that all of them may need, as the dataset stores them.
         tell: Called with a line every other second of reading.
@@ -124,7 +125,9 @@ def sample_of(
     places = list(_places(dataset, seed))
     sizes = [sum(map(len, part)) for place in places for part in (place.fit, place.unseen)]
     each = prod(dataset.input_shape) * next(iter(places[0].fit)).inputs.dtype.itemsize
-    most = min(most, shared(sizes, max(memory // each, len(sizes))))
+    splits = [split for place in places for split in (*place.fit, *place.unseen)]
+    wanted = max(sizes) if all(map(_is_array, splits)) else most
+    most = min(wanted, shared(sizes, max(memory // each, len(sizes))))
     reading = _Reading(dataset.name, most, seed, sum(min(size, most) for size in sizes), tell)
     sampled = [
         Sampled(
@@ -144,6 +147,11 @@ def sample_of(
             for one in sampled
         ]
     return Sample(dataset.name, tuple(sampled), dataset.num_classes, most)
+
+
+def _is_array(split: Split) -> bool:
+    inputs = split.inputs
+    return isinstance(inputs.stored if isinstance(inputs, Rows) else inputs, np.ndarray)
 
 
 def shared(sizes: Sequence[int], total: int) -> int:

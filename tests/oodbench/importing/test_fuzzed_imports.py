@@ -290,6 +290,8 @@ def number_in(cell: str) -> float:
         return float("nan")
 
 
+TEXTS = {"loss_name": "nll", "penalty_kind": "none", "nll_note": ""}
+"""What a fork may log under such names, and is no loss."""
 SOUND: Mapping[str, Any] = {"dataset": "Mine", "algorithm": "ERM", "trial_seed": 0}
 BAD: Mapping[str, Callable[[dict[str, Any]], Any]] = {
     "a text": lambda line: line.update(env1_in_acc="0.25"),
@@ -316,7 +318,8 @@ def logs_of(draw: random.Random) -> list[list[dict[str, Any]]]:
     """Five runs of three steps on three environments."""
     return [
         [
-            {"step": 100 * step, "loss": draw.random(), "hparams": {"lr": 1e-3 * (run + 1)},
+            {"step": 100 * step, "loss": draw.random(), **TEXTS,
+             "hparams": {"lr": 1e-3 * (run + 1)},
              "args": {**SOUND, "test_envs": [run % 3], "hparams_seed": run, "seed": run},
              **{f"env{e}_{part}_acc": draw.randrange(10**4) / 10**4
                 for e in range(3) for part in ("in", "out")}}
@@ -361,7 +364,9 @@ def test_odd_logs(each: int, tmp_path: Path) -> None:
             kind = draw.choice([*BAD, *DIVERGED, "cut", "cut"])
             if kind in DIVERGED:
                 fate[run] = "diverged"
-                logs[run][draw.randrange(3)][kind] = draw.choice([float("nan"), float("inf")])
+                logs[run][draw.randrange(3)][kind] = draw.choice(
+                    [float("nan"), float("inf"), "NaN", "-inf"]
+                )
             elif kind == "cut":
                 fate[run] = "out"
                 del logs[run][draw.randrange(1, 3) :]
