@@ -1,11 +1,9 @@
 """Statements about a dataset with many panels, such as 75 targets, in a few sentences for a reader.
 
-The first verdict is that of most panels; of the others it has the names.
+Verdicts on one or two panels come with their names.
 """
 
 import pandas as pd
-
-from oodbench.results.targets import listed
 
 from .claims import AVERAGED, THESE
 
@@ -32,7 +30,7 @@ def in_short(claims: pd.DataFrame) -> pd.DataFrame:
     rows = [
         {
             **dict(zip(by, key, strict=True)),
-            "test_environments": f"{EACH} {panels[key[0]]}",
+            "test_environments": f"{EACH} {panels[str(key[0])]}",
             "sentence": _sentence(str(key[3]), str(key[4]), places),
             "not_under": "",
         }
@@ -46,9 +44,7 @@ def _sentence(claim: str, about: str, places: pd.DataFrame) -> str:
     (most, n), *others = places["verdict"].value_counts().items()
     found = [f"{most} on {n}"]
     for verdict, number in others:
-        names = listed(places["test_environments"][places["verdict"] == verdict])
-        found.append(
-            f"{verdict} on {number} ({names})" if number <= 3 else f"{verdict} on {number}"
-        )
+        names = places["test_environments"][places["verdict"] == verdict]
+        found.append(f"{verdict} on {' and '.join(names) if number < 3 else number}")
     which = "" if about in ("", THESE) else f" ({about})"
     return f"{claim}{which}: {', '.join(found)}"

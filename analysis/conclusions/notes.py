@@ -100,8 +100,8 @@ def _searches(health: pd.DataFrame) -> Iterator[str]:
         several = str(tested) if "," in str(tested) else ""  # one panel that has all of them
         key = str(dataset), str(algorithm), "; ".join(parts), several
         places.setdefault(key, []).append(str(tested))
-    for (dataset, algorithm, text, _), tested in places.items():
-        yield f"{group_name(dataset, ','.join(tested), algorithm)}: {text}."
+    for (name, kind, text, _), each in places.items():
+        yield f"{group_name(name, ','.join(each), kind)}: {text}."
     yield from edge_notes(health)
 
 
