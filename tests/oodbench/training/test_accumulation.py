@@ -132,3 +132,47 @@ def test_batchnorm_that_is_never_trained_is_accepted(colored64) -> None:
         run_together(divided(frozen, pieces), colored64, stacked=False) for pieces in (1, 4)
     )
     assert (parameters(found, 0) - parameters(whole, 0)).abs().max() < 1e-10
+
+
+class Kept:
+    """What a forward pass keeps for the backward pass, counted as long as it is there."""
+
+    def __init__(self, parameters: set[int]) -> None:
+        self.parameters, self.now, self.most = parameters, 0, 0
+
+    def pack(self, tensor: torch.Tensor) -> Any:
+        box = [tensor]
+        own = tensor.untyped_storage().data_ptr() in self.parameters
+        held = _Held(self, 0 if own else tensor.numel())
+        return box, held
+
+    def unpack(self, packed: Any) -> torch.Tensor:
+        tensor: torch.Tensor = packed[0][0]
+        return tensor
+
+
+class _Held:
+    def __init__(self, kept: Kept, size: int) -> None:
+        self.kept, self.size = kept, size
+        kept.now += size
+        kept.most = max(kept.most, kept.now)
+
+    def __del__(self) -> None:
+        self.kept.now -= self.size
+
+
+@pytest.mark.parametrize("pieces", [2, 8])
+def test_less_is_kept_for_the_backward_pass(colored64, pieces: int) -> None:
+    """A half or an eighth of what the whole batch needs between its layers."""
+    settings: Any = {"optimizer": "sgd", "model_options": {"width": 64, "depth": 3}}
+    most = []
+    for trials in (
+        trials_of("erm", 1, **settings),
+        divided(trials_of("erm", 1, **settings), pieces),
+    ):
+        run = Run(trials, colored64, CPU, stacked=False)
+        kept = Kept({p.untyped_storage().data_ptr() for p in run.models.memory()})
+        with torch.autograd.graph.saved_tensors_hooks(kept.pack, kept.unpack):
+            run.step(0)
+        most.append(kept.most)
+    assert most[1] < 1.3 * most[0] / pieces
