@@ -84,6 +84,13 @@ def resolve(options: Mapping[str, Any]) -> DatasetSpec:
     return replace(SPEC, environments=(*VARIANTS, *map(environment_of, folders)))
 
 
+def check(options: Mapping[str, Any]) -> None:
+    """Raise RequestError unless the options are what they must be."""
+    given = dict(options)
+    training_folders(given.pop("training"))
+    Options(**given).check(NAME)
+
+
 def build(
     data_seed: int,
     training: Any,
@@ -99,9 +106,6 @@ def build(
         RequestError: If an option is not what it must be, a folder is missing or incomplete, a file
             is no image, or the decoded images do not fit on the disk.
     """
-    Options(size, holdout=holdout, corrupt=corrupt, max_pixels=max_pixels, augment=augment).check(
-        NAME
-    )
     folders, root = training_folders(training), SOURCE.find()
     parts = {(name, "test"): part for name, part in read_release(root).items()}
     tested = parts[ORIGINAL, "test"].foregrounds
@@ -202,6 +206,7 @@ SPEC = DatasetSpec(
     citation="Xiao et al. 2020 (Noise or Signal: The Role of Image Backgrounds in Object "
     "Recognition).",
     source=SOURCE,
+    check=check,
     resolve=resolve,
     examples=32400,  # the test images; how many there are to train on is not known
     decodes=True,

@@ -25,6 +25,7 @@ from domainbed_adapters.image_cache import content_of
 from domainbed_adapters.image_folders import AUGMENT, check_holdout, check_image_options, recipe_of
 from domainbed_adapters.image_tree import some
 from domainbed_adapters.joined_images import JoinedImages
+from domainbed_adapters.own_files import check_folder
 from oodbench.data import Dataset, DatasetSpec, Environment, Rows, Split
 from oodbench.errors import RequestError
 from oodbench.seeds import stream
@@ -77,6 +78,14 @@ class Settings:
             )
 
 
+def check(options: Mapping[str, Any]) -> None:
+    """Raise RequestError unless the options are what they must be."""
+    given = dict(options)
+    check_folder(NAME, given.pop("folder"))
+    wanted(given.pop("targets"))
+    Settings(**given).check()
+
+
 def resolve(options: Mapping[str, Any]) -> DatasetSpec:
     """This dataset with the targets that these options ask for.
 
@@ -119,7 +128,6 @@ def build(data_seed: int, folder: Any, targets: Any, **settings: Any) -> Dataset
         RequestError: If an option is not what it must be, or files are missing or damaged.
     """
     asked = Settings(**settings)
-    asked.check()
     own = read(find(folder), asked.corrupt, asked.partial)
     others = {name: read_target(name, asked.partial) for name in wanted(targets)}
     parts = [own["train"], own["test"], *others.values()]
@@ -206,6 +214,7 @@ SPEC = DatasetSpec(
     licence="CIFAR-10 has none of its own; CIFAR-10.1: MIT; CIFAR-10-C: CC BY 4.0.",
     citation="Krizhevsky 2009 (CIFAR-10); Recht et al. 2018 (CIFAR-10.1); Lu et al. 2020 "
     "(CIFAR-10.2); Hendrycks & Dietterich 2019 (CIFAR-10-C).",
+    check=check,
     resolve=resolve,
     verify=verify,
     summarize=summarize,

@@ -13,8 +13,10 @@ from domainbed_adapters.array_pickles import read_arrays
 from domainbed_adapters.image_cache import content_of, kept_images
 from domainbed_adapters.image_listing import folders_in
 from domainbed_adapters.image_tree import read_tree
+from domainbed_adapters.own_files import check_folder
 from oodbench.data import data_roots
 from oodbench.data.cache import cached
+from oodbench.data.on_demand import on_demand
 from oodbench.data.sources import root_with
 from oodbench.errors import RequestError
 
@@ -70,10 +72,9 @@ def find(folder: Any) -> Path:
     Raises:
         RequestError: If there is none.
     """
-    if not isinstance(folder, str) or not folder:
-        raise RequestError(f"{NAME}: folder must be the name of a folder, not {folder!r}.")
-    if root := root_with(folder):
-        return root / folder
+    named = check_folder(NAME, folder)
+    if root := root_with(named):
+        return root / named
     looked = " or ".join(str(root / folder) for root in data_roots())
     raise RequestError(
         f"{NAME}: there is no {looked or 'data folder: name one with --root'}; {GET}"
@@ -157,7 +158,8 @@ def _read_folders(where: Path, corrupt: Any) -> dict[str, Labelled]:
             f"{NAME}: {where} has neither data_batch_1 nor a folder {missing[0]}; {GET}"
         )
     tree = read_tree(where, sorted(parts), CLASSES)
-    pixels, there, content = kept_images(NAME, tree, SIZE, corrupt)
+    with on_demand(False):  # all of them are read
+        pixels, there, content = kept_images(NAME, tree, SIZE, corrupt)
     result = {}
     for i, part in enumerate(tree.environments):
         rows = np.intersect1d(tree.rows_of(i), there)

@@ -66,7 +66,8 @@ def wanted(option: Any) -> tuple[str, ...]:
     if option == ALL:
         return tuple(name for name in TARGETS if not missing(name))
     names = [option] if isinstance(option, str) else option
-    if not isinstance(names, list | tuple) or not names:
+    listed = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+    if not listed or not names:
         raise RequestError(
             f"{NAME}: targets must be all, or a list of names such as [cifar10.1-v6, cifar10-c, "
             f"fog-3]; got {option!r}."

@@ -3,6 +3,7 @@
 How they are split and dealt: see ``domainbed_adapters.dealing``.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from oodbench.errors import RequestError
 
 EXAMPLES = "digits"
 """The source of both datasets' examples: their numbers are rows of scikit-learn's file."""
+MOST_RENDERS = 1000
+"""Of one digit; with so many, all of them take half a gigabyte."""
 
 
 def load_digits() -> tuple[Images, Labels]:
@@ -24,6 +27,18 @@ def load_digits() -> tuple[Images, Labels]:
     return np.rint(data.images * 255 / 16).astype(np.uint8), data.target.astype(np.int64)
 
 
+def check_colored(options: Mapping[str, Any]) -> None:
+    """Raise RequestError unless the options of ColoredDigits are what they must be."""
+    for name in ("renders", "eval_renders"):
+        value = options[name]
+        if type(value) is not int or not 1 <= value <= MOST_RENDERS:
+            raise RequestError(
+                f"ColoredDigits: {name} must be a whole number from 1 to {MOST_RENDERS}, not "
+                f"{value!r}."
+            )
+    dealing.check_noise("ColoredDigits", options["label_noise"])
+
+
 def build_colored(data_seed: int, renders: int, eval_renders: int, label_noise: float) -> Dataset:
     """DomainBed's ColoredMNIST on the small digits: (2, 8, 8) images, label digit < 5.
 
@@ -31,10 +46,6 @@ def build_colored(data_seed: int, renders: int, eval_renders: int, label_noise: 
     digit, and scores do not depend on one draw of the noise.
     """
     counts = {"renders": renders, "eval_renders": eval_renders}
-    for name, value in counts.items():
-        if type(value) is not int or value < 1:
-            raise RequestError(f"ColoredDigits: {name} must be a whole number >= 1, not {value!r}.")
-    dealing.check_noise("ColoredDigits", label_noise)
     images, digits = load_digits()
     return dealing.deal_colours(
         "ColoredDigits", EXAMPLES, images, digits, label_noise, data_seed, **counts
@@ -70,6 +81,7 @@ REGISTER = [
         2,
         build_colored,
         options={"renders": 8, "eval_renders": 4, "label_noise": 0.25},
+        check=check_colored,
         citation="Arjovsky et al. 2019 (Invariant Risk Minimization), on Alpaydin & Kaynak 1998.",
         **dealing.COLOURED,
         **SOURCE,

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from domainbed_adapters.image_folders import OPTIONS, Options, build_images
+from domainbed_adapters.image_folders import OPTIONS, Options, build_images, check_options
 from domainbed_adapters.image_tree import ImageTree, read_tree
 from oodbench.data import Dataset, DatasetSpec, Source
 from oodbench.errors import RequestError
@@ -114,6 +114,7 @@ def spec(
         layout.num_classes,
         partial(build, name, layout, source),
         options=OPTIONS,
+        check=partial(check_options, name),
         shift=shift,
         summary=summary,
         layout=f"{layout.folder}/{{{folders}}}/CLASS/IMAGE under a data folder, as DomainBed's "

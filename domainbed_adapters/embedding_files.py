@@ -24,6 +24,8 @@ NEEDS = (
     "beside it has the others as columns; a .parquet file has all as columns, that of features one "
     "of lists"
 )
+FILE = "a .npz, .npy or .parquet file in a data folder"
+"""What the option ``file`` is."""
 
 
 def find(file: Any) -> Path:
@@ -32,7 +34,7 @@ def find(file: Any) -> Path:
     Raises:
         RequestError: If there is none.
     """
-    return sought(NAME, "file", file, "a .npz, .npy or .parquet file in a data folder")
+    return sought(NAME, "file", file, FILE)
 
 
 def read_arrays(path: Path) -> tuple[NDArray[np.float32], Mapping[str, NDArray[Any]]]:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domainbed_adapters.duplicates import check_duplicates, refuse_leaks, repeat_lines, report
-from domainbed_adapters.embedding_files import NAME, as_texts, find, read_arrays
-from domainbed_adapters.own_files import OWN
+from domainbed_adapters.embedding_files import FILE, NAME, as_texts, find, read_arrays
+from domainbed_adapters.image_folders import check_holdout
+from domainbed_adapters.own_files import OWN, check_named
 from domainbed_adapters.own_splits import as_dataset, held_out, resolved, told
 from domainbed_adapters.table_duplicates import repeats_in, row, same_numbers
 from domainbed_adapters.table_files import table_of
@@ -58,6 +59,18 @@ def _read(path: Path, reading: Reading, *changed: int) -> Features:
     return Features(features, table, hashlib.sha256(features.data).hexdigest())
 
 
+def check(options: Mapping[str, Any]) -> None:
+    """Raise RequestError unless the options are what they must be."""
+    check_named(NAME, "file", options["file"], FILE)
+    Reading.of(NAME, options)
+    check_duplicates(NAME, options["duplicates"])
+    check_holdout(NAME, options["holdout"])
+    if type(options["standardise"]) is not bool:
+        raise RequestError(
+            f"{NAME}: standardise must be true or false, not {options['standardise']!r}."
+        )
+
+
 def resolve(options: Mapping[str, Any]) -> DatasetSpec:
     """This dataset with the environments and classes that the file has."""
     return resolved(SPEC, features_of(options).table)
@@ -70,7 +83,6 @@ def verify(options: Mapping[str, Any]) -> Path:
         RequestError: If not, or if an example may be trained and tested on.
     """
     found, chosen = features_of(options), {**SPEC.options, **options}
-    check_duplicates(NAME, chosen["duplicates"])
     twice = repeats_in(found.table, same_numbers(found.features))
     refuse_leaks(f"{NAME}: {chosen['file']}", ROW, twice, row, chosen["duplicates"])
     return find(chosen["file"])
@@ -86,10 +98,6 @@ def summarize(options: Mapping[str, Any]) -> list[str]:
 
 def build(data_seed: int, **options: Any) -> Dataset:
     """The examples of that file."""
-    standardise = options["standardise"]
-    if type(standardise) is not bool:
-        raise RequestError(f"{NAME}: standardise must be true or false, not {standardise!r}.")
-    check_duplicates(NAME, options["duplicates"])
     found = features_of(options)
     inputs: Stored = found.features
     width = found.features.shape[1]
@@ -98,7 +106,7 @@ def build(data_seed: int, **options: Any) -> Dataset:
     twice = repeats_in(found.table, same_numbers(found.features), parts or None)
     report(f"{NAME}: {options['file']}", ROW, twice, row, options["duplicates"])
     data = as_dataset(NAME, found.table, inputs, found.content, parts)
-    columns, source = plain if standardise else None, f"{NAME} {found.content[:16]}"
+    columns, source = plain if options["standardise"] else None, f"{NAME} {found.content[:16]}"
     return replace(data, columns=columns, source=source)
 
 
@@ -113,6 +121,7 @@ SPEC = DatasetSpec(
     },
     summary="Features of your own that another network gave: heads on them train in minutes.",
     layout="FILE under a data folder, .npz, .npy or .parquet: features, label, environment, split.",
+    check=check,
     resolve=resolve,
     verify=verify,
     summarize=summarize,

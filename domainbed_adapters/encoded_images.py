@@ -6,6 +6,7 @@ cache, so that a shared file system is asked for one file and not for a million.
 
 import io
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -68,15 +69,33 @@ class EncodedImages:
     def __getitem__(self, which: Any) -> NDArray[np.uint8]:
         """The pixels of the image or the images with these indices, decoded on all cores."""
         rows = np.arange(len(self))[which]
-        pixels = np.zeros((rows.size, *self.shape[1:]), np.uint8)
 
-        def decode(place: int) -> None:
+        def decode(place: int, pixels: NDArray[np.uint8]) -> None:
             row = int(rows.flat[place])
             encoded = self.packed[self.ends[row - 1] if row else 0 : self.ends[row]]
             if encoded.size:
                 how = self.size, self.fit, self.interpolation
-                pixels[place] = read_image(io.BytesIO(encoded.tobytes()), *how)
+                pixels[...] = read_image(io.BytesIO(encoded.tobytes()), *how)
 
-        with at_most(self.max_pixels), ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(decode, range(rows.size)))
+        pixels = decoded(rows.size, self.shape[1:], self.max_pixels, decode)
         return pixels.reshape(*rows.shape, *self.shape[1:])
+
+
+def decoded(
+    n: int,
+    shape: tuple[int, ...],
+    max_pixels: int | None,
+    decode: Callable[[int, NDArray[np.uint8]], None],
+) -> NDArray[np.uint8]:
+    """(n, *shape) images, decoded on all cores.
+
+    Args:
+        n: How many.
+        shape: Of one.
+        max_pixels: See ``at_most``.
+        decode: ``decode(i, pixels)`` writes image i into its pixels, which are zeros.
+    """
+    pixels = np.zeros((n, *shape), np.uint8)
+    with at_most(max_pixels), ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(decode, range(n), pixels))
+    return pixels

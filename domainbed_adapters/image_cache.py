@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from domainbed_adapters.encoded_images import EncodedImages, keeps_encoded
 from domainbed_adapters.image_depth import is_deep
+from domainbed_adapters.image_files import ImageFiles
 from domainbed_adapters.image_reading import (
     Fit,
     Interpolation,
@@ -23,11 +24,12 @@ from domainbed_adapters.image_reading import (
 )
 from domainbed_adapters.image_tree import ImageTree
 from oodbench.data.cache import cached, filled
+from oodbench.data.on_demand import is_on_demand
 from oodbench.errors import RequestError
 from oodbench.records import hash_of
 
 Corrupt = Literal["fail", "skip"]
-Images = NDArray[np.uint8] | EncodedImages
+Images = NDArray[np.uint8] | EncodedImages | ImageFiles
 READER = 2
 """Changes with what is read of the same file; 1 clipped deep images."""
 JPEG = b"\xff\xd8\xff"
@@ -59,10 +61,16 @@ def kept_images(
     Returns:
         (n, 3, size, size) pixels, mapped or decoded when indexed, zeros for a file that was
         skipped; which of the n were not skipped; and a hash of all files and how they are resized.
+        On demand (``oodbench.data.on_demand``) no file is read: none is skipped, and the hash is
+        empty.
 
     Raises:
         RequestError: If a file is no image (with its name), or they do not fit on the disk.
     """
+    if is_on_demand():
+        how = Resized(size, fit, interpolation, max_pixels)
+        files = ImageFiles(name, tree.root, tree.files, corrupt == "skip", *how)
+        return files, np.arange(len(tree.files)), ""
     keep = _encoded if keeps_encoded() else _decoded
     how = Resized(size, fit, interpolation, max_pixels)
     with at_most(max_pixels):
@@ -87,11 +95,15 @@ def digests_of(
         images: The decoded images; None: each file is decoded, to see whether it is an image.
 
     Returns:
-        (n, 32) bytes; zeros for a file that is skipped.
+        (n, 32) bytes; zeros for a file that is skipped. On demand that of its name: no two files
+        are the same.
 
     Raises:
         RequestError: If a file is no image (with its name).
     """
+    if is_on_demand():
+        names = (hashlib.sha256(os.fsencode(file)).digest() for file in tree.files)
+        return np.frombuffer(b"".join(names), np.uint8).reshape(-1, 32)
 
     def is_doubtful(row: int) -> bool:
         # Encoded ones cannot be asked for their pixels where the cache is not written.

@@ -1,5 +1,6 @@
 """Datasets that are folders of images, split as DomainBed splits them or as our own are."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -73,10 +74,17 @@ class Options:
                 f"{name}: augment_id_val: true is DomainBed's way and needs augment: domainbed, "
                 f"not {augment}; leave one out."
             )
+        if self.domainbed is not None:
+            Seeds.from_option(name, self.domainbed)
 
 
 OPTIONS: dict[str, Any] = asdict(Options())
 """Each with its default."""
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Raise RequestError unless those of ``OPTIONS`` are what they must be for the dataset."""
+    Options(**{key: options[key] for key in OPTIONS}).check(name)
 
 
 def build_images(

@@ -28,6 +28,7 @@ def read_image(
     size: int,
     fit: Fit = "stretch",
     interpolation: Interpolation = "bilinear",
+    coarse: bool = False,
 ) -> NDArray[np.uint8]:
     """(3, size, size): RGB, resized as torchvision resizes PIL images, with antialias.
 
@@ -37,6 +38,8 @@ def read_image(
         fit: See ``Fit``. With ``stretch`` and ``crop`` no pixel of an image changes that has the
             size already.
         interpolation: Of the pixels.
+        coarse: Decode a JPEG file at a half, a quarter or an eighth, if at least twice the size is
+            left: many times faster for a large photograph, and a little different.
 
     Raises:
         Exception: Of any kind, if it is no image: see ``harm_of``.
@@ -46,6 +49,8 @@ def read_image(
     if isinstance(file, Path) and not file.is_file():  # opening a pipe would never end
         raise OSError("a link to nothing" if file.is_symlink() else "no file")
     with Image.open(file) as image:
+        if coarse:
+            image.draft(None, (2 * size, 2 * size))
         rgb, how = as_rgb(image), Image.Resampling[interpolation.upper()]
         resized = fitted(rgb, size, fit, how)
     return np.asarray(resized).transpose(2, 0, 1)

@@ -28,6 +28,7 @@ from domainbed_adapters.imagenet_files import (
     wanted,
 )
 from domainbed_adapters.joined_images import JoinedImages
+from domainbed_adapters.own_files import check_folder
 from oodbench.data import Dataset, DatasetSpec, Environment, Predict, Rows, Scores, Split
 from oodbench.errors import RequestError
 from oodbench.seeds import stream
@@ -60,13 +61,23 @@ def resolve(options: Mapping[str, Any]) -> DatasetSpec:
     return replace(SPEC, environments=(ID, *targets), apart=indices, targets=indices)
 
 
+def check(options: Mapping[str, Any]) -> None:
+    """Raise RequestError unless the options are what they must be."""
+    check_folder(NAME, options["folder"])
+    wanted(options["targets"])
+    check_image_options(NAME, options["size"], options["corrupt"])
+    check_holdout(NAME, options["holdout"])
+    if options["augment"] not in AUGMENT:
+        raise RequestError(
+            f"{NAME}: augment must be one of {', '.join(AUGMENT)}, not {options['augment']!r}."
+        )
+    if type(options["partial"]) is not bool:
+        raise RequestError(f"{NAME}: partial must be true or false, not {options['partial']!r}.")
+
+
 def pictures(options: Mapping[str, Any]) -> dict[str, Pictures]:
     """All files that these options ask for: of ``train``, ``test`` and each target."""
     folder, partial = options["folder"], options["partial"]
-    if not isinstance(folder, str) or not folder:
-        raise RequestError(f"{NAME}: folder must be the name of a folder, not {folder!r}.")
-    if type(partial) is not bool:
-        raise RequestError(f"{NAME}: partial must be true or false, not {partial!r}.")
     wnids = all_classes(folder)
     own = {"train": read_own(folder, "train", wnids), "test": read_own(folder, "val", wnids)}
     others = wanted(options["targets"])
@@ -94,12 +105,6 @@ def build(data_seed: int, **options: Any) -> Dataset:
             is no image, or the decoded images do not fit on the disk.
     """
     size, corrupt, holdout = options["size"], options["corrupt"], options["holdout"]
-    check_image_options(NAME, size, corrupt)
-    check_holdout(NAME, holdout)
-    if options["augment"] not in AUGMENT:
-        raise RequestError(
-            f"{NAME}: augment must be one of {', '.join(AUGMENT)}, not {options['augment']!r}."
-        )
     found = pictures(options)
     kept = [
         kept_images(f"{NAME}-{name}", one.tree, size, corrupt, fit=one.fit)
@@ -171,6 +176,7 @@ SPEC = DatasetSpec(
     "their authors.",
     citation="Russakovsky et al. 2015 (ImageNet); Recht et al. 2019 (V2); Hendrycks et al. 2021 "
     "(A, R); Wang et al. 2019 (Sketch); Barbu et al. 2019 (ObjectNet).",
+    check=check,
     resolve=resolve,
     verify=verify,
     summarize=summarize,

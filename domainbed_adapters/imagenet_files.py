@@ -86,7 +86,8 @@ def wanted(option: Any) -> tuple[str, ...]:
     if option == ALL:
         return tuple(name for name, target in TARGETS.items() if place(target.folders))
     names = [option] if isinstance(option, str) else option
-    if not isinstance(names, list | tuple) or not names:
+    listed = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+    if not listed or not names:
         raise RequestError(
             f"{NAME}: targets must be all, or a list of names such as [imagenetv2, imagenet-a]; "
             f"got {option!r}."

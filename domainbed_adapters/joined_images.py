@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from oodbench.data import Rows
+from oodbench.data.on_demand import UnreadableError
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,10 @@ class JoinedImages:
         owner = np.searchsorted(self.starts, flat, side="right") - 1
         for number in np.unique(owner):
             mine = np.flatnonzero(owner == number)
-            found = self.parts[number][flat[mine] - self.starts[number]]
+            try:
+                found = self.parts[number][flat[mine] - self.starts[number]]
+            except UnreadableError as error:
+                raise UnreadableError(str(error), mine[error.places], error.skip) from None
             pixels[mine] = resized(found, self.size)
         return pixels.reshape(*rows.shape, *self.shape[1:])
 

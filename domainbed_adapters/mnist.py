@@ -7,7 +7,8 @@ part, ``out`` is ``val``, and there is no ``test`` part. So the ID accuracy is t
 a test environment's OOD accuracy that on ``in``, as DomainBed reports them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,19 @@ Show = Callable[[int, Indices], tuple[Images, Labels]]
 """(environment, which digits) -> the inputs and labels as that environment shows them."""
 
 
-def check_size(name: str, size: object, domainbed: object) -> None:
-    """Raise RequestError unless images of this size can be made."""
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """Raise RequestError unless the options of the dataset ``name`` are what they must be."""
+    size, noise, domainbed = options["size"], options.get("label_noise"), options["domainbed"]
     if size not in (SIZE, SIZE // 2) or type(size) is not int:
         raise RequestError(f"{name}: size must be 28 or 14, not {size!r}.")
     if domainbed is not None and size != SIZE:
         raise RequestError(f"{name}: domainbed has 28 x 28 images; leave out size or domainbed.")
+    if "label_noise" in options:
+        dealing.check_noise(name, noise)
+    if domainbed is not None:
+        Seeds.from_option(name, domainbed)
+        if noise not in (None, LABEL_NOISE):
+            raise RequestError(f"{name}: domainbed has a label_noise of {LABEL_NOISE}; leave it.")
 
 
 def shrink(images: Images, size: int) -> Images:
@@ -74,11 +82,7 @@ def as_domainbed(
 def build_colored(data_seed: int, size: int, label_noise: float, domainbed: Any) -> Dataset:
     """(2, size, size) images, label digit < 5."""
     name = "ColoredMNIST"
-    check_size(name, size, domainbed)
-    dealing.check_noise(name, label_noise)
     if domainbed is not None:
-        if label_noise != LABEL_NOISE:
-            raise RequestError(f"{name}: domainbed has a label_noise of {LABEL_NOISE}; leave it.")
         return colored_as_domainbed(Seeds.from_option(name, domainbed))
     digits = mnist_files.read(SOURCE.find())
     images = shrink(digits.images, size)
@@ -101,7 +105,6 @@ def colored_as_domainbed(seeds: Seeds) -> Dataset:
 def build_rotated(data_seed: int, size: int, domainbed: Any) -> Dataset:
     """(1, size, size) images, ten classes."""
     name, names = "RotatedMNIST", tuple(map(str, ANGLES))
-    check_size(name, size, domainbed)
     seeds = None if domainbed is None else Seeds.from_option(name, domainbed)
     digits = mnist_files.read(SOURCE.find())
     turned = [shrink(rotated_mnist(digits, angle), size) for angle in ANGLES]
@@ -133,6 +136,7 @@ REGISTER = [
         2,
         build_colored,
         options={"size": SIZE, "label_noise": LABEL_NOISE, "domainbed": None},
+        check=partial(check_options, "ColoredMNIST"),
         examples=70000,
         citation="Arjovsky et al. 2019 (Invariant Risk Minimization); Gulrajani & Lopez-Paz 2021 "
         "(DomainBed); LeCun et al. 1998.",
@@ -145,6 +149,7 @@ REGISTER = [
         10,
         build_rotated,
         options={"size": SIZE, "domainbed": None},
+        check=partial(check_options, "RotatedMNIST"),
         examples=70000,
         citation="Ghifary et al. 2015; Gulrajani & Lopez-Paz 2021 (DomainBed); LeCun et al. 1998.",
         **dealing.ROTATED,

@@ -69,11 +69,21 @@ def read_numbers(options: Mapping[str, Any]) -> NumberTable:
         RequestError: If the file cannot be read, or lacks a column or a value.
         UnknownNameError: If it lacks a column that an option names.
     """
-    path, features = find(options["file"]), options["features"]
-    chosen = None if features is None else _names("features", features)
-    categorical = _names("categorical", options["categorical"])
+    path = find(options["file"])
+    chosen, categorical = check_columns_of(options)
     changed = path.stat().st_mtime_ns, path.stat().st_size
     return _read(path, chosen, categorical, Reading.of(NAME, options), *changed)
+
+
+def check_columns_of(options: Mapping[str, Any]) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+    """What ``features`` and ``categorical`` name, if they are lists of columns.
+
+    Raises:
+        RequestError: If they are not, or name one twice.
+    """
+    features = options["features"]
+    chosen = None if features is None else _names("features", features)
+    return chosen, _names("categorical", options["categorical"])
 
 
 def _names(option: str, given: Any) -> tuple[str, ...]:

@@ -10,6 +10,20 @@ OWN: dict[str, Any] = {"licence": "Yours.", "own": True}
 """What is known of every dataset that is made of such files."""
 
 
+def check_named(dataset: str, kind: str, name: Any, what: str) -> str:
+    """The name that an option has, or RequestError; arguments as of ``sought``."""
+    if not isinstance(name, str) or not name:
+        raise RequestError(f"{dataset} needs {kind}: {what}; got {name!r}.")
+    return name
+
+
+def check_folder(dataset: str, folder: Any) -> str:
+    """The folder that an option names, or RequestError."""
+    return check_named(
+        dataset, "folder", folder, "the name of a folder under a data folder (--root)"
+    )
+
+
 def sought(dataset: str, kind: str, name: Any, what: str) -> Path:
     """The file or folder of that name under a data folder of this machine, or at that path.
 
@@ -22,11 +36,9 @@ def sought(dataset: str, kind: str, name: Any, what: str) -> Path:
     Raises:
         RequestError: If it names none, or there is none.
     """
-    if not isinstance(name, str) or not name:
-        raise RequestError(f"{dataset} needs {kind}: {what}; got {name!r}.")
-    roots = data_roots()
+    named, roots = check_named(dataset, kind, name, what), data_roots()
     for root in roots:
-        path = root / name
+        path = root / named
         if path.is_file() if kind == "file" else path.is_dir():
             return path
     if not roots:

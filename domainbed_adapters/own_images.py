@@ -14,16 +14,21 @@ from domainbed_adapters.duplicates import (
     same_files,
 )
 from domainbed_adapters.image_cache import digests_of
-from domainbed_adapters.image_folders import OPTIONS, Options, build_images
+from domainbed_adapters.image_folders import OPTIONS, Options, build_images, check_options
 from domainbed_adapters.image_listing import folders_in
 from domainbed_adapters.image_tree import ImageTree, read_tree
-from domainbed_adapters.own_files import OWN, sought
+from domainbed_adapters.own_files import OWN, check_named, sought
 from domainbed_adapters.summaries import told_classes, told_environments, told_skipped
 from domainbed_adapters.table_values import Mending, too_alike
 from oodbench.data import Dataset, DatasetSpec
 from oodbench.errors import RequestError, UnknownNameError
 
 NAME = "ImageFolders"
+FOLDER = (
+    "the name of a folder under a data folder (--root), which has a folder for each environment "
+    "with one for each class"
+)
+"""What the option ``folder`` is."""
 
 
 def read(options: Mapping[str, Any]) -> ImageTree:
@@ -33,12 +38,8 @@ def read(options: Mapping[str, Any]) -> ImageTree:
         RequestError: If it is not laid out so, or two names are one but for their spelling.
         UnknownNameError: If the option ``labels`` names a class folder that is not there.
     """
-    what = (
-        "the name of a folder under a data folder (--root), which has a folder for each "
-        "environment with one for each class"
-    )
     labels = Mending.of(NAME, {"labels": options.get("labels")}).of_column("label")
-    root = sought(NAME, "folder", options.get("folder"), what)
+    root = sought(NAME, "folder", options.get("folder"), FOLDER)
     tree = read_tree(root, labels=labels)
     there = {kind for name in tree.environments for kind in folders_in(root / name)}
     for label in labels:
@@ -64,6 +65,13 @@ def resolve(options: Mapping[str, Any]) -> DatasetSpec:
     """This dataset with the environments and classes that the folder has."""
     tree = read(options)
     return replace(SPEC, environments=tree.environments, num_classes=len(tree.classes))
+
+
+def check(options: Mapping[str, Any]) -> None:
+    """Raise RequestError unless the options are what they must be."""
+    check_named(NAME, "folder", options["folder"], FOLDER)
+    Mending.of(NAME, {"labels": options["labels"]})
+    check_options(NAME, options)
 
 
 def verify(options: Mapping[str, Any]) -> Path:
@@ -118,6 +126,7 @@ SPEC = DatasetSpec(
     summary="A folder of your own images; its sub-folders, in order of name, are the environments.",
     layout="FOLDER/ENVIRONMENT/CLASS/IMAGE under a data folder; the same classes everywhere.",
     decodes=True,
+    check=check,
     resolve=resolve,
     verify=verify,
     summarize=summarize,

@@ -13,10 +13,15 @@ from domainbed_adapters.duplicates import (
     report,
 )
 from domainbed_adapters.image_cache import digests_of
-from domainbed_adapters.image_folders import check_image_options
+from domainbed_adapters.image_folders import check_holdout
 from domainbed_adapters.number_summaries import told_columns
-from domainbed_adapters.number_tables import NumberTable, has_numbers, read_numbers
-from domainbed_adapters.own_files import OWN
+from domainbed_adapters.number_tables import (
+    NumberTable,
+    check_columns_of,
+    has_numbers,
+    read_numbers,
+)
+from domainbed_adapters.own_files import OWN, check_named
 from domainbed_adapters.own_splits import (
     Parts,
     as_dataset,
@@ -35,10 +40,11 @@ from domainbed_adapters.table_duplicates import (
     same_rows,
     what_of,
 )
-from domainbed_adapters.table_files import check_there, find, read
+from domainbed_adapters.table_files import FILE, check_there, find, read
 from domainbed_adapters.table_inputs import (
     IMAGE_OPTIONS,
     TEXT_OPTIONS,
+    check_inputs,
     hash_of_items,
     images_of,
     texts_of,
@@ -49,6 +55,16 @@ from domainbed_adapters.table_values import MENDING, Reading
 from domainbed_adapters.tables import Table
 from oodbench.data import Dataset, DatasetSpec, Stored
 from oodbench.errors import RequestError
+
+
+def check(options: Mapping[str, Any]) -> None:
+    """Raise RequestError unless the options are what they must be."""
+    check_named(NAME, "file", options["file"], FILE)
+    Reading.of(NAME, options)
+    check_duplicates(NAME, options["duplicates"])
+    check_holdout(NAME, options["holdout"])
+    check_inputs(NAME, options)
+    check_columns_of(options)
 
 
 def resolve(options: Mapping[str, Any]) -> DatasetSpec:
@@ -64,9 +80,7 @@ def verify(options: Mapping[str, Any]) -> Path:
     """
     numbers, table, chosen = numbers_with(options), table_with(options), {**SPEC.options, **options}
     path = find(chosen["file"])
-    check_duplicates(NAME, chosen["duplicates"])
     if what_of(table) == "image":
-        check_image_options(NAME, chosen["size"], chosen["corrupt"], chosen["max_pixels"])
         check_there(table, path)
     found = found_in(table, numbers, chosen)
     refuse_leaks(f"{NAME}: {path}", what_of(table), found, row, chosen["duplicates"])
@@ -123,7 +137,6 @@ def found_in(
 
 def build(data_seed: int, **options: Any) -> Dataset:
     """The examples of that file."""
-    check_duplicates(NAME, options["duplicates"])
     numbers, whole = numbers_with(options), table_with(options)
     groups = fields_of(options, whole)
     parts = held_out(NAME, whole, options["holdout"], data_seed)
@@ -176,6 +189,7 @@ SPEC = DatasetSpec(
     },
     summary="A CSV or Parquet file of your own: a row a text, an image's path, or numbers.",
     layout="FILE under a data folder: label, environment, split; text or image or others.",
+    check=check,
     resolve=resolve,
     verify=verify,
     summarize=summarize,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from domainbed_adapters.image_folders import OPTIONS, Options, build_images
+from domainbed_adapters.image_folders import OPTIONS, Options, build_images, check_options
 from domainbed_adapters.image_listing import entries_of, is_image
 from domainbed_adapters.image_tree import ImageTree
 from oodbench.data import Dataset, DatasetSpec, Source
@@ -130,6 +130,7 @@ def spec(name: str) -> DatasetSpec:
         len(BREEDS),
         partial(build, name, source),
         options=OPTIONS,
+        check=partial(check_options, name),
         summary=f"Four breeds of dogs, each before backgrounds that change at test time ({many}); "
         "test environment 0.",
         layout="{0,1}/BACKGROUND/BREED/IMAGE under a data folder, as spawrious224.tar.gz has it.",

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SPLITS = ("train", "id_val", "id_test", "ood_val", "ood_test")
 """What the column ``split`` may say: the role of the example."""
 ITEMS = ("text", "image")
+FILE = "a CSV or Parquet file in a data folder"
+"""What the option ``file`` is."""
 NEEDS = (
     "It needs the columns label, environment and text, image (a path from the file's folder) or "
     f"numbers and categories, and may have split: {', '.join(SPLITS)}"
@@ -35,7 +37,7 @@ def find(file: Any) -> Path:
     Raises:
         RequestError: If there is none.
     """
-    return sought(NAME, "file", file, "a CSV or Parquet file in a data folder")
+    return sought(NAME, "file", file, FILE)
 
 
 def read(options: Mapping[str, Any]) -> Table:

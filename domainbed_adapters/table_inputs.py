@@ -1,6 +1,7 @@
 """What a model takes of the rows of a table: pixels of their images, or numbers of their texts."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,25 @@ TEXTS = 4096
 """Between two pieces of the file that is written."""
 
 
+def check_inputs(name: str, options: Mapping[str, Any]) -> None:
+    """Raise RequestError unless those of ``IMAGE_OPTIONS`` and ``TEXT_OPTIONS`` are right."""
+    if "corrupt" in options:
+        check_image_options(name, options["size"], options["corrupt"], options["max_pixels"])
+    if "words" in options:
+        words, encoder, length = (options[key] for key in TEXT_OPTIONS)
+        if not isinstance(encoder, str):
+            raise RequestError(f"{name}: encoder must be a folder's name, not {encoder!r}.")
+        for key, value, low, high in (("words", words, 1, 100_000), ("length", length, 4, 4096)):
+            if type(value) is not int or not low <= value <= high:
+                raise RequestError(
+                    f"{name}: {key} must be a whole number from {low} to {high}, not {value!r}."
+                )
+
+
 def images_of(
     table: Table, size: int, corrupt: Any, max_pixels: Any = None
 ) -> tuple[Images, Table, str]:
     """Pixels of a table's images, the table without those that are none, a hash of the files."""
-    check_image_options(table.name, size, corrupt, max_pixels)
     check_images(table.root, table.items, table.name)
     tree = tree_of(table)
     pixels, there, content = kept_images(table.name, tree, size, corrupt, max_pixels=max_pixels)
@@ -54,10 +69,6 @@ def tokens_of(table: Table, encoder: Any, length: Any) -> tuple[NDArray[Any], st
     Raises:
         RequestError: If there is no such encoder on this machine, or its tokenizer knows no words.
     """
-    if not isinstance(encoder, str):
-        raise RequestError(f"{table.name}: encoder must be a folder's name, not {encoder!r}.")
-    if type(length) is not int or not 4 <= length <= 4096:
-        raise RequestError(f"{table.name}: length must be a whole number from 4, not {length!r}.")
     reader = Encoder(encoder)
     made = [hash_of_items(table).encode(), reader.vocabulary.encode(), f"{length}".encode()]
     content = content_of(made)
@@ -94,8 +105,6 @@ def tfidf_of(table: Table, words: int, train: NDArray[np.int64]) -> tuple[NDArra
     Raises:
         RequestError: If there are no such words, or the numbers do not fit on the disk.
     """
-    if type(words) is not int or not 1 <= words <= 100_000:
-        raise RequestError(f"{table.name}: words must be a whole number from 1, not {words!r}.")
     import sklearn
 
     chosen = hashlib.sha256(np.ascontiguousarray(train).tobytes()).hexdigest()

@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from domainbed_adapters.table_inputs import check_inputs
 from domainbed_adapters.tables import Column, Grouping, Table, check_labels, environments_of
 from domainbed_adapters.wilds_checks import (
     GET,
@@ -154,13 +156,18 @@ class Release:
         return Source(self.name, self.folder, self.check, get=GET)
 
     def spec(
-        self, build: Callable[..., Dataset], options: Mapping[str, Any], **about: Any
+        self,
+        build: Callable[..., Dataset],
+        options: Mapping[str, Any],
+        choices: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+        **about: Any,
     ) -> DatasetSpec:
         """The dataset that can be asked for by name.
 
         Args:
             build: See ``DatasetSpec.build``; is also given the release, first.
             options: Beside ``environments`` and ``release_file``.
+            choices: Option -> the values that it may have.
             about: More of ``DatasetSpec``.
         """
 
@@ -175,6 +182,14 @@ class Release:
             self.check(root, is_required(self.name, chosen["release_file"]))
             return root / self.folder
 
+        def check(given: Mapping[str, Any]) -> None:
+            is_required(self.name, given["release_file"])
+            self.fields(given["environments"])
+            check_inputs(self.name, given)
+            for name, known in choices.items():
+                if given[name] not in known:
+                    raise UnknownNameError(name, given[name], known, where=self.name)
+
         own = {"environments": "+".join(self.environments), "release_file": "required"}
         subpopulation = {"shift": "subpopulation"} if self.worst else {}
         made = DatasetSpec(
@@ -185,6 +200,7 @@ class Release:
             options={**options, **own},
             metric=self.grouping.metrics[0],
             source=self.source,
+            check=check,
             resolve=resolve,
             verify=verify,
             published=True,

@@ -35,10 +35,13 @@ LAST, BEST = "last", "best_id_val"
 """Checkpoints of which weights and predictions may be kept, as the checkpoint rules call them."""
 
 
-ALIKE = ("freeze", "linear_steps", "no_decay", "unfreeze_at")
+ALIKE = (
+    *("accumulate", "freeze", "linear_steps", "no_decay", "unfreeze_at"),
+    *("dropout", "drop_path", "freeze_bn"),
+)
 SCALED = ("head_lr", "layer_decay")
-"""Hyperparameters of fine-tuning (``oodbench.optimizers.fine_tuning``) that all models of a stack
-have alike, and those that each may have its own value of, if all have one."""
+"""Hyperparameters of fine-tuning (``oodbench.optimizers.fine_tuning``) and of models that all
+models of a stack have alike, and those that each may have its own value of, if all have one."""
 
 
 def canonical_json(value: Any) -> str:
@@ -80,8 +83,6 @@ class Trial:
         label_smoothing: Share of each label that is spread over all classes.
         balance: What is drawn equally often: ``none``, ``classes``, ``environments`` or
             ``environments+classes``.
-        accumulate: Pieces in which each batch is computed, to save memory; see
-            ``oodbench.training.accumulation``.
         wise_ft: The model is also scored at these mixtures of its first and its last weights, at
             the last step: 0 is the first, 1 the last; see ``oodbench.training.mixtures``.
         average: Averaged weights, evaluated in place of the last: ``{"ema": decay}`` or
@@ -115,7 +116,6 @@ class Trial:
     clip_norm: float = 0.0
     label_smoothing: float = 0.0
     balance: str = "none"
-    accumulate: int = 1
     wise_ft: tuple[float, ...] = ()
     average: Mapping[str, float] = field(default_factory=dict)
     parallel: str = ""

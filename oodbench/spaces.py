@@ -243,6 +243,8 @@ def override(space: Space, changes: Mapping[str, Any], owner: str) -> dict[str, 
                     if isinstance(value, bool | str):
                         raise RequestError(f"A number is needed, but got {value!r}.")
                 new = Choice(tuple(old.coerce(value) for value in new.values))
+            elif isinstance(old, Choice) and not old.allowed:
+                check_kind(new, old)
         except RequestError as error:
             raise RequestError(f"{owner}, {name}: {error}") from error
         allowed = old.allowed if isinstance(old, Choice) else ()
@@ -253,3 +255,12 @@ def override(space: Space, changes: Mapping[str, Any], owner: str) -> dict[str, 
             raise RequestError(f"{owner}, {name}: needs one of {list(allowed)}, not a range.")
         result[name] = new
     return result
+
+
+def check_kind(new: Range | Choice, old: Choice) -> None:
+    """Raise RequestError if not all that may be drawn now is of the kind that it was before."""
+    kinds = {bool: "true or false", str: "text"}
+    wanted, *others = {kinds.get(type(value), "a number") for value in old.values}
+    for value in new.values if isinstance(new, Choice) else (new.low,):
+        if not others and kinds.get(type(value), "a number") != wanted:
+            raise RequestError(f"Needed is {wanted}, but got {value!r}.")

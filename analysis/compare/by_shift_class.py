@@ -9,6 +9,7 @@ import pandas as pd
 from oodbench.errors import check_name
 from oodbench.results.predictions import Predictions
 
+from ..runs.panels import Panel
 from ..runs.searches import Searches
 from .comparison import Comparison, Settings
 from .estimation import Estimation
@@ -38,7 +39,9 @@ def compare_by_class(
 ) -> pd.DataFrame:
     """``compare_across`` over the datasets of each class of shift, one class after the other.
 
-    A dataset whose shift is not known is of no class and stands alone. Datasets without trials
+    A dataset whose shift is not known is of no class and stands alone. So does each of several
+    targets of a dataset, unless its authors report their mean: that is the dataset's then. Datasets
+    without trials
     (``trials_of``) are left out, such as those without the score that the rule reads; ``names``
     says which are in. So are, of a class and algorithm, optimizers without trials on some dataset:
     a mean over other datasets would not compare them.
@@ -87,12 +90,15 @@ def by_class(
         The columns ``shift``, ``names``, ``chance`` and ``algorithm``; panels; optimizers.
     """
     groups: dict[tuple[str, str, str], list[Searches]] = {}
+    targets = places_of_targets([one.panel for one in estimation.searches])
     for one in estimation.searches:
-        shift = shifts[one.panel.dataset]
-        alone = one.panel.dataset if shift == UNKNOWN else ""
-        groups.setdefault((shift, one.panel.algorithm, alone), []).append(one)
+        panel, shift = one.panel, shifts[one.panel.dataset]
+        alone = targets.get(panel.key, panel.dataset if shift == UNKNOWN else "")
+        if alone is not None:
+            groups.setdefault((shift, panel.algorithm, alone), []).append(one)
     for (shift, algorithm, _), found in groups.items():
-        names = list(dict.fromkeys(one.panel.dataset for one in found))
+        places = [targets.get(one.panel.key) or one.panel.dataset for one in found]
+        names = list(dict.fromkeys(places))
         chances = {one.panel.dataset: one.panel.chance for one in found}
         known = [chance for chance in chances.values() if chance is not None]
         head = {
@@ -105,3 +111,20 @@ def by_class(
             name for name in found[0].optimizers if all(name in one.optimizers for one in found)
         ]
         yield head, found, members
+
+
+def places_of_targets(panels: Sequence[Panel]) -> dict[tuple[str, str, str], str | None]:
+    """What each of several targets of a dataset is called, where it stands alone.
+
+    Returns:
+        Key of its panel -> such as ``CIFAR10, fog-5``; None where the panel of the targets' mean
+        stands for it.
+    """
+    found: dict[tuple[str, str, str], str | None] = {}
+    for dataset, algorithm in {(one.dataset, one.algorithm) for one in panels}:
+        mine = [one for one in panels if (one.dataset, one.algorithm) == (dataset, algorithm)]
+        targets = [one for one in mine if one.target]
+        mean = [one for one in mine if not one.target and "," in one.test_environments]
+        for one in targets if len(targets) > 1 else ():
+            found[one.key] = None if mean else f"{dataset}, {one.target}"
+    return found

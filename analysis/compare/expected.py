@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +10,9 @@ from numpy.typing import NDArray
 from oodbench.results.select import RUN_RULES
 
 from ..runs.resampling import Resample, Resampling
-from ..runs.searches import NO_MODEL, Searches, splits_of
+from ..runs.searches import NO_MODEL, Searches
 from ..runs.trials import SCORES
-from ..stats.best_of import Ranked, none_left, ranked
+from ..stats.best_of import none_left, ranked
 from ..stats.intervals import Array
 from .budgets import Budget
 
@@ -86,11 +87,10 @@ def bought(
     kept = np.ones(len(runs), dtype=bool) if kept is None else kept
     columns = (RUN_RULES[searches.rule], *SCORES)
     completed = (runs["status"] == "completed").to_numpy()
-    names, splits = runs["optimizer"].to_numpy(), splits_of(runs).to_numpy()
     cells = [
-        _Cell(name, split, np.flatnonzero((names == name) & (splits == split) & kept))
+        _Cell(name, split, places[kept[places]])
         for name in budgets[0].trials
-        for split in searches.of(name).splits
+        for split, places in searches.places[name].items()
     ]
     blocks = [
         _block(one, columns, completed, cells, budgets, wins and one.start < WINS)
@@ -143,52 +143,35 @@ def _block(
     scores = [np.where(completed, one.scores[name], NO_MODEL) for name in SCORES]
     values, chosen = [], []
     for cell in cells:
-        sorted_ = ranked(rank[:, cell.places], one.weights[:, cell.places])
-        ordered = [sorted_.sort(score[:, cell.places]) for score in scores]
-        shape = len(one.weights), len(cell.places)
-        value = np.empty((len(one.weights), len(budgets), len(SCORES)))
-        for i, budget in enumerate(budgets):
-            n = budget.trials[cell.optimizer]
-            probability = sorted_.selected(n) if n <= len(cell.places) else np.full(shape, np.nan)
-            for j, mine in enumerate(ordered):
-                value[:, i, j] = (probability * mine).sum(axis=-1)
-            if i == 0 and wins:
-                chosen.append(_in_place(sorted_, probability))
+        weights, mine = one.weights[:, cell.places], [score[:, cell.places] for score in scores]
+        searched = ranked(rank[:, cell.places], weights)
+        paid = [budget.trials[cell.optimizer] for budget in budgets]
+        able = [n <= len(cell.places) for n in paid]
+        value = np.full((len(weights), len(budgets), len(SCORES)), np.nan)
+        if any(able):
+            value[:, able] = searched.expected(mine, list(compress(paid, able)))
         values.append(value)
+        if wins:
+            chosen.append(searched.selected(paid[0]) if able[0] else np.full_like(weights, np.nan))
     if not wins:
         return values, None
     return values, np.stack([_wins(cells, chosen, score) for score in scores], axis=1)
-
-
-def _in_place(sorted_: Ranked, probability: Array) -> Array:
-    """Probabilities in the order of the trials."""
-    found = np.empty_like(probability)
-    np.put_along_axis(found, sorted_.order, probability, axis=-1)
-    return found
 
 
 def _wins(cells: Sequence[_Cell], chosen: Sequence[Array], score: Array) -> Array:
     """(R, optimizers, optimizers): P(first > second) + P(equal) / 2, on average over the splits."""
     names = list(dict.fromkeys(cell.optimizer for cell in cells))
     splits = list(dict.fromkeys(cell.split for cell in cells))
-    resamples = len(chosen[0])
-    total = np.zeros((resamples, len(names), len(names)))
+    total = np.zeros((len(chosen[0]), len(names), len(names)))
     shared = np.zeros((len(names), len(names)))
     for split in splits:
         mine = [i for i, cell in enumerate(cells) if cell.split == split]
         places = np.concatenate([cells[i].places for i in mine])
-        owner = np.concatenate(
-            [np.full(len(cells[i].places), names.index(cells[i].optimizer)) for i in mine]
-        )
+        sizes = [len(cells[i].places) for i in mine]
+        owner = np.repeat([names.index(cells[i].optimizer) for i in mine], sizes)
         mass = np.concatenate([chosen[i] for i in mine], axis=-1)
-        x = np.broadcast_to(np.round(score[:, places], DIGITS), mass.shape)
-        order = np.argsort(x, axis=-1, kind="stable")
-        by_score, mass, owner = (
-            np.take_along_axis(np.broadcast_to(one, mass.shape), order, axis=-1)
-            for one in (x, mass, owner)
-        )
-        each = np.where(owner[:, None] == np.arange(len(names))[:, None], mass[:, None], 0.0)
-        total += each @ _half_below(by_score, each).swapaxes(-1, -2)
+        each = _masses(score[:, places], mass, owner, len(names))
+        total += np.swapaxes(each, -1, -2) @ (np.cumsum(each, axis=1) - each / 2)
         here = np.isin(np.arange(len(names)), owner)
         shared += here[:, None] & here
     with np.errstate(invalid="ignore"):
@@ -196,15 +179,10 @@ def _wins(cells: Sequence[_Cell], chosen: Sequence[Array], score: Array) -> Arra
     return found
 
 
-def _half_below(x: Array, mass: Array) -> Array:
-    """(R, optimizers, N): the mass of each that lies below each x, and half of what lies on it."""
-    up_to = np.cumsum(mass, axis=-1)
-    changes = x[..., 1:] != x[..., :-1]
-    edge = np.ones((*x.shape[:-1], 1), dtype=bool)
-    first = np.append(edge, changes, axis=-1)[:, None]
-    last = np.append(changes, edge, axis=-1)[:, None]
-    below = np.maximum.accumulate(np.where(first, up_to - mass, 0.0), axis=-1)
-    ends = np.where(last, up_to, np.inf)[..., ::-1]
-    through = np.minimum.accumulate(ends, axis=-1)[..., ::-1]
-    half: Array = (below + through) / 2
-    return half
+def _masses(score: Array, mass: Array, owner: NDArray[np.int64], owners: int) -> Array:
+    """(R, levels, owners): the mass (R, N) of each owner's trials at each level of the score."""
+    levels = ranked(np.round(score, DIGITS), np.ones((1, len(owner)))).levels
+    shape = len(mass), int(levels.max()) + 1, owners
+    places = np.ravel_multi_index((np.arange(len(mass))[:, None], levels, owner), shape)
+    flat = np.bincount(places.ravel(), mass.ravel(), int(np.prod(shape)))
+    return flat.reshape(shape).astype(float, copy=False)

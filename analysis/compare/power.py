@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.special import stdtrit
 
 from oodbench.results.predictions import Predictions
+from oodbench.results.targets import FEW
 
 from ..runs.columns import GROUP
 from ..runs.names import group_name
@@ -156,12 +157,27 @@ def _power(tasks: Tasks, contest: Contest) -> Power | None:
 
 
 def power_sentences(estimation: Estimation) -> tuple[str, ...]:
-    """What each panel's search decides between two optimizers, and what 2 points would take."""
-    return tuple(
-        f"{group_name(*one.panel.key)}: {power.draws:,} draws of each find "
-        f"{100 * power.found(power.draws, power.data_seeds):.1f} points; {_words(power)}."
-        for one, power in typical_power(estimation)
-    )
+    """What the searches decide between two optimizers, and what 2 points would take.
+
+    A sentence for each panel; of a dataset and algorithm with many panels, for the one in the
+    middle.
+    """
+    places: dict[tuple[str, str], list[tuple[Searches, Power]]] = {}
+    for one, power in typical_power(estimation):
+        places.setdefault((one.panel.dataset, one.panel.algorithm), []).append((one, power))
+    lines = []
+    for found in places.values():
+        finds = [100 * power.found(power.draws, power.data_seeds) for _, power in found]
+        middle = sorted(range(len(found)), key=finds.__getitem__)[len(found) // 2]
+        many = len(found) > FEW
+        among = f", in the middle of {len(found)}" if many else ""
+        for i in [middle] if many else range(len(found)):
+            one, power = found[i]
+            lines.append(
+                f"{group_name(*one.panel.key)}{among}: {power.draws:,} draws of each find "
+                f"{finds[i]:.1f} points; {_words(power)}."
+            )
+    return tuple(lines)
 
 
 def _words(power: Power) -> str:

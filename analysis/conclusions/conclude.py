@@ -30,6 +30,7 @@ from ..curves.return_curves import Key, curves_of
 from ..curves.robustness import effective_robustness
 from ..curves.verdicts import ReturnCurve
 from ..runs.columns import GROUP, require
+from ..runs.environments import Environments
 from ..runs.remarks import frozen_remark
 from ..runs.trials import SCORES, trials_of, without_trials
 from .claims import claims_of_classes, claims_of_kinds
@@ -80,6 +81,7 @@ class Conclusions:
             that the rule reads, and why. What needs no selection is said of them too.
         missing: What further columns of the table would answer; see ``more_columns``.
         estimation: What all comparisons rest on, for others to be made of it; None without any.
+        environments: Names that test environments have in text, beside their indices.
     """
 
     claims: pd.DataFrame
@@ -100,6 +102,7 @@ class Conclusions:
     cuts_refused: Mapping[str, str] = field(default_factory=dict)
     health: pd.DataFrame = field(default_factory=pd.DataFrame)
     estimation: Estimation | None = None
+    environments: Environments = field(default_factory=dict)
 
     @property
     def notes(self) -> dict[str, tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """Conclusions as Markdown, LaTeX, HTML, JSON and CSV."""
 
 import html
+import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -9,10 +10,11 @@ from typing import Any
 import pandas as pd
 
 from oodbench.errors import check_name
+from oodbench.results.spreadsheets import write_csv
 
 from ..runs.names import pretty
 from .markdown import escape, markdown_table
-from .text import NO_ADVICE, Findings, conclusions_text, exception, heading
+from .text import NO_ADVICE, Findings, by_place, conclusions_text, exception
 
 ADVICE = "Recommendation"
 
@@ -45,7 +47,9 @@ def statements(conclusions: Findings) -> pd.DataFrame:
     return pd.concat([first, conclusions.claims], ignore_index=True)
 
 
-def conclusions_as(conclusions: Findings, format_: str, width: int = 80) -> str:
+def conclusions_as(
+    conclusions: Findings, format_: str, width: int = 80, escape_formulas: bool = True
+) -> str:
     """The conclusions in one of ``FORMATS``.
 
     Args:
@@ -53,11 +57,14 @@ def conclusions_as(conclusions: Findings, format_: str, width: int = 80) -> str:
         format_: ``text``; ``markdown`` and ``latex``: the advice and a table of the statements
             with what they rest on; ``json``: that and the notes; ``csv``: a row a statement.
         width: Of lines of text.
+        escape_formulas: In ``csv``: see ``oodbench.results.spreadsheets``.
 
     Raises:
         UnknownNameError: No such format.
     """
     check_name("format", format_, FORMATS)
+    if format_ == "csv":
+        return _csv(conclusions, width, escape_formulas)
     return FORMATS[format_](conclusions, width)
 
 
@@ -66,13 +73,15 @@ def _json(conclusions: Findings, width: int) -> str:
     return json.dumps({"statements": rows, "notes": dict(conclusions.notes)}, indent=1)
 
 
-def _csv(conclusions: Findings, width: int) -> str:
-    return statements(conclusions).to_csv(index=False).rstrip("\n")
+def _csv(conclusions: Findings, width: int, escape_formulas: bool = True) -> str:
+    text = io.StringIO()
+    write_csv(statements(conclusions), text, escape_formulas)
+    return text.getvalue().rstrip("\n")
 
 
 def _markdown(conclusions: Findings, width: int) -> str:
     parts = [f"## {ADVICE}", *_advice_items(conclusions)]
-    for where, rows in _by_place(conclusions.claims):
+    for where, rows in _by_place(conclusions):
         cells = [[escape(text) for text in row] for row in rows]
         parts += [f"## {escape(where)}", markdown_table(HEADS, cells, numbers=False)]
     for title, notes in conclusions.notes.items():
@@ -90,14 +99,9 @@ def _advice_items(conclusions: Findings) -> Iterator[str]:
         yield f"**{escape(one.where)}**: {escape(one.words)}"
 
 
-def _by_place(claims: pd.DataFrame) -> Iterator[tuple[str, list[list[str]]]]:
-    for (dataset, environments), rows in claims.groupby(
-        ["dataset", "test_environments"], sort=False
-    ):
-        yield (
-            heading(str(dataset), str(environments), str(rows["shift"].iloc[0])),
-            [_cells(row) for row in rows.to_dict("records")],
-        )
+def _by_place(conclusions: Findings) -> Iterator[tuple[str, list[list[str]]]]:
+    for where, rows in by_place(conclusions.claims, conclusions.environments):
+        yield where, [_cells(row) for row in rows.to_dict("records")]
 
 
 def _cells(row: Mapping[Any, Any]) -> list[str]:
@@ -118,7 +122,7 @@ def _latex(conclusions: Findings, width: int) -> str:
         r"algorithm & finding \\",
         r"\midrule\endhead",
     ]
-    for where, rows in _by_place(conclusions.claims):
+    for where, rows in _by_place(conclusions):
         lines += [rf"\multicolumn{{2}}{{@{{}}l}}{{\emph{{{latex(where)}}}}} \\*"]
         lines += [" & ".join(latex(cell) for cell in row[:2]) + r" \\" for row in rows]
     lines += [r"\bottomrule", r"\end{longtable}"]
@@ -140,7 +144,7 @@ def conclusions_html(conclusions: Findings) -> str:
     for one in conclusions.recommendations:
         where, words = html.escape(one.where), html.escape(one.words)
         parts.append(f"<p><b>{where}</b>: {words}</p>")
-    for where, rows in _by_place(conclusions.claims):
+    for where, rows in _by_place(conclusions):
         body = "".join(_html_row("td", row[:2]) for row in rows)
         table_ = f"<table>{_html_row('th', HEADS[:2])}{body}</table>"
         parts.append(f"<details><summary>{html.escape(where)}</summary>{table_}</details>")

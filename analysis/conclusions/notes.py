@@ -88,15 +88,20 @@ def _runs(found: Found) -> Iterator[str]:
 
 
 def _searches(health: pd.DataFrame) -> Iterator[str]:
-    """A sentence a panel, and one for each search that tells to look beyond its range."""
-    for key, rows in health.groupby(list(GROUP), sort=False):
+    """A sentence for each panel, or for several that it is true of; then what the edges tell."""
+    places: dict[tuple[str, ...], list[str]] = {}
+    for (dataset, tested, algorithm), rows in health.groupby(list(GROUP), sort=False):
         sizes = sorted(rows["trials"].unique())
         number = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
-        told = [f"{number} trials of each"]
+        parts = [f"{number} trials of each"]
         for name, words in (("lost", "lost"), ("at_chance", "at chance")):
             shares = _shares(rows, name)
-            told += [f"{words}: {', '.join(shares)}"] if shares else []
-        yield f"{group_name(*map(str, key))}: {'; '.join(told)}."
+            parts += [f"{words}: {', '.join(shares)}"] if shares else []
+        several = str(tested) if "," in str(tested) else ""  # one panel that has all of them
+        key = str(dataset), str(algorithm), "; ".join(parts), several
+        places.setdefault(key, []).append(str(tested))
+    for (name, kind, text, _), each in places.items():
+        yield f"{group_name(name, ','.join(each), kind)}: {text}."
     yield from edge_notes(health)
 
 

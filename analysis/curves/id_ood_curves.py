@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from oodbench.errors import RequestError
 from oodbench.results.predictions import Predictions
+from oodbench.results.select import drawn
 
-from ..runs.columns import GROUP, require, rows_of
-from ..runs.panels import panels
+from ..runs.columns import GROUP, require
+from ..runs.panels import chance_of, rows_by_panel
 from ..runs.resampling import Resampling
 from ..stats.intervals import Array
 from ..stats.smooth import CENTRAL, Smooth, fit_smooth, lack_of_fit
@@ -118,7 +119,8 @@ def clouds_of(
     require(pairs, ("id", "ood"))
     resampling = Resampling(pairs, predictions, RESAMPLES, seed)
     pairs = with_draws(pairs, resampling)
-    for panel in panels(pairs, dataset, algorithm):
-        of = dict(iter(rows_of(pairs, *panel.key).groupby("optimizer")))
-        clouds = [cloud(of[n], resampling, str(n), panel.chance) for n in panel.counts.index]
-        yield dict(zip(GROUP, panel.key, strict=True)), clouds
+    for key, rows in rows_by_panel(pairs, dataset, algorithm).items():
+        chance, of = chance_of(drawn(rows)), dict(iter(rows.groupby("optimizer")))
+        names = pd.unique(drawn(rows)["optimizer"])
+        clouds = [cloud(of[name], resampling, str(name), chance) for name in names]
+        yield dict(zip(GROUP, key, strict=True)), clouds

@@ -14,14 +14,15 @@ import numpy as np
 import pandas as pd
 
 from oodbench.results.predictions import Predictions
+from oodbench.results.select import drawn
 
-from ..runs.columns import GROUP, require, rows_of
-from ..runs.panels import Panel, panels
+from ..runs.columns import GROUP, require
+from ..runs.panels import chance_of, rows_by_panel
 from ..runs.resampling import Resampling
 from ..stats.intervals import UNKNOWN, Array, Estimate
 from ..stats.smooth import estimated
 from .axes import on_axis
-from .points import RESAMPLES, points_of
+from .points import RESAMPLES, points_of, with_draws
 
 FEWEST = 10
 """Fewer configurations have no interval, and fewer among the good ones no verdict."""
@@ -64,12 +65,12 @@ def accuracy_on_the_line(
     """
     require(pairs, ("id", "ood"))
     resampling = Resampling(pairs, predictions, RESAMPLES, seed)
-    found = panels(pairs, dataset, algorithm)
-    return pd.DataFrame([_row(panel, rows_of(pairs, *panel.key), resampling) for panel in found])
+    found = rows_by_panel(with_draws(pairs, resampling), dataset, algorithm)
+    return pd.DataFrame([_row(key, rows, resampling) for key, rows in found.items()])
 
 
-def _row(panel: Panel, runs: pd.DataFrame, resampling: Resampling) -> dict[str, Any]:
-    points = points_of(runs, resampling, panel.chance)
+def _row(key: Sequence[str], runs: pd.DataFrame, resampling: Resampling) -> dict[str, Any]:
+    points = points_of(runs, resampling, chance_of(drawn(runs)))
     first, second, ood = (
         on_axis(values, "probit", n)
         for values, n in (
@@ -90,7 +91,7 @@ def _row(panel: Panel, runs: pd.DataFrame, resampling: Resampling) -> dict[str, 
     number = len(np.unique(points.draws[placed]))
     of_good = len(np.unique(points.draws[good]))
     among = _correlation(points.weights * good, first, ood, of_good, points.resamples)
-    row: dict[str, Any] = {**dict(zip(GROUP, panel.key, strict=True)), "n": int(placed.sum())}
+    row: dict[str, Any] = {**dict(zip(GROUP, key, strict=True)), "n": int(placed.sum())}
     row |= _enough(slope, number, points.resamples).columns("slope")
     row |= _correlation(weights, second, ood, number, points.resamples).columns("correlation")
     row |= {"n_good": int(good.sum()), **among.columns("correlation_good")}

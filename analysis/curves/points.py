@@ -1,6 +1,6 @@
 """The runs that a curve rests on as (ID, OOD) points, and why others are left out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +9,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from oodbench.results.select import drawn
 
-from ..runs.columns import DESIGNS
-from ..runs.resampling import Resampling
+from ..runs.columns import BY, DESIGNS
+from ..runs.resampling import ROLES, Resampling
 from ..stats.intervals import Array
 from .expected_id import BY_HALVES, BY_VALIDATION, halves, measurements
+
+USED = {
+    *("run", *BY, "status", "sampler", "protocol", "chance"),
+    *(name for score in ("id", "ood", *ROLES) for name in (score, f"n_{score}")),
+}
+"""Columns that points rest on: a table of runs has five times as many, and groups copy theirs."""
 
 RESAMPLES = 200
 """Of the bootstrap: it gives standard errors."""
@@ -47,12 +53,14 @@ class Points:
     n_ood: Array
 
 
-def with_draws(pairs: pd.DataFrame, resampling: Resampling) -> pd.DataFrame:
-    """The table with the column ``draw``, so that no group looks its own up."""
+def with_draws(
+    pairs: pd.DataFrame, resampling: Resampling, also: Iterable[str] = ()
+) -> pd.DataFrame:
+    """What points are made of, and columns ``also``, with the column ``draw`` of each run."""
     first = drawn(pairs)
     draws = pd.Series(-1, index=pairs.index)
     draws.loc[first.index] = resampling.draws_of(first)
-    return pairs.assign(draw=draws)
+    return pairs[[name for name in pairs.columns if name in {*USED, *also}]].assign(draw=draws)
 
 
 def usable(runs: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, int]]:

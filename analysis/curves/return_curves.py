@@ -53,7 +53,7 @@ def return_curves(
         )
     fit = Fit.of(settings)
     resampling = Resampling(pairs, predictions, fit.resamples, fit.seed)
-    pairs = with_draws(pairs, resampling)
+    pairs = with_draws(pairs, resampling, by)
     keys = in_first_appearance(pairs[list(BY)].drop_duplicates(list(by)), pairs)[list(by)]
     groups = {tuple(map(str, key)): rows for key, rows in pairs.groupby(list(by), sort=False)}
     ordered = (tuple(map(str, key)) for key in keys.itertuples(index=False))

@@ -6,16 +6,18 @@ from typing import Any
 
 import pandas as pd
 
+from oodbench.results.targets import listed
+
 Environments = Mapping[str, Sequence[str]]
 """Dataset -> the names of its environments, by their index."""
 
 
 def side_name(tested: str, names: Sequence[str]) -> str:
-    """Test environments by index and name, such as ``0 (15\N{DEGREE SIGN}), 2``."""
+    """Test environments by index and name, such as ``0 (15\N{DEGREE SIGN}), 2``; of many a few."""
     known = {str(index): name for index, name in enumerate(names) if name != str(index)}
     if not known:
         return tested
-    return ", ".join(
+    return listed(
         f"{part} ({known[part]})" if part in known else part for part in tested.split(",")
     )
 

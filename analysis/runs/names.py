@@ -2,6 +2,8 @@
 
 import re
 
+from oodbench.results.targets import FEW, listed
+
 NAMES = {
     "sgd": "SGD",
     "momentum": "Momentum",
@@ -60,7 +62,8 @@ def tested_on(test_environments: str) -> str:
     """Such as ``tested on environment 2``; a dataset with published splits has none of them."""
     if not test_environments:
         return "tested on its published splits"
-    return f"tested on environment {test_environments}"
+    plural = "s" if "," in test_environments else ""
+    return f"tested on environment{plural} {few(test_environments)}"
 
 
 def group_name(dataset: str, test_environments: str, algorithm: str) -> str:
@@ -68,7 +71,13 @@ def group_name(dataset: str, test_environments: str, algorithm: str) -> str:
     if not test_environments:  # the dataset has published splits
         return f"{pretty(algorithm)} on {dataset}"
     plural = "s" if "," in test_environments else ""
-    return f"{pretty(algorithm)} on {dataset}, test environment{plural} {test_environments}"
+    return f"{pretty(algorithm)} on {dataset}, test environment{plural} {few(test_environments)}"
+
+
+def few(test_environments: str) -> str:
+    """Of many, such as all targets of a dataset, the first ones and how many there are."""
+    each = test_environments.split(",")
+    return test_environments if len(each) <= FEW else listed(map(str.strip, each))
 
 
 def shift_name(shift: str) -> str:

@@ -6,8 +6,9 @@ import pandas as pd
 
 from oodbench.errors import RequestError, check_name
 from oodbench.results.select import drawn
+from oodbench.results.targets import TARGET
 
-from .columns import GROUP, count_statuses, in_first_appearance, require, rows_of, values_of
+from .columns import GROUP, count_statuses, in_first_appearance, require, values_of
 from .names import group_name
 from .remarks import remarks_of
 
@@ -28,6 +29,7 @@ class Panel:
         n_ood: Likewise for OOD.
         remarks: What a reader must know about the runs that were pooled.
         score: What ``id`` and ``ood`` are, such as ``accuracy`` or ``worst group accuracy``.
+        target: The target that the runs were tested on, of a dataset that has several; else empty.
     """
 
     dataset: str
@@ -41,6 +43,7 @@ class Panel:
     n_ood: tuple[int, int] | None
     remarks: tuple[str, ...]
     score: str = "accuracy"
+    target: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -81,39 +84,60 @@ def panels(
         RequestError: No runs at all, or none of this dataset with this algorithm.
         UnknownNameError: No run of that dataset, or with that algorithm.
     """
+    by_panel = rows_by_panel(pairs, dataset, algorithm)
+    return tuple(panel_of(key, rows) for key, rows in by_panel.items())
+
+
+def rows_by_panel(
+    pairs: pd.DataFrame, dataset: str | None = None, algorithm: str | None = None
+) -> dict[tuple[str, str, str], pd.DataFrame]:
+    """The key of each panel and all of its rows, also those that repeat a winner.
+
+    Args, Raises: as for ``panels``, whose order they have.
+    """
     require(pairs, ("id", "ood"))
-    chosen = pairs = drawn(pairs)
     for column, value in (("dataset", dataset), ("algorithm", algorithm)):
         if value is not None:
-            check_name(column, value, map(str, pairs[column].unique()))
-            chosen = chosen[chosen[column] == value]
-    if chosen.empty:
+            check_name(column, value, map(str, drawn(pairs)[column].unique()))
+    for column, value in (("dataset", dataset), ("algorithm", algorithm)):
+        if value is not None:
+            pairs = pairs[pairs[column] == value]
+    first = drawn(pairs)[[*GROUP, "optimizer"]]
+    if first.empty:
         raise RequestError(
             f"No run of dataset {dataset!r} used the algorithm {algorithm!r}. Drop one of the two "
             "filters, or train those runs first."
         )
-    keys = chosen[list(GROUP)].drop_duplicates().assign(optimizer=chosen["optimizer"].iloc[0])
-    ordered = in_first_appearance(keys, chosen)[list(GROUP)]
-    return tuple(_panel(chosen, *map(str, key)) for key in ordered.itertuples(index=False))
+    keys = first.drop_duplicates(list(GROUP)).assign(optimizer=first["optimizer"].iloc[0])
+    ordered = in_first_appearance(keys, first)[list(GROUP)].itertuples(index=False)
+    found = dict(iter(pairs.groupby([pairs[name].astype(str) for name in GROUP], sort=False)))
+    keyed = ((str(a), str(b), str(c)) for a, b, c in ordered)
+    return {key: found[key] for key in keyed}
 
 
-def _panel(pairs: pd.DataFrame, dataset: str, test_environments: str, algorithm: str) -> Panel:
-    mine = rows_of(pairs, dataset, test_environments, algorithm)
+def chance_of(rows: pd.DataFrame) -> float | None:
+    """Chance accuracy of a panel's dataset, or None where it is not known."""
+    known = values_of(rows, "chance")
+    return float(known.iloc[0]) if len(known) else None
+
+
+def panel_of(key: tuple[str, str, str], rows: pd.DataFrame) -> Panel:
+    """The panel of an item of ``rows_by_panel``."""
+    mine = drawn(rows)
     scored = (mine["status"] == "completed") & mine["id"].notna() & mine["ood"].notna()
-    chance = values_of(mine, "chance")
+    score, target = values_of(mine, "scored_by"), values_of(mine, TARGET)
     runs = mine[scored].reset_index(drop=True).astype({"id": float, "ood": float})
     return Panel(
-        dataset,
-        test_environments,
-        algorithm,
+        *key,
         runs.assign(gap=runs["id"] - runs["ood"]),
         mine[mine["status"].isin(["diverged", "failed"])].reset_index(drop=True),
         count_statuses(mine),
-        float(chance.iloc[0]) if len(chance) else None,
-        _extent(mine[scored], "n_id"),
-        _extent(mine[scored], "n_ood"),
+        chance_of(mine),
+        _extent(runs, "n_id"),
+        _extent(runs, "n_ood"),
         remarks_of(mine, int((mine["status"] == "completed").sum()) - len(runs)),
-        *(str(name).replace("_", " ") for name in values_of(mine, "scored_by").unique()[:1]),
+        str(score.iloc[0]).replace("_", " ") if len(score) else "accuracy",
+        str(target.iloc[0]) if len(target) else "",
     )
 
 

@@ -1,18 +1,20 @@
 """The trials of each optimizer's search: what budgets and comparisons rest on."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from oodbench.errors import RequestError
 from oodbench.results.select import drawn
 
-from .columns import GROUP, rows_of, values_of
+from .columns import GROUP, values_of
 from .draws import draw_codes
-from .panels import Panel, panels
+from .panels import Panel, panel_of, rows_by_panel
 from .trials import FINISHED, check_trials, of_design, trials_of
 
 NO_MODEL = 0.0
@@ -88,6 +90,16 @@ class Searches:
         """The trials of all optimizers, one after the other."""
         return pd.concat([one.runs for one in self.trials], ignore_index=True)
 
+    @cached_property
+    def places(self) -> Mapping[str, Mapping[int, NDArray[np.int64]]]:
+        """Optimizer -> data seed -> which of ``runs`` are its trials there."""
+        found, start = {}, 0
+        for one in self.trials:
+            seeds = splits_of(one.runs).to_numpy()
+            found[one.optimizer] = {s: start + np.flatnonzero(seeds == s) for s in one.splits}
+            start += len(seeds)
+        return found
+
     def of(self, optimizer: str) -> Trials:
         """The trials of one optimizer that has some."""
         return next(one for one in self.trials if one.optimizer == optimizer)
@@ -118,10 +130,10 @@ def searches(
     pairs = drawn(pairs)
     pairs = pairs.assign(draw=draw_codes(pairs))
     by_design = of_design(pairs)
-    found = (
-        _of_panel(panel, rule, pairs, by_design)
-        for panel in panels(pairs[by_design], dataset, algorithm)
-    )
+    by_panel = rows_by_panel(pairs[by_design], dataset, algorithm)
+    others = pairs[~by_design]
+    adaptive = Counter(zip(*(others[name].astype(str) for name in GROUP), strict=True))
+    found = (_of_panel(key, rows, rule, adaptive[key]) for key, rows in by_panel.items())
     known = tuple(one for one in found if one.trials)
     if not known:
         raise RequestError(
@@ -132,14 +144,11 @@ def searches(
     return known
 
 
-def _of_panel(
-    panel: Panel, rule: str, pairs: pd.DataFrame, by_design: "pd.Series[bool]"
-) -> Searches:
-    every = rows_of(pairs[by_design], *panel.key)
-    mine = trials_of(every, rule)
+def _of_panel(key: tuple[str, str, str], every: pd.DataFrame, rule: str, adaptive: int) -> Searches:
+    panel, mine = panel_of(key, every), trials_of(every, rule)
     completed = mine["status"] == "completed"
     left_out = {
-        "adaptive": len(rows_of(pairs[~by_design], *panel.key)),
+        "adaptive": adaptive,
         "unscored": int((every["status"] == "completed").sum() - completed.sum()),
     }
     groups = dict(iter(mine.groupby("optimizer", sort=False)))

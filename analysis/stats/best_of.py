@@ -8,7 +8,7 @@ Variable's Maximum"). The selected trial is among the i lowest ranked with proba
 C(i, n) / C(N, n). The estimate with replacement (Dodge et al. 2019) is too low: its n draws are of
 fewer than n trials.
 
-Ranks, weights and scores are (..., N), one row a resample; equal ranks are selected equally often.
+Ranks, weights and scores are (R, N), one row a resample; equal ranks are selected equally often.
 ``weights`` say how often each trial is there: ones for the trials at hand, the counts of a
 bootstrap resample otherwise.
 """
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
 from .intervals import Array
@@ -32,70 +32,82 @@ INDEPENDENT = 4
 
 @dataclass(frozen=True)
 class Ranked:
-    """Trials in the order of their rank.
+    """Trials in levels of equal rank, lowest first.
+
+    There are as many levels as the row with the most has; of the others the last ones are empty.
 
     Attributes:
-        order: (..., N): places of the trials, lowest rank first.
-        weights: (..., N) in that order.
-        below: (..., N): the weight of all trials that rank lower.
-        up_to: (..., N): the same, with those of equal rank.
+        order: (R, N), or (1, N) for all resamples: places of the trials, lowest rank first.
+        levels: Likewise: the level of each trial, in the order of the trials.
+        weights: (R, N), in the order of the trials.
+        present: (R, levels): the weight of each level.
     """
 
     order: NDArray[np.int64]
+    levels: NDArray[np.int64]
     weights: Array
-    below: Array
-    up_to: Array
+    present: Array
 
     def selected(self, n: int) -> Array:
-        """(..., N) in the order of rank: the probability of each trial to be the one of n."""
-        level = self.up_to - self.below
-        up_to = _share_of_searches(self.up_to, self.up_to[..., -1:], n)
-        # Trials of equal rank are one level: below it lies what is up to the level before.
-        starts = self.below[..., 1:] != self.below[..., :-1]
-        below = np.zeros_like(up_to)
-        below[..., 1:] = np.maximum.accumulate(np.where(starts, up_to[..., :-1], 0.0), axis=-1)
-        reached = up_to - below
-        share = np.divide(reached, level, out=np.zeros_like(reached), where=level > 0)
-        probability: Array = share * self.weights
+        """(R, N): the probability of each trial to be the one selected of n."""
+        each = self._reached([n])[:, 0] / np.maximum(self.present, 1)
+        rows = np.arange(len(each))[:, None]
+        probability: Array = each[rows, self.levels] * self.weights
         return probability
 
-    def sort(self, values: Array) -> Array:
-        """Values (..., N) of the trials, in the order of rank."""
-        return np.take_along_axis(np.broadcast_to(values, self.order.shape), self.order, axis=-1)
-
-    def expected(self, scores: Array, budgets: Sequence[int]) -> Array:
-        """The expected score of the trial selected of n, for each n of ``budgets``: (..., budgets).
+    def expected(self, scores: Sequence[Array], budgets: Sequence[int]) -> Array:
+        """(R, budgets, scores): the expected scores of the trial selected of n.
 
         Args:
-            scores: (..., N), in the order of the trials.
+            scores: Of each score (R, N) or (1, N), in the order of the trials.
             budgets: Values of n.
         """
-        ordered = self.sort(scores)
-        return np.stack([(self.selected(n) * ordered).sum(-1) for n in budgets], axis=-1)
+        sums = [_summed(self.order, self.levels, self.weights * each) for each in scores]
+        means = np.stack(sums, axis=-1) / np.maximum(self.present, 1)[..., None]
+        found: Array = self._reached(budgets) @ means
+        return found
+
+    def _reached(self, budgets: Sequence[int]) -> Array:
+        """(R, budgets, levels): the probability that the trial selected of n is of each level."""
+        up_to = np.zeros((len(self.present), self.present.shape[1] + 1), dtype=np.int64)
+        np.cumsum(self.present.astype(np.int64), axis=-1, out=up_to[:, 1:])
+        totals, which = np.unique(up_to[:, -1], return_inverse=True)
+        among = np.minimum(np.arange(totals[-1] + 1), totals[:, None])
+        places = which[:, None] * among.shape[1] + up_to
+        share = (_share_of_searches(among, totals[:, None], n).ravel() for n in budgets)
+        return np.stack([np.diff(each[places]) for each in share], axis=1)
 
 
 def ranked(rank: Array, weights: Array) -> Ranked:
-    """Sort trials by ``rank`` (..., N), lowest first; both are broadcast against each other."""
-    order = np.argsort(rank, axis=-1, kind="stable").astype(np.int64, copy=False)
+    """Sort trials by ``rank``, lowest first; it and ``weights`` are (R, N) or (1, N)."""
+    order = np.argsort(rank, axis=-1).astype(np.int64, copy=False)
     by_rank = np.take_along_axis(rank, order, axis=-1)
-    changes = by_rank[..., 1:] != by_rank[..., :-1]
-    edge = np.ones((*by_rank.shape[:-1], 1), dtype=bool)
-    first, last = np.append(edge, changes, axis=-1), np.append(changes, edge, axis=-1)
-    shape = np.broadcast_shapes(rank.shape, weights.shape)
-    order, first, last = (np.broadcast_to(one, shape) for one in (order, first, last))
-    mine = np.take_along_axis(np.broadcast_to(weights, shape), order, axis=-1)
-    total = np.cumsum(mine, axis=-1)
-    below = np.maximum.accumulate(np.where(first, total - mine, 0.0), axis=-1)
-    ends = np.where(last, total, np.inf)[..., ::-1]
-    up_to = np.minimum.accumulate(ends, axis=-1)[..., ::-1]
-    return Ranked(order, mine, below, up_to)
+    higher = np.zeros(order.shape, dtype=np.int64)
+    np.cumsum(by_rank[:, 1:] != by_rank[:, :-1], axis=-1, out=higher[:, 1:])
+    levels = np.empty_like(higher)
+    np.put_along_axis(levels, order, higher, axis=-1)
+    weights = np.broadcast_to(weights, (max(len(rank), len(weights)), rank.shape[1]))
+    return Ranked(order, levels, weights, _summed(order, levels, weights))
 
 
-def _share_of_searches(among: Array, total: Array, n: int) -> Array:
+def _summed(order: NDArray[np.int64], levels: NDArray[np.int64], values: Array) -> Array:
+    """(R, levels): the sums of values (R, N) of trials."""
+    if len(order) == 1:  # adding neighbours is several times faster
+        starts = np.flatnonzero(np.diff(levels[0, order[0]], prepend=-1))
+        sums: Array = np.add.reduceat(values[:, order[0]], starts, axis=-1)
+        return sums
+    rows, most = len(values), int(levels.max()) + 1
+    places = levels + most * np.arange(rows)[:, None]
+    flat = np.bincount(places.ravel(), values.ravel(), rows * most)
+    return flat.reshape(rows, most).astype(float, copy=False)
+
+
+def _share_of_searches(among: ArrayLike, total: ArrayLike, n: int) -> Array:
     """C(among, n) / C(total, n): the searches of n that are made of some of the trials alone."""
-    most = np.maximum(total, 1).astype(np.int64)
+    among, total = (np.asarray(each, dtype=np.int64) for each in (among, total))
+    most = np.maximum(total, 1)
     size = np.minimum(n, most)  # a resample may hold fewer
-    some = np.maximum(among.astype(np.int64), size)
+    some = np.maximum(among, size)
     logs = _log_factorials(int(most.max()))
     share = np.exp(logs[some] - logs[some - size] - (logs[most] - logs[most - size]))
     return np.where(among < size, 0.0, share)
@@ -110,8 +122,7 @@ def _log_factorials(most: int) -> Array:
 
 def expected_highest(scores: Array, n: int) -> float:
     """The expected highest of n of these scores (N,), all of which are kept if there are fewer."""
-    places = np.arange(len(scores) + 1.0)
-    reached = np.diff(_share_of_searches(places, np.array(float(len(scores))), n))
+    reached = np.diff(_share_of_searches(np.arange(len(scores) + 1), len(scores), n))
     return float(reached @ np.sort(scores))
 
 
@@ -119,7 +130,7 @@ def none_left(lost: int, trials: int, n: int) -> float:
     """The probability that all n trials of a search are among the ``lost`` ones of ``trials``."""
     if n > trials:
         return float(lost == trials)
-    return float(_share_of_searches(np.array(float(lost)), np.array(float(trials)), n))
+    return float(_share_of_searches(lost, trials, n))
 
 
 def freedom(trials: int, n: float) -> float:

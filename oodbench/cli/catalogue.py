@@ -20,11 +20,11 @@ COLUMNS = {
 }
 
 
-Name = Annotated[str | None, typer.Argument(help="Tell all of this one.")]
+Name = Annotated[str | None, typer.Argument(help="Show all of this one.")]
 
 
 def tell(kind: str, name: str | None) -> None:
-    """List the things of one kind, or tell all of one of them."""
+    """List the things of one kind, or show all of one of them."""
     from oodbench.cli.printing import show, show_one
 
     table = api.catalogue(kind, name)
@@ -47,7 +47,7 @@ def datasets(
     ] = None,
     root: Root = None,
 ) -> None:
-    """List the datasets, or tell all of one.
+    """List the datasets, or show all of one.
 
     Example: oodbench datasets ColoredMNIST --check --root data
     """
@@ -109,13 +109,14 @@ def verified(spec: "DatasetSpec", options: Mapping[str, Any], asked: bool) -> st
 
 
 def listing(kind: str) -> Callable[..., None]:
-    """The command that lists things of one kind, or tells all of one of them."""
+    """The command that lists things of one kind, or shows all of one of them."""
 
     def command(name: Name = None) -> None:
         tell(kind, name)
 
     command.__name__ = kind
-    command.__doc__ = f"List the {kind}, or tell all of one.\n\nExample: oodbench {kind}"
+    more = "; a part of a name lists those that have it" if kind == "models" else ""
+    command.__doc__ = f"List the {kind}, or show all of one{more}.\n\nExample: oodbench {kind}"
     return command
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oodbench import api
-from oodbench.cli.options import Budget, Checkpoint, Db, Seed, Sweep, Unit, Where
+from oodbench.cli.options import Budget, Checkpoint, Db, EscapeFormulas, Seed, Sweep, Unit, Where
 from oodbench.errors import check_name
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def conclude(
         Path | None, typer.Option(help="A folder for the tables behind the statements (CSV).")
     ] = None,
     seed: Seed = 0,
+    escape_formulas: EscapeFormulas = True,
 ) -> None:
     """Say which optimizer wins out of distribution, and what ID accuracy buys.
 
@@ -50,23 +51,24 @@ def conclude(
     check_name("format", format_, FORMATS)
     options = {"rule": rule, "budget": budget, "unit": unit, "baseline": baseline, "seed": seed}
     found = api.conclude(db, where, sweep=name, checkpoint=checkpoint, **options)
-    print(conclusions_in(found, format_))
+    print(conclusions_in(found, format_, escape_formulas))
     if tables is not None:
-        write_tables(found, tables)
+        write_tables(found, tables, escape_formulas)
 
 
-def conclusions_in(found: "Conclusions", format_: str) -> str:
+def conclusions_in(found: "Conclusions", format_: str, escape_formulas: bool = True) -> str:
     """The conclusions in one of ``FORMATS``; as text they fit the terminal."""
     from oodbench.analysis import conclusions_as
     from oodbench.cli.printing import plain
 
     width = min(WIDEST, shutil.get_terminal_size().columns)
-    return plain(conclusions_as(found, format_, width))
+    return plain(conclusions_as(found, format_, width, escape_formulas))
 
 
-def write_tables(found: "Conclusions", folder: Path) -> None:
+def write_tables(found: "Conclusions", folder: Path, escape_formulas: bool) -> None:
     """Write the tables behind the statements."""
     from oodbench.analysis import return_table
+    from oodbench.results.spreadsheets import write_csv
 
     folder.mkdir(parents=True, exist_ok=True)
     frames = {
@@ -81,5 +83,5 @@ def write_tables(found: "Conclusions", folder: Path) -> None:
     }
     frames = {title: frame for title, frame in frames.items() if len(frame)}
     for title, frame in frames.items():
-        frame.to_csv(folder / f"{title}.csv", index=False)
+        write_csv(frame, folder / f"{title}.csv", escape_formulas)
     print(f"wrote {', '.join(f'{title}.csv' for title in frames)} to {folder}", file=sys.stderr)

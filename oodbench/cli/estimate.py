@@ -68,7 +68,7 @@ def tell_tried(found: "Rehearsal") -> None:
     for (dataset, algorithm), why in found.untimed.items():
         print(f"Not timed, {algorithm} on {dataset}: {why}")
     for dataset, why in found.unchecked.items():
-        print(f"The options of {dataset} are not checked: {why}")
+        print(f"The files of {dataset} are not checked: {why}")
 
 
 def tell_targets(dataset: "DatasetEntry") -> None:

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from oodbench import api
-from oodbench.cli.options import Artifacts, Checkpoint, Db, Sweep, Where
+from oodbench.cli.options import Artifacts, Checkpoint, Db, EscapeFormulas, Sweep, Where
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 app = typer.Typer(no_args_is_help=True, help="Write results for other tools.")
 
@@ -15,10 +18,39 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="The file; it is re
 
 
 TABLES = {
-    "csv": "One row a run; what the columns mean is in FILE.about.json beside it.",
-    "parquet": "The same with types and definitions inside; needs oodbench[parquet].",
+    "parquet": "The same as csv with types and definitions inside; needs oodbench[parquet].",
     "json": 'The same as {"about": ..., "runs": [...]}.',
 }
+
+
+@app.command()
+def csv(
+    db: Db,
+    output: Output,
+    where: Where = None,
+    name: Sweep = None,
+    checkpoint: Checkpoint = "last",
+    escape_formulas: EscapeFormulas = True,
+) -> None:
+    """One row a run; what the columns mean is in FILE.about.json beside it.
+
+    Example: oodbench export csv --db digits.db -o digits.csv
+    """
+    frame = api.export(
+        "csv",
+        db,
+        output,
+        where,
+        sweep=name,
+        checkpoint=checkpoint,
+        escape_formulas=escape_formulas,
+    )
+    tell(output, frame)
+
+
+def tell(output: Path, frame: "pd.DataFrame") -> None:
+    """Print what was written."""
+    print(f"wrote {output}: {len(frame):,} runs, {len(frame.columns)} columns")
 
 
 def table(kind: str) -> Callable[..., None]:
@@ -32,7 +64,7 @@ def table(kind: str) -> Callable[..., None]:
         checkpoint: Checkpoint = "last",
     ) -> None:
         frame = api.export(kind, db, output, where, sweep=name, checkpoint=checkpoint)
-        print(f"wrote {output}: {len(frame):,} runs, {len(frame.columns)} columns")
+        tell(output, frame)
 
     example = f"oodbench export {kind} --db digits.db -o digits.{kind}"
     command.__doc__ = f"{TABLES[kind]}\n\nExample: {example}"

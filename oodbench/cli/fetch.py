@@ -23,7 +23,8 @@ def fetch(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="After model: a model or a text encoder, such as timm.resnet50.ram_in1k.",
+            help="After model: a model, such as resnet50 or timm.resnet50.ram_in1k; or a text "
+            "encoder as Hugging Face's hub names it, such as distilbert-base-uncased.",
         ),
     ] = None,
     root: Annotated[
@@ -37,9 +38,11 @@ def fetch(
 ) -> None:
     """Download the files of a dataset, or the weights of a model, and verify them.
 
-    What is there and right is kept.
+    What is there and right is kept. Training downloads nothing.
 
     Example: oodbench fetch MNIST --root data
+
+    Example: oodbench fetch model timm.resnet50.ram_in1k
     """
     if what == MODEL:
         if model is None:

@@ -65,6 +65,13 @@ Budget = Annotated[
 Unit = Annotated[
     str, typer.Option("--unit", help="Of the budget: trials, gradient_evaluations or seconds.")
 ]
+EscapeFormulas = Annotated[
+    bool,
+    typer.Option(
+        "--escape-formulas/--no-escape-formulas",
+        help="In CSV, an apostrophe before texts that a spreadsheet would run.",
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Of the bootstraps.")]
 Artifacts = Annotated[
     Path | None,

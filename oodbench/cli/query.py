@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oodbench import api
-from oodbench.cli.options import Checkpoint, Db, Sweep, Where
+from oodbench.cli.options import Checkpoint, Db, EscapeFormulas, Sweep, Where
 from oodbench.errors import UnknownNameError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def query(
     limit: Annotated[
         int, typer.Option(min=0, help="Rows of a table at most; 0: all of them.")
     ] = 50,
+    escape_formulas: EscapeFormulas = True,
 ) -> None:
     """Show runs with their ID and OOD accuracy.
 
@@ -60,18 +61,27 @@ def query(
     """
     if format_ not in FORMATS:
         raise UnknownNameError("format", format_, FORMATS)
-    frame = api.query(
-        db, where, select=select, sql=sql, sweep=name, checkpoint=checkpoint, metric=metric
-    )
+    total = None
+    if limit and format_ == "table" and select is sql is None and metric == "accuracy":
+        from oodbench.verbs.query import first_runs
+
+        frame, total = first_runs(db, where, limit=limit, sweep=name, checkpoint=checkpoint)
+    else:
+        frame = api.query(
+            db, where, select=select, sql=sql, sweep=name, checkpoint=checkpoint, metric=metric
+        )
     if format_ == "csv":
-        frame.to_csv(sys.stdout, index=False)
+        from oodbench.results.spreadsheets import write_csv
+
+        write_csv(frame, sys.stdout, escape_formulas)
     elif format_ == "json":
         print(frame.to_json(orient="records", indent=1, double_precision=15))
     elif sql:
-        show_first(frame, limit)
+        show_first(frame, limit, len(frame))
     else:
-        show_first(short(frame), limit)
-        runs = "1 run" if len(frame) == 1 else f"{len(frame):,} runs"
+        total = len(frame) if total is None else total
+        show_first(short(frame), limit, total)
+        runs = "1 run" if total == 1 else f"{total:,} runs"
         matching = " that match --where" if where else ""
         how = f", selected by {select} among the completed runs of each study{matching}"
         print(f"{runs} at checkpoint {checkpoint}{how if select else ''}.")
@@ -85,14 +95,14 @@ def query(
             print("all-reduces, bytes, s: of each replica; seconds only with --processes.")
 
 
-def show_first(frame: "pd.DataFrame", limit: int) -> None:
-    """Print the first ``limit`` rows, or all of them if it is 0."""
+def show_first(frame: "pd.DataFrame", limit: int, total: int) -> None:
+    """Print the first ``limit`` of ``total`` rows, or all of them if it is 0."""
     from oodbench.cli.printing import show
 
     shown = frame.head(limit) if limit else frame
     show(shown)
-    if len(shown) < len(frame):
-        print(f"The first {len(shown):,} of {len(frame):,} rows; --limit 0 shows all of them.")
+    if len(shown) < total:
+        print(f"The first {len(shown):,} of {total:,} rows; --limit 0 shows all of them.")
 
 
 def tell_unselected(frame: "pd.DataFrame", rule: str) -> None:

@@ -6,60 +6,74 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oodbench import api
-from oodbench.cli.options import Root, indices, pairs_of, use_root
+from oodbench.cli.options import Device, EscapeFormulas, Root, indices, pairs_of, use_root
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Tested = Annotated[
+    str | None,
+    typer.Option(help="Indices on the test side, such as 2 or 0,1. [default: each in turn]"),
+]
+Trials = Annotated[int, typer.Option(help="Classifiers to train.")]
+FirstSeed = Annotated[int, typer.Option(help="Of the first trial.")]
+Examples = Annotated[int, typer.Option(help="Most examples a side, to train and to measure on.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="An option of the dataset, such as folder=my_images."),
+]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        help="Database whose studies on this dataset shall say the class, where they do not know "
+        "it.",
+    ),
+]
+Csv = Annotated[bool, typer.Option("--csv", help="Print every column, as CSV.")]
+
 
 def shift(
     dataset: Annotated[str, typer.Argument(help="Name of the dataset.")],
-    test_environments: Annotated[
-        str | None,
-        typer.Option(help="Indices on the test side, such as 2 or 0,1. [default: each in turn]"),
-    ] = None,
-    trials: Annotated[int, typer.Option(help="Classifiers to train.")] = 5,
-    seed: Annotated[int, typer.Option(help="Of the first trial.")] = 0,
-    examples: Annotated[
-        int, typer.Option(help="Most examples a side, to train and to measure on.")
-    ] = 5_000,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="An option of the dataset, such as folder=my_images."),
-    ] = None,
-    store: Annotated[
-        str | None,
-        typer.Option(
-            help="Database whose studies on this dataset shall say the class, where they do not "
-            "know it.",
-        ),
-    ] = None,
-    csv: Annotated[bool, typer.Option("--csv", help="Print every column, as CSV.")] = False,
+    test_environments: Tested = None,
+    trials: Trials = 5,
+    seed: FirstSeed = 0,
+    examples: Examples = 5_000,
+    device: Device = "auto",
+    changes: Changes = None,
+    store: Store = None,
+    csv: Csv = False,
+    escape_formulas: EscapeFormulas = True,
     root: Root = None,
 ) -> None:
     """Measure diversity and correlation shift from training to test environments.
 
     Example: oodbench shift ColoredDigits --test-environments 2
     """
-    from oodbench.sweep.files import parse_yaml
-
     use_root(root)
-    options = {key: parse_yaml(text, key) for key, text in pairs_of("--set", changes).items()}
     table = api.shift(
         dataset,
         indices("--test-environments", test_environments),
         trials=trials,
         seed=seed,
         examples=examples,
-        options=options or None,
+        options=options_of(changes),
         device=device,
         store=store,
     )
     if csv:
-        table.to_csv(sys.stdout, index=False)
+        from oodbench.results.spreadsheets import write_csv
+
+        write_csv(table, sys.stdout, escape_formulas)
     else:
         tell(table)
+
+
+def options_of(changes: list[str] | None) -> dict[str, Any] | None:
+    """What ``--set`` says of a dataset; None if it says nothing."""
+    from oodbench.sweep.files import parse_yaml
+
+    given = pairs_of("--set", changes)
+    return {key: parse_yaml(text, key) for key, text in given.items()} or None
 
 
 def tell(table: "pd.DataFrame") -> None:

@@ -43,10 +43,7 @@ def show(
         show_table(scores_table(details.scores))
 
 
-REGIME = (
-    *("schedule", "warmup", "clip_norm", "label_smoothing", "balance", "average"),
-    *("accumulate", "wise_ft"),
-)
+REGIME = ("schedule", "warmup", "clip_norm", "label_smoothing", "balance", "average", "wise_ft")
 """Training settings that are told only where they are not at their default."""
 
 SPENT = ("compute", "communication", "waiting")

@@ -80,9 +80,9 @@ def _fetch_file(
     except hub.errors.EntryNotFoundError:
         return None
     except Exception as error:  # of the network, of the hub, of the disk: of many kinds
-        cause = " ".join(str(error).split())[:300]
+        cause = " ".join(str(error).split())[:300].rstrip(".")
         raise RequestError(
-            f"Cannot fetch {name} of {repository} from the hub: {type(error).__name__}: {cause} "
+            f"Cannot fetch {name} of {repository} from the hub: {type(error).__name__}: {cause}. "
             f"Without a network, copy the file to DIR/{repository}/{name} and name DIR in "
             f"{WEIGHTS_VARIABLE}."
         ) from error

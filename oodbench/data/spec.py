@@ -65,6 +65,8 @@ class DatasetSpec:
         licence: Of the data.
         citation: Whom to cite.
         source: The files that it needs; None if it comes with a package, or an option names them.
+        check: ``check(options)`` raises RequestError unless each option, of all of them, is what it
+            must be; it reads no file.
         resolve: ``resolve(options)`` gives this dataset with the environments and classes that it
             has with these options; None: it always has the same. See ``resolved``.
         verify: ``verify(options)`` raises RequestError unless its files are complete and right with
@@ -95,6 +97,7 @@ class DatasetSpec:
     licence: str = ""
     citation: str = ""
     source: Source | None = None
+    check: Callable[[Mapping[str, Any]], None] = lambda options: None
     resolve: "Callable[[Mapping[str, Any]], DatasetSpec] | None" = None
     verify: Callable[[Mapping[str, Any]], Path] | None = None
     summarize: Callable[[Mapping[str, Any]], list[str]] | None = None
@@ -149,17 +152,18 @@ class DatasetSpec:
         """Build the dataset with ``options`` in place of the defaults.
 
         Raises:
-            UnknownNameError: If it has no such option.
+            RequestError: If it has no such option, or one is not what it must be.
         """
         self.check_options(options)
         dataset = self.build(data_seed=data_seed, **{**self.options, **options})
         return replace(dataset, mean_of_targets=True) if self.mean_of_targets else dataset
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        """Raise UnknownNameError if it has no such option."""
+        """Raise RequestError if it has no such option, or one is not what it must be."""
         for name in options:
             if name not in self.options:
                 raise UnknownNameError("option", name, self.options, where=self.name)
+        self.check({**self.options, **options})
 
     def check_test_environments(self, indices: tuple[int, ...]) -> None:
         """Raise RequestError unless ``indices`` leave at least one environment to train on.

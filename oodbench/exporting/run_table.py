@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from oodbench.errors import RequestError, check_name
+from oodbench.errors import RequestError, check_name, check_output
 from oodbench.exporting.definitions import DEFINITIONS, HPARAMS, OF_TARGET, PROVENANCE
 from oodbench.results import Database, open_database, pairs
 from oodbench.results.schema import runs
+from oodbench.results.spreadsheets import write_csv
 from oodbench.results.targets import TARGETS, are_of_targets
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ def export(
     *,
     sweep: str | None = None,
     checkpoint: str = "last",
+    escape_formulas: bool = True,
 ) -> "pd.DataFrame":
     """Write all runs that match into a file, whatever became of them.
 
@@ -47,9 +50,10 @@ def export(
         where: A condition, as for ``oodbench.query``.
         sweep: Only runs of this sweep.
         checkpoint: Which checkpoint is scored.
+        escape_formulas: In a CSV file: see ``oodbench.results.spreadsheets``.
 
     Returns:
-        What was written.
+        What was written, before anything was escaped.
 
     Raises:
         UnknownNameError: If there is no such kind, column, sweep or checkpoint rule.
@@ -57,6 +61,7 @@ def export(
         RequestError: If no run matches, the file cannot be written, or ``parquet`` needs pyarrow.
     """
     check_name("format", kind, WRITERS)
+    write = WRITERS[kind] if escape_formulas or kind != "csv" else partial(_csv, escape=False)
     if kind == "parquet":
         check_pyarrow()
     with open_database(db, read_only=True) as database:
@@ -64,7 +69,7 @@ def export(
     if frame.empty:
         raise RequestError("No run matches, so there is nothing to export.")
     try:
-        WRITERS[kind](frame, describe(frame, where, sweep, checkpoint), Path(output))
+        write(frame, describe(frame, where, sweep, checkpoint), Path(output))
     except OSError as error:
         raise RequestError(f"Cannot write to {output}: {error.strerror or error}.") from error
     return frame
@@ -136,6 +141,7 @@ def describe(
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Write whole or not at all."""
+    check_output(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write(partial)
@@ -144,8 +150,8 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _csv(frame: "pd.DataFrame", about: dict[str, Any], path: Path) -> None:
-    replace_file(path, lambda to: frame.to_csv(to, index=False))
+def _csv(frame: "pd.DataFrame", about: dict[str, Any], path: Path, escape: bool = True) -> None:
+    replace_file(path, lambda to: write_csv(frame, to, escape))
     text = json.dumps(about, indent=1) + "\n"
     beside = path.with_name(path.name + ".about.json")
     replace_file(beside, lambda to: to.write_text(text, encoding="utf-8"))

@@ -2,17 +2,14 @@
 
 import csv
 import io
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from oodbench.errors import RequestError
+from oodbench.results.spreadsheets import unescape
 
 SEPARATORS = ",;\t|"
-
-ESCAPED = re.compile(r"'[=+\-@\t\r]")
-"""How a cell begins that a spreadsheet would run without the apostrophe: exports put it there."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def _rows(reader: Iterator[list[str]]) -> Iterator[list[str]]:
     for row in reader:
         cells = [cell.strip() for cell in row]
         if any(cells):
-            yield [cell[1:] if ESCAPED.match(cell) else cell for cell in cells]
+            yield [unescape(cell) for cell in cells]
 
 
 def _sheet(name: str, reader: Iterator[list[str]]) -> Sheet:

@@ -12,6 +12,7 @@ from oodbench.models.head import (
     check_images,
     fitting,
     frozen,
+    not_of_size,
     train_part,
     whole,
 )
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 IMAGENET = 1000
 """Classes that the published weights tell apart."""
+PIXELS = 224
+"""Height and width of the images that they were trained on."""
 DEFAULTS = {k: v[0] if isinstance(v, tuple) else v for k, v in OPTIONS.items()}
 
 
@@ -69,7 +72,16 @@ class Backbone:
             classifier=self.classifier,
             fits=self.fits,
             fetch=self.weights.fetch,
+            facts=self.facts,
         )
+
+    def facts(self) -> dict[str, str]:
+        """What is known of its weights."""
+        return {
+            "weights": self.weights.file,
+            "mean and deviation": " ".join(f"{n:.3g}" for n in (*self.mean, *self.std)),
+            "fetch": f"oodbench fetch model {self.name}",
+        }
 
     def pretrained(self, options: Mapping[str, Any]) -> str:
         """The sha256 of the weights file that these options begin with; empty: random weights."""
@@ -79,9 +91,11 @@ class Backbone:
         return "" if file is None else file.sha256
 
     def fits(self, options: Mapping[str, Any], size: int | None) -> None:
-        """Raise RequestError unless the part to be trained is one of ours."""
+        """Raise RequestError unless it takes images of this size and has what the options name."""
         import torch
 
+        if size is not None:
+            _takes(self, size)
         if options["train"] == "partial":
             with torch.device("meta"):
                 train_part(self.name, self.body(), options)
@@ -142,6 +156,18 @@ class Backbone:
             check_images(self.name, input_shape)
             body = self.network(options)
         return whole(self.name, body, self.features, input_shape, num_classes, options)
+
+
+@lru_cache
+def _takes(model: Backbone, pixels: int) -> None:
+    """Raise RequestError unless images of this size go through it, in a run without numbers."""
+    import torch
+
+    try:
+        with torch.device("meta"):
+            model.body().eval()(torch.empty(1, 3, pixels, pixels))
+    except (AssertionError, RuntimeError) as error:
+        raise not_of_size(model.name, pixels, PIXELS, error) from error
 
 
 @lru_cache

@@ -4,6 +4,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from oodbench.errors import RequestError
@@ -67,6 +68,15 @@ def check_images(name: str, shape: tuple[int, ...]) -> None:
         )
 
 
+def not_of_size(name: str, pixels: int, native: int, error: Exception) -> RequestError:
+    """That a model takes no images of so many pixels, as ``error`` shows, and which it takes."""
+    cause = shorten(str(error), 200, placeholder=" ...").rstrip(".")
+    return RequestError(
+        f"model {name} takes no images of {pixels} pixels ({cause}). It was trained on {native}: "
+        f"write size: {native} at the dataset, or leave size out."
+    )
+
+
 def begins_with(
     name: str, options: Mapping[str, Any], published: WeightsFile | None
 ) -> WeightsFile | None:
@@ -123,7 +133,7 @@ def fitting(file: str, name: str) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, KeyError, AttributeError) as error:
-        cause = " ".join(str(error).split())[:300]
+        cause = shorten(str(error), 300, placeholder=" ...")
         raise RequestError(f"{file} does not fit {name}: {cause}") from error
 
 

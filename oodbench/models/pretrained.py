@@ -93,7 +93,10 @@ class Weights:
                 folder.mkdir(parents=True, exist_ok=True)
                 torch.hub.download_url_to_file(self.url, str(folder / self.file), begins, False)
             except (OSError, RuntimeError) as error:
-                raise RequestError(f"Cannot fetch {self.url}: {error}") from error
+                raise RequestError(
+                    f"Cannot fetch {self.url}: {error}. Without a network, copy the file to "
+                    f"DIR/{self.file} and name DIR in {WEIGHTS_VARIABLE}."
+                ) from error
         path = folder / self.file if self.url else self.find()
         digest = self._verified(path)
         tell(f"{path}: {path.stat().st_size / 1e6:.1f} MB{', verified' if self.named else ''}")
@@ -201,25 +204,32 @@ class OwnWeights:
         """The file.
 
         Raises:
-            RequestError: If its name says more than where it lies in those folders, or it is in
-                none of them.
+            RequestError: As ``here``, or if it is in none of those folders.
+        """
+        found = self.here()
+        if found is None:
+            looked = " or ".join(map(str, named_folders(WEIGHTS_VARIABLE)))
+            raise RequestError(
+                f"weights: {self.file} is not on this machine. {WEIGHTS_VARIABLE} names the "
+                f"folders of such files: {looked or 'no folder, as it is not set'}."
+            )
+        return found
+
+    def here(self) -> Path | None:
+        """The file; None if it is in none of those folders.
+
+        Raises:
+            RequestError: If its name says more than where it lies in them.
         """
         relative = Path(self.file)
-        folders = named_folders(WEIGHTS_VARIABLE)
         if relative.is_absolute() or ".." in relative.parts:
             raise RequestError(
                 f"weights: {self.file} says where the file lies on this machine, which is no part "
                 f"of a trial: write weights: {relative.name}, and name {relative.parent} in "
                 f"{WEIGHTS_VARIABLE}."
             )
-        for folder in folders:
-            if (folder / relative).is_file():
-                return folder / relative
-        looked = " or ".join(map(str, folders)) or "no folder, as it is not set"
-        raise RequestError(
-            f"weights: {self.file} is not on this machine. {WEIGHTS_VARIABLE} names the folders of "
-            f"such files: {looked}."
-        )
+        files = [folder / relative for folder in named_folders(WEIGHTS_VARIABLE)]
+        return next((file for file in files if file.is_file()), None)
 
     @property
     def sha256(self) -> str:

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
 Channels = tuple[float, float, float]
 """A number for each channel of an image."""
+SHARES = ("dropout", "drop_path")
+"""Options that say which share of something is left out."""
+SEARCHED = (*SHARES, "freeze_bn")
+"""Options that may be drawn, as hyperparameters: they change neither a model's weights at the start
+nor its shape, and nothing of a frozen network."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,10 @@ class ModelSpec:
                     f"model {self.name}: {name} needs a value like {default!r}, but got {value!r}."
                 )
             if type(value) in (int, float) and (value < 0 or value == 0 != default):
-                raise RequestError(f"model {self.name}: {name} must be above 0, but got {value!r}.")
+                least = "above 0" if default else "0 or above"
+                raise RequestError(f"model {self.name}: {name} must be {least}, but got {value!r}.")
+            if name in SHARES and value >= 1:
+                raise RequestError(f"model {self.name}: {name} must be below 1, but got {value!r}.")
 
 
 def check_image_shape(name: str, shape: tuple[int, ...]) -> None:

@@ -15,6 +15,7 @@ from oodbench.models.head import (
     check_images,
     fitting,
     frozen,
+    not_of_size,
     train_part,
     whole,
 )
@@ -233,22 +234,29 @@ def _width(model: TimmModel, size: Size, train: str, drop_path: float) -> int:
     try:
         with torch.device("meta"):
             body = model.body(None if train == "head" else size, drop_path)
+            _check_patches(body, size)
             features = body.eval()(torch.empty(1, 3, *size))
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
-        cause = " ".join(str(error).split())[:200]
-        if "drop_path" in cause:
+        if "drop_path" in str(error):
             raise RequestError(f"model {model.name} has no drop_path: leave it out.") from error
-        native = model.about.input_size[-1]
-        raise RequestError(
-            f"model {model.name} takes no images of {size[-1]} pixels ({cause}). It was trained on "
-            f"{native}: write size: {native} at the dataset, or leave size out."
-        ) from error
+        raise not_of_size(model.name, size[-1], model.about.input_size[-1], error) from error
     if features.ndim != 2:
         raise RequestError(
             f"model {model.name} gives features of parts of an image, not of the whole: "
             f"{tuple(features.shape[1:])}. No head can be put on them; use another model."
         )
     return int(features.shape[1])
+
+
+def _check_patches(body: "nn.Module", size: Size) -> None:
+    """Raise ValueError if patches leave a part of the image out: timm then says nothing of it."""
+    from timm.layers.patch_embed import PatchEmbed
+
+    for layer in body.modules():
+        if isinstance(layer, PatchEmbed) and not layer.dynamic_img_pad:
+            for pixels, patch in zip(size, layer.patch_size, strict=True):
+                if pixels % patch:
+                    raise ValueError(f"not divisible by patch size {patch}")
 
 
 @lru_cache

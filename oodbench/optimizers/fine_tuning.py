@@ -1,7 +1,8 @@
 """How a model is fine-tuned: hyperparameters that any optimizer takes, beside its own.
 
-They say what share of the learning rate a part of the model gets, whether its weights decay, and
-from which step on it is trained. See ``oodbench.models.parts`` for the parts.
+They say what share of the learning rate a part of the model gets, whether its weights decay, from
+which step on it is trained, and in how many pieces a batch is computed. See
+``oodbench.models.parts`` for the parts.
 """
 
 import re
@@ -41,6 +42,10 @@ class FineTuning:
             1801.06146). 0: all from the start.
         linear_steps: In so many first steps the head alone is trained; then all is, by a new
             optimizer (LP-FT: Kumar et al. 2022, arXiv 2202.10054).
+        linear_lr: The head's learning rate in the linear steps (ERM++: Teterwak et al. 2023, arXiv
+            2304.01973). None: that which it has afterwards.
+        accumulate: Pieces in which each batch is computed, to save memory; see
+            ``oodbench.training.accumulation``.
     """
 
     layer_decay: float = 1.0
@@ -49,6 +54,8 @@ class FineTuning:
     freeze: tuple[str, ...] = ()
     unfreeze_at: int | float = 0
     linear_steps: int = 0
+    linear_lr: float | None = None
+    accumulate: int = 1
 
     @classmethod
     def of(cls, hparams: Mapping[str, Scalar]) -> "FineTuning":
@@ -83,6 +90,8 @@ SCALES = {
     "head_lr": REAL,
     "unfreeze_at": (*REAL, "int"),
     "linear_steps": "int",
+    "linear_lr": REAL,
+    "accumulate": "int",
 }
 """Of ranges; what is not here takes values and choices alone."""
 RULES = {
@@ -93,6 +102,8 @@ RULES = {
     "on the names of parameters such as '*.norm1.*'",
     "unfreeze_at": "a step (a whole number from 0 on), or a share of the steps below 1",
     "linear_steps": "a whole number of steps from 0 on",
+    "linear_lr": "a number above 0",
+    "accumulate": "a whole number of pieces from 1 on",
 }
 
 
@@ -144,8 +155,10 @@ def fits(name: str, value: Any) -> bool:
         return False
     if name == "layer_decay":
         return 0 < value <= 1
-    if name == "head_lr":
+    if name in ("head_lr", "linear_lr"):
         return value > 0
+    if name == "accumulate":
+        return value >= 1 and isinstance(value, int)
     return value >= 0 and (isinstance(value, int) or (name == "unfreeze_at" and value < 1))
 
 

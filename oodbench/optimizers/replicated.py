@@ -4,14 +4,13 @@ Such a name stands wherever an optimizer's does. Its hyperparameters are those o
 those of the method, so a search tunes both. What the methods do: ``training.replicas.methods``.
 """
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.optimizers.spec import OptimizerSpec
-from oodbench.spaces import Choice, Range, Space, log
+from oodbench.spaces import Choice, Space, log
 
 PATTERN = "METHOD(OPTIMIZER)xREPLICAS"
 
@@ -55,37 +54,6 @@ METHODS = {
     "local_sgd": Method(LOCAL, "Stich 2019; after a warm-up: Lin et al. 2020 (post-local SGD)"),
     "diloco": Method({**LOCAL, **OUTER}, "Douillard et al. 2023"),
     "palsgd": Method({**LOCAL, **OUTER, **PSEUDO}, "Naganuma et al. 2025"),
-}
-
-
-@dataclass(frozen=True)
-class Rule:
-    """Which numbers a hyperparameter may be: ``low`` and ``high`` themselves only if closed."""
-
-    low: float
-    high: float = math.inf
-    whole: bool = False
-    closed: bool = True
-
-    def allows(self, value: float) -> bool:
-        """Whether the number keeps to it."""
-        above = value >= self.low if self.closed else value > self.low
-        return above and value < self.high and (not self.whole or isinstance(value, int))
-
-    def __str__(self) -> str:
-        kind = "a whole number" if self.whole else "a number"
-        below = f" and < {self.high:g}" if self.high < math.inf else ""
-        return f"{kind} {'>=' if self.closed else '>'} {self.low:g}{below}"
-
-
-RULES = {
-    "sync_every": Rule(1, whole=True),
-    "sync_warmup": Rule(0, whole=True),
-    "coasting": Rule(0, whole=True),
-    "outer_lr": Rule(0, closed=False),
-    "outer_momentum": Rule(0, 1),
-    "probability": Rule(0, 1),
-    "mixing": Rule(0, closed=False),
 }
 
 
@@ -133,35 +101,6 @@ def find(name: str, optimizer: Callable[[str], OptimizerSpec]) -> OptimizerSpec 
         parallel=match[1],
         replicas=int(match[3]),
     )
-
-
-def check_space(owner: str, space: Space) -> None:
-    """Raise RequestError if a method's hyperparameter may be drawn where it means nothing.
-
-    Args:
-        owner: Whose space it is, for messages.
-        space: Of a contestant, after all changes.
-    """
-    for key, rule in RULES.items():
-        if key in space:
-            what = space[key]
-            values = what.values if isinstance(what, Choice) else (what.low, what.high)
-            numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-            fine = len(numbers) == len(values) and all(rule.allows(v) for v in numbers)
-            if not fine or (rule.whole and isinstance(what, Range) and what.scale != "int"):
-                raise RequestError(f"{owner}, {key}: needs {rule}, but got {what.to_yaml()}.")
-    if "probability" in space and "lr" in space:
-        (lr, _), (mixing, _), (_, p) = (ends(space[k]) for k in ("lr", "mixing", "probability"))
-        if p > 0 and lr * mixing / p > 1:
-            raise RequestError(f"{owner}: {pseudo_step_told(lr, mixing, p)}.")
-
-
-def ends(what: Range | Choice) -> tuple[float, float]:
-    """The least and the largest number that may be drawn."""
-    if isinstance(what, Range):
-        return what.low, what.high
-    numbers = [float(value) for value in what.values]
-    return min(numbers), max(numbers)
 
 
 def pseudo_step_told(lr: float, mixing: float, probability: float) -> str:

@@ -14,23 +14,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from oodbench.data import Dataset, Split
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
+from oodbench.probes.samples import Sample
+from oodbench.probes.sides import Side, drawn
 from oodbench.seeds import seed_of, stream
-from oodbench.training.inputs.columns import standardised
 from oodbench.training.inputs.stored import as_floats
-from oodbench.training.random import seeded
+from oodbench.training.random import CPU, seeded
 
 FEATURES = 8
 HALF_BATCH = 32
 """Examples of either side in a batch."""
 LR, LAST_LR = 0.05, 0.025
 """The learning rate, and what it falls to along half a cosine in the first half of the steps."""
+SLOWER = (1.0, 0.1, 0.01)
+"""Parts of these learning rates that are tried, until features vary."""
 MOMENTUM, WEIGHT_DECAY = 0.9, 1e-4
 EPOCHS = 10
 LEAST_STEPS = 500
 """Ours: on a few hundred examples the published ten epochs are too short to learn anything."""
+PIECE = 512
+"""Examples whose features are computed at once."""
 MLP = {"width": 390, "depth": 2}
 """The published network for ColoredMNIST."""
 
@@ -51,6 +55,15 @@ class EnvironmentFeatures:
     y_q: NDArray[np.int64]
     accuracy: float
 
+    @property
+    def vary(self) -> bool:
+        """Whether no feature follows from the others, as all do once training has diverged."""
+        return all(
+            bool(np.isfinite(z).all())
+            and (len(z) <= FEATURES or np.linalg.matrix_rank(z - z.mean(axis=0)) == FEATURES)
+            for z in (self.z_p, self.z_q)
+        )
+
 
 class EnvironmentClassifier(nn.Module):
     """Features z of the input, times a linear map of the label; a linear layer tells the side."""
@@ -68,38 +81,28 @@ class EnvironmentClassifier(nn.Module):
         return z, self.side(z * self.of_label(known))
 
 
-@dataclass(frozen=True)
-class Side:
-    """Examples of the training environments, or of the test environments."""
-
-    inputs: Tensor
-    labels: Tensor
-
-    def __getitem__(self, which: NDArray[np.int64]) -> "Side":
-        index = torch.from_numpy(which).to(self.labels.device)
-        return Side(self.inputs[index], self.labels[index])
-
-
 def environment_features(
-    dataset: Dataset,
-    test_environments: tuple[int, ...],
+    sample: Sample,
+    tested: tuple[int, ...],
     *,
     seed: int = 0,
     examples: int = 5_000,
     model: str = "mlp",
     options: Mapping[str, Any] = MLP,
-    device: str = "cpu",
+    device: torch.device = CPU,
 ) -> EnvironmentFeatures:
     """Train a classifier to tell test from training environments; features of held-out examples.
 
-    It is trained on the ``train`` parts, and the features are those of all other parts, so that no
-    digit or photograph is in both. Label shift is removed before training: of each class, equally
-    many examples of either side are kept. Batches are drawn with replacement, half from each side;
-    the weights are averaged over the second half of the steps.
+    It is trained on some examples, and the features are those of others, so that no digit or
+    photograph is in both. Label shift is removed before training: of each class, equally many
+    examples of either side are kept. Batches are drawn with replacement, half from each side; the
+    weights are averaged over the second half of the steps. Where training diverges, it is begun
+    anew at a smaller learning rate.
 
     Args:
-        dataset: Its environments need ``train`` and further examples.
-        test_environments: Indices of those on the side Q.
+        sample: Examples of the dataset.
+        tested: Indices of its environments on the side Q; on the side P are the others that are not
+            apart, each with the share of its examples in the dataset.
         seed: Of initialisation, batches and of the examples that are kept.
         examples: Most examples a side to train on, and most to give features of.
         model: Name of the backbone, which ends in ``FEATURES`` instead of classes.
@@ -107,26 +110,29 @@ def environment_features(
         device: Where to train.
 
     Raises:
-        RequestError: If an environment has no train or no further examples.
+        RequestError: If a side has no examples, the two share no class, or every training diverges.
     """
-    where = torch.device(device)
-    dataset = standardised(dataset, ())  # it is trained on either side
     rng = stream(seed, "environment classifier", "examples")
-    fit = _sides(dataset, test_environments, False, examples, rng, where)
-    unseen = _sides(dataset, test_environments, True, examples, rng, where)
-    fit = _without_label_shift(*fit, rng)
-    with seeded(seed_of(seed, "environment classifier"), where):
-        backbone = MODELS.get(model).build(dataset.input_shape, FEATURES, **options)
-        classifier = EnvironmentClassifier(backbone, dataset.num_classes).to(where)
-    return _of_held_out(train(classifier, *fit, seed), unseen)
+    fit, unseen = drawn(sample, tested, examples, rng, device)
+    for slower in SLOWER:
+        with seeded(seed_of(seed, "environment classifier"), device):
+            shape = tuple(fit[0].inputs.shape[1:])
+            backbone = MODELS.get(model).build(shape, FEATURES, **options)
+            classifier = EnvironmentClassifier(backbone, sample.num_classes).to(device)
+        found = _of_held_out(train(classifier, *fit, seed, slower), unseen)
+        if found.vary:
+            return found
+    raise RequestError(
+        f"{sample.name}: the classifier diverged at learning rates from {LR} to {LR * SLOWER[-1]}, "
+        "so it has no features to measure a shift on. Scale the inputs, or use smaller images."
+    )
 
 
 def _of_held_out(
     classifier: EnvironmentClassifier, unseen: tuple[Side, Side]
 ) -> EnvironmentFeatures:
     """The features of the examples of both sides, and how well a classifier separates them."""
-    with torch.inference_mode():
-        found = [classifier(as_floats(s.inputs, torch.float32), s.labels) for s in unseen]
+    found = [_outputs(classifier, side) for side in unseen]
     right = [(logits.argmax(1) == side).float().mean() for side, (_, logits) in enumerate(found)]
     (z_p, y_p), (z_q, y_q) = (
         (z.cpu().numpy(), side.labels.cpu().numpy())
@@ -135,15 +141,37 @@ def _of_held_out(
     return EnvironmentFeatures(z_p, y_p, z_q, y_q, float(sum(right)) / 2)
 
 
-def train(classifier: EnvironmentClassifier, p: Side, q: Side, seed: int) -> EnvironmentClassifier:
-    """Train on equally many examples of both sides; returns the average of the later weights."""
+@torch.inference_mode()
+def _outputs(classifier: EnvironmentClassifier, side: Side) -> tuple[Tensor, Tensor]:
+    """Features and logits of all examples of a side, some of them at a time."""
+    pieces = [
+        classifier(as_floats(inputs, torch.float32), labels)
+        for inputs, labels in zip(
+            torch.split(side.inputs, PIECE), torch.split(side.labels, PIECE), strict=True
+        )
+    ]
+    features, logits = (torch.cat(part) for part in zip(*pieces, strict=True))
+    return features, logits
+
+
+def train(
+    classifier: EnvironmentClassifier, p: Side, q: Side, seed: int, slower: float = 1.0
+) -> EnvironmentClassifier:
+    """Train on equally many examples of both sides; returns the average of the later weights.
+
+    Args:
+        classifier: To train.
+        p, q: Its examples.
+        seed: Of the batches.
+        slower: What learning rates are multiplied by.
+    """
     n = len(p.labels)
     steps = max(EPOCHS * n // HALF_BATCH, LEAST_STEPS)
     rng = stream(seed, "environment classifier", "batches")
     optimizer = torch.optim.SGD(
-        classifier.parameters(), lr=LR, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
+        classifier.parameters(), lr=LR * slower, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
     )
-    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps // 2, LAST_LR)
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps // 2, LAST_LR * slower)
     average = torch.optim.swa_utils.AveragedModel(classifier)
     sides = torch.arange(2, device=p.labels.device).repeat_interleave(HALF_BATCH)
     for step in range(steps):
@@ -159,46 +187,3 @@ def train(classifier: EnvironmentClassifier, p: Side, q: Side, seed: int) -> Env
             average.update_parameters(classifier)
     classifier.load_state_dict(average.module.state_dict())
     return classifier.eval()
-
-
-def _sides(
-    dataset: Dataset,
-    test_environments: tuple[int, ...],
-    held_out: bool,
-    most: int,
-    rng: np.random.Generator,
-    device: torch.device,
-) -> tuple[Side, Side]:
-    """Of the ``train`` parts, or of all others, at most so many examples a side, at random."""
-    parts: list[list[Split]] = [[], []]
-    for i, environment in enumerate(dataset.environments):
-        splits = environment.splits
-        chosen = [split for name, split in splits.items() if (name != "train") == held_out]
-        if not chosen:
-            raise RequestError(
-                f"{dataset.name}: environment {environment.name} has only {', '.join(splits)} "
-                "examples; measuring a shift needs train examples and others in each."
-            )
-        parts[i in test_environments] += chosen
-    sides = []
-    for mine in parts:
-        inputs = np.concatenate([split.inputs for split in mine])
-        labels = np.concatenate([split.labels for split in mine])
-        kept = np.sort(rng.permutation(len(labels))[:most])
-        tensors = (torch.from_numpy(array[kept]).to(device) for array in (inputs, labels))
-        sides.append(Side(*tensors))
-    return sides[0], sides[1]
-
-
-def _without_label_shift(p: Side, q: Side, rng: np.random.Generator) -> tuple[Side, Side]:
-    """Equally many examples of each class on either side, drawn at random."""
-    labels = [side.labels.cpu().numpy() for side in (p, q)]
-    kept: list[list[NDArray[np.int64]]] = [[], []]
-    for label in np.intersect1d(labels[0], labels[1]):
-        both = [np.flatnonzero(of_side == label) for of_side in labels]
-        n = min(map(len, both))
-        for chosen, which in zip(kept, both, strict=True):
-            chosen.append(rng.choice(which, n, replace=False))
-    if not kept[0]:
-        raise RequestError("Training and test environments share no class: there is no shift.")
-    return p[np.concatenate(kept[0])], q[np.concatenate(kept[1])]

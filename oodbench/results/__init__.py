@@ -32,6 +32,7 @@ from oodbench.results.queries.origins import origins as origins
 from oodbench.results.queries.origins import sweep_specs as sweep_specs
 from oodbench.results.queries.where import compile_where as compile_where
 from oodbench.results.query import checkpoints as checkpoints
+from oodbench.results.query import count_runs as count_runs
 from oodbench.results.query import curves as curves
 from oodbench.results.query import pairs as pairs
 from oodbench.results.query import runs as runs

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import JSON, ColumnElement, Connection, Result, Select, Subquery, select
+from sqlalchemy import JSON, ColumnElement, Connection, Result, Select, Subquery, func, select
 
 from oodbench.errors import check_name
 from oodbench.records import MEASURED, ROLES
@@ -61,6 +61,7 @@ def pairs(
     checkpoint: str = "last",
     per_environment: bool = True,
     metric: str = METRIC,
+    limit: int | None = None,
 ) -> "pd.DataFrame":
     """A row for each run with its scores: ``id`` against ``ood``, and what they are made of.
 
@@ -76,6 +77,7 @@ def pairs(
         checkpoint: Which checkpoint of a run is scored, one of ``CHECKPOINT_RULES``.
         per_environment: With the two scores that rest on single environments; see Returns.
         metric: Of the scores, in place of accuracy; a condition still reads accuracy.
+        limit: So many of them at most, the first ones; None: all.
 
     Returns:
         The columns of the view ``v_pairs``, ``checkpoint``, ``worst_group_val`` and
@@ -92,9 +94,13 @@ def pairs(
     check_name("checkpoint rule", checkpoint, CHECKPOINT_RULES)
     view = select_pairs(checkpoint).subquery("v_pairs")
     with db.read() as connection:
-        statement = _filtered(connection, view, where, sweep).order_by(view.c.position)
-        frame = _typed(connection.execute(statement), columns_of_pairs(checkpoint))
-        chosen = _filtered(connection, view, where, sweep, view.c.run)
+        statement = _filtered(connection, view, where, sweep)
+        chosen = statement.with_only_columns(view.c.run)
+        ordered = statement.order_by(view.c.position, view.c.run)
+        if limit is not None:
+            ordered = ordered.limit(limit)
+            chosen = ordered.with_only_columns(view.c.run)
+        frame = _typed(connection.execute(ordered), columns_of_pairs(checkpoint))
         if metric != METRIC:
             frame = with_metric(connection, frame, metric, checkpoint, chosen)
         scores = environment_scores(connection, checkpoint, chosen) if per_environment else {}
@@ -105,6 +111,17 @@ def pairs(
         column = frame["run"].map(values).astype("float64")
         frame.insert(list(frame.columns).index("n_id_val"), name, column)
     return spread(frame)
+
+
+def count_runs(
+    db: Database, where: str | None = None, sweep: str | None = None, checkpoint: str = "last"
+) -> int:
+    """How many rows ``pairs`` has; see there for arguments and errors."""
+    check_name("checkpoint rule", checkpoint, CHECKPOINT_RULES)
+    view = select_pairs(checkpoint).subquery("v_pairs")
+    with db.read() as connection:
+        chosen = _filtered(connection, view, where, sweep, view.c.run).subquery()
+        return connection.scalar(select(func.count()).select_from(chosen)) or 0
 
 
 def checkpoints(db: Database, where: str | None = None, sweep: str | None = None) -> "pd.DataFrame":
@@ -214,7 +231,7 @@ def _filtered(
         of_targets = target_columns(connection, dict(view.c))
         named_in = {**plain, **of_targets, "hparams": view.c.hparams}
         known = partial(_values, connection)
-        condition = compile_where(where, named_in, hparam_names(connection), known)
+        condition = compile_where(where, named_in, partial(hparam_names, connection), known)
         statement = statement.where(condition)
     return statement
 

@@ -24,7 +24,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from oodbench.records import STATUSES
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every schema there has been, oldest first; the last one is current."""
 
 VERSION_TABLE = "oodbench_version"
@@ -110,6 +110,7 @@ runs = Table(
     Index("ix_runs_state_position", "state", "position"),
     Index("ix_runs_state_cohort_key_position", "state", "cohort_key", "position"),
     Index("ix_runs_position", "position"),
+    Index("ix_runs_state_id", "state", "id", unique=True),  # counting reads no row
 )
 
 study_trials = Table(
@@ -119,7 +120,7 @@ study_trials = Table(
     Column("idx", Integer, primary_key=True),
     Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
     Column("sampler", Text, nullable=False),
-    Index("ix_study_trials_run_id", "run_id"),
+    Index("ix_study_trials_run_id_study_id", "run_id", "study_id"),
 )
 
 curves = Table(

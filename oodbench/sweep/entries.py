@@ -10,13 +10,16 @@ from oodbench.algorithms import ALGORITHMS
 from oodbench.data import DATASETS, Dataset, DatasetSpec
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.models import MODELS
+from oodbench.models.pretrained import OwnWeights
+from oodbench.models.spec import SEARCHED, SHARES
 from oodbench.optimizers import OPTIMIZERS
-from oodbench.optimizers.fine_tuning import NAMES, read
-from oodbench.optimizers.replicated import check_space, method_of
+from oodbench.optimizers.fine_tuning import NAMES, ends, read
+from oodbench.optimizers.replicated import method_of
 from oodbench.optimizers.spec import OptimizerSpec, check_installed
 from oodbench.records import hash_of
 from oodbench.results.sweeps.shifts import DECLARED, SHIFT, SOURCE
-from oodbench.spaces import Choice, Range, override
+from oodbench.spaces import Choice, Range, override, parse
+from oodbench.sweep.limits import OF_ALGORITHMS, check_limits, check_optimizer_space
 from oodbench.sweep.settings import Part, Positive, TrainChanges, told_with_place
 
 
@@ -58,6 +61,7 @@ class DatasetEntry(Entry):
         """The dataset exists, has these environments and options, and says no other shift."""
         named = DATASETS.get(self.name)
         self.check_options(named.options)
+        named.check_options(self.options)
         given = self.test_environments
         listed = isinstance(given, list) and all(type(i) in (int, str) for i in given)
         if given not in (None, "each") and not listed:
@@ -144,7 +148,8 @@ class AlgorithmEntry(Entry):
         """The algorithm exists and takes these hyperparameters and options."""
         spec = ALGORITHMS.get(self.name)
         self.check_options(spec.options)
-        override(spec.space, self.space, f"algorithm {self.name}")
+        owner = f"algorithm {self.name}"
+        check_limits(owner, override(spec.space, self.space, owner), OF_ALGORITHMS)
         return self
 
     @property
@@ -205,11 +210,15 @@ class OptimizerEntry(Entry):
         spec = OPTIMIZERS.get(self.name)
         check_installed(spec.name, spec.package)
         self.check_options({})
-        check_space(f"optimizer {self.name}", self.searched(spec))
+        check_optimizer_space(f"optimizer {self.name}", self.searched(spec))
         return self
 
     def searched(self, spec: OptimizerSpec) -> dict[str, Range | Choice]:
         """The search space, after all changes; with options of fine-tuning that it names."""
+        for name in self.space:
+            if name not in spec.space and name not in NAMES:
+                known, where = [*spec.space, *NAMES], f"optimizer {self.name}"
+                raise UnknownNameError("hyperparameter", name, known, where=where)
         tuning = {name: text for name, text in self.space.items() if name in NAMES}
         own = {name: text for name, text in self.space.items() if name not in NAMES}
         space = override(spec.space, own, f"optimizer {self.name}")
@@ -230,8 +239,16 @@ class OptimizerEntry(Entry):
             return self
         name = f"{parallel.method}({self.name})x{parallel.replicas}"
         entry = OptimizerEntry.model_construct(name=name, space={**self.space, **parallel.space})
-        check_space(f"optimizer {name}", entry.searched(OPTIMIZERS.get(name)))
+        check_optimizer_space(f"optimizer {name}", entry.searched(OPTIMIZERS.get(name)))
         return entry
+
+
+def drawn(option: str, text: Mapping[str, Any]) -> Range | Choice:
+    """What may be drawn for an option of a model; of shares, 0 and 0.0 are the same trial."""
+    what = parse(text)
+    if option in SHARES and isinstance(what, Choice):
+        return Choice(tuple(float(v) if type(v) is int else v for v in what.values))
+    return what
 
 
 class ModelEntry(Entry):
@@ -240,16 +257,39 @@ class ModelEntry(Entry):
     @model_validator(mode="after")
     @told_with_place
     def check(self) -> "ModelEntry":
-        """The model exists and takes these options."""
-        MODELS.get(self.name).check(self.options)
+        """The model exists and takes these options, and weights of one's own if they are here."""
+        spec = MODELS.get(self.name)
+        spec.check(self.options)
+        for name, what in self.space.items():
+            for value in ends(what):
+                spec.check({name: value})
+            if name not in SEARCHED:
+                raise RequestError(
+                    f"model {self.name}: {name} cannot be searched; of a model's options, "
+                    f"{', '.join(SEARCHED)} can. Write one value."
+                )
+        if (own := self.options.get("weights")) and OwnWeights(own).here():
+            _ = self.pretrained
         return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those that are not searched."""
+        return {k: v for k, v in super().options.items() if not isinstance(v, Mapping)}
+
+    @cached_property
+    def space(self) -> dict[str, Range | Choice]:
+        """What may be drawn for the options that are searched."""
+        given = super().options.items()
+        return {name: drawn(name, text) for name, text in given if isinstance(text, Mapping)}
 
     def check_images(self, dataset: DatasetEntry) -> None:
         """Raise RequestError unless it takes the images of a dataset, as far as that is known."""
         spec, about = MODELS.get(self.name), dataset.about
         size = {**about.options, **dataset.options}.get("size") if about.decodes else None
         if size is None or type(size) is int:  # the dataset says what is wrong with another
-            spec.fits({**spec.defaults, **self.options}, size)
+            most = {name: max(ends(what)) for name, what in self.space.items()}
+            spec.fits({**spec.defaults, **self.options, **most}, size)
 
     @property
     def pretrained(self) -> str:

@@ -33,7 +33,7 @@ def load_sweeps(path: str | Path, changes: Sequence[str] = ()) -> list[SweepSpec
     path = Path(path)
     values = read(path, ())
     if not isinstance(values, dict) or SWEEPS not in values:
-        return [load_sweep(path, changes)]
+        return [changed(values, changes, path)]
     files = values[SWEEPS]
     listed = isinstance(files, list) and all(isinstance(file, str) for file in files)
     if len(values) > 1 or not listed or not files:
@@ -67,6 +67,11 @@ def load_sweep(path: str | Path, changes: Sequence[str] = ()) -> SweepSpec:
             f"{path} lists several sweeps; here one is needed: {values[SWEEPS]!r}. "
             "(oodbench sweep takes the list.)"
         )
+    return changed(values, changes, path)
+
+
+def changed(values: Any, changes: Sequence[str], path: str | Path) -> SweepSpec:
+    """What a file says, with changes to it, checked."""
     for change in changes:
         set_key(values, change)
     return parse_sweep(values, str(path))

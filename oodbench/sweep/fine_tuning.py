@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
+from oodbench.models.spec import SEARCHED
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.optimizers.fine_tuning import NAMES, FineTuning, ends
 from oodbench.records import SCALED, canonical_json
@@ -31,22 +32,23 @@ def check_fine_tuning(model: ModelEntry, optimizer: str, space: Space, train: Tr
         space: What is searched.
         train: The training settings.
     """
-    asked = {name: ends(space[name]) for name in NAMES if name in space}
-    if not asked and not train.accumulate and not train.wise_ft:
+    asked = {name: ends(space[name]) for name in (*NAMES, *SEARCHED) if name in space}
+    if not asked and not train.wise_ft:
         return
     tunings = [dict(zip(asked, values, strict=True)) for values in product(*asked.values())]
     check_contestant(optimizer, tunings, train)
-    module = structure(model.name, canonical_json(model.options))
-    if module is None:
-        return
     from oodbench.training.accumulation import check_pieces
     from oodbench.training.groups import Layout
 
     smallest = int(min(train.batch.sizes.values))
     try:
         for tuning in tunings:
+            drawn = {name: tuning[name] for name in SEARCHED if name in tuning}
+            module = structure(model.name, canonical_json({**model.options, **drawn}))
+            if module is None:
+                return
             layout = Layout(module, tuning, train.steps or LONG)
-            check_pieces(train.accumulate or 1, train.batch.resolve(smallest), module, layout)
+            check_pieces(train.batch.resolve(smallest), module, layout)
     except RequestError as error:
         raise RequestError(f"model {model.name}: {error}") from error
 
@@ -58,31 +60,43 @@ def check_contestant(optimizer: str, tunings: list[dict[str, Any]], train: Train
     for holds, refused, why in (
         (
             spec.parallel,
-            [*names, *(name for name in ("accumulate", "wise_ft") if getattr(train, name))],
+            [*names, *(["wise_ft"] if train.wise_ft else [])],
             "has replicas, which are trained as a whole",
         ),
         (
             "lr" not in spec.space,
-            [name for name in names if name in SCALED],
+            [name for name in names if name in (*SCALED, "linear_lr")],
             "has no learning rate",
         ),
         (
             spec.sets_lr,
-            [name for name in names if name not in ("freeze", "linear_steps")],
+            [name for name in names if name not in ("freeze", "linear_steps", "accumulate")],
             "sets one learning rate for all parameters from all of their gradients",
         ),
     ):
         if holds and refused:
             raise RequestError(f"{optimizer} {why}; leave out {', '.join(refused)}, or it.")
+    if "linear_lr" in names and "linear_steps" not in names:
+        raise RequestError(
+            "linear_lr is the learning rate of linear steps, but there are none: write "
+            "linear_steps, or leave linear_lr out."
+        )
 
 
-@lru_cache(maxsize=8)
-def structure(name: str, options: str) -> "nn.Module | None":
+@lru_cache(maxsize=32)
+def structure(
+    name: str, options: str, shape: tuple[int, ...] | None = None, classes: int = 2
+) -> "nn.Module | None":
     """A model without its weights; None if what it consists of is not known on this machine.
 
     Args:
         name: Of the model.
         options: Those of the sweep, as JSON.
+        shape: Of one input; None: any that it can be built on will do.
+        classes: Size of the label set.
+
+    Raises:
+        Exception: Whatever its ``build`` raises on this shape, if there is one.
     """
     import json
 
@@ -96,10 +110,12 @@ def structure(name: str, options: str) -> "nn.Module | None":
     given |= {k: v for k, v in (("pretrained", False), ("weights", "")) if k in given}
     with seeded(0), torch.device("meta"):
         if given.get("train") == "head":
-            return head({}, 1, 2, given)
-        for shape in SHAPES:
+            return head({}, 1, classes, given)
+        if shape is not None:
+            return spec.build(shape, classes, **given)
+        for known in SHAPES:
             try:
-                return spec.build(shape, 2, **given)
+                return spec.build(known, classes, **given)
             except Exception:  # another package's model, or one whose files are elsewhere
                 continue
     return None

@@ -1,5 +1,7 @@
 """What pydantic finds wrong with a sweep file, in words that its author knows."""
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 TOLD = {
@@ -33,3 +35,25 @@ def describe(detail: Any) -> str:
     else:
         message = detail["msg"].removeprefix("Value error, ")
     return f"{path}: {message}" if path else message
+
+
+def odd_numbers(values: Any, place: str = "") -> Iterator[str]:
+    """Numbers that no run can be given, as lines like those of ``describe``.
+
+    Args:
+        values: What a sweep file contains.
+        place: Where that is.
+    """
+    if isinstance(values, dict | list):
+        items = values.items() if isinstance(values, dict) else enumerate(values)
+        for key, value in items:
+            yield from odd_numbers(value, f"{place}.{key}" if place else str(key))
+    elif isinstance(values, int) and not -(2**63) <= values < 2**63:
+        yield f"{place}: needs a whole number of at most 64 bits, but got {shortened(values)}"
+    elif isinstance(values, float) and not math.isfinite(values):
+        yield f"{place}: needs a finite number, but got {values}"
+
+
+def shortened(number: int) -> str:
+    """A whole number, of a long one the size alone: Python writes no more than 4,300 digits."""
+    return str(number) if abs(number) < 10**30 else f"one of {number.bit_length()} bits"

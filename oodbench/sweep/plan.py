@@ -71,8 +71,10 @@ def plan(sweep: Sweep) -> Plan:
 
     Raises:
         SweepError: If the file says something that does not hold.
+        RequestError: If something that it asks for cannot be built.
     """
     spec = as_spec(sweep)
+    spec.check_builds()
     return Plan(spec, tuple(_planned(spec, study) for study in spec.studies()))
 
 

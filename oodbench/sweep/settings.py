@@ -6,15 +6,25 @@ from fractions import Fraction
 from functools import wraps
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.optimizers.fine_tuning import NAMES, read
 from oodbench.spaces import Choice, Range, parse
+from oodbench.sweep.search.designs import MOST
 
 Positive = Annotated[int, Field(ge=1)]
 Precision = Literal["float32", "float64", "bf16"]
 """See ``oodbench.records.Trial``."""
+LONGEST, EVALUATIONS = 10**9, 10**6
+"""Steps and evaluations of a run, at most: far more than anybody waits for."""
 T = TypeVar("T")
 
 
@@ -130,6 +140,16 @@ def tuning(name: str) -> AfterValidator:
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
+def all_scored(given: Any) -> Any:
+    """Refuse mixtures to draw from: each run is scored at all of them."""
+    if isinstance(given, Mapping):
+        raise ValueError(
+            f"lists the mixtures at which every run is scored, so there is nothing to draw, but "
+            f"got {given!r}: write all of them in one list, such as [0, 0.5, 1]"
+        )
+    return given
+
+
 class TrainChanges(Part):
     """Training settings; those that are not given stay as they are."""
 
@@ -150,8 +170,9 @@ class TrainChanges(Part):
     freeze: Annotated[Any, tuning("freeze")] = None
     unfreeze_at: Annotated[Any, tuning("unfreeze_at")] = None
     linear_steps: Annotated[Any, tuning("linear_steps")] = None
-    accumulate: Positive | None = None
-    wise_ft: Annotated[list[Share], Field(min_length=1)] | None = None
+    linear_lr: Annotated[Any, tuning("linear_lr")] = None
+    accumulate: Annotated[Any, tuning("accumulate")] = None
+    wise_ft: Annotated[list[Share], BeforeValidator(all_scored), Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def check_length(self) -> "TrainChanges":
@@ -179,6 +200,12 @@ class Train(TrainChanges):
         """A run must end."""
         if self.steps is None and self.epochs is None:
             raise ValueError("needs steps or epochs")
+        times = (self.steps or 0) // (self.evaluate_every or LONGEST)
+        if times > EVALUATIONS or (self.steps or 0) > LONGEST:
+            raise ValueError(
+                f"a run has at most {LONGEST:,} steps and {EVALUATIONS:,} evaluations, but these "
+                f"are {self.steps:,} steps with evaluate_every: {self.evaluate_every}"
+            )
         return self
 
     def changed(self, *changes: TrainChanges | None) -> "Train":
@@ -200,7 +227,7 @@ class Train(TrainChanges):
         given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         average = self.average.model_dump(exclude_none=True) if self.average else {}
         mixtures = tuple(sorted(set(self.wise_ft or ())))
-        return given | {"average": average, "wise_ft": mixtures, "accumulate": self.accumulate or 1}
+        return given | {"average": average, "wise_ft": mixtures}
 
     @property
     def tuning(self) -> dict[str, Range | Choice]:
@@ -222,7 +249,7 @@ class Search(Part):
 
     sampler: Literal["random", "qmc", "grid", "tpe", "gp"] = "random"
     trials: Positive | None = None
-    points: Annotated[int, Field(ge=2)] | None = None
+    points: Annotated[int, Field(ge=2, le=MOST)] | None = None
     startup: Positive | None = None
     cohort: Positive | None = None
     seed: int = 0

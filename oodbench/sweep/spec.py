@@ -8,11 +8,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model_validator
 
 from oodbench.algorithms import ALGORITHMS, AlgorithmSpec
-from oodbench.data import DATASETS
+from oodbench.data import DATASETS, Dataset
 from oodbench.errors import RequestError, SweepError
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.spaces import Choice, Range, override
+from oodbench.sweep.building import (
+    check_algorithm_builds,
+    check_model_builds,
+    check_optimizer_builds,
+)
 from oodbench.sweep.entries import (
     NONE,
     AlgorithmEntry,
@@ -23,7 +28,7 @@ from oodbench.sweep.entries import (
 )
 from oodbench.sweep.fine_tuning import check_fine_tuning
 from oodbench.sweep.machines import Ray, Slurm
-from oodbench.sweep.mistakes import describe
+from oodbench.sweep.mistakes import describe, odd_numbers
 from oodbench.sweep.settings import (
     Batch,
     Confirm,
@@ -38,6 +43,8 @@ from oodbench.sweep.study import Data, Study
 
 ALONE = ParallelEntry(method=NONE)
 """One model, not distributed."""
+MOST_RUNS = 1_000_000
+"""Of one study."""
 
 
 def listed(value: Any) -> Any:
@@ -59,7 +66,7 @@ class SweepSpec(Part):
     seeds: Positive = 1
     confirm: Confirm | None = None
     data_seed: int = 0
-    data_seeds: Positive = 1
+    data_seeds: Annotated[int, Field(ge=1, le=1000)] = 1
     keep_weights: Literal["none", "last", "selected"] = "none"
     keep_predictions: Literal["none", "last", "selected"] = "last"
     rate: Rate | None = None
@@ -90,6 +97,7 @@ class SweepSpec(Part):
                     f"{name!r} is listed twice, but studies are told apart by name; "
                     f"{ways}put the second into a sweep of another name and database"
                 )
+        check_size(self)
         for dataset in self.datasets:
             check_augmentation(dataset, self.model)
             self.model.check_images(dataset)
@@ -147,14 +155,46 @@ class SweepSpec(Part):
     def space_of(
         self, train: Train, algorithm: AlgorithmEntry, optimizer: OptimizerEntry
     ) -> dict[str, Range | Choice]:
-        """What is searched: the optimizer's, the algorithm's, and a batch size of several."""
+        """What is searched: of optimizer, algorithm, fine-tuning, model, and a batch of several."""
         space: dict[str, Range | Choice] = {
             **optimizer.searched(OPTIMIZERS.get(optimizer.name)),
             **override(ALGORITHMS.get(algorithm.name).space, algorithm.space, algorithm.name),
         }
         if len(train.batch.sizes.values) > 1:
             space["batch_size"] = train.batch.sizes
-        return {**train.tuning, **space}
+        return {**train.tuning, **self.model.space, **space}
+
+    def check_builds(self) -> None:
+        """Raise RequestError if an optimizer, an algorithm or the model cannot be built.
+
+        Of datasets, as far as their inputs are known without files; ``built`` sees to the others.
+        """
+        for dataset in self.datasets:
+            for algorithm in self.algorithms:
+                train = self.train_of(dataset, algorithm)
+                for optimizer in self.contestants:
+                    space = self.space_of(train, algorithm, optimizer)
+                    check_optimizer_builds(optimizer.name, space)
+                    check_algorithm_builds(algorithm, space, train)
+            if about := dataset.about.decodes and dataset.about:
+                size = dataset.options.get("size", about.options["size"])
+                self._check_model(dataset, (3, size, size), about.num_classes or 2)
+
+    def built(self, dataset: DatasetEntry, data_seed: int) -> Dataset:
+        """The examples of a dataset, in one split, that the model takes.
+
+        Raises:
+            RequestError: If it does not, or no machine holds a batch of them.
+        """
+        data = dataset.build(data_seed)
+        self._check_model(dataset, data.input_shape, data.num_classes)
+        return data
+
+    def _check_model(self, dataset: DatasetEntry, shape: tuple[int, ...], classes: int) -> None:
+        replicas = max(OPTIMIZERS.get(optimizer.name).replicas for optimizer in self.contestants)
+        for algorithm in self.algorithms:
+            train = self.train_of(dataset, algorithm)
+            check_model_builds(self.model, shape, classes, train, replicas)
 
     def studies(self) -> Iterator[Study]:
         """The studies, dataset by dataset; builds each split of a dataset once."""
@@ -207,10 +247,22 @@ class SweepSpec(Part):
         if entry.builds not in self._known:
             self._known[entry.builds] = [
                 {turn: Data.of(dataset, turn) for turn in turns}
-                for dataset in map(entry.build, self.splits)
+                for dataset in (self.built(entry, seed) for seed in self.splits)
             ]
             check_splits(entry.name, self._known[entry.builds], self.splits)
         return self._known[entry.builds]
+
+
+def check_size(spec: SweepSpec) -> None:
+    """Raise ValueError if one study has more runs than anybody trains."""
+    drawn = spec.search.trials or 0
+    again = min(spec.confirm.top, drawn) * spec.confirm.seeds if spec.confirm else 0
+    runs = (drawn * spec.seeds + again) * spec.data_seeds
+    if runs > MOST_RUNS:
+        raise ValueError(
+            f"each study would have {runs:,} runs (trials, times seeds, times data_seeds, and "
+            f"those of confirm), but at most {MOST_RUNS:,} are planned"
+        )
 
 
 def one_split(dataset: str, asked: int) -> str:
@@ -317,8 +369,10 @@ def parse_sweep(values: Any, source: str = "sweep") -> SweepSpec:
     Raises:
         SweepError: With one line for each mistake: where, what, and what is allowed.
     """
+    lines = dict.fromkeys(odd_numbers(values))
     try:
-        return SweepSpec.model_validate(values)
+        if not lines:
+            return SweepSpec.model_validate(values)
     except ValidationError as error:
         lines = dict.fromkeys(describe(detail) for detail in error.errors())
-        raise SweepError(f"{source}:\n" + "\n".join(f"  {line}" for line in lines)) from None
+    raise SweepError(f"{source}:\n" + "\n".join(f"  {line}" for line in lines))

@@ -73,15 +73,15 @@ def accumulate(
     return losses.detach()
 
 
-def check_pieces(pieces: int, batch: Mapping[str, int], module: nn.Module, layout: Layout) -> None:
-    """Raise RequestError if batches cannot be computed in so many pieces, to the same result.
+def check_pieces(batch: Mapping[str, int], module: nn.Module, layout: Layout) -> None:
+    """Raise RequestError if batches cannot be computed in pieces as asked, to the same result.
 
     Args:
-        pieces: Asked for.
         batch: Of a trial.
         module: A model.
-        layout: Its parameters.
+        layout: Its parameters, and how many pieces.
     """
+    pieces = layout.accumulate
     if pieces == 1:
         return
     smallest = batch.get("per_environment") or batch["size"] // batch.get("environments", 1)

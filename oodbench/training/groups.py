@@ -28,21 +28,25 @@ class Group:
         lr_scale: Their learning rate is the optimizer's times this.
         decays: Whether they have its weight decay.
         hidden: See ``Part.hidden``; None: nobody asked.
+        lr: Their learning rate in place of the optimizer's, times ``lr_scale``.
     """
 
     positions: tuple[int, ...]
     lr_scale: float = 1.0
     decays: bool = True
     hidden: bool | None = None
+    lr: float | None = None
 
     @property
     def plain(self) -> bool:
         """Whether there is nothing to be said of it."""
-        return self.lr_scale == 1 and self.decays and self.hidden is None
+        own = self.hidden is not None or self.lr is not None
+        return self.lr_scale == 1 and self.decays and not own
 
     def asked(self, parameters: list[Tensor]) -> dict[str, Any]:
         """As torch's optimizers take it."""
-        own = {} if self.hidden is None else {"hidden": self.hidden}
+        given = {"hidden": self.hidden, "lr": self.lr}
+        own = {name: value for name, value in given.items() if value is not None}
         return {"params": parameters, "lr_scale": self.lr_scale, "decays": self.decays, **own}
 
 
@@ -60,6 +64,7 @@ class Layout:
         order: Positions of the parameters such that those of a group lie together; as they are if
             nothing is asked.
         stages: Step -> positions of what is trained from that step on.
+        linear_steps, accumulate: See ``FineTuning``.
 
     Raises:
         RequestError: If what is asked cannot be done with this model, or in so many steps.
@@ -68,7 +73,7 @@ class Layout:
     def __init__(self, module: nn.Module, hparams: HParams, steps: int) -> None:
         self.parts, tuning = parts(module), FineTuning.of(hparams)
         check(self.parts, tuning, steps)
-        self.linear_steps = tuning.linear_steps
+        self.linear_steps, self.accumulate = tuning.linear_steps, tuning.accumulate
         self.since = since(self.parts, tuning, steps)
         self.order = sorted(range(len(self.parts)), key=partial(self._place, hparams))
         starts = sorted({step for step in self.since if step is not None})
@@ -94,18 +99,21 @@ class Layout:
                 groups of their own.
             step: Steps taken before.
         """
-        found: dict[tuple[Any, ...], list[int]] = {}
+        found: dict[tuple[tuple[float, bool, bool | None], int], list[int]] = {}
+        linear = step < self.linear_steps
+        lr = tuning.linear_lr if linear else None
         for i in self.order:
             start = self.since[i]
-            if start is None or (step < self.linear_steps <= start):
+            if start is None or (linear and start >= self.linear_steps):
                 continue
             part = self.parts[i]
             of = part.hidden if hidden_apart else None
-            key = lr_scale(part, self.depth, tuning), part.kind not in tuning.no_decay, of
+            scale = lr_scale(part, self.depth, tuning) if lr is None else 1.0
+            key = scale, part.kind not in tuning.no_decay, of
             # What is not trained yet has no gradient: no group is in part without.
             joins = start if tuning.unfreeze_at else 0
-            found.setdefault((*key, joins), []).append(i)
-        return [Group(tuple(found[key]), *key[:3]) for key in found]
+            found.setdefault((key, joins), []).append(i)
+        return [Group(tuple(own), *key, lr) for (key, _), own in found.items()]
 
     @property
     def depth(self) -> int:
@@ -173,6 +181,9 @@ def check(found: Sequence[Part], tuning: FineTuning, steps: int) -> None:
     for word in tuning.freeze:
         if not matched(found, word):
             raise RequestError(f"freeze: {word} matches no parameter; {listing(found)}.")
+        blocks = BLOCKS.fullmatch(word)
+        if blocks and not matched(found, f"block {blocks[2] or blocks[1]}"):
+            raise RequestError(f"freeze: {word} names blocks that are not there; {listing(found)}.")
     if all(start != 0 for start in since(found, tuning, steps)):
         raise RequestError(
             f"freeze: {', '.join(tuning.freeze)} leaves nothing to train in the first step; leave "

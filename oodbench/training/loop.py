@@ -18,6 +18,7 @@ from torch import Tensor
 
 from oodbench.algorithms import ALGORITHMS, Algorithm, Setup
 from oodbench.models import MODELS
+from oodbench.models.spec import SEARCHED
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.optimizers.fine_tuning import FineTuning
 from oodbench.records import BEST, Measurement, RunRecord, Trial
@@ -52,7 +53,8 @@ def build_module(trial: Trial, shape: tuple[int, ...], num_classes: int) -> torc
     """The trial's model, initialised from its seed alone."""
     with seeded(seed_of(trial.seed, "init")):
         spec = MODELS.get(trial.model)
-        options = {**spec.defaults, **trial.model_options}
+        drawn = {k: v for k, v in trial.hparams.items() if k in SEARCHED and k in spec.options}
+        options = {**spec.defaults, **trial.model_options, **drawn}
         return spec.build(shape, num_classes, **options)
 
 
@@ -115,7 +117,7 @@ class Run:
         self.handed = self.shares if stacked and spec.hands_on and not compiled else ()
         modules = self.build_modules(self.trial_of)
         self.layout = Layout(modules[0], first.hparams, first.steps)
-        check_pieces(first.accumulate, first.batch, modules[0], self.layout)
+        check_pieces(first.batch, modules[0], self.layout)
         self.models = self.models_of(modules)
         self.stage = 0  # the step since which the same parameters are trained
         if len(self.layout.stages[0]) < len(self.layout.parts):
@@ -131,7 +133,7 @@ class Run:
         self.specs = [OPTIMIZERS.get(trial.optimizer) for trial in self.trial_of]
         self.optimizers = [self.build_optimizer(model) for model in range(self.k)]
         self.steppers = [stepper(optimizer) for optimizer in self.optimizers]
-        pieces = first.accumulate
+        pieces = self.layout.accumulate
         if compiled and pieces > 1:
             tell_plain("accumulate", "a batch is computed in pieces")
         self.compiled = (

@@ -157,7 +157,7 @@ def bytes_per_model(trial: Trial, data: Tensors, device: torch.device) -> int:
 def _run(trial: Trial, data: Tensors, device: torch.device, size: int) -> Run:
     # All of the model, and whole batches: what is remembered is for trials with and without.
     plain = {name: value for name, value in trial.hparams.items() if name not in FINE_TUNING}
-    trials = [replace(trial, seed=trial.seed + i, hparams=plain, accumulate=1) for i in range(size)]
+    trials = [replace(trial, seed=trial.seed + i, hparams=plain) for i in range(size)]
     alone = not stacks_alone(build_module(trial, data.shape, data.num_classes))
     return Run(trials, data, device, stacked=size > 1 or not alone)
 

@@ -1,5 +1,6 @@
 """What the runs say about optimizers out of distribution."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pandas as pd
 
 from oodbench import analysis
 from oodbench.machine import one_blas_thread
-from oodbench.results import open_database
+from oodbench.results import environment_names, open_database
 from oodbench.verbs.predictions import known_predictions
 from oodbench.verbs.query import query
 
@@ -32,8 +33,10 @@ def conclude(
     table = query(db, where, sweep=sweep, checkpoint=checkpoint)
     with open_database(db, read_only=True) as database:
         predictions = known_predictions(database, where, sweep, checkpoint)
+        names = environment_names(database)
     with one_blas_thread():
-        return analysis.conclude(table, predictions=predictions, **options)
+        found = analysis.conclude(table, predictions=predictions, **options)
+    return replace(found, environments=names)
 
 
 def confirmed(db: str | Path, sweep: str | None = None) -> pd.DataFrame:

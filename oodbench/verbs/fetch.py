@@ -1,6 +1,8 @@
 """Downloading the files that a dataset needs, and the weights that a model begins with."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 
 from oodbench.data import source_named
@@ -48,10 +50,20 @@ def fetch_model(
             "Weights are those of one text encoder: name it as the hub does, such as oodbench "
             "fetch model distilbert-base-uncased."
         )
-    known = name.startswith("timm.") or name in MODELS.names()
-    if not known:
-        return Encoder(name).fetch(place, tell)
+    if not (name.startswith("timm.") or name in MODELS.names()):
+        try:
+            return Encoder(name).fetch(place, tell)
+        except RequestError as error:
+            raise RequestError(f"{error}{_meant(name)}") from error
     spec = MODELS.get(name)
     if spec.fetch is None:
         raise RequestError(f"Nobody published weights of {name}: it begins with random ones.")
     return spec.fetch(place, tell)
+
+
+def _meant(name: str) -> str:
+    """A sentence of the models that the name of a text encoder may have been meant to be."""
+    near = get_close_matches(name, MODELS.names(), n=3)
+    with suppress(RequestError):
+        near.insert(0, MODELS.get(f"timm.{name}").name)
+    return f" If it is no text encoder: did you mean {' or '.join(near)}?" if near else ""

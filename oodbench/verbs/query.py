@@ -8,7 +8,7 @@ import pandas as pd
 from oodbench import results
 from oodbench.errors import RequestError
 from oodbench.metrics import LOWER
-from oodbench.results import open_database, pairs
+from oodbench.results import count_runs, open_database, pairs
 from oodbench.results.select import select as select_runs
 
 TEST_SCORES = r"\b(ood|ood_test|oracle_val)\b"
@@ -57,7 +57,30 @@ def query(
         if sql is not None:
             return results.sql(database, sql)
         frame = pairs(database, where, sweep, checkpoint, metric=metric)
-    frame = frame if select is None else select_runs(frame, select)
+    return scores_first(frame if select is None else select_runs(frame, select))
+
+
+def first_runs(
+    db: str | Path,
+    where: str | None = None,
+    *,
+    limit: int,
+    sweep: str | None = None,
+    checkpoint: str = "last",
+) -> tuple[pd.DataFrame, int]:
+    """The first rows of what ``query`` returns without selection, and how many there are.
+
+    Args:
+        limit: Rows at most.
+        db, where, sweep, checkpoint: As there, with its errors.
+    """
+    with open_database(db, read_only=True) as database:
+        frame = pairs(database, where, sweep, checkpoint, limit=limit)
+        return scores_first(frame), count_runs(database, where, sweep, checkpoint)
+
+
+def scores_first(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with the columns ``FIRST`` before the others."""
     return frame[[*FIRST, *frame.columns.drop([*FIRST])]]
 
 

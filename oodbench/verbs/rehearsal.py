@@ -1,4 +1,4 @@
-"""What a dry run finds out by doing a little: are datasets' options right, how long is a step."""
+"""What a dry run finds out by doing a little: do the datasets build, how long is a step."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Rehearsal:
         seconds: Dataset, algorithm -> seconds that training one model takes on ``device``, of an
             optimizer with one gradient a step.
         device: Such as ``cpu``; empty if nothing was timed.
-        unchecked: Dataset -> why its options were not checked.
+        unchecked: Dataset -> why its files were not checked.
         untimed: Dataset, algorithm -> why no step was timed.
     """
 
@@ -44,15 +44,17 @@ def rehearse(spec: SweepSpec, device: str = "auto") -> Rehearsal:
         device: Where to time: see ``WorkerSettings``.
 
     Raises:
-        RequestError: If an option of a dataset says something that does not hold.
+        RequestError: If an option of a dataset says something that does not hold, or something
+            that is asked for cannot be built.
     """
+    spec.check_builds()
     found = Rehearsal()
     with without_writing():
         for dataset in spec.datasets:
             if why := _not_here(dataset):
                 found.unchecked[dataset.name] = why
                 continue
-            dataset.build(spec.data_seed)
+            spec.built(dataset, spec.data_seed)
             for algorithm in spec.algorithms if spec.rate is None else ():
                 _time(spec, dataset, algorithm, device, found)
     return found
@@ -62,7 +64,7 @@ def _not_here(dataset: DatasetEntry) -> str:
     """Why a dataset cannot be built on this machine, or empty."""
     named = DATASETS.get(dataset.name)
     if named.source is not None and not named.source.is_here():
-        return "its files are not on this machine"
+        return "they are not on this machine"
     if named.own and named.verify is not None:
         try:
             named.verify(dataset.options)

@@ -16,6 +16,7 @@ from oodbench.sweep.plan import plan
 
 SWEEP, ROUNDS = "sweeps/twenty_thousand.yaml", 3
 COMMANDS = ("query", *(f"plot {kind}" for kind in ("scatter", "box", "binned", "returns")))
+EXAMPLES = 360
 ROLES = ("id_val", "id_val", "id_test", "id_test", "ood_test")
 
 
@@ -43,12 +44,13 @@ def record(trial: Trial) -> RunRecord:
     """Accuracies between .5 and .9, the later the higher; out of distribution about half of it."""
     draw = random.Random(trial.id)
     best = draw.uniform(0.5, 0.9)
-    measured = [
-        Measurement(step, str(place), role[-4:].strip("_"), role, "accuracy", value, 360)
-        for step in (60, 120, 180, 240, 300)
-        for place, role in enumerate(ROLES)
-        for value in [best * step / 300 * (0.5 if role == "ood_test" else 1) + draw.gauss(0, 0.01)]
-    ]
+    measured = []
+    for step in (60, 120, 180, 240, 300):
+        for place, role in enumerate(ROLES):
+            mean = best * step / 300 * (0.5 if role == "ood_test" else 1)
+            value = round(EXAMPLES * (mean + draw.gauss(0, 0.01))) / EXAMPLES
+            split = role[-4:].strip("_")
+            measured.append(Measurement(step, str(place), split, role, "accuracy", value, EXAMPLES))
     provenance = {"seconds": 0.1, "gradient_evaluations": 300}
     return RunRecord(trial, "completed", measurements=tuple(measured), provenance=provenance)
 

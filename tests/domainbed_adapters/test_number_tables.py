@@ -14,6 +14,7 @@ import oodbench
 from oodbench.data import DATASETS, Dataset
 from oodbench.errors import RequestError
 from oodbench.probes.environment_classifier import environment_features
+from oodbench.probes.samples import sample_of
 from oodbench.workers.trial_data import tensors_for
 
 GRID = {
@@ -392,8 +393,8 @@ def test_a_shift_is_measured_on_what_models_take(write: Write) -> None:
     table = frame(3000)
     table.loc[2000:, "age"] += 500
     data = load(write(table, "big.csv"))
-    moved = environment_features(data, (2,), examples=500)
-    same = environment_features(load(write(frame(3000), "same.csv")), (2,), examples=500)
+    moved = environment_features(sample_of(data, 500), (2,))
+    same = environment_features(sample_of(load(write(frame(3000), "same.csv")), 500), (2,))
     assert moved.accuracy > 0.9
     assert same.accuracy < 0.6
 

@@ -3,11 +3,14 @@
 
 const Csv = (() => {
   const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const field = (value) => (value === null ? "" : quoted(String(value)));
+  // A spreadsheet would run these; numbers are none (as oodbench.results.spreadsheets has it).
+  const isFormula = (text) => /^'*[=+\-@\t\r\n]/.test(text) && Number.isNaN(Number(text));
+  const safe = (text) => quoted(isFormula(text) ? `'${text}` : text);
+  const field = (value) => (value === null ? "" : safe(String(value)));
 
   function text(rows) {
     const lines = rows.map((row) => Store.names.map((name) => field(Store.value(name, row))).join(","));
-    return [Store.names.map(quoted).join(","), ...lines].join("\r\n") + "\r\n";
+    return [Store.names.map(safe).join(","), ...lines].join("\r\n") + "\r\n";
   }
 
   function download(rows, name) {

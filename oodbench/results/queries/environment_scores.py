@@ -8,7 +8,7 @@ environment.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, and_, func, select
@@ -65,23 +65,26 @@ def worst_group_val(
 
     Where the dataset has published splits with groups, these are meant.
     """
-    found: dict[str, float] = {}
-    for metric in (METRIC, WORST):
-        at = _measured(checkpoint, "id_val", metric).where(runs.c.id.in_(chosen)).subquery()
-        smallest = (
-            select(at.c.run, func.min(at.c.value).label("value"))
-            .group_by(at.c.run)
-            .having(func.count() == func.count(at.c.value))  # none is null: not finite
-        )
-        found |= {row.run: row.value for row in connection.execute(smallest)}
-    return found
+    measured = _measured(checkpoint, "id_val", (METRIC, WORST))
+    at = measured.where(runs.c.id.in_(chosen)).subquery()
+    smallest = (
+        select(at.c.run, at.c.metric, func.min(at.c.value).label("value"))
+        .group_by(at.c.run, at.c.metric)
+        .having(func.count() == func.count(at.c.value))  # none is null: not finite
+    )
+    found: dict[str, dict[str, float]] = {METRIC: {}, WORST: {}}
+    for run, metric, value in connection.execute(smallest):
+        found[metric][run] = value
+    return found[METRIC] | found[WORST]
 
 
 def leave_one_environment_out(
     connection: Connection, checkpoint: str, chosen: Select[Any]
 ) -> Mapping[str, float]:
     """Run -> the mean accuracy of its siblings, each on the environment that it leaves out too."""
-    several = environments_text(runs.c.test_environments).contains(",")
+    leaving_out = select(study_trials.c.run_id).join(studies)
+    two = environments_text(studies.c.test_environments).contains(",")
+    several = runs.c.id.in_(leaving_out.where(two))
     left_out: dict[LeftOut, float] = {}
     siblings = {row.id: row for row in _configurations(connection, several)}
     if not siblings:
@@ -103,13 +106,13 @@ def leave_one_environment_out(
     return found
 
 
-def _measured(checkpoint: str, role: str, metric: str = METRIC) -> Select[Any]:
+def _measured(checkpoint: str, role: str, metrics: Collection[str] = (METRIC,)) -> Select[Any]:
     """The scores of completed runs on each environment with this role, at their checkpoint."""
     point, step = curves.c, runs.c.summary[(checkpoint, "step")].as_integer()
     return (
-        select(point.run_id.label("run"), point.environment, point.value)
+        select(point.run_id.label("run"), point.environment, point.metric, point.value)
         .join(runs, and_(runs.c.id == point.run_id, point.step == step))
-        .where(point.role == role, point.metric == metric)
+        .where(point.role == role, point.metric.in_(metrics))
     )
 
 

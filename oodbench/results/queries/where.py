@@ -17,6 +17,7 @@ import re
 import tokenize
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Float, String, and_, literal, not_, or_, true
@@ -32,6 +33,8 @@ from oodbench.results.queries.hparams import (
 )
 
 NULL = "null"
+COMPARISONS_MOST, VALUES_MOST, DEEPEST = 900, 30_000, 100
+"""SQLite takes a thousand levels, of which each AND is one, and 32,766 values."""
 EXAMPLE = 'Write, for example: optimizer = "adam" and lr < 1e-3.'
 WORDS = {"AND": "and", "OR": "or", "NOT": "not", "IN": "in", "IS": "is"}
 CONSTANTS = {"true": "True", "false": "False", "null": "None", "none": "None"}
@@ -56,7 +59,7 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 def compile_where(
     text: str,
     columns: Mapping[str, ColumnElement[Any]],
-    hparam_names: Collection[str],
+    hparam_names: Callable[[], Collection[str]],
     values: Values = lambda column: (),
 ) -> ColumnElement[bool]:
     """The condition that ``text`` states.
@@ -64,7 +67,7 @@ def compile_where(
     Args:
         text: The condition, see the module's docstring.
         columns: The columns that it may name; ``hparams`` is where the hyperparameters are.
-        hparam_names: The hyperparameters that it may name.
+        hparam_names: Gives the hyperparameters that it may name; asked only if they matter.
         values: Gives all values that a column has, of one that has few; nothing of another.
 
     Raises:
@@ -79,10 +82,29 @@ def _parse(text: str) -> ast.expr:
     quoted = _OF_TARGET.sub(lambda found: found[1] or f"{found[2]}[{found[3]!r}]", text)
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(quoted.strip()).readline))
-        return ast.parse(tokenize.untokenize(map(_as_python, tokens)).strip(), mode="eval").body
+        parsed = ast.parse(tokenize.untokenize(map(_as_python, tokens)).strip(), mode="eval").body
     except (SyntaxError, tokenize.TokenError, ValueError, RecursionError) as error:
         reason = getattr(error, "msg", None) or error.args[0]
         raise QueryError(f"The condition {text!r} cannot be read: {reason}. {EXAMPLE}") from error
+    _check_size(parsed)
+    return parsed
+
+
+def _check_size(condition: ast.expr) -> None:
+    """Refuse what is too long or too deep for a database, or for Python's stack."""
+    level: list[ast.AST] = [condition]
+    depth = comparisons = values = 0
+    while level:
+        depth += 1
+        comparisons += sum(len(node.ops) for node in level if isinstance(node, ast.Compare))
+        values += sum(isinstance(node, ast.Constant) for node in level)
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    if depth > DEEPEST or comparisons > COMPARISONS_MOST or values > VALUES_MOST:
+        raise QueryError(
+            f"The condition is too long: comparisons {comparisons:,} (at most {COMPARISONS_MOST}), "
+            f"values {values:,} (at most {VALUES_MOST:,}), levels {depth:,} (at most {DEEPEST}). "
+            "Write `lr in (0.1, 0.2)` in place of `lr = 0.1 or lr = 0.2`."
+        )
 
 
 def _as_python(token: tokenize.TokenInfo) -> tuple[int, str]:
@@ -123,13 +145,17 @@ class _Compiler:
     def __init__(
         self,
         columns: Mapping[str, ColumnElement[Any]],
-        hparam_names: Collection[str],
+        hparam_names: Callable[[], Collection[str]],
         values: Values,
     ) -> None:
-        self.values = values
+        self.values, self.find_hparams = values, hparam_names
         self.hparams = columns["hparams"]
         self.columns = {name: column for name, column in columns.items() if name != "hparams"}
-        self.hparam_names = set(hparam_names)
+
+    @cached_property
+    def hparam_names(self) -> set[str]:
+        """Of all runs; to find them is to read every run."""
+        return set(self.find_hparams())
 
     def condition(self, node: ast.expr) -> ColumnElement[bool]:
         """A node that is true or false."""

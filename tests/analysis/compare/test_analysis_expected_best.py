@@ -99,7 +99,7 @@ def test_intervals_cover_the_expectation_of_the_search_distribution(n):
     rng = np.random.default_rng(n)
     rank, ood = draw(rng, 400_000)
     truth = {
-        name: ranked(rank, np.ones(len(rank))).expected(values, [n]).item()
+        name: ranked(rank[None], np.ones((1, len(rank)))).expected([values[None]], [n]).item()
         for name, values in (("id", rank), ("ood", ood))
     }
     covered = dict.fromkeys(truth, 0)

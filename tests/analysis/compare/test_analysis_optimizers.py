@@ -167,7 +167,7 @@ def test_intervals_cover_the_difference_however_draws_are_related(second, trials
     n, truth = (4 if trials < 32 else 8), []
     for shift in (0.0, 0.01):
         rank, ood = draw(rng, rng.random(400_000), shift)
-        truth.append(ranked(rank, np.ones(len(rank))).expected(ood, [n]).item())
+        truth.append(ranked(rank[None], np.ones((1, len(rank)))).expected([ood[None]], [n]).item())
     covered, false = 0, 0
     for seed in range(60):
         u = rng.random(trials)

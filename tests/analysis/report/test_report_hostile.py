@@ -1,5 +1,6 @@
 """Texts of a database that would be code, or markup, if a page were careless."""
 
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -58,6 +59,19 @@ def test_names_of_a_database_do_nothing_but_stand_there(
     assert SCRIPT in page.text_content("#run h3")
     assert SCRIPT in page.text_content("#tip")
     assert page.locator("script").count() == text.count("<script>") + 1
+
+
+def test_the_csv_has_nothing_that_a_spreadsheet_runs(
+    tmp_path: Path, open_page: Callable[..., Any]
+) -> None:
+    runs = make_runs().rename(columns={"lr": "=lr"})
+    runs["dataset"] = runs["dataset"].replace("Colored", "=1+1").replace("Rotated", "'@x")
+    (tmp_path / "report.html").write_text(report_html(runs), encoding="utf-8")
+    page = open_page(tmp_path / "report.html")
+    text = page.evaluate("Csv.text([...Array(Store.n).keys()])")
+    table = pd.read_csv(io.StringIO(text), dtype=str)
+    assert set(table["dataset"]) == {"'=1+1", "''@x"}
+    assert set(table["'=lr"].dropna().astype(float)) == set(runs["=lr"].dropna())
 
 
 def test_what_the_policy_forbids_does_not_run(report: Path, browser: Any) -> None:

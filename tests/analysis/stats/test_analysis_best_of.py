@@ -7,11 +7,16 @@ from analysis.stats.best_of import freedom, none_left, ranked
 
 
 def selected(rank, n, weights=None):
-    """Probabilities in the order of the trials."""
-    found = ranked(rank, np.ones(len(rank)) if weights is None else weights)
-    probability = np.empty(found.order.shape)
-    np.put_along_axis(probability, found.order, found.selected(n), axis=-1)
-    return probability
+    """Probabilities of the trials, a row a resample."""
+    once = np.ones((1, np.shape(rank)[-1]))
+    return ranked(np.atleast_2d(rank), once if weights is None else weights).selected(n)
+
+
+def expected(rank, scores, budgets, weights=None):
+    """Expected scores, a row a resample, at each budget."""
+    rank, scores = np.atleast_2d(rank), np.atleast_2d(scores)
+    weights = np.ones((1, rank.shape[1])) if weights is None else np.atleast_2d(weights)
+    return ranked(rank, weights).expected([scores], budgets)[..., 0]
 
 
 def drawn_best(rng, rank, n, searches=100_000):
@@ -25,32 +30,33 @@ def drawn_best(rng, rank, n, searches=100_000):
 def test_best_of_two_of_three_by_hand():
     # Of the three pairs the best is the middle one in 1, the highest in 2.
     rank, scores = np.array([0.3, 0.1, 0.2]), np.array([0.4, 0.5, 0.9])
-    assert selected(rank, 2) == pytest.approx(np.array([2, 0, 1]) / 3)
-    found = ranked(rank, np.ones(3)).expected(scores, [1, 2])
-    assert found == pytest.approx([0.6, (0.9 + 2 * 0.4) / 3])
+    assert selected(rank, 2)[0] == pytest.approx(np.array([2, 0, 1]) / 3)
+    assert expected(rank, scores, [1, 2])[0] == pytest.approx([0.6, (0.9 + 2 * 0.4) / 3])
 
 
 def test_ties_are_selected_equally_often():
     rank = np.array([0.1, 0.2, 0.2])
-    assert selected(rank, 2) == pytest.approx([0, 1 / 2, 1 / 2])
-    assert selected(rank, 1) == pytest.approx(np.full(3, 1 / 3))
+    assert selected(rank, 2)[0] == pytest.approx([0, 1 / 2, 1 / 2])
+    assert selected(rank, 1)[0] == pytest.approx(np.full(3, 1 / 3))
 
 
 def test_weights_count_like_repeated_trials():
     rank, scores = np.array([-np.inf, 0.1, 0.1, 0.3]), np.array([0.0, 0.5, 0.9, 0.4])
     counts, n = np.array([2.0, 0.0, 3.0, 1.0]), [1, 2, 5]
     repeated = np.repeat(np.arange(4), counts.astype(int))
-    once = ranked(rank[repeated], np.ones(6)).expected(scores[repeated], n)
-    assert ranked(rank, counts).expected(scores, n) == pytest.approx(once)
+    (once,) = expected(rank[repeated], scores[repeated], n)
     both = np.stack([counts, np.ones(4)])
-    assert ranked(rank, both).expected(scores, n)[0] == pytest.approx(once)
+    assert expected(rank, scores, n, both)[0] == pytest.approx(once)
+    # Also where each resample has ranks and scores of its own.
+    two = np.stack([rank, rank[::-1]]), np.stack([scores, scores[::-1]]), n, both
+    assert expected(*two)[0] == pytest.approx(once)
     assert selected(rank, 3, both).sum(axis=-1) == pytest.approx([1, 1])
 
 
 def test_each_row_of_ranks_is_sorted_by_itself():
     ranks = np.array([[0.1, 0.2, 0.3], [0.3, 0.2, 0.2]])
-    each = np.stack([selected(rank, 2) for rank in ranks])
-    assert selected(ranks, 2, np.ones((2, 3))) == pytest.approx(each)
+    each = np.concatenate([selected(rank, 2) for rank in ranks])
+    assert selected(ranks, 2) == pytest.approx(each)
 
 
 @pytest.mark.parametrize("n", [1, 3, 10])
@@ -60,7 +66,7 @@ def test_the_expected_best_is_that_of_simulated_searches(n):
     scores = rng.random(40)
     reached = scores[drawn_best(rng, rank, n)]
     error = reached.std() / np.sqrt(len(reached))
-    (exact,) = ranked(rank, np.ones(40)).expected(scores, [n])
+    exact = expected(rank, scores, [n]).item()
     assert exact == pytest.approx(reached.mean(), abs=4 * error)
 
 
@@ -69,7 +75,7 @@ def test_the_estimate_is_unbiased_whatever_the_number_of_trials():
     rng = np.random.default_rng(0)
     for trials in (6, 24):
         rank = rng.random((20_000, trials))
-        found = ranked(rank, np.ones_like(rank)).expected(rank, [6])[:, 0]
+        found = expected(rank, rank, [6])[:, 0]
         assert found.mean() == pytest.approx(6 / 7, abs=4 * found.std() / np.sqrt(20_000))
 
 

@@ -57,11 +57,11 @@ def test_a_dry_run_without_a_database_says_what_it_would_take(
     out = oodbench("sweep", path, "--dry-run", "--set", rate, "--set", digits).out
     assert "GPU hours: training at 1 examples a second (a guess); scoring three times" in out
     assert "? GPU hours" not in out
-    assert "The options of ColoredMNIST are not checked: its files are not on this machine" in out
+    assert "The files of ColoredMNIST are not checked: they are not on this machine" in out
     wrong = "datasets=[{name: ColoredDigits, test_environments: [2], renders: 0}]"
     ended = oodbench("sweep", path, "--dry-run", "--set", wrong)
     assert ended.code == 2
-    assert "renders must be a whole number >= 1, not 0" in ended.err
+    assert "renders must be a whole number from 1 to 1000, not 0" in ended.err
     assert list(tmp_path.iterdir()) == [path]
     ended = oodbench("sweep", path)
     assert ended.code == 2

@@ -67,7 +67,7 @@ def test_another_file_under_that_name_is_refused(tmp_path: Path, monkeypatch) ->
     [
         ({"train": "heads"}, "head"),
         ({"pretrained": "yes"}, "pretrained needs a value like True"),
-        ({"dropout": -0.5}, "dropout must be above 0"),
+        ({"dropout": -0.5}, "dropout must be 0 or above"),
         ({"hiden": 3}, "hidden"),
     ],
 )

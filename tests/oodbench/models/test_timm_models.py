@@ -223,6 +223,18 @@ def test_images_are_as_the_model_was_trained_unless_the_file_says_otherwise() ->
             {"size": 100},
             "no images of 100 pixels .*divisible by patch size",
         ),
+        (
+            {"name": "timm.vit_tiny_patch16_224"},
+            {"size": 100},
+            "no images of 100 pixels .*divisible by patch size",
+        ),
+        ({"name": "timm.swin_tiny_patch4_window7_224"}, {"size": 98}, "divisible by patch size 4"),
+        ({"name": "vit_b_16"}, {"size": 96}, "vit_b_16 takes no images of 96 .*write size: 224"),
+        ({"name": "vit_b_16", "train": "head"}, {"size": 96}, "takes no images of 96 pixels"),
+        ({"name": "densenet121"}, {"size": 16}, "takes no images of 16 pixels .*too small"),
+        ({"name": "timm.test_vit", "drop_path": 1.0}, {}, "drop_path must be below 1"),
+        ({"name": "resnet18", "dropout": 1.5}, {}, "dropout must be below 1, but got 1.5"),
+        ({"name": "resnet18", "dropout": -0.5}, {}, "dropout must be 0 or above"),
         ({"name": "timm.vgg11", "drop_path": 0.1}, {}, "vgg11 has no drop_path: leave it out"),
         ({"name": "timm.resnet18", "train": "partial"}, {}, "partial: attn is found in no name"),
         ({"name": "resnet18", "train": "partial", "partial": "("}, {}, "no regular expression"),
@@ -245,8 +257,11 @@ def test_a_model_without_features_of_whole_images_is_refused() -> None:
 def test_weights_of_another_architecture_are_refused(weights: Path, name: str) -> None:
     saved(weights / "other.safetensors", "test_convnext")
     spec = MODELS.get(name)
-    with pytest.raises(RequestError, match=rf"other.safetensors does not fit {name}: .*in state"):
+    told = rf"other.safetensors does not fit {name}: .*in state"
+    with pytest.raises(RequestError, match=told):
         spec.pretrained(options(name, weights="other.safetensors"))
+    with pytest.raises(RequestError, match=told):
+        parse_sweep(sweep({"name": name, "weights": "other.safetensors"}))
 
 
 def test_own_weights_are_named_without_a_folder_of_the_machine(weights: Path) -> None:
@@ -325,6 +340,13 @@ def test_heads_on_its_features_are_trained_in_stacks_and_loaded_whole(
     assert len(shown.trial.pretrained) == 64
     whole = oodbench.load_model(db, runs["run"][0])
     assert whole(torch.rand(2, 3, 32, 32)).shape == (2, 2)
+
+
+def test_the_catalogue_names_the_weights_of_our_own_backbones() -> None:
+    one = catalogue("models", "resnet50").iloc[0]
+    assert one["weights"] == "resnet50-0676ba61.pth"
+    assert one["fetch"] == "oodbench fetch model resnet50"
+    assert one["mean and deviation"] == "0.485 0.456 0.406 0.229 0.224 0.225"
 
 
 @pytest.mark.parametrize("name", ["timm.test_vit", "timm.test_resnet.r160_in1k"])

@@ -1,15 +1,19 @@
 """Options of fine-tuning in a sweep file: what they become, and what is refused."""
 
 from copy import deepcopy
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import nn
 
 import oodbench
 from oodbench.errors import RequestError, SweepError
+from oodbench.models import MODELS, ModelSpec
 from oodbench.sweep import parse_sweep
 from oodbench.sweep.plan import plan
+from oodbench.training.loop import build_module
 
 BASE: dict[str, Any] = {
     "name": "tuned",
@@ -36,7 +40,7 @@ def trials_of(asked: dict[str, Any]) -> list[Any]:
 def test_what_is_not_asked_for_is_in_no_trial() -> None:
     for trial in trials_of(sweep()):
         assert set(trial.hparams) == {"lr", "weight_decay"}
-        assert not {"accumulate", "wise_ft"} & trial.to_json().keys()
+        assert "wise_ft" not in trial.to_json()
 
 
 def test_values_and_ranges_are_drawn_as_hyperparameters() -> None:
@@ -46,6 +50,8 @@ def test_values_and_ranges_are_drawn_as_hyperparameters() -> None:
         "no_decay": ["norm", "bias"],
         "freeze": {"choice": ["none", "stem", ["stem", "block 0"]]},
         "linear_steps": {"choice": [0, 5]},
+        "linear_lr": {"log": [1e-3, 1e-2]},
+        "accumulate": {"choice": [1, 2, 4]},
     }
     trials = trials_of(sweep(asked, search={"trials": 40}))
     values = [dict(trial.hparams) for trial in trials]
@@ -54,6 +60,8 @@ def test_values_and_ranges_are_drawn_as_hyperparameters() -> None:
     assert {(v["head_lr"], v["no_decay"]) for v in values} == {(10.0, "norm+bias")}
     assert {v["freeze"] for v in values} == {"none", "stem", "stem+block 0"}
     assert {v["linear_steps"] for v in values} == {0, 5}
+    assert len({v["linear_lr"] for v in values if 1e-3 <= v["linear_lr"] <= 1e-2}) > 30
+    assert {v["accumulate"] for v in values} == {1, 2, 4}
 
 
 def test_an_option_changes_no_other_draw() -> None:
@@ -71,11 +79,54 @@ def test_one_optimizer_may_be_tuned_in_its_own_way() -> None:
     assert all("freeze" not in t.hparams for t in adam.trials)
 
 
-def test_mixtures_and_pieces_are_fields_of_a_trial() -> None:
-    trial = trials_of(sweep({"wise_ft": [1, 0, 0.5], "accumulate": 4}))[0]
-    assert (trial.wise_ft, trial.accumulate) == ((0.0, 0.5, 1.0), 4)
+def with_dropout(
+    input_shape: tuple[int, ...], num_classes: int, dropout: float, freeze_bn: bool
+) -> nn.Module:
+    layers: list[nn.Module] = [nn.Flatten(), nn.Linear(prod(input_shape), 4)]
+    layers += [] if freeze_bn else [nn.BatchNorm1d(4)]
+    return nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(4, num_classes))
+
+
+@pytest.fixture
+def dropping(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A model with options that may be drawn, and one of them is to be."""
+    options = {"dropout": 0.0, "freeze_bn": True}
+    list(MODELS)
+    spec = ModelSpec("dropping", with_dropout, options=options)
+    monkeypatch.setitem(MODELS._things, spec.name, spec)
+    return {"name": spec.name, "freeze_bn": {"choice": [True, False]}}
+
+
+def test_options_of_a_model_may_be_drawn(dropping: dict[str, Any]) -> None:
+    """As hyperparameters; what is not searched is where it was, and a default in no trial."""
+    asked = dropping | {"dropout": {"choice": [0, 0.5]}}
+    trials = trials_of(sweep(model=asked, search={"trials": 20}))
+    values = {(t.hparams["freeze_bn"], t.hparams["dropout"]) for t in trials}
+    assert values == {(bn, share) for bn in (True, False) for share in (0.0, 0.5)}
+    assert {type(share) for _, share in values} == {float}
+    assert not any(t.model_options for t in trials)
+    assert len({t.cohort_key for t in trials}) == 4
+    plain = trials_of(sweep(model=dropping | {"freeze_bn": False, "dropout": 0.0}))
+    assert all("freeze_bn" not in t.hparams for t in plain)
+    assert [dict(t.model_options) for t in plain] == [{"freeze_bn": False}] * 6
+
+
+def test_what_is_drawn_for_a_model_is_what_it_is_built_with(dropping: dict[str, Any]) -> None:
+    asked = dropping | {"dropout": {"uniform": [0.1, 0.9]}}
+    for trial in trials_of(sweep(model=asked)):
+        module = build_module(trial, (2, 8, 8), 2)
+        (share,) = [m.p for m in module.modules() if isinstance(m, nn.Dropout)]
+        assert share == trial.hparams["dropout"]
+        assert (
+            any(isinstance(m, nn.BatchNorm1d) for m in module.modules())
+            != trial.hparams["freeze_bn"]
+        )
+
+
+def test_mixtures_are_a_field_of_a_trial() -> None:
+    trial = trials_of(sweep({"wise_ft": [1, 0, 0.5]}))[0]
+    assert trial.wise_ft == (0.0, 0.5, 1.0)
     assert type(trial).from_json(trial.to_json()) == trial
-    assert trials_of(sweep({"accumulate": 1}))[0] == trials_of(sweep())[0]
 
 
 def test_stacks_are_of_trials_whose_parts_are_trained_alike() -> None:
@@ -85,6 +136,8 @@ def test_stacks_are_of_trials_whose_parts_are_trained_alike() -> None:
     assert keys({"layer_decay": {"uniform": [0.5, 0.9]}, "head_lr": {"log": [1, 9]}}) == 1
     assert keys({"freeze": {"choice": ["none", "stem"]}}) == 2
     assert keys({"linear_steps": {"choice": [0, 5, 10]}}) == 3
+    assert keys({"linear_steps": 5, "linear_lr": {"log": [1e-3, 1e-1]}}) == 1
+    assert keys({"accumulate": {"choice": [1, 2]}}) == 2
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
@@ -114,7 +167,24 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "a share above 1": ({"unfreeze_at": 1.5}, {}, "train.unfreeze_at: needs a step"),
     "two beginnings": ({"unfreeze_at": 0.5, "linear_steps": 3}, {}, "write one"),
-    "no pieces": ({"accumulate": 0}, {}, "train.accumulate: needs at least 1"),
+    "a negative linear_lr": ({"linear_lr": {"uniform": [-1, 1]}}, {}, "train.linear_lr: needs a"),
+    "a rate of no steps": (
+        {"linear_lr": 0.1, "linear_steps": 0},
+        {},
+        "linear_lr is the learning rate of linear steps, but there are none",
+    ),
+    "no pieces": ({"accumulate": 0}, {}, "train.accumulate: needs a whole number of pieces"),
+    "half a piece": ({"accumulate": {"uniform": [1, 2]}}, {}, "train.accumulate: needs a whole"),
+    "one draw of too many pieces": (
+        {"accumulate": {"choice": [1, 16]}, "batch": {"per_environment": {"choice": [8, 16]}}},
+        {},
+        "accumulate: 16 asks for more pieces than the 8 examples",
+    ),
+    "mixtures to draw from": (
+        {"wise_ft": {"choice": [0, 0.5]}},
+        {},
+        "train.wise_ft: lists the mixtures at which every run is scored, so there is nothing to",
+    ),
     "too many pieces": ({"accumulate": 9}, {}, "more pieces than the 8 examples"),
     "a share of 2": ({"wise_ft": [0, 2]}, {}, "train.wise_ft.1: needs at most 1, but got 2"),
     "no shares": ({"wise_ft": []}, {}, "train.wise_ft: needs at least one entry"),
@@ -133,6 +203,31 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"model": {"name": "resnet18", "freeze_bn": False}},
         "model with BatchNorm becomes",
     ),
+    "pieces in one draw with BatchNorm": (
+        {"accumulate": {"choice": [1, 2]}},
+        {"model": {"name": "resnet18", "freeze_bn": {"choice": [True, False]}}},
+        "model with BatchNorm becomes",
+    ),
+    "a share of 1 in a range": (
+        {},
+        {"model": {"name": "resnet18", "dropout": {"uniform": [0, 1]}}},
+        "model: model resnet18: dropout must be below 1",
+    ),
+    "a word in a choice": (
+        {},
+        {"model": {"name": "resnet18", "freeze_bn": {"choice": [True, "no"]}}},
+        "freeze_bn needs a value like True, but got 'no'",
+    ),
+    "an option that decides the weights": (
+        {},
+        {"model": {"name": "resnet18", "pretrained": {"choice": [True, False]}}},
+        "pretrained cannot be searched; of a model's options, dropout, drop_path, freeze_bn can",
+    ),
+    "an option that the model lacks": (
+        {},
+        {"model": {"name": "mlp", "dropout": {"choice": [0, 0.5]}}},
+        "model mlp: unknown option 'dropout'",
+    ),
     "an optimizer with one rate": (
         {"layer_decay": 0.5},
         {"optimizers": ["sasgd"]},
@@ -142,6 +237,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"freeze": "stem", "accumulate": 2},
         {"parallel": {"method": "ddp", "replicas": 2}},
         "has replicas, which are trained as a whole; leave out freeze, accumulate, or it",
+    ),
+    "one optimizer's slip": (
+        {},
+        {"optimizers": [{"name": "adam", "space": {"layer_decy": 0.7}}]},
+        "optimizer adam: unknown hyperparameter 'layer_decy'. Did you mean 'layer_decay'?",
     ),
     "one optimizer's own mistake": (
         {},

@@ -211,7 +211,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     # search ranges (more of them in test_spaces.py)
     (
         optimizer(space={"momentum": 0.9}),
-        "sgd: unknown hyperparameter 'momentum'. Allowed: lr, weight",
+        "sgd: unknown hyperparameter 'momentum'. Allowed: accumulate, fr",
     ),
     (
         algorithm("erm", space={"penalty": 3}),
@@ -226,7 +226,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         "optimizers.0: optimizer sgd, lr: unknown range 'logs'. Did you mean 'log'",
     ),
     (lr("high"), "optimizers.0: optimizer sgd, lr: A number is needed, but got 'high'"),
-    (lr(float("nan")), "optimizers.0: optimizer sgd, lr: A finite number is needed, but got nan"),
+    (lr(float("nan")), "optimizers.0.space.lr: needs a finite number, but got nan"),
     (optimizer(space={3: 1}), "optimizers.0.space.3.[key]: needs text"),
     # batches
     (train(batch=8), "train.batch: needs keys and values, but got 8"),

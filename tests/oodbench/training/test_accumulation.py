@@ -21,6 +21,10 @@ def trials_of(algorithm: str, n: int, **changes: Any) -> list[Trial]:
     return make_trials(n, algorithm, **{**SETTINGS, **changes})
 
 
+def divided(trials: list[Trial], pieces: int) -> list[Trial]:
+    return [replace(t, hparams={**t.hparams, "accumulate": pieces}) for t in trials]
+
+
 @pytest.mark.parametrize("stacked", [True, False])
 @pytest.mark.parametrize("algorithm", [spec.name for spec in ALGORITHMS])
 @pytest.mark.parametrize("pieces", [2, 3, 16])
@@ -33,8 +37,7 @@ def test_pieces_of_a_batch_are_the_whole_one(
     hparams = {"lr": 0.01, "penalty_weight": 2.0}
     trials = trials_of(algorithm, 3 if stacked else 1, optimizer="momentum", hparams=hparams)
     whole = run_together(trials, colored64, stacked)
-    divided = [replace(trial, accumulate=pieces) for trial in trials]
-    found = run_together(divided, colored64, stacked)
+    found = run_together(divided(trials, pieces), colored64, stacked)
     for model in range(len(trials)):
         torch.testing.assert_close(
             parameters(found, model), parameters(whole, model), rtol=1e-10, atol=1e-12
@@ -45,7 +48,7 @@ def test_pieces_of_a_batch_are_the_whole_one(
 def test_sam_takes_both_of_its_gradients_in_pieces(colored64) -> None:
     trials = trials_of("erm", 2, optimizer="sam")
     whole = run_together(trials, colored64)
-    found = run_together([replace(trial, accumulate=4) for trial in trials], colored64)
+    found = run_together(divided(trials, 4), colored64)
     for model in range(2):
         assert (parameters(found, model) - parameters(whole, model)).abs().max() < 1e-10
 
@@ -57,7 +60,7 @@ def test_so_does_a_model_that_is_trained_in_stages(colored64) -> None:
         for trial in trials_of("erm", 2, optimizer="adamw")
     ]
     whole = run_together(trials, colored64)
-    found = run_together([replace(trial, accumulate=4) for trial in trials], colored64)
+    found = run_together(divided(trials, 4), colored64)
     for model in range(2):
         assert (parameters(found, model) - parameters(whole, model)).abs().max() < 1e-10
 
@@ -85,8 +88,8 @@ def _plugged_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_both_passes_drop_out_the_same_units(colored64) -> None:
     """The gradient of the loss that is given, by finite differences along it."""
-    asked: Any = {"model": "dropping", "model_options": {}, "optimizer": "sgd", "accumulate": 4}
-    (trial,) = trials_of("erm", 1, **asked)
+    asked: Any = {"model": "dropping", "model_options": {}, "optimizer": "sgd"}
+    (trial,) = divided(trials_of("erm", 1, **asked), 4)
     run = Run([trial], colored64, CPU, stacked=False)
     indices = run.batches.at(0)
     inputs, labels = colored64.inputs[indices], colored64.labels[indices]
@@ -110,12 +113,12 @@ def test_both_passes_drop_out_the_same_units(colored64) -> None:
     [
         ({"model": "normed", "model_options": {}}, {}, "BatchNorm"),
         ({"model": "normed", "model_options": {}}, {"linear_steps": 2}, "BatchNorm"),
-        ({"accumulate": 17}, {}, "more pieces than the 16 examples"),
-        ({"accumulate": 5, "batch": {"size": 8, "environments": 2}}, {}, "than the 4 examples"),
+        ({}, {"accumulate": 17}, "more pieces than the 16 examples"),
+        ({"batch": {"size": 8, "environments": 2}}, {"accumulate": 5}, "than the 4 examples"),
     ],
 )
 def test_what_would_not_be_the_same_is_refused(colored64, changes, hparams, told: str) -> None:
-    (trial,) = trials_of("erm", 1, optimizer="sgd", **{"accumulate": 2, **changes})
+    (trial,) = divided(trials_of("erm", 1, optimizer="sgd", **changes), 2)
     trial = replace(trial, hparams={**trial.hparams, **hparams})
     with pytest.raises(RequestError, match=told):
         Run([trial], colored64, CPU, stacked=False)
@@ -123,10 +126,9 @@ def test_what_would_not_be_the_same_is_refused(colored64, changes, hparams, told
 
 def test_batchnorm_that_is_never_trained_is_accepted(colored64) -> None:
     asked: Any = {"model": "normed", "model_options": {}, "optimizer": "sgd"}
-    trials = [
-        replace(trial, hparams={**trial.hparams, "freeze": "2.*"}, accumulate=pieces)
-        for trial in trials_of("erm", 1, **asked)
-        for pieces in (1, 4)
-    ]
-    whole, found = (run_together([trial], colored64, stacked=False) for trial in trials)
+    (trial,) = trials_of("erm", 1, **asked)
+    frozen = [replace(trial, hparams={**trial.hparams, "freeze": "2.*"})]
+    whole, found = (
+        run_together(divided(frozen, pieces), colored64, stacked=False) for pieces in (1, 4)
+    )
     assert (parameters(found, 0) - parameters(whole, 0)).abs().max() < 1e-10

@@ -104,20 +104,33 @@ def test_what_is_not_to_decay_does_not(colored64, stacked: bool) -> None:
 
 
 @pytest.mark.parametrize("stacked", [True, False])
+@pytest.mark.parametrize("rate", [None, 0.02])
 @pytest.mark.parametrize("name", ["momentum", "adam"])
 def test_linear_steps_and_the_others_are_two_plain_loops(
-    colored64, name: str, stacked: bool
+    colored64, name: str, rate: float | None, stacked: bool
 ) -> None:
-    """LP-FT: an optimizer of the head, then a new one of the whole model."""
-    (trial,) = tuned(name, {"linear_steps": LINEAR})
+    """LP-FT: an optimizer of the head, at its own rate in ERM++, then a new one of the whole."""
+    asked: dict[str, Any] = {"linear_steps": LINEAR} | ({"linear_lr": rate} if rate else {})
+    (trial,) = tuned(name, asked)
 
     def optimizer_at(step: int, own: dict[str, nn.Parameter]) -> torch.optim.Optimizer | None:
         if step == 0:
-            return OPTIMIZERS.get(name)([own["5.weight"], own["5.bias"]], trial.hparams)
+            first = {**trial.hparams, **({"lr": rate} if rate else {})}
+            return OPTIMIZERS.get(name)([own["5.weight"], own["5.bias"]], first)
         return OPTIMIZERS.get(name)(list(own.values()), trial.hparams) if step == LINEAR else None
 
     found = named(run_together([trial], colored64, stacked))
     check_close(found, by_hand(trial, colored64, optimizer_at))
+
+
+def test_in_linear_steps_every_group_has_their_rate_whatever_it_has_later(colored64) -> None:
+    asked = {"linear_steps": LINEAR, "linear_lr": 0.02, "head_lr": 3.0, "no_decay": "bias"}
+    (trial,) = tuned("muon", {**asked, "adamw_lr": 0.01})
+    run = Run([trial], colored64, CPU)
+    assert [group["lr"] for group in run.optimizers[0].param_groups] == [0.02, 0.02]
+    run.enter(LINEAR)
+    later = [group["lr"] for group in run.optimizers[0].param_groups]
+    assert sorted({rate for rate in later if rate != lr(trial)}) == pytest.approx([0.01, 0.03])
 
 
 def test_linear_steps_of_irm_keep_its_restart_and_its_divided_decay(colored64) -> None:
@@ -185,6 +198,8 @@ OPTIONS: dict[str, tuple[dict[str, Any], Sequence[str]]] = {
     "freeze a pattern": ({"freeze": "*.bias"}, NAMES),
     "unfreeze_at": ({"unfreeze_at": 0.5}, SCALED),
     "linear_steps": ({"linear_steps": LINEAR}, NAMES),
+    "linear_lr": ({"linear_steps": LINEAR, "linear_lr": 0.02}, SCALED),
+    "accumulate": ({"accumulate": 4}, NAMES),
 }
 
 
@@ -305,6 +320,7 @@ def test_groups_are_those_of_timms_param_groups_layer_decay(name: str) -> None:
     [
         ({"freeze": "stem"}, "linear", "freeze: stem matches no parameter; the model has head"),
         ({"freeze": "blocks 3-5"}, "mlp", "the model has stem, block 0, head"),
+        ({"freeze": "blocks 0-1"}, "mlp", "blocks 0-1 names blocks that are not there; the model"),
         ({"freeze": "*.norm.*"}, "mlp", "matches no parameter"),
         ({"freeze": "*"}, "mlp", "leaves nothing to train in the first step"),
         ({"freeze": "head", "linear_steps": 2}, "mlp", "leaves nothing to train in the first step"),

@@ -82,13 +82,13 @@ def fetch(hub: type[Hub], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.delenv("OODBENCH_WEIGHTS", raising=False)
-    ours = {"HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
+    ours = {"HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
     command = [sys.executable, "-m", "oodbench", "fetch", "model"]
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [*command, *map(str, arguments)],
-            env=os.environ | ours,
+            env=os.environ | ours | {"HF_ENDPOINT": hub.url},
             capture_output=True,
             text=True,
         )
@@ -152,6 +152,30 @@ def test_what_the_hub_does_not_have_is_told(fetch, hub) -> None:
     assert done.returncode == 2
     assert "nobody/nothing on the hub has no config.json" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("resnet81", "resnet18"), ("resnet50.ram_in1k", "timm.resnet50.ram_in1k")],
+)
+def test_a_name_that_may_have_been_a_models_says_so(fetch, hub, name: str, meant: str) -> None:
+    pytest.importorskip("timm")
+    hub.root.mkdir()
+    done = fetch(name)
+    assert done.returncode == 2
+    assert f"did you mean {meant}" in done.stderr
+
+
+def test_without_a_network_the_errors_say_where_to_put_the_file(fetch, hub, tmp_path: Path) -> None:
+    pytest.importorskip("timm")
+    hub.url = "http://127.0.0.1:9"  # nobody listens there
+    done = fetch("timm.test_vit")
+    assert done.returncode == 2
+    assert "copy the file to DIR/timm/test_vit.r160_in1k/model.safetensors" in done.stderr
+    assert "Traceback" not in done.stderr
+    weights = Weights("net", "net-01234567.pth", f"{hub.url}/net-01234567.pth")
+    with pytest.raises(RequestError, match=r"copy the file to DIR/net-01234567\.pth and name DIR"):
+        weights.fetch(tmp_path, print)
 
 
 def test_a_file_of_torchvision_is_fetched_by_its_address(hub, tmp_path: Path) -> None:

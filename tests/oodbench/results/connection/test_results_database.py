@@ -179,6 +179,9 @@ def columns_of(connection: Connection) -> dict[str, list[str]]:
 
 def drop_predictions(connection: Connection) -> None:
     """As before schema 0006."""
+    for index in ("ix_runs_state_id", "ix_study_trials_run_id_study_id"):  # of 0007
+        connection.exec_driver_sql(f"DROP INDEX {index}")
+    connection.exec_driver_sql("CREATE INDEX ix_study_trials_run_id ON study_trials (run_id)")
     for table in ("predictions", "answer_keys"):
         connection.exec_driver_sql(f"DROP TABLE {table}")
 

@@ -18,6 +18,7 @@ from oodbench.results import (
     add_sweep,
     checkpoints,
     claim,
+    count_runs,
     curves,
     open_database,
     pairs,
@@ -136,6 +137,16 @@ def test_pairs_of_one_sweep(filled: Database) -> None:
     assert pairs(filled, sweep="small")["run"].tolist() == [TRIALS[1].id]
     assert pairs(filled, "lr > 1").empty
     assert list(pairs(filled, "lr > 1").columns[:3]) == ["run", "position", "config_id"]
+
+
+@pytest.mark.parametrize("where", [None, "lr > 0.1", "hparams.momentum is not None"])
+def test_the_first_pairs_are_those_of_all(filled: Database, where: str | None) -> None:
+    every = pairs(filled, where)
+    assert count_runs(filled, where) == len(every) > 0
+    shown = ["run", "status", "id", "ood", "worst_group_val"]
+    for limit in (1, 2, 50):
+        first = pairs(filled, where, limit=limit)
+        pd.testing.assert_frame_equal(first[shown], every[shown].head(limit))
 
 
 def test_the_views_say_the_same(filled: Database) -> None:

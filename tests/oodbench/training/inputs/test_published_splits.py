@@ -168,8 +168,9 @@ def test_what_such_a_dataset_is_not_asked_for() -> None:
         oodbench.plan(
             sweep("ToyDomains", train={"steps": 2, "batch": {"size": 6, "environments": 3}})
         )
-    with pytest.raises(RequestError, match="published splits, and a shift is measured between"):
-        oodbench.shift("ToyDomains")
+    with pytest.raises(RequestError, match="ToyGroups: none of its published splits is out of"):
+        oodbench.shift("ToyGroups")
+    assert set(oodbench.shift("ToyDomains", trials=1)["test_environments"]) == {"test"}
 
 
 def test_figures_of_another_metric_say_which_and_have_its_values(tmp_path: Path) -> None:
