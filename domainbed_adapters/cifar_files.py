@@ -163,7 +163,9 @@ def _read_folders(where: Path, corrupt: Any) -> dict[str, Labelled]:
     result = {}
     for i, part in enumerate(tree.environments):
         rows = np.intersect1d(tree.rows_of(i), there)
-        result[part] = Labelled(pixels[rows], tree.labels[rows], content)
+        all_there = len(rows) == len(tree.rows_of(i))
+        kept = slice(*tree.starts[i : i + 2]) if all_there else rows  # a slice stays mapped
+        result[part] = Labelled(pixels[kept], tree.labels[kept], content)
     return result
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domainbed_adapters.own_files import sought
-from domainbed_adapters.table_reading import readable
+from domainbed_adapters.table_reading import check_fields, readable
 from oodbench.errors import RequestError
 
 NAME = "Embeddings"
@@ -112,6 +112,7 @@ def _npy(path: Path) -> dict[str, NDArray[Any]]:
         raise RequestError(f"{NAME}: there is no {beside} beside {path}. {NEEDS}.")
     features = _loaded(path, mmap_mode="r")
     rows = pd.read_csv(beside, dtype=str, keep_default_na=False)
+    check_fields(NAME, beside, rows)
     named = _named(beside, [FEATURES, *rows.columns])
     others = {name: rows[named[name]].to_numpy(str) for name in KEYS if name in named}
     return {FEATURES: features, **others}

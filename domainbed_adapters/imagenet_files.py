@@ -178,7 +178,7 @@ def read_target(name: str, wnids: Sequence[str], partial: bool) -> Pictures:
     if len(tree.files) > target.images or (len(tree.files) < target.images and not partial):
         raise RequestError(
             f"{NAME}: {where} has {len(tree.files):,} images, but {target.images:,} were "
-            "published. Unpack it again, or set partial: true to do with fewer."
+            "published. Unpack it again, or set partial: true in the sweep file to do with fewer."
         )
     if target.classes == CLASSES:
         return Pictures(tree)

@@ -182,7 +182,7 @@ def _frame(
             na_values=dict.fromkeys(chosen, MISSING),
             low_memory=False,
         )
-        check_fields(path, frame)
+        check_fields(NAME, path, frame)
         return frame
 
 

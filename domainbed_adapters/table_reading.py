@@ -65,17 +65,17 @@ def _csv(path: Path) -> "pd.DataFrame":
 
     header(path)
     frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    check_fields(path, frame)
+    check_fields(NAME, path, frame)
     return frame
 
 
-def check_fields(path: Path, frame: "pd.DataFrame") -> None:
+def check_fields(dataset: str, path: Path, frame: "pd.DataFrame") -> None:
     """Raise RequestError if pandas took a column as the names of rows, and moved all others."""
     import pandas as pd
 
     if not isinstance(frame.index, pd.RangeIndex):
         raise RequestError(
-            f"{NAME}: the rows of {path} have more fields than its first line has columns; put "
+            f"{dataset}: the rows of {path} have more fields than its first line has columns; put "
             "texts with a comma in them into quotes."
         )
 

@@ -87,12 +87,12 @@ def verified(spec: "DatasetSpec", options: Mapping[str, Any], asked: bool) -> st
         raise RequestError(
             f"{spec.name} has no option that says anything of files; leave --set out."
         )
-    if spec.verify is not None and options:
+    named = "folder" if "folder" in spec.options else "file"
+    if spec.verify is not None and (options or (asked and spec.options.get(named))):
         spec.check_options(options)
         right = f"{spec.verify(options)} is complete and right"
         return "\n".join([right, *(spec.summarize(options) if spec.summarize else ())])
     if spec.verify is not None and spec.source is None:
-        named = "folder" if "folder" in spec.options else "file"
         if asked:
             raise RequestError(
                 f"--check of {spec.name} needs to know which {named}: add --set {named}=NAME, "

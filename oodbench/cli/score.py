@@ -35,7 +35,7 @@ def score(
     device: Device = "auto",
     root: Root = None,
 ) -> None:
-    """Score a classifier as a dataset's authors do: BG-gap, challenge score.
+    """Score a classifier as a dataset's authors do: BG-gap, ImageNet's targets.
 
     Example: oodbench score BackgroundsChallenge --model resnet50 --root data
     """
@@ -47,4 +47,5 @@ def score(
     frame = api.score(dataset, slow=slow, device=device, **scored)
     show(frame[SHOWN].assign(value=frame["value"].map("{:.4f}".format)))
     name = f"run {frame['model'][0]}" if run is not None else frame["model"][0]
-    print(f"{dataset}, {name}; value: a fraction of n test images, bg_gap a difference of two.")
+    gap = ", bg_gap a difference of two" if "bg_gap" in set(frame["score"]) else ""
+    print(f"{dataset}, {name}; value: a fraction of n test images{gap}.")

@@ -293,4 +293,5 @@ def _arrays(split: Split) -> tuple[NDArray[Any], NDArray[Any]]:
 
 def _add(digest: Any, place: tuple[Any, ...], array: NDArray[Any]) -> None:
     digest.update(repr(place).encode())
-    digest.update(array.dtype.str.encode() + np.ascontiguousarray(array).tobytes())
+    digest.update(array.dtype.str.encode())
+    digest.update(np.ascontiguousarray(array).reshape(-1))  # not copied: there may be much of it

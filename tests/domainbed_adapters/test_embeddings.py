@@ -192,6 +192,17 @@ def test_mistakes_are_named(folder: Path, change: Callable[[Arrays], Arrays], re
         load("e.npz")
 
 
+def test_a_csv_whose_rows_have_more_fields_than_columns_is_refused(folder: Path) -> None:
+    """Else the first field would be the row's name, and the label would be the second."""
+    np.save(folder / "moved.npy", FEATURES)
+    rows = [f"{i},{i % 2},a" for i in range(len(FEATURES))]
+    (folder / "moved.csv").write_text("\n".join(["label,environment", *rows]))
+    with pytest.raises(
+        RequestError, match=r"Embeddings: the rows of .*moved\.csv have more fields"
+    ):
+        load("moved.npy")
+
+
 def test_files_that_are_none(folder: Path) -> None:
     write(folder, "e.npz", arrays())
     whole = (folder / "e.npz").read_bytes()

@@ -178,6 +178,25 @@ def test_scores_of_a_published_model_as_the_authors_code_has_them(
     assert all(0.02 < value < 1 for value in theirs.values())
 
 
+def test_the_command_prints_them(
+    root: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from oodbench.cli.score import score
+
+    score("ImageNet", model="resnet18", weights=weights, size=SIZE)
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed[2:7]] == ["val", *HERE]
+    assert printed[-1] == f"ImageNet, {weights}; value: a fraction of n test images."
+
+
+def test_the_folder_of_the_default_is_checked_without_its_name(root: Path) -> None:
+    from oodbench.cli.catalogue import verified
+
+    found = verified(DATASETS.get("ImageNet"), {}, asked=True).splitlines()
+    assert found[0] == f"{root / 'imagenet'} is complete and right"
+    assert f"  objectnet: {OVERLAP} images" in found
+
+
 def test_what_is_not_as_published_is_refused(root: Path, tmp_path: Path, monkeypatch) -> None:
     shutil.copytree(root / "imagenet-a", tmp_path / "imagenet-a")
     shutil.copytree(root / "objectnet-1.0/mappings", tmp_path / "objectnet-1.0/mappings")

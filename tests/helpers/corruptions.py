@@ -1,29 +1,36 @@
 """Corruptions of 32 x 32 images, by the definitions of Hendrycks & Dietterich 2019.
 
 Strengths are those of CIFAR-10-C. What is drawn at random is drawn anew here, so these images are
-like the published ones, not the same. Left out is what needs other software to be faithful: glass,
-motion and zoom blur, snow, frost, elastic transform.
+like the published ones, not the same.
 
-    python tests/helpers/corruptions.py FOLDER DATA COUNT
+    python tests/helpers/corruptions.py FOLDER DATA COUNT [PHOTOGRAPHS]
 
 writes the first COUNT test images of each class of the CIFAR-10 in DATA/FOLDER as
-DATA/CIFAR-10-C/NAME.npy and labels.npy, laid out as the release is.
+DATA/CIFAR-10-C/NAME.npy and labels.npy, laid out as the release is. Frost is made of the authors'
+photographs, ``ImageNet-C/create_c`` of their repository; without that folder it is left out.
 """
 
 import io
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from corruptions_blur import (
+    SIZE,
+    Floats,
+    defocus_blur,
+    elastic_transform,
+    glass_blur,
+    motion_blur,
+    zoom_blur,
+)
+from corruptions_weather import brightness, fog, frost_of, frosted, snow
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.ndimage import convolve1d, correlate
 
-Floats = NDArray[np.float64]
-"""(n, 32, 32, 3) in [0, 1]."""
 Corrupt = Callable[[Floats, int, np.random.Generator], Floats]
-SIZE = 32
 
 
 def gaussian_noise(images: Floats, severity: int, rng: np.random.Generator) -> Floats:
@@ -41,67 +48,6 @@ def impulse_noise(images: Floats, severity: int, rng: np.random.Generator) -> Fl
     amount = (0.01, 0.02, 0.03, 0.05, 0.07)[severity - 1]
     struck, salt = rng.random(images.shape) < amount, rng.random(images.shape) < 0.5
     return np.where(struck, salt, images)
-
-
-def disk(radius: float, blur: float) -> NDArray[np.float64]:
-    """(17, 17) a disk of pixels, smoothed by a Gaussian of three taps."""
-    steps = np.arange(-8, 9)
-    inside = (steps[:, None] ** 2 + steps**2 <= radius**2).astype(float)
-    taps = np.exp(-np.array([1.0, 0.0, 1.0]) / (2 * blur**2))
-    taps /= taps.sum()
-    for axis in (0, 1):
-        inside = convolve1d(inside, taps, axis, mode="mirror")
-    result: Floats = inside / inside.sum()
-    return result
-
-
-def defocus_blur(images: Floats, severity: int, rng: np.random.Generator) -> Floats:
-    radius, blur = ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))[severity - 1]
-    kernel = disk(radius, blur)[6:11, 6:11]  # the rest of it is zero
-    result: Floats = correlate(images, kernel[None, :, :, None], mode="mirror")
-    return result
-
-
-def plasma(wibble_decay: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(32, 32) a landscape in [0, 1], by the diamond-square algorithm on a torus."""
-    land = np.zeros((SIZE, SIZE))
-    step, wibble = SIZE, 100.0
-
-    def around(total: NDArray[np.float64]) -> NDArray[np.float64]:
-        return total / 4 + wibble * rng.uniform(-wibble, wibble, total.shape)
-
-    while step >= 2:
-        half = step // 2
-        corners = land[::step, ::step]
-        sides = corners + np.roll(corners, -1, 0)
-        land[half::step, half::step] = around(sides + np.roll(sides, -1, 1))
-        centres = land[half::step, half::step]
-        above = centres + np.roll(centres, 1, 0)
-        left = centres + np.roll(centres, 1, 1)
-        land[::step, half::step] = around(corners + np.roll(corners, -1, 1) + above)
-        land[half::step, ::step] = around(corners + np.roll(corners, -1, 0) + left)
-        step, wibble = half, wibble / wibble_decay
-    land -= land.min()
-    result: Floats = land / land.max()
-    return result
-
-
-def fog(images: Floats, severity: int, rng: np.random.Generator) -> Floats:
-    share, decay = ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75))[severity - 1]
-    mist = np.stack([plasma(decay, rng) for _ in images])[..., None]
-    brightest = images.max(axis=(1, 2, 3), keepdims=True)
-    result: Floats = (images + share * mist) * brightest / (brightest + share)
-    return result
-
-
-def brightness(images: Floats, severity: int, rng: np.random.Generator) -> Floats:
-    """A higher value, in HSV; hue and saturation stay, so the channels are scaled alike."""
-    value = images.max(-1, keepdims=True)
-    brighter = np.clip(value + (0.05, 0.1, 0.15, 0.2, 0.3)[severity - 1], 0, 1)
-    result: Floats = np.where(
-        value > 0, images * brighter / np.where(value > 0, value, 1), brighter
-    )
-    return result
 
 
 def contrast(images: Floats, severity: int, rng: np.random.Generator) -> Floats:
@@ -148,6 +94,11 @@ CORRUPTIONS: dict[str, Corrupt] = {
         contrast,
         pixelate,
         jpeg_compression,
+        glass_blur,
+        motion_blur,
+        zoom_blur,
+        snow,
+        elastic_transform,
     )
 }
 
@@ -173,13 +124,15 @@ def write_corruptions(
     np.save(where / "labels.npy", np.tile(labels, 5).astype(np.uint8))
 
 
-def main(folder: str, data: str, count: str) -> None:
+def main(folder: str, data: str, count: str, photographs: str = "") -> None:
     """See the module."""
     from domainbed_adapters.cifar_files import read
 
     test = read(Path(data) / folder, "fail", partial=True)["test"]
     rows = np.concatenate([np.flatnonzero(test.labels == k)[: int(count)] for k in range(10)])
     images = np.asarray(test.images)[rows].transpose(0, 2, 3, 1)
+    if photographs:
+        CORRUPTIONS["frost"] = partial(frosted, frosts=frost_of(Path(photographs)))
     write_corruptions(Path(data), images, test.labels[rows], list(CORRUPTIONS))
 
 
