@@ -34,9 +34,11 @@ test-gpu: install
 test-faults: install
 	$(BIN)/pytest -m slow tests/faults --durations=0
 
-# Thousands of damaged images, odd tables and odd folders: half a minute.
+# Damaged images, tables, folders and imports; 6,000 sweep files, 1,000 command lines: ten minutes.
 test-fuzz: install
-	$(BIN)/pytest -m "slow or not slow" tests/domainbed_adapters/test_fuzzed_files.py
+	$(BIN)/pytest -m "slow or not slow" tests/domainbed_adapters/test_fuzzed_files.py \
+	    tests/oodbench/importing/test_fuzzed_imports.py \
+	    tests/oodbench/sweep/test_fuzzed_sweeps.py tests/oodbench/cli/test_fuzzed_commands.py
 
 # A real SLURM with two nodes on this machine; as root, with Debian's slurm-wlm and munge. Ten minutes.
 test-slurm: install

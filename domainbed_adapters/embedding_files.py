@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domainbed_adapters.own_files import sought
-from domainbed_adapters.table_files import readable
+from domainbed_adapters.table_reading import readable
 from oodbench.errors import RequestError
 
 NAME = "Embeddings"

@@ -1,6 +1,8 @@
 """One column of numbers or of categories, as a file has it."""
 
+import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,13 @@ MOST = 1000
 """Categories of a column: each is a number that every model takes."""
 FEW = 20
 """Categories that a column may have whatever the number of rows."""
+WRITTEN = re.compile(
+    r"\s*[-+\u2212]?\s?[$\u20ac\u00a3\u00a5]?\s?"
+    r"(\d{1,3}([.,'\u2019_\s]\d{3})+|\d+)([.,]\d+)?"
+    r"\s?[%\u2030$\u20ac\u00a3\u00a5]?\s*"
+)
+"""A number as people write it: 1,200 and 1.200,5 and 3,5 and 40% and $5, in digits of any
+script."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +63,8 @@ def column_of(where: str, name: str, read: "pd.Series[Any]", categorical: bool) 
     if types.is_bool_dtype(read.dtype) or isinstance(read.dtype, pd.CategoricalDtype):
         read, categorical = read.astype(object), True
     numeric = types.is_numeric_dtype(read.dtype)
+    if not numeric and (exact := _exact(read)) is not None:
+        read, numeric = exact, True
     if not numeric:
         read = _texts(where, read)
     if read.isna().all():
@@ -67,6 +78,7 @@ def column_of(where: str, name: str, read: "pd.Series[Any]", categorical: bool) 
     numbers = pd.to_numeric(read, errors="coerce").astype(float)
     texts = read.notna() & numbers.isna()
     if texts.sum() == read.notna().sum():
+        _check_no_numbers(where, name, read)
         return _categories(where, name, read)
     if texts.any():
         row = int(texts.to_numpy().argmax())
@@ -77,6 +89,28 @@ def column_of(where: str, name: str, read: "pd.Series[Any]", categorical: bool) 
             f"[{name}]."
         )
     return _numbers(where, numbers)
+
+
+def _exact(read: "pd.Series[Any]") -> "pd.Series[Any] | None":
+    """A column of decimals, or of whole numbers beyond 64 bits, in floats; None: it is neither."""
+    from pandas.api import types
+
+    kinds = read.dropna().map(type).unique() if types.is_object_dtype(read.dtype) else ()
+    if len(kinds) and {*kinds} <= {int, float, Decimal}:
+        return read.astype(float)
+    return None
+
+
+def _check_no_numbers(where: str, name: str, read: "pd.Series[Any]") -> None:
+    """Raise RequestError if all texts are numbers as people write them: their order would go."""
+    known = read.dropna().unique()
+    if all(WRITTEN.fullmatch(text) for text in known):
+        row = int(read.notna().to_numpy().argmax())
+        raise RequestError(
+            f"{where}: row {row + 1} has {read.iloc[row]!r}, and all its values look like numbers "
+            "that are written in another way. Write them plainly, such as -1200.5; or, if these "
+            f"are categories, add categorical: [{name}]."
+        )
 
 
 def _texts(where: str, read: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -121,6 +155,7 @@ def _categories(where: str, name: str, read: "pd.Series[Any]") -> NumberColumn:
         raise RequestError(
             f"{where}: {len(known):,} different values in {len(read):,} rows, such as "
             f"{str(known[0])[:40]!r}; categories are at most {MOST:,}, and at most one for two "
-            f"rows. Leave {name} out (features: [...] names the others), or write fewer."
+            f"rows. Leave {name} out (features: [...] names the others), or write fewer; of a "
+            "date, write the days since a day."
         )
     return NumberColumn(np.where(codes < 0, np.nan, codes), tuple(map(str, known)))

@@ -13,16 +13,13 @@ from numpy.typing import NDArray
 from domainbed_adapters.number_columns import NumberColumn, column_of, too_many
 from domainbed_adapters.table_files import (
     ITEMS,
-    NAME,
     check_columns,
-    check_fields,
     check_named,
     find,
-    header,
     is_near,
-    readable,
     table_of,
 )
+from domainbed_adapters.table_reading import NAME, check_fields, header, readable, without_index
 from domainbed_adapters.table_values import Reading
 from domainbed_adapters.tables import Table
 from oodbench.data.columns import Columns
@@ -110,6 +107,7 @@ def _read(
     *changed: int,
 ) -> NumberTable:
     there, where = header(path), f"{NAME}: {path}"
+    check_columns(path, there, [name for name in there if name not in KEYS][:1])
     check_named(reading, there, where)
     chosen = _chosen(path, there, features, categorical)
     keys = [name for name in there if name in (*KEYS, *reading.groups)]
@@ -153,7 +151,6 @@ def _chosen(
         if name not in there:
             raise UnknownNameError("column", name, left, where=f"{NAME}: {path}, features")
     chosen = left if features is None else features
-    check_columns(path, list(there), list(chosen[:1]))
     if "" in chosen:
         raise RequestError(
             f"{NAME}: {path} has a column without a name, such as the row numbers that pandas "
@@ -168,18 +165,19 @@ def _chosen(
 def _frame(
     path: Path, keys: Sequence[str], chosen: Sequence[str], categorical: Sequence[str]
 ) -> "pd.DataFrame":
-    """These columns: keys and categorical ones as texts, others as pandas reads them."""
+    """The file with these columns and others: keys and categorical ones as texts, other features
+    as pandas reads them."""
     import pandas as pd
 
     wanted = list(dict.fromkeys([*keys, *chosen]))
     with readable(NAME, path):
         if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path, columns=wanted).reset_index(drop=True)
-        as_texts = {*keys, *categorical} - ({*chosen} - {*categorical})
+            return without_index(pd.read_parquet(path, columns=wanted))
+        as_numbers = {*chosen} - {*categorical}
+        # All columns: a row with a field too many is an error then, and else its values move.
         frame = pd.read_csv(
             path,
-            usecols=wanted,
-            dtype=dict.fromkeys(as_texts, str),
+            dtype={name: str for name in header(path) if name not in as_numbers},
             keep_default_na=False,
             na_values=dict.fromkeys(chosen, MISSING),
             low_memory=False,
@@ -206,50 +204,3 @@ def _check_no_items(path: Path, there: Sequence[str], left: "pd.DataFrame") -> N
             continue
         if pd.to_numeric(left[name], errors="coerce").isna().all():
             check_columns(path, list(there), [])
-
-
-def told_columns(numbers: NumberTable) -> list[str]:
-    """What the columns are, in lines of text: ``oodbench datasets Table --check``."""
-    columns = numbers.columns
-    kinds = list(zip(columns.names, columns.categories, columns.gaps, strict=True))
-    plain = [name for name, count, _ in kinds if not count]
-    several = [f"{name} ({count})" for name, count, _ in kinds if count]
-    lines = [f"  {len(kinds)} features, which a model takes as {columns.width} numbers:"]
-    lines += [f"    numbers: {', '.join(plain)}"] if plain else []
-    lines += [f"    categories: {', '.join(several)}"] if several else []
-    gaps = [
-        f"{name} ({np.isnan(numbers.values[:, i]).mean():.1%} of the rows)"
-        for i, (name, _, gap) in enumerate(kinds)
-        if gap
-    ]
-    lines += [f"    with missing values: {', '.join(gaps)}"] if gaps else []
-    return lines + _constant(numbers) + _in_one_environment(numbers)
-
-
-def _constant(numbers: NumberTable) -> list[str]:
-    low, high = np.nanmin(numbers.values, axis=0), np.nanmax(numbers.values, axis=0)
-    names = [
-        name
-        for name, same, gap in zip(
-            numbers.columns.names, low == high, numbers.columns.gaps, strict=True
-        )
-        if same and not gap
-    ]
-    return [f"    constant, so that they say nothing: {', '.join(names)}"] if names else []
-
-
-def _in_one_environment(numbers: NumberTable) -> list[str]:
-    """Categories that a model does not know which is tested on the only environment with them."""
-    environment = numbers.table.columns["environment"]
-    lines = []
-    for i, (name, known) in enumerate(zip(numbers.columns.names, numbers.names, strict=True)):
-        if not known:
-            continue
-        values = numbers.values[:, i]
-        rows = np.flatnonzero(~np.isnan(values))
-        counts = np.zeros((len(known), len(environment.names)), np.int64)
-        np.add.at(counts, (values[rows].astype(np.int64), environment.codes[rows]), 1)
-        for code in np.flatnonzero((counts > 0).sum(axis=1) == 1):
-            where = environment.names[int(counts[code].argmax())]
-            lines.append(f"    {name} = {known[code]} is in environment {where} alone")
-    return lines if len(lines) <= 5 else [*lines[:5], f"    and {len(lines) - 5} more such"]

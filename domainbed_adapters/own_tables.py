@@ -14,12 +14,12 @@ from domainbed_adapters.duplicates import (
 )
 from domainbed_adapters.image_cache import digests_of
 from domainbed_adapters.image_folders import check_holdout
+from domainbed_adapters.number_summaries import told_columns
 from domainbed_adapters.number_tables import (
     NumberTable,
     check_columns_of,
     has_numbers,
     read_numbers,
-    told_columns,
 )
 from domainbed_adapters.own_files import OWN, check_named
 from domainbed_adapters.own_splits import (
@@ -40,7 +40,7 @@ from domainbed_adapters.table_duplicates import (
     same_rows,
     what_of,
 )
-from domainbed_adapters.table_files import FILE, NAME, check_there, find, read
+from domainbed_adapters.table_files import FILE, check_there, find, read
 from domainbed_adapters.table_inputs import (
     IMAGE_OPTIONS,
     TEXT_OPTIONS,
@@ -50,6 +50,7 @@ from domainbed_adapters.table_inputs import (
     texts_of,
     tree_of,
 )
+from domainbed_adapters.table_reading import NAME
 from domainbed_adapters.table_values import MENDING, Reading
 from domainbed_adapters.tables import Table
 from oodbench.data import Dataset, DatasetSpec, Stored

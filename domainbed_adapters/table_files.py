@@ -1,8 +1,7 @@
 """A CSV or Parquet file of one's own, read as a table; mistakes are named with their row."""
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from domainbed_adapters.class_labels import check_classes
+from domainbed_adapters.image_tree import some
 from domainbed_adapters.own_files import sought
+from domainbed_adapters.table_reading import NAME, frame_of
 from domainbed_adapters.table_values import Reading
 from domainbed_adapters.tables import Column, Table
 from oodbench.errors import RequestError, UnknownNameError
@@ -19,7 +20,6 @@ from oodbench.errors import RequestError, UnknownNameError
 if TYPE_CHECKING:
     import pandas as pd
 
-NAME = "Table"
 SPLITS = ("train", "id_val", "id_test", "ood_val", "ood_test")
 """What the column ``split`` may say: the role of the example."""
 ITEMS = ("text", "image")
@@ -53,7 +53,7 @@ def read(options: Mapping[str, Any]) -> Table:
 
 @lru_cache(maxsize=2)
 def _read(path: Path, reading: Reading, *changed: int) -> Table:
-    frame = _frame(path)
+    frame = frame_of(path)
     items = [name for name in ITEMS if name in frame.columns]
     check_columns(path, list(frame.columns), items)
     _check_once([*items, *reading.columns, "split"], list(frame.columns), f"{NAME}: {path}")
@@ -139,15 +139,6 @@ def _check_splits(split: "pd.Series[str]", where: str) -> None:
         )
 
 
-def _check_commas(path: Path, columns: list[str]) -> None:
-    """Raise RequestError if what should be columns is one, with another mark between them."""
-    mark = next((mark for mark in (";", "\t", "|") if mark in columns[0]), None)
-    if mark and len(columns) == 1:
-        raise RequestError(
-            f"{NAME}: {path} has {mark!r} between its columns; save it with commas, quoting texts."
-        )
-
-
 def check_columns(path: Path, columns: list[str], items: list[str]) -> None:
     """Raise RequestError unless there is a label, an environment, and a text or an image."""
     if len(items) > 1:
@@ -163,7 +154,7 @@ def check_columns(path: Path, columns: list[str], items: list[str]) -> None:
         if is_near(near, name)
     ]
     raise RequestError(
-        " ".join([f"{NAME}: {path} has the columns {', '.join(columns)}. {NEEDS}.", *hints])
+        " ".join([f"{NAME}: {path} has the columns {some(columns)}. {NEEDS}.", *hints])
     )
 
 
@@ -184,96 +175,11 @@ def check_there(table: Table, path: Path) -> None:
         )
 
 
-def _frame(path: Path) -> "pd.DataFrame":
-    """All columns as texts; one whose name another has already is called as pandas calls it."""
-    with readable(NAME, path):
-        return _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path)
-
-
-@contextmanager
-def readable(dataset: str, path: Path) -> Iterator[None]:
-    """What is wrong with a file that cannot be read, as an error of ours."""
-    try:
-        yield
-    except RequestError:
-        raise
-    except ImportError as error:
-        raise RequestError(
-            f"{dataset}: Parquet files need pyarrow: pip install 'oodbench[parquet]'."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise RequestError(
-            f"{dataset}: {path} is not in UTF-8 (line {_line_that_is_no_text(path)}); save it as "
-            "UTF-8."
-        ) from error
-    except Exception as error:  # of a damaged file: of many kinds
-        cause = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise RequestError(f"{dataset}: {path} cannot be read: {cause}.") from error
-
-
-def header(path: Path) -> list[str]:
-    """The names of a file's columns, as it has them."""
-    import pandas as pd
-
-    with readable(NAME, path):
-        if path.suffix.lower() == ".parquet":
-            import pyarrow.parquet
-
-            stored = map(str, pyarrow.parquet.read_schema(path).names)
-            return [name for name in stored if not re.fullmatch(r"__index_level_\d+__", name)]
-        first = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
-        names = list(first.iloc[0])
-        _check_commas(path, names)
-        return names
-
-
-def _csv(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-
-    header(path)
-    frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    check_fields(path, frame)
-    return frame
-
-
-def check_fields(path: Path, frame: "pd.DataFrame") -> None:
-    """Raise RequestError if pandas took a column as the names of rows, and moved all others."""
-    import pandas as pd
-
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise RequestError(
-            f"{NAME}: the rows of {path} have more fields than its first line has columns; put "
-            "texts with a comma in them into quotes."
-        )
-
-
-def _parquet(path: Path) -> "pd.DataFrame":
-    import pandas as pd
-
-    stored = pd.read_parquet(path).reset_index(drop=True)
-    stored.columns = stored.columns.map(str)
-    for name in stored.columns:
-        kinds = stored[name].dropna().map(type).unique() if stored[name].dtype == object else ()
-        if bytes in kinds:
-            raise RequestError(f"{NAME}: the column {name} of {path} is bytes; save it as text.")
-    return stored.astype(str).mask(stored.isna(), "")
-
-
 def _check_once(names: list[str], columns: list[str], where: str) -> None:
     """Raise RequestError if a column that is read is there twice."""
     for name in names:
         if f"{name}.1" in columns:  # what pandas calls the second
             raise RequestError(f"{where} has the column {name} twice; remove one.")
-
-
-def _line_that_is_no_text(path: Path) -> int:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                return number
-    raise AssertionError(f"{path} is in UTF-8")
 
 
 def _as_numbers(values: "pd.Series[str]") -> Any:

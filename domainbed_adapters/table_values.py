@@ -19,8 +19,8 @@ MENDING: dict[str, Any] = {"strip": False, "labels": None, "values": None}
 """Options of a table. ``strip``: remove the spaces around labels, environments and other values.
 ``labels``: spelling in the file -> label. ``values``: column -> spelling in the file -> value. One
 that maps to itself is meant as it is, however alike another may be."""
-NO_VALUE = ("nan", "<na>", "nat")
-"""What a missing value becomes when it is written as text."""
+NO_VALUE = ("nan", "<na>", "nat", "na", "n/a", "#n/a", "null")
+"""How a missing value is written as text. ``none`` may be a name."""
 Spellings = tuple[tuple[str, str], ...]
 
 

@@ -85,6 +85,16 @@ class StopTrainingError(OodbenchError):
     """The worker was asked to stop; what it holds is given back untrained."""
 
 
+def check_output(path: Path) -> None:
+    """Refuse a folder or a device as an output: a file is renamed to it, so it would be replaced.
+
+    Raises:
+        RequestError: If it is one.
+    """
+    if path.exists() and not path.is_file():
+        raise RequestError(f"Cannot write to {path}: it is a folder or a device. Name a file.")
+
+
 @contextmanager
 def writable(path: str | Path) -> Iterator[None]:
     """Errors of the system while ``path`` is written are RequestErrors that name it."""

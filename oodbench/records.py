@@ -35,10 +35,13 @@ LAST, BEST = "last", "best_id_val"
 """Checkpoints of which weights and predictions may be kept, as the checkpoint rules call them."""
 
 
-ALIKE = ("accumulate", "freeze", "linear_steps", "no_decay", "unfreeze_at")
+ALIKE = (
+    *("accumulate", "freeze", "linear_steps", "no_decay", "unfreeze_at"),
+    *("dropout", "drop_path", "freeze_bn"),
+)
 SCALED = ("head_lr", "layer_decay")
-"""Hyperparameters of fine-tuning (``oodbench.optimizers.fine_tuning``) that all models of a stack
-have alike, and those that each may have its own value of, if all have one."""
+"""Hyperparameters of fine-tuning (``oodbench.optimizers.fine_tuning``) and of models that all
+models of a stack have alike, and those that each may have its own value of, if all have one."""
 
 
 def canonical_json(value: Any) -> str:

@@ -89,7 +89,7 @@ def _runs(found: Found) -> Iterator[str]:
 
 def _searches(health: pd.DataFrame) -> Iterator[str]:
     """A sentence for each panel, or for several that it is true of; then what the edges tell."""
-    places: dict[tuple[str, str, str], list[str]] = {}
+    places: dict[tuple[str, ...], list[str]] = {}
     for (dataset, tested, algorithm), rows in health.groupby(list(GROUP), sort=False):
         sizes = sorted(rows["trials"].unique())
         number = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
@@ -97,10 +97,11 @@ def _searches(health: pd.DataFrame) -> Iterator[str]:
         for name, words in (("lost", "lost"), ("at_chance", "at chance")):
             shares = _shares(rows, name)
             parts += [f"{words}: {', '.join(shares)}"] if shares else []
-        key = str(dataset), str(algorithm), "; ".join(parts)
+        several = str(tested) if "," in str(tested) else ""  # one panel that has all of them
+        key = str(dataset), str(algorithm), "; ".join(parts), several
         places.setdefault(key, []).append(str(tested))
-    for (dataset, algorithm, text), tested in places.items():
-        yield f"{group_name(dataset, ','.join(tested), algorithm)}: {text}."
+    for (name, kind, text, _), each in places.items():
+        yield f"{group_name(name, ','.join(each), kind)}: {text}."
     yield from edge_notes(health)
 
 

@@ -13,6 +13,7 @@ from ..runs.columns import GROUP
 from ..runs.environments import Environments, name_environments
 from ..runs.names import pretty, shift_name, tested_on
 from .claims import ALL, AVERAGED, THESE
+from .many_panels import EACH, in_short
 from .recommendation import Recommendation
 
 SOME = 3
@@ -37,7 +38,7 @@ class Findings(Protocol):
 def conclusions_text(conclusions: Findings, width: int = 80) -> str:
     """The advice, the statements by dataset, and the notes, in lines of at most ``width``."""
     lines = ["Recommendation", *_advice_lines(conclusions.recommendations, width)]
-    for where, claims in by_place(conclusions.claims, conclusions.environments):
+    for where, claims in by_place(conclusions.claims, conclusions.environments, short=True):
         lines += ["", *_item(where, width, 0)]
         for algorithm, rows in claims.groupby("algorithm", sort=False):
             known = str(algorithm) != UNKNOWN
@@ -81,10 +82,16 @@ def short_answer(advice: Recommendation) -> str:
 
 
 def by_place(
-    claims: pd.DataFrame, environments: Environments
+    claims: pd.DataFrame, environments: Environments, *, short: bool = False
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The statements about each panel, dataset and class of shift, under their heading."""
+    """The statements about each panel, dataset and class of shift, under their heading.
+
+    Args:
+        claims, environments: Of ``analysis.Conclusions``.
+        short: One heading for many panels of a dataset.
+    """
     named = name_environments(claims, environments)
+    named = in_short(named) if short else named
     for (dataset, tested), rows in named.groupby(list(GROUP[:2]), sort=False):
         yield heading(str(dataset), str(tested), str(rows["shift"].iloc[0])), rows
 
@@ -93,6 +100,8 @@ def heading(dataset: str, environments: str, shift: str) -> str:
     """What statements are about: a panel, a dataset, or a class of shift."""
     if dataset == ALL:
         return f"{dataset} ({shift_name(shift)})"
+    if environments.startswith(EACH):
+        return f"{dataset} ({shift_name(shift)}), {environments} test environments"
     averaged = environments == AVERAGED
     where = "on average over its test environments" if averaged else tested_on(environments)
     return f"{dataset} ({shift_name(shift)}), {where}"

@@ -113,6 +113,14 @@ def _marker(look: Look) -> Line2D:
 
 
 def _totals(found: Sequence[Panel]) -> list[tuple[str, tuple[int, int]]]:
-    """Of each optimizer its completed runs and all of them, over the panels."""
-    counts = pd.concat([panel.counts for panel in found]).groupby(level=0, sort=False).sum()
+    """Of each optimizer its completed runs and all of them, over the panels.
+
+    A run is on the panels of all of its targets, and counts once.
+    """
+    shared = {(panel.dataset, panel.algorithm) for panel in found if panel.target}
+    trainings: dict[tuple[str, ...], pd.DataFrame] = {}
+    for panel in found:
+        same = (panel.dataset, panel.algorithm)
+        trainings.setdefault(same if same in shared else panel.key, panel.counts)
+    counts = pd.concat([*trainings.values()]).groupby(level=0, sort=False).sum()
     return [(str(name), (int(row["completed"]), int(row.sum()))) for name, row in counts.iterrows()]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..conclusions.many_panels import MANY
 from ..runs.columns import GROUP
 from ..runs.names import group_name, pretty
 
@@ -108,7 +109,7 @@ def p_value(row: Row) -> str:
 def by_panel(
     table: pd.DataFrame, columns: Sequence[Column], folded: bool = False
 ) -> tuple[Table, ...]:
-    """A table for each dataset, choice of test environments and algorithm.
+    """A table for each dataset, choice of test environments and algorithm; of many, folded ones.
 
     Where each of several has a single row, one table of all of them.
     """
@@ -117,7 +118,6 @@ def by_panel(
     single = not table.duplicated(list(GROUP)).any()
     if single and len(table) > 1:
         return (make("By dataset and test side", [("where", place), *columns], table, folded),)
-    return tuple(
-        make(group_name(*map(str, key)), columns, rows, folded)
-        for key, rows in table.groupby(list(GROUP), sort=False)
-    )
+    groups = list(table.groupby(list(GROUP), sort=False))
+    folded = folded or len(groups) > MANY
+    return tuple(make(group_name(*map(str, key)), columns, rows, folded) for key, rows in groups)

@@ -8,6 +8,7 @@ import pandas as pd
 from oodbench.records import IMPORTED
 
 from ..conclusions.conclude import Conclusions
+from ..conclusions.many_panels import EACH, MANY, in_short
 from ..conclusions.text import by_place, exception
 from ..curves.return_curves import return_table
 from ..runs.columns import (
@@ -100,8 +101,14 @@ def verdict_tables(conclusions: Conclusions) -> tuple[Table, ...]:
         ("what was found", lambda row: f"{row['sentence']}{exception(str(row['not_under']))}"),
         ("evidence", _evidence),
     ]
-    places = by_place(conclusions.claims, conclusions.environments)
-    return tuple(make(where, columns, rows) for where, rows in places)
+    places = list(by_place(conclusions.claims, conclusions.environments))
+    sections = [make(where, columns, rows, len(places) > MANY) for where, rows in places]
+    short = in_short(conclusions.claims)
+    if len(short) < len(conclusions.claims):
+        counted = short[short["test_environments"].str.startswith(EACH)]
+        first = by_place(counted, conclusions.environments)
+        sections[:0] = [make(where, columns[:2], rows) for where, rows in first]
+    return tuple(sections)
 
 
 def _evidence(row: Row) -> str:

@@ -121,7 +121,9 @@ def main() -> None:
         forget(stdout)
         sys.exit(0)
     except OSError as error:
-        if error.errno not in OUTPUT or error.filename is not None:
+        if error.filename is not None:  # such as a name that is too long
+            refuse(f"Cannot use {error.filename}: {error.strerror}.", 2)
+        if error.errno not in OUTPUT:
             raise
         forget(stdout)
         refuse(f"Cannot write the output: {error.strerror}.", 1)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from oodbench.errors import RequestError, check_name
+from oodbench.errors import RequestError, check_name, check_output
 from oodbench.exporting.definitions import DEFINITIONS, HPARAMS, OF_TARGET, PROVENANCE
 from oodbench.results import Database, open_database, pairs
 from oodbench.results.schema import runs
@@ -141,6 +141,7 @@ def describe(
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Write whole or not at all."""
+    check_output(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write(partial)

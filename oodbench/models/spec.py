@@ -15,6 +15,9 @@ Channels = tuple[float, float, float]
 """A number for each channel of an image."""
 SHARES = ("dropout", "drop_path")
 """Options that say which share of something is left out."""
+SEARCHED = (*SHARES, "freeze_bn")
+"""Options that may be drawn, as hyperparameters: they change neither a model's weights at the start
+nor its shape, and nothing of a frozen network."""
 
 
 @dataclass(frozen=True)

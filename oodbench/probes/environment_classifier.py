@@ -5,7 +5,7 @@ the classifier is told the label, so its features keep what tells the environmen
 label. ``analysis.shift.measure`` measures the shifts on them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
-from oodbench.probes.samples import Examples, Sample, Sampled
+from oodbench.probes.samples import Sample
+from oodbench.probes.sides import Side, drawn
 from oodbench.seeds import seed_of, stream
 from oodbench.training.inputs.stored import as_floats
 from oodbench.training.random import CPU, seeded
@@ -26,6 +27,8 @@ HALF_BATCH = 32
 """Examples of either side in a batch."""
 LR, LAST_LR = 0.05, 0.025
 """The learning rate, and what it falls to along half a cosine in the first half of the steps."""
+SLOWER = (1.0, 0.1, 0.01)
+"""Parts of these learning rates that are tried, until features vary."""
 MOMENTUM, WEIGHT_DECAY = 0.9, 1e-4
 EPOCHS = 10
 LEAST_STEPS = 500
@@ -52,6 +55,15 @@ class EnvironmentFeatures:
     y_q: NDArray[np.int64]
     accuracy: float
 
+    @property
+    def vary(self) -> bool:
+        """Whether no feature follows from the others, as all do once training has diverged."""
+        return all(
+            bool(np.isfinite(z).all())
+            and (len(z) <= FEATURES or np.linalg.matrix_rank(z - z.mean(axis=0)) == FEATURES)
+            for z in (self.z_p, self.z_q)
+        )
+
 
 class EnvironmentClassifier(nn.Module):
     """Features z of the input, times a linear map of the label; a linear layer tells the side."""
@@ -69,18 +81,6 @@ class EnvironmentClassifier(nn.Module):
         return z, self.side(z * self.of_label(known))
 
 
-@dataclass(frozen=True)
-class Side:
-    """Examples of the training environments, or of the test environments."""
-
-    inputs: Tensor
-    labels: Tensor
-
-    def __getitem__(self, which: NDArray[np.int64]) -> "Side":
-        index = torch.from_numpy(which).to(self.labels.device)
-        return Side(self.inputs[index], self.labels[index])
-
-
 def environment_features(
     sample: Sample,
     tested: tuple[int, ...],
@@ -96,7 +96,8 @@ def environment_features(
     It is trained on some examples, and the features are those of others, so that no digit or
     photograph is in both. Label shift is removed before training: of each class, equally many
     examples of either side are kept. Batches are drawn with replacement, half from each side; the
-    weights are averaged over the second half of the steps.
+    weights are averaged over the second half of the steps. Where training diverges, it is begun
+    anew at a smaller learning rate.
 
     Args:
         sample: Examples of the dataset.
@@ -109,19 +110,22 @@ def environment_features(
         device: Where to train.
 
     Raises:
-        RequestError: If a side has no examples, or the two share no class.
+        RequestError: If a side has no examples, the two share no class, or every training diverges.
     """
     rng = stream(seed, "environment classifier", "examples")
-    most = min(examples, sample.most)
-    sides = _sides(sample, tested)
-    fit = _drawn(sample, [[one.fit for one in side] for side in sides], most, rng, device)
-    unseen = _drawn(sample, [[one.unseen for one in side] for side in sides], most, rng, device)
-    fit = _without_label_shift(*fit, rng)
-    with seeded(seed_of(seed, "environment classifier"), device):
-        shape = tuple(fit[0].inputs.shape[1:])
-        backbone = MODELS.get(model).build(shape, FEATURES, **options)
-        classifier = EnvironmentClassifier(backbone, sample.num_classes).to(device)
-    return _of_held_out(train(classifier, *fit, seed), unseen)
+    fit, unseen = drawn(sample, tested, examples, rng, device)
+    for slower in SLOWER:
+        with seeded(seed_of(seed, "environment classifier"), device):
+            shape = tuple(fit[0].inputs.shape[1:])
+            backbone = MODELS.get(model).build(shape, FEATURES, **options)
+            classifier = EnvironmentClassifier(backbone, sample.num_classes).to(device)
+        found = _of_held_out(train(classifier, *fit, seed, slower), unseen)
+        if found.vary:
+            return found
+    raise RequestError(
+        f"{sample.name}: the classifier diverged at learning rates from {LR} to {LR * SLOWER[-1]}, "
+        "so it has no features to measure a shift on. Scale the inputs, or use smaller images."
+    )
 
 
 def _of_held_out(
@@ -150,15 +154,24 @@ def _outputs(classifier: EnvironmentClassifier, side: Side) -> tuple[Tensor, Ten
     return features, logits
 
 
-def train(classifier: EnvironmentClassifier, p: Side, q: Side, seed: int) -> EnvironmentClassifier:
-    """Train on equally many examples of both sides; returns the average of the later weights."""
+def train(
+    classifier: EnvironmentClassifier, p: Side, q: Side, seed: int, slower: float = 1.0
+) -> EnvironmentClassifier:
+    """Train on equally many examples of both sides; returns the average of the later weights.
+
+    Args:
+        classifier: To train.
+        p, q: Its examples.
+        seed: Of the batches.
+        slower: What learning rates are multiplied by.
+    """
     n = len(p.labels)
     steps = max(EPOCHS * n // HALF_BATCH, LEAST_STEPS)
     rng = stream(seed, "environment classifier", "batches")
     optimizer = torch.optim.SGD(
-        classifier.parameters(), lr=LR, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
+        classifier.parameters(), lr=LR * slower, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY
     )
-    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps // 2, LAST_LR)
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps // 2, LAST_LR * slower)
     average = torch.optim.swa_utils.AveragedModel(classifier)
     sides = torch.arange(2, device=p.labels.device).repeat_interleave(HALF_BATCH)
     for step in range(steps):
@@ -174,61 +187,3 @@ def train(classifier: EnvironmentClassifier, p: Side, q: Side, seed: int) -> Env
             average.update_parameters(classifier)
     classifier.load_state_dict(average.module.state_dict())
     return classifier.eval()
-
-
-def _sides(sample: Sample, tested: tuple[int, ...]) -> tuple[list[Sampled], list[Sampled]]:
-    """The environments on the side P, and those on the side Q."""
-    environments = sample.environments
-    p = [one for i, one in enumerate(environments) if i not in tested and not one.apart]
-    return p, [environments[i] for i in sorted(tested)]
-
-
-def _drawn(
-    sample: Sample,
-    sides: Sequence[Sequence[Examples]],
-    most: int,
-    rng: np.random.Generator,
-    device: torch.device,
-) -> tuple[Side, Side]:
-    """Of the examples of each side at most so many, at random."""
-    p, q = (_side(parts, most, rng, device) for parts in sides)
-    if not (len(p.labels) and len(q.labels)):
-        raise RequestError(
-            f"{sample.name}: a side has no examples to train on and others to measure on. Name "
-            "test environments that have two examples or more, and leave some to the other side."
-        )
-    return p, q
-
-
-def _side(
-    parts: Sequence[Examples], most: int, rng: np.random.Generator, device: torch.device
-) -> Side:
-    """Each part has the share that it has of all examples that there are."""
-    ends = np.cumsum([0, *(part.of for part in parts)])
-    kept = np.sort(rng.permutation(int(ends[-1]))[:most])
-    inputs, labels = [], []
-    for part, start, end in zip(parts, ends, ends[1:], strict=False):
-        rows = kept[(start <= kept) & (kept < end)] - start
-        if len(part) < part.of:
-            rows = np.sort(rng.permutation(len(part))[: len(rows)])
-        if len(rows):
-            inputs.append(part.inputs[rows])
-            labels.append(part.labels[rows])
-    if not labels:
-        return Side(torch.empty(0), torch.empty(0))
-    tensors = (torch.from_numpy(np.concatenate(arrays)) for arrays in (inputs, labels))
-    return Side(*(tensor.to(device) for tensor in tensors))
-
-
-def _without_label_shift(p: Side, q: Side, rng: np.random.Generator) -> tuple[Side, Side]:
-    """Equally many examples of each class on either side, drawn at random."""
-    labels = [side.labels.cpu().numpy() for side in (p, q)]
-    kept: list[list[NDArray[np.int64]]] = [[], []]
-    for label in np.intersect1d(labels[0], labels[1]):
-        both = [np.flatnonzero(of_side == label) for of_side in labels]
-        n = min(map(len, both))
-        for chosen, which in zip(kept, both, strict=True):
-            chosen.append(rng.choice(which, n, replace=False))
-    if not kept[0]:
-        raise RequestError("Training and test environments share no class: there is no shift.")
-    return p[np.concatenate(kept[0])], q[np.concatenate(kept[1])]

@@ -13,10 +13,10 @@ from oodbench.algorithms.spec import Setup
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
+from oodbench.optimizers.fine_tuning import ends
 from oodbench.records import Scalar, canonical_json
 from oodbench.spaces import Space, parse
 from oodbench.sweep.fine_tuning import LONG, structure
-from oodbench.sweep.limits import ends
 
 if TYPE_CHECKING:
     from oodbench.sweep.entries import AlgorithmEntry, ModelEntry

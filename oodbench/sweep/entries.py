@@ -11,13 +11,14 @@ from oodbench.data import DATASETS, Dataset, DatasetSpec
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.models import MODELS
 from oodbench.models.pretrained import OwnWeights
+from oodbench.models.spec import SEARCHED, SHARES
 from oodbench.optimizers import OPTIMIZERS
-from oodbench.optimizers.fine_tuning import NAMES, read
+from oodbench.optimizers.fine_tuning import NAMES, ends, read
 from oodbench.optimizers.replicated import method_of
 from oodbench.optimizers.spec import OptimizerSpec, check_installed
 from oodbench.records import hash_of
 from oodbench.results.sweeps.shifts import DECLARED, SHIFT, SOURCE
-from oodbench.spaces import Choice, Range, override
+from oodbench.spaces import Choice, Range, override, parse
 from oodbench.sweep.limits import OF_ALGORITHMS, check_limits, check_optimizer_space
 from oodbench.sweep.settings import Part, Positive, TrainChanges, told_with_place
 
@@ -242,6 +243,14 @@ class OptimizerEntry(Entry):
         return entry
 
 
+def drawn(option: str, text: Mapping[str, Any]) -> Range | Choice:
+    """What may be drawn for an option of a model; of shares, 0 and 0.0 are the same trial."""
+    what = parse(text)
+    if option in SHARES and isinstance(what, Choice):
+        return Choice(tuple(float(v) if type(v) is int else v for v in what.values))
+    return what
+
+
 class ModelEntry(Entry):
     """A backbone and its options."""
 
@@ -249,17 +258,38 @@ class ModelEntry(Entry):
     @told_with_place
     def check(self) -> "ModelEntry":
         """The model exists and takes these options, and weights of one's own if they are here."""
-        MODELS.get(self.name).check(self.options)
+        spec = MODELS.get(self.name)
+        spec.check(self.options)
+        for name, what in self.space.items():
+            for value in ends(what):
+                spec.check({name: value})
+            if name not in SEARCHED:
+                raise RequestError(
+                    f"model {self.name}: {name} cannot be searched; of a model's options, "
+                    f"{', '.join(SEARCHED)} can. Write one value."
+                )
         if (own := self.options.get("weights")) and OwnWeights(own).here():
             _ = self.pretrained
         return self
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those that are not searched."""
+        return {k: v for k, v in super().options.items() if not isinstance(v, Mapping)}
+
+    @cached_property
+    def space(self) -> dict[str, Range | Choice]:
+        """What may be drawn for the options that are searched."""
+        given = super().options.items()
+        return {name: drawn(name, text) for name, text in given if isinstance(text, Mapping)}
 
     def check_images(self, dataset: DatasetEntry) -> None:
         """Raise RequestError unless it takes the images of a dataset, as far as that is known."""
         spec, about = MODELS.get(self.name), dataset.about
         size = {**about.options, **dataset.options}.get("size") if about.decodes else None
         if size is None or type(size) is int:  # the dataset says what is wrong with another
-            spec.fits({**spec.defaults, **self.options}, size)
+            most = {name: max(ends(what)) for name, what in self.space.items()}
+            spec.fits({**spec.defaults, **self.options, **most}, size)
 
     @property
     def pretrained(self) -> str:

@@ -11,6 +11,7 @@ from oodbench.optimizers import OPTIMIZERS
 from oodbench.sweep import SweepSpec
 from oodbench.sweep.entries import AlgorithmEntry, DatasetEntry, OptimizerEntry
 from oodbench.sweep.search import grid
+from oodbench.sweep.settings import Train
 
 RUN_BYTES, MEASUREMENT_BYTES = 2200, 100
 """What SQLite needs for a run, and for each of its measurements, with the indices: the most that
@@ -114,8 +115,14 @@ def _models(
     return (drawn * spec.seeds + again) * spec.data_seeds
 
 
-def _evaluations(steps: int, every: int | None) -> int:
-    return math.ceil(steps / (every or max(1, steps // 5)))
+def _evaluations(train: Train) -> int:
+    """Of one model; mixtures of weights are evaluated like checkpoints.
+
+    Epochs are taken for the default, five evaluations.
+    """
+    steps = train.steps or 5
+    every = train.evaluate_every if train.steps else None
+    return math.ceil(steps / (every or max(1, steps // 5))) + len(set(train.wise_ft or ()))
 
 
 def _timed(
@@ -151,17 +158,13 @@ def _seconds(
     held = len(about.environments) - trained + HELD_OUT * trained
     scored = about.examples * (1 if about.apart else held / len(about.environments))
     seen = train.steps * batch * gradients
-    seen += FORWARD * scored * _evaluations(train.steps, train.evaluate_every)
+    seen += FORWARD * scored * _evaluations(train)
     return seen / spec.rate.examples_per_second
 
 
 def _measurements(spec: SweepSpec, dataset: DatasetEntry, algorithm: AlgorithmEntry) -> int:
-    """Of one run: at each evaluation at most two splits an environment, and the loss.
-
-    Epochs are taken for the default, five evaluations.
-    """
-    train = spec.train_of(dataset, algorithm)
-    times = 5 if train.steps is None else _evaluations(train.steps, train.evaluate_every)
+    """Of one run: at each evaluation at most two splits an environment, and the loss."""
+    times = _evaluations(spec.train_of(dataset, algorithm))
     about = dataset.about
     return times * (PUBLISHED if about.published else 2 * len(about.environments) + 1)
 

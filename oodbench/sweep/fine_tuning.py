@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from oodbench.errors import RequestError
 from oodbench.models import MODELS
+from oodbench.models.spec import SEARCHED
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.optimizers.fine_tuning import NAMES, FineTuning, ends
 from oodbench.records import SCALED, canonical_json
@@ -31,20 +32,21 @@ def check_fine_tuning(model: ModelEntry, optimizer: str, space: Space, train: Tr
         space: What is searched.
         train: The training settings.
     """
-    asked = {name: ends(space[name]) for name in NAMES if name in space}
+    asked = {name: ends(space[name]) for name in (*NAMES, *SEARCHED) if name in space}
     if not asked and not train.wise_ft:
         return
     tunings = [dict(zip(asked, values, strict=True)) for values in product(*asked.values())]
     check_contestant(optimizer, tunings, train)
-    module = structure(model.name, canonical_json(model.options))
-    if module is None:
-        return
     from oodbench.training.accumulation import check_pieces
     from oodbench.training.groups import Layout
 
     smallest = int(min(train.batch.sizes.values))
     try:
         for tuning in tunings:
+            drawn = {name: tuning[name] for name in SEARCHED if name in tuning}
+            module = structure(model.name, canonical_json({**model.options, **drawn}))
+            if module is None:
+                return
             layout = Layout(module, tuning, train.steps or LONG)
             check_pieces(train.batch.resolve(smallest), module, layout)
     except RequestError as error:

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from oodbench.errors import RequestError
+from oodbench.optimizers.fine_tuning import ends
 from oodbench.optimizers.replicated import pseudo_step_told
-from oodbench.spaces import Choice, Range, Space
+from oodbench.spaces import Range, Space
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,3 @@ def check_optimizer_space(owner: str, space: Space) -> None:
         p = max(ends(space["probability"]))
         if p > 0 and lr * mixing / p > 1:
             raise RequestError(f"{owner}: {pseudo_step_told(lr, mixing, p)}.")
-
-
-def ends(what: Range | Choice) -> tuple[Any, ...]:
-    """The two ends of a range, or the values of a choice."""
-    return (what.low, what.high) if isinstance(what, Range) else what.values

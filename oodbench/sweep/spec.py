@@ -155,14 +155,14 @@ class SweepSpec(Part):
     def space_of(
         self, train: Train, algorithm: AlgorithmEntry, optimizer: OptimizerEntry
     ) -> dict[str, Range | Choice]:
-        """What is searched: the optimizer's, the algorithm's, and a batch size of several."""
+        """What is searched: of optimizer, algorithm, fine-tuning, model, and a batch of several."""
         space: dict[str, Range | Choice] = {
             **optimizer.searched(OPTIMIZERS.get(optimizer.name)),
             **override(ALGORITHMS.get(algorithm.name).space, algorithm.space, algorithm.name),
         }
         if len(train.batch.sizes.values) > 1:
             space["batch_size"] = train.batch.sizes
-        return {**train.tuning, **space}
+        return {**train.tuning, **self.model.space, **space}
 
     def check_builds(self) -> None:
         """Raise RequestError if an optimizer, an algorithm or the model cannot be built.

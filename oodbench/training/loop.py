@@ -18,6 +18,7 @@ from torch import Tensor
 
 from oodbench.algorithms import ALGORITHMS, Algorithm, Setup
 from oodbench.models import MODELS
+from oodbench.models.spec import SEARCHED
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.optimizers.fine_tuning import FineTuning
 from oodbench.records import BEST, Measurement, RunRecord, Trial
@@ -52,7 +53,8 @@ def build_module(trial: Trial, shape: tuple[int, ...], num_classes: int) -> torc
     """The trial's model, initialised from its seed alone."""
     with seeded(seed_of(trial.seed, "init")):
         spec = MODELS.get(trial.model)
-        options = {**spec.defaults, **trial.model_options}
+        drawn = {k: v for k, v in trial.hparams.items() if k in SEARCHED and k in spec.options}
+        options = {**spec.defaults, **trial.model_options, **drawn}
         return spec.build(shape, num_classes, **options)
 
 

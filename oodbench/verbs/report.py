@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from oodbench import analysis
-from oodbench.errors import RequestError, writable
+from oodbench.errors import RequestError, check_output, writable
 from oodbench.machine import one_blas_thread
 from oodbench.results import (
     Database,
@@ -74,6 +74,7 @@ def report(
         known |= {"source": source, "on_step": on_step, **options}
         page = analysis.report_html(frame, curves, **known)
     with writable(path):
+        check_output(path)
         part = path.with_name(f"{path.name}.part")
         part.write_text(page, encoding="utf-8", newline="\n")
         return part.replace(path)

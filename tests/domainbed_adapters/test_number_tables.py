@@ -14,6 +14,7 @@ import oodbench
 from oodbench.data import DATASETS, Dataset
 from oodbench.errors import RequestError
 from oodbench.probes.environment_classifier import environment_features
+from oodbench.probes.samples import sample_of
 from oodbench.workers.trial_data import tensors_for
 
 GRID = {
@@ -196,6 +197,13 @@ def put(row: int, column: str, value: object) -> Callable[[pd.DataFrame], pd.Dat
         (lambda t: t.drop(columns="label"), {}, "has the columns age, ward, beds, environment"),
         (lambda t: t[["label", "environment"]], {}, "It needs the columns label, environment and"),
         (lambda t: t[:0], {}, "has no rows"),
+        (
+            lambda t: t.drop(columns="environment"),
+            {},
+            "has the columns age, .*It needs the columns",
+        ),
+        (put(4, "label", "NA"), {}, r"label = 'NA' in row 5 .*how a missing value is written"),
+        (put(4, "environment", "n/a"), {}, "environment = 'n/a' in row 5 .*missing value"),
         (lambda t: t, {"groups": "place"}, "groups: unknown column 'place'"),
         (lambda t: t, {"groups": "ward"}, "groups 'ward'.+Give the file a column split"),
     ],
@@ -212,7 +220,6 @@ def test_mistakes_are_named(
     [
         (pd.Timestamp("2020-01-01"), "datetime64"),
         ([1, 2], "list|ndarray"),
-        (Decimal("1.5"), "Decimal"),
         (b"x", "bytes"),
     ],
 )
@@ -220,6 +227,83 @@ def test_what_is_neither_number_nor_text_is_refused(write: Write, value: object,
     table = frame().assign(beds=[value] * 300)
     with pytest.raises(RequestError, match=f"column beds: .*neither numbers nor texts.*({kind})"):
         load(write(table, "x.parquet"))
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["1,200", "3,400,000"],
+        ["1.200,5", "3,5"],
+        ["12 000", "7 500"],
+        ["1'000", "2\u2019000"],
+        ["40%", "7.5 %"],
+        ["$12", "\u20ac 3.50"],
+        ["1.50 \u20ac", "-2 \u20ac"],
+        ["\u22123", "\u22124"],
+        ["\u0663", "\u0664"],
+        ["1_000", "2_000"],
+    ],
+)
+def test_numbers_that_are_written_in_another_way_are_no_categories(
+    write: Write, texts: list[str]
+) -> None:
+    file = write(frame().assign(beds=np.resize(texts, 300)))
+    with pytest.raises(RequestError, match=r"column beds: row 1 has .+written in another way"):
+        load(file)
+    columns = load(file, categorical=["beds"]).columns
+    assert columns is not None
+    assert columns.categories == (0, 3, len(texts))
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["1st", "2nd"],
+        ["1.2.3", "1.2.4"],
+        ["2020-01-01", "2021-01-01"],
+        ["5-9", "10-14"],
+        ["A1", "B"],
+    ],
+)
+def test_texts_with_digits_are_categories(write: Write, texts: list[str]) -> None:
+    columns = load(write(frame().assign(beds=np.resize(texts, 300)))).columns
+    assert columns is not None
+    assert columns.categories == (0, 3, 2)
+
+
+@pytest.mark.parametrize("values", [[Decimal("0.25"), None, Decimal("-7")], [10**30, 1, -(10**25)]])
+def test_decimals_and_whole_numbers_of_any_size_are_numbers(
+    write: Write, values: list[object]
+) -> None:
+    expected = np.resize([np.nan if value is None else float(value) for value in values], 300)
+    table = frame().assign(beds=np.resize(np.array(values, object), 300))
+    for name in ["x.csv", "x.parquet"] if None in values else ["x.csv"]:
+        np.testing.assert_array_equal(stored(load(write(table, name)))[:, 2], expected)
+
+
+def test_a_row_with_a_field_too_many_is_refused(write: Write, tmp_path: Path) -> None:
+    """An unquoted comma moves what follows it; so it does where a column is not read."""
+    lines = (tmp_path / write(frame().round(3))).read_text().splitlines()
+    for row in (1, 2, 150, 300):
+        moved = [*lines[:row], f"1,{lines[row]}", *lines[row + 1 :]]
+        (tmp_path / "moved.csv").write_text("\n".join(moved))
+        for options in ({}, {"features": ["age"]}):
+            with pytest.raises(RequestError, match=r"moved\.csv.*fields"):
+                load("moved.csv", **options)
+
+
+def test_an_index_with_a_name_is_a_column(write: Write) -> None:
+    plain = load(write(frame(), "x.parquet"))
+    for index in ("age", "environment", ["label", "beds"]):
+        table = frame().set_index(index)
+        found = load(write(table, "y.parquet", index=True), features=["age", "ward", "beds"])
+        assert found.content == plain.content
+
+
+def test_spreadsheets_are_refused(tmp_path: Path, write: Write) -> None:
+    (tmp_path / "x.xlsx").write_bytes(b"PK")
+    with pytest.raises(RequestError, match=r"x\.xlsx is a spreadsheet; save it as CSV"):
+        load("x.xlsx")
 
 
 def test_groups_may_be_features_too(write: Write) -> None:
@@ -246,6 +330,22 @@ def test_a_summary_says_what_the_columns_are(write: Write) -> None:
         "    constant, so that they say nothing: site",
         "    ward = south is in environment a alone",
     ]
+
+
+def test_a_summary_names_what_is_odd(write: Write) -> None:
+    table = frame()
+    rng = np.random.default_rng(1)
+    table["number"] = rng.permutation(300)
+    table["code"] = table["label"].map({"ill": 7, "well": 3})
+    table["diagnosis"] = table["label"].map({"ill": "I10", "well": "Z00"})
+    table.loc[0, "ward"] = "East"
+    summarize = DATASETS.get("Table").summarize
+    assert summarize is not None
+    lines = summarize({"file": write(table)})
+    assert "    a whole number of its own in each row, as identifiers have: number" in lines
+    assert "    each value has one label, as copies of the label have: code, diagnosis" in lines
+    assert "    ward has 'East' and 'east', which differ by case alone" in lines
+    assert not [line for line in lines if "constant" in line]
 
 
 def sweep(file: str, **changes: object) -> dict:
@@ -293,8 +393,8 @@ def test_a_shift_is_measured_on_what_models_take(write: Write) -> None:
     table = frame(3000)
     table.loc[2000:, "age"] += 500
     data = load(write(table, "big.csv"))
-    moved = environment_features(data, (2,), examples=500)
-    same = environment_features(load(write(frame(3000), "same.csv")), (2,), examples=500)
+    moved = environment_features(sample_of(data, 500), (2,))
+    same = environment_features(sample_of(load(write(frame(3000), "same.csv")), 500), (2,))
     assert moved.accuracy > 0.9
     assert same.accuracy < 0.6
 

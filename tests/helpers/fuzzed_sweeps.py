@@ -65,7 +65,7 @@ def damaged_text(text: str, draw: random.Random) -> bytes:
     """The text of a file with some bytes changed, left out or put in."""
     content = bytearray(text.encode())
     for _ in range(draw.randint(1, 5)):
-        at = draw.randrange(len(content))
+        at = draw.randrange(len(content) + 1)
         content[at : at + draw.choice([0, 1, 1, 30])] = bytes(
             draw.choice(BYTES) for _ in range(draw.choice([0, 1, 1, 3]))
         )

@@ -1,6 +1,7 @@
 """What a database's error means: what to do about it, and whether it may pass by itself."""
 
 import getpass
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -44,6 +45,9 @@ OTHER_FIX = "See that the server runs there, and that the URL's host, port and n
 SQLITE_OUTAGES = ("locked", "full", "disk I/O error", "unable to open")
 """Words of SQLite's about what may pass: other processes, no room on the disk, too many files."""
 
+UNREADABLE = (UnicodeDecodeError, json.JSONDecodeError)
+"""What only a damaged file gives: texts that are none, in its schema or its cells."""
+
 
 @contextmanager
 def explain(url: URL) -> Iterator[None]:
@@ -61,6 +65,10 @@ def explain(url: URL) -> Iterator[None]:
         if explained is None:  # a mistake of ours, not the database's state
             raise
         raise explained from error
+    except ValueError as error:
+        if not isinstance(error, UNREADABLE):
+            raise
+        raise _damaged(url, error) from error
 
 
 def _of_postgresql(url: URL, error: Exception) -> DatabaseError | None:
@@ -88,6 +96,8 @@ def _find(fixes: Fixes, said: str) -> str | None:
 def _of_sqlite(url: URL, error: Exception) -> DatabaseError | None:
     if isinstance(error, OperationalError):
         said, hint = str(error.orig), ""
+        if "decode to UTF-8" in said:
+            return _damaged(url, said)
         if "locked" in said:
             hint = f" Another process has been writing for {BUSY_SECONDS} seconds; see which."
         passing = any(word in said for word in SQLITE_OUTAGES)
@@ -95,10 +105,11 @@ def _of_sqlite(url: URL, error: Exception) -> DatabaseError | None:
         return kind(f"{show(url)} cannot be used: {said}.{hint}")
     if "not a database" in str(error):
         return DatabaseError(f"{show(url)} is not a SQLite database; correct the path.")
-    if "malformed" in str(error):
-        why = getattr(error, "orig", error)
-        return DatabaseError(f"{show(url)} is damaged: {why}. Restore it from a copy.")
-    return None
+    return _damaged(url, getattr(error, "orig", error)) if "malformed" in str(error) else None
+
+
+def _damaged(url: URL, why: object) -> DatabaseError:
+    return DatabaseError(f"{show(url)} is damaged: {why}. Restore it from a copy.")
 
 
 def _server(url: URL) -> tuple[str, str, str, str]:

@@ -33,6 +33,8 @@ from oodbench.results.queries.hparams import (
 )
 
 NULL = "null"
+COMPARISONS_MOST, VALUES_MOST, DEEPEST = 900, 30_000, 100
+"""SQLite takes a thousand levels, of which each AND is one, and 32,766 values."""
 EXAMPLE = 'Write, for example: optimizer = "adam" and lr < 1e-3.'
 WORDS = {"AND": "and", "OR": "or", "NOT": "not", "IN": "in", "IS": "is"}
 CONSTANTS = {"true": "True", "false": "False", "null": "None", "none": "None"}
@@ -80,10 +82,29 @@ def _parse(text: str) -> ast.expr:
     quoted = _OF_TARGET.sub(lambda found: found[1] or f"{found[2]}[{found[3]!r}]", text)
     try:
         tokens = list(tokenize.generate_tokens(io.StringIO(quoted.strip()).readline))
-        return ast.parse(tokenize.untokenize(map(_as_python, tokens)).strip(), mode="eval").body
+        parsed = ast.parse(tokenize.untokenize(map(_as_python, tokens)).strip(), mode="eval").body
     except (SyntaxError, tokenize.TokenError, ValueError, RecursionError) as error:
         reason = getattr(error, "msg", None) or error.args[0]
         raise QueryError(f"The condition {text!r} cannot be read: {reason}. {EXAMPLE}") from error
+    _check_size(parsed)
+    return parsed
+
+
+def _check_size(condition: ast.expr) -> None:
+    """Refuse what is too long or too deep for a database, or for Python's stack."""
+    level: list[ast.AST] = [condition]
+    depth = comparisons = values = 0
+    while level:
+        depth += 1
+        comparisons += sum(len(node.ops) for node in level if isinstance(node, ast.Compare))
+        values += sum(isinstance(node, ast.Constant) for node in level)
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    if depth > DEEPEST or comparisons > COMPARISONS_MOST or values > VALUES_MOST:
+        raise QueryError(
+            f"The condition is too long: comparisons {comparisons:,} (at most {COMPARISONS_MOST}), "
+            f"values {values:,} (at most {VALUES_MOST:,}), levels {depth:,} (at most {DEEPEST}). "
+            "Write `lr in (0.1, 0.2)` in place of `lr = 0.1 or lr = 0.2`."
+        )
 
 
 def _as_python(token: tokenize.TokenInfo) -> tuple[int, str]:

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from simulated_searches import search, together
 
-from analysis import compare_by_class, conclude
+from analysis import compare_by_class, conclude, conclusions_as, scatter
+from analysis.runs.panels import panels
 from oodbench.results.targets import by_target, cell_of
 
 NAMES = ("source", "low", "high", "copy")
@@ -69,3 +70,38 @@ def test_conclusions_name_targets_and_look_at_all_of_them() -> None:
     assert [one.where for one in conclude(runs(mean=True)).recommendations] == [
         "ERM on D (class of shift unknown)"
     ]
+
+
+def test_a_legend_counts_a_training_once() -> None:
+    found = panels(runs(mean=False))
+    assert [panel.target for panel in found] == ["low", "high", "copy"]
+    figure = scatter(runs(mean=False))
+    legends = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+    texts = [text.get_text() for one in legends for text in one.get_texts()]
+    assert texts == ["Adam 40 of 40", "SGD 40 of 40"]
+
+
+def test_many_panels_are_counted_by_verdict_in_text_alone() -> None:
+    names = tuple(f"t{i}" for i in range(10))
+    rng = np.random.default_rng(0)
+    quality = rng.normal(0.6, 0.05, (2, 40))
+    table = together(
+        *(
+            search(
+                optimizer,
+                mine,
+                np.full(40, np.nan),
+                test_environments="",
+                **{f"ood[{name}]": mine - 0.3 + better * (name == "t3") for name in names[1:]},
+            )
+            for optimizer, mine, better in zip(("adam", "sgd"), quality, (-0.2, 0.0), strict=True)
+        )
+    )
+    found = conclude(by_target(table.assign(targets=cell_of(range(1, 10), [], names, mean=False))))
+    text = " ".join(str(found).split())
+    assert "D (class of shift unknown), each of 9 test environments" in text
+    worse = "Adaptive optimizers are worse in OOD accuracy"
+    verdicts = found.claims[(found.claims["claim"] == worse) & (found.claims["about"] != "")]
+    assert set(verdicts["test_environments"]) == set("123456789")
+    assert f"{worse}: undecided on 8, holds on 3" in text
+    assert "tested on environment 3" in conclusions_as(found, "markdown")

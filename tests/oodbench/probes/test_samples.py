@@ -18,6 +18,7 @@ from oodbench.data.on_demand import on_demand
 from oodbench.errors import RequestError
 from oodbench.probes.environment_classifier import environment_features
 from oodbench.probes.samples import sample_of, shared
+from oodbench.probes.sides import drawn
 
 
 @dataclass
@@ -92,13 +93,12 @@ def test_the_memory_bounds_what_is_read() -> None:
 
 def test_each_environment_keeps_its_share_of_a_side() -> None:
     """Of 9,000 and 1,000 examples, of which 500 each were read: nine in ten are of the first."""
-    sizes = {"a": {"train": 9000, "val": 50}, "b": {"train": 1000, "val": 50}}
-    data, _ = watched({**sizes, "q": {"train": 500, "val": 50}})
-    sample = sample_of(data, 500)
-    from oodbench.probes.environment_classifier import _drawn, _sides
-
-    sides = [[one.fit for one in side] for side in _sides(sample, (2,))]
-    p, q = _drawn(sample, sides, 500, np.random.default_rng(0), torch.device("cpu"))
+    sizes = {"a": {"train": 50, "val": 9000}, "b": {"train": 50, "val": 1000}}
+    data, _ = watched({**sizes, "q": {"train": 50, "val": 500}})
+    (_, _, test) = data.environments
+    test.splits["train"].labels[:] = 0  # a class that both sides have
+    sample, rng = sample_of(data, 500), np.random.default_rng(0)
+    _, (p, q) = drawn(sample, (2,), 500, rng, torch.device("cpu"))
     assert len(p.labels) == len(q.labels) == 500
     share = float((p.labels == 0).float().mean())
     assert share == pytest.approx(0.9, abs=4 * (0.9 * 0.1 / 500) ** 0.5)
@@ -150,6 +150,27 @@ def test_columns_are_standardised_by_what_is_trained_on() -> None:
     assert fitted.mean() == pytest.approx(0, abs=1e-5)
     assert fitted.std() == pytest.approx(1, abs=1e-5)
     assert sample.environments[2].fit.inputs.mean() > 1000
+
+
+def test_inputs_that_are_too_large_for_the_learning_rate_are_measured_all_the_same() -> None:
+    """Of 800 inputs around 100, which train at a smaller one; those of any two have no shift."""
+    rng = np.random.default_rng(0)
+
+    def split(moved: float) -> Split:
+        labels = rng.integers(0, 2, 400)
+        return Split((rng.normal(100 + moved, 1, (400, 800))).astype(np.float32), labels)
+
+    def measured(moved: float) -> float:
+        both = [
+            Environment(f"{e}", {"train": split(e * moved), "val": split(e * moved)})
+            for e in range(2)
+        ]
+        f = environment_features(sample_of(Dataset("Far", tuple(both), 2), 1000), (1,))
+        found = measure_shift(f.z_p, f.y_p, f.z_q, f.y_q, points=1000).plus
+        return found.diversity
+
+    assert measured(0.0) < 0.05
+    assert measured(20.0) > 0.8
 
 
 @pytest.fixture

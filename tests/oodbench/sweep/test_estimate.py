@@ -46,6 +46,14 @@ def test_batches_that_are_searched_count_with_their_mean_and_pooled_ones_once() 
     assert more == pytest.approx(3 * 10 * (36 - 16) / 100)
 
 
+def test_mixtures_of_weights_are_scored_as_checkpoints_are() -> None:
+    """At the end of a run, once each: as if it were evaluated three times more."""
+    train = {**SWEEP["train"], "wise_ft": [0, 0.5, 1, 1]}
+    plain, mixed = of(), of(train=train)
+    assert mixed.seconds - plain.seconds == pytest.approx(6 * 3 * 1.8 * 70000 / 3 / 3 / 100)
+    assert mixed.database - plain.database == 6 * 100 * 3 * (2 * 3 + 1)
+
+
 @pytest.mark.parametrize(
     ("changes", "models"),
     [

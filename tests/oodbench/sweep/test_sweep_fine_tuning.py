@@ -1,15 +1,19 @@
 """Options of fine-tuning in a sweep file: what they become, and what is refused."""
 
 from copy import deepcopy
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import nn
 
 import oodbench
 from oodbench.errors import RequestError, SweepError
+from oodbench.models import MODELS, ModelSpec
 from oodbench.sweep import parse_sweep
 from oodbench.sweep.plan import plan
+from oodbench.training.loop import build_module
 
 BASE: dict[str, Any] = {
     "name": "tuned",
@@ -73,6 +77,50 @@ def test_one_optimizer_may_be_tuned_in_its_own_way() -> None:
     assert {(t.hparams["layer_decay"], t.hparams["freeze"]) for t in sgd.trials} == {(0.5, "stem")}
     assert {t.hparams["layer_decay"] for t in adam.trials} == {0.9}
     assert all("freeze" not in t.hparams for t in adam.trials)
+
+
+def with_dropout(
+    input_shape: tuple[int, ...], num_classes: int, dropout: float, freeze_bn: bool
+) -> nn.Module:
+    layers: list[nn.Module] = [nn.Flatten(), nn.Linear(prod(input_shape), 4)]
+    layers += [] if freeze_bn else [nn.BatchNorm1d(4)]
+    return nn.Sequential(*layers, nn.Dropout(dropout), nn.Linear(4, num_classes))
+
+
+@pytest.fixture
+def dropping(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A model with options that may be drawn, and one of them is to be."""
+    options = {"dropout": 0.0, "freeze_bn": True}
+    list(MODELS)
+    spec = ModelSpec("dropping", with_dropout, options=options)
+    monkeypatch.setitem(MODELS._things, spec.name, spec)
+    return {"name": spec.name, "freeze_bn": {"choice": [True, False]}}
+
+
+def test_options_of_a_model_may_be_drawn(dropping: dict[str, Any]) -> None:
+    """As hyperparameters; what is not searched is where it was, and a default in no trial."""
+    asked = dropping | {"dropout": {"choice": [0, 0.5]}}
+    trials = trials_of(sweep(model=asked, search={"trials": 20}))
+    values = {(t.hparams["freeze_bn"], t.hparams["dropout"]) for t in trials}
+    assert values == {(bn, share) for bn in (True, False) for share in (0.0, 0.5)}
+    assert {type(share) for _, share in values} == {float}
+    assert not any(t.model_options for t in trials)
+    assert len({t.cohort_key for t in trials}) == 4
+    plain = trials_of(sweep(model=dropping | {"freeze_bn": False, "dropout": 0.0}))
+    assert all("freeze_bn" not in t.hparams for t in plain)
+    assert [dict(t.model_options) for t in plain] == [{"freeze_bn": False}] * 6
+
+
+def test_what_is_drawn_for_a_model_is_what_it_is_built_with(dropping: dict[str, Any]) -> None:
+    asked = dropping | {"dropout": {"uniform": [0.1, 0.9]}}
+    for trial in trials_of(sweep(model=asked)):
+        module = build_module(trial, (2, 8, 8), 2)
+        (share,) = [m.p for m in module.modules() if isinstance(m, nn.Dropout)]
+        assert share == trial.hparams["dropout"]
+        assert (
+            any(isinstance(m, nn.BatchNorm1d) for m in module.modules())
+            != trial.hparams["freeze_bn"]
+        )
 
 
 def test_mixtures_are_a_field_of_a_trial() -> None:
@@ -154,6 +202,31 @@ MISTAKES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"accumulate": 2},
         {"model": {"name": "resnet18", "freeze_bn": False}},
         "model with BatchNorm becomes",
+    ),
+    "pieces in one draw with BatchNorm": (
+        {"accumulate": {"choice": [1, 2]}},
+        {"model": {"name": "resnet18", "freeze_bn": {"choice": [True, False]}}},
+        "model with BatchNorm becomes",
+    ),
+    "a share of 1 in a range": (
+        {},
+        {"model": {"name": "resnet18", "dropout": {"uniform": [0, 1]}}},
+        "model: model resnet18: dropout must be below 1",
+    ),
+    "a word in a choice": (
+        {},
+        {"model": {"name": "resnet18", "freeze_bn": {"choice": [True, "no"]}}},
+        "freeze_bn needs a value like True, but got 'no'",
+    ),
+    "an option that decides the weights": (
+        {},
+        {"model": {"name": "resnet18", "pretrained": {"choice": [True, False]}}},
+        "pretrained cannot be searched; of a model's options, dropout, drop_path, freeze_bn can",
+    ),
+    "an option that the model lacks": (
+        {},
+        {"model": {"name": "mlp", "dropout": {"choice": [0, 0.5]}}},
+        "model mlp: unknown option 'dropout'",
     ),
     "an optimizer with one rate": (
         {"layer_decay": 0.5},

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,36 @@ def test_muon_takes_the_steps_that_it_takes_on_the_cpu(
         expected = parameters(here, k)
         size = expected.abs().max().clamp(min=1.0)
         assert (parameters(stack, k).cpu() - expected).abs().max() < 1e-9 * size
+
+
+TUNED: dict[str, dict] = {
+    "rates": {"layer_decay": 0.6, "head_lr": 2.0, "no_decay": "bias"},
+    "linear steps": {"linear_steps": 7, "linear_lr": 0.05},
+    "gradual": {"unfreeze_at": 0.5},
+    "frozen": {"freeze": "stem+*.bias"},
+    "pieces": {"accumulate": 4},
+}
+
+
+@pytest.mark.parametrize("stacked", [True, False])
+@pytest.mark.parametrize("option", TUNED)
+def test_models_are_fine_tuned_as_on_the_cpu(
+    option: str, stacked: bool, device: torch.device, digits, colored64: Tensors
+) -> None:
+    settings: dict = {"steps": 20, "evaluate_every": 20, "wise_ft": (0.0, 0.5, 1.0)}
+    trials = [
+        replace(trial, hparams={**trial.hparams, **TUNED[option]})
+        for trial in make_trials(2 if stacked else 1, optimizer="momentum", **settings)
+    ]
+    found = Run(trials, digits(torch.float64), device, stacked)
+    here = Run(trials, colored64, CPU, stacked)
+    for run in (found, here):
+        run.train(lambda: None)
+    for k in range(len(trials)):
+        expected = parameters(here, k)
+        size = expected.abs().max().clamp(min=1.0)
+        assert (parameters(found, k).cpu() - expected).abs().max() < 1e-9 * size
+        assert [m.metric for m in found.measurements[k]] == [m.metric for m in here.measurements[k]]
 
 
 def with_norm(input_shape, num_classes: int) -> nn.Module:

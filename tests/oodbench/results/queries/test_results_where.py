@@ -99,6 +99,10 @@ def test_a_value_of_another_kind_satisfies_no_comparison(filled: Database) -> No
     ("text", "shown"),
     [
         ("", "cannot be read"),
+        (" and ".join(f"lr < {n}" for n in range(1500)), "too long: comparisons 1,500 "),
+        ("lr" + " < lr" * 1500, "too long: comparisons 1,500 "),
+        (f"lr in ({', '.join(map(str, range(40_000)))})", "values 40,000 "),
+        ("not " * 1500 + "lr < 1", "levels 1,503 "),
         ("lr <", "cannot be read"),
         ("lr < 1; drop table runs", "cannot be read"),
         ("(lr < 1", "cannot be read"),
