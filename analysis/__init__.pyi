@@ -57,6 +57,7 @@ from .plots.slices import slices as slices
 from .plots.violin import violin as violin
 from .report.page import Source as Source
 from .report.page import report_html as report_html
+from .report.sampling import shown_runs as shown_runs
 from .runs.environments import name_environments as name_environments
 from .runs.names import group_name as group_name
 from .runs.names import pretty as pretty

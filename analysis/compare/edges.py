@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtr
 
 from ..stats.intervals import Array
 from ..stats.testing import LEVEL, holm
@@ -61,7 +61,7 @@ def _p_of_rise(correlation: Array, n: Array) -> Array:
     """
     with np.errstate(divide="ignore"):  # a perfect correlation
         t = correlation * np.sqrt((n - 2) / np.maximum(1 - correlation**2, 0))
-    p: Array = stats.t.sf(t, n - 2)
+    p: Array = stdtr(n - 2, -t)
     return p
 
 
@@ -73,7 +73,7 @@ def _ends(
         return
     completed = (runs["status"] == "completed").to_numpy()
     score = np.where(completed, runs[column].to_numpy(dtype=float, na_value=np.nan), -np.inf)
-    above = np.maximum(stats.rankdata(score) - (1 - BEST) * len(runs), 0) * completed
+    above = np.maximum(_ranks(score) - (1 - BEST) * len(runs), 0) * completed
     # Runs that repeat a configuration are no further evidence.
     where, group = np.unique(places.to_numpy(dtype=float), axis=0, return_inverse=True)
     above = np.bincount(group, above) / np.bincount(group)
@@ -85,3 +85,9 @@ def _ends(
             extreme = runs[name].min() if end == "low" else runs[name].max()
             correlation = np.corrcoef(near[outer], above[outer])[0, 1]
             yield f"{end} end of {name} ({extreme:.3g})", float(correlation), int(outer.sum())
+
+
+def _ranks(values: Array) -> Array:
+    """From 1 for the lowest; equal values share the mean of theirs."""
+    _, level, size = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(size) - (size - 1) / 2)[level]

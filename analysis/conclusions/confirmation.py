@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtrit
 
 from oodbench.results.select import confirmed
 
@@ -38,7 +38,7 @@ def confirmation_table(pairs: pd.DataFrame, confidence: float = 0.95) -> pd.Data
     for score in ("id", "ood"):
         scored = again[again["status"] == "completed"].groupby(by, sort=False)[score]
         rows = scored.agg(["mean", "std", "count"]).reset_index()
-        t = stats.t.ppf(0.5 + confidence / 2, (rows["count"] - 1).clip(lower=1))
+        t = stdtrit((rows["count"] - 1).clip(lower=1), 0.5 + confidence / 2)
         half = np.where(rows["count"] > 1, t * rows["std"] / np.sqrt(rows["count"]), np.nan)
         ends = {f"{score}_low": rows["mean"] - half, f"{score}_high": rows["mean"] + half}
         rows = rows[by].assign(**{score: rows["mean"]}, **ends)

@@ -13,7 +13,7 @@ from typing import Any, TypedDict, Unpack
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy.special import stdtrit
 
 from oodbench.errors import RequestError, check_name
 
@@ -218,7 +218,7 @@ def _same(values: Array) -> Array:
 def _band(one: Cloud, curve: Smooth, grid: Array) -> tuple[Array, Array, Array]:
     """The curve at the grid and its pointwise 95% band, within [0, 1]."""
     values = one.ood_at(grid)
-    margin = stats.t.ppf(0.975, curve.freedom) * curve.error(values)
+    margin = stdtrit(curve.freedom, 0.975) * curve.error(values)
     fitted = values[0]
     return fitted, np.clip(fitted - margin, 0, 1), np.clip(fitted + margin, 0, 1)
 

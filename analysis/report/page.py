@@ -27,6 +27,7 @@ from ..stats.testing import MARGIN
 from . import charts, packing, tables
 from .assets import LIBRARY, SCRIPTS, STYLES, policy, static, template
 from .drawings import answer_drawing, heatmap_drawing
+from .sampling import shown_runs
 from .statistics import Statistics, compute
 
 
@@ -91,8 +92,9 @@ def report_html(
     statistics = compute(pairs, rule, seed=seed, on_step=on_step, **how)
     on_step("writing the page")
     source = source or Source()
-    data = _data(pairs, statistics, palette, source)
-    data |= packing.pack(pairs, checkpoints, probes, environments)
+    shown = pairs[pairs["run"].isin(shown_runs(pairs, rule))].reset_index(drop=True)
+    data = _data(pairs, shown, statistics, palette, source)
+    data |= packing.pack(shown, checkpoints, probes, environments)
     statistics = statistics.named(source.environments)
     pairs = name_environments(pairs, source.environments)
     scripts = [static(f"{name}.js") for name in (LIBRARY, *SCRIPTS)]
@@ -105,13 +107,18 @@ def report_html(
             data=packing.script_json(data),
             **_answers(pairs, statistics, palette),
             heatmap=_heatmap(pairs, statistics),
+            drawn=shown["run"].nunique(),
             **_texts(pairs, statistics, source),
         )
     )
 
 
 def _data(
-    pairs: pd.DataFrame, statistics: Statistics, palette: Palette, source: Source
+    pairs: pd.DataFrame,
+    shown: pd.DataFrame,
+    statistics: Statistics,
+    palette: Palette,
+    source: Source,
 ) -> dict[str, Any]:
     """What the browser reads, besides the runs."""
     bought = statistics.budget
@@ -119,7 +126,7 @@ def _data(
         "looks": charts.optimizer_looks(pairs, palette),
         "panels": charts.panel_facts(pairs, source.environments),
         "sides": charts.sides(pairs, source.environments),
-        "selected": np.flatnonzero(pairs["run"].isin(statistics.selected["run"])).tolist(),
+        "selected": np.flatnonzero(shown["run"].isin(statistics.selected["run"])).tolist(),
         "returns": charts.curves_of_returns(statistics.curves),
         "budget": [] if isinstance(bought, str) else charts.budget_curves(bought),
         "names": {str(name): pretty(str(name)) for name in pairs["algorithm"].unique()},

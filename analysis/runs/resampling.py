@@ -121,6 +121,7 @@ class Resampling:
         self._sizes: list[int] = []
         self._predictions = [one for one in predictions if len(one.examples)]
         self._most = resamples
+        self._of_sources: dict[tuple[int, int], NDArray[np.float32]] = {}
         self._last: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[_Known]] = {}
         self._runs = pd.Index([run for one in self._predictions for run in one.runs], dtype=object)
         self._places = np.array(
@@ -207,8 +208,11 @@ class Resampling:
 
     def _example_weights(self, block: int, source: int) -> NDArray[np.float32]:
         """(``BLOCK``, examples of the source), of mean and variance 1."""
-        rng = np.random.default_rng([self.seed, block, 1 + source])
-        return rng.poisson(1.0, (BLOCK, self._sizes[source])).astype(np.float32)
+        if (block, source) not in self._of_sources:
+            rng = np.random.default_rng([self.seed, block, 1 + source])
+            drawn_ones = rng.poisson(1.0, (BLOCK, self._sizes[source]))
+            self._of_sources[block, source] = drawn_ones.astype(np.float32)
+        return self._of_sources[block, source]
 
     def _known(self, runs: pd.DataFrame, role: str) -> list[_Known]:
         """The accuracies of these runs in a role, where predictions give those of the table."""

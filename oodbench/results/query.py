@@ -19,7 +19,7 @@ from oodbench.results.queries.targets import of_checkpoints, target_columns, wit
 from oodbench.results.queries.where import compile_where
 from oodbench.results.select import CHECKPOINT_RULES
 from oodbench.results.store import METRIC, find_run
-from oodbench.results.sweeps.lookup import in_sweep, studies_of
+from oodbench.results.sweeps.lookup import chunks, in_sweep, studies_of
 from oodbench.results.views import select_pairs, select_runs
 
 if TYPE_CHECKING:
@@ -124,12 +124,18 @@ def count_runs(
         return connection.scalar(select(func.count()).select_from(chosen)) or 0
 
 
-def checkpoints(db: Database, where: str | None = None, sweep: str | None = None) -> "pd.DataFrame":
+def checkpoints(
+    db: Database,
+    where: str | None = None,
+    sweep: str | None = None,
+    ids: Sequence[str] | None = None,
+) -> "pd.DataFrame":
     """A row for each checkpoint of each run: accuracy for each role, and ``n_<role>``.
 
     Args:
         where: A condition on the runs, with scores of the last checkpoint.
         sweep: Runs of this sweep only.
+        ids: In place of both: these runs.
 
     Returns:
         ``run``, ``step`` and the scores, which are NaN where a role was not measured, or an
@@ -140,15 +146,19 @@ def checkpoints(db: Database, where: str | None = None, sweep: str | None = None
         QueryError: If the condition is not one.
         UnknownNameError: If it names no column or hyperparameter, or there is no such sweep.
     """
+    import pandas as pd
+
     point = schema.curves.c
     with db.read() as connection:
         chosen = chosen_runs(connection, where, sweep)
         measured = select(point.run_id.label("run"), point.step, point.role).where(
-            point.metric == METRIC, point.role != MEASURED, point.run_id.in_(chosen)
+            point.metric == METRIC, point.role != MEASURED
         )
-        long = role_means(connection, measured)
+        parts: list[Any] = [chosen] if ids is None else [*chunks(ids)] or [[]]
+        means = [role_means(connection, measured.where(point.run_id.in_(mine))) for mine in parts]
+    long = pd.concat(means, ignore_index=True)
     cells = long.set_index(["run", "step", "role"])
-    found = [role for role in ROLES if role in set(long["role"])]
+    found = [role for role in ROLES if (long["role"] == role).any()]
     scores = cells["score"].unstack("role").reindex(columns=found)
     sizes = cells["n"].unstack("role").reindex(columns=found).add_prefix("n_")
     frame = scores.join(sizes).rename_axis(columns=None).reset_index()

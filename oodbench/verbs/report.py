@@ -61,13 +61,14 @@ def report(
         on_step("reading runs")
         frame = pairs(database, where, sweep, checkpoint)
         on_step("reading learning curves")
-        curves = checkpoints(database, where, sweep)
+        shown = sorted(analysis.shown_runs(frame, options.get("rule", "id_val")))
+        curves = checkpoints(database, ids=shown)
         given = {"database": describe_target(db), "condition": where, "sweep": sweep}
         source = _source(database, given, frame["run"])
         known: dict[str, Any] = {
             "predictions": known_predictions(database, where, sweep, checkpoint),
             "probes": probed(database),
-            "environments": environment_accuracies(database, checkpoint),
+            "environments": environment_accuracies(database, checkpoint, shown),
         }
     with one_blas_thread():
         known |= {"source": source, "on_step": on_step, **options}

@@ -173,7 +173,7 @@ def add(db: Database, planned: Plan, executor: str) -> None:
     """Store a sweep, and which executors it was ever for: so one knows where its jobs may be."""
     name = planned.spec.name
     spec = planned.spec.model_dump(mode="json", exclude_none=True)
-    known = {item["name"]: item["spec"] for item in sweep_specs(db)}.get(name, {})
+    known = {item["name"]: item["spec"] for item in sweep_specs(db, counted=False)}.get(name, {})
     for place in EXECUTORS:
         if place != "local" and (place == executor or place in known):
             spec.setdefault(place, {})

@@ -8,7 +8,7 @@ environment.
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Select, and_, func, select
@@ -20,6 +20,7 @@ from oodbench.results.expressions import environments_text
 from oodbench.results.schema import COMPLETED, curves, runs, studies, study_trials
 from oodbench.results.select import LeftOut, left_out_mean
 from oodbench.results.store import METRIC
+from oodbench.results.sweeps.lookup import chunks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,20 +42,31 @@ def environment_scores(
     }
 
 
-def environment_accuracies(db: Database, checkpoint: str) -> "pd.DataFrame":
+def environment_accuracies(
+    db: Database, checkpoint: str, ids: Sequence[str] | None = None
+) -> "pd.DataFrame":
     """The accuracy of completed runs on the test examples of each environment, at a checkpoint.
+
+    Args:
+        checkpoint: One of ``CHECKPOINT_RULES``.
+        ids: Of these runs alone.
 
     Returns:
         ``run``, and a column for each name of an environment; NaN where a run was not scored.
     """
+    import pandas as pd
+
     from oodbench.results.frames import frame_of
 
+    def scores(connection: Connection, role: str) -> "pd.Series[float]":
+        measured, parts = _measured(checkpoint, role), [*chunks(ids or [])] or [[]]
+        of = [measured.where(curves.c.run_id.in_(some)) for some in parts]
+        of = [measured] if ids is None else of
+        table = pd.concat([frame_of(connection.execute(each), ["value"]) for each in of])
+        return table.set_index(["run", "environment"])["value"]
+
     with db.read() as connection:
-        parts = [
-            frame_of(connection.execute(_measured(checkpoint, role)), ["value"])
-            for role in ("id_test", "ood_test")
-        ]
-    first, second = (part.set_index(["run", "environment"])["value"] for part in parts)
+        first, second = (scores(connection, role) for role in ("id_test", "ood_test"))
     return first.combine_first(second).unstack().rename_axis(columns=None).reset_index()
 
 

@@ -34,21 +34,30 @@ def origins(db: Database) -> "pd.DataFrame":
     return frame.join(known.reindex(columns=ORIGIN[1:]))
 
 
-def sweep_specs(db: Database) -> "list[dict[str, Any]]":
+def sweep_specs(db: Database, counted: bool = True) -> "list[dict[str, Any]]":
     """Every sweep of the database, oldest first.
+
+    Args:
+        db: The database.
+        counted: Whether to count runs, which takes longer than the rest.
 
     Returns:
         Of each its ``name``, ``spec`` (what its file says, as plain values), ``created`` (seconds
-        since 1970, on the database's clock) and ``runs`` (how many it asks for, shared ones too).
+        since 1970, on the database's clock) and, if counted, ``runs`` (how many it asks for, shared
+        ones too).
     """
+    columns = (sweeps.c.name, sweeps.c.spec, sweeps.c.created)
+    if not counted:
+        statement = select(*columns).order_by(sweeps.c.created, sweeps.c.id)
+        with db.read() as connection:
+            return [{**row} for row in connection.execute(statement).mappings()]
     asked = (
         select(studies.c.sweep_id, func.count(study_trials.c.run_id.distinct()).label("runs"))
         .join(study_trials, study_trials.c.study_id == studies.c.id)
         .group_by(studies.c.sweep_id)
         .subquery()
     )
-    columns = (sweeps.c.name, sweeps.c.spec, sweeps.c.created, asked.c.runs)
-    statement = select(*columns).outerjoin(asked, asked.c.sweep_id == sweeps.c.id)
+    statement = select(*columns, asked.c.runs).outerjoin(asked, asked.c.sweep_id == sweeps.c.id)
     with db.read() as connection:
         rows = connection.execute(statement.order_by(sweeps.c.created, sweeps.c.id)).mappings()
         return [{**row, "runs": row["runs"] or 0} for row in rows]

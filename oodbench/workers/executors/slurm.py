@@ -162,7 +162,7 @@ def jobs_of(target: str | Path, sweep: str | None = None) -> list[QueuedJob]:
         RequestError: If squeue fails, and there may be jobs.
     """
     with open_database(target, read_only=True) as db:
-        known = {item["name"]: "slurm" in item["spec"] for item in sweep_specs(db)}
+        known = {item["name"]: "slurm" in item["spec"] for item in sweep_specs(db, counted=False)}
     if sweep is not None and sweep not in known:
         raise UnknownNameError("sweep", sweep, known)
     if sqlite_file(target) is not None:  # no job ever worked for one
