@@ -43,7 +43,7 @@ Workers = Annotated[
     int | None,
     typer.Option(
         "--workers",
-        help="Processes. [default: one per CPU core; with slurm or ray, as the sweep file says]",
+        help="Processes. [default: one per GPU, else per CPU core; slurm, ray: as the file says]",
     ),
 ]
 Root = Annotated[

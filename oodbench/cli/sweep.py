@@ -40,7 +40,10 @@ def sweep(
     ] = "local",
     workers: Workers = None,
     gpus: Annotated[
-        str | None, typer.Option(help="GPUs to use, such as 0,1; each worker sees one of them.")
+        str | None,
+        typer.Option(
+            help="GPUs to use, such as 0,1; each worker sees one. [default: all visible ones]"
+        ),
     ] = None,
     slots_per_gpu: Annotated[int, typer.Option(help="Workers on each of --gpus.")] = 1,
     settings: WorkerSettings,
