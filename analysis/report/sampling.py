@@ -3,7 +3,7 @@
 import pandas as pd
 
 from ..conclusions.optimizer_table import optimizer_table
-from ..runs.columns import BY
+from ..runs.columns import BY, require
 
 MOST = 22_000
 """Runs on a page, which then takes 12 MB at most; the study of 20,736 digits models is whole."""
@@ -23,6 +23,7 @@ def shown_runs(pairs: pd.DataFrame, rule: str = "id_val", most: int = MOST) -> f
     Raises:
         RequestError, QueryError, UnknownNameError: As there.
     """
+    require(pairs)
     once = pairs.drop_duplicates("run")
     if len(once) <= most:
         return frozenset(once["run"])

@@ -107,7 +107,7 @@ class Trainer:
             except Exception as error:
                 if is_lasting(error):
                     raise
-                full = "out of memory" in str(error)
+                full = is_out_of_memory(error)
                 if len(trials) == 1 and (not full or trials[0].id in self._again):
                     return [failed(trials[0], error)]
                 if len(trials) == 1:  # others on this GPU may have had what it needs
@@ -137,7 +137,13 @@ def is_lasting(error: Exception) -> bool:
     The worker has to end: the next one begins anew, and finds the trial that does this, if one
     does, as it finds one that kills its worker.
     """
-    return isinstance(error, torch.AcceleratorError) and "out of memory" not in str(error)
+    return isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the device had too little memory left: by torch's allocator, or outside of it."""
+    outside = isinstance(error, torch.AcceleratorError) and "out of memory" in str(error)
+    return outside or isinstance(error, torch.OutOfMemoryError)
 
 
 def failed(trial: Trial, error: Exception) -> RunRecord:

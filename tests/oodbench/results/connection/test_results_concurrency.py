@@ -102,7 +102,7 @@ def test_killers_are_given_up_by_many_at_once(target: str) -> None:
         add_sweep(db, "sweep", {}, [make_study([make_trial(i) for i in range(40)])])
         with db.write() as connection:
             connection.exec_driver_sql(
-                "UPDATE runs SET state = 'running', owner = 'x', attempt = 3, cohort_size = 1, "
+                "UPDATE runs SET state = 'running', owner = 'x', attempt = 25, cohort_size = 1, "
                 "lease = 1.0, started = 1.0"
             )
     assert at_once(give_up, target) == [0] * WORKERS
