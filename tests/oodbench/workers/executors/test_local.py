@@ -17,12 +17,14 @@ from oodbench.workers.executors.local import log_folder, log_of
 from oodbench.workers.executors.slots import STILLBORN, Slot, make_slots
 
 KILLER = '''
-"""An optimizer that kills the process that builds it, or its device, as a bad driver might."""
-import os, signal, torch
+"""An optimizer that kills the worker that builds it, or its device, as a bad driver might."""
+import os, signal, sys, torch
 from oodbench.optimizers import OptimizerSpec
 from oodbench.spaces import log
 
 def build(params, **hparams):
+    if "worker" not in sys.argv:
+        return torch.optim.SGD(params, **hparams)
     if "BREAK_DEVICE" in os.environ:
         raise torch.AcceleratorError("CUDA error: device-side assert triggered")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -128,10 +130,11 @@ def test_a_trial_that_kills_its_worker_is_found_and_its_neighbours_are_unharmed(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     code = f"from oodbench import run_sweep; run_sweep({str(path)!r}, {str(db)!r}, workers=1)"
     assert os.spawnv(os.P_WAIT, sys.executable, [sys.executable, "-c", code]) == 0
-    assert time.monotonic() - began < 60  # no lease of 60 seconds was waited for
+    assert time.monotonic() - began < 300  # of ten deaths none waited for a lease of 60 seconds
     runs = api.query(db).set_index("optimizer")
     assert runs["status"].to_dict() == {"sgd": "completed", "killer": "failed"}
-    assert "3 times" in runs.loc["killer", "reason"]
+    # One other run ended, so that a worker dies by chance in one of three: 3 ** -9 is below 1e-4.
+    assert "died each of the 9 times it was trained alone" in runs.loc["killer", "reason"]
     with open_database(db, read_only=True) as database:
         owners = sql(database, "SELECT id, owner FROM runs")
     for run, owner in owners.itertuples(index=False):
