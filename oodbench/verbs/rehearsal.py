@@ -63,9 +63,9 @@ def rehearse(spec: SweepSpec, device: str = "auto") -> Rehearsal:
 def _not_here(dataset: DatasetEntry) -> str:
     """Why a dataset cannot be built on this machine, or empty."""
     named = DATASETS.get(dataset.name)
-    if named.source is not None and not named.source.is_here():
-        return "they are not on this machine"
-    if named.own and named.verify is not None:
+    if named.source is not None:
+        return "" if named.source.is_here() else "they are not on this machine"
+    if named.verify is not None:
         try:
             named.verify(dataset.options)
         except RequestError as error:

@@ -15,6 +15,8 @@ import oodbench
 from domainbed_adapters.cifar_targets import CORRUPTIONS, TARGETS, wanted
 from oodbench.data import DATASETS, Dataset, DatasetSpec
 from oodbench.errors import RequestError, UnknownNameError
+from oodbench.sweep import parse_sweep
+from oodbench.verbs.rehearsal import rehearse
 
 HERE = ("cifar10.1-v6", "cifar10.2", *(f"fog-{s}" for s in range(1, 6)))
 
@@ -241,3 +243,21 @@ def test_one_training_is_scored_on_each_target(root: Path) -> None:
     for target in ("fog-2", "cifar10.2"):
         right = 20 * run[f"ood[{target}]"]
         assert right == pytest.approx(round(right))
+
+
+def test_a_sweep_is_estimated_without_the_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OODBENCH_DATA", str(tmp_path))
+    asked = parse_sweep(
+        {
+            "name": "cifar",
+            "datasets": [{"name": "CIFAR10", "targets": ["fog-5"]}],
+            "algorithms": ["erm"],
+            "optimizers": ["sgd"],
+            "model": "resnet20",
+            "search": {"trials": 2},
+            "train": {"steps": 10, "batch": {"per_environment": 8}},
+        }
+    )
+    assert "cifar-10-python.tar.gz" in rehearse(asked).unchecked["CIFAR10"]
