@@ -37,7 +37,7 @@ class UnknownNameError(RequestError):
     """
 
     def __init__(self, kind: str, name: object, known: Iterable[str], where: str = "") -> None:
-        names = sorted(known)
+        names = sorted(map(str, known))  # of a damaged database, some may be none
         parts = [one for one in names if len(str(name)) > 3 and str(name) in one]
         near = sorted(parts, key=len) or get_close_matches(str(name), names, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""

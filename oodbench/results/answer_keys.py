@@ -9,6 +9,7 @@ import numpy as np
 from sqlalchemy import Connection, select
 
 from oodbench.answers import AnswerKey, KeptPredictions, ScoredSplit
+from oodbench.errors import DatabaseError
 from oodbench.results.connection.engines import insert_absent
 from oodbench.results.schema import answer_keys, predictions
 
@@ -58,20 +59,34 @@ def put_key(connection: Connection, key: AnswerKey) -> None:
 
 
 def read_keys(connection: Connection, ids: Collection[str] | None = None) -> dict[str, AnswerKey]:
-    """These answer keys by their id, or all."""
+    """These answer keys by their id, or all.
+
+    Raises:
+        DatabaseError: If one is damaged.
+    """
     wanted = select(answer_keys).order_by(answer_keys.c.id)
     if ids is not None:
         wanted = wanted.where(answer_keys.c.id.in_(ids))
     found = {}
     for row in connection.execute(wanted):
-        with np.load(io.BytesIO(row.arrays)) as arrays:
-            found[row.id] = AnswerKey(
-                row.source,
-                tuple(ScoredSplit(**split) for split in row.splits),
-                arrays["labels"],
-                arrays["examples"],
-                row.num_classes,
-                arrays["groups"],
-                tuple(row.group_names),
-            )
+        try:
+            found[row.id] = _key_of(row)
+        except Exception as error:  # of a damaged archive: of many kinds
+            raise DatabaseError(
+                f"The labels of {row.source} are damaged in the database: {error}. Restore the "
+                "database from a copy."
+            ) from error
     return found
+
+
+def _key_of(row: Any) -> AnswerKey:
+    with np.load(io.BytesIO(row.arrays)) as arrays:
+        return AnswerKey(
+            row.source,
+            tuple(ScoredSplit(**split) for split in row.splits),
+            arrays["labels"],
+            arrays["examples"],
+            row.num_classes,
+            arrays["groups"],
+            tuple(row.group_names),
+        )

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import oodbench
-from oodbench.errors import ArtifactError, UnknownNameError
+from oodbench.errors import ArtifactError, DatabaseError, UnknownNameError
 from oodbench.results import (
     add_sweep,
     check_database,
@@ -149,6 +149,14 @@ def test_those_on_a_large_test_set_are_files(make: Make, monkeypatch: pytest.Mon
     (elsewhere / "predictions" / kept["file"]).write_bytes(b"torn")
     with pytest.raises(ArtifactError, match="damaged or another file"):
         oodbench.predictions(path, artifacts=elsewhere)
+
+
+def test_damaged_labels_are_named(make: Make) -> None:
+    path = make()
+    with open_database(path) as db, db.write() as connection:
+        connection.exec_driver_sql("UPDATE answer_keys SET arrays = substr(arrays, 1, 100)")
+    with pytest.raises(DatabaseError, match=r"The labels of .* are damaged in the database"):
+        oodbench.predictions(path)
 
 
 @pytest.mark.parametrize("after", [3, 4])  # in the middle, and when the last step is done
