@@ -68,12 +68,11 @@ def kept_images(
     Raises:
         RequestError: If a file is no image (with its name), or they do not fit on the disk.
     """
+    how = Resized(size, fit, interpolation, max_pixels)
     if is_on_demand():
-        how = Resized(size, fit, interpolation, max_pixels)
         files = ImageFiles(name, tree.root, tree.files, corrupt == "skip", *how)
         return files, np.arange(len(tree.files)), ""
     keep = _encoded if keeps_encoded() else _decoded
-    how = Resized(size, fit, interpolation, max_pixels)
     with at_most(max_pixels):
         images = keep(name, tree, _settings(tree, corrupt, max_pixels), corrupt, how)
     digests = digests_of(name, tree, corrupt, max_pixels, images)

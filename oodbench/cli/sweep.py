@@ -45,7 +45,7 @@ def sweep(
             help="GPUs to use, such as 0,1; each worker sees one. [default: all visible ones]"
         ),
     ] = None,
-    slots_per_gpu: Annotated[int, typer.Option(help="Workers on each of --gpus.")] = 1,
+    slots_per_gpu: Annotated[int, typer.Option(help="Workers on each GPU.")] = 1,
     settings: WorkerSettings,
     root: Root = None,
     logs: Annotated[

@@ -389,7 +389,7 @@ def test_trials_of_other_test_environments_see_other_numbers(write: Write) -> No
 
 
 def test_a_shift_is_measured_on_what_models_take(write: Write) -> None:
-    """An environment whose numbers are moved is told from the others; another is not."""
+    """An environment whose numbers are moved is classified apart; another is not."""
     table = frame(3000)
     table.loc[2000:, "age"] += 500
     data = load(write(table, "big.csv"))
