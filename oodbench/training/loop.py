@@ -38,7 +38,14 @@ from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.mixtures import scores_of_mixtures
 from oodbench.training.models import Models
 from oodbench.training.precision import DTYPES
-from oodbench.training.provenance import arithmetic, code, device_name, peak_memory
+from oodbench.training.provenance import (
+    arithmetic,
+    code,
+    device_name,
+    forget_peak,
+    gpu,
+    peak_memory,
+)
 from oodbench.training.random import seeded
 from oodbench.training.replicas.methods import Group, Simulated
 from oodbench.training.replicas.replication import Replication, rows_of, stream_seeds
@@ -101,6 +108,7 @@ class Run:
         group: Group | None = None,
     ) -> None:
         first = trials[0]
+        forget_peak(device)
         self.trials, self.data, self.device = trials, data, device
         self.stacked, self.clock = stacked, clock or Clock()
         self.selected, self.predicting = selected, predicting
@@ -431,6 +439,7 @@ class Run:
             **code(),
             "device": device_name(self.device),
             **arithmetic(self.device.type),
+            **gpu(self.device),
             "products": "torch" if compiled else products.library(self.device),
             "compiled": compiled,
             "stack_size": self.k,

@@ -26,7 +26,8 @@ class Trainer:
 
     Args:
         device: Where to train.
-        settings: Of the worker: ``stack``, ``stack_memory`` and ``compiled`` count here.
+        settings: Of the worker: ``stack``, ``stack_memory``, ``compiled`` and ``nondeterministic``
+            count here.
         clock: Takes the time of each phase.
         distribute: Trains trials with replicas, one by one; by default they are simulated.
 
@@ -99,7 +100,9 @@ class Trainer:
             try:
                 data = tensors_for(trials[0], self.device, self.clock)
                 how = self.clock, self._distribute, self._settings.compiled
-                return self._marked(train(trials, data, self.device, tick, saving, *how), key)
+                same = not self._settings.nondeterministic
+                records = train(trials, data, self.device, tick, saving, *how, same)
+                return self._marked(records, key)
             except (StopTrainingError, LostLeaseError, RequestError):
                 raise
             except ImportError as error:  # of a plug-in's own needs, again no fault of the trials
