@@ -110,6 +110,13 @@ SETTINGS: dict[str, Any] = {
             "are simulated.",
         ),
     ],
+    "loaders": Annotated[
+        int | None,
+        typer.Option(
+            help="Threads of a worker that read and augment images ahead of its steps; 0: none. "
+            "[default: measured, on cores that no worker trains on]"
+        ),
+    ],
     "compiled": Annotated[
         bool,
         typer.Option(

@@ -35,6 +35,7 @@ def train(
     clock: Clock | None = None,
     distribute: Distribute | None = None,
     compiled: bool = False,
+    loaders: int | None = 0,
 ) -> list[RunRecord]:
     """Train the trials and return their records, in order.
 
@@ -50,6 +51,8 @@ def train(
         clock: Takes the time of each phase.
         distribute: Trains a trial with replicas; by default they are simulated in this process.
         compiled: Compile the training step, but for trials with replicas.
+        loaders: Threads that make batches ahead: see ``inputs.loading.Loading``. Not where
+            ``distribute`` trains.
 
     Raises:
         ValueError: If the trials differ in more than optimizer, hyperparameters and seed.
@@ -69,6 +72,7 @@ def train(
         selected=saving.selected,
         predicting=saving.predictions,
         clock=clock,
+        loaders=loaders,
     )
     module = build_module(trials[0], data.shape, data.num_classes)
     if trials[0].parallel:

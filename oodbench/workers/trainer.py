@@ -26,7 +26,7 @@ class Trainer:
 
     Args:
         device: Where to train.
-        settings: Of the worker: ``stack``, ``stack_memory`` and ``compiled`` count here.
+        settings: Of the worker: ``stack``, ``stack_memory``, ``compiled`` and ``loaders`` count.
         clock: Takes the time of each phase.
         distribute: Trains trials with replicas, one by one; by default they are simulated.
 
@@ -98,7 +98,8 @@ class Trainer:
         if len(trials) <= self.limits.get(key, len(trials)):
             try:
                 data = tensors_for(trials[0], self.device, self.clock)
-                how = self.clock, self._distribute, self._settings.compiled
+                settings = self._settings
+                how = self.clock, self._distribute, settings.compiled, settings.loaders
                 return self._marked(train(trials, data, self.device, tick, saving, *how), key)
             except (StopTrainingError, LostLeaseError, RequestError):
                 raise

@@ -23,6 +23,8 @@ class WorkerSettings:
         save_every: Seconds from one checkpoint of a run that is trained alone to the next.
         processes: Give each replica of a trial a process of its own: see docs/parallel.md. Under
             torchrun these are its processes, and those but the first only train with it.
+        loaders: Threads that read and augment batches ahead of the step; 0: none; None: as many as
+            the first steps of a run show to be of use, on cores that no worker trains on.
         compiled: Compile the training step, with CUDA graphs on a GPU: see docs/performance.md.
         on_run_end: Name of a function to call after each run is stored: see ``workers.hooks``.
         profile: Say at the end where the time went; on a GPU, wait for it after every phase.
@@ -38,6 +40,7 @@ class WorkerSettings:
     artifacts: str | Path | None = None
     save_every: float = 300.0
     processes: bool = False
+    loaders: int | None = None
     compiled: bool = field(default=False, metadata={"option": "compile"})
     on_run_end: str | None = None
     profile: bool = False
@@ -48,6 +51,7 @@ class WorkerSettings:
             "stack_memory": (0, " GiB"),
             "lease": (1, " second"),
             "save_every": (0, " seconds"),
+            "loaders": (0, ""),
         }
         for name, (bound, unit) in least.items():
             value = getattr(self, name)
