@@ -47,7 +47,7 @@ def test_no_healthy_trial_is_failed_for_a_device_that_breaks_twenty_times(
     device = Device(context.Value("i", 0))
 
     class Fragile(torch.optim.SGD):
-        def step(self, closure: Any = None) -> None:
+        def step(self, closure: Any = None) -> None:  # type: ignore[override]
             device.use()
             super().step(closure)
 
