@@ -6,6 +6,7 @@ slope of ``oodbench.algorithms.irm`` is s = m - sum y l, as sum (p - y) z = sum 
     d risk / dz = (p - y) / B,    d s / dz = p (1 + l - m) - y.
 """
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -13,6 +14,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from oodbench.algorithms.cross_entropy import classes_first
+
+
+@cache
+def numbers(n: int, device: torch.device) -> Tensor:
+    """(n,) 0 to n - 1."""
+    return torch.arange(n, device=device)
 
 
 class RiskAndPenalty(torch.autograd.Function):
@@ -59,7 +66,9 @@ class RiskAndPenalty(torch.autograd.Function):
         grad.mul_(in_pairs(p))
         if ctx.smoothing:
             grad.sub_(both, alpha=ctx.smoothing / p.shape[axis])
-        index = in_pairs(labels.unsqueeze(axis))
-        grad.scatter_add_(axis, index, (both * (ctx.smoothing - 1)).expand_as(index))
+        # Not by a scatter, whose deterministic form sorts on a GPU.
+        classes = numbers(p.shape[axis], p.device).view((-1, 1, 1) if axis == 2 else (-1,))
+        labelled = in_pairs(labels.unsqueeze(axis)) == classes
+        grad.addcmul_(labelled, both, value=ctx.smoothing - 1)
         grad = grad.view(p.shape)
         return (grad.transpose(2, 3) if axis == 2 else grad), None, None

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from oodbench.training.inputs.amounts import Amounts
 from oodbench.training.inputs.images import JITTERS, hue, luma, resized_crop, shifted_crop
+from oodbench.training.inputs.stored import upload
 
 HUE = JITTERS.index(hue)
 CONTRAST, SATURATION = 1, 2
@@ -32,12 +33,18 @@ def augment_at_once(
         turned_at = (amounts.order == HUE).argmax(axis=1)
     sorted_ = np.argsort(-turned_at, kind="stable")
     given, before = amounts[sorted_], turned_at[sorted_]
-    drawn = [sorted_[:, None], given.flip[:, None], given.grey[:, None], given.crop]
+    drawn = [
+        np.stack([sorted_, np.argsort(sorted_)], axis=1),
+        given.flip[:, None],
+        given.grey[:, None],
+        given.crop,
+    ]
     if jittered:
         drawn += [given.order, given.factors]
-    table = upload(np.concatenate(drawn, axis=1).T, result)
-    places, flip, grey = table[0].long(), table[1], table[2]
-    crop, jitters = table[3 : 3 + given.crop.shape[1]], table[3 + given.crop.shape[1] :]
+    table = torch.from_numpy(np.concatenate(drawn, axis=1).T).to(result.dtype)
+    table = upload(table, result.device)
+    (places, back), (flip, grey) = table[:2].long(), table[2:4]
+    crop, jitters = table[4 : 4 + given.crop.shape[1]], table[4 + given.crop.shape[1] :]
     images = read(rows.index_select(0, places))
     if len(crop) == 2:
         images = shifted_crop(images, crop.T, flip)
@@ -48,13 +55,7 @@ def augment_at_once(
         _jitter(images, order, factors, before)
     if given.grey.any():
         images = torch.where(_each(grey) > 0, luma(images), images)
-    result.index_copy_(0, places, images)
-
-
-def upload(values: NDArray[np.float64], like: Tensor) -> Tensor:
-    """The same where and as another tensor is; a GPU copies them while the host goes on."""
-    given = torch.from_numpy(values).to(like.dtype)
-    return given.pin_memory().to(like.device, non_blocking=True) if like.is_cuda else given
+    torch.index_select(images, 0, back, out=result)
 
 
 def _jitter(images: Tensor, order: Tensor, factors: Tensor, before: NDArray[np.int64]) -> None:
