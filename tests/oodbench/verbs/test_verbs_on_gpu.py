@@ -29,6 +29,7 @@ def test_runs_are_trained_scored_probed_and_trained_again(
     precision: str,
     tiny: Callable[..., dict[str, Any]],
     device: torch.device,
+    oodbench: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
     db, name = tmp_path / "runs.db", str(device)
@@ -45,6 +46,8 @@ def test_runs_are_trained_scored_probed_and_trained_again(
         assert len(scored) > 3
         # In a stack of another size a near tie may fall the other way.
         assert (scored["accuracy"] - scored["stored"]).abs().max() < 0.02
+    shown = oodbench("show", run, "--db", db).out
+    assert (", deterministic), " in shown) == (device.type == "cuda")
     again = api.reproduce(db, runs["run"][0], device=name, tolerance=0.02)
     assert again.matches, again
     assert not again.origins
