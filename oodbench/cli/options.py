@@ -113,6 +113,13 @@ SETTINGS: dict[str, Any] = {
     "replica_timeout": Annotated[
         float, typer.Option(help="With --processes: seconds that a replica waits for the others.")
     ],
+    "loaders": Annotated[
+        int | None,
+        typer.Option(
+            help="Threads of a worker that read and augment images ahead of its steps; 0: none. "
+            "[default: measured, on cores that no worker trains on]"
+        ),
+    ],
     "compiled": Annotated[
         bool,
         typer.Option(

@@ -37,6 +37,7 @@ def train(
     distribute: Distribute | None = None,
     compiled: bool = False,
     deterministic: bool = True,
+    loaders: int | None = 0,
 ) -> list[RunRecord]:
     """Train the trials and return their records, in order.
 
@@ -53,6 +54,8 @@ def train(
         distribute: Trains a trial with replicas; by default they are simulated in this process.
         compiled: Compile the training step, but for trials with replicas.
         deterministic: Whether a GPU computes the same bits each time: see ``precision.numerics``.
+        loaders: Threads that make batches ahead: see ``inputs.loading.Loading``. Not where
+            ``distribute`` trains.
 
     Raises:
         ValueError: If the trials differ in more than optimizer, hyperparameters and seed.
@@ -70,6 +73,7 @@ def train(
         selected=saving.selected,
         predicting=saving.predictions,
         clock=clock,
+        loaders=loaders,
     )
     with numerics(device, trials[0].precision, deterministic):
         if trials[0].parallel and distribute:
