@@ -31,6 +31,8 @@ from oodbench.training.inputs.loading import Maker
 from oodbench.training.inputs.stored import Inputs
 from oodbench.training.loop import Run
 from oodbench.training.precision import numerics
+from oodbench.training.provenance import arithmetic, device_name, driver
+from tests.benchmarks.__main__ import machine
 from tests.benchmarks.images import write_photographs
 from tests.benchmarks.stacks import sweep_of, trials_of
 from tests.benchmarks.workers import rate
@@ -251,7 +253,11 @@ PARTS = {
 
 
 def main(part: str) -> None:
-    """Print the table of a part."""
+    """Print the table of a part, or what it is measured on."""
+    if part == "machine":
+        versions = f"torch {torch.__version__}, {arithmetic(DEVICE.type)['convolutions']}"
+        print(f"{device_name(DEVICE)}, driver {driver() or '?'}, {versions}; {machine()}")
+        return
     torch.manual_seed(0)
     if SMALL:
         prepare_for_cpu()
