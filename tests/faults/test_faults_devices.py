@@ -47,9 +47,9 @@ def test_no_healthy_trial_is_failed_for_a_device_that_breaks_twenty_times(
     device = Device(context.Value("i", 0))
 
     class Fragile(torch.optim.SGD):
-        def step(self, closure: Any = None) -> Any:
+        def step(self, closure: Any = None) -> None:  # type: ignore[override]
             device.use()
-            return super().step(closure)
+            super().step(closure)
 
     spec = OptimizerSpec("fragile", "non-adaptive", {"lr": log(0.01, 0.1)}, Fragile)
     monkeypatch.setitem(OPTIMIZERS._things, "fragile", spec)
