@@ -29,13 +29,12 @@ test-slow: install
 test-gpu: install
 	$(BIN)/pytest -m gpu
 
-# The same, and the other tests of training, on a pretend CUDA device in this machine's memory. PRETEND_CUDA is the folder
-# of its module, pretend_cuda, which is no part of oodbench; it needs torch's CUDA build, g++, and ninja on the PATH.
+# The same on a pretend CUDA device in this machine's memory. PRETEND_CUDA is the folder of its module, pretend_cuda, which
+# is no part of oodbench; it needs torch's CUDA build, g++, and ninja on the PATH.
 ifdef PRETEND_CUDA
 test-pretend-gpu: export PYTHONPATH := $(PRETEND_CUDA):tests/helpers
 test-pretend-gpu: install
 	$(BIN)/pytest -n 0 -p pretended_gpu -m gpu tests/oodbench
-	$(BIN)/pytest -n 0 -p pretended_gpu tests/oodbench/training
 else
 test-pretend-gpu:
 	@echo "skipped: there is no pretend CUDA device; PRETEND_CUDA=FOLDER names the folder of its module"
