@@ -98,9 +98,10 @@ class Trainer:
         if len(trials) <= self.limits.get(key, len(trials)):
             try:
                 data = tensors_for(trials[0], self.device, self.clock)
-                settings = self._settings
-                how = self.clock, self._distribute, settings.compiled, settings.loaders
-                return self._marked(train(trials, data, self.device, tick, saving, *how), key)
+                how = self.clock, self._distribute, self._settings.compiled
+                loaders = self._settings.loaders
+                records = train(trials, data, self.device, tick, saving, *how, loaders=loaders)
+                return self._marked(records, key)
             except (StopTrainingError, LostLeaseError, RequestError):
                 raise
             except ImportError as error:  # of a plug-in's own needs, again no fault of the trials

@@ -4,6 +4,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from oodbench.training import Saving, Tensors, train
 from oodbench.training.inputs import loading as module
 from oodbench.training.inputs.batches import BLOCK, Batches
 from oodbench.training.inputs.loading import Loading, Maker, Pace, spare_cores
-from oodbench.training.inputs.prefetching import MORE
+from oodbench.training.inputs.prefetching import MORE, Prefetcher
 from oodbench.training.inputs.stored import Inputs, StoredInputs
 from oodbench.training.loop import Run
 
@@ -65,13 +66,21 @@ def tensors(stored: Any = None, augment: str = "domainbed", dtype: Any = torch.f
     return Tensors(inputs, labels, SIZES, (), 2, shared=False, augment=augment)
 
 
-def batches(device: torch.device = CPU) -> Batches:
-    return Batches(SIZES, {"per_environment": EACH}, SEEDS, device)
+def batches() -> Batches:
+    return Batches(SIZES, {"per_environment": EACH}, SEEDS, CPU)
 
 
-def made(data: Tensors, loaders: int | None, steps: range) -> list[torch.Tensor]:
+def on_gpu(data: Tensors) -> Tensors:
+    gpu = torch.device("cuda")
+    assert isinstance(data.inputs, StoredInputs)
+    return replace(data, inputs=replace(data.inputs, device=gpu), labels=data.labels.to(gpu))
+
+
+def made(
+    data: Tensors, loaders: int | None, steps: range, device: torch.device = CPU
+) -> list[torch.Tensor]:
     """Copies of the inputs and labels of some steps."""
-    loading, draw, found = Loading(data, SEEDS, CPU, loaders), batches().at, []
+    loading, draw, found = Loading(data, SEEDS, device, loaders), batches().at, []
     with loading.until(STEPS):
         for step in steps:
             batch = loading.at(step, draw)
@@ -276,3 +285,90 @@ def test_cores_are_shared_among_workers(monkeypatch: pytest.MonkeyPatch) -> None
     assert spare_cores(CPU) == spare_cores(torch.device("cuda")) == 3
     monkeypatch.setenv(WORKERS_HERE, "16")
     assert spare_cores(CPU) == 0
+
+
+class Stream:
+    """Of a GPU, as far as it decides what waits for what: it keeps a list of what it was given."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.queue: list[tuple[str, Any]] = []
+
+    def record_event(self) -> object:
+        event = object()
+        self.queue.append(("event", event))
+        return event
+
+    def wait_event(self, event: object) -> None:
+        self.queue.append(("wait", event))
+
+
+def test_on_a_gpu_results_and_steps_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a place holds is read after it is made, and made anew after the step has read it."""
+    gpu, local, lock = torch.device("cuda"), threading.local(), threading.Lock()
+    local.stream = main = Stream(gpu)
+    streams: list[Stream] = []
+
+    @contextmanager
+    def on(stream: Stream) -> Iterator[None]:
+        with lock:
+            streams.append(stream)
+        local.stream = stream
+        yield
+        del local.stream
+
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "stream", on)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: local.stream)
+
+    def maker(place: int) -> Any:
+        def make(indices: torch.Tensor, step: int) -> tuple[int, int]:
+            local.stream.queue.append(("make", step))
+            return place, step
+
+        return make
+
+    prefetcher = Prefetcher([maker(place) for place in range(4)], 2, gpu, STEPS)
+    places = {}
+    for step in [*range(20), 25, 26]:
+        place, found = prefetcher.at(step, lambda step: torch.empty(0))
+        assert found == step
+        places[step] = place
+        main.queue.append(("read", step))
+    prefetcher.close()
+
+    written = {}  # step -> what it was made after, and what shows that it is made
+    for stream in set(streams):
+        for waited, making, recorded in zip(*[iter(stream.queue)] * 3, strict=True):
+            assert [kind for kind, _ in (waited, making, recorded)] == ["wait", "make", "event"]
+            written[making[1]] = waited[1], recorded[1]
+    order = {item: number for number, item in enumerate(main.queue)}
+    for step in places:
+        before, after = written[step]
+        read = order["read", step]
+        assert order["wait", after] < read
+        earlier = [order["read", s] for s in places if s < step and places[s] == places[step]]
+        assert max(earlier, default=-1) < order["event", before] < read
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("augment", ["", "domainbed", "crop_flip", "augmix"])
+def test_a_gpu_gets_the_same_batches(augment: str) -> None:
+    """To the bit whatever the number of loaders; and to rounding those of a CPU."""
+    gpu, here = torch.device("cuda"), tensors(augment=augment)
+    there = on_gpu(here)
+    expected = made(there, 0, AROUND, gpu)
+    for ours, theirs in zip(made(there, 3, AROUND, gpu), expected, strict=True):
+        assert ours.device.type == "cuda"
+        assert torch.equal(ours, theirs)
+    for ours, theirs in zip(made(here, 0, AROUND), expected, strict=True):
+        torch.testing.assert_close(ours, theirs.cpu(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.gpu
+def test_a_gpu_trains_the_same() -> None:
+    found = []
+    for loaders in (0, 3):
+        run = Run([trial()], on_gpu(tensors()), torch.device("cuda"), loaders=loaders)
+        run.train(lambda: None)
+        found.append(parameters(run, 0))
+    assert torch.equal(*found)
