@@ -110,6 +110,9 @@ SETTINGS: dict[str, Any] = {
             "are simulated.",
         ),
     ],
+    "replica_timeout": Annotated[
+        float, typer.Option(help="With --processes: seconds that a replica waits for the others.")
+    ],
     "loaders": Annotated[
         int | None,
         typer.Option(
@@ -123,6 +126,13 @@ SETTINGS: dict[str, Any] = {
             "--compile",
             help="Compile the training step, with CUDA graphs on a GPU; results differ by "
             "rounding.",
+        ),
+    ],
+    "nondeterministic": Annotated[
+        bool,
+        typer.Option(
+            "--nondeterministic",
+            help="Let a GPU take the fastest methods: a run may differ each time by rounding.",
         ),
     ],
     "on_run_end": Annotated[

@@ -11,6 +11,7 @@ from oodbench.records import MEASURED, ROLES
 from oodbench.results import schema
 from oodbench.results.columns import Column, columns_of_pairs, columns_of_runs, named
 from oodbench.results.connection.database import Database
+from oodbench.results.measurements import curves as measured_curves
 from oodbench.results.queries.environment_scores import environment_scores
 from oodbench.results.queries.hparams import hparam_names
 from oodbench.results.queries.metric_scores import role_means, with_metric
@@ -148,7 +149,7 @@ def checkpoints(
     """
     import pandas as pd
 
-    point = schema.curves.c
+    point = measured_curves.c
     with db.read() as connection:
         chosen = chosen_runs(connection, where, sweep)
         measured = select(point.run_id.label("run"), point.step, point.role).where(
@@ -178,9 +179,9 @@ def curves(db: Database, run: str) -> "pd.DataFrame":
     from oodbench.results.frames import frame_of
 
     with db.read() as connection:
-        mine = schema.curves.c.run_id == find_run(connection, run)
-        statement = select(*(column for column in schema.curves.c if column.name != "id"))
-        result = connection.execute(statement.where(mine).order_by(schema.curves.c.id))
+        mine = measured_curves.c.run_id == find_run(connection, run)
+        statement = select(*(column for column in measured_curves.c if column.name != "idx"))
+        result = connection.execute(statement.where(mine).order_by(measured_curves.c.idx))
         return frame_of(result, ["value"]).rename(columns={"run_id": "run"})
 
 

@@ -30,7 +30,7 @@ from oodbench.training.evaluation import Evaluation, evaluate
 from oodbench.training.fast import products
 from oodbench.training.fast.compiling import Compiled, differentiate, tell_plain
 from oodbench.training.fast.products import spread
-from oodbench.training.fast.stepping import stepper
+from oodbench.training.fast.together import Steps, pays
 from oodbench.training.groups import Layout, built
 from oodbench.training.inputs.batches import BLOCK, Batches
 from oodbench.training.inputs.loading import Loading
@@ -38,7 +38,14 @@ from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.mixtures import scores_of_mixtures
 from oodbench.training.models import Models
 from oodbench.training.precision import DTYPES
-from oodbench.training.provenance import arithmetic, code, device_name, peak_memory
+from oodbench.training.provenance import (
+    arithmetic,
+    code,
+    device_name,
+    forget_peak,
+    gpu,
+    peak_memory,
+)
 from oodbench.training.random import seeded
 from oodbench.training.replicas.methods import Group, Simulated
 from oodbench.training.replicas.replication import Replication, rows_of, stream_seeds
@@ -103,6 +110,7 @@ class Run:
         loaders: int | None = 0,
     ) -> None:
         first = trials[0]
+        forget_peak(device)
         self.trials, self.data, self.device = trials, data, device
         self.stacked, self.clock = stacked, clock or Clock()
         self.selected, self.predicting = selected, predicting
@@ -135,7 +143,8 @@ class Run:
         self.statistics = FreshStatistics(first, data, device)
         self.specs = [OPTIMIZERS.get(trial.optimizer) for trial in self.trial_of]
         self.optimizers = [self.build_optimizer(model) for model in range(self.k)]
-        self.steppers = [stepper(optimizer) for optimizer in self.optimizers]
+        together = stacked and self.group is None and pays(device)
+        self.steps = Steps(self.optimizers, self.models.vectors() if together else None)
         pieces = self.layout.accumulate
         if compiled and pieces > 1:
             tell_plain("accumulate", "a batch is computed in pieces")
@@ -259,7 +268,7 @@ class Run:
     def renew(self, model: int, restarted: bool) -> None:
         """Build one model's optimizer anew."""
         self.optimizers[model] = self.build_optimizer(model, restarted)
-        self.steppers[model] = stepper(self.optimizers[model])
+        self.steps.renew(model)
 
     def divide_decay(self, divisors: Mapping[int, float]) -> None:
         """Divide the weight decay that is a part of a model's loss by what its loss is divided by.
@@ -270,6 +279,7 @@ class Run:
             if self.specs[model].couples_decay(self.trial_of[model].hparams):
                 for group in self.optimizers[model].param_groups:
                     group["weight_decay"] /= divisor
+                self.steps.read()
 
     def look_at_losses(self) -> None:
         """Note the steps since which losses are not finite: for many steps at once, as each look
@@ -287,7 +297,8 @@ class Run:
 
     def step(self, step: int) -> Tensor:
         """One step of every model that has not diverged; returns the (K,) losses."""
-        set_learning_rates(self.optimizers, self.trials[0], step)
+        if set_learning_rates(self.optimizers, self.trials[0], step):
+            self.steps.read()
         idle = set(self.diverged)
         if self.replicas:
             self.replicas.begin(step)
@@ -301,7 +312,7 @@ class Run:
         drawn = self.models.generators()
         losses = self.gradients(inputs, labels, step)
         with self.clock(OPTIMIZER), torch.no_grad():
-            taken = [self.steppers[model]() for model in range(self.k) if model not in idle]
+            taken = self.steps(idle)
         if unfinished := self.advance(taken):
             self.reevaluate(unfinished, drawn, inputs, labels, step)
         return self.replicas.finish(step, losses, self.diverged) if self.replicas else losses
@@ -436,6 +447,7 @@ class Run:
             **code(),
             "device": device_name(self.device),
             **arithmetic(self.device.type),
+            **gpu(self.device),
             "products": "torch" if compiled else products.library(self.device),
             "compiled": compiled,
             "stack_size": self.k,

@@ -17,10 +17,12 @@ from oodbench.metrics import WORST
 from oodbench.records import canonical_json
 from oodbench.results.connection.database import Database
 from oodbench.results.expressions import environments_text
-from oodbench.results.schema import COMPLETED, curves, runs, studies, study_trials
+from oodbench.results.measurements import curves
+from oodbench.results.schema import COMPLETED, runs, studies, study_trials
 from oodbench.results.select import LeftOut, left_out_mean
 from oodbench.results.store import METRIC
 from oodbench.results.sweeps.lookup import chunks
+from oodbench.results.trials import TRIAL, trial_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,7 +141,7 @@ def _configurations(connection: Connection, which: Any) -> Iterable[Any]:
         .correlate(runs)
         .scalar_subquery()
     )
-    statement = select(runs.c.id, runs.c.trial, studied.label("facts"))
+    statement = select(runs.c.id, *TRIAL, studied.label("facts"))
     rows = connection.execute(statement.where(runs.c.state == COMPLETED, which))
     return [row for row in rows if row.facts and row.facts.get("environments")]
 
@@ -149,10 +151,11 @@ def _configuration(row: Any) -> str:
 
     DomainBed derives the training seed from them, so it is not shared by imported siblings.
     """
-    own = ("seed", "imported") if row.trial.get("imported") else ()
+    trial = trial_of(row)
+    own = ("seed", "imported") if trial.imported else ()
     free = ("test_environments", *own)
-    return canonical_json({k: v for k, v in row.trial.items() if k not in free})
+    return canonical_json({k: v for k, v in trial.to_json().items() if k not in free})
 
 
 def _tested(row: Any) -> frozenset[int]:
-    return frozenset(row.trial["test_environments"])
+    return frozenset(row.test_environments)

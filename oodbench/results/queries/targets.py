@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 from oodbench.data import named_or_all
 from oodbench.records import OOD_TEST
 from oodbench.results.columns import BY_TARGET
-from oodbench.results.schema import curves, studies, study_trials
+from oodbench.results.measurements import curves
+from oodbench.results.schema import studies, study_trials
 from oodbench.results.store import METRIC
 from oodbench.results.targets import N_OOD, OOD, TARGETS, cell_of, has_mean, listed, names_of
 

@@ -138,7 +138,10 @@ def test_evaluate_tells_a_difference(oodbench: Run, kept: Path, tmp_path: Path) 
     path = tmp_path / "copy.db"
     assert oodbench("db", "copy", kept, path).code == 0
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE curves SET value = value + 0.5 WHERE role = 'ood_test'")
+        connection.execute(
+            "UPDATE points SET value = value + 0.5 WHERE series_id IN "
+            "(SELECT id FROM series WHERE role = 'ood_test')"
+        )
     run = first(kept, "optimizer = 'adam'")["run"]
     artifacts = kept.with_suffix(".artifacts")
     ended = oodbench("evaluate", run, "--db", path, "--artifacts", artifacts)
@@ -162,7 +165,10 @@ def test_reproduce_says_whether_it_matches(oodbench: Run, kept: Path, tmp_path: 
     path = tmp_path / "copy.db"
     oodbench("db", "copy", kept, path)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE curves SET value = value + 0.5 WHERE role = 'ood_test'")
+        connection.execute(
+            "UPDATE points SET value = value + 0.5 WHERE series_id IN "
+            "(SELECT id FROM series WHERE role = 'ood_test')"
+        )
     ended = oodbench("reproduce", run, "--db", path, "--device", "cpu")
     assert ended.code == 1
     assert ended.out.startswith(f"run {run}: NOT reproduced\n")

@@ -20,8 +20,10 @@ OTHERS = WorkerSettings(
     artifacts=Path("/a folder/of artifacts"),
     save_every=1e-3,
     processes=True,
+    replica_timeout=90.0,
     loaders=0,
     compiled=True,
+    nondeterministic=True,
     on_run_end="my hooks.py:note",
     profile=True,
 )
