@@ -70,10 +70,11 @@ def batches() -> Batches:
     return Batches(SIZES, {"per_environment": EACH}, SEEDS, CPU)
 
 
-def on_gpu(data: Tensors) -> Tensors:
-    gpu = torch.device("cuda")
+def on(device: torch.device, data: Tensors) -> Tensors:
+    """The same, to be trained on there."""
     assert isinstance(data.inputs, StoredInputs)
-    return replace(data, inputs=replace(data.inputs, device=gpu), labels=data.labels.to(gpu))
+    inputs = replace(data.inputs, device=device)
+    return replace(data, inputs=inputs, labels=data.labels.to(device))
 
 
 def made(
@@ -143,7 +144,9 @@ def test_no_more_is_read_ahead_than_there_is_room_for() -> None:
     stored, loaders = Slow(images()), 2
     loading, draw = Loading(tensors(stored, augment=""), SEEDS, CPU, loaders), batches().at
     with loading.until(STEPS):
-        for step in range(3):
+        loading.at(0, draw)
+        assert stored.reads == 1, "the first batch is the step's own"
+        for step in range(1, 4):
             loading.at(step, draw)
             read = step + loaders + MORE  # this step's batch, and those ahead
             assert wait_for(lambda: stored.reads >= read)  # noqa: B023
@@ -174,6 +177,7 @@ def test_what_a_step_raises_ends_the_loaders_at_once() -> None:
     def interrupted() -> None:
         with loading.until(STEPS):
             loading.at(0, draw)
+            loading.at(1, draw)
             read.append(stored.reads)
             raise KeyboardInterrupt
 
@@ -309,7 +313,7 @@ def test_on_a_gpu_results_and_steps_wait_for_each_other(monkeypatch: pytest.Monk
     streams: list[Stream] = []
 
     @contextmanager
-    def on(stream: Stream) -> Iterator[None]:
+    def in_stream(stream: Stream) -> Iterator[None]:
         with lock:
             streams.append(stream)
         local.stream = stream
@@ -317,7 +321,7 @@ def test_on_a_gpu_results_and_steps_wait_for_each_other(monkeypatch: pytest.Monk
         del local.stream
 
     monkeypatch.setattr(torch.cuda, "Stream", Stream)
-    monkeypatch.setattr(torch.cuda, "stream", on)
+    monkeypatch.setattr(torch.cuda, "stream", in_stream)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: local.stream)
 
     def maker(place: int) -> Any:
@@ -352,23 +356,23 @@ def test_on_a_gpu_results_and_steps_wait_for_each_other(monkeypatch: pytest.Monk
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("augment", ["", "domainbed", "crop_flip", "augmix"])
-def test_a_gpu_gets_the_same_batches(augment: str) -> None:
+def test_a_gpu_gets_the_same_batches(augment: str, device: torch.device) -> None:
     """To the bit whatever the number of loaders; and to rounding those of a CPU."""
-    gpu, here = torch.device("cuda"), tensors(augment=augment)
-    there = on_gpu(here)
-    expected = made(there, 0, AROUND, gpu)
-    for ours, theirs in zip(made(there, 3, AROUND, gpu), expected, strict=True):
-        assert ours.device.type == "cuda"
+    here = tensors(augment=augment)
+    there = on(device, here)
+    expected = made(there, 0, AROUND, device)
+    for ours, theirs in zip(made(there, 3, AROUND, device), expected, strict=True):
+        assert ours.device.type == device.type
         assert torch.equal(ours, theirs)
     for ours, theirs in zip(made(here, 0, AROUND), expected, strict=True):
         torch.testing.assert_close(ours, theirs.cpu(), rtol=0, atol=1e-4)
 
 
 @pytest.mark.gpu
-def test_a_gpu_trains_the_same() -> None:
+def test_a_gpu_trains_the_same(device: torch.device) -> None:
     found = []
     for loaders in (0, 3):
-        run = Run([trial()], on_gpu(tensors()), torch.device("cuda"), loaders=loaders)
+        run = Run([trial()], on(device, tensors()), device, loaders=loaders)
         run.train(lambda: None)
         found.append(parameters(run, 0))
     assert torch.equal(*found)
