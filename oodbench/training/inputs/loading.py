@@ -181,8 +181,10 @@ class Pace:
 def spare_cores(device: torch.device) -> int:
     """CPU cores that this worker may use beside the one that trains.
 
-    A worker that was started by itself on a CPU is taken for one of as many as there are cores,
-    and one on a GPU for the only one.
+    They are shared among the workers, or the processes that torchrun started. A worker that was
+    started by itself on a CPU is taken for one of as many as there are cores, and one on a GPU for
+    the only one.
     """
     alone = cores() if device.type == "cpu" else 1
-    return cores() // int(os.environ.get(WORKERS_HERE, alone)) - 1
+    sharing = os.environ.get(WORKERS_HERE) or os.environ.get("LOCAL_WORLD_SIZE") or alone
+    return cores() // int(sharing) - 1

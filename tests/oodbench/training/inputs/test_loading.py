@@ -282,9 +282,12 @@ def test_a_next_to_free_batch_needs_no_loader(monkeypatch: pytest.MonkeyPatch) -
 
 def test_cores_are_shared_among_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "cores", lambda: 16)
-    monkeypatch.delenv(WORKERS_HERE, raising=False)
+    for name in (WORKERS_HERE, "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
     assert spare_cores(CPU) == 0, "taken for one of as many workers as there are cores"
     assert spare_cores(torch.device("cuda")) == 15
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    assert spare_cores(torch.device("cuda")) == 1
     monkeypatch.setenv(WORKERS_HERE, "4")
     assert spare_cores(CPU) == spare_cores(torch.device("cuda")) == 3
     monkeypatch.setenv(WORKERS_HERE, "16")
