@@ -54,8 +54,8 @@ def train(
         distribute: Trains a trial with replicas; by default they are simulated in this process.
         compiled: Compile the training step, but for trials with replicas.
         deterministic: Whether a GPU computes the same bits each time: see ``precision.numerics``.
-        loaders: Threads that make batches ahead: see ``inputs.loading.Loading``. Not where
-            ``distribute`` trains.
+        loaders: Threads that make batches ahead: see ``inputs.loading.Loading``. Where
+            ``distribute`` trains it knows how many by itself.
 
     Raises:
         ValueError: If the trials differ in more than optimizer, hyperparameters and seed.

@@ -4,11 +4,13 @@ Its module ``pretend_cuda``, which is no part of oodbench, gives tensors whose d
 and whose memory is the host's. It shows that code is right about devices, never that a GPU works.
 """
 
+from contextlib import nullcontext
 from importlib import import_module
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 LACKING = {
     "compiled": "nothing is compiled for it",
@@ -23,6 +25,15 @@ LACKING = {
 built, empty = torch.__config__.show(), torch.empty
 import_module("pretend_cuda").install()
 torch.__config__.show = lambda: built  # torch would ask CUDA's library for more
+torch.cuda.stream = nullcontext  # type: ignore[assignment]  # there is but one
+
+
+def unpinned(*size: Any, pin_memory: bool = False, **given: Any) -> Tensor:
+    """``torch.empty``; all memory is the host's, and none of it is pinned."""
+    return empty(*size, **given)
+
+
+torch.empty = unpinned  # type: ignore[assignment]
 
 
 def unpinned(*size: Any, pin_memory: bool = False, **options: Any) -> torch.Tensor:
