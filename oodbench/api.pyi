@@ -14,6 +14,7 @@ from .records import Measurement as Measurement
 from .records import RunRecord as RunRecord
 from .records import Trial as Trial
 from .sweep.plan import plan as plan
+from .verbs.audit import audit as audit
 from .verbs.cancel import cancel as cancel
 from .verbs.catalogue import catalogue as catalogue
 from .verbs.conclude import conclude as conclude

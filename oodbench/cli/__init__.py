@@ -15,6 +15,7 @@ from typing import Annotated, NoReturn, TextIO
 import typer
 
 from oodbench.cli import (
+    audit,
     cache,
     cancel,
     catalogue,
@@ -87,6 +88,7 @@ COMMANDS: list[Callable[..., None]] = [
     score.score,
     *catalogue.COMMANDS,
     shift.shift,
+    audit.audit,
     fetch.fetch,
 ]
 for command in COMMANDS:
