@@ -79,7 +79,7 @@ def audit_text(audits: Sequence[Audit], width: int = 80) -> str:
 
 def _on_the_line(audit: Audit) -> Answered:
     every, learned = audit.line, audit.line_learned
-    text = f"{_line(every)}."
+    text = f"{_line(every).capitalize()}."
     if learned.n < every.n:
         text += f" Above chance: {_line(learned)}."
     good = f"correlation {_interval(learned.correlation_good)}, n = {learned.n_good}"

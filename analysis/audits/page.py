@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..report.assets import STYLES, policy, static, template
 from ..report.cells import Table
-from ..report.drawings import drawing
+from ..report.drawings import INK, drawing
 from .answers import answers, heading
 from .audit import Audit
 from .figure import CAPTION, audit_figure
@@ -35,7 +35,7 @@ def audit_html(audits: Sequence[Audit], title: str = "Audit") -> str:
         scripts=[],
         data="null",
         start="answer",
-        figure=drawing(figure, "audit", {}),
+        figure=drawing(figure, "audit", INK),
         caption=CAPTION,
         audits=sections,
     )
