@@ -17,6 +17,7 @@ from .sweep.plan import plan as plan
 from .verbs.audit import audit as audit
 from .verbs.cancel import cancel as cancel
 from .verbs.catalogue import catalogue as catalogue
+from .verbs.claim import claim as claim
 from .verbs.conclude import conclude as conclude
 from .verbs.conclude import confirmed as confirmed
 from .verbs.dashboard import dashboard as dashboard

@@ -97,7 +97,8 @@ def audit(
         device=device,
         tell=on_step,
     )
-    audits, chosen = [], []
+    audits: list[analysis.Audit] = []
+    chosen = []
     for left in found:
         data = tensors_for(left.trial, find_device(device))
         for where, predictions in _panels(left, data):
@@ -109,9 +110,12 @@ def audit(
                 diverged=left.diverged,
                 duplicates=_duplicates(data, predictions, seed),
             )
-            kind = (dataset, where, shift_trials, seed, given, data_seed, device)
-            audits.append(_with_shift(one, *kind, on_step))
+            audits.append(one)
             chosen.append(_choice(one, left, predictions))
+    if shift_trials:
+        how: dict[str, Any] = {"trials": shift_trials, "seed": seed, "options": given}
+        how |= {"data_seed": data_seed, "device": device}
+        audits = _with_shifts(audits, dataset, test_environments, on_step, **how)
     if output is not None:
         write(tuple(audits), chosen, Path(output), f"Audit of {dataset}")
     return tuple(audits)
@@ -166,41 +170,31 @@ def _duplicates(
     return found
 
 
-def _with_shift(
-    one: "analysis.Audit",
+def _with_shifts(
+    audits: "Sequence[analysis.Audit]",
     dataset: str,
-    where: Sequence[int],
-    trials: int,
-    seed: int,
-    options: Mapping[str, Any],
-    data_seed: int,
-    device: str,
+    test_environments: Sequence[int] | None,
     tell: Callable[[str], None],
-) -> "analysis.Audit":
-    if not trials:
-        return one
+    **settings: Any,
+) -> "list[analysis.Audit]":
+    """The audits, with the shift of each, of examples that are read once."""
     try:
         table = shift(
-            dataset,
-            list(where) or None,
-            trials=trials,
-            seed=seed,
-            examples=SHIFT_EXAMPLES,
-            options=options,
-            data_seed=data_seed,
-            device=device,
-            on_trial=tell,
+            dataset, test_environments, examples=SHIFT_EXAMPLES, on_trial=tell, **settings
         )
     except RequestError as error:  # such as subpopulation shift, which is not measured
         tell(f"shift not measured: {error}")
-        return one
-    row = table.iloc[0]
-    return replace(
-        one,
-        shift=str(row["shift"]),
-        diversity=float(row["diversity"]),
-        correlation=float(row["correlation"]),
-    )
+        return list(audits)
+    rows = table.drop_duplicates("test_environments").to_dict("records")
+    return [
+        replace(
+            one,
+            shift=str(row["shift"]),
+            diversity=float(row["diversity"]),
+            correlation=float(row["correlation"]),
+        )
+        for one, row in zip(audits, rows, strict=True)
+    ]
 
 
 def _choice(
