@@ -109,6 +109,12 @@ def _inverted(audit: Audit) -> Answered:
         )
         return Answered(question, text)
     one = tried[found.inverted]
+    if one.share == 1:
+        text = (
+            f"All of the OOD examples (n = {one.n:,}): among {theirs} models the correlation of ID "
+            f"and OOD accuracy is {_interval(one.held_out)}."
+        )
+        return Answered(question, text)
     text = (
         f"{one.share:.0%} of the OOD examples (n = {one.n}), chosen by {ours} models: among "
         f"{theirs} others the correlation of ID and OOD accuracy there is "

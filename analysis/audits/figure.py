@@ -73,11 +73,11 @@ def _line(axes: Axes, audit: Audit) -> None:
 
 def _shares(axes: Axes, audit: Audit) -> None:
     axes.axhline(0, color=GREY, linewidth=0.7, linestyle=":")
-    axes.set(xlim=(0, 1), ylim=(-1.05, 1.05), yticks=(-1, -0.5, 0, 0.5, 1))
+    axes.set(xlim=(0, 1.05), ylim=(-1.05, 1.05), yticks=(-1, -0.5, 0, 0.5, 1))
     axes.set_xlabel("share of the OOD examples")
     axes.set_ylabel("correlation with ID")
     for one in audit.selection.shares:
-        inverted = one.share <= audit.selection.inverted
+        inverted = one.held_out.high < 0 and one.share <= audit.selection.inverted
         color = INVERTED if inverted else MODELS
         held = one.held_out
         axes.plot([one.share] * 2, [held.low, held.high], color=color, linewidth=1)

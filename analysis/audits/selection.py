@@ -18,8 +18,8 @@ from ..stats.intervals import Array, Estimate
 from .line import line_of
 from .scored import Scored
 
-SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-"""Of the OOD examples."""
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Of the OOD examples; the last one is all of them, where nothing is chosen."""
 
 FEWEST_EXAMPLES = 10
 """Fewer examples have an accuracy that tells no models apart."""
@@ -56,8 +56,9 @@ class Selection:
     Attributes:
         shares: Each that was looked at, the smallest first.
         inverted: The largest share on which higher ID accuracy goes with lower OOD accuracy among
-            the held-out models; 0: none. Shares are tested in their order, each at 5%, up to the
-            first that fails: so the chance that any is found where none is inverted is at most 5%.
+            the held-out models, by the 95% interval; 0: none. All of the examples are tested first.
+            Else the shares are, in their order, up to the first that fails: so the chance that any
+            is found where none is inverted is at most 5%, half of it for either.
         examples: Numbers of the examples of that share.
         models: How many chose, and how many tested.
     """
@@ -81,23 +82,27 @@ def select_inverted(scored: Scored, seed: int = 0) -> Selection:
         return Selection((), 0.0, (), (len(ours), len(theirs)))
     part = ours.ood
     place = on_axis(ours.selecting, "probit", (ours.id_val or ours.id).n)
-    shares, inverted = [], 0.0
-    examples = part.examples[:0]
-    going = True
+    shares, chosen = [], []
     for share in SHARES:
         number = round(share * len(part.labels))
-        if number < FEWEST_EXAMPLES:
-            continue
-        chosen = lowest_correlation(part.right, place, number)
-        held_out = line_of(theirs.on(chosen), seed).correlation
-        before = _probit_correlation(part.right[:, chosen], place)
-        shares.append(Share(share, number, before, held_out))
-        going = going and held_out.high < 0
-        if going:
-            inverted, examples = share, part.examples[chosen]
+        if number >= FEWEST_EXAMPLES:
+            chosen.append(lowest_correlation(part.right, place, number))
+            held_out = line_of(theirs.on(chosen[-1]), seed).correlation
+            before = _probit_correlation(part.right[:, chosen[-1]], place)
+            shares.append(Share(share, number, before, held_out))
+    last = _last_inverted([one.held_out.high < 0 for one in shares])
+    inverted = shares[last].share if last >= 0 else 0.0
+    examples = part.examples[chosen[last]] if last >= 0 else part.examples[:0]
     return Selection(
         tuple(shares), inverted, tuple(int(i) for i in examples), (len(ours), len(theirs))
     )
+
+
+def _last_inverted(each: list[bool]) -> int:
+    """The place of the largest share that is inverted, of those that are tested; -1: none."""
+    if each and each[-1]:
+        return len(each) - 1
+    return next((place for place, found in enumerate(each) if not found), len(each)) - 1
 
 
 def lowest_correlation(right: Array | NDArray[np.float32], place: Array, number: int) -> Places:

@@ -186,6 +186,8 @@ def _with_shifts(
         tell(f"shift not measured: {error}")
         return list(audits)
     rows = table.drop_duplicates("test_environments").to_dict("records")
+    if len(rows) == 1:  # also of several targets that were named together
+        rows *= len(audits)
     return [
         replace(
             one,
@@ -200,10 +202,10 @@ def _with_shifts(
 def _choice(
     one: "analysis.Audit", left: Audited, predictions: Predictions
 ) -> dict[str, Any] | None:
-    """What a file of the dataset ``Selected`` says; None: nothing was chosen, or it has no name."""
+    """What a file of the dataset ``Selected`` says; None: nothing, or everything, was chosen."""
     shown = predictions.examples["role"] == OOD_TEST
     names = list(predictions.examples["environment"][shown].unique())
-    if not one.selection.inverted or len(names) > 1 or not names[0]:
+    if one.selection.inverted in (0, 1) or len(names) > 1 or not names[0]:
         return None
     return {
         "dataset": left.trial.dataset,

@@ -59,8 +59,16 @@ def test_an_inverted_part_of_known_share_is_found(share: float) -> None:
     assert (chosen < share * 2000).sum() > 0.97 * share * 2000
 
 
+def test_all_of_the_examples_may_be_inverted() -> None:
+    found = audit(*Simulation(slope=-0.8, bias=0.5).draw(0))
+    assert found.selection.inverted == 1
+    assert len(found.selection.examples) == 2000
+    assert found.line_learned.well_specified == "yes"
+    assert "All of the OOD examples" in audit_text([found])
+
+
 def test_no_part_is_found_where_none_is_inverted() -> None:
-    """At most 5% of the time by design; the first share is one-sided at 2.5%."""
+    """At most 5% of the time by design: 2.5% for all of the examples, and for the first share."""
     false = sum(
         select_inverted(scored(*Simulation(models=40, n=200, slope=0.05).draw(seed))).inverted > 0
         for seed in range(30)
