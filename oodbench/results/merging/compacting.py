@@ -74,7 +74,7 @@ def _rewrite(connection: Connection) -> int:
     """Store trials and provenances that are whole in their parts; how many runs had them."""
     whole = runs.c.trial["dataset"].as_string().is_not(None)
     old = list(connection.scalars(select(runs.c.id).where(whole)))
-    values = {name: bindparam(name) for name in ("trial", "provenance", "origin")}
+    values: dict[str, Any] = {name: bindparam(name) for name in ("trial", "provenance", "origin")}
     storing = update(runs).where(runs.c.id == bindparam("run")).values(**values)
     for some in chunks(old):
         columns = runs.c.id, runs.c.provenance, *TRIAL
