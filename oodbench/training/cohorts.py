@@ -15,6 +15,7 @@ from oodbench.training.fast.compiling import tell_plain
 from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.keeping import keep
 from oodbench.training.loop import Run, build_module
+from oodbench.training.precision import numerics
 from oodbench.training.random import seeded
 from oodbench.training.reporting import Reported
 from oodbench.training.stack import stackable, stacks_alone
@@ -35,6 +36,8 @@ def train(
     clock: Clock | None = None,
     distribute: Distribute | None = None,
     compiled: bool = False,
+    deterministic: bool = True,
+    loaders: int | None = 0,
 ) -> list[RunRecord]:
     """Train the trials and return their records, in order.
 
@@ -50,6 +53,9 @@ def train(
         clock: Takes the time of each phase.
         distribute: Trains a trial with replicas; by default they are simulated in this process.
         compiled: Compile the training step, but for trials with replicas.
+        deterministic: Whether a GPU computes the same bits each time: see ``precision.numerics``.
+        loaders: Threads that make batches ahead: see ``inputs.loading.Loading``. Not where
+            ``distribute`` trains.
 
     Raises:
         ValueError: If the trials differ in more than optimizer, hyperparameters and seed.
@@ -60,8 +66,6 @@ def train(
         raise ValueError("Trials that are trained together must have one cohort key.")
     if trials[0].parallel and compiled:
         tell_plain("replicas", "they are outside what is compiled")
-    if trials[0].parallel and distribute:
-        return [distribute(trial, data, device, tick, saving) for trial in trials]
     build: Build = partial(
         Run,
         data=data,
@@ -69,11 +73,15 @@ def train(
         selected=saving.selected,
         predicting=saving.predictions,
         clock=clock,
+        loaders=loaders,
     )
-    module = build_module(trials[0], data.shape, data.num_classes)
-    if trials[0].parallel:
-        return simulate(trials, module, build, tick, saving)
-    return train_plain(trials, module, device, partial(build, compiled=compiled), tick, saving)
+    with numerics(device, trials[0].precision, deterministic):
+        if trials[0].parallel and distribute:
+            return [distribute(trial, data, device, tick, saving) for trial in trials]
+        module = build_module(trials[0], data.shape, data.num_classes)
+        if trials[0].parallel:
+            return simulate(trials, module, build, tick, saving)
+        return train_plain(trials, module, device, partial(build, compiled=compiled), tick, saving)
 
 
 def train_plain(
