@@ -110,7 +110,7 @@ def _compare(
     """Runs whose results differ. Of equal ones, what a probe measured there alone comes along."""
     old, new = _curves(reading, ids), _curves(writing, ids)
     for run in ids:
-        if theirs[run] != ours[run] or _trained(old[run]) != _trained(new[run]):
+        if theirs[run] != ours[run] or not _are_equal(_trained(old[run]), _trained(new[run])):
             yield run
             continue
         known = {*TRAINED, *(item["metric"] for item in new[run])}
@@ -125,6 +125,13 @@ def _curves(connection: Connection, ids: Sequence[str]) -> dict[str, list[dict[s
     for row in connection.execute(measured).mappings() if ids else ():
         found[row["run_id"]].append({name: row[name] for name in row if name != "idx"})
     return found
+
+
+def _are_equal(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
+    """Whether two results are one, where measurements of steps may have been removed of either."""
+    steps = {item["step"] for item in one} & {item["step"] for item in other}
+    first, second = ([item for item in of if item["step"] in steps] for of in (one, other))
+    return first == second and (bool(steps) or one == other)
 
 
 def _trained(measured: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -100,15 +100,13 @@ def test_show_and_reproduce_name_what_is_another_here(
     assert "other here" not in shown
     oodbench("db", "copy", kept, path)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(
-            "UPDATE runs SET provenance = json_set(provenance, '$.processor', 'Z80')"
-        )
+        connection.execute("UPDATE origins SET shared = json_set(shared, '$.processor', 'Z80')")
     assert "other here: processor " in " ".join(oodbench("show", run, "--db", path).out.split())
     told = oodbench("reproduce", run, "--db", path, "--device", "cpu").out
     assert re.search(r"^processor: .+ here, Z80 when it was trained$", told, re.MULTILINE)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(
-            "UPDATE runs SET provenance = json_remove(provenance, '$.processor', '$.numpy_blas')"
+            "UPDATE origins SET shared = json_remove(shared, '$.processor', '$.numpy_blas')"
         )
     assert "arithmetic: not recorded" in " ".join(oodbench("show", run, "--db", path).out.split())
     told = oodbench("reproduce", run, "--db", path, "--device", "cpu").out
