@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 LACKING = {
     "compiled": "nothing is compiled for it",
@@ -26,14 +25,6 @@ built, empty = torch.__config__.show(), torch.empty
 import_module("pretend_cuda").install()
 torch.__config__.show = lambda: built  # torch would ask CUDA's library for more
 torch.cuda.stream = nullcontext  # type: ignore[assignment]  # there is but one
-
-
-def unpinned(*size: Any, pin_memory: bool = False, **given: Any) -> Tensor:
-    """``torch.empty``; all memory is the host's, and none of it is pinned."""
-    return empty(*size, **given)
-
-
-torch.empty = unpinned  # type: ignore[assignment]
 
 
 def unpinned(*size: Any, pin_memory: bool = False, **options: Any) -> torch.Tensor:
