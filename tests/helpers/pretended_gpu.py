@@ -18,6 +18,7 @@ LACKING = {
     "full": "its memory has no bound",
     "pinned": "other processes do not see it",
     "nccl": "it has no NCCL",
+    "frozen": "it cannot copy buffers of modules",
 }
 """A word in the name of a test that it cannot pass -> why not."""
 
