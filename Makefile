@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart docs example test test-slow test-faults test-fuzz test-gpu test-slurm test-ray test-oldest golden coverage bench calibrate check format clean
+.PHONY: install quickstart docs example test test-slow test-faults test-fuzz test-gpu test-pretend-gpu test-slurm test-ray test-oldest golden coverage bench calibrate check format clean
 
 install: $(VENV)/.installed
 
@@ -28,6 +28,17 @@ test-slow: install
 # What only a GPU can show; without one, they skip.
 test-gpu: install
 	$(BIN)/pytest -m gpu
+
+# The same on a pretend CUDA device in this machine's memory. PRETEND_CUDA is the folder of its module, pretend_cuda, which
+# is no part of oodbench; it needs torch's CUDA build, g++, and ninja on the PATH.
+ifdef PRETEND_CUDA
+test-pretend-gpu: export PYTHONPATH := $(PRETEND_CUDA):tests/helpers
+test-pretend-gpu: install
+	$(BIN)/pytest -n 0 -p pretended_gpu -m gpu tests/oodbench
+else
+test-pretend-gpu:
+	@echo "skipped: there is no pretend CUDA device; PRETEND_CUDA=FOLDER names the folder of its module"
+endif
 
 # Killed and frozen workers, a server that is away, a full disk, clocks that jump: twenty minutes.
 # OODBENCH_KILLS=30 makes it shorter.

@@ -33,4 +33,6 @@ def __getattr__(name: str) -> Any:
 
         return found(by_target(pairs), *args, **options)
 
+    of_targets.__module__ = __name__  # where pickle finds this function, and not the one inside
+    globals()[name] = of_targets
     return of_targets

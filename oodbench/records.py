@@ -76,7 +76,8 @@ class Trial:
         model_options: Likewise.
         algorithm_options: Likewise.
         pretrained: sha256 of the pretrained file, if any.
-        precision: ``float32``, ``float64``, or ``bf16``: see ``oodbench.training.precision``.
+        precision: ``float32``, ``float64``, ``tf32`` or ``bf16``: see
+            ``oodbench.training.precision``.
         schedule: Of the learning rate: ``constant``, ``linear``, ``cosine`` or ``step``.
         warmup: Share of the steps in which the learning rate first grows.
         clip_norm: Largest norm of a step's gradient; longer ones are shortened. 0: none is.

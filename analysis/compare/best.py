@@ -8,20 +8,19 @@ import pandas as pd
 from ..stats.testing import LEVEL
 
 
-def wins_of_best(rows: pd.DataFrame, ranked: Sequence[str], comparisons: int) -> pd.DataFrame:
+def wins_of_best(rows: pd.DataFrame, ranked: Sequence[str], questions: int) -> pd.DataFrame:
     """The comparisons of the highest optimizer with each other one, if it wins them all.
 
-    Each of k optimizers has k - 1 others to beat. Tested two-sided at 5% / (k - 1), one that is not
-    the best beats the best with a probability of at most 2.5% / (k - 1), so that any of them is
-    called the best with at most k / (k - 1) times 2.5%: never more than 5%, whatever is true
-    (Bonferroni; for confidence sets of the best, Hsu 1984, "Constrained Simultaneous Confidence
-    Intervals for Multiple Comparisons with the Best"). All k (k - 1) / 2 pairs need not be tested,
-    as they are for ``verdict``. A win that another budget turns is none.
+    Each is tested two-sided at 5%, without a correction for how many there are. To name an
+    optimizer that is not the only best, all of its tests must err at once; the probability of that
+    is the highest, 5%, where two are equal and the others are far below (Gutmann and Maymin 1987,
+    "Is the Selected Population the Best?", for independent normal means; the tests of this module
+    simulate unequal variances and correlations). A win that another budget turns is none.
 
     Args:
         rows: ``compare_by_class`` of every pair of optimizers, of one class, algorithm and score.
         ranked: Optimizers that are tested, the highest first.
-        comparisons: What 5% is divided by: k - 1, summed over all questions that are looked at.
+        questions: Classes and algorithms that are looked at: 5% is divided among them (Bonferroni).
 
     Returns:
         The rows, with ``not_under`` of each; none where it does not win them all.
@@ -34,7 +33,7 @@ def wins_of_best(rows: pd.DataFrame, ranked: Sequence[str], comparisons: int) ->
         any(found == -sign for _, _, found in at)
         for sign, at in zip(signs, mine["at_budgets"], strict=True)
     ]
-    won = (signs * mine["difference"] > 0) & (comparisons * mine["p"] < LEVEL) & ~np.array(turned)
+    won = (signs * mine["difference"] > 0) & (questions * mine["p"] < LEVEL) & ~np.array(turned)
     if len(mine) < len(others) or not won.all():
         return mine.iloc[:0]
     lost_under = [

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypedDict
 
 import pandas as pd
 
-from oodbench.errors import check_name
+from oodbench.errors import RequestError, check_name
 from oodbench.results.predictions import Predictions
 
 from ..runs.resampling import Resampling
@@ -45,8 +45,12 @@ class Comparison:
         algorithm: Only this one.
         predictions: What the runs predicted (``oodbench.predictions``): with them, intervals cover
             the examples that the runs were scored on.
-        resamples: Of the bootstrap.
+        resamples: Of the bootstrap, at least 2.
         seed: Decides the resamples.
+
+    Raises:
+        UnknownNameError: No such unit.
+        RequestError: Fewer than 2 resamples.
     """
 
     rule: str = "id_val"
@@ -61,6 +65,11 @@ class Comparison:
 
     def __post_init__(self) -> None:
         check_name("unit", self.unit, UNITS)
+        if self.resamples < 2:
+            raise RequestError(
+                f"An interval rests on the spread of at least 2 resamples, not {self.resamples!r}; "
+                f"the default is {RESAMPLES}."
+            )
 
     @classmethod
     def of(

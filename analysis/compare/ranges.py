@@ -28,22 +28,20 @@ def positions(runs: pd.DataFrame) -> pd.DataFrame:
         for name in hyperparameters_of(runs)
         if pd.api.types.is_numeric_dtype(runs[name]) and not pd.api.types.is_bool_dtype(runs[name])
     ]
-    optimizer = runs["optimizer"]
-    table = pd.DataFrame(
-        {
-            name: runs[name].astype(float).groupby(optimizer, sort=False).transform(_positions)
-            for name in numbers
-        },
-        index=runs.index,
-    )
+    values = runs[numbers].to_numpy(dtype=float, na_value=np.nan)
+    places = np.full(values.shape, np.nan)
+    for rows in runs.groupby("optimizer", sort=False).indices.values():
+        for column in range(len(numbers)):
+            places[rows, column] = _positions(values[rows, column])
+    table = pd.DataFrame(places, index=runs.index, columns=numbers)
     return table.loc[:, table.notna().any()]
 
 
-def _positions(values: "pd.Series[float]") -> Array:
-    """Of one optimizer; all NaN where its runs have one value, or none."""
+def _positions(values: Array) -> Array:
+    """Positions of one optimizer's draws; all NaN where its runs have one value, or none."""
     result = np.full(len(values), np.nan)
-    known = values.notna().to_numpy()
-    numbers: Array = np.asarray(values, dtype=float)[known]
+    known = ~np.isnan(values)
+    numbers = values[known]
     if len(np.unique(numbers)) < 2:
         return result
     scale = fitting_scale(numbers)

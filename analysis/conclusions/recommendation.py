@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..claims.claim import UNDECIDED
 from ..compare.best import wins_of_best
 from ..compare.budgets import SMALLEST
 from ..runs.names import pretty, shift_name
 from ..stats.best_of import INDEPENDENT
 from ..stats.testing import LEVEL
-from .claims import UNDECIDED, amount, covered
+from .claims import amount, covered
 from .sentences import corrected, ends
 
 
@@ -85,17 +86,16 @@ def recommend(classes: pd.DataFrame) -> tuple[Recommendation, ...]:
     """
     ood = classes[classes["score"] == "ood"]
     groups = [rows for _, rows in ood.groupby(["shift", "algorithm", "names"], sort=False)]
-    others = sum(len({*rows["a"], *rows["b"]}) - 1 for rows in groups)
-    return tuple(_advice(rows, len(ood), others) for rows in groups)
+    return tuple(_advice(rows, len(ood), len(groups)) for rows in groups)
 
 
-def _advice(rows: pd.DataFrame, looked_at: int, others: int) -> Recommendation:
+def _advice(rows: pd.DataFrame, looked_at: int, questions: int) -> Recommendation:
     """The advice on one class and algorithm.
 
     Args:
         rows: Its pairs.
         looked_at: Pairs, of all classes and algorithms.
-        others: How many optimizers there are beside the best, likewise.
+        questions: Classes and algorithms.
     """
     values = dict(zip(rows["a"], rows["value_a"], strict=True))
     values |= dict(zip(rows["b"], rows["value_b"], strict=True))
@@ -105,7 +105,7 @@ def _advice(rows: pd.DataFrame, looked_at: int, others: int) -> Recommendation:
     tested = [name for name in every if name in {*tests["a"], *tests["b"]}]
     lower, higher = rows["verdict"] == "lower", rows["verdict"] == "higher"
     losers = {*rows["a"][lower], *rows["b"][higher]}
-    wins = wins_of_best(tests, tested, others) if tested else tests
+    wins = wins_of_best(tests, tested, questions) if tested else tests
     alone = len(wins) > 0
     if alone:
         losers = set(tested[1:])

@@ -176,7 +176,7 @@ class Resampling:
         return bool(len(completed))
 
     def of(self, runs: pd.DataFrame, columns: Sequence[str]) -> Iterator[Resample]:
-        """The runs as they are (a first ``Resample`` of one row), then resampled in each way.
+        """The runs as they are (the first row of the first ``Resample``), then resampled.
 
         Args:
             runs: Rows of the table.
@@ -185,10 +185,10 @@ class Resampling:
         codes = self.draws_of(runs)
         once = np.ones((1, len(runs)))
         table = {name: runs[name].to_numpy(dtype=float)[None, :] for name in columns}
-        yield Resample(once, table)
         for number, rows in _blocks(self.resamples):
-            weights = self._draw_weights(number)[: rows.stop - rows.start]
-            yield Resample(weights[:, codes], table, rows.start)
+            weights = self._draw_weights(number)[: rows.stop - rows.start, codes]
+            as_they_are = once if number == 0 else once[:0]
+            yield Resample(np.concatenate([as_they_are, weights]), table, rows.start)
         if not self._predictions:
             return
         known = {name: self._known(runs, _role(name, runs)) for name in columns}

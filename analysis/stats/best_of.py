@@ -71,11 +71,9 @@ class Ranked:
         """(R, budgets, levels): the probability that the trial selected of n is of each level."""
         up_to = np.zeros((len(self.present), self.present.shape[1] + 1), dtype=np.int64)
         np.cumsum(self.present.astype(np.int64), axis=-1, out=up_to[:, 1:])
-        totals, which = np.unique(up_to[:, -1], return_inverse=True)
-        among = np.minimum(np.arange(totals[-1] + 1), totals[:, None])
-        places = which[:, None] * among.shape[1] + up_to
-        share = (_share_of_searches(among, totals[:, None], n).ravel() for n in budgets)
-        return np.stack([np.diff(each[places]) for each in share], axis=1)
+        share = _share_of_searches(up_to[:, None], up_to[:, None, -1:], np.array(budgets)[:, None])
+        found: Array = share[..., 1:] - share[..., :-1]
+        return found
 
 
 def ranked(rank: Array, weights: Array) -> Ranked:
@@ -102,7 +100,7 @@ def _summed(order: NDArray[np.int64], levels: NDArray[np.int64], values: Array) 
     return flat.reshape(rows, most).astype(float, copy=False)
 
 
-def _share_of_searches(among: ArrayLike, total: ArrayLike, n: int) -> Array:
+def _share_of_searches(among: ArrayLike, total: ArrayLike, n: ArrayLike) -> Array:
     """C(among, n) / C(total, n): the searches of n that are made of some of the trials alone."""
     among, total = (np.asarray(each, dtype=np.int64) for each in (among, total))
     most = np.maximum(total, 1)

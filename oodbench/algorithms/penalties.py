@@ -1,6 +1,7 @@
 """A risk and a weighted penalty, whose weight jumps once: what IRM and VREx have in common."""
 
 from abc import ABC, abstractmethod
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any, Literal
 
 from oodbench.algorithms.spec import Forward, HParams, Setup
@@ -35,7 +36,8 @@ class Penalized(ABC):
         import torch
 
         jumps = [round(float(h["anneal_fraction"]) * setup.steps) for h in setup.hparams]
-        self._jumps = torch.tensor(jumps, device=setup.device)
+        self._jumps, self._sorted = torch.tensor(jumps, device=setup.device), sorted(jumps)
+        self._jumped = -1  # how many at the step of which factors were computed
         self._weights = setup.each("penalty_weight")
         self._rescale, self._smoothing = rescale, setup.smoothing
         self.state: dict[str, Tensor] = {}
@@ -58,6 +60,22 @@ class Penalized(ABC):
     def losses(self, forward: Forward, inputs: "Tensor", labels: "Tensor", step: int) -> "Tensor":
         """Risk plus weighted penalty of each model."""
         risk, penalty = self.risk_and_penalty(forward(inputs), labels, self._smoothing)
-        weight = self._weights.where(self._jumps <= step, 1.0)
+        weight, divisor = self._factors(step)
         loss = risk + weight * penalty
-        return loss / weight.clamp(min=1.0) if self._rescale else loss
+        return loss / divisor if self._rescale else loss
+
+    def _factors(self, step: "int | Tensor") -> "tuple[Tensor, Tensor]":
+        """The (K,) penalty weights at a step, and what a rescaled loss is divided by.
+
+        They are computed where a weight jumps. In a compiled step, which is a tensor, each time.
+        """
+        if not isinstance(step, int):
+            return self._computed(step)
+        jumped = bisect_right(self._sorted, step)
+        if jumped != self._jumped:
+            self._jumped, self._found = jumped, self._computed(step)
+        return self._found
+
+    def _computed(self, step: "int | Tensor") -> "tuple[Tensor, Tensor]":
+        weight = self._weights.where(self._jumps <= step, 1.0)
+        return weight, weight.clamp(min=1.0)

@@ -24,7 +24,15 @@ def list_() -> None:
     from oodbench.data.cache import cache_folder, entries
 
     found = entries()
-    rows = [{"name": e.name, "MiB": e.size / 2**20, "last read": f"{e.read:%F %R}"} for e in found]
+    rows = [
+        {
+            "name": e.name,
+            "MiB": e.size / 2**20,
+            "last read": f"{e.read:%F %R}",
+            "": "" if e.whole else "half computed",
+        }
+        for e in found
+    ]
     show(pd.DataFrame(rows))
     print(f"{sum(e.size for e in found) / 2**30:.2f} GiB in {cache_folder()}")
 
@@ -73,5 +81,5 @@ def drop(
     if not found:
         raise RequestError(f"The cache has nothing whose name begins with {name!r}.")
     for entry in found:
-        entry.path.unlink(missing_ok=True)
+        entry.drop()
     print(f"dropped {len(found)} files, {sum(e.size for e in found) / 2**20:.1f} MiB")

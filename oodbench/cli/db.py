@@ -1,4 +1,4 @@
-"""db check, db copy, db merge, db upgrade."""
+"""db check, db compact, db copy, db merge, db upgrade."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -44,6 +44,30 @@ def check(db: Db) -> None:
     if found.problems:
         raise typer.Exit(1)
     print("no problems")
+
+
+@app.command()
+def compact(
+    db: Db,
+    drop_curves: Annotated[
+        bool,
+        typer.Option(
+            "--drop-curves",
+            help="Remove measurements between the checkpoints last and best_id_val: all scores "
+            "stay, learning curves do not.",
+        ),
+    ] = False,
+) -> None:
+    """Make a database smaller: give free space back, and store older runs as newer ones are.
+
+    Example: oodbench db compact --db digits.db --drop-curves
+    """
+    from oodbench.results import compact_database
+
+    done = compact_database(db, drop_curves=drop_curves)
+    print(f"{done.url}: {done.rewritten:,} runs rewritten, {done.dropped:,} measurements removed")
+    if done.before is not None and done.after is not None:
+        print(f"{done.before / 1e6:.1f} MB -> {done.after / 1e6:.1f} MB")
 
 
 @app.command()

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from oodbench.verbs.rehearsal import Rehearsal
 
 MIB, GIB = 2**20, 2**30
+MEANINGS = {
+    "bf16": "bf16 the models' forward pass is in bfloat16, all else in float32",
+    "tf32": "tf32 a GPU rounds what it multiplies to TF32, all else is in float32",
+}
+"""Of the precisions that a dry run explains."""
 
 
 def show_estimate(specs: "list[SweepSpec]", device: str) -> None:
@@ -188,8 +193,6 @@ def preview(specs: "list[SweepSpec]", db: str | None, device: str = "auto") -> N
                 "from the training examples of one, such as TF-IDF, once for each. A worker keeps "
                 f"the splits that it used last in memory, up to {KEPT}."
             )
-        if "bf16" in spec.precisions:
-            print(
-                f"{spec.name}: precision {', '.join(spec.precisions)}; in bf16 the models' forward "
-                "pass is in bfloat16, all else in float32."
-            )
+        for precision, meaning in MEANINGS.items():
+            if precision in spec.precisions:
+                print(f"{spec.name}: precision {', '.join(spec.precisions)}; in {meaning}.")

@@ -110,12 +110,29 @@ SETTINGS: dict[str, Any] = {
             "are simulated.",
         ),
     ],
+    "replica_timeout": Annotated[
+        float, typer.Option(help="With --processes: seconds that a replica waits for the others.")
+    ],
+    "loaders": Annotated[
+        int | None,
+        typer.Option(
+            help="Threads of a worker that read and augment images ahead of its steps; 0: none. "
+            "[default: measured, on cores that no worker trains on]"
+        ),
+    ],
     "compiled": Annotated[
         bool,
         typer.Option(
             "--compile",
             help="Compile the training step, with CUDA graphs on a GPU; results differ by "
             "rounding.",
+        ),
+    ],
+    "nondeterministic": Annotated[
+        bool,
+        typer.Option(
+            "--nondeterministic",
+            help="Let a GPU take the fastest methods: a run may differ each time by rounding.",
         ),
     ],
     "on_run_end": Annotated[

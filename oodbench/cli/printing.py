@@ -1,7 +1,8 @@
-"""DataFrames on a terminal."""
+"""Tables on a terminal: DataFrames, and others without importing pandas."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich import box
 from rich.cells import cell_len
@@ -41,30 +42,60 @@ def texts(column: "pd.Series[Any]") -> list[str]:
     ]
 
 
+class Shown(NamedTuple):
+    """A column as it is printed.
+
+    Attributes:
+        name: Its name; see ``headed``.
+        cells: Its values.
+        right: Whether they are numbers, which stand at the right.
+    """
+
+    name: str
+    cells: list[str]
+    right: bool = False
+
+
+def shown(frame: "pd.DataFrame") -> list[Shown]:
+    """The columns of a DataFrame."""
+    return [Shown(str(name), texts(frame[name]), frame[name].dtype.kind in "if") for name in frame]
+
+
+def shown_rows(rows: Sequence[Mapping[str, str | int]]) -> list[Shown]:
+    """The columns of rows that all have the same ones, in the order of the first."""
+    return [
+        Shown(name, [plain(row[name]) for row in rows], isinstance(value, int))
+        for row in rows[:1]
+        for name, value in row.items()
+    ]
+
+
 def show(frame: "pd.DataFrame") -> None:
-    """Print a DataFrame.
+    """Print a DataFrame, as ``show_columns`` does."""
+    show_columns([] if frame.empty else shown(frame))
+
+
+def show_columns(columns: Sequence[Shown]) -> None:
+    """Print a table.
 
     On a terminal only prose wraps. Columns that do not fit go, the last one first, and are named;
     elsewhere lines are as long as needed.
     """
     console = stdout()
-    if frame.empty:
-        console.print("nothing to show")
-        return
-    console.print(fitting(frame, console))
+    console.print(fitting(columns, console) if columns else "nothing to show")
 
 
-def fitting(frame: "pd.DataFrame", console: Console) -> Group:
+def fitting(columns: Sequence[Shown], console: Console) -> Group:
     """As many columns as fit, in the narrow form where they fit in no other, and what does not."""
-    columns = list(frame.columns)
+    fit = len(columns)
     while True:
         for narrow in (False, True):
-            table = table_of(frame[columns], narrow=narrow)
-            if len(columns) == 1 or least_width(table) <= console.width:
-                left_out = [headed(name) for name in frame.columns[len(columns) :]]
+            table = table_of(columns[:fit], narrow=narrow)
+            if fit == 1 or least_width(table) <= console.width:
+                left_out = [headed(column.name) for column in columns[fit:]]
                 told = f"Too wide for here: {', '.join(left_out)}."
                 return Group(table, *([Text(told)] if left_out else []))
-        columns.pop()
+        fit -= 1
 
 
 def least_width(table: Table) -> int:
@@ -91,20 +122,19 @@ def headed(name: object) -> str:
     return plain(HEADINGS.get(str(name), str(name).removesuffix("_")))
 
 
-def table_of(frame: "pd.DataFrame", narrow: bool) -> Table:
-    """The frame as a table; nothing in it wraps but prose."""
+def table_of(columns: Sequence[Shown], narrow: bool) -> Table:
+    """The columns as a table; nothing in it wraps but prose."""
     padding = 0 if narrow else 1
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, padding), pad_edge=False)
-    cells = [texts(frame[name]) for name in frame.columns]
-    for name, column in zip(frame.columns, cells, strict=True):
-        prose = any(len(cell) > PROSE and " " in cell for cell in column)
+    for name, cells, right in columns:
+        prose = any(len(cell) > PROSE and " " in cell for cell in cells)
         table.add_column(
             headed(name),
-            justify="right" if frame[name].dtype.kind in "if" else "left",
+            justify="right" if right else "left",
             no_wrap=not prose,
-            min_width=PROSE if prose else max(map(cell_len, [headed(name), *column])),
+            min_width=PROSE if prose else max(map(cell_len, [headed(name), *cells])),
         )
-    for row in zip(*cells, strict=True):
+    for row in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*map(Text, row))
     return table
 

@@ -25,12 +25,18 @@ def status(
 
     Example: oodbench status --db digits.db --watch
     """
-    from oodbench.cli.printing import show
-    from oodbench.cli.watching import columns_of, watch_until_done
+    from oodbench.cli.printing import show, show_columns, shown_rows
+    from oodbench.cli.watching import left_out, watch_until_done
+    from oodbench.results import open_database, sqlite_file, study_counts
 
     if watch:
         watch_until_done(db, name)
-    show(columns_of(api.status(db, name)))
+    with open_database(db, read_only=True) as database:
+        rows = study_counts(database, name)
+    columns, hidden = shown_rows(rows), left_out({row["sweep"] for row in rows})
+    show_columns([column for column in columns if column.name not in hidden])
+    if sqlite_file(db) is not None:  # no SLURM job ever worked for one
+        return
     jobs = slurm_jobs(db, name)
     if len(jobs):
         print("\nSLURM jobs:")

@@ -119,9 +119,10 @@ def train(
 
 
 def warn_if_slow(spec: "SweepSpec", device: str) -> None:
-    """Say on stderr if bf16 saves no time here; the workers say it too, but in their logs."""
-    if "bf16" in spec.precisions:
+    """Report on stderr a precision that saves no time here; the workers' logs have it, too."""
+    if precisions := {"bf16", "tf32"} & set(spec.precisions):
         from oodbench.training.precision import tell_if_slow
         from oodbench.workers.place import device_named
 
-        tell_if_slow("bf16", device_named(device))
+        for precision in sorted(precisions):
+            tell_if_slow(precision, device_named(device))

@@ -1,12 +1,13 @@
 """What ``status --watch`` shows: how far all is, and as many unfinished studies as fit."""
 
 import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from oodbench.cli.printing import fitting, stdout
+from oodbench.cli.printing import fitting, shown, stdout
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,8 +40,12 @@ def watch_until_done(db: str, name: str | None) -> None:
 
 def columns_of(studies: "pd.DataFrame") -> "pd.DataFrame":
     """The columns of ``api.status`` that are shown."""
-    one = studies["sweep"].nunique() < 2
-    return studies.drop(columns=["study", "total", *(["sweep"] if one else [])])
+    return studies.drop(columns=left_out(set(studies["sweep"])))
+
+
+def left_out(sweeps: Collection[str]) -> list[str]:
+    """The columns that are not shown."""
+    return ["study", "total", *(["sweep"] if len(sweeps) < 2 else [])]
 
 
 def screen(line: str, studies: "pd.DataFrame", console: Console) -> Group:
@@ -58,7 +63,7 @@ def screen(line: str, studies: "pd.DataFrame", console: Console) -> Group:
     while True:
         parts: list[RenderableType] = [Text(line)]
         if rows:
-            parts += [Text(), fitting(table.head(rows), console)]
+            parts += [Text(), fitting(shown(table.head(rows)), console)]
         if rest := rest_text(len(table) - rows, done):
             parts.append(Text(rest))
         too_many = len(console.render_lines(Group(*parts), pad=False)) - (console.height - 1)

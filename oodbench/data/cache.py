@@ -72,23 +72,46 @@ class Entry:
         path: Where.
         size: In bytes.
         read: When it was last read, as far as the file system keeps that.
+        whole: False: it is half computed; whoever needs it next goes on with it.
     """
 
     name: str
     path: Path
     size: int
     read: datetime
+    whole: bool = True
+
+    def drop(self) -> None:
+        """Remove it; who reads it keeps what there is."""
+        self.path.unlink(missing_ok=True)
+        if not self.whole:
+            self.path.with_name(f"{self.name}{DONE}").unlink(missing_ok=True)
 
 
 def entries() -> list[Entry]:
     """The arrays in the cache, largest first; what is being written is not among them."""
     found = []
-    for path in cache_folder().glob("*.npy"):
+    folder = cache_folder()
+    for path in [*folder.glob("*.npy"), *folder.glob(f"*{PART}")]:
+        whole = path.suffix != PART
         with suppress(FileNotFoundError):  # dropped meanwhile
             stat = path.stat()
             read = datetime.fromtimestamp(max(stat.st_atime, stat.st_mtime))
-            found.append(Entry(path.name.split(".")[0], path, stat.st_size, read))
+            name = path.name.split(".")[0]
+            if whole or _is_free(folder / f"{name}.lock"):
+                found.append(Entry(name, path, stat.st_size, read, whole))
     return sorted(found, key=lambda entry: (-entry.size, entry.name))
+
+
+def _is_free(lock: Path) -> bool:
+    """Whether there is such a lock, and no process holds it."""
+    with suppress(ImportError, OSError):
+        import fcntl  # not on Windows
+
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
 
 
 def cached(name: str, key: Any, build: Callable[[], NDArray[Any]]) -> NDArray[Any]:

@@ -15,7 +15,8 @@ from sqlalchemy import select
 from oodbench.errors import RequestError, check_name, check_output
 from oodbench.exporting.definitions import DEFINITIONS, HPARAMS, OF_TARGET, PROVENANCE
 from oodbench.results import Database, open_database, pairs
-from oodbench.results.schema import runs
+from oodbench.results.provenances import provenance_of, runs_with_origins
+from oodbench.results.schema import origins, runs
 from oodbench.results.spreadsheets import write_csv
 from oodbench.results.targets import TARGETS, are_of_targets
 
@@ -87,14 +88,12 @@ def table_of(db: Database, where: str | None, sweep: str | None, checkpoint: str
 
     frame = pairs(db, where, sweep, checkpoint)
     with db.read() as connection:
-        rows = connection.execute(select(runs.c.id, runs.c.fingerprint, runs.c.provenance))
-        more = {
-            row.id: {
-                "fingerprint": row.fingerprint,
-                **{name: row.provenance.get(name) for name in PROVENANCE},
-            }
-            for row in rows
-        }
+        columns = runs.c.id, runs.c.fingerprint, runs.c.provenance, origins.c.shared
+        more = {}
+        for row in connection.execute(select(*columns).select_from(runs_with_origins)):
+            provenance = provenance_of(row)
+            named = {name: provenance.get(name) for name in PROVENANCE}
+            more[row.id] = {"fingerprint": row.fingerprint, **named}
     extra = pd.DataFrame([more[run] for run in frame["run"]], index=frame.index)
     extra = extra.reindex(columns=["fingerprint", *PROVENANCE])
     known = [name for name in DEFINITIONS if name in frame.columns]

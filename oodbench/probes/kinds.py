@@ -14,6 +14,7 @@ from oodbench.probes.sharpness import sharpness
 from oodbench.records import Measurement, RunRecord, Trial
 from oodbench.training import Tensors
 from oodbench.training.loop import build_module
+from oodbench.training.precision import numerics
 from oodbench.training.stack import stackable
 
 Probed = tuple[dict[str, Any], list[Measurement]]
@@ -101,7 +102,8 @@ def end_sharpness(
 ) -> list[Probed]:
     """Sharpness at the end: see ``oodbench.probes.sharpness``; on training examples.
 
-    Of the loss in float32 for ``bf16`` too, whose steps a Hessian would only see as rounding.
+    Of the loss in float32 for ``bf16`` and ``tf32`` too, whose steps a Hessian would only see as
+    rounding.
     """
     trials = [record.trial for record in records]
     again = retrain(trials, data, device, stacked, tell=tell)
@@ -112,13 +114,14 @@ def end_sharpness(
     indices = torch.from_numpy(which).to(device)
     weights = [again.run.weights(model) for model in range(len(trials))]
     tell(f"measuring the sharpness on {len(which):,} examples")
-    measured = sharpness(
-        module.to(next(iter(weights[0].values())).dtype),
-        weights,
-        data.inputs[indices],
-        data.labels[indices],
-        rho=rho,
-    )
+    with numerics(device):
+        measured = sharpness(
+            module.to(next(iter(weights[0].values())).dtype),
+            weights,
+            data.inputs[indices],
+            data.labels[indices],
+            rho=rho,
+        )
     found = []
     for record, new, one in zip(records, again.records, measured, strict=True):
         row = {

@@ -11,6 +11,7 @@ from oodbench.results.imports import Imported as Imported
 from oodbench.results.imports import ImportedRuns as ImportedRuns
 from oodbench.results.imports import add_imported as add_imported
 from oodbench.results.imports import refuse_imported as refuse_imported
+from oodbench.results.merging.compacting import compact_database as compact_database
 from oodbench.results.merging.copying import copy_database as copy_database
 from oodbench.results.merging.databases import merge_databases as merge_databases
 from oodbench.results.merging.integrity import check_database as check_database
@@ -59,6 +60,7 @@ from oodbench.results.sweeps.progress import best_id_val as best_id_val
 from oodbench.results.sweeps.progress import counts as counts
 from oodbench.results.sweeps.progress import is_done as is_done
 from oodbench.results.sweeps.progress import state_counts as state_counts
+from oodbench.results.sweeps.progress import study_counts as study_counts
 from oodbench.results.sweeps.proposals import Growing as Growing
 from oodbench.results.sweeps.proposals import Past as Past
 from oodbench.results.sweeps.proposals import add_trials as add_trials

@@ -122,8 +122,8 @@ RUN = (
         "precision",
         "text",
         _row.precision,
-        "Of the arithmetic: float32, float64, or bf16 (the forward pass in bfloat16, all else in "
-        "float32).",
+        "Of the arithmetic: float32, float64, tf32 (float32, but a GPU rounds what it multiplies), "
+        "or bf16 (the forward pass in bfloat16, all else in float32).",
     ),
     Column(
         "status",

@@ -12,17 +12,19 @@ from oodbench.errors import QueryError, RequestError
 from oodbench.records import IMPORTED, PROTOCOL, RunRecord, Trial, hash_of
 from oodbench.results.connection.database import Database
 from oodbench.results.connection.engines import PLANNING, update_statistics, wait_for_turn
-from oodbench.results.schema import curves, now, runs, studies, study_trials, sweeps
+from oodbench.results.measurements import curves, put_curves
+from oodbench.results.provenances import put_provenances
+from oodbench.results.schema import now, points, runs, studies, study_trials, sweeps
 from oodbench.results.store import METRIC, curve_row, finite, summarise
 from oodbench.results.sweeps.adding import (
     end_of_line,
     put_links,
     put_studies,
     put_sweep,
-    run_columns,
 )
 from oodbench.results.sweeps.lookup import chunks, in_sweep, known_states
 from oodbench.results.sweeps.plans import PlannedStudy
+from oodbench.results.trials import run_columns
 
 CHUNK = 1000
 """Runs that are inserted at a time."""
@@ -121,7 +123,7 @@ def add_imported(db: Database, imported: Imported) -> ImportedRuns:
         put_studies(connection, put_sweep(connection, imported.sweep, _spec(imported)), plan)
         _put_finished(connection, [r for run, r in by_id.items() if run not in known])
         put_links(connection, [_unlinked(connection, study) for study in plan])
-        update_statistics(connection, runs, studies, study_trials, curves)
+        update_statistics(connection, runs, studies, study_trials, points)
     new = len(by_id) - len(known)
     left_out, notes = imported.skipped, imported.notes
     return ImportedRuns(imported.sweep, new, len(known), dict(counts), left_out, notes)
@@ -170,23 +172,24 @@ def _put_finished(connection: Connection, records: Sequence[RunRecord]) -> None:
     created = connection.scalar(select(now()))
     positions = count(end_of_line(connection))
     for some in chunks(records, CHUNK):
+        provenances = put_provenances(connection, [finite(r.provenance) for r in some])
         rows = [
             {
                 **run_columns(record.trial),
+                **provenance,
                 "position": next(positions),
                 "state": record.status,
                 "reason": record.reason,
-                "provenance": finite(record.provenance),
                 "summary": summarise(record),
                 "created": created,
                 "finished": created,
             }
-            for record in some
+            for record, provenance in zip(some, provenances, strict=True)
         ]
         connection.execute(runs.insert(), rows)
-        measured = [curve_row(r.trial.id, item) for r in some for item in r.measurements]
-        if measured:
-            connection.execute(curves.insert(), measured)
+        put_curves(
+            connection, [curve_row(r.trial.id, item) for r in some for item in r.measurements]
+        )
 
 
 def domainbed_accuracies(db: Database, sweep: str | None = None) -> list[dict[str, Any]]:
@@ -213,7 +216,7 @@ def domainbed_accuracies(db: Database, sweep: str | None = None) -> list[dict[st
             select(point.run_id, point.step, point.environment, point.split, point.value)
             .join(runs, runs.c.id == point.run_id)
             .where(point.metric == METRIC, *mine)
-            .order_by(point.id)
+            .order_by(runs.c.position, point.idx)
         )
         return [
             {

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 
 from oodbench.metrics import GROUP, OFFICIAL, OURS, WORST
 from oodbench.records import Measurement
 from oodbench.results.connection.database import Database
-from oodbench.results.schema import curves
+from oodbench.results.measurements import curves, drop_curves, put_curves
 from oodbench.results.store import curve_row
 
 if TYPE_CHECKING:
@@ -32,10 +32,8 @@ def store_probes(db: Database, found: Mapping[str, Sequence[Measurement]]) -> No
             metrics = {item.metric for item in items}
             if metrics & set(TRAINED):
                 raise ValueError(f"{sorted(metrics & set(TRAINED))} are no probe's to measure.")
-            mine = (curves.c.run_id == run) & curves.c.metric.in_(metrics)
-            connection.execute(delete(curves).where(mine))
-            if items:
-                connection.execute(curves.insert(), [curve_row(run, item) for item in items])
+            drop_curves(connection, [run], metrics)
+            put_curves(connection, [curve_row(run, item) for item in items])
 
 
 def probed(db: Database, metrics: str = "") -> "pd.DataFrame":

@@ -9,13 +9,19 @@ from sqlalchemy import JSON, ColumnElement, Connection, Result, Select, Subquery
 from oodbench.errors import check_name
 from oodbench.records import MEASURED, ROLES
 from oodbench.results import schema
-from oodbench.results.columns import Column, columns_of_pairs, columns_of_runs, named
+from oodbench.results.columns import BY_TARGET, Column, columns_of_pairs, columns_of_runs, named
 from oodbench.results.connection.database import Database
+from oodbench.results.measurements import curves as measured_curves
 from oodbench.results.queries.environment_scores import environment_scores
-from oodbench.results.queries.hparams import hparam_names
+from oodbench.results.queries.hparams import HparamNames
 from oodbench.results.queries.metric_scores import role_means, with_metric
 from oodbench.results.queries.rawsql import sql as sql
-from oodbench.results.queries.targets import of_checkpoints, target_columns, with_targets
+from oodbench.results.queries.targets import (
+    have_targets,
+    of_checkpoints,
+    target_columns,
+    with_targets,
+)
 from oodbench.results.queries.where import compile_where
 from oodbench.results.select import CHECKPOINT_RULES
 from oodbench.results.store import METRIC, find_run
@@ -100,7 +106,11 @@ def pairs(
         if limit is not None:
             ordered = ordered.limit(limit)
             chosen = ordered.with_only_columns(view.c.run)
-        frame = _typed(connection.execute(ordered), columns_of_pairs(checkpoint))
+        unread = () if have_targets(connection) else BY_TARGET
+        needed = (column for column in view.c if column.name not in unread)
+        ordered = ordered.with_only_columns(*needed)
+        columns = [c for c in columns_of_pairs(checkpoint) if c.name not in unread]
+        frame = _typed(connection.execute(ordered), columns)
         if metric != METRIC:
             frame = with_metric(connection, frame, metric, checkpoint, chosen)
         scores = environment_scores(connection, checkpoint, chosen) if per_environment else {}
@@ -148,7 +158,7 @@ def checkpoints(
     """
     import pandas as pd
 
-    point = schema.curves.c
+    point = measured_curves.c
     with db.read() as connection:
         chosen = chosen_runs(connection, where, sweep)
         measured = select(point.run_id.label("run"), point.step, point.role).where(
@@ -178,9 +188,9 @@ def curves(db: Database, run: str) -> "pd.DataFrame":
     from oodbench.results.frames import frame_of
 
     with db.read() as connection:
-        mine = schema.curves.c.run_id == find_run(connection, run)
-        statement = select(*(column for column in schema.curves.c if column.name != "id"))
-        result = connection.execute(statement.where(mine).order_by(schema.curves.c.id))
+        mine = measured_curves.c.run_id == find_run(connection, run)
+        statement = select(*(column for column in measured_curves.c if column.name != "idx"))
+        result = connection.execute(statement.where(mine).order_by(measured_curves.c.idx))
         return frame_of(result, ["value"]).rename(columns={"run_id": "run"})
 
 
@@ -241,7 +251,7 @@ def _filtered(
         of_targets = target_columns(connection, dict(view.c))
         named_in = {**plain, **of_targets, "hparams": view.c.hparams}
         known = partial(_values, connection)
-        condition = compile_where(where, named_in, partial(hparam_names, connection), known)
+        condition = compile_where(where, named_in, partial(HparamNames, connection), known)
         statement = statement.where(condition)
     return statement
 
@@ -250,4 +260,5 @@ def _values(connection: Connection, column: str) -> set[str]:
     """The datasets, algorithms, optimizers or models that there are runs of."""
     if column not in NAMES:
         return set()
-    return set(connection.scalars(select(schema.runs.c[column]).distinct()))
+    table = schema.studies if column in schema.studies.c else schema.runs  # the smaller one
+    return set(connection.scalars(select(table.c[column]).distinct()))

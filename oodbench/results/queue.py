@@ -13,6 +13,7 @@ from oodbench.results.schema import FAILED, RUNNING, WAITING, now, runs
 from oodbench.results.suspicion import DEATHS_ALONE, FEWEST, background, is_beyond_chance
 from oodbench.results.sweeps.lookup import in_sweep
 from oodbench.results.sweeps.proposals import free_studies
+from oodbench.results.trials import TRIAL, trial_of
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def claim(
         most = min(size, limits.get(first.cohort_key, size), _most_suspects(first, size))
         size = _share(connection, first, wanted, most, peers)
         rows = _take(connection, first, owner, wanted, size, lease)
-        return [Claim(Trial.from_json(row.trial), row.id, owner, row.attempt) for row in rows]
+        return [Claim(trial_of(row), row.id, owner, row.attempt) for row in rows]
 
 
 def _lost() -> ColumnElement[bool]:
@@ -160,7 +161,7 @@ def _take(
             cohort_size=select(func.count()).select_from(picked).scalar_subquery(),
             started=now(),
         )
-        .returning(runs.c.id, runs.c.position, runs.c.trial, runs.c.attempt)
+        .returning(runs.c.id, runs.c.position, runs.c.attempt, *TRIAL)
     )
     return sorted(connection.execute(taking).all(), key=lambda row: row.position)
 

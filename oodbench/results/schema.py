@@ -24,7 +24,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from oodbench.records import STATUSES
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008")
 """Every schema there has been, oldest first; the last one is current."""
 
 VERSION_TABLE = "oodbench_version"
@@ -39,7 +39,6 @@ CONFIRM = "confirm"
 
 # Not JSONB: it would lose the order of keys and turn 1e16 into a whole number.
 Json = JSON(none_as_null=True)
-BigId = BigInteger().with_variant(Integer(), "sqlite")
 
 metadata = MetaData()
 
@@ -74,6 +73,13 @@ studies = Table(
     Index("ix_studies_sweep_id", "sweep_id"),
 )
 
+origins = Table(
+    "origins",
+    metadata,
+    Column("id", Text, primary_key=True),  # a hash of all that follows
+    Column("shared", Json, nullable=False),
+)
+
 runs = Table(
     "runs",
     metadata,
@@ -93,7 +99,7 @@ runs = Table(
     Column("precision", Text, nullable=False),
     Column("seed", BigInteger, nullable=False),
     Column("data_seed", BigInteger, nullable=False),
-    Column("trial", Json, nullable=False),
+    Column("trial", Json, nullable=False),  # what no other column says: see ``trials``
     Column("cohort_key", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("attempt", Integer, nullable=False),
@@ -101,12 +107,13 @@ runs = Table(
     Column("owner", Text),
     Column("lease", Float),
     Column("reason", Text, nullable=False),
-    Column("provenance", Json, nullable=False),
+    Column("provenance", Json, nullable=False),  # what it shares with no other run
     Column("summary", Json, nullable=False),
     Column("created", Float, nullable=False),
     Column("started", Float),
     Column("finished", Float),
     Column("excused", Integer, nullable=False, server_default="0"),  # attempts held against nobody
+    Column("origin", Text, ForeignKey("origins.id")),  # the rest of its provenance
     Index("ix_runs_state_position", "state", "position"),
     Index("ix_runs_state_cohort_key_position", "state", "cohort_key", "position"),
     Index("ix_runs_position", "position"),
@@ -123,19 +130,27 @@ study_trials = Table(
     Index("ix_study_trials_run_id_study_id", "run_id", "study_id"),
 )
 
-curves = Table(
-    "curves",
+series = Table(
+    "series",
     metadata,
-    Column("id", BigId, primary_key=True),  # keeps the order in which they were measured
-    Column("run_id", Text, ForeignKey("runs.id"), nullable=False),
-    Column("step", Integer, nullable=False),
+    Column("id", Integer, primary_key=True),
     Column("environment", Text, nullable=False),
     Column("split", Text, nullable=False),
     Column("role", Text, nullable=False),
     Column("metric", Text, nullable=False),
+    Index("ix_series_all", "environment", "split", "role", "metric", unique=True),
+)
+
+points = Table(
+    "points",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.id"), primary_key=True),
+    Column("idx", Integer, primary_key=True),  # the order in which they were measured
+    Column("series_id", Integer, ForeignKey("series.id"), nullable=False),
+    Column("step", Integer, nullable=False),
     Column("value", Float),  # null: not finite
     Column("n", Integer, nullable=False),
-    Index("ix_curves_run_id", "run_id"),
+    sqlite_with_rowid=False,  # the rows are in the index: a database half as large
 )
 
 answer_keys = Table(
@@ -159,7 +174,7 @@ predictions = Table(
     Column("file", Json),  # its name, sha256 and bytes; null: packed
 )
 
-TABLES = (sweeps, studies, runs, study_trials, curves, answer_keys, predictions)
+TABLES = (sweeps, studies, origins, runs, study_trials, series, points, answer_keys, predictions)
 """All of them, those that others refer to first."""
 
 

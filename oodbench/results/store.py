@@ -8,11 +8,14 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from oodbench.errors import QueryError
-from oodbench.records import MEASURED, OOD_TEST, STATUSES, Measurement, RunRecord, Trial
+from oodbench.records import MEASURED, OOD_TEST, STATUSES, Measurement, RunRecord
 from oodbench.results.answer_keys import put_predictions
 from oodbench.results.connection.database import Database
+from oodbench.results.measurements import curves, put_curves
+from oodbench.results.provenances import provenance_of, put_provenances, runs_with_origins
 from oodbench.results.queue import Claim, held, lock_runs
-from oodbench.results.schema import COMPLETED, curves, now, runs
+from oodbench.results.schema import COMPLETED, now, origins, runs
+from oodbench.results.trials import trial_of
 
 METRIC = "accuracy"
 """The metric of summaries and scores."""
@@ -27,15 +30,16 @@ def store_runs(db: Database, results: Sequence[tuple[Claim, RunRecord]]) -> list
     refused, rows, predicted = [], [], []
     with db.write() as connection:
         lock_runs(connection, held([claim for claim, _ in results]))
-        for claim, record in results:
+        provenances = put_provenances(connection, [finite(r.provenance) for _, r in results])
+        for (claim, record), provenance in zip(results, provenances, strict=True):
             finishing = (
                 update(runs)
                 .where(held([claim]))
                 .values(
                     state=record.status,
                     reason=record.reason,
-                    provenance=finite(record.provenance),
                     summary=summarise(record),
+                    **provenance,
                     lease=None,
                     finished=now(),
                 )
@@ -45,8 +49,7 @@ def store_runs(db: Database, results: Sequence[tuple[Claim, RunRecord]]) -> list
                 predicted.append((claim.run, record.predictions))
             else:
                 refused.append(claim.run)
-        if rows:
-            connection.execute(curves.insert(), rows)
+        put_curves(connection, rows)
         put_predictions(connection, predicted)
     return refused
 
@@ -107,13 +110,13 @@ def load_run(db: Database, run: str) -> RunRecord:
         QueryError: If no run or several begin so, or the run is not finished.
     """
     with db.read() as connection:
-        row = connection.execute(select(runs).where(runs.c.id == find_run(connection, run))).one()
-        measured = select(curves).where(curves.c.run_id == row.id).order_by(curves.c.id)
+        found = select(runs, origins.c.shared).select_from(runs_with_origins)
+        row = connection.execute(found.where(runs.c.id == find_run(connection, run))).one()
+        measured = select(curves).where(curves.c.run_id == row.id).order_by(curves.c.idx)
         measurements = tuple(_measurement(item) for item in connection.execute(measured))
     if row.state not in STATUSES:
         raise QueryError(f"Run {row.id} has no result yet: it is {row.state}. Wait for its worker.")
-    trial = Trial.from_json(row.trial)
-    return RunRecord(trial, row.state, row.reason, measurements, row.provenance)
+    return RunRecord(trial_of(row), row.state, row.reason, measurements, provenance_of(row))
 
 
 def find_run(connection: Connection, run: str) -> str:

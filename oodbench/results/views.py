@@ -4,6 +4,8 @@
 null for a run that is not completed. ``v_best`` has the run with the highest ``id_val`` for each
 protocol, dataset, test environments, algorithm and optimizer.
 
+``curves`` has a row for each measurement.
+
 They are stored for other programs, and made anew when they lack a column: where a sweep is added,
 runs are imported or merged (SQLite), and by ``oodbench db upgrade``. Whoever reads a database in
 which they are outdated uses views of its own: so older and newer oodbenches can share one.
@@ -16,6 +18,7 @@ from sqlalchemy import Connection, Dialect, Select, func, inspect, select
 
 from oodbench.results.columns import GROUP, Column, columns_of_pairs, columns_of_runs, named
 from oodbench.results.expressions import of_first_study
+from oodbench.results.measurements import select_curves
 from oodbench.results.schema import COMPLETED, CONFIRM, runs, studies, study_trials
 
 
@@ -50,7 +53,12 @@ def select_best() -> Select[Any]:
     )
 
 
-VIEWS = {"v_runs": select_runs, "v_pairs": select_pairs, "v_best": select_best}
+VIEWS = {
+    "curves": select_curves,
+    "v_runs": select_runs,
+    "v_pairs": select_pairs,
+    "v_best": select_best,
+}
 
 
 def view_sql(name: str, dialect: Dialect, kind: str = "VIEW") -> str:
@@ -61,8 +69,10 @@ def view_sql(name: str, dialect: Dialect, kind: str = "VIEW") -> str:
 
 def drop_views(connection: Connection) -> None:
     """Remove the views; SQLite can lose a table that is migrated under one."""
+    stored = inspect(connection).get_view_names()  # in older databases, curves is a table
     for name in reversed(VIEWS):
-        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+        if name in stored:
+            connection.exec_driver_sql(f"DROP VIEW {name}")
 
 
 def create_views(connection: Connection, kind: str = "VIEW") -> None:
@@ -78,5 +88,9 @@ def are_outdated(connection: Connection) -> bool:
         name: {column["name"] for column in database.get_columns(name)}
         for name in database.get_view_names()
     }
-    ours = {"v_runs": columns_of_runs(), "v_pairs": pairs, "v_best": pairs}
-    return any(not stored.get(n, set()).issuperset(named(has)) for n, has in ours.items())
+    ours = {
+        "curves": select_curves().selected_columns.keys(),
+        "v_runs": named(columns_of_runs()),
+        **dict.fromkeys(("v_pairs", "v_best"), named(pairs)),
+    }
+    return any(not stored.get(n, set()).issuperset(has) for n, has in ours.items())

@@ -21,7 +21,7 @@ from oodbench.spaces import Choice, Range, parse
 from oodbench.sweep.search.designs import MOST
 
 Positive = Annotated[int, Field(ge=1)]
-Precision = Literal["float32", "float64", "bf16"]
+Precision = Literal["float32", "float64", "tf32", "bf16"]
 """See ``oodbench.records.Trial``."""
 LONGEST, EVALUATIONS = 10**9, 10**6
 """Steps and evaluations of a run, at most: far more than anybody waits for."""

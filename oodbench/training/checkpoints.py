@@ -139,6 +139,7 @@ class Saver:
 def snapshot(run: "Run") -> dict[str, Any]:
     """All that decides how a run that is trained alone goes on, and what came of it so far."""
     run.look_at_losses()
+    run.steps.write_states()
     return {
         "format": FORMAT,
         "trial": run.trials[0].id,

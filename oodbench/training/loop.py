@@ -30,15 +30,22 @@ from oodbench.training.evaluation import Evaluation, evaluate
 from oodbench.training.fast import products
 from oodbench.training.fast.compiling import Compiled, differentiate, tell_plain
 from oodbench.training.fast.products import spread
-from oodbench.training.fast.stepping import stepper
+from oodbench.training.fast.together import Steps, pays
 from oodbench.training.groups import Layout, built
-from oodbench.training.inputs.augmentation import training_inputs
 from oodbench.training.inputs.batches import BLOCK, Batches
+from oodbench.training.inputs.loading import Loading
 from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.mixtures import scores_of_mixtures
 from oodbench.training.models import Models
 from oodbench.training.precision import DTYPES
-from oodbench.training.provenance import arithmetic, code, device_name, peak_memory
+from oodbench.training.provenance import (
+    arithmetic,
+    code,
+    device_name,
+    forget_peak,
+    gpu,
+    peak_memory,
+)
 from oodbench.training.random import seeded
 from oodbench.training.replicas.methods import Group, Simulated
 from oodbench.training.replicas.replication import Replication, rows_of, stream_seeds
@@ -86,6 +93,7 @@ class Run:
         clock: Takes the time of each phase.
         compiled: Take the gradients through ``torch.compile``, as far as that goes.
         group: The replicas of each trial; by default all of them are simulated here.
+        loaders: Threads that make batches ahead while this trains: see ``Loading``.
     """
 
     def __init__(
@@ -99,8 +107,10 @@ class Run:
         clock: Clock | None = None,
         compiled: bool = False,
         group: Group | None = None,
+        loaders: int | None = 0,
     ) -> None:
         first = trials[0]
+        forget_peak(device)
         self.trials, self.data, self.device = trials, data, device
         self.stacked, self.clock = stacked, clock or Clock()
         self.selected, self.predicting = selected, predicting
@@ -125,14 +135,16 @@ class Run:
         hparams, dtype = [trial.hparams for trial in self.trial_of], DTYPES[first.precision]
         setup = Setup(hparams, first.steps, device, dtype, first.label_smoothing)
         self.algorithm: Algorithm = spec(setup, first.algorithm_options)
-        self.batches = Batches(data.sizes, first.batch, seeds, device, data.labels, first.balance)
-        self.inputs = training_inputs(data.inputs, data.augment, seeds)
+        drawn = data.sizes, first.batch, seeds, data.inputs.place, data.labels, first.balance
+        self.batches = Batches(*drawn)
+        self.loading = Loading(data, seeds, device, loaders)
         memory, average = self.models.memory(), first.average
         self.average = WeightAverage(memory, average, first.steps) if average else None
         self.statistics = FreshStatistics(first, data, device)
         self.specs = [OPTIMIZERS.get(trial.optimizer) for trial in self.trial_of]
         self.optimizers = [self.build_optimizer(model) for model in range(self.k)]
-        self.steppers = [stepper(optimizer) for optimizer in self.optimizers]
+        together = stacked and self.group is None and pays(device)
+        self.steps = Steps(self.optimizers, self.models.vectors() if together else None)
         pieces = self.layout.accumulate
         if compiled and pieces > 1:
             tell_plain("accumulate", "a batch is computed in pieces")
@@ -146,6 +158,7 @@ class Run:
             means.train_only(self.layout.stages[0])
             driven = self.models, means, self.optimizers, self.specs
             self.replicas = Replication(trials, self.group, *driven, self.clock)
+        self.evaluation_steps = set(first.evaluation_steps)
         # Nothing is trained yet.
         self.measurements: list[list[Measurement]] = [[] for _ in self.trials]
         self.diverged: dict[int, int] = {}  # model -> the step that showed it
@@ -201,29 +214,35 @@ class Run:
 
     def train(self, tick: Callable[[], None]) -> None:
         """Train to the last step."""
-        trial, start = self.trials[0], time.perf_counter() - self.seconds
-        evaluation_steps = set(trial.evaluation_steps)
-        for step in range(self.done, trial.steps):
-            self.enter(step)
-            if trial.wise_ft and step == self.layout.linear_steps:
-                self.first = [self.models.state(model) for model in range(self.k)]
-            self.restart(self.algorithm.restarts.get(step, ()))
-            self.divide_decay(self.algorithm.divisors.get(step, {}))
-            losses = self.step(step)
-            self.unseen.append(losses)
-            self.total += losses
-            self.summed += 1
-            self.done = step + 1
-            if self.average:
-                self.average.update(self.done)
-            if self.done in evaluation_steps or self.done % BLOCK == 0:
-                self.look_at_losses()
-                self.freeze(self.bad_since, self.done)
-            if self.done in evaluation_steps:
-                self.measure(self.done, self.mean_losses())
-                self.look_for_broken(range(self.k))
-            self.seconds = time.perf_counter() - start
-            tick()
+        start = time.perf_counter() - self.seconds
+        with self.loading.until(self.trials[0].steps):
+            for step in range(self.done, self.trials[0].steps):
+                self.take(step)
+                self.seconds = time.perf_counter() - start
+                tick()
+
+    def take(self, step: int) -> None:
+        """Take one step, and look at the models where the trials are evaluated."""
+        trial = self.trials[0]
+        self.enter(step)
+        if trial.wise_ft and step == self.layout.linear_steps:
+            self.first = [self.models.state(model) for model in range(self.k)]
+        self.restart(self.algorithm.restarts.get(step, ()))
+        self.divide_decay(self.algorithm.divisors.get(step, {}))
+        losses = self.step(step)
+        self.unseen.append(losses)
+        self.total += losses
+        self.summed += 1
+        self.done = step + 1
+        if self.average:
+            self.average.update(self.done)
+        evaluated = self.done in self.evaluation_steps
+        if evaluated or self.done % BLOCK == 0:
+            self.look_at_losses()
+            self.freeze(self.bad_since, self.done)
+        if evaluated:
+            self.measure(self.done, self.mean_losses())
+            self.look_for_broken(range(self.k))
 
     def enter(self, step: int) -> None:
         """Train what is trained from this step on; after linear steps by new optimizers."""
@@ -249,7 +268,7 @@ class Run:
     def renew(self, model: int, restarted: bool) -> None:
         """Build one model's optimizer anew."""
         self.optimizers[model] = self.build_optimizer(model, restarted)
-        self.steppers[model] = stepper(self.optimizers[model])
+        self.steps.renew(model)
 
     def divide_decay(self, divisors: Mapping[int, float]) -> None:
         """Divide the weight decay that is a part of a model's loss by what its loss is divided by.
@@ -260,6 +279,7 @@ class Run:
             if self.specs[model].couples_decay(self.trial_of[model].hparams):
                 for group in self.optimizers[model].param_groups:
                     group["weight_decay"] /= divisor
+                self.steps.read()
 
     def look_at_losses(self) -> None:
         """Note the steps since which losses are not finite: for many steps at once, as each look
@@ -277,7 +297,8 @@ class Run:
 
     def step(self, step: int) -> Tensor:
         """One step of every model that has not diverged; returns the (K,) losses."""
-        set_learning_rates(self.optimizers, self.trials[0], step)
+        if set_learning_rates(self.optimizers, self.trials[0], step):
+            self.steps.read()
         idle = set(self.diverged)
         if self.replicas:
             self.replicas.begin(step)
@@ -285,15 +306,13 @@ class Run:
             if len(self.replicas.resting) == self.k:  # no batch is read, no gradient taken
                 return self.replicas.finish(step, None, self.diverged)
         with self.clock(DATA):
-            indices = self.batches.at(step)
-            inputs = self.inputs(indices, step)
-            labels = spread(self.data.labels.take(indices), self.shares)
-            if not self.handed:
-                inputs = spread(inputs, self.shares)
+            batch = self.loading.at(step, self.batches.at)
+            labels = spread(batch.labels, self.shares)
+            inputs = batch.inputs if self.handed else spread(batch.inputs, self.shares)
         drawn = self.models.generators()
         losses = self.gradients(inputs, labels, step)
         with self.clock(OPTIMIZER), torch.no_grad():
-            taken = [self.steppers[model]() for model in range(self.k) if model not in idle]
+            taken = self.steps(idle)
         if unfinished := self.advance(taken):
             self.reevaluate(unfinished, drawn, inputs, labels, step)
         return self.replicas.finish(step, losses, self.diverged) if self.replicas else losses
@@ -428,6 +447,7 @@ class Run:
             **code(),
             "device": device_name(self.device),
             **arithmetic(self.device.type),
+            **gpu(self.device),
             "products": "torch" if compiled else products.library(self.device),
             "compiled": compiled,
             "stack_size": self.k,
@@ -435,6 +455,7 @@ class Run:
             "optimizer_class": f"{optimizer.__module__}.{optimizer.__qualname__}",
             "seconds": round(self.seconds / len(self.trials), 6),
             **({"resumed_at": self.resumed_at} if self.resumed_at else {}),
+            **({"loaders": self.loading.loaders} if self.loading.loaders else {}),
             "gradient_evaluations": self.gradients_taken(model),
             "examples_per_step": examples,
             "shared_examples": self.data.shared,

@@ -74,8 +74,28 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
+def gpu(device: torch.device) -> dict[str, Any]:
+    """Of a GPU: its driver, and whether the same computation gives the same bits each time now."""
+    if device.type != "cuda":
+        return {}
+    return {"driver": driver(), "deterministic": bool(torch.backends.cudnn.deterministic)}
+
+
+@cache
+def driver(file: Path = Path("/proc/driver/nvidia/version")) -> str:
+    """NVIDIA's, such as ``570.86.15``; empty where the system does not say."""
+    found = re.search(r"\d{3}\.\d+(\.\d+)?", file.read_text()) if file.exists() else None
+    return found[0] if found else ""
+
+
+def forget_peak(device: torch.device) -> None:
+    """Let ``peak_memory`` of a GPU be that since now, not that of this process."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def peak_memory(device: torch.device) -> int:
-    """Most bytes held so far: of the device on a GPU, else of this process; 0: not known."""
+    """Most bytes held: on a GPU since ``forget_peak``, else by this process; 0: not known."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     try:

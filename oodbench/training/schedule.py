@@ -34,14 +34,18 @@ def factor(schedule: str, warmup: float, step: int, steps: int) -> float:
     return 1.0
 
 
-def set_learning_rates(optimizers: Sequence[Optimizer], trial: Trial, step: int) -> None:
+def set_learning_rates(optimizers: Sequence[Optimizer], trial: Trial, step: int) -> bool:
     """Set every learning rate for a step: so many times what the optimizer was built with.
 
     All are optimizers of trials with the schedule of ``trial``; for ``step`` see ``factor``.
+
+    Returns:
+        Whether there is anything to set.
     """
     if trial.schedule == "constant" and trial.warmup == 0:
-        return
+        return False
     by = factor(trial.schedule, trial.warmup, step, trial.steps)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * by
+    return True

@@ -40,7 +40,8 @@ class Single:
 
     On a CPU images are channels last, as convolutions there are faster; but not where a GroupNorm
     follows, which then rounds ten times as much in torch, and not in float64, which is asked for
-    where rounding matters. Weights keep their layout.
+    where rounding matters. On a GPU they are so in bf16, whose convolutions are written for that
+    layout. Weights keep theirs.
     """
 
     def __init__(self, module: nn.Module, device: torch.device, precision: str) -> None:
@@ -53,10 +54,13 @@ class Single:
         self._images: int | None = None  # in one forward pass of ``predict``
         self._trained: int | None = None  # in one of training
         self._layout = torch.contiguous_format
-        if device.type == "cpu" and has(module, nn.Conv2d):
+        if not has(module, nn.Conv2d):
+            return
+        last = self._dtype == torch.float32 if device.type == "cpu" else precision == BF16
+        if last and not has(module, nn.GroupNorm):
+            self._layout = torch.channels_last
+        if device.type == "cpu":
             self._images = IMAGES
-            if not has(module, nn.GroupNorm) and self._dtype == torch.float32:
-                self._layout = torch.channels_last
             if keeps_apart(module) and precision != BF16:  # which rounds each piece's gradient
                 self._trained = IMAGES
 

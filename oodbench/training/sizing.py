@@ -24,6 +24,7 @@ from oodbench.training.checkpoints import written_whole
 from oodbench.training.fast.products import library
 from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.loop import Run, build_module
+from oodbench.training.precision import numerics
 from oodbench.training.stack import can_stack, stacks_alone
 
 SIZES = (1, 2, 4, 8, 16, 32, 64)
@@ -93,7 +94,8 @@ def stack_size(
     file = cache_folder() / "stack-sizes" / f"{hash_of(_key(trial, data, device, memory))}.json"
     found = _read(file)
     if found is None:
-        found = measure(trial, data, device, memory, tick)
+        with numerics(device, trial.precision):
+            found = measure(trial, data, device, memory, tick)
         _write(file, found)
     return found
 

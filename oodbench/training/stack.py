@@ -162,14 +162,18 @@ class Stack:
 
     def backward(self, losses: Tensor, add: bool = False) -> None:
         # One model's loss does not depend on another's parameters: the gradient of the sum is all.
-        grads = torch.autograd.grad(losses.sum(), [self._stacked[n] for n in self._learning])
+        learning = [self._stacked[n] for n in self._learning]
+        grads = torch.autograd.grad(losses, learning, torch.ones_like(losses))
+        if len(grads) == len(self._stacked) and not add:
+            torch.cat([grad.flatten(1) for grad in grads], 1, out=self._grads)
+            return
         for name, grad in zip(self._learning, grads, strict=True):
             its_place = self._stacked_grads[name]
             _ = its_place.add_(grad) if add else its_place.copy_(grad)
 
     def clip(self, max_norm: float) -> None:
-        for grad in self._grads:  # one by one: sums must not depend on the size of the stack
-            grad.mul_((max_norm / (grad.norm() + CLIP_EPS)).clamp(max=1.0))
+        norms = torch.linalg.vector_norm(self._grads, dim=1, keepdim=True)
+        self._grads.mul_((max_norm / (norms + CLIP_EPS)).clamp_(max=1.0))
 
     def vectors(self) -> tuple[Tensor, Tensor]:
         return self._rows.detach(), self._grads

@@ -17,6 +17,7 @@ from oodbench.training.evaluation import accuracy
 from oodbench.training.inputs.frozen import as_inputs
 from oodbench.training.inputs.tensors import evaluated, examples, part_of, roles_of
 from oodbench.training.models import Models
+from oodbench.training.precision import numerics
 from oodbench.training.single import Single
 from oodbench.training.stack import Stack
 from oodbench.verbs.load_model import KeptModel, read_model
@@ -63,7 +64,8 @@ def evaluate(
     model, step = _model(target, record, checkpoint, weights, artifacts)
     where = find_device(device)
     data = _dataset(model, dataset, where)
-    rows = list(_scores(model, record, data, environments, where))
+    with numerics(where, model.trial.precision):
+        rows = list(_scores(model, record, data, environments, where))
     return _beside_stored(rows, record, step, own=dataset is None)
 
 

@@ -16,7 +16,7 @@ from oodbench.probes.kinds import ENDS, KINDS, stacks
 from oodbench.records import RunRecord
 from oodbench.results import Database, load_run, open_database, refuse_imported
 from oodbench.results.probes import store_probes
-from oodbench.training.precision import BF16
+from oodbench.training.precision import BF16, numerics
 from oodbench.verbs.display import Display, Pace
 from oodbench.verbs.query import query
 from oodbench.workers.place import find_device
@@ -79,7 +79,8 @@ def probe(
                 first, ids = cohort[0].trial, [record.trial.id for record in cohort]
                 data = tensors_for(first, place)
                 stacked = stacks(first, data)
-                found = KINDS[kind](cohort, data, place, stacked, tell=shown.tell, **options)
+                with numerics(place, first.precision):
+                    found = KINDS[kind](cohort, data, place, stacked, tell=shown.tell, **options)
                 measured = (items for _, items in found)
                 store_probes(database, dict(zip(ids, measured, strict=True)))
                 rows += [row for row, _ in found]

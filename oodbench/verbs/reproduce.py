@@ -18,7 +18,11 @@ from oodbench.workers.place import find_device
 from oodbench.workers.trainer import Trainer
 
 VERSIONS = ("python", "torch", "numpy", "oodbench", "commit", "dirty")
-ORIGINS = (*VERSIONS, "device", "products", "compiled", *ARITHMETIC)
+ORIGINS = (
+    *VERSIONS,
+    *("device", "driver", "deterministic", "products", "compiled"),
+    *ARITHMETIC,
+)
 """What of a run's provenance may explain a difference."""
 
 Key = tuple[int, str, str, str]
@@ -79,7 +83,8 @@ def reproduce(
 
     On the machine and with the versions that it was trained with, a run comes out the same to the
     last bit, whatever stack it was trained in; one that was compiled (``--compile``) does but for
-    rounding, as nothing is compiled here.
+    rounding, as nothing is compiled here, and so does one that was trained ``--nondeterministic``
+    on a GPU. What a GPU promises beyond that is in docs/gpu.md.
 
     Args:
         target: URL or path of the database.

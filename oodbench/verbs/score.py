@@ -13,6 +13,7 @@ from oodbench.models import MODELS
 from oodbench.results import load_run, open_database
 from oodbench.training.evaluation import answer
 from oodbench.training.inputs.stored import as_floats
+from oodbench.training.precision import numerics
 from oodbench.verbs.load_model import load_model
 from oodbench.workers.place import find_device
 
@@ -68,7 +69,8 @@ def score(
         if weights is not None or size is not None or db is None:
             raise RequestError("A run goes with db, and without weights and size.")
         module, name, pixels = _of_run(spec, str(run), db, artifacts)
-    found = spec.scores.measure(predictor(module, spec, where), pixels, slow)
+    with numerics(where):
+        found = spec.scores.measure(predictor(module, spec, where), pixels, slow)
     return pd.DataFrame(
         [{"model": name, "score": s, "value": v, "n": n} for s, (v, n) in found.items()]
     )

@@ -20,6 +20,7 @@ from oodbench.probes.samples import Sample, sample_of
 from oodbench.results import describe_target, open_database
 from oodbench.results.sweeps.shifts import store_shift, studies_on
 from oodbench.sweep.spec import different
+from oodbench.training.precision import numerics
 from oodbench.workers.place import find_device
 
 SIZE = 32
@@ -98,7 +99,8 @@ def shift(
     measure = partial(_measured, sample, range(seed, seed + trials), examples, place, tell)
     tables = []
     for choice in choices:
-        tables.append(measure(choice or spec.targets))
+        with numerics(place):
+            tables.append(measure(choice or spec.targets))
         if store is not None:
             tables[-1] = tables[-1].assign(**_stored(store, spec, given, choice, tables[-1]))
     return pd.concat(tables, ignore_index=True)

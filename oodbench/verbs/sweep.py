@@ -100,8 +100,9 @@ def run_sweep(
         on_profile: If given, called at the end with the seconds that the workers spent in each
             phase; ``all`` is all their time.
         settings: Of the workers, each at its default if not given: ``device``, ``stack``,
-            ``stack_memory``, ``lease``, ``artifacts``, ``save_every``, ``processes``, ``compiled``,
-            ``on_run_end``, ``profile``; see ``WorkerSettings``.
+            ``stack_memory``, ``lease``, ``artifacts``, ``save_every``, ``processes``,
+            ``replica_timeout``, ``compiled``, ``nondeterministic``, ``on_run_end``, ``profile``;
+            see ``WorkerSettings``.
 
     Returns:
         A row per study: its runs by status, the columns of ``status`` in another order.

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 
@@ -12,7 +13,9 @@ from oodbench.training import Distribute
 from oodbench.training.fast.processor import prepare_for_cpu
 from oodbench.training.replicas import torchrun
 from oodbench.training.replicas.local import run_on_processes
+from oodbench.training.replicas.processes import ProcessSettings
 from oodbench.workers.trial_data import tensors_for
+from oodbench.workers.worker_settings import WorkerSettings
 
 
 def device_named(name: str) -> str:
@@ -51,22 +54,25 @@ class Place:
     within: AbstractContextManager[None] = field(default_factory=nullcontext)
 
 
-def placed(device: torch.device, processes: bool, should_stop: Callable[[], bool]) -> Place | None:
+def placed(
+    device: torch.device, settings: WorkerSettings, should_stop: Callable[[], bool]
+) -> Place | None:
     """Where this worker trains; None once all is done, for a process of torchrun's but its first.
 
     Raises:
         RequestError: If this worker is to start processes on another device than a CPU.
     """
-    if not processes:
+    if not settings.processes:
         return Place(device, should_stop)
+    how = ProcessSettings(settings.replica_timeout, settings.profile, not settings.nondeterministic)
     if torchrun.rank() is None:
         if device.type == "cpu":
-            return Place(device, should_stop, run_on_processes)
+            return Place(device, should_stop, partial(run_on_processes, settings=how))
         raise RequestError(
             f"A worker starts processes for replicas on a CPU alone, but the device is {device}. "
             "Choose --device cpu, or start one process for each GPU with torchrun."
         )
-    ranks = torchrun.Ranks(device)
+    ranks = torchrun.Ranks(device, replace(how, loaders=settings.loaders))
     if ranks.rank == 0:
         stop = lambda: should_stop() or ranks.stopping  # noqa: E731
         return Place(ranks.device, stop, ranks.distribute, ranks.leading())

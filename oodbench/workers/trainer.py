@@ -26,7 +26,8 @@ class Trainer:
 
     Args:
         device: Where to train.
-        settings: Of the worker: ``stack``, ``stack_memory`` and ``compiled`` count here.
+        settings: Of the worker: ``stack``, ``stack_memory``, ``compiled``, ``nondeterministic`` and
+            ``loaders`` count here.
         clock: Takes the time of each phase.
         distribute: Trains trials with replicas, one by one; by default they are simulated.
 
@@ -98,8 +99,11 @@ class Trainer:
         if len(trials) <= self.limits.get(key, len(trials)):
             try:
                 data = tensors_for(trials[0], self.device, self.clock)
-                how = self.clock, self._distribute, self._settings.compiled
-                return self._marked(train(trials, data, self.device, tick, saving, *how), key)
+                settings = self._settings
+                how = self.clock, self._distribute, settings.compiled
+                more = not settings.nondeterministic, settings.loaders
+                records = train(trials, data, self.device, tick, saving, *how, *more)
+                return self._marked(records, key)
             except (StopTrainingError, LostLeaseError, RequestError):
                 raise
             except ImportError as error:  # of a plug-in's own needs, again no fault of the trials

@@ -90,7 +90,7 @@ def work(
         ArtifactError: If weights or predictions that are to be kept cannot be written.
     """
     hook = None if settings.on_run_end is None else load_hook(settings.on_run_end)
-    place = placed(find_device(settings.device), settings.processes, should_stop)
+    place = placed(find_device(settings.device), settings, should_stop)
     if place is None:
         return Work(0, 0)
     if settings.compiled:

@@ -23,7 +23,12 @@ class WorkerSettings:
         save_every: Seconds from one checkpoint of a run that is trained alone to the next.
         processes: Give each replica of a trial a process of its own: see docs/parallel.md. Under
             torchrun these are its processes, and those but the first only train with it.
+        replica_timeout: Seconds that a replica on such a process waits for the others.
+        loaders: Threads that read and augment batches ahead of the step; 0: none; None: as many as
+            the first steps of a run show to be of use, on cores that no worker trains on.
         compiled: Compile the training step, with CUDA graphs on a GPU: see docs/performance.md.
+        nondeterministic: Let a GPU take the fastest methods, even those that do not give the same
+            bits each time: see docs/gpu.md.
         on_run_end: Name of a function to call after each run is stored: see ``workers.hooks``.
         profile: Say at the end where the time went; on a GPU, wait for it after every phase.
 
@@ -38,7 +43,10 @@ class WorkerSettings:
     artifacts: str | Path | None = None
     save_every: float = 300.0
     processes: bool = False
+    replica_timeout: float = 600.0
+    loaders: int | None = None
     compiled: bool = field(default=False, metadata={"option": "compile"})
+    nondeterministic: bool = False
     on_run_end: str | None = None
     profile: bool = False
 
@@ -47,7 +55,9 @@ class WorkerSettings:
             "stack": (1, ""),
             "stack_memory": (0, " GiB"),
             "lease": (1, " second"),
+            "replica_timeout": (1, " second"),
             "save_every": (0, " seconds"),
+            "loaders": (0, ""),
         }
         for name, (bound, unit) in least.items():
             value = getattr(self, name)

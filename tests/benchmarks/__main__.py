@@ -15,7 +15,7 @@ import pandas as pd
 BENCHMARKS = (
     *("queue_load", "scaling", "stacks", "peak", "workers", "figures", "report", "images"),
     *("parallel", "phases", "bf16", "compile", "predictions", "features", "small_images"),
-    *("tables", "scale"),
+    *("tables", "scale", "loading", "thousand"),
 )
 
 

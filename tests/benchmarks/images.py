@@ -135,7 +135,7 @@ def of_a_step(data: Tensors) -> dict[str, object]:
     found = []
     for step in range(STEPS):
         start = time.process_time()
-        run.inputs(run.batches.at(step), step)
+        run.loading.at(step, run.batches.at)
         middle = time.process_time()
         run.step(step)
         found.append((time.process_time() - middle, middle - start))

@@ -26,7 +26,7 @@ def measure() -> Iterator[dict[str, object]]:
     sweep: dict[str, Any] = {**sweep_of("erm", 64, 80), "algorithms": ["erm", "irm"]}
     with tempfile.TemporaryDirectory(prefix="bench-", dir=".") as folder:
         api.run_sweep(sweep, f"{folder}/warm.db", workers=1)  # measures the stack size
-        rates = [rate(sweep, Path(folder) / f"{n}.db", n) for n in (1, 2)]
+        rates = [rate(sweep, Path(folder) / f"{n}.db", workers=n) for n in (1, 2)]
         yield {"what": "models/s, one worker", "is": round(rates[0], 2)}
         yield {"what": "models/s, two workers", "is": round(rates[1], 2)}
         yield {"what": "two workers / one", "is": round(rates[1] / rates[0], 2)}
@@ -39,9 +39,9 @@ def measure() -> Iterator[dict[str, object]]:
                 }
 
 
-def rate(sweep: dict[str, Any], db: Path, workers: int) -> float:
-    """Models a second, once the first are stored."""
-    api.run_sweep(sweep, db, workers=workers)
+def rate(sweep: dict[str, Any], db: Path, **places: Any) -> float:
+    """Models a second, once the first are stored; ``places`` are those of the workers."""
+    api.run_sweep(sweep, db, **places)
     finished = api.query(db, sql="SELECT finished FROM v_runs ORDER BY 1")["finished"]
     first, last = finished.iloc[0], finished.iloc[-1]
     return float((finished > first + 0.5).sum() / (last - first))

@@ -29,10 +29,13 @@ class Server:
         programs: See ``find_programs``.
         folder: A folder that is not there yet; files of the server are put there.
         durable: Write to the disk as servers do; the tests do not need it and are faster.
+        connections: At most.
     """
 
-    def __init__(self, programs: Path, folder: Path, durable: bool = False) -> None:
-        self.durable = durable
+    def __init__(
+        self, programs: Path, folder: Path, durable: bool = False, connections: int = 200
+    ) -> None:
+        self.durable, self.connections = durable, connections
         self.folder, self.data = folder, folder / "data"
         folder.mkdir()
         self._user: dict[str, Any] = {}
@@ -77,7 +80,7 @@ class Server:
         """Start it, again if it was stopped or killed, and wait until it answers."""
         import psycopg
 
-        settings = ["max_connections=200"]
+        settings = [f"max_connections={self.connections}"]
         settings += [] if self.durable else ["fsync=off", "full_page_writes=off"]
         command = [str(self.programs / "postgres"), "-D", str(self.data), "-k", str(self.folder)]
         command += ["-h", "127.0.0.1", "-p", str(self.port)]

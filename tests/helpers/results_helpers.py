@@ -94,7 +94,7 @@ def fill(db: Database) -> None:
             *points,
             status=status,
             reason=reason,
-            provenance={"seconds": 1.5, "b": {}},
+            provenance={"seconds": 1.5, "b": {}, "python": "3.11", "dirty": True},
             predictions=make_predictions(3) if status == "completed" else None,
         )
         assert store_runs(db, [(item, record)]) == []

@@ -1,6 +1,7 @@
 """The smallest sweep that trains something, and the command line in this process."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from oodbench.cli import main
 
@@ -38,6 +40,15 @@ def sweep_file(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def device() -> torch.device:
+    """The GPU of tests that are marked ``gpu``, or what ``OODBENCH_GPU_TESTS_ON`` names instead."""
+    name = os.environ.get("OODBENCH_GPU_TESTS_ON", "cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no GPU here")
+    return torch.device(name)
 
 
 @dataclass(frozen=True)

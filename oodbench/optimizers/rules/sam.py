@@ -21,11 +21,14 @@ class Sam(Reevaluating):
     Args:
         base: Of the parameters; its weight decay acts on w.
         rho: The radius; 0 is the base optimizer.
+
+    Attributes:
+        base, rho: See above.
     """
 
     def __init__(self, base: Optimizer, rho: float) -> None:
         super().__init__([p for g in base.param_groups for p in g["params"]], {})
-        self._base, self._rho = base, rho
+        self.base, self.rho = base, rho
         self.param_groups = base.param_groups  # who changes their learning rate changes the base's
 
     @torch.no_grad()
@@ -33,19 +36,19 @@ class Sam(Reevaluating):
         """See ``Reevaluating``."""
         parameters = self.parameters
         here, gradient = [p.clone() for p in parameters], gradients(parameters)
-        scale = self._rho / (norm(gradient) + TINY)
+        scale = self.rho / (norm(gradient) + TINY)
         for p, g in zip(parameters, gradient, strict=True):
             p.add_(g * scale)
         yield
         for p, w in zip(parameters, here, strict=True):
             p.copy_(w)
-        self._base.step()
+        self.base.step()
 
     def state_dict(self) -> dict[str, Any]:
         """That of the base: SAM itself remembers nothing."""
-        return self._base.state_dict()
+        return self.base.state_dict()
 
     def load_state_dict(self, state_dict: Any) -> None:
         """The inverse of ``state_dict``."""
-        self._base.load_state_dict(state_dict)
-        self.param_groups = self._base.param_groups
+        self.base.load_state_dict(state_dict)
+        self.param_groups = self.base.param_groups

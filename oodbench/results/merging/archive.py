@@ -21,9 +21,17 @@ from oodbench.errors import RequestError
 from oodbench.records import Trial
 from oodbench.results.connection.database import open_database
 from oodbench.results.connection.engines import PLANNING, update_statistics, wait_for_turn
+from oodbench.results.merging.archived import (
+    ARCHIVED,
+    CURVES,
+    insert,
+    ordered,
+    references_of,
+    whole,
+)
 from oodbench.results.merging.copying import check_empty, released, set_sequences
-from oodbench.results.schema import REVISIONS, TABLES, curves, predictions, runs, study_trials
-from oodbench.results.sweeps.adding import run_columns
+from oodbench.results.schema import REVISIONS, TABLES, predictions, runs, study_trials
+from oodbench.results.trials import run_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +40,8 @@ ABOUT = "about.json"
 """What the archive is: ``about`` in a sentence, ``revision`` of its schema, ``oodbench``."""
 SMALLEST = 22
 """The level of Zstandard that gives the smallest files; they are written once."""
-HANDS = ("owner", "lease", "proposer_owner", "proposer_lease", "started")
-"""Columns of no use to whoever trains nothing of it."""
+LEFT_OUT = ("owner", "lease", "proposer_owner", "proposer_lease", "started", "origin")
+"""Columns of no use to whoever trains nothing of it, and the one that is in the provenance."""
 PACKED = predictions.c.packed
 """Deflated, run by run."""
 TIMES = ("created", "finished")
@@ -76,7 +84,7 @@ def write_archive(
     to.mkdir(parents=True, exist_ok=True)
     numbers: dict[Column[Any], dict[Any, int]] = {}
     with open_database(source, read_only=True) as db, db.read() as connection:
-        for table in TABLES:
+        for table in ARCHIVED:
             frame = _frame(connection, table, numbers, all_steps, predicted)
             whole = [name for name in frame if frame[name].dtype.kind == "i"]
             parquet.write_table(
@@ -123,7 +131,7 @@ def read_archive(folder: str | Path, destination: str | Path) -> Mapping[str, in
         check_empty(connection, db)
         counted = {
             table.name: _put(connection, table, source / f"{table.name}.parquet", keys)
-            for table in TABLES
+            for table in ARCHIVED
         }
         update_statistics(connection, *TABLES)
         return counted
@@ -151,10 +159,9 @@ def _frame(
     """What is kept of a table; ``numbers`` has the row of each key of those before it."""
     import pandas as pd
 
-    order = (runs.c.position, runs.c.id) if table is runs else tuple(table.primary_key)
-    rows = connection.execute(select(table).order_by(*order)).mappings()
-    frame = pd.DataFrame([dict(row) for row in rows], columns=table.columns.keys(), dtype=object)
-    if table is curves and not all_steps:
+    rows = [whole(table, row) for row in connection.execute(ordered(table))]
+    frame = pd.DataFrame(rows, columns=table.columns.keys(), dtype=object)
+    if table is CURVES and not all_steps:
         last = frame["step"] == frame.groupby("run_id")["step"].transform("max")
         best = select(runs.c.id, runs.c.summary[("best_id_val", "step")].as_integer().label("step"))
         steps = {row.id: row.step for row in connection.execute(best)}
@@ -165,7 +172,7 @@ def _frame(
         if predicted is not None:
             first = select(study_trials.c.run_id).where(study_trials.c.idx < predicted)
             frame = frame[frame["run_id"].isin(set(connection.scalars(first)))]
-    references = _references(table)
+    references = references_of(table)
     for name, parent in references.items():
         frame[name] = frame[name].map(numbers[parent])
     frame = frame.sort_values(list(references), kind="stable") if references else frame
@@ -182,15 +189,10 @@ def _frame(
     return frame.infer_objects()
 
 
-def _references(table: Table) -> dict[str, Column[Any]]:
-    """The columns that name a row of another table -> the column that they name."""
-    return {key.parent.name: key.column for key in table.foreign_keys}
-
-
 def _implied(table: Table, frame: "pd.DataFrame") -> list[str]:
     """The columns that ``_row`` makes again, or that nobody needs."""
     counting = table.autoincrement_column
-    names = [name for name in HANDS if name in frame]
+    names = [name for name in LEFT_OUT if name in frame]
     names += [counting.name] if counting is not None and not counting.foreign_keys else []
     if table is runs:
         decided = [run_columns(Trial.from_json(trial)) for trial in frame["trial"]]
@@ -214,7 +216,7 @@ def _put(
         rows = list(_rows(table, batch.to_pylist(), total, keys))
         for key in table.primary_key:
             keys[key] += [row[key.name] for row in rows]
-        connection.execute(table.insert(), rows)
+        insert(connection, table, rows)
         total += len(rows)
     if total and connection.dialect.name == "postgresql":
         set_sequences(connection, table)
@@ -231,7 +233,7 @@ def _rows(
     counting = table.autoincrement_column
     read: dict[str, Callable[[Any], Any]] = {
         **{column.name: json.loads for column in table.c if isinstance(column.type, JSON)},
-        **{name: keys[parent].__getitem__ for name, parent in _references(table).items()},
+        **{name: keys[parent].__getitem__ for name, parent in references_of(table).items()},
     }
     if table is predictions:
         read[PACKED.name] = compressed
@@ -242,5 +244,6 @@ def _rows(
         if counting is not None and counting.name not in row:
             row[counting.name] = number
         if table is runs:
-            row = {**run_columns(Trial.from_json(row["trial"])), **row}
+            trial = Trial.from_json(row.pop("trial"))
+            row = {**run_columns(trial), **row}
         yield released(table, row)

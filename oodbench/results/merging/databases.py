@@ -16,7 +16,13 @@ from oodbench.results.connection.address import describe_target, parse_target, s
 from oodbench.results.connection.database import Database, open_database
 from oodbench.results.connection.engines import PLANNING, update_statistics, wait_for_turn
 from oodbench.results.merging.integrity import check_database
-from oodbench.results.merging.joining import join_links, join_runs, join_studies, join_sweeps
+from oodbench.results.merging.joining import (
+    join_links,
+    join_origins,
+    join_runs,
+    join_studies,
+    join_sweeps,
+)
 from oodbench.results.schema import runs, studies, study_trials
 from oodbench.results.sweeps.lookup import chunks
 from oodbench.results.sweeps.shards import Lacking, check_same_sweep, lacking
@@ -131,6 +137,7 @@ def _merge(source: str | Path, new: Database, keep_first: bool) -> Merged:
         wait_for_turn(writing, PLANNING)
         check_same_sweep(reading, writing, old.url, new.url)
         join_studies(reading, writing, join_sweeps(reading, writing))
+        join_origins(reading, writing)
         counted: Counter[str] = Counter()
         differing: list[str] = []
         ids = list(reading.scalars(select(runs.c.id).order_by(runs.c.position, runs.c.id)))

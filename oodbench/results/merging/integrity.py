@@ -18,7 +18,7 @@ from sqlalchemy import (
     select,
 )
 
-from oodbench.records import STATUSES, Trial
+from oodbench.records import STATUSES
 from oodbench.results.answer_keys import read_keys
 from oodbench.results.connection.database import open_database
 from oodbench.results.schema import (
@@ -30,11 +30,12 @@ from oodbench.results.schema import (
     STATES,
     TABLES,
     WAITING,
-    curves,
+    points,
     predictions,
     runs,
     study_trials,
 )
+from oodbench.results.trials import TRIAL, trial_of
 from oodbench.results.views import VIEWS
 
 SHOWN = 3
@@ -99,7 +100,7 @@ def _orphans(connection: Connection) -> Iterator[str]:
     for table in TABLES:
         for key in sorted(table.foreign_keys, key=lambda key: str(key.parent)):
             parent: Column[Any] = key.column
-            dangling = not_(exists().where(parent == key.parent))
+            dangling = and_(key.parent.is_not(None), not_(exists().where(parent == key.parent)))
             n = connection.scalar(select(func.count()).select_from(table).where(dangling))
             if n:
                 yield f"{n} rows of {table.name} have a {key.parent.name} that does not exist."
@@ -110,7 +111,7 @@ def _orphans(connection: Connection) -> Iterator[str]:
 def _wrong_runs(connection: Connection) -> Iterator[str]:
     """Runs whose columns do not fit their state."""
     row = runs.c
-    measured = exists().where(curves.c.run_id == row.id)
+    measured = exists().where(points.c.run_id == row.id)
     predicted = exists().where(predictions.c.run_id == row.id)
     finished = row.state.in_(STATUSES)
     last = row.summary[("last", "step")].as_integer()
@@ -149,13 +150,13 @@ def _sentence(n: int, what: str, some: list[str]) -> str:
 def _wrong_trials(connection: Connection) -> Iterator[str]:
     """Runs whose trial is not the one that their id is the hash of."""
     wrong = []
-    columns = select(runs.c.id, runs.c.trial).order_by(runs.c.id)
-    for run, trial in connection.execution_options(yield_per=1000).execute(columns):
+    columns = select(runs.c.id, *TRIAL).order_by(runs.c.id)
+    for row in connection.execution_options(yield_per=1000).execute(columns):
         try:
-            if Trial.from_json(trial).id != run:
-                wrong.append(run)
+            if trial_of(row).id != row.id:
+                wrong.append(row.id)
         except (TypeError, KeyError, ValueError):
-            wrong.append(run)
+            wrong.append(row.id)
     if wrong:
         yield _sentence(len(wrong), "not of the trial that their id says", wrong[:SHOWN])
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select, update
 from oodbench.errors import DatabaseError
 from oodbench.records import STATUSES
 from oodbench.results.connection.engines import insert_absent
+from oodbench.results.measurements import curves, put_curves
 from oodbench.results.merging.copying import released
 from oodbench.results.probes import TRAINED
 from oodbench.results.queue import lock_runs
@@ -16,7 +17,7 @@ from oodbench.results.schema import (
     RUNNING,
     WAITING,
     answer_keys,
-    curves,
+    origins,
     predictions,
     runs,
     studies,
@@ -28,7 +29,7 @@ from oodbench.results.sweeps.shards import SHARDED, put_sharded
 
 OUTCOME = (
     *("state", "attempt", "excused", "cohort_size", "owner", "lease"),
-    *("reason", "provenance", "summary", "started", "finished"),
+    *("reason", "provenance", "origin", "summary", "started", "finished"),
 )
 """The columns of a run that its training decides."""
 
@@ -67,6 +68,12 @@ def _size(connection: Connection, study: str) -> int:
     return int(connection.scalar(counting) or 0)
 
 
+def join_origins(reading: Connection, writing: Connection) -> None:
+    """Add what runs share of their provenance, where it is not there."""
+    if theirs := [dict(row) for row in reading.execute(select(origins)).mappings()]:
+        writing.execute(insert_absent(writing, origins), theirs)
+
+
 def join_runs(
     reading: Connection, writing: Connection, ids: Sequence[str], counted: "Counter[str]"
 ) -> list[str]:
@@ -85,7 +92,7 @@ def join_runs(
         outcome = {name: row[name] for name in OUTCOME}
         writing.execute(update(runs).where(runs.c.id == row["id"]).values(outcome))
     results = [row["id"] for row in (*new, *late) if row["id"] in ended]
-    _put_curves(writing, [c for items in _curves(reading, results).values() for c in items])
+    put_curves(writing, [c for items in _curves(reading, results).values() for c in items])
     counted.update(new=len(new), results=len(results), known=len(both))
     theirs_now = {row["id"]: row["state"] for row in rows}
     differing = list(_compare(reading, writing, both, theirs_now, states))
@@ -103,29 +110,32 @@ def _compare(
     """Runs whose results differ. Of equal ones, what a probe measured there alone comes along."""
     old, new = _curves(reading, ids), _curves(writing, ids)
     for run in ids:
-        if theirs[run] != ours[run] or _trained(old[run]) != _trained(new[run]):
+        if theirs[run] != ours[run] or not _are_equal(_trained(old[run]), _trained(new[run])):
             yield run
             continue
         known = {*TRAINED, *(item["metric"] for item in new[run])}
-        _put_curves(writing, [item for item in old[run] if item["metric"] not in known])
+        put_curves(writing, [item for item in old[run] if item["metric"] not in known])
 
 
 def _curves(connection: Connection, ids: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """The measurements of each run, in order, without their numbers."""
     found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    measured = select(curves).where(curves.c.run_id.in_(ids)).order_by(curves.c.id)
+    measured = select(curves).where(curves.c.run_id.in_(ids))
+    measured = measured.order_by(curves.c.run_id, curves.c.idx)
     for row in connection.execute(measured).mappings() if ids else ():
-        found[row["run_id"]].append({name: row[name] for name in row if name != "id"})
+        found[row["run_id"]].append({name: row[name] for name in row if name != "idx"})
     return found
+
+
+def _are_equal(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
+    """Whether two results are one, where measurements of steps may have been removed of either."""
+    steps = {item["step"] for item in one} & {item["step"] for item in other}
+    first, second = ([item for item in of if item["step"] in steps] for of in (one, other))
+    return first == second and (bool(steps) or one == other)
 
 
 def _trained(measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [item for item in measured if item["metric"] in TRAINED]
-
-
-def _put_curves(writing: Connection, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        writing.execute(curves.insert(), rows)
 
 
 def join_predictions(reading: Connection, writing: Connection, ids: Sequence[str]) -> None:

@@ -9,8 +9,10 @@ from sqlalchemy import Connection, func, select
 
 from oodbench.records import Trial
 from oodbench.results.connection.database import Database
+from oodbench.results.provenances import provenance_of, runs_with_origins
 from oodbench.results.schema import (
     answer_keys,
+    origins,
     predictions,
     runs,
     studies,
@@ -19,6 +21,7 @@ from oodbench.results.schema import (
 )
 from oodbench.results.store import find_run
 from oodbench.results.targets import N_OOD, OOD, are_of_targets, listed
+from oodbench.results.trials import trial_of
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,19 +116,21 @@ def run_details(db: Database, run: str) -> RunDetails:
         QueryError: If no run or several begin so.
     """
     with db.read() as connection:
-        row = connection.execute(select(runs).where(runs.c.id == find_run(connection, run))).one()
+        found = select(runs, origins.c.shared).select_from(runs_with_origins)
+        row = connection.execute(found.where(runs.c.id == find_run(connection, run))).one()
         asked = _asked_by(connection, row.id)
         kept = _predictions(connection, row.id)
+    provenance = provenance_of(row)
     return RunDetails(
         run=row.id,
-        trial=Trial.from_json(row.trial),
+        trial=trial_of(row),
         status=row.state,
         reason=row.reason,
         asked_by=tuple({k: v for k, v in item.items() if k != "facts"} for item in asked),
         environments=tuple(asked[0]["facts"].get("environments", ()) if asked else ()),
-        targets=tuple(row.provenance.get("targets", ()) if row.provenance else ()),
+        targets=tuple(provenance.get("targets", ())),
         scores={rule: _by_column(found) for rule, found in row.summary.items()},
-        provenance=row.provenance,
+        provenance=provenance,
         predictions=kept,
         owner=row.owner,
         attempts=row.attempt,

@@ -11,16 +11,18 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Select, and_, func, select
+from sqlalchemy import Connection, Select, and_, exists, func, select
 
 from oodbench.metrics import WORST
 from oodbench.records import canonical_json
 from oodbench.results.connection.database import Database
 from oodbench.results.expressions import environments_text
-from oodbench.results.schema import COMPLETED, curves, runs, studies, study_trials
+from oodbench.results.measurements import curves
+from oodbench.results.schema import COMPLETED, runs, studies, study_trials
 from oodbench.results.select import LeftOut, left_out_mean
 from oodbench.results.store import METRIC
 from oodbench.results.sweeps.lookup import chunks
+from oodbench.results.trials import TRIAL, trial_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,6 +98,8 @@ def leave_one_environment_out(
     """Run -> the mean accuracy of its siblings, each on the environment that it leaves out too."""
     leaving_out = select(study_trials.c.run_id).join(studies)
     two = environments_text(studies.c.test_environments).contains(",")
+    if not connection.scalar(select(exists().where(two))):  # which spares a look at every run
+        return {}
     several = runs.c.id.in_(leaving_out.where(two))
     left_out: dict[LeftOut, float] = {}
     siblings = {row.id: row for row in _configurations(connection, several)}
@@ -139,7 +143,7 @@ def _configurations(connection: Connection, which: Any) -> Iterable[Any]:
         .correlate(runs)
         .scalar_subquery()
     )
-    statement = select(runs.c.id, runs.c.trial, studied.label("facts"))
+    statement = select(runs.c.id, *TRIAL, studied.label("facts"))
     rows = connection.execute(statement.where(runs.c.state == COMPLETED, which))
     return [row for row in rows if row.facts and row.facts.get("environments")]
 
@@ -149,10 +153,11 @@ def _configuration(row: Any) -> str:
 
     DomainBed derives the training seed from them, so it is not shared by imported siblings.
     """
-    own = ("seed", "imported") if row.trial.get("imported") else ()
+    trial = trial_of(row)
+    own = ("seed", "imported") if trial.imported else ()
     free = ("test_environments", *own)
-    return canonical_json({k: v for k, v in row.trial.items() if k not in free})
+    return canonical_json({k: v for k, v in trial.to_json().items() if k not in free})
 
 
 def _tested(row: Any) -> frozenset[int]:
-    return frozenset(row.trial["test_environments"])
+    return frozenset(row.test_environments)

@@ -1,8 +1,9 @@
 """Hyperparameters inside their JSON column, as SQL that means the same on both databases."""
 
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, case, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Text, case, exists, func, literal_column, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -40,8 +41,28 @@ def hparam_value(column: ColumnElement[Any], name: str, kind: str) -> ColumnElem
     return case((hparam_kind(column, name) == kind, value))
 
 
-def hparam_names(connection: Connection) -> set[str]:
-    """Every hyperparameter that some run has."""
+class HparamNames(Collection[str]):
+    """Every hyperparameter that some run has. To list them reads every run; to look for one, few.
+
+    Args:
+        connection: Which is asked.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def __contains__(self, name: object) -> bool:
+        having = exists().where(hparam_kind(runs.c.hparams, str(name)).is_not(None))
+        return bool(self.connection.scalar(select(having)))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_listed(self.connection))
+
+    def __len__(self) -> int:
+        return len(_listed(self.connection))
+
+
+def _listed(connection: Connection) -> set[str]:
     if connection.dialect.name == "postgresql":
         key: ColumnElement[Any] = func.json_object_keys(runs.c.hparams)
         return set(connection.scalars(select(key).distinct()))

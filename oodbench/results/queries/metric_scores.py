@@ -8,7 +8,8 @@ from sqlalchemy import Connection, Select, and_, func, select
 from oodbench.errors import UnknownNameError
 from oodbench.records import OOD_TEST
 from oodbench.results.columns import BY_TARGET, SCORES
-from oodbench.results.schema import COMPLETED, curves, runs
+from oodbench.results.measurements import curves
+from oodbench.results.schema import COMPLETED, runs
 
 if TYPE_CHECKING:
     import pandas as pd

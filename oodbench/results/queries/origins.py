@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 
 from oodbench.records import STATUSES
 from oodbench.results.connection.database import Database
+from oodbench.results.schema import origins as shared_parts
 from oodbench.results.schema import runs, studies, study_trials, sweeps
 
 if TYPE_CHECKING:
@@ -27,10 +28,13 @@ def origins(db: Database) -> "pd.DataFrame":
 
     ended = runs.c.state.in_(STATUSES)
     with db.read() as connection:
-        statement = select(runs.c.id.label("run"), runs.c.protocol, runs.c.provenance).where(ended)
-        frame = frame_of(connection.execute(statement.order_by(runs.c.position)))
-    known = pd.DataFrame.from_records([item or {} for item in frame.pop("provenance")])
-    known.index = frame.index
+        columns = runs.c.id.label("run"), runs.c.protocol, runs.c.provenance, runs.c.origin
+        statement = select(*columns).where(ended).order_by(runs.c.position)
+        frame = frame_of(connection.execute(statement))
+        shared = {row.id: row.shared for row in connection.execute(select(shared_parts))}
+    own, names = frame.pop("provenance"), frame.pop("origin")
+    whole = [{**shared.get(name, {}), **rest} for name, rest in zip(names, own, strict=True)]
+    known = pd.DataFrame.from_records(whole, index=frame.index)
     return frame.join(known.reindex(columns=ORIGIN[1:]))
 
 

@@ -8,7 +8,8 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 from oodbench.data import named_or_all
 from oodbench.records import OOD_TEST
 from oodbench.results.columns import BY_TARGET
-from oodbench.results.schema import curves, studies, study_trials
+from oodbench.results.measurements import curves
+from oodbench.results.schema import studies, study_trials
 from oodbench.results.store import METRIC
 from oodbench.results.targets import N_OOD, OOD, TARGETS, cell_of, has_mean, listed, names_of
 
@@ -41,6 +42,11 @@ def _tested(connection: Connection) -> dict[str, str]:
     return {row.run_id: texts[row.study_id] for row in connection.execute(links)} if texts else {}
 
 
+def have_targets(connection: Connection) -> bool:
+    """Whether any study is tested on targets."""
+    return bool(_studies(connection))
+
+
 def targets_of_studies(connection: Connection) -> dict[str, str]:
     """Study -> the targets that it is tested on, for a reader."""
     return {study: listed(names_of(text)) for study, text in _studies(connection).items()}
@@ -62,9 +68,11 @@ def with_targets(connection: Connection, frame: "pd.DataFrame") -> "pd.DataFrame
     """A table of runs with a column for each score of a target, and ``TARGETS``, if any has one.
 
     Args:
-        frame: With the column ``run`` and those of ``SCORES`` and ``SIZES``, which it loses.
+        frame: With the column ``run`` and, if ``have_targets``, those of ``SCORES`` and ``SIZES``,
+            which it loses.
     """
-    rest, tested = frame.drop(columns=[SCORES, SIZES]), _tested(connection)
+    rest = frame.drop(columns=[SCORES, SIZES], errors="ignore")
+    tested = _tested(connection)
     if rest["run"].isin(tested).any():
         rest = rest.assign(**{TARGETS: rest["run"].map(tested)})
         for of, column, kind in ((OOD, SCORES, "float64"), (N_OOD, SIZES, "Int64")):

@@ -153,9 +153,9 @@ class _Compiler:
         self.columns = {name: column for name, column in columns.items() if name != "hparams"}
 
     @cached_property
-    def hparam_names(self) -> set[str]:
-        """Of all runs; to find them is to read every run."""
-        return set(self.find_hparams())
+    def hparam_names(self) -> Collection[str]:
+        """Of all runs; to list them is to read every run."""
+        return self.find_hparams()
 
     def condition(self, node: ast.expr) -> ColumnElement[bool]:
         """A node that is true or false."""

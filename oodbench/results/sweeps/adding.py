@@ -19,6 +19,7 @@ from oodbench.results.schema import WAITING, now, runs, studies, study_trials, s
 from oodbench.results.sweeps.lookup import known_states, sweep_id
 from oodbench.results.sweeps.plans import AddedSweep, PlannedStudy, in_turn
 from oodbench.results.sweeps.shifts import put_declared
+from oodbench.results.trials import run_columns
 
 
 def preview_sweep(db: Database | None, plan: Sequence[PlannedStudy]) -> AddedSweep:
@@ -145,33 +146,6 @@ def end_of_line(connection: Connection) -> int:
     """The position behind all runs."""
     last = connection.scalar(select(func.coalesce(func.max(runs.c.position), -1)))
     return int(last or 0) + 1
-
-
-def run_columns(trial: Trial) -> dict[str, Any]:
-    """The columns of ``runs`` that a trial decides, and those of a run that is untouched."""
-    return {
-        "id": trial.id,
-        "config_id": trial.config_id,
-        "protocol": trial.protocol,
-        "dataset": trial.dataset,
-        "fingerprint": trial.fingerprint,
-        "test_environments": list(trial.test_environments),
-        "model": trial.model,
-        "algorithm": trial.algorithm,
-        "optimizer": trial.optimizer,
-        "hparams": dict(trial.hparams),
-        "steps": trial.steps,
-        "batch": dict(trial.batch),
-        "precision": trial.precision,
-        "seed": trial.seed,
-        "data_seed": trial.data_seed,
-        "trial": trial.to_json(),
-        "cohort_key": trial.cohort_key,
-        "attempt": 0,
-        "reason": "",
-        "provenance": {},
-        "summary": {},
-    }
 
 
 def put_links(connection: Connection, plan: Sequence[PlannedStudy]) -> None:

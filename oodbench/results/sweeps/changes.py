@@ -9,8 +9,9 @@ from oodbench.errors import check_name
 from oodbench.records import IMPORTED
 from oodbench.results.connection.database import Database
 from oodbench.results.connection.engines import PLANNING, wait_for_turn
+from oodbench.results.measurements import drop_curves
 from oodbench.results.queue import lock_runs
-from oodbench.results.schema import DIVERGED, FAILED, WAITING, curves, runs, studies, study_trials
+from oodbench.results.schema import DIVERGED, FAILED, WAITING, runs, studies, study_trials
 from oodbench.results.sweeps.lookup import chunks, in_sweep, studies_of
 from oodbench.results.sweeps.shards import put_sharded
 
@@ -40,10 +41,12 @@ def retry(db: Database, sweep: str, statuses: Sequence[str] = (FAILED,)) -> int:
         own = ~runs.c.protocol.startswith(IMPORTED, autoescape=True)
         wanted = and_(runs.c.state.in_(statuses), own, in_sweep(connection, sweep))
         found = lock_runs(connection, wanted)
+        drop_curves(connection, found)
         for some in chunks(found):
-            connection.execute(delete(curves).where(curves.c.run_id.in_(some)))
             untouched = {"attempt": 0, "excused": 0, "reason": "", "summary": {}, "provenance": {}}
-            nulls = dict.fromkeys(("cohort_size", "owner", "lease", "started", "finished"))
+            nulls = dict.fromkeys(
+                ("cohort_size", "owner", "lease", "started", "finished", "origin")
+            )
             again = update(runs).where(runs.c.id.in_(some))
             connection.execute(again.values(state=WAITING, **untouched, **nulls))
     return len(found)

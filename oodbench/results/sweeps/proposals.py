@@ -28,6 +28,7 @@ from oodbench.results.schema import (
 from oodbench.results.sweeps.adding import put_runs
 from oodbench.results.sweeps.lookup import studies_of
 from oodbench.results.sweeps.plans import runs_of_each
+from oodbench.results.trials import TRIAL, trial_of
 
 
 @dataclass(frozen=True)
@@ -201,13 +202,13 @@ def _growing(db: Database, study: str) -> Growing:
             .where(studies.c.id == study)
         ).one()
         mine = (
-            select(runs.c.trial, link.sampler, runs.c.state, runs.c.summary)
+            select(*TRIAL, link.sampler, runs.c.state, runs.c.summary)
             .join(runs, runs.c.id == link.run_id)
             .where(link.study_id == study)
             .order_by(link.idx)
         )
         past = tuple(
-            Past(Trial.from_json(r.trial), r.sampler, r.state, r.summary.get("last", {}))
+            Past(trial_of(r), r.sampler, r.state, r.summary.get("last", {}))
             for r in connection.execute(mine)
         )
     return Growing(

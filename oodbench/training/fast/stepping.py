@@ -35,20 +35,25 @@ def stepper(optimizer: torch.optim.Optimizer) -> Callable[[], Any]:
     """
     if isinstance(optimizer, Reevaluating):
         return optimizer.passes
-    kind = type(optimizer)
-    hooks: list[Any] = [
-        *(optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks),
-        *(base._global_optimizer_pre_hooks, base._global_optimizer_post_hooks),
-    ]
-    own = kind.__module__.startswith("torch.optim.") and "step" not in vars(optimizer)
-    if not own or any(hooks) or optimizer.defaults.get("differentiable"):
+    if not is_plain(optimizer):
         return optimizer.step
+    kind = type(optimizer)
     step = partial(unwrap(kind.step), optimizer)
     group = optimizer.param_groups[0]
     alone = len(optimizer.param_groups) == len(group["params"]) == 1
     if kind in KERNELS and alone and group["fused"]:
         return partial(KERNELS[kind], optimizer, step)
     return step
+
+
+def is_plain(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether it is one of torch's own, and nothing is hung on its step."""
+    hooks: list[Any] = [
+        *(optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks),
+        *(base._global_optimizer_pre_hooks, base._global_optimizer_post_hooks),
+    ]
+    own = type(optimizer).__module__.startswith("torch.optim.") and "step" not in vars(optimizer)
+    return own and not any(hooks) and not optimizer.defaults.get("differentiable")
 
 
 def step_sgd(optimizer: torch.optim.Optimizer, step: Callable[[], Any]) -> None:

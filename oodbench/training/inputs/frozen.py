@@ -25,7 +25,7 @@ from oodbench.training.clock import FEATURES, Clock
 from oodbench.training.fast.folding import folded
 from oodbench.training.inputs.columns import replaced, standardised
 from oodbench.training.inputs.stored import as_floats
-from oodbench.training.precision import BF16, DTYPES, As, Mixed
+from oodbench.training.precision import BF16, DTYPES, As, Mixed, numerics
 from oodbench.training.random import seeded
 
 IMAGES = {"cpu": 8, "cuda": 128}
@@ -148,7 +148,7 @@ class Features:
         order = np.array(pieces.left(by_length(images)), np.int64)
         shown, done, size = -SIGNS, len(images) - len(order), IMAGES.get(self.device.type, 32)
         batches = [order[start : start + size] for start in range(0, len(order), size)]
-        with one_core_each(self.device) as pool:
+        with one_core_each(self.device) as pool, numerics(self.device):
             found = pool.map(lambda rows: self._run(images[rows]), batches)
             for rows in batches:
                 if time.monotonic() - shown >= SIGNS:

@@ -1,6 +1,7 @@
 """Examples where they are kept, on the device or in a file, as floats when they are indexed."""
 
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import torch
@@ -10,6 +11,8 @@ from oodbench.data import Rows
 
 FEW = 64 * 2**20
 """Bytes of floats that a split may need to be kept as such."""
+DECODING = Lock()
+"""Held where images are decoded: that takes all cores by itself, and settings of all threads."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,11 @@ class Inputs:
     def shape(self) -> torch.Size:
         """(n, *shape)."""
         return self.stored.shape
+
+    @property
+    def place(self) -> torch.device:
+        """Where indices are to be."""
+        return self.stored.device
 
     def __getitem__(self, which: Tensor | slice) -> Tensor:
         """The chosen examples: (*indices, *shape) floats."""
@@ -69,11 +77,39 @@ class StoredInputs:
         """(n, *shape)."""
         return torch.Size(self.rows.shape)
 
+    @property
+    def place(self) -> torch.device:
+        """Where indices are to be."""
+        return torch.device("cpu")
+
     def __getitem__(self, which: Tensor | slice) -> Tensor:
         """The chosen examples: (*indices, *shape) floats."""
-        index = which if isinstance(which, slice) else which.cpu().numpy()
-        chosen = torch.from_numpy(np.asarray(self.rows[index])).to(self.device)
-        return as_floats(chosen, self.dtype)
+        return as_floats(self.as_stored(which), self.dtype)
+
+    def as_stored(self, which: Tensor | slice) -> Tensor:
+        """The chosen examples on the device, as the numbers that they are stored as.
+
+        A GPU gets them from pinned memory, so that nobody waits until it has them.
+        """
+        rows = self.rows.rows[which if isinstance(which, slice) else which.cpu().numpy()]
+        stored = self.rows.stored
+        if not isinstance(stored, np.ndarray):
+            with DECODING:
+                return upload(torch.from_numpy(np.asarray(stored[rows])), self.device)
+        if self.device.type == "cpu":
+            return torch.from_numpy(np.asarray(stored[rows]))
+        kind = torch.from_numpy(np.empty(0, stored.dtype)).dtype
+        chosen = torch.empty((*rows.shape, *self.shape[1:]), dtype=kind, pin_memory=True)
+        # With "clip" numpy writes there at once; these rows are all within.
+        np.take(stored, rows, axis=0, out=chosen.numpy(), mode="clip")
+        return chosen.to(self.device, non_blocking=True)
+
+
+def upload(numbers: Tensor, device: torch.device) -> Tensor:
+    """The same on a device; a GPU copies them from pinned memory while this thread goes on."""
+    if device.type != "cuda":
+        return numbers.to(device)
+    return numbers.pin_memory().to(device, non_blocking=True)
 
 
 def as_floats(inputs: Tensor, dtype: torch.dtype) -> Tensor:

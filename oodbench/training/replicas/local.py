@@ -26,20 +26,19 @@ from torch import multiprocessing as torch_multiprocessing
 from oodbench.errors import OodbenchError
 from oodbench.records import RunRecord, Trial
 from oodbench.training.checkpoints import NOTHING, Saving, tell_nobody
-from oodbench.training.clock import clock_of
+from oodbench.training.clock import Clock, clock_of
 from oodbench.training.fast.processor import prepare_for_cpu
 from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.keeping import keep
 from oodbench.training.loop import Run, build_module
-from oodbench.training.replicas.processes import Apart
+from oodbench.training.precision import numerics
+from oodbench.training.replicas.processes import PLAIN, Apart, ProcessSettings, barrier
 from oodbench.training.stack import stackable
 
 POLL = 0.2
 """Seconds between looks at the processes."""
 GRACE = 2.0
 """Seconds that a process has to end when it is told to, before it is killed."""
-TIMEOUT = timedelta(minutes=30)
-"""Longest wait of one replica for the others: an evaluation may take long."""
 
 
 def run_on_processes(
@@ -49,6 +48,7 @@ def run_on_processes(
     tick: Callable[[], None] = lambda: None,
     saving: Saving = NOTHING,
     target: Callable[[Trial, Tensors, torch.device], RunRecord] | None = None,
+    settings: ProcessSettings = PLAIN,
 ) -> RunRecord:
     """Train one trial, each replica in a process of its own, and return its record.
 
@@ -59,6 +59,7 @@ def run_on_processes(
         tick: Called several times a second; what it raises ends the processes.
         saving: Which weights are left on disk.
         target: What each process does, once the group is there; by default it trains.
+        settings: How the processes work.
 
     Raises:
         OodbenchError: If a process died or raised; its number and what it said.
@@ -68,7 +69,8 @@ def run_on_processes(
     mine = replace(saving, on_saved=tell_nobody)  # no replica has the database
     with tempfile.TemporaryDirectory(prefix="oodbench-") as folder:
         place = Path(folder)
-        arguments = (trial, data, device, place, target or partial(train_replica, saving=mine))
+        target = target or partial(train_replica, saving=mine, settings=settings)
+        arguments = (trial, data, device, place, target, settings.timeout)
         processes: list[BaseProcess] = [
             context.Process(target=replica, args=(rank, *arguments), daemon=True)
             for rank in range(trial.replicas)
@@ -139,6 +141,7 @@ def replica(
     device: torch.device,
     place: Path,
     target: Callable[[Trial, Tensors, torch.device], RunRecord],
+    timeout: float,
 ) -> None:
     """What one process does: join the others (by a file, so no port is taken), train, report."""
     prepare_for_cpu()
@@ -149,7 +152,7 @@ def replica(
             init_method=f"file://{place / 'meeting'}",
             rank=rank,
             world_size=trial.replicas,
-            timeout=TIMEOUT,
+            timeout=timedelta(seconds=timeout),
         )
         record = target(trial, data, device)
         if rank == 0:
@@ -192,6 +195,7 @@ def train_replica(
     saving: Saving = NOTHING,
     group: dist.ProcessGroup | None = None,
     tick: Callable[[], None] = lambda: None,
+    settings: ProcessSettings = PLAIN,
 ) -> RunRecord:
     """Train this process's replica in a group of processes, by default of all.
 
@@ -199,17 +203,20 @@ def train_replica(
     the training.
     """
     module = build_module(trial, data.shape, data.num_classes)
-    run = Run(
-        [trial],
-        data,
-        device,
-        stackable(trial, module),
-        selected=saving.selected,
-        predicting=saving.predictions,
-        clock=clock_of(device),
-        group=Apart(device, group),
-    )
-    dist.barrier(group)  # who is ready first does not wait for the slowest in training
-    run.train(tick)
-    (record,) = run.records()
+    timed = settings.profiled or device.type != "cuda"
+    with numerics(device, trial.precision, settings.deterministic):
+        run = Run(
+            [trial],
+            data,
+            device,
+            stackable(trial, module),
+            selected=saving.selected,
+            predicting=saving.predictions,
+            clock=clock_of(device) if timed else Clock(),
+            group=Apart(device, group, timed),
+            loaders=settings.loaders,
+        )
+        barrier(device, group)  # who is ready first does not wait for the slowest in training
+        run.train(tick)
+        (record,) = run.records()
     return keep(run, 0, record, saving if dist.get_rank(group) == 0 else NOTHING)

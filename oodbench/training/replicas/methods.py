@@ -48,7 +48,7 @@ class Group(Protocol):
 
     @property
     def seconds(self) -> Seconds | None:
-        """What ``exchange`` took so far; None where nothing is sent, so nothing can be measured."""
+        """What ``exchange`` took so far; None where nothing is sent, or its time is not taken."""
 
     def mean(self, rows: Tensor) -> Tensor:
         """The (P,) mean over all replicas; (n, P) are the rows of those here."""

@@ -232,7 +232,8 @@ class Replication:
     def _times(self) -> Mapping[str, float | None]:
         """Seconds of a replica, on average, in its own work and on the others, without evaluating.
 
-        None where the replicas are simulated: they share a processor, and nothing is sent.
+        None where the replicas are simulated: they share a processor, and nothing is sent. None on
+        a GPU, too, unless it is profiled: to take the time it would have to be waited for.
         """
         names = ("compute_seconds", "waiting_seconds", "communication_seconds")
         if self._group.seconds is None:

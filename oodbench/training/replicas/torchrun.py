@@ -23,7 +23,8 @@ from oodbench.errors import LostLeaseError, OodbenchError, RequestError, StopTra
 from oodbench.records import RunRecord, Trial
 from oodbench.training.checkpoints import Saving
 from oodbench.training.inputs.tensors import Tensors
-from oodbench.training.replicas.local import TIMEOUT, train_replica
+from oodbench.training.replicas.local import train_replica
+from oodbench.training.replicas.processes import PLAIN, ProcessSettings
 
 VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """What torchrun tells each process of the others by; all of them are set there."""
@@ -54,6 +55,7 @@ class Ranks:
     Args:
         device: ``cpu``, where the backend is gloo, or ``cuda``, where it is NCCL and each process
             takes the GPU of its local rank.
+        settings: How they work; the same for each of them.
 
     Attributes:
         rank: Of this process.
@@ -62,11 +64,11 @@ class Ranks:
         stopping: Whether any of them was told to stop.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, settings: ProcessSettings = PLAIN) -> None:
         if device.type == "cuda":
             device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
             torch.cuda.set_device(device)
-        self.device = device
+        self.device, self._settings = device, settings
         meet()
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self.stopping = self._gone = False
@@ -134,11 +136,13 @@ class Ranks:
         """Train this rank's replica, in a group that is made for this trial."""
         records: list[RunRecord] = []
 
+        timeout = timedelta(seconds=self._settings.timeout)
+
         def act() -> None:
-            group: Any = dist.new_group(backend=BACKENDS[self.device.type], timeout=TIMEOUT)
+            group: Any = dist.new_group(backend=BACKENDS[self.device.type], timeout=timeout)
             try:
-                record = train_replica(trial, data, self.device, saving, group, tick)
-                records.append(record)
+                how = group, tick, self._settings
+                records.append(train_replica(trial, data, self.device, saving, *how))
             finally:
                 dist.destroy_process_group(group)
 

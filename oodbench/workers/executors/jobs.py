@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from oodbench.errors import RequestError
+from oodbench.machine import WORKERS_HERE
 from oodbench.results import open_database
 from oodbench.workers.executors.gpus import VISIBLE
 from oodbench.workers.executors.local import POLL, worker_command
@@ -61,7 +62,8 @@ class Job:
             self.stop()
 
     def _keep(self, slots: Sequence[Slot]) -> None:
-        environment = os.environ | dict(self.environment) | {"OMP_NUM_THREADS": "1"}
+        own = {"OMP_NUM_THREADS": "1", WORKERS_HERE: str(len(slots))}
+        environment = os.environ | dict(self.environment) | own
         command = worker_command(self.sweep, self.settings, self.peers)
         with patiently(lambda: open_database(environment["OODBENCH_DB"])) as db:
             while not self.told and not all(slot.ended() for slot in slots):

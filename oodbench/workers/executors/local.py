@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from oodbench.errors import RequestError
+from oodbench.machine import WORKERS_HERE
 from oodbench.results import Database, is_done, sqlite_file, state_counts
 from oodbench.workers.executors.slots import Slot, stop_workers, wait_for
 from oodbench.workers.lease import patiently
@@ -42,7 +43,11 @@ def run_local(
     command = worker_command(sweep, settings, peers=len(slots))
     # The URL goes through the environment: a command line is public, and a URL may hold a password.
     # BLAS reads its number of threads when it is loaded, before a worker could say it.
-    environment = os.environ | {"OODBENCH_DB": target, "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {
+        "OODBENCH_DB": target,
+        "OMP_NUM_THREADS": "1",
+        WORKERS_HERE: str(len(slots)),
+    }
 
     def tend() -> str | None:
         for slot in slots:

@@ -1,5 +1,7 @@
 """Optimizers compared on several targets of one training: each by itself, or by their mean."""
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -105,3 +107,7 @@ def test_many_panels_are_counted_by_verdict_in_text_alone() -> None:
     assert set(verdicts["test_environments"]) == set("123456789")
     assert f"{worse}: undecided on 8, holds on 3" in text
     assert "tested on environment 3" in conclusions_as(found, "markdown")
+
+
+def test_public_functions_travel_to_other_processes() -> None:
+    assert pickle.loads(pickle.dumps(compare_by_class)) is compare_by_class

@@ -43,9 +43,10 @@ def test_the_first_row_is_the_data_as_they_are():
     right = np.random.default_rng(0).random((6, 40)) < 0.7
     frame = scored(right)
     first, *others = Resampling(frame, [predictions(frame, right)], 70).of(frame, ["ood"])
-    assert (first.weights == 1).all()
+    assert (first.weights[0] == 1).all()
+    assert not (first.weights[1:] == 1).all()
     assert first.scores["ood"] == pytest.approx(frame["ood"].to_numpy()[None])
-    assert sum(len(one.weights) for one in others) == 3 * 70
+    assert sum(len(one.weights) for one in (first, *others)) == 1 + 3 * 70
 
 
 @pytest.mark.parametrize("way", [EXAMPLES, ANSWERS])

@@ -92,6 +92,42 @@ def test_erm_is_the_mean_cross_entropy(logits, labels) -> None:
     torch.testing.assert_close(losses, torch.stack(expected))
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+@pytest.mark.parametrize("size", [7, 8])
+@pytest.mark.parametrize("classes", [2, FEW + 1])
+def test_irms_gradient_is_that_of_its_definition(classes: int, size: int, smoothing: float) -> None:
+    """By torch alone: the cross-entropies of scaled logits, differentiated by the scale."""
+    generator = torch.Generator().manual_seed(2)
+    z = torch.randn(2, 3, size, classes, generator=generator, dtype=torch.float64)
+    y, z = torch.randint(classes, (2, 3, size), generator=generator), z.requires_grad_()
+    expected = []
+    for model in range(2):
+        terms = []
+        for group in range(3):
+            scale = torch.ones((), dtype=torch.float64, requires_grad=True)
+            logits, labels = z[model, group], y[model, group]
+            each = [
+                torch.autograd.grad(
+                    cross_entropy(scale * logits[i::2], labels[i::2], label_smoothing=smoothing),
+                    scale,
+                    create_graph=True,
+                )[0]
+                for i in (0, 1)
+            ]
+            risk = cross_entropy(logits, labels, label_smoothing=smoothing)
+            terms.append(risk + 50.0 * each[0] * each[1])
+        expected.append(torch.stack(terms).mean() / 50.0)
+    hparams = [{"penalty_weight": 50.0, "anneal_fraction": 0.0}] * 2
+    setup = Setup(hparams, 10, torch.device("cpu"), torch.float64, smoothing)
+    losses = ALGORITHMS.get("irm")(setup, {}).losses(lambda x: x, z, y, 0)
+    torch.testing.assert_close(losses, torch.stack(expected), rtol=1e-12, atol=1e-14)
+    weights = torch.tensor([1.0, -2.0], dtype=torch.float64)
+    one, other = (
+        torch.autograd.grad((weights * of).sum(), z)[0] for of in (losses, torch.stack(expected))
+    )
+    torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-14)
+
+
 HPARAMS = [
     {"penalty_weight": 0.5, "anneal_fraction": 0.3},
     {"penalty_weight": 100.0, "anneal_fraction": 0.3},

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from oodbench import api
 from oodbench.analysis import answer_text
-from oodbench.cli.printing import fitting
+from oodbench.cli.printing import fitting, shown
 from oodbench.errors import UnknownNameError
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.results import add_sweep, is_empty, open_database, searched_scale
@@ -120,7 +120,7 @@ def test_brackets_are_text() -> None:
     frame = pd.DataFrame({"reason": ["closed [/gloo/tcp/pair.cc:561] by [red]peer"]})
     screen = io.StringIO()
     console = Console(file=screen, width=80, markup=False)
-    console.print(fitting(frame, console))
+    console.print(fitting(shown(frame), console))
     assert frame["reason"][0] in screen.getvalue()
 
 
@@ -324,23 +324,23 @@ NAMES = pd.DataFrame(
 def test_on_a_terminal_names_never_break_and_what_does_not_fit_is_named(width: int) -> None:
     screen = io.StringIO()
     console = Console(width=width, file=screen, markup=False, emoji=False, highlight=False)
-    console.print(fitting(NAMES, console))
+    console.print(fitting(shown(NAMES), console))
     head, _, *rows = screen.getvalue().splitlines()
-    shown = [name for name in NAMES if name in head.split()]
-    assert shown == list(NAMES)[: len(shown)]  # the last ones go
-    left_out = list(NAMES)[len(shown) :]
+    names = [name for name in NAMES if name in head.split()]
+    assert names == list(NAMES)[: len(names)]  # the last ones go
+    left_out = list(NAMES)[len(names) :]
     assert not left_out or width < 80
     told = screen.getvalue().partition("Too wide for here: ")[2]
     assert " ".join(told.split()) == (f"{', '.join(left_out)}." if left_out else "")
     assert rows[0].split()[0] == "dba5ee78"
-    if "optimizer" in shown:
+    if "optimizer" in names:
         assert "schedule_free_adamw" in screen.getvalue()
 
 
 def test_names_are_shown_as_they_are_and_control_no_terminal() -> None:
     screen = io.StringIO()
     console = Console(width=200, file=screen, force_terminal=True, markup=False, emoji=False)
-    console.print(fitting(NAMES[["dataset"]], console))
+    console.print(fitting(shown(NAMES[["dataset"]]), console))
     assert ":x: Digits" in screen.getvalue()
     assert r"\x1b[31mred\x07" in screen.getvalue()
     assert "\x1b[31m" not in screen.getvalue()

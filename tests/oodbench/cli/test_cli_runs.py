@@ -100,15 +100,13 @@ def test_show_and_reproduce_name_what_is_another_here(
     assert "other here" not in shown
     oodbench("db", "copy", kept, path)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute(
-            "UPDATE runs SET provenance = json_set(provenance, '$.processor', 'Z80')"
-        )
+        connection.execute("UPDATE origins SET shared = json_set(shared, '$.processor', 'Z80')")
     assert "other here: processor " in " ".join(oodbench("show", run, "--db", path).out.split())
     told = oodbench("reproduce", run, "--db", path, "--device", "cpu").out
     assert re.search(r"^processor: .+ here, Z80 when it was trained$", told, re.MULTILINE)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(
-            "UPDATE runs SET provenance = json_remove(provenance, '$.processor', '$.numpy_blas')"
+            "UPDATE origins SET shared = json_remove(shared, '$.processor', '$.numpy_blas')"
         )
     assert "arithmetic: not recorded" in " ".join(oodbench("show", run, "--db", path).out.split())
     told = oodbench("reproduce", run, "--db", path, "--device", "cpu").out
@@ -138,7 +136,10 @@ def test_evaluate_tells_a_difference(oodbench: Run, kept: Path, tmp_path: Path) 
     path = tmp_path / "copy.db"
     assert oodbench("db", "copy", kept, path).code == 0
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE curves SET value = value + 0.5 WHERE role = 'ood_test'")
+        connection.execute(
+            "UPDATE points SET value = value + 0.5 WHERE series_id IN "
+            "(SELECT id FROM series WHERE role = 'ood_test')"
+        )
     run = first(kept, "optimizer = 'adam'")["run"]
     artifacts = kept.with_suffix(".artifacts")
     ended = oodbench("evaluate", run, "--db", path, "--artifacts", artifacts)
@@ -162,7 +163,10 @@ def test_reproduce_says_whether_it_matches(oodbench: Run, kept: Path, tmp_path: 
     path = tmp_path / "copy.db"
     oodbench("db", "copy", kept, path)
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE curves SET value = value + 0.5 WHERE role = 'ood_test'")
+        connection.execute(
+            "UPDATE points SET value = value + 0.5 WHERE series_id IN "
+            "(SELECT id FROM series WHERE role = 'ood_test')"
+        )
     ended = oodbench("reproduce", run, "--db", path, "--device", "cpu")
     assert ended.code == 1
     assert ended.out.startswith(f"run {run}: NOT reproduced\n")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from oodbench.data import cache
-from oodbench.data.cache import cache_folder, cached, filled, without_writing
+from oodbench.data.cache import cache_folder, cached, entries, filled, without_writing
 from oodbench.data.pieces import Pieces
 from oodbench.data.stopping import stoppable
 from oodbench.errors import RequestError, StopTrainingError
@@ -110,10 +110,25 @@ def test_what_is_half_computed_is_kept_and_gone_on_with(folder: Path) -> None:
     with pytest.raises(StopTrainingError):
         filled("squares", 1, ARRAY.shape, "uint8", counting(first, stop_at=4))
     assert list(folder.glob("*.npy")) == [], "it is not whole"
+    (half,) = entries()
+    assert (half.name.startswith("squares-"), half.whole) == (True, False)
     found = filled("squares", 1, ARRAY.shape, "uint8", counting(second))
     np.testing.assert_array_equal(found, ARRAY)
     assert (first, second) == ([0, 1, 2, 3], [4, 5, 6, 7, 8, 9])
     assert sorted(path.suffix for path in folder.iterdir()) == [".lock", ".npy"]
+
+
+def test_what_is_half_computed_can_be_dropped_but_not_while_it_is_written(folder: Path) -> None:
+    def looking(array: np.ndarray, pieces: Pieces) -> None:
+        assert entries() == [], "it is being written"
+        counting([], stop_at=4)(array, pieces)
+
+    with pytest.raises(StopTrainingError):
+        filled("squares", 1, ARRAY.shape, "uint8", looking)
+    (half,) = entries()
+    half.drop()
+    assert [path.suffix for path in folder.iterdir()] == [".lock"]
+    assert entries() == []
 
 
 @pytest.mark.parametrize("harm", ["cut", "gone", "other"])

@@ -69,7 +69,7 @@ def test_a_second_import_adds_nothing(
     assert oodbench.query(db).equals(before)
     found = check_database(db)
     assert found.problems == ()
-    assert (found.rows["study_trials"], found.rows["curves"]) == (40, 40 * 5 * 9)
+    assert (found.rows["study_trials"], found.rows["points"]) == (40, 40 * 5 * 9)
 
 
 def test_what_a_run_says_of_itself(write: Write, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ VIEWS_LEFT = "SELECT count(*) FROM pg_views WHERE viewname IN ('v_runs', 'v_pair
 EMPTYING = (
     *(f"DELETE FROM {table.name}" for table in reversed(TABLES)),
     "ALTER SEQUENCE sweeps_id_seq RESTART",
-    "ALTER SEQUENCE curves_id_seq RESTART",
+    "ALTER SEQUENCE series_id_seq RESTART",
 )
 
 

@@ -27,6 +27,7 @@ from oodbench.results.views import VIEWS, create_views, drop_views
 Store = Callable[[str, str], None]
 CURRENT = (REVISIONS[-1], REVISIONS[-1])
 OURS = {
+    "curves": ["run_id", "idx", "step", "environment", "split", "role", "metric", "value", "n"],
     "v_runs": named(columns_of_runs()),
     "v_pairs": named(columns_of_pairs()),
     "v_best": named(columns_of_pairs()),

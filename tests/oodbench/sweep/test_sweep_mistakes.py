@@ -173,7 +173,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     (train(evaluate_every=-1), "train.evaluate_every: needs at least 1, but got -1"),
     (
         train(precision="fp16"),
-        "train.precision: needs 'float32', 'float64' or 'bf16', but got 'fp16'",
+        "train.precision: needs 'float32', 'float64', 'tf32' or 'bf16', but got 'fp16'",
     ),
     (
         {"model": {"name": "mlp", "width": "wide"}},

@@ -12,6 +12,7 @@ from training_helpers import make_trials, run_together
 
 from oodbench.machine import ARITHMETIC, processor
 from oodbench.training import Tensors, provenance
+from oodbench.training.precision import numerics
 
 CODE = """
 import json
@@ -64,3 +65,23 @@ def test_convolutions_without_onednn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_run_costs_no_look_at_the_machine() -> None:
     assert provenance.arithmetic("cpu") is provenance.arithmetic("cpu")
+
+
+def test_a_run_on_a_gpu_says_which_driver_and_whether_it_comes_out_the_same_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "version"
+    assert provenance.driver(file) == ""
+    for text, number in (
+        ("NVRM version: NVIDIA UNIX x86_64 Kernel Module  470.57.02  Tue Jul 13", "470.57.02"),
+        ("NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95  Release", "580.95"),
+    ):
+        file.write_text(f"{text}\nGCC version:  gcc version 11.4.0\n")
+        provenance.driver.cache_clear()
+        assert provenance.driver(file) == number
+    monkeypatch.setattr(provenance, "driver", lambda: number)
+    for same in (True, False):
+        with numerics(torch.device("cuda"), deterministic=same):
+            recorded = provenance.gpu(torch.device("cuda"))
+        assert recorded == {"driver": number, "deterministic": same}
+    assert provenance.gpu(torch.device("cpu")) == {}

@@ -182,8 +182,8 @@ def test_a_difference_is_measured_and_told_with_what_may_explain_it(copy: Path) 
     run = run_of(copy, "adam")
     change(
         copy,
-        "UPDATE curves SET value = value - 0.25 "
-        f"WHERE run_id = '{run}' AND step = 20 AND environment = '-90%' AND split = 'test'",
+        f"UPDATE points SET value = value - 0.25 WHERE run_id = '{run}' AND step = 20 "
+        "AND series_id IN (SELECT id FROM series WHERE environment = '-90%' AND split = 'test')",
     )
     change(
         copy,
@@ -205,8 +205,8 @@ def test_other_arithmetic_is_named_and_older_runs_did_not_record_it(copy: Path) 
     run = run_of(copy, "adam")
     change(
         copy,
-        "UPDATE runs SET provenance = json_remove(json_set(provenance, '$.numpy_blas', 'x'), "
-        f"'$.processor') WHERE id = '{run}'",
+        "UPDATE origins SET shared = json_remove(json_set(shared, '$.numpy_blas', 'x'), "
+        "'$.processor')",
     )
     here = arithmetic("cpu")
     assert oodbench.reproduce(copy, run, device="cpu").origins == {
@@ -219,8 +219,8 @@ def test_other_arithmetic_is_named_and_older_runs_did_not_record_it(copy: Path) 
 def test_another_status_never_matches(copy: Path) -> None:
     run = run_of(copy, "adam")
     change(copy, f"UPDATE runs SET state = 'failed', reason = 'x' WHERE id = '{run}'")
-    change(copy, f"DELETE FROM curves WHERE run_id = '{run}' AND step = 40")
-    change(copy, f"UPDATE runs SET provenance = '{{}}' WHERE id = '{run}'")
+    change(copy, f"DELETE FROM points WHERE run_id = '{run}' AND step = 40")
+    change(copy, f"UPDATE runs SET provenance = '{{}}', origin = NULL WHERE id = '{run}'")
     file = copy.with_name("w.safetensors")
     found = oodbench.reproduce(copy, run, tolerance=1e9, weights=file, device="cpu")
     assert len(oodbench.evaluate(copy, run, weights=file, device="cpu")) == 9

@@ -20,7 +20,10 @@ OTHERS = WorkerSettings(
     artifacts=Path("/a folder/of artifacts"),
     save_every=1e-3,
     processes=True,
+    replica_timeout=90.0,
+    loaders=0,
     compiled=True,
+    nondeterministic=True,
     on_run_end="my hooks.py:note",
     profile=True,
 )
@@ -62,6 +65,7 @@ def test_every_setting_is_an_option_of_a_worker() -> None:
         ({"stack_memory": -0.5}, "stack_memory must be at least 0 GiB, but got -0.5"),
         ({"lease": 0.0}, "lease must be at least 1 second, but got 0"),
         ({"save_every": -1.0}, "save_every must be at least 0 seconds, but got -1"),
+        ({"loaders": -1}, "loaders must be at least 0, but got -1"),
         ({"save_every": float("nan")}, "save_every must be at least 0 seconds, but got nan"),
     ],
 )

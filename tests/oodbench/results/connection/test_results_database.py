@@ -13,8 +13,8 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from results_helpers import make_study, make_trial
-from sqlalchemy import Connection, Dialect, inspect
+from results_helpers import TRIALS, fill, make_study, make_trial
+from sqlalchemy import Connection, Dialect, inspect, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateTable
 
@@ -22,7 +22,10 @@ from oodbench.errors import DatabaseAwayError, DatabaseError
 from oodbench.results import (
     Database,
     add_sweep,
+    check_database,
+    curves,
     is_empty,
+    load_run,
     open_database,
     runs,
     sql,
@@ -31,7 +34,7 @@ from oodbench.results import (
 )
 from oodbench.results.connection.migrate import alembic_config
 from oodbench.results.schema import REVISIONS, TABLES, VERSION_TABLE, metadata
-from oodbench.results.views import VIEWS, view_sql
+from oodbench.results.views import VIEWS, drop_views, view_sql
 
 
 def set_revision(path: Path, revision: str) -> None:
@@ -177,8 +180,41 @@ def columns_of(connection: Connection) -> dict[str, list[str]]:
     return {t.name: [c["name"] for c in database.get_columns(t.name)] for t in TABLES}
 
 
+def undo_series(connection: Connection) -> None:
+    """As before schema 0008: measurements name what they are of, and provenance is whole."""
+    connection.exec_driver_sql("UPDATE runs SET origin = NULL")  # SQLite keeps it in the rows
+    connection.exec_driver_sql(
+        "CREATE TABLE was AS SELECT run_id, step, environment, split, role, metric, value, n "
+        "FROM curves ORDER BY run_id, idx"
+    )
+    drop_views(connection)
+    for table in ("points", "series"):
+        connection.exec_driver_sql(f"DROP TABLE {table}")
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("ALTER TABLE runs DROP COLUMN origin")
+    else:  # SQLite drops no column that refers to another table
+        connection.exec_driver_sql("PRAGMA writable_schema = ON")
+        connection.exec_driver_sql(
+            "UPDATE sqlite_master SET sql = replace(replace(sql, 'origin TEXT,', ''), "
+            "', \n\tFOREIGN KEY(origin) REFERENCES origins (id)', '') WHERE name = 'runs'"
+        )
+        connection.exec_driver_sql("PRAGMA writable_schema = RESET")
+    connection.exec_driver_sql("DROP TABLE origins")
+    number = "SERIAL" if connection.dialect.name == "postgresql" else "INTEGER"
+    connection.exec_driver_sql(
+        f"CREATE TABLE curves (id {number} PRIMARY KEY, run_id TEXT NOT NULL REFERENCES runs (id), "
+        "step INTEGER NOT NULL, environment TEXT NOT NULL, split TEXT NOT NULL, "
+        "role TEXT NOT NULL, metric TEXT NOT NULL, value FLOAT, n INTEGER NOT NULL)"
+    )
+    names = "run_id, step, environment, split, role, metric, value, n"
+    connection.exec_driver_sql(f"INSERT INTO curves ({names}) SELECT {names} FROM was")
+    connection.exec_driver_sql("DROP TABLE was")
+    connection.exec_driver_sql("CREATE INDEX ix_curves_run_id ON curves (run_id)")
+
+
 def drop_predictions(connection: Connection) -> None:
     """As before schema 0006."""
+    undo_series(connection)
     for index in ("ix_runs_state_id", "ix_study_trials_run_id_study_id"):  # of 0007
         connection.exec_driver_sql(f"DROP INDEX {index}")
     connection.exec_driver_sql("CREATE INDEX ix_study_trials_run_id ON study_trials (run_id)")
@@ -211,12 +247,42 @@ def test_a_database_of_the_first_schema_is_upgraded_with_its_runs(db: Database) 
 def test_upgrading_makes_the_views_anew(db: Database) -> None:
     with db.write() as connection:
         drop_predictions(connection)
-        connection.exec_driver_sql("DROP VIEW v_pairs")
         connection.exec_driver_sql("CREATE VIEW v_pairs AS SELECT id AS run FROM runs")
         connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0002'")
     assert upgrade_database(db.url) == ("0002", REVISIONS[-1])
     with open_database(db.url) as upgraded:
         assert sql(upgraded, "SELECT gradient_evaluations FROM v_pairs").empty
+
+
+def test_measurements_and_provenance_survive_their_new_tables(db: Database) -> None:
+    fill(db)
+    kept = [runs(db), *(curves(db, trial.id) for trial in TRIALS)]
+    record = load_run(db, TRIALS[0].id)
+    with db.write() as connection:  # as oodbench stored a run then
+        undo_series(connection)
+        whole = json.dumps(record.provenance)
+        connection.execute(
+            text("UPDATE runs SET provenance = :whole, trial = :trial WHERE id = :id"),
+            {"whole": whole, "trial": json.dumps(TRIALS[0].to_json()), "id": TRIALS[0].id},
+        )
+        connection.exec_driver_sql(f"UPDATE {VERSION_TABLE} SET version_num = '0007'")
+    assert upgrade_database(db.url) == ("0007", REVISIONS[-1])
+    with open_database(db.url) as upgraded:
+        again = [runs(upgraded), *(curves(upgraded, trial.id) for trial in TRIALS)]
+        for before, after in zip(kept, again, strict=True):
+            pd.testing.assert_frame_equal(before, after)
+        old = load_run(upgraded, TRIALS[0].id)
+        assert old.trial.to_json() == record.trial.to_json()
+        assert old.provenance == record.provenance
+        assert old.provenance["python"] == "3.11"
+        names = sql(upgraded, "SELECT environment, role FROM series ORDER BY 1, 2").to_numpy()
+        assert [tuple(row) for row in names] == [
+            ("e0", "id_val"),
+            ("e1", "id_val"),
+            ("e1", "ood_test"),
+            ("e2", "id_val"),
+        ]
+    assert check_database(db.url).problems == ()
 
 
 @pytest.mark.parametrize("how", ["moved", "replaced", "removed"])

@@ -39,7 +39,7 @@ def tables(db: Database) -> list[pd.DataFrame]:
         *(sql(db, f"SELECT * FROM {name} ORDER BY 1, 2") for name in ("sweeps", "study_trials")),
         sql(db, "SELECT * FROM studies ORDER BY id"),
         sql(db, "SELECT id, hparams, batch, trial, summary, provenance FROM runs ORDER BY id"),
-        sql(db, "SELECT * FROM curves ORDER BY id"),
+        sql(db, "SELECT * FROM curves ORDER BY run_id, idx"),
         sql(db, "SELECT * FROM answer_keys"),
         sql(db, "SELECT * FROM predictions ORDER BY run_id"),
         sql(db, "SELECT * FROM v_best ORDER BY run"),
@@ -69,7 +69,9 @@ def test_a_copy_of_the_other_kind_says_the_same(
         "runs": 8,
         "studies": 3,
         "study_trials": 13,
-        "curves": 20,
+        "origins": 1,
+        "series": 4,
+        "points": 20,
         "answer_keys": 1,
         "predictions": 2,
     }
@@ -130,7 +132,7 @@ def test_a_copy_that_is_interrupted_leaves_nothing(
     monkeypatch.setattr("oodbench.results.merging.copying.CHUNK", 3)
     monkeypatch.setattr(
         "oodbench.results.merging.copying.released",
-        lambda table, row: row if row.get("id") != 17 else row | {"run_id": None},
+        lambda table, row: row | {"run_id": None} if row.get("series_id") == 3 else row,
     )
     with pytest.raises(IntegrityError, match=r"(?i)not.null"):
         copy_database(target, destination)
@@ -168,7 +170,7 @@ def test_a_sound_database_has_no_problems(filled: Database, target: str) -> None
             "UPDATE predictions SET packed = substr(packed, 2)",
             "2 runs are with predictions of other examples",
         ),
-        ("DELETE FROM curves", "2 runs are completed, but have no measurements"),
+        ("DELETE FROM points", "2 runs are completed, but have no measurements"),
         ("UPDATE runs SET reason = ''", "2 runs are diverged or failed without a reason"),
         ("UPDATE runs SET trial = '{\"dataset\": 1}'", "8 runs are not of the trial"),
         ("DELETE FROM study_trials", "8 runs are in no study"),

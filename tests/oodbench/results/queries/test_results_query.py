@@ -244,7 +244,7 @@ WRITES_SQLITE = [
     "CREATE INDEX x ON runs (id)",
     "ALTER TABLE runs RENAME TO gone",
     "ALTER TABLE runs DROP COLUMN reason",
-    "DROP INDEX ix_curves_run_id",
+    "DROP INDEX ix_series_all",
     "SELECT writefile('copy.db', 'x')",
     "SELECT readfile('/etc/passwd')",
     "SELECT edit('x')",
@@ -255,7 +255,7 @@ WRITES_SQLITE = [
 WRITES_POSTGRESQL = [
     "WITH gone AS (DELETE FROM runs RETURNING id) SELECT * FROM gone",
     "SELECT nextval('sweeps_id_seq')",
-    "DO $$ BEGIN COMMIT; DELETE FROM curves; END $$",
+    "DO $$ BEGIN COMMIT; DELETE FROM points; END $$",
     "SELECT 1; COMMIT; SET TRANSACTION READ WRITE; DELETE FROM runs",
     "LOCK TABLE runs IN EXCLUSIVE MODE",
     "SET TRANSACTION READ WRITE",

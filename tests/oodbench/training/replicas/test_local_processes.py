@@ -24,7 +24,7 @@ from oodbench.records import RunRecord, Trial
 from oodbench.training import Saving, Tensors, train
 from oodbench.training.loop import Run
 from oodbench.training.replicas.local import check, run_on_processes
-from oodbench.training.replicas.processes import Apart
+from oodbench.training.replicas.processes import Apart, ProcessSettings
 from oodbench.training.weights import read_weights
 from oodbench.workers.trainer import Trainer
 
@@ -115,6 +115,30 @@ def test_waiting_for_the_slowest_is_told_apart_from_sending(colored64) -> None:
     ]
     assert early.waiting > 0.9
     assert max(late.waiting, early.communication, late.communication) < 0.4
+
+
+def untimed(trial: Trial, data: Tensors, device: torch.device) -> RunRecord:
+    group = Apart(device, timed=False)
+    mean = group.exchange(torch.full((1, 3), float(dist.get_rank())))
+    return RunRecord(trial, "failed", provenance={"found": (mean.tolist(), group.seconds)})
+
+
+def test_an_exchange_whose_time_is_not_taken_gives_the_mean_all_the_same(colored64) -> None:
+    record = run_on_processes(trial("ddp"), colored64, CPU, target=untimed)
+    assert record.provenance["found"] == ([0.5] * 3, None)
+
+
+def one_hangs(trial: Trial, data: Tensors, device: torch.device) -> RunRecord:
+    time.sleep(600 * dist.get_rank())
+    Apart(device).exchange(torch.ones(1, 3))
+    raise AssertionError
+
+
+def test_a_replica_waits_for_the_others_no_longer_than_it_is_to(colored64) -> None:
+    soon = ProcessSettings(timeout=2.0)
+    with pytest.raises(OodbenchError, match=r"replica 0 raised .*(?i:timed out|timeout)"):
+        run_on_processes(trial("ddp"), colored64, CPU, target=one_hangs, settings=soon)
+    assert not multiprocessing.active_children()
 
 
 def aborts_at_its_end(trial: Trial, data: Tensors, device: torch.device) -> RunRecord:
