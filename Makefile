@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart docs example test test-slow test-faults test-fuzz test-gpu test-pretend-gpu test-slurm test-ray test-oldest golden coverage bench calibrate check format clean
+.PHONY: install quickstart docs example test test-slow test-faults test-fuzz test-gpu test-pretend-gpu test-slurm test-ray test-oldest release golden coverage bench calibrate check format clean
 
 install: $(VENV)/.installed
 
@@ -29,13 +29,12 @@ test-slow: install
 test-gpu: install
 	$(BIN)/pytest -m gpu
 
-# The same, and the other tests of training, on a pretend CUDA device in this machine's memory. PRETEND_CUDA is the folder
-# of its module, pretend_cuda, which is no part of oodbench; it needs torch's CUDA build, g++, and ninja on the PATH.
+# The same on a pretend CUDA device in this machine's memory. PRETEND_CUDA is the folder of its module, pretend_cuda, which
+# is no part of oodbench; it needs torch's CUDA build, g++, and ninja on the PATH.
 ifdef PRETEND_CUDA
 test-pretend-gpu: export PYTHONPATH := $(PRETEND_CUDA):tests/helpers
 test-pretend-gpu: install
 	$(BIN)/pytest -n 0 -p pretended_gpu -m gpu tests/oodbench
-	$(BIN)/pytest -n 0 -p pretended_gpu tests/oodbench/training
 else
 test-pretend-gpu:
 	@echo "skipped: there is no pretend CUDA device; PRETEND_CUDA=FOLDER names the folder of its module"
@@ -104,6 +103,16 @@ $(VENV)/.docs: $(VENV)/.installed
 	$(BIN)/pip install --quiet --editable '.[docs]'
 	@touch $@
 
+# The wheel and the source distribution, in dist/. The wheel is then installed into an environment of its own, in which a
+# whole small study runs, away from the sources.
+release:
+	rm -rf dist .venv-release
+	$(PYTHON) -m venv .venv-release
+	.venv-release/bin/pip install --quiet build
+	.venv-release/bin/python -m build --outdir dist .
+	.venv-release/bin/pip install --quiet dist/*.whl
+	cd .venv-release && bin/oodbench quickstart
+
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -114,4 +123,4 @@ format: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .venv-oldest build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*
+	rm -rf $(VENV) .venv-oldest .venv-release build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*

@@ -1,5 +1,16 @@
 """The public names of ``analysis``, and where each is defined: a new one needs a line here."""
 
+from .audits.answers import audit_text as audit_text
+from .audits.audit import Audit as Audit
+from .audits.audit import audit as audit
+from .audits.duplicates import Duplicates as Duplicates
+from .audits.duplicates import duplicates as duplicates
+from .audits.figure import audit_figure as audit_figure
+from .audits.page import audit_html as audit_html
+from .claims.badge import claim_badge as claim_badge
+from .claims.claim import Claim as Claim
+from .claims.judge import Judged as Judged
+from .claims.judge import judge_claim as judge_claim
 from .compare.by_shift_class import compare_by_class as compare_by_class
 from .compare.expected_best import expected_best as expected_best
 from .compare.health import edge_notes as edge_notes

@@ -31,6 +31,7 @@ from domainbed_adapters.own_splits import (
     told,
     training_rows,
 )
+from domainbed_adapters.selected import SPEC as SELECTED
 from domainbed_adapters.summaries import told_skipped
 from domainbed_adapters.table_duplicates import (
     check_emptied,
@@ -195,4 +196,4 @@ SPEC = DatasetSpec(
     summarize=summarize,
     **OWN,
 )
-REGISTER = [SPEC]
+REGISTER = [SPEC, SELECTED]

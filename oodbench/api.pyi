@@ -14,8 +14,10 @@ from .records import Measurement as Measurement
 from .records import RunRecord as RunRecord
 from .records import Trial as Trial
 from .sweep.plan import plan as plan
+from .verbs.audit import audit as audit
 from .verbs.cancel import cancel as cancel
 from .verbs.catalogue import catalogue as catalogue
+from .verbs.claim import claim as claim
 from .verbs.conclude import conclude as conclude
 from .verbs.conclude import confirmed as confirmed
 from .verbs.dashboard import dashboard as dashboard

@@ -30,6 +30,15 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def no_gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device ``auto`` is the CPU where there is a GPU, too, but in tests that are for it."""
+    marks = (request.node.get_closest_marker(name) for name in ("gpu", "slurm", "ray"))
+    if not any(marks) and torch.cuda.is_available():
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
 @pytest.fixture(scope="session")
 def colored_digits() -> Dataset:
     return DATASETS.get("ColoredDigits").load({}, 0)

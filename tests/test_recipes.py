@@ -10,7 +10,11 @@ from oodbench.sweep.estimate import estimate
 SWEEPS = Path(__file__).parents[1] / "sweeps"
 COMMON = "common.yaml"
 STUDY = load_sweeps(SWEEPS / "naganuma2023.yaml")
-RECIPES = [path for path in sorted(SWEEPS.rglob("*.yaml")) if path.name != COMMON]
+RECIPES = [
+    path
+    for path in sorted(SWEEPS.rglob("*.yaml"))
+    if path.name != COMMON and path.parent.name != "claims"
+]
 
 
 @pytest.fixture

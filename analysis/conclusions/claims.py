@@ -5,20 +5,20 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 import pandas as pd
 
+from ..claims.claim import FAILS, HOLDS, UNDECIDED, shipped
 from ..compare.verdicts import DEPENDS
 from ..runs.columns import GROUP
 from ..runs.names import coverage
 from ..stats.testing import LEVEL
 from .sentences import Row, ends, of_their_like, of_these, points, signed
 
-SAME_ID = "Adaptive optimizers are no different in ID accuracy"
-WORSE_OOD = "Adaptive optimizers are worse in OOD accuracy"
+CLAIMS = {"id": shipped("naganuma2023-i-id"), "ood": shipped("naganuma2023-i-ood")}
+"""Of each score: what is judged on every dataset."""
+SAME_ID, WORSE_OOD = (claim.claim for claim in CLAIMS.values())
 
 ALL = "all of the class"
 AVERAGED = "average"
 """Stands for the test environments of a statement about their average."""
-
-HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 
 THESE = "these optimizers"
 KINDS = "optimizers of these kinds"
@@ -52,7 +52,7 @@ def _two_levels(
 ) -> Iterator[dict[str, str]]:
     """What a row says of the units at hand, and of those that they are a sample of."""
     ood = row["score"] == "ood"
-    claim = {"claim": WORSE_OOD if ood else SAME_ID, **place}
+    claim = {"claim": CLAIMS[str(row["score"])].claim, **place}
     yield {
         **claim,
         "about": THESE,
@@ -73,12 +73,7 @@ def _two_levels(
 
 def verdict_of(row: Row) -> str:
     """HOLDS, FAILS, UNDECIDED or DEPENDS of a row of ``compare_kinds``, with its exceptions."""
-    judged = {
-        "id": {"no difference": HOLDS, "higher": FAILS, "lower": FAILS},
-        "ood": {"lower": HOLDS, "higher": FAILS, "no difference": FAILS},
-    }[str(row["score"])]
-    verdict = DEPENDS if row["verdict"] == DEPENDS else judged.get(str(row["verdict"]), UNDECIDED)
-    return f"{verdict}, but not under {row['not_under']}" if row["not_under"] else verdict
+    return CLAIMS[str(row["score"])].verdict(row)
 
 
 def _population_verdict(row: Row) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
+from ..claims.claim import FAILS, HOLDS, UNDECIDED
 from ..curves.return_curves import Key
 from ..curves.verdicts import NOT_DETERMINED, VERDICTS, ReturnCurve
 from ..runs.columns import GROUP
 from ..runs.names import pretty
-from .claims import FAILS, HOLDS, UNDECIDED
 from .sentences import SUBJECT, Row, ends, signed
 
 WORSE_AT_EQUAL_ID = "Adaptive optimizers are worse in OOD accuracy at equal ID accuracy"

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..claims.claim import UNDECIDED
 from ..compare.best import wins_of_best
 from ..compare.budgets import SMALLEST
 from ..runs.names import pretty, shift_name
 from ..stats.best_of import INDEPENDENT
 from ..stats.testing import LEVEL
-from .claims import UNDECIDED, amount, covered
+from .claims import amount, covered
 from .sentences import corrected, ends
 
 

@@ -1,4 +1,4 @@
-"""IRM's risk and penalty with their gradient written out, in a third of the kernels of autograd.
+"""IRM's risk and penalty with their gradient written out, in half the kernels of autograd.
 
 With log-probabilities l = log p of an example, its label's distribution y, and m = sum p l, the
 slope of ``oodbench.algorithms.irm`` is s = m - sum y l, as sum (p - y) z = sum (p - y) l. So
@@ -49,9 +49,12 @@ class RiskAndPenalty(torch.autograd.Function):
         def in_pairs(values: Tensor) -> Tensor:
             return torch.unflatten(values, examples, (-1, 2))
 
-        of_risk, of_penalty = (grad.view(-1, 1, 1, 1, 1) / (groups * size) for grad in grads)
+        of_risk, of_penalty = (
+            grad.view(-1, 1, 1, 1, 1) * (share / (groups * size))
+            for grad, share in zip(grads, (1, 2), strict=True)  # a half is of size / 2
+        )
         # That of an example's slope depends on the mean slope of the other half.
-        of_slope = halves.flip(-1)[:, :, None, None] * (2 * of_penalty)
+        of_slope = halves.flip(-1)[:, :, None, None] * of_penalty
         if axis == -1:
             of_slope = of_slope.transpose(-1, -2)
         both = of_risk + of_slope
@@ -59,7 +62,10 @@ class RiskAndPenalty(torch.autograd.Function):
         grad.mul_(in_pairs(p))
         if ctx.smoothing:
             grad.sub_(both, alpha=ctx.smoothing / p.shape[axis])
-        index = in_pairs(labels.unsqueeze(axis))
-        grad.scatter_add_(axis, index, (both * (ctx.smoothing - 1)).expand_as(index))
+        # Not by a scatter, whose deterministic form sorts on a GPU.
+        classes = torch.arange(p.shape[axis], device=p.device)
+        classes = classes.view((-1, 1, 1) if axis == 2 else (-1,))
+        labelled = in_pairs(labels.unsqueeze(axis)) == classes
+        grad.addcmul_(labelled, both, value=ctx.smoothing - 1)
         grad = grad.view(p.shape)
         return (grad.transpose(2, 3) if axis == 2 else grad), None, None

@@ -37,7 +37,7 @@ class Penalized(ABC):
 
         jumps = [round(float(h["anneal_fraction"]) * setup.steps) for h in setup.hparams]
         self._jumps, self._sorted = torch.tensor(jumps, device=setup.device), sorted(jumps)
-        self._jumped: int | None = None  # how many at the step of which there are factors
+        self._jumped = -1  # how many at the step of which factors were computed
         self._weights = setup.each("penalty_weight")
         self._rescale, self._smoothing = rescale, setup.smoothing
         self.state: dict[str, Tensor] = {}
@@ -64,14 +64,18 @@ class Penalized(ABC):
         loss = risk + weight * penalty
         return loss / divisor if self._rescale else loss
 
-    def _factors(self, step: int) -> "tuple[Tensor, Tensor]":
+    def _factors(self, step: "int | Tensor") -> "tuple[Tensor, Tensor]":
         """The (K,) penalty weights at a step, and what a rescaled loss is divided by.
 
-        They are computed where a weight jumps. Compiled, where the step is a tensor, each time.
+        They are computed where a weight jumps. In a compiled step, which is a tensor, each time.
         """
-        jumped = bisect_right(self._sorted, step) if isinstance(step, int) else None
-        if jumped is None or jumped != self._jumped:
-            weight = self._weights.where(self._jumps <= step, 1.0)
-            self._found = weight, weight.clamp(min=1.0)
-            self._jumped = jumped
+        if not isinstance(step, int):
+            return self._computed(step)
+        jumped = bisect_right(self._sorted, step)
+        if jumped != self._jumped:
+            self._jumped, self._found = jumped, self._computed(step)
         return self._found
+
+    def _computed(self, step: "int | Tensor") -> "tuple[Tensor, Tensor]":
+        weight = self._weights.where(self._jumps <= step, 1.0)
+        return weight, weight.clamp(min=1.0)

@@ -15,9 +15,11 @@ from typing import Annotated, NoReturn, TextIO
 import typer
 
 from oodbench.cli import (
+    audit,
     cache,
     cancel,
     catalogue,
+    claim,
     conclude,
     dashboard,
     db,
@@ -80,6 +82,7 @@ COMMANDS: list[Callable[..., None]] = [
     cancel.cancel,
     query.query,
     conclude.conclude,
+    claim.claim,
     report.report,
     show.show,
     evaluate.evaluate,
@@ -87,6 +90,7 @@ COMMANDS: list[Callable[..., None]] = [
     score.score,
     *catalogue.COMMANDS,
     shift.shift,
+    audit.audit,
     fetch.fetch,
 ]
 for command in COMMANDS:

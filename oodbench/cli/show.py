@@ -131,7 +131,7 @@ def origin(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if others := different_here(p):
         yield "other here", ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in others.items())
     how = f"in a stack of {p['stack_size']}" if p["stacked"] else "as a module of its own"
-    yield "trained", f"on {p['device']}, {how}, with {p['optimizer_class']}"
+    yield "trained", f"on {p['device']}{of_gpu(p)}, {how}, with {p['optimizer_class']}"
     if "resumed_at" in p:
         yield "resumed at", f"step {', '.join(map(str, p['resumed_at']))}"
     yield (
@@ -152,6 +152,14 @@ def origin(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for item in p.get("weights", []):
         at = f"{item['checkpoint']}, step {item['step']}"
         yield "weights", f"{item['file']} ({at}, {item['bytes']} bytes)"
+
+
+def of_gpu(provenance: Mapping[str, Any]) -> str:
+    """Such as `` (driver 580.95, deterministic)``; empty for a run on a CPU."""
+    if "deterministic" not in provenance:
+        return ""
+    same = "deterministic" if provenance["deterministic"] else "not deterministic"
+    return f" (driver {provenance['driver'] or 'unknown'}, {same})"
 
 
 def arithmetic(provenance: Mapping[str, Any]) -> str:

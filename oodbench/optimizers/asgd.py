@@ -15,6 +15,7 @@ ASGD = OptimizerSpec(
     },
     builder("oodbench.optimizers.rules.averaged_sgd", "AveragedSGD"),
     flat=True,
+    waits=True,
     averages=True,
     reference="Polyak & Juditsky 1992",
 )

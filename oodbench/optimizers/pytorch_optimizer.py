@@ -50,6 +50,12 @@ NON_ADAPTIVE = {
 """All others are adaptive: see ``OptimizerSpec.kind``."""
 RANDOM = {"alice", "dash", "gravity", "scion", "scionlight", "spam"}
 """They may draw from torch's global generator: their models are trained one by one."""
+WAITS = {
+    *("a2grad", "adafactor", "adagc", "adamp", "adams", "adanorm", "alice", "asgd", "avagrad"),
+    *("dadaptadagrad", "dadaptadam", "dadaptadan", "dadaptlion", "dadaptsgd", "fromage", "lamb"),
+    *("mars", "nero", "prodigy", "racs", "sgdp", "sgdsai", "spam", "stablespam", "swats"),
+}
+"""See ``OptimizerSpec.waits``."""
 AVERAGES = {"schedulefreeadamw", "schedulefreeradam", "schedulefreesgd", "splus"}
 """See ``OptimizerSpec.averages``."""
 OF_MATRICES = {"adago", "adamuon", "muon", "muonclip", "normuon"}
@@ -92,6 +98,7 @@ def find(name: str) -> OptimizerSpec | None:
         builder(bare, kind),
         hidden_apart=bare in OF_MATRICES,
         stackable=bare not in RANDOM,
+        waits=bare in WAITS,
         decoupled_decay=decoupled_decay(bare, kind),
         averages=bare in AVERAGES,
         package=PACKAGE,

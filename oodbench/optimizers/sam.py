@@ -24,6 +24,7 @@ def sam_of(base: OptimizerSpec, name: str) -> OptimizerSpec:
         flat=base.flat,
         hidden_apart=base.hidden_apart,
         stackable=base.stackable,
+        waits=base.waits,
         evaluations=2 * base.evaluations,
         decoupled_decay=base.decoupled_decay,
         package=base.package,

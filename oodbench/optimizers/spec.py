@@ -36,6 +36,8 @@ class OptimizerSpec:
             matrices and convolutions between a model's first layer and its head, as Muon asks.
         stackable: The step writes to the parameters that it was given and draws nothing at random.
             Where it does not, its models are trained one by one instead of in a stack.
+        waits: Its step waits for what a GPU computes. There it is stacked apart from others, which
+            would wait with it.
         evaluations: Gradients that it takes at each step: see
             ``oodbench.optimizers.rules.reevaluating``.
         sets_lr: It chooses its own learning rate, so a schedule and clipping are refused.
@@ -56,6 +58,7 @@ class OptimizerSpec:
     flat: bool = False
     hidden_apart: bool = False
     stackable: bool = True
+    waits: bool = False
     evaluations: int = 1
     sets_lr: bool = False
     decoupled_decay: bool = False

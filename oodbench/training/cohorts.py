@@ -54,8 +54,8 @@ def train(
         distribute: Trains a trial with replicas; by default they are simulated in this process.
         compiled: Compile the training step, but for trials with replicas.
         deterministic: Whether a GPU computes the same bits each time: see ``precision.numerics``.
-        loaders: Threads that make batches ahead: see ``inputs.loading.Loading``. Not where
-            ``distribute`` trains.
+        loaders: Threads that make batches ahead: see ``inputs.loading.Loading``. Where
+            ``distribute`` trains it knows how many by itself.
 
     Raises:
         ValueError: If the trials differ in more than optimizer, hyperparameters and seed.
@@ -80,7 +80,7 @@ def train(
             return [distribute(trial, data, device, tick, saving) for trial in trials]
         module = build_module(trials[0], data.shape, data.num_classes)
         if trials[0].parallel:
-            return simulate(trials, module, build, tick, saving)
+            return simulate(trials, module, device, build, tick, saving)
         return train_plain(trials, module, device, partial(build, compiled=compiled), tick, saving)
 
 
@@ -95,7 +95,7 @@ def train_plain(
     """``train`` for trials without replicas, of which ``module`` is a model."""
     together = [trial for trial in trials if stackable(trial, module)]
     begun = [[trial] for trial in together if saving.begun(trial)]
-    fresh = by_evaluations([trial for trial in together if not saving.begun(trial)])
+    fresh = in_stacks([trial for trial in together if not saving.begun(trial)], device)
     if not stacks_alone(module):
         begun, fresh = [], [cohort for cohort in fresh if len(cohort) > 1]
     records: dict[Trial, RunRecord] = {}
@@ -109,12 +109,17 @@ def train_plain(
 
 
 def simulate(
-    trials: Sequence[Trial], module: nn.Module, build: Build, tick: Tick, saving: Saving
+    trials: Sequence[Trial],
+    module: nn.Module,
+    device: torch.device,
+    build: Build,
+    tick: Tick,
+    saving: Saving,
 ) -> list[RunRecord]:
     """``train`` for trials with replicas: all replicas in this process."""
     together = [trial for trial in trials if stackable(trial, module)]
     records: dict[Trial, RunRecord] = {}
-    for cohort in (*by_evaluations(together), *([t] for t in trials if t not in together)):
+    for cohort in (*in_stacks(together, device), *([t] for t in trials if t not in together)):
         run = build(cohort, stacked=cohort[0] in together)
         run.train(Reported(run, tick))
         for number, record in enumerate(run.records()):
@@ -122,14 +127,16 @@ def simulate(
     return [records[trial] for trial in trials]
 
 
-def by_evaluations(trials: Sequence[Trial]) -> list[list[Trial]]:
+def in_stacks(trials: Sequence[Trial], device: torch.device) -> list[list[Trial]]:
     """The trials in stacks whose models all need as many gradients a step.
 
-    In a common one, each would pay for as many as its neighbours need.
+    In a common one, each would pay for as many as its neighbours need. So it would for their waits.
     """
-    stacks: dict[int, list[Trial]] = {}
+    stacks: dict[tuple[int, bool], list[Trial]] = {}
     for trial in trials:
-        stacks.setdefault(OPTIMIZERS.get(trial.optimizer).evaluations, []).append(trial)
+        spec = OPTIMIZERS.get(trial.optimizer)
+        waits = spec.waits and device.type == "cuda"
+        stacks.setdefault((spec.evaluations, waits), []).append(trial)
     return list(stacks.values())
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -72,7 +72,7 @@ def placed(
             f"A worker starts processes for replicas on a CPU alone, but the device is {device}. "
             "Choose --device cpu, or start one process for each GPU with torchrun."
         )
-    ranks = torchrun.Ranks(device, how)
+    ranks = torchrun.Ranks(device, replace(how, loaders=settings.loaders))
     if ranks.rank == 0:
         stop = lambda: should_stop() or ranks.stopping  # noqa: E731
         return Place(ranks.device, stop, ranks.distribute, ranks.leading())

@@ -12,7 +12,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,11 +25,14 @@ from oodbench.models import MODELS
 from oodbench.records import Trial
 from oodbench.training import Tensors, load
 from oodbench.training.fast.processor import prepare_for_cpu
-from oodbench.training.inputs.augmentation import training_inputs
+from oodbench.training.inputs.batches import Batches
 from oodbench.training.inputs.frozen import Features
+from oodbench.training.inputs.loading import Maker
 from oodbench.training.inputs.stored import Inputs
 from oodbench.training.loop import Run
 from oodbench.training.precision import numerics
+from oodbench.training.provenance import arithmetic, device_name, driver
+from tests.benchmarks.__main__ import machine
 from tests.benchmarks.images import write_photographs
 from tests.benchmarks.stacks import sweep_of, trials_of
 from tests.benchmarks.workers import rate
@@ -64,13 +69,20 @@ def wait() -> None:
 
 
 def step_seconds(
-    trials: list[Trial], data: Tensors, *, stacked: bool, compiled: bool = False, same: bool = True
+    trials: list[Trial],
+    data: Tensors,
+    *,
+    stacked: bool = False,
+    compiled: bool = False,
+    same: bool = True,
+    loaders: int = 0,
 ) -> float:
     """Seconds of a training step of a run."""
+    more: Any = {"compiled": compiled, "loaders": loaders}
     with numerics(DEVICE, trials[0].precision, deterministic=same):
-        run = Run(trials, replace(data, evaluation=()), DEVICE, stacked, compiled=compiled)
-        steps = iter(range(10**6))
-        return seconds_of(lambda: run.step(next(steps)))
+        run, steps = Run(trials, replace(data, evaluation=()), DEVICE, stacked, **more), count()
+        with run.loading.until(10**6):
+            return seconds_of(lambda: run.step(next(steps)))
 
 
 def stacks() -> Iterator[Row]:
@@ -136,9 +148,7 @@ def networks() -> Iterator[Row]:
             yield (
                 f"{model}, bf16{how}",
                 "images/s",
-                lambda m=model, s=same: (
-                    images / step_seconds([network_trial(m)], data, stacked=False, same=s)
-                ),
+                lambda m=model, s=same: images / step_seconds([network_trial(m)], data, same=s),
             )
         yield f"{model}, bf16, a bare loop", "images/s", lambda m=model: images / bare_loop(m, data)
 
@@ -172,24 +182,26 @@ def images() -> Iterator[Row]:
             options = {"folder": "photographs", "augment": recipe, "size": PIXELS}
             dataset = DATASETS.get("ImageFolders").load(options, 0)
             data = load(dataset, (0,), DEVICE, torch.float32)
-            inputs = training_inputs(data.inputs, data.augment, [0])
-            many, steps = 3 * BATCH, iter(range(10**6))
-            which = torch.arange(many, device=DEVICE).view(1, 3, BATCH)
-            name = {"domainbed": "augmented", "none": "plain"}[recipe]
-            yield (
-                f"images from the cache to the device, {name}",
-                "images/s",
-                lambda i=inputs, w=which, s=steps: (
-                    len(w.flatten()) / seconds_of(lambda: i(w, next(s)))
-                ),
-            )
-            yield (
-                f"resnet18, bf16, trained on these, {name}",
-                "images/s",
-                lambda d=data: (
-                    3 * BATCH / step_seconds([network_trial("resnet18")], d, stacked=False)
-                ),
-            )
+            trial = network_trial("resnet18")
+            yield f"batches, augment: {recipe}", "images/s", lambda d=data: 3 * BATCH / made_in(d)
+            for loaders in (0, 1, 4):
+                yield (
+                    f"resnet18, bf16, augment: {recipe}, loaders: {loaders}",
+                    "images/s",
+                    lambda t=trial, d=data, n=loaders: 3 * BATCH / step_seconds([t], d, loaders=n),
+                )
+
+
+def made_in(data: Tensors) -> float:
+    """Seconds in which a batch is read, augmented, and on the device."""
+    batches = Batches(data.sizes, {"per_environment": BATCH}, [0], data.inputs.place)
+    make, steps = Maker(data, [0], DEVICE), count()
+
+    def one() -> None:
+        step = next(steps)
+        make(batches.at(step), step)
+
+    return seconds_of(one)
 
 
 def workers() -> Iterator[Row]:
@@ -241,7 +253,11 @@ PARTS = {
 
 
 def main(part: str) -> None:
-    """Print the table of a part."""
+    """Print the table of a part, or what it is measured on."""
+    if part == "machine":
+        versions = f"torch {torch.__version__}, {arithmetic(DEVICE.type)['convolutions']}"
+        print(f"{device_name(DEVICE)}, driver {driver() or '?'}, {versions}; {machine()}")
+        return
     torch.manual_seed(0)
     if SMALL:
         prepare_for_cpu()

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 import analysis
-from analysis.conclusions.claims import HOLDS, THESE, WORSE_OOD
+from analysis.claims.claim import HOLDS
+from analysis.conclusions.claims import THESE, WORSE_OOD
 
 from .rates import Ends, Outcomes, Scenario
 from .scored import score

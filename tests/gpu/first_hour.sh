@@ -23,15 +23,19 @@ part() { # part SECONDS NAME COMMAND...: its output in NAME.log, how it ended in
     echo "$name: $how, $(($(date +%s) - began)) s" | tee -a "$out/parts" >&2
 }
 
-table() { # table SECONDS PART: the rows that it measured, whether or not it came to its end
+table() { # table SECONDS PART: what it measured, whether or not it came to its end
     part "$1" "$2" "$python" -m tests.benchmarks.gpu "$2"
     cat "$out/$2.log" >> "$out/table.md"
 }
 
-part 30 machine sh -c "nvidia-smi; $python -m torch.utils.collect_env"
-pytest="-m pytest -n 0 -m gpu -rsfE --durations=10 tests/oodbench/training/test_on_gpu.py"
-part 110 tests "$python" $pytest -k "not compiled"
-part 110 compiled "$python" $pytest -k compiled # each step is compiled first
+pytest="-m pytest -n 0 -m gpu -rsfE --durations=10"
+found=$(grep -rl "pytest.mark.gpu" tests/oodbench)
+
+table 20 machine
+# shellcheck disable=SC2086
+part 120 tests "$python" $pytest $found -k "not compiled"
+# shellcheck disable=SC2086
+part 100 compiled "$python" $pytest $found -k compiled # each step is compiled first
 table 50 stacks
 table 60 convolutions
 table 70 networks

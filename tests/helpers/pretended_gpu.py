@@ -4,7 +4,9 @@ Its module ``pretend_cuda``, which is no part of oodbench, gives tensors whose d
 and whose memory is the host's. It shows that code is right about devices, never that a GPU works.
 """
 
+from contextlib import nullcontext
 from importlib import import_module
+from typing import Any
 
 import pytest
 import torch
@@ -19,9 +21,18 @@ LACKING = {
 }
 """A word in the name of a test that it cannot pass -> why not."""
 
-built = torch.__config__.show()
+built, empty = torch.__config__.show(), torch.empty
 import_module("pretend_cuda").install()
 torch.__config__.show = lambda: built  # torch would ask CUDA's library for more
+torch.cuda.stream = nullcontext  # type: ignore[assignment]  # there is but one
+
+
+def unpinned(*size: Any, pin_memory: bool = False, **options: Any) -> torch.Tensor:
+    """``torch.empty``, for a device whose memory is the host's."""
+    return empty(*size, **options)
+
+
+torch.empty = unpinned  # type: ignore[assignment]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

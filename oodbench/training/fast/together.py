@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from oodbench.optimizers.rules.sam import TINY, Sam
 from oodbench.training.fast.cases import NEUTRAL, Case, Values, case_of
 from oodbench.training.fast.stepping import is_plain, stepper
+from oodbench.training.inputs.stored import upload
 
 Memory = tuple[Tensor, Tensor]
 """The (K, P) weights of a stack and their gradients."""
@@ -109,9 +110,7 @@ class Together:
 
     def _on_device(self, values: Values) -> Tensor:
         """(..., n, 1) in the weights' precision; nobody waits for it."""
-        given = torch.from_numpy(values).to(self._m.dtype).unsqueeze(-1)
-        device = self._m.device
-        return given.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else given
+        return upload(torch.from_numpy(values).to(self._m.dtype).unsqueeze(-1), self._m.device)
 
     def _numbers(self) -> Sequence[Tensor]:
         """Those of the next step."""

@@ -7,7 +7,7 @@ stack, on any device, and after an interruption. The distributions are those of 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from oodbench.seeds import stream
+from oodbench.training.inputs.amounts import Amounts, joined
+from oodbench.training.inputs.at_once import augment_at_once
 from oodbench.training.inputs.chains import (
     AUGMIX,
     RANDAUGMENT,
@@ -69,38 +71,6 @@ RECIPES = {
 """DomainBed's for its folders of images, and without a crop for Spawrious (its ``datasets.py`` at
 b93c22a); the crop and the mirror of these, then RandAugment or AugMix; that of He et al. 2016,
 section 4.2, for CIFAR-10, whose images of 32 pixels are padded with 4."""
-
-
-@dataclass(frozen=True)
-class Amounts:
-    """What is done to each of n images: one row each.
-
-    Attributes:
-        crop: (n, 4) top, left, height and width, in pixels; or (n, 2) top and left of a part of the
-            images' own size, which is black where it reaches beyond them.
-        flip: (n,) whether it is mirrored.
-        factors: (n, 4) of brightness, contrast and saturation, and the turn of hue; or (n, 0).
-        order: (n, 4) which of these comes first, second, third and last; or (n, 0).
-        grey: (n,) whether it becomes grey.
-    """
-
-    crop: NDArray[np.float64]
-    flip: NDArray[np.bool_]
-    factors: NDArray[np.float64]
-    order: NDArray[np.int64]
-    grey: NDArray[np.bool_]
-
-    def __getitem__(self, rows: slice | NDArray[np.int64]) -> "Amounts":
-        return Amounts(*(getattr(self, field.name)[rows] for field in fields(self)))
-
-    def __len__(self) -> int:
-        return len(self.flip)
-
-
-def joined(parts: Sequence[Amounts]) -> Amounts:
-    """Those of all images, one part after the other."""
-    columns = ([getattr(part, field.name) for part in parts] for field in fields(Amounts))
-    return Amounts(*map(np.concatenate, columns))
 
 
 def draw(
@@ -166,7 +136,7 @@ def augmented(images: Tensor, amounts: Amounts) -> Tensor:
     return images
 
 
-AT_ONCE = 4
+TOGETHER = 4
 """Images that are changed together on a CPU: what more of them need leaves the cache."""
 
 
@@ -175,7 +145,8 @@ def augment(
 ) -> None:
     """Write the changed images into ``result``.
 
-    Those whose changes have one order are changed together, so none is copied to be changed.
+    On a CPU those whose changes have one order are changed together, so none is copied to be
+    changed.
 
     Args:
         read: Gives images by their numbers.
@@ -183,13 +154,15 @@ def augment(
         result: (n, 3, height, width) floats.
         rows: (n,) their numbers.
     """
-    most = AT_ONCE if result.device.type == "cpu" else len(rows)
+    if result.device.type != "cpu":
+        augment_at_once(read, amounts, result, rows)
+        return
     codes = amounts.order @ 4 ** np.arange(amounts.order.shape[1])[::-1]
     sorted_ = np.argsort(codes, kind="stable")
     for group in np.split(sorted_, np.flatnonzero(np.diff(codes[sorted_])) + 1):
-        for start in range(0, len(group), most):
-            part = group[start : start + most]
-            places = torch.from_numpy(part).to(result.device)
+        for start in range(0, len(group), TOGETHER):
+            part = group[start : start + TOGETHER]
+            places = torch.from_numpy(part)
             result[places] = augmented(read(rows[places]), amounts[part])
 
 

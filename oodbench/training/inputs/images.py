@@ -6,6 +6,7 @@ change the images in place: on a CPU the time goes into memory, not into arithme
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -67,9 +68,17 @@ def _positions(start: Tensor, length: Tensor, size: int) -> Tensor:
     """(n, size): where the new pixels of a part lie among the old ones of the whole, in old pixels;
     none beyond the part's own first and last."""
     start, length = start.unsqueeze(1), length.unsqueeze(1)
-    centres = torch.arange(size, dtype=start.dtype, device=start.device) + 0.5
-    inside = torch.minimum((centres * (length / size) - 0.5).clamp_(min=0), length - 1)
+    inside = torch.minimum(
+        (_centres(size, start.dtype, start.device) * (length / size) - 0.5).clamp_(min=0),
+        length - 1,
+    )
     return inside + start
+
+
+@cache
+def _centres(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(size,) of pixels."""
+    return torch.arange(size, dtype=dtype, device=device) + 0.5
 
 
 def luma(images: Tensor) -> Tensor:
@@ -111,12 +120,18 @@ def hue(images: Tensor, turn: Tensor) -> None:
     middle, high = torch.minimum(red, high), torch.maximum(red, high)
     chroma = high - torch.minimum(middle, low)
     position = middle.sub_(low).div_((chroma * 6).add_(TINY)).add_(sector).abs_()
-    phases = images.new_tensor([1, 5 / 3, 4 / 3])  # of red, green and blue; all above -turn
-    torch.add(position.unsqueeze(1), _each(turn) + phases.view(1, 3, 1, 1), out=images)
+    phases = _each(turn) + _phases(images.dtype, images.device)
+    torch.add(position.unsqueeze(1), phases, out=images)
     chroma = chroma.unsqueeze(1)
     images.frac_().sub_(0.5).abs_().mul_(chroma * 6).sub_(chroma)
     torch.minimum(images.clamp_(min=0), chroma, out=images)
     images.add_(high.unsqueeze(1) - chroma)
+
+
+@cache
+def _phases(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(1, 3, 1, 1) of red, green and blue; all above -turn."""
+    return torch.tensor([1, 5 / 3, 4 / 3], dtype=dtype, device=device).view(1, 3, 1, 1)
 
 
 TINY = 1e-20

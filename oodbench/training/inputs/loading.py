@@ -93,18 +93,22 @@ class Loading:
         stored = isinstance(data.inputs, StoredInputs)
         waits = stored or (bool(data.augment) and device.type == "cpu")
         self.loaders = loaders if waits else 0
-        self._last = 0
+        self._last, self._begun = 0, False
         self._pace = Pace(device)
         self._ahead: Prefetcher[Batch] | None = None
 
     @contextmanager
     def until(self, last: int) -> Iterator[None]:
-        """Within, batches may be made ahead, up to that of step ``last`` - 1."""
-        self._last = last
+        """Within, batches may be made ahead, up to that of step ``last`` - 1.
+
+        The first is the step's own: what augmentation keeps on a GPU from then on is there before
+        other streams use it.
+        """
+        self._last, self._begun = last, False
         try:
             yield
         finally:
-            self._last = 0
+            self._last, self._begun = 0, False
             if self._ahead is not None:
                 self._ahead.close()
                 self._ahead = None
@@ -119,13 +123,14 @@ class Loading:
         Raises:
             Exception: Whatever making the batch raised.
         """
-        if self._ahead is None and self._last and self.loaders:
+        if self._ahead is None and self._begun and self.loaders:
             more = [Maker(*self._given) for _ in range(self.loaders + MORE - 1)]
             makers = [self._maker, *more]
             self._ahead = Prefetcher(makers, self.loaders, self._device, self._last)
         if self._ahead is not None:
             return self._ahead.at(step, draw)
-        if not self._last or self.loaders is not None:
+        self._begun = self._last > 0
+        if not self._begun or self.loaders is not None:
             return self._maker(draw(step), step)
         with self._pace.of_a_batch():
             batch = self._maker(draw(step), step)
@@ -176,8 +181,10 @@ class Pace:
 def spare_cores(device: torch.device) -> int:
     """CPU cores that this worker may use beside the one that trains.
 
-    A worker that was started by itself on a CPU is taken for one of as many as there are cores,
-    and one on a GPU for the only one.
+    They are shared among the workers, or the processes that torchrun started. A worker that was
+    started by itself on a CPU is taken for one of as many as there are cores, and one on a GPU for
+    the only one.
     """
     alone = cores() if device.type == "cpu" else 1
-    return cores() // int(os.environ.get(WORKERS_HERE, alone)) - 1
+    sharing = os.environ.get(WORKERS_HERE) or os.environ.get("LOCAL_WORLD_SIZE") or alone
+    return cores() // int(sharing) - 1

@@ -37,6 +37,7 @@ class Place(Generic[Made]):
         self._stream = torch.cuda.Stream(device) if cuda else None  # type: ignore[no-untyped-call]
         self._made: torch.cuda.Event | None = None
         self._used: torch.cuda.Event | None = None
+        self.give_back()  # what was queued until now may be what results are made from
 
     def make(self, indices: Tensor, step: int) -> Made:
         """Make a result; in a loader's thread."""

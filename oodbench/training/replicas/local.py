@@ -214,6 +214,7 @@ def train_replica(
             predicting=saving.predictions,
             clock=clock_of(device) if timed else Clock(),
             group=Apart(device, group, timed),
+            loaders=settings.loaders,
         )
         barrier(device, group)  # who is ready first does not wait for the slowest in training
         run.train(tick)

@@ -23,11 +23,13 @@ class ProcessSettings:
         profiled: Whether a GPU is waited for after each phase and around each exchange, without
             which their times are not known there.
         deterministic: See ``precision.numerics``.
+        loaders: Of each replica: see ``inputs.loading.Loading``.
     """
 
     timeout: float = TIMEOUT
     profiled: bool = False
     deterministic: bool = True
+    loaders: int | None = 0
 
 
 PLAIN = ProcessSettings()

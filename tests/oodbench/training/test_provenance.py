@@ -82,6 +82,6 @@ def test_a_run_on_a_gpu_says_which_driver_and_whether_it_comes_out_the_same_agai
     monkeypatch.setattr(provenance, "driver", lambda: number)
     for same in (True, False):
         with numerics(torch.device("cuda"), deterministic=same):
-            told = provenance.gpu(torch.device("cuda"))
-        assert told == {"driver": number, "deterministic": same}
+            recorded = provenance.gpu(torch.device("cuda"))
+        assert recorded == {"driver": number, "deterministic": same}
     assert provenance.gpu(torch.device("cpu")) == {}

@@ -10,6 +10,7 @@ from training_helpers import CPU, NAMES, make_trials, parameters, run_together, 
 from oodbench.models import MODELS, ModelSpec
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.training import train
+from oodbench.training.cohorts import in_stacks
 from oodbench.training.loop import Run
 
 EVALUATIONS = {"sam": 2, "sam_adam": 2, "sasgd": 2, "sasam": 3}
@@ -62,6 +63,16 @@ def test_neighbours_do_not_pay(colored64) -> None:
     records = train(trials, colored64)
     assert [r.provenance["stack_size"] for r in records] == [2, 1, 2]
     assert [r.trial for r in records] == trials
+
+
+def test_nor_do_they_wait_for_a_gpu_with_those_that_do() -> None:
+    trials = [make_trials(1, optimizer=n)[0] for n in ("sgd", "asgd", "sam", "adafactor", "adam")]
+    stacks = {d: in_stacks(trials, torch.device(d)) for d in ("cpu", "cuda")}
+    names = {
+        d: [[trial.optimizer for trial in one] for one in found] for d, found in stacks.items()
+    }
+    assert names["cpu"] == [["sgd", "asgd", "adafactor", "adam"], ["sam"]]
+    assert names["cuda"] == [["sgd", "adam"], ["asgd", "adafactor"], ["sam"]]
 
 
 def test_in_one_stack_they_do_not_disturb_each_other(colored64) -> None:

@@ -13,14 +13,13 @@ from oodbench.data import Dataset, DatasetSpec, Environment, Rows, Split
 from oodbench.seeds import stream
 from oodbench.sweep.plan import plan
 from oodbench.training import load, train
+from oodbench.training.inputs.amounts import Amounts, joined
 from oodbench.training.inputs.augmentation import (
     RECIPES,
-    Amounts,
     Recipe,
     TrainingImages,
     augmented,
     draw,
-    joined,
 )
 from oodbench.training.inputs.stored import StoredInputs
 from oodbench.training.loop import Run

@@ -4,6 +4,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from oodbench.training import Saving, Tensors, train
 from oodbench.training.inputs import loading as module
 from oodbench.training.inputs.batches import BLOCK, Batches
 from oodbench.training.inputs.loading import Loading, Maker, Pace, spare_cores
-from oodbench.training.inputs.prefetching import MORE
+from oodbench.training.inputs.prefetching import MORE, Prefetcher
 from oodbench.training.inputs.stored import Inputs, StoredInputs
 from oodbench.training.loop import Run
 
@@ -65,13 +66,22 @@ def tensors(stored: Any = None, augment: str = "domainbed", dtype: Any = torch.f
     return Tensors(inputs, labels, SIZES, (), 2, shared=False, augment=augment)
 
 
-def batches(device: torch.device = CPU) -> Batches:
-    return Batches(SIZES, {"per_environment": EACH}, SEEDS, device)
+def batches() -> Batches:
+    return Batches(SIZES, {"per_environment": EACH}, SEEDS, CPU)
 
 
-def made(data: Tensors, loaders: int | None, steps: range) -> list[torch.Tensor]:
+def on(device: torch.device, data: Tensors) -> Tensors:
+    """The same, to be trained on there."""
+    assert isinstance(data.inputs, StoredInputs)
+    inputs = replace(data.inputs, device=device)
+    return replace(data, inputs=inputs, labels=data.labels.to(device))
+
+
+def made(
+    data: Tensors, loaders: int | None, steps: range, device: torch.device = CPU
+) -> list[torch.Tensor]:
     """Copies of the inputs and labels of some steps."""
-    loading, draw, found = Loading(data, SEEDS, CPU, loaders), batches().at, []
+    loading, draw, found = Loading(data, SEEDS, device, loaders), batches().at, []
     with loading.until(STEPS):
         for step in steps:
             batch = loading.at(step, draw)
@@ -134,7 +144,9 @@ def test_no_more_is_read_ahead_than_there_is_room_for() -> None:
     stored, loaders = Slow(images()), 2
     loading, draw = Loading(tensors(stored, augment=""), SEEDS, CPU, loaders), batches().at
     with loading.until(STEPS):
-        for step in range(3):
+        loading.at(0, draw)
+        assert stored.reads == 1, "the first batch is the step's own"
+        for step in range(1, 4):
             loading.at(step, draw)
             read = step + loaders + MORE  # this step's batch, and those ahead
             assert wait_for(lambda: stored.reads >= read)  # noqa: B023
@@ -165,6 +177,7 @@ def test_what_a_step_raises_ends_the_loaders_at_once() -> None:
     def interrupted() -> None:
         with loading.until(STEPS):
             loading.at(0, draw)
+            loading.at(1, draw)
             read.append(stored.reads)
             raise KeyboardInterrupt
 
@@ -269,10 +282,100 @@ def test_a_next_to_free_batch_needs_no_loader(monkeypatch: pytest.MonkeyPatch) -
 
 def test_cores_are_shared_among_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "cores", lambda: 16)
-    monkeypatch.delenv(WORKERS_HERE, raising=False)
+    for name in (WORKERS_HERE, "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
     assert spare_cores(CPU) == 0, "taken for one of as many workers as there are cores"
     assert spare_cores(torch.device("cuda")) == 15
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "8")
+    assert spare_cores(torch.device("cuda")) == 1
     monkeypatch.setenv(WORKERS_HERE, "4")
     assert spare_cores(CPU) == spare_cores(torch.device("cuda")) == 3
     monkeypatch.setenv(WORKERS_HERE, "16")
     assert spare_cores(CPU) == 0
+
+
+class Stream:
+    """Of a GPU, as far as it decides what waits for what: it keeps a list of what it was given."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.queue: list[tuple[str, Any]] = []
+
+    def record_event(self) -> object:
+        event = object()
+        self.queue.append(("event", event))
+        return event
+
+    def wait_event(self, event: object) -> None:
+        self.queue.append(("wait", event))
+
+
+def test_on_a_gpu_results_and_steps_wait_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a place holds is read after it is made, and made anew after the step has read it."""
+    gpu, local, lock = torch.device("cuda"), threading.local(), threading.Lock()
+    local.stream = main = Stream(gpu)
+    streams: list[Stream] = []
+
+    @contextmanager
+    def in_stream(stream: Stream) -> Iterator[None]:
+        with lock:
+            streams.append(stream)
+        local.stream = stream
+        yield
+        del local.stream
+
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "stream", in_stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: local.stream)
+
+    def maker(place: int) -> Any:
+        def make(indices: torch.Tensor, step: int) -> tuple[int, int]:
+            local.stream.queue.append(("make", step))
+            return place, step
+
+        return make
+
+    prefetcher = Prefetcher([maker(place) for place in range(4)], 2, gpu, STEPS)
+    places = {}
+    for step in [*range(20), 25, 26]:
+        place, found = prefetcher.at(step, lambda step: torch.empty(0))
+        assert found == step
+        places[step] = place
+        main.queue.append(("read", step))
+    prefetcher.close()
+
+    written = {}  # step -> what it was made after, and what shows that it is made
+    for stream in set(streams):
+        for waited, making, recorded in zip(*[iter(stream.queue)] * 3, strict=True):
+            assert [kind for kind, _ in (waited, making, recorded)] == ["wait", "make", "event"]
+            written[making[1]] = waited[1], recorded[1]
+    order = {item: number for number, item in enumerate(main.queue)}
+    for step in places:
+        before, after = written[step]
+        read = order["read", step]
+        assert order["wait", after] < read
+        earlier = [order["read", s] for s in places if s < step and places[s] == places[step]]
+        assert max(earlier, default=-1) < order["event", before] < read
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("augment", ["", "domainbed", "crop_flip", "augmix"])
+def test_a_gpu_gets_the_same_batches(augment: str, device: torch.device) -> None:
+    """To the bit whatever the number of loaders; and to rounding those of a CPU."""
+    here = tensors(augment=augment)
+    there = on(device, here)
+    expected = made(there, 0, AROUND, device)
+    for ours, theirs in zip(made(there, 3, AROUND, device), expected, strict=True):
+        assert ours.device.type == device.type
+        assert torch.equal(ours, theirs)
+    for ours, theirs in zip(made(here, 0, AROUND), expected, strict=True):
+        torch.testing.assert_close(ours, theirs.cpu(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.gpu
+def test_a_gpu_trains_the_same(device: torch.device) -> None:
+    found = []
+    for loaders in (0, 3):
+        run = Run([trial()], on(device, tensors()), device, loaders=loaders)
+        run.train(lambda: None)
+        found.append(parameters(run, 0))
+    assert torch.equal(*found)

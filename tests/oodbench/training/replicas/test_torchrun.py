@@ -9,12 +9,15 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
 import pytest
 
 import oodbench
+from oodbench.optimizers import OPTIMIZERS
+from oodbench.sweep.plan import plan
 
 pytestmark = pytest.mark.slow
 
@@ -169,6 +172,54 @@ def test_a_sweep_goes_on_after_a_process_was_killed(tmp_path: Path) -> None:
     assert sorted(runs["status"]) == ["completed", "failed"]
     (reason,) = runs.loc[runs["status"] == "failed", "reason"]
     assert "a process that torchrun started is gone" in reason
+
+
+MOODY = '''
+"""SGD, but one learning rate aborts the first process, as NCCL's watchdog does in a vain wait."""
+import os, torch
+from oodbench.optimizers import OptimizerSpec
+from oodbench.spaces import log
+
+def build(params, lr):
+    if lr == float(os.environ.get("ABORTING_LR", "nan")) and os.environ.get("RANK") == "0":
+        os.abort()
+    return torch.optim.SGD(params, lr=lr)
+
+REGISTER = [OptimizerSpec("moody", "non-adaptive", {"lr": log(0.01, 0.1)}, build)]
+'''
+
+
+def test_a_trial_that_aborts_the_worker_each_time_is_found_and_the_sweep_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metadata = tmp_path / "moody-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: moody\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[oodbench.optimizers]\nmoody = moody_module\n")
+    (tmp_path / "moody_module.py").write_text(MOODY)
+    module = ModuleType("moody_module")
+    exec(MOODY, module.__dict__)
+    monkeypatch.setitem(OPTIMIZERS._things, "moody", module.REGISTER[0])
+    sweep = {**SWEEP, "optimizers": ["moody"], "parallel": SWEEP["parallel"][1:2]}
+    sweep |= {"search": {"trials": 12}, "train": {**SWEEP["train"], "steps": 10}}
+    culprit = plan(sweep).studies[0].trials[7]
+    file, db = tmp_path / "sweep.yaml", tmp_path / "runs.db"
+    file.write_text(json.dumps(sweep))  # JSON is YAML
+    torchrun = [*TORCHRUN, "--standalone", "--nproc-per-node", "2", "--max-restarts", "20"]
+    worker = ["-m", "oodbench", "worker", str(file), "--db", str(db), "--shard", "0/1"]
+    paths = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    ended = subprocess.run(
+        [*torchrun, *worker, "--processes", "--lease", "2"],
+        env={**environment(), "PYTHONPATH": paths, "ABORTING_LR": str(culprit.hparams["lr"])},
+        capture_output=True,
+        text=True,
+        timeout=580,
+    )
+    assert ended.returncode == 0, ended.stderr
+    runs = oodbench.query(db).set_index("run")
+    assert list(runs.index[runs["status"] == "failed"]) == [culprit.id]
+    assert runs["status"].value_counts().to_dict() == {"completed": 11, "failed": 1}
+    assert runs.loc[culprit.id, "reason"].startswith("Its worker died each of the ")
 
 
 def wait_for(happened: Callable[[], bool], seconds: float = 120) -> None:

@@ -11,8 +11,10 @@ import pytest
 
 from oodbench import api
 from oodbench.errors import RequestError
+from oodbench.machine import WORKERS_HERE
 from oodbench.results import Database, add_sweep, claim, open_database, sql
 from oodbench.sweep.plan import plan
+from oodbench.workers.executors import local
 from oodbench.workers.executors.local import log_folder, log_of
 from oodbench.workers.executors.slots import STILLBORN, Slot, make_slots
 
@@ -94,6 +96,17 @@ def test_each_worker_sees_its_own_gpu(tmp_path: Path) -> None:
         slot.process.wait(30)
     assert [slot.log.read_text().strip() for slot in slots] == ["0", "3", "0", "3"]
     assert len({slot.owner for slot in slots}) == 4
+
+
+def test_workers_know_how_many_share_the_cores(
+    db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    show = [sys.executable, "-c", f"import os; print(os.environ['{WORKERS_HERE}'])"]
+    monkeypatch.setattr(local, "worker_command", lambda *_, **__: show)
+    slots = make_slots(tmp_path / "logs", 3)
+    with pytest.raises(RequestError, match="Every worker has ended"):
+        local.run_local(db, db.url, "tiny", slots=slots, on_progress=lambda counts: None)
+    assert [slot.log.read_text().strip() for slot in slots] == ["3"] * 3
 
 
 def test_the_log_of_a_worker_is_found_by_the_name_that_its_runs_have(tmp_path: Path) -> None:
