@@ -167,8 +167,9 @@ def test_in_bf16_a_stack_is_near_the_plain_modules_and_stays_finite(
         alone.train(lambda: None)
         expected = parameters(alone, 0)
         moved = (expected - start[k]).norm()
-        # A sum in another order may round a number of bfloat16 the other way: by 2^-8 of it.
-        assert (parameters(stack, k) - expected).norm() < 2**-5 * moved, trial
+        # A sum in another order may round a number of bfloat16 the other way, by 2^-8 of it, and so
+        # turn a unit on or off: seen to change a twentieth of what ten steps of MNIST_CNN move.
+        assert (parameters(stack, k) - expected).norm() < 2**-3 * moved, trial
         assert not torch.equal(parameters(stack, k), parameters(wider, k))
         for run, of in ((stack, k), (alone, 0)):
             assert not run.diverged
