@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart docs example test test-slow test-faults test-fuzz test-gpu test-pretend-gpu test-slurm test-ray test-oldest golden coverage bench calibrate check format clean
+.PHONY: install quickstart docs example test test-slow test-faults test-fuzz test-gpu test-pretend-gpu test-slurm test-ray test-oldest release golden coverage bench calibrate check format clean
 
 install: $(VENV)/.installed
 
@@ -103,6 +103,16 @@ $(VENV)/.docs: $(VENV)/.installed
 	$(BIN)/pip install --quiet --editable '.[docs]'
 	@touch $@
 
+# The wheel and the source distribution, in dist/. The wheel is then installed into an environment of its own, in which a
+# whole small study runs, away from the sources.
+release:
+	rm -rf dist .venv-release
+	$(PYTHON) -m venv .venv-release
+	.venv-release/bin/pip install --quiet build
+	.venv-release/bin/python -m build --outdir dist .
+	.venv-release/bin/pip install --quiet dist/*.whl
+	cd .venv-release && bin/oodbench quickstart
+
 check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -113,4 +123,4 @@ format: install
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .venv-oldest build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*
+	rm -rf $(VENV) .venv-oldest .venv-release build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*

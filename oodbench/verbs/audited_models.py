@@ -71,7 +71,7 @@ def kinds_for(spec: DatasetSpec, options: Mapping[str, Any], model: str | None) 
     """
     encoder = {**spec.options, **options}.get("encoder", "none")
     if encoder not in ("none", None):
-        body = {"name": model or "text_encoder", "encoder": encoder}
+        body = {"name": model or "text_encoder", "encoder": encoder, "pool": "mean"}
     elif model or spec.decodes:
         body = {"name": model or "efficientnet_lite0"}
     else:

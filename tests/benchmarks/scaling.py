@@ -97,7 +97,9 @@ def fill(db: Database, runs: int) -> None:
     planned = plan(SWEEP)
     times = range(runs // SMALL)
     repeated = [
-        replace(study, trials=[replace(t, seed=s) for s in times for t in study.trials])
+        replace(
+            study, indices=None, trials=[replace(t, seed=s) for s in times for t in study.trials]
+        )
         for study in planned.studies
     ]
     add_sweep(db, planned.spec.name, {}, repeated)

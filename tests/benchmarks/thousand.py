@@ -94,28 +94,24 @@ def measure() -> Iterator[Row]:
 
 
 def load(server: Server, seconds: float = 15.0) -> Iterator[Row]:
-    """What the workers ask of the server while all of them train."""
-    before, began = requests(server), time.monotonic()
+    """What the workers cost the server while all of them train."""
+    before, began = milliseconds(server.process.pid), time.monotonic()
     time.sleep(seconds)
-    after, minutes = requests(server), (time.monotonic() - began) / 60
-    each = 1 / (WORKERS * minutes)
-    yield row("transactions of a worker, a minute", (after[0] - before[0]) * each)
-    yield row("ms of the server's processors for a worker, a minute", (after[1] - before[1]) * each)
-    yield row("connections of a worker", after[2] / WORKERS)
+    minutes = (time.monotonic() - began) / 60
+    spent = milliseconds(server.process.pid) - before
+    yield row("ms of the server's processors for a worker, a minute", spent / WORKERS / minutes)
+    yield row("connections of a worker", connections(server) / WORKERS)
 
 
-def requests(server: Server) -> tuple[float, float, int]:
-    """Transactions so far, milliseconds of all its processes, connections."""
+def connections(server: Server) -> int:
+    """Of all workers."""
     import psycopg
 
     where = {"host": "127.0.0.1", "port": server.port, "user": "postgres", "dbname": "load"}
-    with psycopg.connect(**where, autocommit=True) as connection:
-        asking = (
-            "SELECT xact_commit + xact_rollback, (SELECT count(*) FROM pg_stat_activity "
-            "WHERE application_name = 'oodbench') FROM pg_stat_database WHERE datname = 'load'"
-        )
-        transactions, connections = connection.execute(asking).fetchone() or (0, 0)
-    return float(transactions), milliseconds(server.process.pid), int(connections)
+    asking = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'oodbench'"
+    with psycopg.connect(**where) as connection:
+        (found,) = connection.execute(asking).fetchone() or (0,)
+    return int(found)
 
 
 def milliseconds(parent: int) -> float:
