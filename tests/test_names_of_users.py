@@ -19,9 +19,9 @@ from oodbench import analysis as ours
 from oodbench.cli import app
 from oodbench.siblings import sibling
 
-assert ours.conclude.__module__ == "oodbench.analysis.conclusions.conclude"
-assert ours.scatter.__module__ == "oodbench.analysis.plots.scatter"
-assert ours.report_html.__module__ == "oodbench.analysis.report.page"
+assert ours.conclude.__module__ == "oodbench.analysis"
+assert ours.conclude.__wrapped__.__module__ == "oodbench.analysis.conclusions.conclude"
+assert ours.scatter.__wrapped__.__module__ == "oodbench.analysis.plots.scatter"
 assert (sibling("sweeps") / "digits.yaml").is_file()
 table = oodbench.run_sweep({sweep!r}, "results.db", workers=1)
 assert table["completed"].sum() == 4

@@ -9,12 +9,12 @@ import pandas as pd
 
 from oodbench.errors import RequestError
 from oodbench.results.predictions import Predictions
-from oodbench.results.select import drawn
+from oodbench.results.select import RUN_RULES, drawn
 
 from ..compare.by_shift_class import classes_of
 from ..compare.tasks import compare_across
 from ..conclusions.sentences import corrected, points
-from ..runs.columns import values_of
+from ..runs.columns import require_columns, values_of
 from ..runs.names import coverage, pretty
 from .claim import FAILS, HOLDS, UNDECIDED, Claim
 
@@ -62,6 +62,7 @@ def judge_claim(
     Raises:
         RequestError: A column is missing.
     """
+    require_columns(pairs, (claim.estimand.score, RUN_RULES[claim.estimand.rule]))
     mine = in_population(claim, pairs)
     missing = _absent(claim, mine)
     rows: list[dict[Any, Any]] = []

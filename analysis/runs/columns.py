@@ -28,6 +28,21 @@ DESIGNS = frozenset({"random", "qmc", "grid", UNKNOWN})
 """Samplers whose draws do not depend on earlier results; of imported runs it may not be known."""
 
 
+def require_columns(pairs: pd.DataFrame, columns: Sequence[str] = ()) -> None:
+    """Refuse a table that lacks a column of ``columns`` or of the groups; it may be empty.
+
+    Raises:
+        RequestError: A column is missing.
+    """
+    needed = ("run", *GROUP, "optimizer", "status", *columns)
+    missing = [name for name in needed if name not in pairs.columns]
+    if missing:
+        raise RequestError(
+            f"The table of runs needs the columns {', '.join(needed)}; it lacks "
+            f"{', '.join(missing)}. Pass what oodbench.results.query.pairs returns."
+        )
+
+
 def require(pairs: pd.DataFrame, columns: Sequence[str] = ()) -> None:
     """Refuse a table that has no runs or lacks a column.
 
@@ -40,13 +55,7 @@ def require(pairs: pd.DataFrame, columns: Sequence[str] = ()) -> None:
             "Some runs here are tested on several targets, and each target needs a row of its own: "
             "pass oodbench.results.targets.by_target(pairs)."
         )
-    needed = ("run", *GROUP, "optimizer", "status", *columns)
-    missing = [name for name in needed if name not in pairs.columns]
-    if missing:
-        raise RequestError(
-            f"The table of runs needs the columns {', '.join(needed)}; it lacks "
-            f"{', '.join(missing)}. Pass what oodbench.results.query.pairs returns."
-        )
+    require_columns(pairs, columns)
     if pairs.empty:
         raise RequestError(
             "There are no runs here: the table has 0 rows. Check the database and any filter, "

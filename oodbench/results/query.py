@@ -260,5 +260,4 @@ def _values(connection: Connection, column: str) -> set[str]:
     """The datasets, algorithms, optimizers or models that there are runs of."""
     if column not in NAMES:
         return set()
-    table = schema.studies if column in schema.studies.c else schema.runs  # the smaller one
-    return set(connection.scalars(select(table.c[column]).distinct()))
+    return set(connection.scalars(select(schema.runs.c[column]).distinct()))

@@ -9,6 +9,7 @@ import pytest
 from simulated_searches import search, together
 
 import analysis
+from analysis.claims.claim import shipped
 from oodbench.errors import OodbenchError
 
 OTHERS: dict[str, tuple[str, ...]] = {
@@ -47,6 +48,8 @@ def functions() -> list[str]:
 
 def call(name: str, table: pd.DataFrame) -> Any:
     named = {"title": "A study"} if name == "summary_markdown" else {}
+    if name == "judge_claim":
+        return analysis.judge_claim(shipped("naganuma2023-i-ood"), table)
     return getattr(analysis, name)(table, *OTHERS.get(name, ()), **named)
 
 

@@ -20,7 +20,8 @@ def test_every_function_that_returns_a_figure_is_one() -> None:
     public = {name: getattr(analysis, name) for name in dir(analysis)}
     hints = {name: get_type_hints(thing) for name, thing in public.items() if callable(thing)}
     figures = {name for name, hint in hints.items() if "Figure" in str(hint.get("return"))}
-    assert set(figure_names()) == figures
+    of_audits = {"audit_figure"}  # `oodbench audit -o` draws it: it is not of a database
+    assert set(figure_names()) == figures - of_audits
 
 
 def kind_of(annotation: Any) -> Any:
