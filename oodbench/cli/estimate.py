@@ -122,7 +122,7 @@ def show_power(specs: "list[SweepSpec]", db: str | None) -> None:
 
 
 def cells(row: "Estimate", hours: str) -> dict[str, object]:
-    """One dataset's row."""
+    """One dataset's row of the printed table."""
     cache = "?" if row.cache is None else at_least(size(row.cache), row.partly)
     return {
         "sweep": row.sweep,

@@ -21,7 +21,7 @@ def show(
     db: Db,
     format_: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
 ) -> None:
-    """Tell all that is known of one run.
+    """Show everything that is known about one run.
 
     Example: oodbench show 3f2a91 --db digits.db
     """
@@ -44,7 +44,7 @@ def show(
 
 
 REGIME = ("schedule", "warmup", "clip_norm", "label_smoothing", "balance", "average", "wise_ft")
-"""Training settings that are told only where they are not at their default."""
+"""Training settings that are shown only where they are not at their default."""
 
 SPENT = ("compute", "communication", "waiting")
 """What the seconds of a replica go into, where they were measured."""

@@ -73,7 +73,7 @@ def screen(line: str, studies: "pd.DataFrame", console: Console) -> Group:
 
 
 def rest_text(unfinished: int, done: int) -> str:
-    """What is said of the studies that are not shown."""
+    """A line that counts the studies that are not shown."""
     texts = [f"{unfinished} unfinished"] if unfinished else []
     texts += [f"{done} done"] if done else []
     return f"Studies not shown: {', '.join(texts)}." if texts else ""

@@ -54,7 +54,7 @@ def run_local(
             if slot.look(db):
                 slot.start(command, environment)
         words, ended = (slot.last_words() for slot in slots), all(slot.ended() for slot in slots)
-        return f". See why, and repeat:{''.join(words)}" if ended else None
+        return "".join(words) if ended else None
 
     try:
         watch(db, sweep, tend, on_progress)
@@ -74,11 +74,11 @@ def watch(
     Args:
         db: The database.
         sweep: Its name.
-        tend: Looks after the workers; says how they ended if all have.
+        tend: Looks after the workers; returns how they ended if all have.
         on_progress: Called at every look with the number of runs in each state.
 
     Raises:
-        RequestError: If every worker has ended and trials are left.
+        RequestError: If all workers exited before the sweep finished.
     """
     while True:
         began = time.monotonic()
@@ -88,7 +88,9 @@ def watch(
         if done:
             return
         if ends is not None and not patiently(lambda: is_done(db, sweep)):
-            raise RequestError(f"Every worker has ended, and trials are left{ends}")
+            raise RequestError(
+                "All workers exited before the sweep finished. Check the logs, then rerun:" + ends
+            )
         looked = time.monotonic() - began
         time.sleep(min(max(POLL, looked / SHARE), LONGEST))
 

@@ -25,7 +25,7 @@ CONNECT_SECONDS = 10.0
 
 
 class Host:
-    """What an actor is: it runs a job, and can be told to end it."""
+    """The actor: it runs a job, and ends it on request."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -135,4 +135,4 @@ def _ends(ray: Any, tasks: list[Any]) -> str | None:
             ray.get(task)
         except ray.exceptions.RayError as error:
             words.append(f"\n  {str(error).strip().splitlines()[-1]}")
-    return ":" + "".join(dict.fromkeys(words))
+    return "".join(dict.fromkeys(words))
