@@ -90,7 +90,7 @@ def colour(
     label_noise: float,
     generator: np.random.Generator,
 ) -> tuple[Images, Labels]:
-    """Arjovsky et al.'s colours: is the digit below 5?, with noise, and a colour that tells.
+    """Arjovsky et al.'s colours: is the digit below 5?, with noise, and a colour that predicts it.
 
     Args:
         images: (n, height, width).

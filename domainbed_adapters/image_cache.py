@@ -76,8 +76,8 @@ def kept_images(
     with at_most(max_pixels):
         images = keep(name, tree, _settings(tree, corrupt, max_pixels), corrupt, how)
     digests = digests_of(name, tree, corrupt, max_pixels, images)
-    told = f"{size}" if interpolation == "bilinear" else f"{size} {interpolation}"
-    content = content_of([told.encode(), digests.tobytes()])
+    resizing = f"{size}" if interpolation == "bilinear" else f"{size} {interpolation}"
+    content = content_of([resizing.encode(), digests.tobytes()])
     return images, np.flatnonzero(digests.any(axis=1)), content
 
 

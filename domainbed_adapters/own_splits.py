@@ -44,7 +44,7 @@ def resolved(spec: DatasetSpec, table: Table) -> DatasetSpec:
     )
 
 
-def told(table: Table) -> list[str]:
+def summary_lines(table: Table) -> list[str]:
     """Its classes, and the rows of each split and environment; what it lacks."""
     classes = told_classes(table.columns["label"].names)
     if is_published(table):

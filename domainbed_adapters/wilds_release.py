@@ -98,10 +98,10 @@ class Release:
         check_release(folder, self.version, self.name, released)
         rows = [sheet.check(folder, self.name) for sheet in self.sheets]
         if self.aligned and len(set(rows)) > 1:
-            told = ", ".join(f"{s.file} {n}" for s, n in zip(self.sheets, rows, strict=True))
+            row_counts = ", ".join(f"{s.file} {n}" for s, n in zip(self.sheets, rows, strict=True))
             raise RequestError(
                 f"{self.name}: the files in {folder} must have equally many rows, but have: "
-                f"{told}. One of them is cut short; get it again."
+                f"{row_counts}. One of them is cut short; get it again."
             )
         table = self._read(root, released)
         check_labels(table)

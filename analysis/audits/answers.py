@@ -18,7 +18,7 @@ QUESTION = 20
 WELL = {
     "yes": "Well specified: among the better half higher ID accuracy goes with lower OOD accuracy",
     "no": "Not well specified: among the better half higher ID accuracy goes with higher OOD "
-    "accuracy, so robust training cannot be told from good training here",
+    "accuracy, so robust and good training cannot be separated here",
     "undecided": "Whether it is well specified is undecided",
 }
 

@@ -39,7 +39,7 @@ class Audit:
         selection: Which part of the OOD examples inverts the line.
         agreement: Whether OOD accuracy can be estimated without labels.
         hardness: How far a linear model comes; None where no model is known to be linear.
-        id_size, ood_size: What the test examples can tell apart.
+        id_size, ood_size: Differences that the test examples can detect.
         id_noise, ood_noise: Labels that the good models contradict.
         points: (2, models) ID and OOD accuracies.
         duplicates: Of the ID and of the OOD test examples, where their inputs are known.
@@ -93,8 +93,8 @@ def audit(
 
     Args:
         predictions: ``id`` and ``ood``, each (models, examples) predicted classes on test examples;
-            ``id_val`` likewise, if there is a validation set, by which models are then told
-            apart. Or one set of ``oodbench.predictions``.
+            ``id_val`` likewise, if there is a validation set, by which models are then
+            compared. Or one set of ``oodbench.predictions``.
         labels: Of arrays: under the same names, (examples,) classes.
         environments: Of arrays: under the same names, (examples,) the environment of each example.
             Environments count alike, whatever their sizes. None: there is one.

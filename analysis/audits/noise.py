@@ -18,7 +18,7 @@ class Noise:
     """Labels that the good models contradict with one voice.
 
     Wrong labels are among these, and so are examples that all models get wrong alike: only a look
-    at them tells which.
+    at them shows which.
 
     Attributes:
         n: Examples.

@@ -84,7 +84,7 @@ class Scored:
 
     @cached_property
     def selecting(self) -> Array:
-        """(K,) the ID accuracies that models are told apart by: on validation examples, if any."""
+        """(K,) the ID accuracies that models are compared by: on validation examples, if any."""
         return (self.id_val or self.id).accuracy
 
     @cached_property

@@ -22,7 +22,7 @@ SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Of the OOD examples; the last one is all of them, where nothing is chosen."""
 
 FEWEST_EXAMPLES = 10
-"""Fewer examples have an accuracy that tells no models apart."""
+"""With fewer examples, accuracy does not separate models."""
 
 STEPS = 100
 """Of the choice, at most; it rarely takes more than ten."""

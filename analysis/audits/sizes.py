@@ -19,7 +19,7 @@ MOST_PAIRS = 300
 
 @dataclass(frozen=True)
 class SetSize:
-    """What the examples of one side can tell apart, for pairs of the better half of the models.
+    """Differences that one side's examples can detect, for pairs of the better half of the models.
 
     Attributes:
         n: Different examples.
@@ -41,7 +41,7 @@ class SetSize:
 
 
 def set_size(part: Part, margin: float, seed: int = 0) -> SetSize:
-    """What these examples can tell apart.
+    """The differences that these examples can detect.
 
     Renderings of one example, and its copies in several environments, count as one: see ``error``.
 

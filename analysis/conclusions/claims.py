@@ -103,8 +103,8 @@ def _robust(row: Row) -> Iterable[str]:
     """The same at other budgets, and under cuts of the search spaces."""
     others = row["at_budgets"][1:]
     if others:
-        told = ", ".join(f"{signed(value)} at {budget:,.6g}" for budget, value, _ in others)
-        yield f"at other budgets {told}"
+        others_text = ", ".join(f"{signed(value)} at {budget:,.6g}" for budget, value, _ in others)
+        yield f"at other budgets {others_text}"
     values = [value for _, value, _ in row["under_cuts"] if np.isfinite(value)]
     if values:
         yield f"under {len(values)} cuts of the spaces {ends(min(values), max(values))}"

@@ -1,7 +1,7 @@
 """The ID accuracy that runs can be expected to have, of the one that was measured.
 
 A measured accuracy is the true one and the luck of the test examples. Among runs that are crowded
-at one accuracy, most of what tells them apart is luck, and a curve over measured accuracies is too
+at one accuracy, most of what separates them is luck, and a curve over measured accuracies is too
 flat there. Two measurements of one quantity mend that: the mean of one among runs that are alike in
 the other is free of luck (regression calibration; Carroll et al. 2006, chapter 4).
 """

@@ -31,7 +31,7 @@ def return_curves(
         pairs: A row a run, as from ``oodbench.results.query.pairs``; needs run, dataset,
             test_environments, algorithm, optimizer, status, id and ood. config_id, seed, chance,
             id_val, n_id_val, n_id and sampler are used where present.
-        by: What tells one curve from another. Datasets, test environments and algorithms are never
+        by: Columns that identify a curve. Datasets, test environments and algorithms are never
             pooled; without ``optimizer`` all optimizers share a curve.
         predictions: Of these runs, as from ``oodbench.predictions``: where they are known, test
             examples are resampled too.

@@ -20,7 +20,7 @@ from oodbench.results.imports import domainbed_accuracies
 from oodbench.results.select import LeftOut, left_out_mean
 
 CHECKPOINT = ("run", *JOB, "step")
-"""What tells one checkpoint from another."""
+"""Columns that identify a checkpoint."""
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def look_colors(shown: Sequence[Mapping[str, Any]]) -> str:
 
 
 def panel_facts(pairs: pd.DataFrame, environments: Environments) -> list[dict[str, Any]]:
-    """What tells panels apart, their headings and remarks; a panel's chance may be null."""
+    """The keys of panels, their headings and remarks; a panel's chance may be null."""
     return [
         {
             **dict(zip(GROUP, panel.key, strict=True)),

@@ -139,15 +139,15 @@ def origin(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         f"{p['seconds']:.4g} s, {p['gradient_evaluations']} gradients of "
         f"{p['examples_per_step']} examples, {p['peak_memory_bytes'] / 2**20:.0f} MiB",
     )
-    if told := p.get("parallel"):
+    if group := p.get("parallel"):
         yield (
             "replicas",
-            f"{told['replicas']} ({told['engine']}), {told['samples']} examples, "
-            f"{told['pseudo_steps']} pseudo-steps; each averaged {told['all_reduces']} vectors, "
-            f"{told['bytes'] / 2**20:.4g} MiB in all",
+            f"{group['replicas']} ({group['engine']}), {group['samples']} examples, "
+            f"{group['pseudo_steps']} pseudo-steps; each averaged {group['all_reduces']} vectors, "
+            f"{group['bytes'] / 2**20:.4g} MiB in all",
         )
-        if told.get("compute_seconds") is not None:
-            spent = (f"{told[f'{what}_seconds']:.3g} s {what}" for what in SPENT)
+        if group.get("compute_seconds") is not None:
+            spent = (f"{group[f'{what}_seconds']:.3g} s {what}" for what in SPENT)
             yield "of each replica", ", ".join(spent)
     for item in p.get("weights", []):
         at = f"{item['checkpoint']}, step {item['step']}"
@@ -167,8 +167,8 @@ def arithmetic(provenance: Mapping[str, Any]) -> str:
     if "processor" not in provenance:
         return "not recorded"
     first, vectors, *others = ARITHMETIC
-    told = (f"{name.replace('_', ' ')} {provenance[name]}" for name in others)
-    return ", ".join([f"{provenance[first]} ({provenance[vectors]})", *told])
+    parts = (f"{name.replace('_', ' ')} {provenance[name]}" for name in others)
+    return ", ".join([f"{provenance[first]} ({provenance[vectors]})", *parts])
 
 
 def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> Any:

@@ -286,7 +286,7 @@ def named_or_all(targets: tuple[int, ...], test_environments: tuple[int, ...]) -
 
 
 def _arrays(split: Split) -> tuple[NDArray[Any], NDArray[Any]]:
-    """What tells the examples of a split: the inputs, or which they are, and the labels."""
+    """What identifies the examples of a split: the inputs, or which they are, and the labels."""
     inputs = split.inputs.rows if isinstance(split.inputs, Rows) else split.inputs
     return inputs, split.labels
 

@@ -160,7 +160,7 @@ def _readable(folder: Path) -> Iterator[None]:
 
 
 def _transformers() -> Any:
-    """The package, told to stay off the network."""
+    """The package, set to stay off the network."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # workers are processes themselves
     try:

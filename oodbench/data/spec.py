@@ -71,7 +71,7 @@ class DatasetSpec:
             has with these options; None: it always has the same. See ``resolved``.
         verify: ``verify(options)`` raises RequestError unless its files are complete and right with
             these options, and gives where they are; None: no option says anything of files.
-        summarize: ``summarize(options)`` tells in lines of text what the files of ``verify`` hold.
+        summarize: ``summarize(options)`` lists in lines of text what the files of ``verify`` hold.
         examples: How many it has, as its authors or DomainBed's count them; 0: not known.
         decodes: Whether these are image files, which are decoded into the cache.
         apart: Indices of the environments that nothing can be trained on.
@@ -195,7 +195,7 @@ class DatasetSpec:
 
 
 def _of_own_name(name: str) -> DatasetSpec | None:
-    """``Table(mails)`` is ``Table`` under a name that tells its files from others; else None."""
+    """``Table(mails)`` is ``Table`` under a name for its own files; else None."""
     parts = re.fullmatch(r"(\w+)\([A-Za-z0-9][\w.-]*\)", name)
     kind = next((spec for spec in DATASETS if parts and spec.name == parts[1] and spec.own), None)
     if kind is None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 IMAGENET = 1000
-"""Classes that the published weights tell apart."""
+"""Number of classes of the published weights."""
 PIXELS = 224
 """Height and width of the images that they were trained on."""
 DEFAULTS = {k: v[0] if isinstance(v, tuple) else v for k, v in OPTIONS.items()}

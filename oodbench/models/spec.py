@@ -67,7 +67,7 @@ class ModelSpec:
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """Option -> what it is unless told otherwise."""
+        """Option -> its default."""
         return {
             name: value[0] if isinstance(value, tuple) else value
             for name, value in self.options.items()

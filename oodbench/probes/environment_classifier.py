@@ -1,7 +1,7 @@
-"""Training or test environment? A classifier that learns to tell, for the features that do.
+"""A classifier of training against test environments, for the features that separate them.
 
 The first half of OoD-Bench's measurement of shifts (Ye et al. 2022; m-Just/OoD-Bench at 0c34a79):
-the classifier is told the label, so its features keep what tells the environments apart given the
+the classifier receives the label, so its features keep what separates the environments given the
 label. ``analysis.shift.measure`` measures the shifts on them.
 """
 
@@ -66,7 +66,7 @@ class EnvironmentFeatures:
 
 
 class EnvironmentClassifier(nn.Module):
-    """Features z of the input, times a linear map of the label; a linear layer tells the side."""
+    """Features z of the input, times a linear map of the label; a linear layer gives the side."""
 
     def __init__(self, backbone: nn.Module, num_classes: int) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ def environment_features(
     options: Mapping[str, Any] = MLP,
     device: torch.device = CPU,
 ) -> EnvironmentFeatures:
-    """Train a classifier to tell test from training environments; features of held-out examples.
+    """Train a classifier of test against training environments; features of held-out examples.
 
     It is trained on some examples, and the features are those of others, so that no digit or
     photograph is in both. Label shift is removed before training: of each class, equally many

@@ -21,7 +21,7 @@ TABLES = "results.txt"
 """What ``collect_results`` writes beside the runs."""
 
 JOB = ("dataset", "algorithm", "optimizer", "trial_seed", "hparams_seed", "test_environments")
-"""What tells one run of a sweep from another."""
+"""Fields that identify a run of a sweep."""
 
 OPTIMIZER = "adam"
 """DomainBed's own; forks have a hyperparameter or an argument ``optimizer``."""

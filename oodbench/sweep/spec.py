@@ -94,7 +94,7 @@ class SweepSpec(Part):
                 renamed = kind in own and "(" not in kind
                 ways = f"write {kind}(NAME) for the second, or " if renamed else ""
                 raise ValueError(
-                    f"{name!r} is listed twice, but studies are told apart by name; "
+                    f"{name!r} is listed twice, but studies need different names; "
                     f"{ways}put the second into a sweep of another name and database"
                 )
         check_size(self)

@@ -39,7 +39,7 @@ class Group:
 
     @property
     def plain(self) -> bool:
-        """Whether there is nothing to be said of it."""
+        """Whether the group has no settings of its own."""
         own = self.hidden is not None or self.lr is not None
         return self.lr_scale == 1 and self.decays and not own
 

@@ -122,7 +122,7 @@ class Run:
         spec = ALGORITHMS.get(first.algorithm)
         seeds = stream_seeds(trials, self.group) if self.group else [t.seed for t in trials]
         self.shares, seeds = shared(seeds)
-        # What the models are told of it. Shared inputs come in other shapes in each stack: each
+        # The shares that the models receive. Shared inputs come in other shapes in each stack: each
         # would be compiled anew.
         self.handed = self.shares if stacked and spec.hands_on and not compiled else ()
         modules = self.build_modules(self.trial_of)

@@ -15,7 +15,7 @@ class Models(Protocol):
     def __call__(self, inputs: Tensor) -> Tensor:
         """(K, G, B, *shape) inputs to (K, G, B, classes) logits, model by model.
 
-        A ``Stack`` that was told which models share their inputs takes these once.
+        A ``Stack`` that knows which models share their inputs takes these once.
         """
 
     def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:

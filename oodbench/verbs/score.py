@@ -135,7 +135,7 @@ def predictor(module: torch.nn.Module, spec: DatasetSpec, device: torch.device) 
         if logits.shape[1] == spec.num_classes:
             return chosen
         raise RequestError(
-            f"The model tells {logits.shape[1]} classes apart, but {spec.name} has "
+            f"The model has {logits.shape[1]} classes, but {spec.name} has "
             f"{spec.num_classes}, and ImageNet {len(means)}."
         )
 

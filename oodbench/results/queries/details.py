@@ -65,8 +65,8 @@ class RunDetails:
     finished: float | None
 
     @property
-    def told(self) -> dict[str, str]:
-        """The run in a few words each: what was trained, what became of it."""
+    def summary(self) -> dict[str, str]:
+        """Label -> text of a short summary: what was trained, and what became of it."""
         trial = self.trial
         given = ", ".join(f"{name} {value}" for name, value in trial.hparams.items())
         scores = {
@@ -89,18 +89,18 @@ class RunDetails:
         return {name: value for name, value in known.items() if value}
 
     def __repr__(self) -> str:
-        width = max(map(len, self.told))
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in self.told.items())
+        width = max(map(len, self.summary))
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in self.summary.items())
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
-            for name, value in self.told.items()
+            for name, value in self.summary.items()
         )
         return f"<table>{rows}</table>"
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """The details as plain values."""
         plain = {"trial": self.trial.to_json(), "asked_by": [dict(item) for item in self.asked_by]}
         names = {"environments": list(self.environments), "targets": list(self.targets)}
         return {**vars(self), **names, **plain}

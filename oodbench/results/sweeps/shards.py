@@ -88,14 +88,14 @@ def divide(plan: Sequence[PlannedStudy], shard: Shard) -> list[PlannedStudy]:
     parts = []
     for study in plan:
         mine = [(i, trial) for i, trial in study.drawn() if places[trial.id] == shard.number]
-        told = {"trials": len(study.trials), "of": shard.of, "cancelled": []}
+        sharded = {"trials": len(study.trials), "of": shard.of, "cancelled": []}
         parts.append(
             replace(
                 study,
                 trials=[trial for _, trial in mine],
                 indices=[index for index, _ in mine],
                 agenda=None,  # winners are confirmed when all results are in one database
-                facts={**study.facts, SHARDED: told},
+                facts={**study.facts, SHARDED: sharded},
             )
         )
     return parts
@@ -139,9 +139,9 @@ def put_sharded(
     if SHARDED in facts:
         known = facts[SHARDED]
         gone = sorted({*known.get("cancelled", ()), *cancelled})  # older databases say none
-        told = {**known, "trials": max(known["trials"], trials), "cancelled": gone}
+        sharded = {**known, "trials": max(known["trials"], trials), "cancelled": gone}
         changed = update(studies).where(studies.c.id == study)
-        connection.execute(changed.values(facts={**facts, SHARDED: told}))
+        connection.execute(changed.values(facts={**facts, SHARDED: sharded}))
 
 
 def _check_alone(db: Database, parts: Sequence[PlannedStudy], shard: Shard) -> None:
@@ -242,14 +242,14 @@ def lacking(db: Database) -> list[Lacking]:
     found = []
     with db.read() as connection:
         for row in connection.execute(select(studies.c.id, studies.c.facts).order_by("id")).all():
-            told = row.facts.get(SHARDED)
-            if told is None:
+            sharded = row.facts.get(SHARDED)
+            if sharded is None:
                 continue
             places = select(study_trials.c.idx).where(study_trials.c.study_id == row.id)
             there = set(connection.scalars(places))
-            absent = set(range(told["trials"])) - there - set(told.get("cancelled", ()))
+            absent = set(range(sharded["trials"])) - there - set(sharded.get("cancelled", ()))
             if absent:
-                of = told["of"]
+                of = sharded["of"]
                 shards = frozenset(shard_number(row.id, index, of) for index in absent)
                 found.append(Lacking(row.id, len(absent), shards, of))
     return found

@@ -1,4 +1,4 @@
-"""Adaptive search: Optuna's TPE and GP, asked and told, on a study that is refilled each time.
+"""Adaptive search: Optuna's TPE and GP, by ask and tell, on a study that is refilled each time.
 
 The results database is the only truth; the Optuna study lives in memory for one question.
 """
@@ -45,7 +45,7 @@ class Tried:
         hparams: Its values.
         score: What is to be high; minus infinity if it diverged; None while it is not known, or if
             it failed.
-        failed: Whether it ended in an error, which tells nothing of the configuration.
+        failed: Whether it ended in an error, which is no evidence about the configuration.
     """
 
     hparams: Mapping[str, Scalar]

@@ -38,7 +38,7 @@ from oodbench.training.stack import stackable
 POLL = 0.2
 """Seconds between looks at the processes."""
 GRACE = 2.0
-"""Seconds that a process has to end when it is told to, before it is killed."""
+"""Seconds that a process has to end when it is asked to, before it is killed."""
 
 
 def run_on_processes(
@@ -62,7 +62,7 @@ def run_on_processes(
         settings: How the processes work.
 
     Raises:
-        OodbenchError: If a process died or raised; its number and what it said.
+        OodbenchError: If a process died or raised; gives its number and its error.
     """
     # Only this user can enter the folder, so what is pickled there is our own.
     context = torch_multiprocessing.get_context("spawn")

@@ -116,7 +116,7 @@ def seconds_by_phase(slots: Sequence[Slot]) -> dict[str, float]:
 
 
 def log_folder(target: str) -> Path:
-    """Where the workers' logs go unless told otherwise: beside a SQLite file."""
+    """The default folder of the workers' logs: beside a SQLite file."""
     file = sqlite_file(target)
     return Path("oodbench-logs") if file is None else file.with_suffix(".logs")
 
@@ -127,7 +127,7 @@ def log_of(target: str, owner: str, logs: Path | None = None) -> Path | None:
     Args:
         target: URL or path of the database.
         owner: As the database has it; the worker says it in its log.
-        logs: Where the logs are, if not where they go unless told otherwise.
+        logs: Folder of the logs, if not the default one.
     """
     name = owner.split(":")[1:2]  # host:worker-0:0123abcd
     path = (logs or log_folder(target)) / f"{''.join(name)}.log"

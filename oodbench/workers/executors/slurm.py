@@ -35,7 +35,7 @@ FORMAT = "%i|%j|%T|%N|%M|%l|%r"
 
 @dataclass(frozen=True)
 class QueuedJob:
-    """A job as squeue tells it.
+    """A job as squeue reports it.
 
     Attributes:
         id: Such as ``123_4``.
