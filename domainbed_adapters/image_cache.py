@@ -124,7 +124,7 @@ def digests_of(
 
 
 def _digest(path: Path) -> bytes:
-    """Of a file, and of how it is read if that is not how Pillow reads it by itself."""
+    """The digest of a file, and of how it is read where Pillow's own way is not used."""
     from PIL import Image
 
     content = path.read_bytes()

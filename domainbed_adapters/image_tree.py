@@ -100,7 +100,7 @@ def read_tree(
 
 
 def _by_class(folders: Sequence[str], labels: Mapping[str, str]) -> dict[str, list[str]]:
-    """Class -> its folders."""
+    """The folders of each class."""
     result: dict[str, list[str]] = {}
     for folder in folders:
         result.setdefault(labels.get(folder, folder), []).append(folder)

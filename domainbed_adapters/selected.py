@@ -50,7 +50,7 @@ class Chosen:
 
     @property
     def index(self) -> int:
-        """Of the environment."""
+        """The index of the environment."""
         return int(self.spec.indices([self.environment])[0])
 
 

@@ -121,7 +121,7 @@ def build(name: str, source: Source, data_seed: int, **options: Any) -> Dataset:
 
 
 def spec(name: str) -> DatasetSpec:
-    """The variant called ``name``."""
+    """The specification of the variant called ``name``."""
     source = Source(name, "0", VARIANTS[name].read, get=GET)
     many = "many to many" if "M2M" in name else "one to one"
     return DatasetSpec(

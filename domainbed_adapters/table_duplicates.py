@@ -1,4 +1,4 @@
-"""The same text, image or numbers in several rows of a table."""
+"""Duplicates in a table: rows with the same text, image or numbers."""
 
 from collections.abc import Mapping
 from typing import Any

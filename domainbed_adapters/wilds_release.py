@@ -65,7 +65,7 @@ class Release:
 
     @property
     def folder(self) -> str:
-        """Its folder's name."""
+        """The name of the dataset's folder."""
         return f"{self.wilds}_v{self.version}"
 
     @property

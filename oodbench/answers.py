@@ -1,4 +1,4 @@
-"""What runs predicted of every example that they were scored on, and what was right. No torch."""
+"""The predictions of runs for every scored example, and the right classes. No torch."""
 
 import hashlib
 import zlib
@@ -74,7 +74,7 @@ class AnswerKey:
 
     @cached_property
     def dtype(self) -> np.dtype[Any]:
-        """Of predicted classes: the smallest."""
+        """The smallest type that holds the predicted classes."""
         return np.min_scalar_type(self.num_classes - 1).newbyteorder("<")
 
     def pack(self, predicted: NDArray[np.integer]) -> bytes:

@@ -164,7 +164,7 @@ class Trial:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Trial":
-        """The inverse of ``to_json``."""
+        """Read what ``to_json`` returned."""
         lists = values.keys() & {"test_environments", "wise_ft"}
         return cls(**{**values, **{name: tuple(values[name]) for name in lists}})
 

@@ -136,7 +136,7 @@ def audit(
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it: no NaN, no arrays; of an estimate its value and its 95% interval."""
+    """A value for JSON: no NaN, no arrays; an estimate as its value and its 95% interval."""
     if isinstance(value, Mapping):
         if value.keys() == set(Estimate.__dataclass_fields__):
             value = {name: value[name] for name in ("value", "low", "high")}

@@ -25,7 +25,7 @@ class Contest:
 
     @property
     def members(self) -> tuple[str, ...]:
-        """Those of both sides."""
+        """The members of both sides."""
         return self.members_a + self.members_b
 
 

@@ -88,6 +88,6 @@ def _ends(
 
 
 def _ranks(values: Array) -> Array:
-    """From 1 for the lowest; equal values share the mean of theirs."""
+    """Ranks from 1 for the lowest; equal values share their mean rank."""
     _, level, size = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(size) - (size - 1) / 2)[level]

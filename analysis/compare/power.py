@@ -125,7 +125,7 @@ def power(
 
 
 def typical_power(estimation: Estimation) -> list[tuple[Searches, Power]]:
-    """Of each panel: the power of the pair of optimizers with the median error."""
+    """The power on each panel, of the pair of optimizers with the median error."""
     found = []
     for one in estimation.searches:
         contests = every_pair(one.trials)

@@ -115,7 +115,7 @@ def _profiles(estimation: Estimation) -> Iterator[Profile]:
 
 
 def _stacked(values: Mapping[str, Array], names: Sequence[str]) -> Array:
-    """(R, optimizers, budgets, scores)."""
+    """The values as one array (R, optimizers, budgets, scores)."""
     return np.stack([values[name] for name in names], axis=1)
 
 

@@ -33,7 +33,7 @@ def claims_of_kinds(kinds: pd.DataFrame) -> Iterator[dict[str, str]]:
 
 
 def claims_of_classes(classes: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """The same on average over a dataset's environments, and over the datasets of each class.
+    """Claims about averages over a dataset's environments, and over each class's datasets.
 
     Args:
         classes: ``compare_by_class`` of the kinds.
@@ -100,7 +100,7 @@ def _found(row: Row, looked_at: int) -> str:
 
 
 def _robust(row: Row) -> Iterable[str]:
-    """The same at other budgets, and under cuts of the search spaces."""
+    """The difference at other budgets, and under cuts of the search spaces."""
     others = row["at_budgets"][1:]
     if others:
         others_text = ", ".join(f"{signed(value)} at {budget:,.6g}" for budget, value, _ in others)

@@ -185,7 +185,7 @@ def _too_little(one: Cloud, lower: float, upper: float, smallest_range: float) -
 
 
 def _estimate(one: Cloud, values: Array) -> Estimate:
-    """Of a difference of accuracies."""
+    """The estimate of a difference of accuracies, which lies within -1 and 1."""
     return within_range(one.curve.estimate(values), -1, 1) if one.curve else UNKNOWN
 
 

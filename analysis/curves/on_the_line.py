@@ -106,7 +106,7 @@ def _enough(values: Array, configurations: int, resamples: int) -> Estimate:
 
 
 def _covariance(weights: Array, x: Array, y: Array) -> Array:
-    """(1 + resamples,)."""
+    """The weighted covariances (1 + resamples,)."""
     total = np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
     means = [(weights * values).sum(axis=1, keepdims=True) / total for values in (x, y)]
     covariance: Array = (weights * (x - means[0]) * (y - means[1])).sum(axis=1) / total[:, 0]

@@ -92,7 +92,7 @@ class ReturnCurve:
 
     @property
     def bend(self) -> Estimate:
-        """On the accuracy axis."""
+        """The bend of the curve on the accuracy axis."""
         return self.shapes["accuracy"].bend
 
     @property

@@ -53,7 +53,7 @@ def read_domainbed(folder: str | Path) -> DomainBedSweep:
 
 
 def stored_domainbed(db: str | Path | Database, sweep: str | None = None) -> DomainBedSweep:
-    """The same from the runs that ``oodbench import domainbed`` has put into a database.
+    """A DomainBed sweep from runs that ``oodbench import domainbed`` put into a database.
 
     ``run`` is the run's id there.
 

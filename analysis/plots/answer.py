@@ -47,7 +47,7 @@ _CAPTION = (
 
 @dataclass(frozen=True)
 class Answer:
-    """What is drawn and said of one class of shift and algorithm.
+    """The part of the figure on one class of shift and algorithm.
 
     Attributes:
         rows: Of ``levels_table``, best first.
@@ -159,7 +159,7 @@ def _heading(one: Answer, look: Appearance) -> list[str]:
 
 
 def caption(found: Sequence[Answer]) -> str:
-    """What all marks are."""
+    """The caption: it explains all marks."""
     rows = pd.concat([one.rows for one in found])
     unit = str(rows["unit"].iloc[0]).replace("_", " ")
     amounts = [f"{amount:,.6g}" for amount in sorted(rows["budget"].unique())]
@@ -170,7 +170,7 @@ def caption(found: Sequence[Answer]) -> str:
 
 
 def panel_height(rows: pd.DataFrame) -> float:
-    """Inches, without a heading."""
+    """The height of a panel in inches, without a heading."""
     return 0.5 + ROW * len(rows)
 
 

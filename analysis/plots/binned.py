@@ -69,7 +69,7 @@ def binned(
 
 
 def _heights(lines: int, width: float) -> tuple[float, ...]:
-    """Of the axes, and of the numbers of runs under them where a panel is wide enough for these."""
+    """Heights of the axes and, on panels wide enough, of the numbers of runs under them."""
     return (2.1, lines * LINE) if width >= TABLE_WIDTH else (2.1,)
 
 

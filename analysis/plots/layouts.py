@@ -39,7 +39,7 @@ class OfPanel(Protocol):
 
     @property
     def panel(self) -> Panel:
-        """The panel."""
+        """The panel that is drawn."""
 
 
 Shown = TypeVar("Shown", bound=OfPanel)
@@ -136,7 +136,7 @@ class Layout(Generic[Shown]):
 
     @property
     def natural(self) -> float:
-        """Inches that axes take."""
+        """The height of all axes in inches."""
         return sum(sum(row.heights) for row in self.rows)
 
     @property

@@ -113,7 +113,7 @@ def _marker(look: Look) -> Line2D:
 
 
 def _totals(found: Sequence[Panel]) -> list[tuple[str, tuple[int, int]]]:
-    """Of each optimizer its completed runs and all of them, over the panels.
+    """Each optimizer's completed runs and all its runs, over the panels.
 
     A run is on the panels of all of its targets, and counts once.
     """

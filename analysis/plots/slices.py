@@ -204,7 +204,7 @@ def _draw(axes: Axes, block: Slices, one: Slice, score: str, look: Look) -> None
 
 
 def _set_scale(axes: Axes, block: Slices) -> None:
-    """The same axes for every optimizer of a panel, and for ID and OOD."""
+    """Set the same axes for every optimizer of a panel, and for ID and OOD."""
     seen = np.concatenate([np.concatenate([s.x, s.diverged, s.failed]) for s in block.slices])
     scores = block.panel.runs[["id", "ood"]].to_numpy(dtype=float)
     low, high = (scores.min(), scores.max()) if scores.size else (0.0, 1.0)

@@ -92,7 +92,7 @@ def _width(text: str) -> float:
 
 
 def _cells(curve: ReturnCurve) -> tuple[str, ...]:
-    """What stands under ``HEADS``."""
+    """The cells of a row under ``HEADS``."""
     lost = sum(curve.left_out.get(why, 0) for why in ("diverged", "failed"))
     counts = (curve.n, lost, sum(curve.left_out.values()) - lost)
     return (curve.verdict, in_points(curve.bend), *(f"{count:,}" for count in counts))

@@ -36,7 +36,7 @@ def template(name: str, *folders: Path) -> Any:
 
 
 def static(name: str, folder: Path = HERE) -> str:
-    """A file of ``static``."""
+    """The text of a file in ``static``."""
     # Reading makes all line ends those that an HTML parser makes: the policy's hashes rest on it.
     return (folder / "static" / name).read_text(encoding="utf-8")
 

@@ -61,7 +61,7 @@ def selected_tables(statistics: Statistics, pairs: pd.DataFrame) -> tuple[Table,
 
 
 def _settings(values: Mapping[Any, Any]) -> str:
-    """Such as ``lr 0.013, momentum 0.9``."""
+    """The settings as text, such as ``lr 0.013, momentum 0.9``."""
     settings = [
         f"{name}{NO_BREAK}{f'{value:.4g}' if isinstance(value, float) else value}"
         for name, value in values.items()
@@ -144,7 +144,7 @@ def _sides(row: Row) -> str:
 
 
 def _budget(row: Row) -> str:
-    """Such as ``7 trials``."""
+    """The budget and its unit, such as ``7 trials``."""
     return f"{row['budget']:,.6g} {str(row['unit']).replace('_', ' ')}"
 
 

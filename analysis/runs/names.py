@@ -75,13 +75,13 @@ def group_name(dataset: str, test_environments: str, algorithm: str) -> str:
 
 
 def few(test_environments: str) -> str:
-    """Of many, such as all targets of a dataset, the first ones and how many there are."""
+    """A short list: the first of many names, and how many there are."""
     each = test_environments.split(",")
     return test_environments if len(each) <= FEW else listed(map(str.strip, each))
 
 
 def shift_name(shift: str) -> str:
-    """Such as ``correlation shift``."""
+    """The name of a shift, such as ``correlation shift``."""
     if shift == "none":
         return "no shift"
     return f"{shift} shift" if shift else "class of shift unknown"

@@ -47,7 +47,7 @@ class Panel:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """The values of ``GROUP``."""
+        """The panel's values of the columns ``GROUP``."""
         return self.dataset, self.test_environments, self.algorithm
 
     def of(self, optimizer: str) -> pd.DataFrame:

@@ -136,13 +136,13 @@ class Resampling:
             self._sizes[number] = max(self._sizes[number], most)
 
     def first(self, resamples: int) -> "Resampling":
-        """The same weights, of the first resamples alone."""
+        """The weights of only the first resamples."""
         fewer = copy(self)
         fewer.resamples = min(resamples, self.resamples)
         return fewer
 
     def of_draws(self) -> "Resampling":
-        """The same weights of the draws, without those of examples."""
+        """The weights of the draws alone, without those of examples."""
         alone = copy(self)
         alone._predictions = []
         return alone

@@ -1,4 +1,4 @@
-"""From a value and its bootstrap error to an interval, a p-value and a word."""
+"""The interval, the p-value and the verdict of a value with a bootstrap error."""
 
 from collections.abc import Sequence
 

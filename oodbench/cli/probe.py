@@ -1,4 +1,4 @@
-"""probe rsi-eb, probe sharpness."""
+"""The commands probe rsi-eb and probe sharpness."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 

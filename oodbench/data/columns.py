@@ -99,7 +99,7 @@ class Standardised:
 
     @classmethod
     def of(cls, columns: Columns, parts: Sequence[Any]) -> "Standardised":
-        """With the means, deviations and categories of the rows of all parts, (n, d) each."""
+        """Standardise with the means, deviations and categories of all parts, (n, d) each."""
 
         def pieces() -> Iterator[Floats]:
             return (columns.spread(table) for part in parts for table in _pieces(part))

@@ -23,11 +23,11 @@ class Stored(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, ...)."""
+        """The shape (N, ...) of all examples."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of one number."""
+        """The type of one number."""
 
     def __len__(self) -> int: ...
 
@@ -48,12 +48,12 @@ class Rows:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(n, ...)."""
+        """The shape (n, ...) of the chosen examples."""
         return (len(self.rows), *self.stored.shape[1:])
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of one number."""
+        """The type of one number."""
         return self.stored.dtype
 
     def __len__(self) -> int:
@@ -207,7 +207,7 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one example."""
+        """The shape of one example's input."""
         return tuple(next(iter(self.environments[0].splits.values())).inputs.shape[1:])
 
     @cached_property

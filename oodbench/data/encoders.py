@@ -89,7 +89,7 @@ class Encoder:
 
     @property
     def sha256(self) -> str:
-        """Of its weights."""
+        """The SHA-256 of the encoder's weights."""
         return sha256_of(self.find() / "model.safetensors")
 
     def tokenizer(self) -> Any:

@@ -118,7 +118,7 @@ def _huggingface_hub() -> Any:
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file; computed once as long as it does not change."""
+    """The SHA-256 of a file; computed once as long as the file does not change."""
     return _digest(path, path.stat().st_mtime_ns)
 
 

@@ -16,7 +16,7 @@ from oodbench.registry import Registry
 
 
 class Predict(Protocol):
-    """A classifier."""
+    """A classifier of images, as a dataset's own scores call it."""
 
     def __call__(
         self, images: NDArray[np.uint8], counts_as: NDArray[np.int64] | None = None, /

@@ -213,7 +213,7 @@ def _not_finite(run: DomainBedRun) -> str:
 
 
 def _is_not_finite(value: Any) -> bool:
-    """Of a number; also of the text that some loggers write in its place."""
+    """Whether a number, or a logger's text in its place, is not finite."""
     if isinstance(value, str):
         return value.strip(" +-").lower() in ("nan", "inf", "infinity")
     return type(value) is float and not math.isfinite(value)

@@ -1,4 +1,4 @@
-"""Modules that backbones share."""
+"""The modules that several backbones share."""
 
 from collections.abc import Sequence
 
@@ -67,7 +67,7 @@ class TextFeatures(nn.Module):
         self.width = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
 
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
-        """See ``oodbench.models.parts``."""
+        """Patterns of the network's parts; see ``oodbench.models.parts``."""
         return {"stem": r"^encoder\.embeddings", "blocks": r"^encoder\..*\blayers?\.(\d+)"}
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class TextFeatures(nn.Module):
         return features.index_select(0, order.argsort())
 
     def _together(self, tokens: Tensor, longest: int) -> Tensor:
-        """As ``forward``; padding beyond the longest is cut off."""
+        """The features of texts whose padding is cut to the longest; see ``forward``."""
         numbers = tokens[:, :longest].long()
         there = numbers > 0
         states: Tensor = self.encoder(
@@ -128,7 +128,7 @@ class FrozenBatchNorm(nn.Module):
 
 
 def with_frozen_batchnorm(body: nn.Module) -> nn.Module:
-    """The same module, in which BatchNorm stays as it is; itself if it has none."""
+    """The module with frozen BatchNorm; the module itself if it has none."""
     if not any(isinstance(module, _BatchNorm) for module in body.modules()):
         return body
     return FrozenBatchNorm(body)

@@ -21,7 +21,7 @@ class WeightsFile(Protocol):
 
     @property
     def sha256(self) -> str:
-        """Of the file; RequestError if it is nowhere, or is another one than its name says."""
+        """The file's SHA-256; RequestError if the file is missing or does not match its name."""
 
     def load(self) -> dict[str, Any]:
         """Its tensors by name; RequestError as ``sha256``."""
@@ -109,7 +109,7 @@ class Weights:
 
     @property
     def sha256(self) -> str:
-        """Of the file.
+        """The SHA-256 of the file.
 
         Raises:
             RequestError: If it is nowhere, or is another file than its name says.

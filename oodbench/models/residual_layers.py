@@ -83,7 +83,7 @@ class Residual(nn.Sequential):
     """Layers in order, from images to logits, of which ``layer1`` to ``layer3`` are blocks."""
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """See ``oodbench.models.parts``."""
+        """Patterns of the network's parts; see ``oodbench.models.parts``."""
         blocks = [(r"^layer(\d+)\.(\d+)", None), (r"^norm", (WITH_PREVIOUS,))]
         return {"stem": r"^conv1|bn1", "blocks": blocks}
 

@@ -67,7 +67,7 @@ class ModelSpec:
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """Option -> its default."""
+        """The default of each option."""
         return {
             name: value[0] if isinstance(value, tuple) else value
             for name, value in self.options.items()

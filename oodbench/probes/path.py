@@ -59,12 +59,12 @@ class Path:
 
     @property
     def eb(self) -> Array:
-        """EB_t."""
+        """The error bound EB_t of each step."""
         return _ratio(self.gradient, self.distance)
 
     @property
     def gamma(self) -> Array:
-        """cos(g_t, d_t)."""
+        """The cosine of gradient and distance, cos(g_t, d_t)."""
         return _ratio(self.dot, self.gradient * self.distance)
 
     @property

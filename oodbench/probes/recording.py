@@ -27,7 +27,7 @@ TELL_EVERY = 1.0
 
 
 def ignore(line: str) -> None:
-    """Tell nobody."""
+    """Ignore a progress line."""
 
 
 class Recorder:
@@ -48,7 +48,7 @@ class Recorder:
         self._step = -1
 
     def __call__(self, run: Run, step: int) -> None:
-        """To be called when the gradients of a step are there, before it is taken."""
+        """Record a step once its gradients are there, before it is taken."""
         if step == self._step:  # an optimizer that takes several gradients a step: not at w_t
             return
         self._step = step

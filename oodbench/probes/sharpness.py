@@ -23,7 +23,7 @@ Product = Callable[[Weights], Weights]
 
 @dataclass(frozen=True)
 class Sharpness:
-    """Of one model.
+    """The sharpness of one model at its end point.
 
     Attributes:
         eigenvalue: The largest in absolute value of the Hessian.
@@ -44,7 +44,7 @@ class Sharpness:
     n: int
 
     def measurements(self, step: int) -> list[Measurement]:
-        """As measurements of a run: role ``train``, metrics ``sharpness_*``."""
+        """The measurements of a run: role ``train``, metrics ``sharpness_*``."""
         values = {"eigenvalue": self.eigenvalue, "trace": self.trace, "sam": self.sam}
         return [
             Measurement(step, "", "train", "train", f"sharpness_{name}", value, self.n)

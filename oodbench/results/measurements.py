@@ -17,7 +17,7 @@ NAMES = ("environment", "split", "role", "metric")
 
 
 def select_curves() -> Select[Any]:
-    """The select behind ``curves``."""
+    """The SELECT that the view ``curves`` consists of."""
     point = points.c
     names = (series.c[name] for name in NAMES)
     columns = (point.run_id, point.idx, point.step, *names, point.value, point.n)

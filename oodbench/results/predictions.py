@@ -153,7 +153,7 @@ def _read(row: Any, artifacts: Path) -> bytes:
 
 
 def examples_of(key: AnswerKey) -> "pd.DataFrame":
-    """(M,) rows: see ``Predictions.examples``."""
+    """A row for each of M examples: see ``Predictions.examples``."""
     import pandas as pd
 
     sizes = [split.size for split in key.splits]

@@ -33,7 +33,7 @@ class InPieces:
         self._asked: list[tuple[Callable[[Tensor], Outputs], Tensor, Outputs]] = []
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """See ``oodbench.algorithms.spec.Forward``."""
+        """The logits of all models; see ``oodbench.algorithms.spec.Forward``."""
         (logits,) = self._ask(lambda part: (self._models(part),), inputs)
         return logits
 

@@ -44,7 +44,7 @@ class Group:
         return self.lr_scale == 1 and self.decays and not own
 
     def asked(self, parameters: list[Tensor]) -> dict[str, Any]:
-        """As torch's optimizers take it."""
+        """The group as torch's optimizers take it."""
         given = {"hidden": self.hidden, "lr": self.lr}
         own = {name: value for name, value in given.items() if value is not None}
         return {"params": parameters, "lr_scale": self.lr_scale, "decays": self.decays, **own}
@@ -128,7 +128,7 @@ def lr_scale(part: Part, depth: int, tuning: FineTuning) -> float:
 
 
 def since(found: Sequence[Part], tuning: FineTuning, steps: int) -> list[int | None]:
-    """Of each parameter: the step from which it is trained; None: never."""
+    """The step from which each parameter is trained; None for those never trained."""
     depth, last = max(part.depth for part in found), tuning.first_step_of_all(steps)
     frozen = {i for word in tuning.freeze for i in matched(found, word)}
 

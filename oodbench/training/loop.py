@@ -369,7 +369,7 @@ class Run:
             self.replicas.freeze(self.diverged)
 
     def mean_losses(self) -> list[tuple[float, int]]:
-        """Of each trial: the mean of its losses since this was last asked for, and how many."""
+        """Each trial's mean loss since the last call, and the number of losses."""
         if self.replicas:
             found = self.replicas.mean_losses()
         else:

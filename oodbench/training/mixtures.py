@@ -40,7 +40,7 @@ def scores_of_mixtures(
     step: int,
     classes: int,
 ) -> list[list[Measurement]]:
-    """Of each model: its scores at each mixture. The models come back bit for bit.
+    """Each model's scores at each mixture. The models come back bit for bit.
 
     Args:
         models: At their last weights.

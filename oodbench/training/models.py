@@ -58,7 +58,7 @@ class Models(Protocol):
         """Where the random generators are that the models draw from; empty if they draw nothing."""
 
     def set_generators(self, states: Sequence[Mapping[str, Tensor]]) -> None:
-        """Put them there again."""
+        """Restore the states of the generators."""
 
     def parameters_of(
         self, model: int, flat: bool, groups: Sequence[Sequence[int]]
@@ -69,7 +69,7 @@ class Models(Protocol):
         """
 
     def train_only(self, positions: Collection[int]) -> None:
-        """From now on only the parameters at these positions have gradients, in every model.
+        """Let only the parameters at these positions have gradients, in every model.
 
         BatchNorm whose parameters have none keeps its statistics, too.
         """

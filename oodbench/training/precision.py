@@ -112,7 +112,7 @@ class Mixed(nn.Module):
         self.module = module
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """As the network's, in float32."""
+        """The network's output in float32."""
         return in_precision(self.module, BF16)(inputs)
 
 
@@ -124,7 +124,7 @@ class As(nn.Module):
         self.dtype = dtype
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The same numbers."""
+        """The inputs, converted to the given dtype."""
         return inputs.to(self.dtype)
 
 

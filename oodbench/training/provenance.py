@@ -75,7 +75,7 @@ def device_name(device: torch.device) -> str:
 
 
 def gpu(device: torch.device) -> dict[str, Any]:
-    """Of a GPU: its driver, and whether the same computation gives the same bits each time now."""
+    """A GPU's driver, and whether the same computation gives the same bits each time now."""
     if device.type != "cuda":
         return {}
     return {"driver": driver(), "deterministic": bool(torch.backends.cudnn.deterministic)}

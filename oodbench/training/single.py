@@ -92,7 +92,7 @@ class Single:
         return in_pieces(self._forward, self._laid_out(inputs), self._images).unsqueeze(0)
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Reset the gradients of the module."""
         self._module.zero_grad()
 
     def backward(self, losses: Tensor, add: bool = False) -> None:

@@ -72,7 +72,7 @@ def by_vmap(module: nn.Module) -> Forward:
 
 
 def in_turn(module: nn.Module) -> Forward:
-    """The same, a model after the other, for autocast: inside ``vmap`` it misses convolutions.
+    """Run one model after the other, for autocast: inside ``vmap`` it misses convolutions.
 
     (They stay in float32: seen with torch 2.14; see pytorch/pytorch#105442.)
     """

@@ -139,7 +139,7 @@ def _panels(left: Audited, data: Tensors) -> Iterator[tuple[tuple[int, ...], Pre
 
 
 def _named(dataset: str, options: Mapping[str, Any], where: Sequence[int]) -> str:
-    """Such as ``0 (15°)``."""
+    """The test environments by index and name, such as ``0 (15°)``."""
     names = DATASETS.get(dataset).resolved(options).environments
     if not where:
         return ""

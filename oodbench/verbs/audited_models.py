@@ -169,7 +169,7 @@ def audited(
 def _turns(
     dataset: str, options: Mapping[str, Any], test_environments: Sequence[int] | None
 ) -> Any:
-    """As a sweep file has it: each environment in turn, unless some are named."""
+    """The test environments in a sweep file's form: each in turn, unless some are named."""
     spec = DATASETS.get(dataset).resolved(options)
     if test_environments is not None:
         return list(test_environments)

@@ -55,7 +55,7 @@ def _environments_text(spec: DatasetSpec) -> str:
 
 
 def datasets() -> list[Row]:
-    """One row a dataset."""
+    """A row for each dataset: its name and its properties."""
     return [
         {
             "name": spec.name,
@@ -75,7 +75,7 @@ def datasets() -> list[Row]:
 
 
 def algorithms() -> list[Row]:
-    """One row an algorithm."""
+    """A row for each algorithm: its name and its properties."""
     return [
         {
             "name": spec.name,

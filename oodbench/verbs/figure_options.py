@@ -118,7 +118,7 @@ def _fields(path: Path, name: str, data: Collection[str]) -> dict[str, Option]:
 def _option(
     path: Path, item: ast.arg | ast.AnnAssign, default: ast.expr | None, about: str
 ) -> Option:
-    """From a parameter or a field; names of choices, such as ``Palette``, are text."""
+    """Make an option from a parameter or a field; choices such as ``Palette`` are text."""
     annotation = item.annotation or ast.Pass()
     names = [node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)]
     single = [kind for kind in (int, float, bool) if kind.__name__ in names]

@@ -1,4 +1,4 @@
-"""Runs with their scores."""
+"""The verb ``query``: runs with their scores."""
 
 import re
 from pathlib import Path

@@ -45,7 +45,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take one step."""
+        """Take one step with the stored gradients."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -33,7 +33,7 @@ class Sam(Reevaluating):
 
     @torch.no_grad()
     def passes(self) -> Iterator[None]:
-        """See ``Reevaluating``."""
+        """The passes of one step; see ``Reevaluating``."""
         parameters = self.parameters
         here, gradient = [p.clone() for p in parameters], gradients(parameters)
         scale = self.rho / (norm(gradient) + TINY)
@@ -49,6 +49,6 @@ class Sam(Reevaluating):
         return self.base.state_dict()
 
     def load_state_dict(self, state_dict: Any) -> None:
-        """The inverse of ``state_dict``."""
+        """Restore what ``state_dict`` returned."""
         self.base.load_state_dict(state_dict)
         self.param_groups = self.base.param_groups

@@ -81,7 +81,7 @@ class Database:
             )
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections to the database."""
         self.engine.dispose()
 
     def __enter__(self) -> "Database":

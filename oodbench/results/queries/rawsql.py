@@ -65,7 +65,7 @@ class Watch:
         self._until = time.monotonic() + SECONDS
 
     def __call__(self) -> bool:
-        """Whether to end it."""
+        """Whether the query is out of time and must end."""
         self.late = time.monotonic() > self._until
         return self.late
 

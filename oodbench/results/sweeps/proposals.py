@@ -138,7 +138,7 @@ def give_back_study(db: Database, owner: str) -> int:
 
 
 def free_studies(connection: Connection, owner: str) -> int:
-    """``give_back_study`` within a transaction."""
+    """Free an owner's studies within a transaction; see ``give_back_study``."""
     mine = update(studies).where(studies.c.proposer_owner == owner)
     return connection.execute(mine.values(proposer_owner=None, proposer_lease=None)).rowcount
 

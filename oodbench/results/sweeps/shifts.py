@@ -82,7 +82,7 @@ def put_declared(connection: Connection, study: PlannedStudy) -> None:
 
 
 def _options(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """Imported studies have none."""
+    """The options of a study's dataset; empty for imported studies."""
     return dict(definition.get("dataset_options", {}))
 
 

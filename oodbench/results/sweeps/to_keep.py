@@ -1,4 +1,4 @@
-"""Of which checkpoints the sweeps want weights and predictions kept."""
+"""The checkpoints whose weights and predictions the sweeps want kept."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -82,7 +82,7 @@ def step_sgd(optimizer: torch.optim.Optimizer, step: Callable[[], Any]) -> None:
 
 
 def step_adam(optimizer: torch.optim.Optimizer, step: Callable[[], Any]) -> None:
-    """The same for Adam and AdamW."""
+    """Take a step of Adam or AdamW."""
     group = optimizer.param_groups[0]
     (parameter,) = group["params"]
     state = optimizer.state[parameter]

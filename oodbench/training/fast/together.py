@@ -96,7 +96,7 @@ class Together:
                 }
 
     def read(self) -> None:
-        """Read the hyperparameters."""
+        """Read the hyperparameters of the stacked optimizers."""
         groups = [optimizer.param_groups[0] for optimizer in self._bases]
         self._parts: list[tuple[Case, Any, dict[str, Values]]] = []
         for case in dict.fromkeys(self._cases):
@@ -195,7 +195,7 @@ class Steps:
         self._grouped = None
 
     def read(self) -> None:
-        """Hyperparameters were changed."""
+        """Read the hyperparameters again after a change."""
         for group in self._groups.values():
             group.read()
 

@@ -180,11 +180,11 @@ class AugmentedInputs:
 
     @property
     def shape(self) -> torch.Size:
-        """(n, *shape)."""
+        """The shape (n, *shape) of the examples."""
         return self.plain.shape
 
     def settled(self) -> "AugmentedInputs":
-        """The same: they are read too seldom to be kept twice."""
+        """The inputs themselves: they are read too seldom to be kept twice."""
         return self
 
     def __getitem__(self, which: slice) -> Tensor:
@@ -228,7 +228,7 @@ class TrainingImages:
 def training_inputs(
     inputs: Inputs | StoredInputs, recipe: str, seeds: Sequence[int]
 ) -> Callable[[Tensor, int], Tensor]:
-    """From the indices (K, G, B) of a step's examples and the step to these examples, as floats.
+    """Make the function from a step's indices (K, G, B) and the step to its examples, as floats.
 
     Args:
         inputs: All training examples.

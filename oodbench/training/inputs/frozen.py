@@ -48,7 +48,7 @@ def check_pretrained(trial: Trial) -> None:
 
 
 def frozen_body(trial: Trial) -> nn.Module | None:
-    """From images to features, if the trial trains only a head on them; else None."""
+    """The network from images to features, if the trial trains only a head on them; else None."""
     spec = MODELS.get(trial.model)
     with seeded(0):  # what is drawn is overwritten by the weights, but drawn it is
         return spec.frozen({**spec.defaults, **trial.model_options})
@@ -180,7 +180,7 @@ class Features:
 
 
 def say(how_far: str) -> None:
-    """In the worker's log, where the sweep's progress finds it."""
+    """Print a line to the worker's log, where the sweep's progress finds it."""
     print(how_far, file=sys.stderr, flush=True)
 
 
@@ -207,7 +207,7 @@ def one_core_each(device: torch.device) -> Iterator[ThreadPoolExecutor]:
 
 
 def whole_model(trial: Trial, head: nn.Module) -> nn.Module:
-    """From images to logits, in eval mode: the frozen body, if the trial has one, and the head.
+    """The network from images to logits, in eval mode: the frozen body, if any, and the head.
 
     Each in its own precision: a frozen body is in float32 whatever the trial's.
     """

@@ -77,7 +77,7 @@ def _positions(start: Tensor, length: Tensor, size: int) -> Tensor:
 
 @cache
 def _centres(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(size,) of pixels."""
+    """The centres (size,) of pixels."""
     return torch.arange(size, dtype=dtype, device=device) + 0.5
 
 

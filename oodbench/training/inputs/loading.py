@@ -164,7 +164,7 @@ class Pace:
 
     @property
     def known(self) -> bool:
-        """Whether enough was timed."""
+        """Whether enough batches were timed."""
         return len(self._batches) == TIMED
 
     def loaders(self) -> int:

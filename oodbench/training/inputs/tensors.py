@@ -83,7 +83,7 @@ class Tensors:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one example."""
+        """The shape of one example's input."""
         return tuple(self.inputs.shape[1:])
 
     @cached_property

@@ -122,7 +122,7 @@ def check(processes: list[BaseProcess], place: Path) -> None:
 
 
 def end(processes: list[BaseProcess]) -> None:
-    """End what still runs."""
+    """End the processes that still run."""
     for process in processes:
         if process.is_alive():
             process.terminate()

@@ -79,7 +79,7 @@ class Simulated:
     exchange = mean
 
     def least(self, value: int) -> int:
-        """The value itself."""
+        """The value itself: there is only one replica."""
         return value
 
 
@@ -110,7 +110,7 @@ class Replicas:
         self.all_reduces = self.bytes = 0
 
     def mean(self, rows: Tensor) -> Tensor:
-        """``Group.exchange``, counted."""
+        """The result of ``Group.exchange``; counts the calls and the bytes."""
         self.all_reduces += 1
         self.bytes += rows.shape[1] * rows.element_size()
         return self._group.exchange(rows)

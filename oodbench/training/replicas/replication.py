@@ -190,8 +190,7 @@ class Replication:
                 diverged |= dict.fromkeys(range(rows.start, rows.stop), since)
 
     def mean_losses(self) -> list[tuple[float, int]]:
-        """Of each trial: the mean loss of the gradients that were taken since the last call, and
-        how many they are."""
+        """Each trial's mean loss since the last call, and the number of its gradients."""
         sums = [self._group.mean(self._losses[:, rows].T).tolist() for rows in self._rows_of]
         self._losses.zero_()
         both = zip(self._trials, sums, strict=True)
