@@ -179,7 +179,7 @@ def refuse_leaks(
     """Refuse what is trained and tested on.
 
     Args:
-        name: Of the dataset, for messages.
+        name: Name of the dataset, for messages.
         what: An example is, such as ``image``.
         found: See ``repeats``.
         of: Gives the name of a row.

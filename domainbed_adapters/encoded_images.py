@@ -91,7 +91,7 @@ def decoded(
 
     Args:
         n: How many.
-        shape: Of one.
+        shape: Shape of one image.
         max_pixels: See ``at_most``.
         decode: ``decode(i, pixels)`` writes image i into its pixels, which are zeros.
     """

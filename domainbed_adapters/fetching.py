@@ -60,7 +60,7 @@ def download(name: str, mirrors: Sequence[str], folder: Path) -> bytes:
     """The verified, uncompressed content of one of ``FILES``, from the first mirror that has it.
 
     Args:
-        name: Of the file, without .gz.
+        name: Name of the file, without .gz.
         mirrors: See ``MIRRORS``.
         folder: Where it belongs, for the message.
 

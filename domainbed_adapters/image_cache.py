@@ -52,7 +52,7 @@ def kept_images(
     exchanged is read again.
 
     Args:
-        name: Of the dataset.
+        name: Name of the dataset.
         tree: Its files.
         size: Height and width.
         corrupt: What to do with a file that is no image: ``fail``, or ``skip`` it.

@@ -22,7 +22,7 @@ class ImageFiles:
     """What can be read like the (n, 3, size, size) array of the images' pixels.
 
     Attributes:
-        name: Of the dataset.
+        name: Name of the dataset.
         root, files: Their paths: ``files`` are relative to ``root``.
         skip: Whether a broken file is to be left out.
         size: Height and width.

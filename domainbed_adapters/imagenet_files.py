@@ -34,7 +34,7 @@ class Target:
     Attributes:
         folders: See ``Where``.
         images: How many were published; 0: its release has images of other classes as well.
-        classes: Of ImageNet's, how many it has.
+        classes: Number of ImageNet's classes that it has.
         kind: What its class folders are called by: ``wnid``, the ``index`` of the class, or
             ``objectnet``, names of its own.
     """

@@ -59,10 +59,10 @@ def as_domainbed(
     """Deal the digits among the environments and split each, as DomainBed does.
 
     Args:
-        name: Of the dataset.
-        names: Of the environments.
+        name: Name of the dataset.
+        names: Names of the environments.
         classes: Size of the label set.
-        order: Of all digits: environment i of m has every m-th, from the i-th on.
+        order: Order of all digits: environment i of m has every m-th, from the i-th on.
         show: Called once for each environment, in order.
         trial_seed: DomainBed's ``--trial_seed``.
     """

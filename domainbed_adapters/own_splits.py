@@ -57,11 +57,11 @@ def held_out(name: str, table: Table, holdout: float, data_seed: int) -> Parts:
     """Our splits of each environment; none if the table has its own.
 
     Args:
-        name: Of the dataset; also names its random streams.
+        name: Name of the dataset; also names its random streams.
         table: Its rows.
         holdout: The share of an environment's rows that is its validation part, and of as many its
             test part.
-        data_seed: Of the splits.
+        data_seed: Seed of the splits.
     """
     if is_published(table):
         return {}
@@ -89,7 +89,7 @@ def as_dataset(
     """The dataset of a table.
 
     Args:
-        name: Of the dataset.
+        name: Name of the dataset.
         table: Its rows.
         inputs: (n, ...) what a model takes of each, or what becomes that.
         content: Hash of what decides the inputs.

@@ -31,7 +31,7 @@ class Chosen:
 
     Attributes:
         dataset: Name of the dataset.
-        options: Of it, in place of its defaults.
+        options: Options of the dataset, in place of its defaults.
         source: Whose examples these are; see ``oodbench.data.Dataset``.
         environment: Name of the test environment.
         examples: Numbers of the chosen ones within the source.

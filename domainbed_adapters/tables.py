@@ -38,7 +38,7 @@ class Table:
     """The examples of a dataset, as yet without pixels or numbers.
 
     Attributes:
-        name: Of the dataset.
+        name: Name of the dataset.
         root: What paths of images are relative to.
         items: n paths of images, or texts.
         labels: (n,) integers from 0 to num_classes - 1.

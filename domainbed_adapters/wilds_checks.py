@@ -24,7 +24,7 @@ class Sheet:
 
     Attributes:
         file: Under the dataset's folder.
-        columns: Those that are read.
+        columns: The columns that are read.
         between: Column -> the least and the largest number that it may have.
         among: Column -> the values that it may have.
         may_be_empty: Columns that may be so.

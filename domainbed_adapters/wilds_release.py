@@ -36,12 +36,12 @@ class Release:
     Attributes:
         name: As sweep files write it.
         wilds: As the package calls it.
-        version: Of the release.
+        version: Version of the release.
         sheets: Its CSV files; those that are ``aligned`` must have equally many rows.
         environments: The metadata fields whose values make the environments; no label.
         grouping: How it is scored.
         num_classes: Size of the label set of the real data.
-        published: Those of the environments that WILDS' own IRM takes; none: the same ones.
+        published: The fields of ``environments`` that WILDS' own IRM takes; none: the same ones.
         roles: Split -> role.
         items: What wilds read -> paths of images under the dataset's folder, or texts, in order.
         images: Whether the items are images.

@@ -26,7 +26,7 @@ class ScoredSplit:
     """Examples that are scored together.
 
     Attributes:
-        environment: Its name; empty if the split is a published one.
+        environment: Name of the environment; empty if the split is a published one.
         split: As in ``oodbench.records.Measurement``.
         role: Likewise.
         size: How many examples.
@@ -108,7 +108,7 @@ class KeptPredictions:
     """What a run predicted.
 
     Attributes:
-        key: Of which examples.
+        key: Key of the examples.
         packed: Checkpoint (``last``, ``best_id_val``) -> its predictions, see ``AnswerKey.pack``;
             or, where these are many, their file: ``file`` (its name), ``sha256`` and ``bytes``.
     """

@@ -86,7 +86,7 @@ class Score:
     """One score of a split.
 
     Attributes:
-        metric: Its name.
+        metric: Name of the metric.
         value: NaN where it is not defined.
         n: How many examples it rests on.
         group: The group that it is of; empty: all.
@@ -186,7 +186,7 @@ def scores(answers: Answers, official: tuple[str, ...] = ()) -> Iterator[Score]:
     has no score, and where there are more than ``MOST_GROUPS`` none has one of its own.
 
     Args:
-        answers: Of one model.
+        answers: Answers of one model.
         official: Names of ``OFFICIAL`` that the dataset is scored by.
     """
     n = len(answers.labels)

@@ -63,7 +63,7 @@ def audit_text(audits: Sequence[Audit], width: int = 80) -> str:
     """The answers of each audit, in lines of at most ``width`` characters.
 
     Args:
-        audits: As from ``analysis.audit``.
+        audits: The result of ``analysis.audit``.
         width: Characters of a line.
     """
     lines = []

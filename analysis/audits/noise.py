@@ -23,7 +23,7 @@ class Noise:
     Attributes:
         n: Examples.
         models: The better half by ID accuracy.
-        share: Of the examples, with Wilson's interval.
+        share: Share of the examples, with Wilson's interval.
         examples: Their numbers.
     """
 

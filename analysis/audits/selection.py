@@ -37,7 +37,7 @@ class Share:
     """A share of the OOD examples, chosen on one half of the models.
 
     Attributes:
-        share: Of the examples.
+        share: Share of the examples.
         n: How many.
         chosen_on: Correlation of ID and OOD accuracy (probit) among the models that chose them.
         held_out: Among the others, with its interval.

@@ -23,7 +23,7 @@ class SetSize:
 
     Attributes:
         n: Different examples.
-        pairs: Of models.
+        pairs: Pairs of models.
         error: Standard error of a difference of two accuracies: root mean square over pairs.
         smallest: The difference that is found in four of five cases, by a test at 5%.
         needed: Examples that the margin needs for that.
@@ -46,9 +46,9 @@ def set_size(part: Part, margin: float, seed: int = 0) -> SetSize:
     Renderings of one example, and its copies in several environments, count as one: see ``error``.
 
     Args:
-        part: Of the models that would be compared.
+        part: Part of the models that would be compared.
         margin: The difference that matters, in accuracy.
-        seed: Of the pairs, where there are many.
+        seed: Seed of the pairs, where there are many.
     """
     every = list(combinations(range(len(part.predicted)), 2))
     if len(every) > MOST_PAIRS:

@@ -48,7 +48,7 @@ def compare_by_class(
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; ``shift`` is the class.
-        rule, predictions, by, settings: As for ``analysis.compare_across``.
+        rule, predictions, by, settings: See ``analysis.compare_across``.
 
     Returns:
         Its rows, and before them ``shift`` (the class; empty where unknown), ``names`` (of the

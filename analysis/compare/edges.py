@@ -35,7 +35,7 @@ def rising_edges(panel: pd.DataFrame, column: str, places: pd.DataFrame) -> dict
     Args:
         panel: The trials of one panel, a row each; see ``analysis.runs.trials.trials_of``.
         column: The score that *best* is about.
-        places: Of these trials in their ranges; see ``positions``.
+        places: Places of these trials in their ranges; see ``positions``.
 
     Returns:
         Optimizer -> such as ``high end of lr (0.09)``, with the most extreme value that was tried;

@@ -30,7 +30,7 @@ class Estimation:
     """The searches of a table, and what budgets buy on each panel: computed when first asked for.
 
     Attributes:
-        searches: Of every panel.
+        searches: Searches of every panel.
         comparison: How they are compared.
         resampling: The joint weights.
         refused: Panel, in words -> why its search spaces are not cut.

@@ -136,7 +136,7 @@ def conclude(
         pairs: A row a run, as from ``oodbench.results.query.pairs``; ``shift`` (the class) and
             ``optimizer_kind`` are used where present.
         rule: How each optimizer's run is selected.
-        budget, unit: Of each optimizer; see ``analysis.compare_optimizers``.
+        budget, unit: Budget and unit of each optimizer; see ``analysis.compare_optimizers``.
         baseline: An optimizer, against whose curve the others' effective robustness is measured.
         predictions: What the runs predicted (``oodbench.predictions``): with them, the statements
             cover the test examples, too.

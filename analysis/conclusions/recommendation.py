@@ -23,14 +23,14 @@ class Recommendation:
 
     Attributes:
         shift: The class, or empty where it is not known.
-        algorithm: Its name.
+        algorithm: Name of the algorithm.
         datasets: Names of those that it rests on.
-        optimizers: Those that no other optimizer beats in OOD accuracy, best first; empty for
-            "undecided".
+        optimizers: The optimizers that no other optimizer beats in OOD accuracy, best first; empty
+            for "undecided".
         answer: Which optimizer, such as ``undecided: no optimizer beats another``.
         margin: By how much, with its 95% interval; empty where nothing is tested.
         basis: What is compared, such as ``OOD accuracy of the best by id_val of 8 trials of each``.
-        scores: Of each optimizer.
+        scores: Scores of each optimizer.
         limits: Where the answer ends: datasets, search spaces, optimizers of too few trials.
         covers: What the intervals cover, and what not; empty where nothing is tested.
     """

@@ -61,8 +61,8 @@ def expected_id(
     Args:
         first, second: (1 + resamples, n) or (1, n).
         weights: (1 + resamples, n).
-        clusters, resamples: As for ``analysis.stats.smooth.fit_smooth``.
-        corrected: Of ``ExpectedId``; where it is empty, the second measurement is returned.
+        clusters, resamples: See ``analysis.stats.smooth.fit_smooth``.
+        corrected: As in ``ExpectedId``; if empty, the second measurement is returned.
     """
     uncorrected = ExpectedId(second, second[0], NOT_CORRECTED, np.nan)
     if not corrected:

@@ -65,7 +65,7 @@ class Fit:
         smallest_bend, smallest_gain: Sizes that matter, in OOD accuracy; fractions.
         smallest_range: Nothing is determined where the percentiles of ID accuracy are closer.
         scales: Axes to look at beside that of accuracy.
-        resamples: Of the bootstrap.
+        resamples: Resamples of the bootstrap.
         seed: Decides them.
     """
 
@@ -117,8 +117,8 @@ def fit_return_curve(
         n_id: Examples behind each ID accuracy, (n,) or one number. Without ``id_val`` they are
             divided in two halves, each a measurement. Where neither is known, ID accuracies are
             taken as exact.
-        settings: Those of ``analysis.curves.fitting.Fit``: ``smallest_bend``, ``smallest_gain``,
-            ``smallest_range``, ``scales``, ``resamples``, ``seed``.
+        settings: The settings of ``analysis.curves.fitting.Fit``: ``smallest_bend``,
+            ``smallest_gain``, ``smallest_range``, ``scales``, ``resamples``, ``seed``.
 
     Returns:
         A curve. Where fewer than five configurations are left the verdict is ``not determined``

@@ -28,7 +28,7 @@ class Cloud:
     """The runs that one curve rests on, and their resamples.
 
     Attributes:
-        optimizer: Its name.
+        optimizer: Name of the optimizer.
         expected: Their ID accuracies.
         ood: (1 + resamples, n) OOD accuracies, or (1, n).
         weights: (1 + resamples, n): how often each run is there.

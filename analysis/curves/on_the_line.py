@@ -48,7 +48,7 @@ def accuracy_on_the_line(
     examples, and the good runs are not chosen by it.
 
     Args:
-        pairs, dataset, algorithm, predictions, seed: As for ``analysis.ood_at_equal_id``.
+        pairs, dataset, algorithm, predictions, seed: See ``analysis.ood_at_equal_id``.
 
     Returns:
         A row per dataset, test environments and algorithm: ``n`` (runs), ``slope`` on probit axes

@@ -35,7 +35,7 @@ class Points:
         ood: Likewise.
         weights, draws, left_out: As in ``Cloud``.
         corrected: As in ``analysis.curves.expected_id.ExpectedId``.
-        resamples: Of the draws; see ``analysis.stats.smooth.error_of``.
+        resamples: Resamples of the draws; see ``analysis.stats.smooth.error_of``.
         n_first, n_second, n_ood: (n,) numbers of examples; NaN where unknown.
     """
 
@@ -115,7 +115,7 @@ def points_of(runs: pd.DataFrame, resampling: Resampling, chance: float | None) 
 
     Args:
         runs: Rows of the table of runs of one dataset, test environments and algorithm.
-        resampling: Of a table with these runs.
+        resampling: Resampling of a table with these runs.
         chance: Accuracy of guessing.
     """
     kept, left_out = usable(runs)

@@ -29,7 +29,7 @@ class LiveRuns:
     Every change has a number, larger than those before: ``since`` gives what came after one.
 
     Attributes:
-        number: Of the last change.
+        number: Number of the last change.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class LiveRuns:
         """Take in runs that ended.
 
         Args:
-            number: Of this change.
+            number: Number of this change.
             pairs: A row a run, as from ``oodbench.results.query.pairs``, and when it ``finished``.
             optimizers: All that there will be, lest one change its look when another comes.
             environments: Dataset -> the names of its environments.

@@ -50,7 +50,7 @@ class Answer:
     """The part of the figure on one class of shift and algorithm.
 
     Attributes:
-        rows: Of ``levels_table``, best first.
+        rows: Rows of ``levels_table``, best first.
         advice: What is recommended; None where no two optimizers were compared.
     """
 
@@ -123,7 +123,7 @@ def answer(
         predictions: What the runs predicted (``oodbench.predictions``): with them, the intervals
             cover the test examples, too.
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
-        palette: As for ``analysis.scatter``.
+        palette: See ``analysis.scatter``.
         options: The other fields of ``analysis.compare.comparison.Comparison``, and those of
             ``analysis.plots.appearance.Appearance``.
 

@@ -57,7 +57,7 @@ def set_axes(axes: Axes, axis: str, limits: tuple[float, float], width: float) -
     """Square axes of this kind and range, with ticks at round accuracies.
 
     Args:
-        axes: Of a figure.
+        axes: Axes of a figure.
         axis: One of ``AXES``.
         limits: Accuracies at their ends.
         width: Inches that they have.

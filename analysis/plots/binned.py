@@ -50,7 +50,7 @@ def binned(
             configurations were trained on several seeds.
         bins: Number of bins of equal width over [0, 1]; only those between the lowest and the
             highest that holds a run are shown.
-        dataset, algorithm, palette: As for ``analysis.scatter``.
+        dataset, algorithm, palette: See ``analysis.scatter``.
         look: Fields of ``analysis.plots.appearance.LegendAppearance``.
 
     Raises:

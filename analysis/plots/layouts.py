@@ -62,7 +62,7 @@ class Place(Generic[Shown]):
         shown: What is drawn there.
         alike: All of the same dataset and choice of test environments, itself among them: they
             share their axes.
-        lines: Of the table, its head among them.
+        lines: Lines of the table, its head among them.
         width: Inches of the panel, labels of its axes among them.
     """
 

@@ -42,7 +42,7 @@ def write_table(
         heads: Column -> where it ends, across the axes.
         rows: Optimizer, or what else the row is of -> its cells.
         styles: How the optimizers look.
-        lines: Of the table that the axes have room for, its head among them.
+        lines: Lines of the table that the axes have room for, its head among them.
     """
     axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))
     grey: dict[str, Any] = {"va": "center", "fontsize": SMALL, "color": GREY}

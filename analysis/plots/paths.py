@@ -55,7 +55,7 @@ def paths(
         probes: A row a run and step, as from ``oodbench.results.probed``: run, step, path_rsi, ...
         end: Towards which end point: ``own``, ``seed``, or enough of the id of a run.
         full: With the gradients over the whole training set.
-        dataset, algorithm, palette: As for ``analysis.scatter``.
+        dataset, algorithm, palette: See ``analysis.scatter``.
         look: Fields of ``analysis.plots.appearance.LegendAppearance``.
 
     Raises:

@@ -72,7 +72,7 @@ def probed(
         probes: A row a run and step, as from ``oodbench.results.probed``.
         measurement: A column of ``probes``, such as ``sharpness_trace`` or ``path_gamma``; or a
             cost, a column of ``pairs``: ``seconds``, ``gradient_evaluations``, ``all_reduces``, ...
-        dataset, algorithm, keep, threshold, top, palette: As for ``analysis.box``.
+        dataset, algorithm, keep, threshold, top, palette: See ``analysis.box``.
         look: Fields of ``analysis.plots.appearance.PanelAppearance``.
 
     Raises:

@@ -64,7 +64,7 @@ def slices(
             ``"one_minus_log"``. By default, and where it cannot show every value, the one on which
             the values are spread most evenly. Text and yes/no are shown as choices.
         hyperparameter: The name of its column.
-        dataset, algorithm, palette: As for ``analysis.scatter``.
+        dataset, algorithm, palette: See ``analysis.scatter``.
         look: Fields of ``analysis.plots.appearance.PanelAppearance``; a column an optimizer.
 
     Raises:

@@ -34,7 +34,7 @@ def write_verdicts(
         axes: For the table alone.
         curves: Optimizer -> its curve.
         styles: How the optimizers look.
-        lines: Of the table that the axes have room for, its head among them.
+        lines: Lines of the table that the axes have room for, its head among them.
         width: Inches of the panel, the labels of its axes among them.
     """
     axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))

@@ -25,7 +25,7 @@ class Table:
 
     Attributes:
         title: Above it; may be empty.
-        heads: Of the columns.
+        heads: Heads of the columns.
         numeric: Whether each column is of numbers: these stand to the right.
         rows: One string a column.
         folded: Whether it is opened by a click: it is long.

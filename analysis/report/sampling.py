@@ -16,7 +16,7 @@ def shown_runs(pairs: pd.DataFrame, rule: str = "id_val", most: int = MOST) -> f
     them, and at least one of each optimizer on each panel.
 
     Args:
-        pairs: As for ``analysis.report_html``.
+        pairs: See ``analysis.report_html``.
         rule: Likewise.
         most: Runs, but for those that are there in any case.
 

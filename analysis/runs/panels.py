@@ -18,7 +18,7 @@ class Panel:
     """The runs of one dataset, choice of test environments and algorithm.
 
     Attributes:
-        dataset, algorithm: Their names.
+        dataset, algorithm: Names of the dataset and algorithm.
         test_environments: As text, such as ``"2"`` or ``"0,1"``.
         runs: The completed runs with both scores: the columns of the table (id and ood are
             fractions) and gap (``id - ood``).

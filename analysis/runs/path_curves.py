@@ -25,7 +25,7 @@ class Paths:
     """One panel's curves.
 
     Attributes:
-        panel: Of the runs that were probed.
+        panel: Panel of the runs that were probed.
         curves: One of ``QUANTITIES`` -> one curve an optimizer, also for ``NULL`` where it was
             measured.
         probed: How many runs of the panel were.

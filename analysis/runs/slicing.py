@@ -44,10 +44,10 @@ class Slice:
     """The runs of one optimizer along one hyperparameter.
 
     Attributes:
-        optimizer: Its name.
+        optimizer: Name of the optimizer.
         x: (n,): completed runs' values on the axis, see ``on_axis``.
         scores: ``id`` and ``ood``: (n,) each.
-        trends: Of both; None where there are too few runs.
+        trends: Trends of both; None where there are too few runs.
         diverged, failed: Values of those runs on the axis.
     """
 

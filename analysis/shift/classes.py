@@ -42,7 +42,7 @@ def shift_table(dataset: str, test_environments: str, trials: Sequence[Shift]) -
     """A row for each variant: means and standard deviations over the trials.
 
     Args:
-        dataset: Its name.
+        dataset: Name of the dataset.
         test_environments: As text, such as ``"2"``.
         trials: Measurements that differ in seed.
 

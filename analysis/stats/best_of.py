@@ -59,7 +59,7 @@ class Ranked:
         """(R, budgets, scores): the expected scores of the trial selected of n.
 
         Args:
-            scores: Of each score (R, N) or (1, N), in the order of the trials.
+            scores: Values of each score, (R, N) or (1, N), in the order of the trials.
             budgets: Values of n.
         """
         sums = [_summed(self.order, self.levels, self.weights * each) for each in scores]

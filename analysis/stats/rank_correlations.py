@@ -94,7 +94,7 @@ def correlate(
         groups: Which points are in each group: (n,) each.
         draws: (n,) clusters that are resampled as a whole, 0, 1, ...: see
             ``analysis.runs.searches.draw_codes``.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
     """
     here = _all(x, y, groups, np.ones((1, len(x))))
     boot = resampled(draws, RESAMPLES, np.random.default_rng(seed)) if len(x) else iter(())

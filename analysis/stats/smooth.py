@@ -130,8 +130,8 @@ def lack_of_fit(curve: Smooth, fitted: Array, x: Array, y: Array, weights: Array
     their squares is compared with what it is in resamples around the residuals of the points.
 
     Args:
-        curve, fitted: As from ``fit_smooth``.
-        x, y, weights: As for ``fit_smooth``.
+        curve, fitted: The result of ``fit_smooth``.
+        x, y, weights: See ``fit_smooth``.
     """
     edges = np.quantile(x[0], np.linspace(0, 1, BINS + 1)[1:-1])
     inside = np.eye(BINS)[np.searchsorted(edges, x[0])]
@@ -159,7 +159,7 @@ def error_of(values: Array, clusters: int, parameters: int, resamples: int) -> A
         values: (1 + resamples, ...); then perhaps resamples of examples and, as many, of answers.
             The first are the estimates.
         clusters, parameters: G and K.
-        resamples: Of the draws.
+        resamples: Resamples of the draws.
     """
     draws, rest = values[1 : 1 + resamples], values[1 + resamples :]
     variance = np.var(draws, axis=0, ddof=1) * clusters / max(clusters - parameters, 1)
@@ -175,7 +175,7 @@ def estimated(
     """A number with Student's t intervals from its resamples, and the p-value that it is 0.
 
     Args:
-        values, clusters, parameters, resamples: As for ``error_of``.
+        values, clusters, parameters, resamples: See ``error_of``.
     """
     error = float(error_of(values, clusters, parameters, resamples))
     value, freedom = float(values[0]), clusters - parameters

@@ -55,7 +55,7 @@ def verdict(difference: Estimate, p: float, margin: float = MARGIN) -> str:
     within ``margin``), whatever the difference. *Higher* and *lower* need p below 0.05.
 
     Args:
-        difference: Of two accuracies.
+        difference: Difference of two accuracies.
         p: Of the test that the difference is 0, corrected for the number of tests.
         margin: Differences below it are none; fractions.
     """

@@ -46,7 +46,7 @@ class Shown(NamedTuple):
     """A column as it is printed.
 
     Attributes:
-        name: Its name; see ``headed``.
+        name: Name of the column; see ``headed``.
         cells: Its values.
         right: Whether they are numbers, which stand at the right.
     """

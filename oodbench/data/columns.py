@@ -85,7 +85,7 @@ class Standardised:
     """What a model takes of the rows of a table.
 
     Attributes:
-        columns: Of the table.
+        columns: Columns of the table.
         unit: (width,) what each number is divided by first, so that its square is finite.
         mean, deviation: (width,) of the numbers in that unit; 0 and 1 of what stays 0 or 1.
         varies: (width,) which are not constant in the rows that these are of.

@@ -112,7 +112,7 @@ class Environment:
     """A domain: its name and its ``train``, ``val`` and ``test`` examples.
 
     Attributes:
-        name: Of the domain.
+        name: Name of the domain.
         splits: Its examples.
         apart: Where it has test examples alone and nothing is ever trained on it: their role (see
             ``oodbench.records.ROLES``). ``ood_test`` and ``measured`` are those of a target: each
@@ -177,7 +177,7 @@ class Dataset:
             of its own.
         published: See ``Published``.
         groups: Names of the groups that published examples are in.
-        tokens: Of texts that are given as tokens: the encoder that they are for.
+        tokens: For texts given as tokens: the encoder of these tokens.
         metrics: What published splits are scored by beside what all are: names of
             ``oodbench.metrics.OFFICIAL``, the official one first.
         source: Whose examples it shows. Datasets of one source call each by the same number (see

@@ -37,7 +37,8 @@ class Scores:
         measure: ``measure(predict, size, slow)`` gives score -> (value, number of examples);
             ``slow`` asks for those that take long, too.
         of_imagenet: Gives the (1000,) labels of ImageNet-1k's classes; -1: a wrong answer.
-        mean, std: Of each channel of images in [0, 1], for models of the dataset's own classes.
+        mean, std: Mean and standard deviation of each channel of images in [0, 1], for models of
+            the dataset's own classes.
     """
 
     measure: Callable[[Predict, int, bool], Mapping[str, tuple[float, int]]]
@@ -52,7 +53,7 @@ class DatasetSpec:
 
     Attributes:
         name: As sweep files write it.
-        environments: Their names, in order.
+        environments: Names of the environments, in order.
         num_classes: Size of the label set.
         build: ``build(data_seed=..., **options)`` gives the Dataset; the same every time.
         options: Every option with its default.
@@ -62,7 +63,7 @@ class DatasetSpec:
         metric: Name of the official metric.
         summary: One sentence.
         layout: Where the examples come from.
-        licence: Of the data.
+        licence: Licence of the data.
         citation: Whom to cite.
         source: The files that it needs; None if it comes with a package, or an option names them.
         check: ``check(options)`` raises RequestError unless each option, of all of them, is what it
@@ -75,8 +76,8 @@ class DatasetSpec:
         examples: How many it has, as its authors or DomainBed's count them; 0: not known.
         decodes: Whether these are image files, which are decoded into the cache.
         apart: Indices of the environments that nothing can be trained on.
-        targets: Those of them that trials are tested on, each by itself; one training serves all.
-            ``each`` trains anew for each of them.
+        targets: The environments that trials are tested on, each by itself; one training serves
+            all. ``each`` trains anew for each of them.
         mean_of_targets: Whether its authors report the mean over all targets, so that it is ``ood``
             where a trial is tested on several. Else each has its own OOD accuracy alone.
         scores: What its authors report of a classifier, if that is more than accuracies.

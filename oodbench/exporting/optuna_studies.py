@@ -33,7 +33,7 @@ class ExportedStudies:
     Attributes:
         studies: Studies with a finished run.
         new: Trials that were added.
-        known: Those that an earlier export had added.
+        known: The trials that an earlier export had added.
         unscored: Completed runs without ``id_val``, the objective: they were left out.
     """
 

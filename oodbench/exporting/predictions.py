@@ -44,7 +44,7 @@ def write_predictions(
         found: At one checkpoint.
         configs: Run -> its ``config_id``.
         out: The folder, made if it is not there.
-        checkpoint: Its name.
+        checkpoint: Name of the checkpoint.
 
     Raises:
         RequestError: If there is none, a file cannot be written, or pyarrow is not installed.

@@ -44,7 +44,7 @@ def import_csv(
             ``COLUMN.optimizer.name``, ...; ``hparams`` takes all of them.
         constants: Field -> what it is for every model, such as ``{"dataset": "CIFAR"}``; also the
             facts ``shift``, ``chance``, ``num_classes``, ``optimizer_kind``, and ``sampler``.
-        name: Of the sweep in the database; the file's by default.
+        name: Name of the sweep in the database; the file's by default.
         percent: Whether accuracies are in percent, or the fields that are, such as ``["id"]``.
         separator: Between cells; found out by default.
 

@@ -68,7 +68,7 @@ def import_domainbed(
     Args:
         folder: The sweep's ``--output_dir``, or any folder that has runs at any depth.
         db: URL or path of the database; created if missing.
-        name: Of the sweep in the database; the folder's by default.
+        name: Name of the sweep in the database; the folder's by default.
         unfinished: What becomes of runs that stop before their last step: ``skip`` leaves them out,
             ``keep`` has them as failed runs, which no score of a longer one is compared with.
         facts: What DomainBed does not log: ``shift`` (``correlation`` or ``diversity``),

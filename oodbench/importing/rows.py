@@ -36,8 +36,8 @@ def record_of(
     """One row as a run. Its status is read first: only completed runs need scores.
 
     Args:
-        source: Such as ``csv``.
-        file: Its name.
+        source: Source, such as ``csv``.
+        file: Name of the file.
         line: The row's.
         said: Field -> what the row says.
         units: Score -> what it is divided by.

@@ -17,7 +17,7 @@ class Sheet:
     """A table of texts.
 
     Attributes:
-        name: Of the file.
+        name: Name of the file.
         columns: The header.
         rows: Line number in the file -> the cells of that row.
         skipped: One sentence for each row whose cells do not fit the header.

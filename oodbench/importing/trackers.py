@@ -28,7 +28,7 @@ class Tracker:
     """How a tracker writes its table.
 
     Attributes:
-        source: Such as ``wandb``.
+        source: Source, such as ``wandb``.
         called: What its makers call it.
         states: Names of the column with the state of a run.
         labels: Names of columns that identify a run, the best first.

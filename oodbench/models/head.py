@@ -41,10 +41,10 @@ def whole(
     """The body, as far as it is trained, and the head on its ``width`` features.
 
     Args:
-        name: Of the model.
+        name: Name of the model.
         body: From images; None: the inputs are features already.
         width: Number of features.
-        input_shape: Of one example.
+        input_shape: Input shape of one example.
         num_classes: Size of the label set.
         options: See ``OPTIONS``.
     """

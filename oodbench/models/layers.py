@@ -39,7 +39,7 @@ def alike(lengths: Sequence[int]) -> list[list[int]]:
     So a batch of texts is padded to less than twice its tokens, whatever is drawn together.
 
     Args:
-        lengths: Of each text, in tokens.
+        lengths: Lengths of each text, in tokens.
     """
     order = sorted(range(len(lengths)), key=lambda text: -lengths[text])
     parts: list[list[int]] = []

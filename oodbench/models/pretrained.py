@@ -33,7 +33,7 @@ class Weights:
 
     Attributes:
         backbone: Name of the model that they are for.
-        file: Its name, which ends with the first digits of its sha256, as torchvision's do.
+        file: Name of the file, which ends with the first digits of its sha256, as torchvision's do.
         url: Where it can be downloaded.
         package: An installable package that has it: ``(distribution, folder in its module)``.
         named: Whether its name says its hash; else it cannot be verified.
@@ -141,7 +141,7 @@ class HubWeights:
 
     Attributes:
         model: As sweep files name it.
-        repository: Such as ``timm/resnet50.ram_in1k``.
+        repository: Repository, such as ``timm/resnet50.ram_in1k``.
         files: Names that the file may have there, the best first.
     """
 

@@ -30,7 +30,7 @@ class PlainBlock(nn.Module):
     new begin as zeros.
 
     Args:
-        channels: Of the first convolution.
+        channels: Channels of the first convolution.
     """
 
     def __init__(self, channels: Conv) -> None:
@@ -55,7 +55,7 @@ class PreActivationBlock(nn.Module):
     """A block of Zagoruyko & Komodakis 2016: each convolution after its BatchNorm and ReLU.
 
     Args:
-        channels: Of the first convolution.
+        channels: Channels of the first convolution.
         dropout: Between the convolutions.
     """
 

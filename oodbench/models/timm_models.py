@@ -43,7 +43,7 @@ class TimmModel:
 
     Attributes:
         architecture: As timm calls it: ``resnet50``.
-        tag: Of the weights: ``ram_in1k``; empty: those that timm takes by default.
+        tag: Tag of the weights: ``ram_in1k``; empty: those that timm takes by default.
     """
 
     architecture: str
@@ -128,7 +128,7 @@ class TimmModel:
 
         Args:
             options: See ``TIMM_OPTIONS``.
-            size: Of the images; None: of any size, where the architecture can.
+            size: Size of the images; None: of any size, where the architecture can.
         """
         from oodbench.models.layers import Normalise, with_frozen_batchnorm
 

@@ -116,7 +116,7 @@ def read(name: str, given: Any) -> Range | Choice:
     """What may be drawn for one of ``NAMES``, from its YAML form.
 
     Args:
-        name: Of the hyperparameter.
+        name: Name of the hyperparameter.
         given: A value, a range or a choice. A list is one value: all that it names.
 
     Raises:

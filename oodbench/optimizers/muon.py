@@ -19,7 +19,7 @@ def build(params: Any, lr: float, adamw_lr: float, momentum: float, weight_decay
         lr: Muon's.
         adamw_lr: That of AdamW.
         momentum: Muon's.
-        weight_decay: Of both.
+        weight_decay: Weight decay of both.
     """
     from torch.optim import AdamW
 

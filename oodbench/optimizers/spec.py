@@ -81,7 +81,8 @@ class OptimizerSpec:
         """Whether its weight decay is a part of the loss.
 
         Args:
-            hparams: Of a trial. Some of pytorch-optimizer's have ``weight_decouple`` among them.
+            hparams: Hyperparameters of a trial; ``weight_decouple`` is one in some of
+                pytorch-optimizer's.
         """
         own = "weight_decouple" in self.space and bool(hparams["weight_decouple"])
         return "weight_decay" in self.space and not (self.decoupled_decay or own)

@@ -46,7 +46,7 @@ class EnvironmentFeatures:
     Attributes:
         z_p, z_q: (n, FEATURES) of the training and of the test environments.
         y_p, y_q: (n,) labels.
-        accuracy: Of the classifier on them, both sides weighing alike; 0.5 is chance.
+        accuracy: Accuracy of the classifier on them, both sides weighing alike; 0.5 is chance.
     """
 
     z_p: NDArray[np.float32]
@@ -103,10 +103,10 @@ def environment_features(
         sample: Examples of the dataset.
         tested: Indices of its environments on the side Q; on the side P are the others that are not
             apart, each with the share of its examples in the dataset.
-        seed: Of initialisation, batches and of the examples that are kept.
+        seed: Seed of initialisation, batches and of the examples that are kept.
         examples: Most examples a side to train on, and most to give features of.
         model: Name of the backbone, which ends in ``FEATURES`` instead of classes.
-        options: Of the backbone.
+        options: Options of the backbone.
         device: Where to train.
 
     Raises:
@@ -162,7 +162,7 @@ def train(
     Args:
         classifier: To train.
         p, q: Its examples.
-        seed: Of the batches.
+        seed: Seed of the batches.
         slower: What learning rates are multiplied by.
     """
     n = len(p.labels)

@@ -104,7 +104,7 @@ def measurements(
         null: gamma on noise, to be stored beside it.
         every: Steps from one that is stored to the next; full gradients are stored where they were
             taken.
-        prefix: Of the metrics: another one for another end point.
+        prefix: Prefix of the metrics: another one for another end point.
     """
 
     def at(steps: Iterable[int], series: Mapping[str, Array], n: int) -> list[Measurement]:

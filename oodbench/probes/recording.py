@@ -130,7 +130,7 @@ def retrain(
 
     Args:
         trials: With one cohort key; one alone if not ``stacked``.
-        data: Of the trials.
+        data: Data of the trials.
         device: Where to train.
         stacked: See ``Run``.
         hook: Called with every gradient.

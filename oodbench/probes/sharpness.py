@@ -28,7 +28,7 @@ class Sharpness:
     Attributes:
         eigenvalue: The largest in absolute value of the Hessian.
         residual: ||H v - eigenvalue v|| for its unit vector v: how far it is from being one.
-        trace: Of the Hessian.
+        trace: Trace of the Hessian.
         trace_error: Standard error of the estimate.
         sam: The loss at w + rho g / ||g|| minus that at w.
         loss: At w.
@@ -66,13 +66,13 @@ def sharpness(
 
     Args:
         module: One of their shape, in evaluation mode.
-        weights: Of each model, by name: parameters alone.
+        weights: Weights of each model, by name: parameters alone.
         inputs: (n, *shape).
         labels: (n,) integers.
         rho: Radius of SAM's sharpness.
-        iterations: Of the power method.
+        iterations: Iterations of the power method.
         probes: Random vectors of the trace.
-        seed: Of the random vectors.
+        seed: Seed of the random vectors.
     """
     stack = {n: torch.stack([w[n] for w in weights]).requires_grad_() for n in weights[0]}
     losses = vmap(lambda own: cross_entropy(functional_call(module, own, (inputs,)), labels))

@@ -46,7 +46,7 @@ class Column:
     """A column of a view.
 
     Attributes:
-        name: Its name.
+        name: Name of the column.
         kind: What its values are.
         sql: Its value in SQL, of a row of ``runs`` and its first study.
         meaning: What exports say of it; empty: they do not have it.

@@ -79,7 +79,7 @@ def by_target(table: "pd.DataFrame") -> "pd.DataFrame":
     Where the mean over targets is meant, it has a row as well, with the indices of all.
 
     Args:
-        table: As from ``pairs`` or ``checkpoints`` of ``oodbench.results.query``. One without
+        table: The result of ``pairs`` or ``checkpoints`` of ``oodbench.results.query``. One without
             targets is given back.
     """
     import pandas as pd

@@ -39,7 +39,7 @@ def check_optimizer_builds(name: str, space: Space) -> None:
     """Raise RequestError if an optimizer cannot be built, and take a step, somewhere in its space.
 
     Args:
-        name: Of the optimizer, or of one with replicas.
+        name: Name of the optimizer, or of one with replicas.
         space: What is searched for it, and for its algorithm.
     """
     own = {key: space[key].to_yaml() for key in OPTIMIZERS.get(name).space}
@@ -98,8 +98,8 @@ def check_model_builds(
     """Raise RequestError if a model cannot be built, or no machine holds it with its batches.
 
     Args:
-        model: Of the sweep.
-        shape: Of one input.
+        model: Model of the sweep.
+        shape: Shape of one input.
         classes: Size of the label set.
         train: The training settings.
         replicas: The most that an optimizer has.

@@ -30,11 +30,12 @@ class Estimate:
 
     Attributes:
         sweep: Name of the sweep.
-        dataset: Its name.
+        dataset: Name of the dataset.
         studies: How many.
         models: How many, on all splits of the data, retrained winners among them.
-        seconds: Of one GPU, at the rate that the sweep file states, or of training alone by steps
-            that were timed; None: neither is known, or with a rate it gives epochs, whose steps
+        seconds: Seconds of one GPU, at the rate that the sweep file states, or of training
+            alone by timed steps; None: neither is known, or with a rate it gives epochs, whose
+                steps
             depend on the data, or how many examples are scored is not known.
         cache: Bytes of decoded images, 0: none are decoded; None: how many is not known.
         partly: Whether ``cache`` leaves out images whose number is not known.

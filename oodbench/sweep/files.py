@@ -56,7 +56,7 @@ def load_sweep(path: str | Path, changes: Sequence[str] = ()) -> SweepSpec:
 
     Args:
         path: The file.
-        changes: Such as ``train.steps=100`` or ``datasets.0.test_environments=each``.
+        changes: Changes such as ``train.steps=100`` or ``datasets.0.test_environments=each``.
 
     Raises:
         SweepError: If it cannot be read, is not YAML, or says something that does not hold.

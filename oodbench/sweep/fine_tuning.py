@@ -27,8 +27,8 @@ def check_fine_tuning(model: ModelEntry, optimizer: str, space: Space, train: Tr
     """Raise RequestError if the model, or the optimizer, cannot be trained so.
 
     Args:
-        model: Of the sweep.
-        optimizer: Its name.
+        model: Model of the sweep.
+        optimizer: Name of the optimizer.
         space: What is searched.
         train: The training settings.
     """
@@ -90,9 +90,9 @@ def structure(
     """A model without its weights; None if what it consists of is not known on this machine.
 
     Args:
-        name: Of the model.
-        options: Those of the sweep, as JSON.
-        shape: Of one input; None: any that it can be built on will do.
+        name: Name of the model.
+        options: The options of the sweep, as JSON.
+        shape: Shape of one input; None: any that it can be built on will do.
         classes: Size of the label set.
 
     Raises:

@@ -84,7 +84,7 @@ def check_optimizer_space(owner: str, space: Space) -> None:
 
     Args:
         owner: Whose space it is, for messages.
-        space: Of a contestant, after all changes.
+        space: Space of a contestant, after all changes.
     """
     check_limits(owner, space, OF_OPTIMIZERS)
     if "probability" in space and "lr" in space:

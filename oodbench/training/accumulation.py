@@ -77,7 +77,7 @@ def check_pieces(batch: Mapping[str, int], module: nn.Module, layout: Layout) ->
     """Raise RequestError if batches cannot be computed in pieces as asked, to the same result.
 
     Args:
-        batch: Of a trial.
+        batch: Batch of a trial.
         module: A model.
         layout: Its parameters, and how many pieces.
     """

@@ -17,7 +17,7 @@ class WeightAverage:
             after the first step on (Polyak & Juditsky 1992). ``{"swa": s}``: the mean of the
             weights after each step, from the share s of the steps on (Izmailov et al. 2018, at a
             constant learning rate); before it, the weights themselves.
-        steps: Of the whole run.
+        steps: Steps of the whole run.
     """
 
     def __init__(self, tensors: Sequence[Tensor], average: Mapping[str, float], steps: int) -> None:

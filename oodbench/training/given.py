@@ -10,7 +10,7 @@ class Given:
     """Memory of one model that its optimizer steps on.
 
     Args:
-        name: Of the first parameter in it.
+        name: Name of the first parameter in it.
         view: The parameters.
         grad: Their gradient.
     """

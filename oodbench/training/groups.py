@@ -55,12 +55,12 @@ class Layout:
 
     Args:
         module: One of the models.
-        hparams: Of one of them. All are trained alike; learning rates may differ.
-        steps: Of their runs.
+        hparams: Hyperparameters of one of them. All are trained alike; learning rates may differ.
+        steps: Steps of their runs.
 
     Attributes:
-        parts: Of each parameter.
-        since: Of each parameter: the step from which it is trained; None: never.
+        parts: Parts of each parameter.
+        since: Step from which each parameter is trained; None: never.
         order: Positions of the parameters such that those of a group lie together; as they are if
             nothing is asked.
         stages: Step -> positions of what is trained from that step on.

@@ -83,7 +83,7 @@ class Run:
 
     Args:
         trials: With one cohort key; only one if they are not stacked.
-        data: As for ``train``.
+        data: See ``train``.
         device: Where to train.
         stacked: Train them as a stack, even one alone, so that in float32 too it becomes what it
             would become among others; else run the modules as they are.

@@ -45,7 +45,7 @@ def scores_of_mixtures(
     Args:
         models: At their last weights.
         first: The state of each of them at the start.
-        shares: Of the last weights.
+        shares: Shares of the last weights.
         splits: To score on.
         k: How many models.
         step: Steps taken.

@@ -50,7 +50,7 @@ def numerics(
 
     Args:
         device: Where things are computed.
-        precision: Of the trial.
+        precision: Precision of the trial.
         deterministic: Whether the same computation gives the same bits each time. Else cuDNN times
             its convolutions and takes the fastest.
     """
@@ -84,7 +84,7 @@ def in_precision(forward: Callable[P, Tensor], precision: str) -> Callable[P, Te
 
     Args:
         forward: A module, or a function like one, whose last argument are the inputs.
-        precision: Of the trial.
+        precision: Precision of the trial.
 
     Returns:
         One whose results are in the trial's dtype: see ``DTYPES``.

@@ -90,9 +90,9 @@ class Stack:
     """K models in one matrix of parameters. See ``oodbench.training.models.Models``.
 
     Args:
-        modules: Of one shape.
+        modules: Modules of one shape.
         device: Theirs.
-        precision: Of the trials.
+        precision: Precision of the trials.
         shares: How many models in a row see the same inputs, which are then given once: (U, G, B,
             *shape). By default each model sees its own.
         order: Positions of the parameters as they are to lie in a row; by default as they are.

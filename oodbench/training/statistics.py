@@ -25,7 +25,7 @@ class FreshStatistics:
     Args:
         trial: Whose models have BatchNorm; such trials are trained one by one.
         data: That it is trained on.
-        device: Of its models.
+        device: Device of its models.
     """
 
     def __init__(self, trial: Trial, data: Tensors, device: torch.device) -> None:

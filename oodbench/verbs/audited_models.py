@@ -33,7 +33,7 @@ class Kind:
 
     Attributes:
         model: As a sweep file has it.
-        steps: Of training.
+        steps: Steps of training.
         linear: Whether it is linear in its inputs, or in the features of a frozen backbone.
     """
 
@@ -48,7 +48,7 @@ class Audited:
 
     Attributes:
         test_environments: Indices.
-        predictions: Of those that completed.
+        predictions: Predictions of those that completed.
         linear: Whether each of these is linear.
         trials: One of each kind of model.
         diverged: How many have no predictions.
@@ -66,7 +66,7 @@ def kinds_for(spec: DatasetSpec, options: Mapping[str, Any], model: str | None) 
 
     Args:
         spec: The dataset.
-        options: Of the dataset, in place of its defaults.
+        options: Options of the dataset, in place of its defaults.
         model: Name of a backbone for the features; None: a small one.
     """
     encoder = {**spec.options, **options}.get("encoder", "none")

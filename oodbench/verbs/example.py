@@ -28,7 +28,7 @@ def example(name: str, db: str | Path) -> "pd.DataFrame":
     selected from: the last, and the one that is best by ID validation.
 
     Args:
-        name: Of the study, such as ``digits``.
+        name: Name of the study, such as ``digits``.
         db: URL of a database, or path of a SQLite file: new or empty.
 
     Returns:

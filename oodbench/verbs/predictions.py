@@ -73,7 +73,7 @@ def export_predictions(
     Args:
         db: URL or path of the database.
         out: The folder; see ``oodbench.exporting.predictions.write_predictions``.
-        where: As for ``predictions``, and so are the others.
+        where: See ``predictions``, as for the other arguments.
         sweep: Only runs of this sweep.
         checkpoint: ``last`` or ``best_id_val``.
         artifacts: The artifacts folder.

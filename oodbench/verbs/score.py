@@ -33,7 +33,7 @@ def score(
     """Score a classifier as the authors of a dataset do.
 
     Args:
-        dataset: Such as ``BackgroundsChallenge``.
+        dataset: Dataset, such as ``BackgroundsChallenge``.
         model: A backbone as its ImageNet weights were published: the most likely of the 1,000
             classes is taken, and counts as the dataset's class that it belongs to; one that belongs
             to none is an error.

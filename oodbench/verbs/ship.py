@@ -14,9 +14,9 @@ def ship(db: str | Path, name: str, about: str, **options: Any) -> None:
 
     Args:
         db: URL or path of its database.
-        name: Of the study.
+        name: Name of the study.
         about: What it is, in a sentence.
-        options: Of ``write_archive``.
+        options: Options of ``write_archive``.
     """
     write_archive(db, EXAMPLES / name, about, **options)
     rows = ",\n".join(f" {json.dumps(row)}" for row in powers_of(db))

@@ -20,7 +20,7 @@ def different_here(provenance: Mapping[str, Any]) -> dict[str, str]:
     """What would be another on this machine, as far as that can be said without torch.
 
     Args:
-        provenance: Of a run.
+        provenance: Provenance of a run.
 
     Returns:
         Name -> its value here; ``reproduce`` compares the rest.

@@ -42,7 +42,7 @@ def extend(db: Database, owner: str, sweep: str | None, size: int) -> int:
     Args:
         db: The database.
         owner: A name that no other worker has.
-        sweep: Of this sweep only.
+        sweep: Name of the only sweep to extend; None: any.
         size: How many are wanted.
 
     Returns:

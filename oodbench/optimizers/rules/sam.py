@@ -19,7 +19,7 @@ class Sam(Reevaluating):
     gradient at w on the same examples and the norm is over all parameters. Two gradients a step.
 
     Args:
-        base: Of the parameters; its weight decay acts on w.
+        base: Optimizer of the parameters; its weight decay acts on w.
         rho: The radius; 0 is the base optimizer.
 
     Attributes:

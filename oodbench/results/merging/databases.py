@@ -40,7 +40,7 @@ class Merged:
         new: Runs that the destination lacked.
         results: Results that it lacked, of new runs and of those that waited there.
         known: Results that it had already.
-        kept: Of these, those that differ from the source's: the destination's were kept.
+        kept: Results that differ from the source's: the destination's were kept.
         problem: Why nothing of it was merged; empty if it was.
     """
 

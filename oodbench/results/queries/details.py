@@ -33,10 +33,10 @@ class RunDetails:
         trial: What is or was trained.
         status: ``waiting``, ``running``, ``completed``, ``diverged`` or ``failed``.
         reason: Why it diverged or failed; else empty.
-        asked_by: Of each study that asks for it: ``sweep``, ``study`` (its id), ``index`` of the
-            trial in it and ``sampler``.
+        asked_by: The studies that ask for it, each with ``sweep``, ``study`` (its id), ``index`` of
+            the trial in it and ``sampler``.
         environments: Names of the dataset's environments.
-        targets: Those of them that are targets which it is tested on.
+        targets: The targets that it is tested on.
         scores: Checkpoint rule -> ``step`` and, for each role, the mean accuracy and ``n_<role>``,
             and for each target ``ood[NAME]`` and ``n_ood[NAME]``; empty unless the run is
             completed.

@@ -53,9 +53,9 @@ def store_shift(
     What the dataset or a sweep file says of it is kept.
 
     Args:
-        dataset: Its name.
-        options: Those of its options that are not at their default.
-        test_environments: Of the studies.
+        dataset: Name of the dataset.
+        options: Options of the dataset that are not at their default.
+        test_environments: Test environments of the studies.
         shift: The class.
     """
     stored, kept = 0, Counter[str]()

@@ -81,7 +81,7 @@ def propose(
         tried: All that was proposed before, in that order.
         n: How many.
         startup: See above.
-        seed: Of the search. With the same history the same is proposed.
+        seed: Seed of the search. With the same history the same is proposed.
     """
     known = {_key(item.hparams) for item in tried}
     found: list[Proposal] = []

@@ -32,7 +32,7 @@ class Together:
     """The models whose optimizers are plain cases, or those of which all are SAM around one.
 
     Args:
-        memory: Of the stack.
+        memory: Memory of the stack.
         optimizers: Model -> its optimizer.
         before: What stepped them until now; their moments are taken from there, else from the
             optimizers.
@@ -176,8 +176,8 @@ class Steps:
     """Takes the steps of K models' optimizers.
 
     Args:
-        optimizers: Of the models; read anew, as the loop may build them anew.
-        memory: Of the stack that they are, if their steps may be taken together.
+        optimizers: Optimizers of the models; read anew, as the loop may build them anew.
+        memory: Memory of the stack that they are, if their steps may be taken together.
     """
 
     def __init__(self, optimizers: Sequence[Optimizer], memory: Memory | None) -> None:

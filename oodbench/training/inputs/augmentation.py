@@ -201,7 +201,7 @@ class TrainingImages:
     Args:
         inputs: All training images.
         recipe: What is done to them.
-        seeds: Of the K models.
+        seeds: Seeds of the K models.
     """
 
     def __init__(self, inputs: Inputs | StoredInputs, recipe: Recipe, seeds: Sequence[int]) -> None:
@@ -233,7 +233,7 @@ def training_inputs(
     Args:
         inputs: All training examples.
         recipe: A name of ``RECIPES``; empty: the examples stay as they are.
-        seeds: Of the K models.
+        seeds: Seeds of the K models.
     """
     if recipe:
         return TrainingImages(inputs, RECIPES[recipe], seeds)

@@ -30,12 +30,12 @@ class Policy:
     """Which operations an image goes through, each as likely as another.
 
     Attributes:
-        operations: Their names.
+        operations: Names of the operations.
         bins: Magnitudes go from none to the largest in so many steps.
         levels: The steps that are drawn from; the sign is drawn too, where there is one.
         shift: Largest translation, a share of the image.
         bits: That posterizing by the smallest magnitude keeps.
-        interpolation: Of operations that move pixels.
+        interpolation: Interpolation of operations that move pixels.
         chains: How many sequences of operations an image goes through, each from the image itself.
         lengths: Fewest and most operations in a chain, each length as likely as another.
         mixed: The result is a mixture of the image and its chains: the weight of the image is

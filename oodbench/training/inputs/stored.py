@@ -24,7 +24,7 @@ class Inputs:
 
     Attributes:
         stored: (n, *shape) bytes or floats.
-        dtype: Of the floats.
+        dtype: Type of the floats.
     """
 
     stored: Tensor
@@ -60,8 +60,8 @@ class StoredInputs:
 
     Attributes:
         rows: n examples.
-        dtype: Of the floats that they are brought to the device as.
-        device: Of the floats.
+        dtype: Type of the floats that they are brought to the device as.
+        device: Device of the floats.
     """
 
     rows: Rows

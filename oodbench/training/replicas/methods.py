@@ -87,9 +87,9 @@ class Replicas:
     """The replicas of one trial: what they do beside the steps of their own optimizers.
 
     Args:
-        settings: Of the method.
+        settings: Settings of the method.
         group: Of the trial.
-        seed: Of the trial; the coins depend on it.
+        seed: Seed of the trial; the coins depend on it.
         weights: (P,) where all replicas begin.
         first: Numbers in the first tensor of the model.
 

@@ -23,7 +23,7 @@ class ProcessSettings:
         profiled: Whether a GPU is waited for after each phase and around each exchange, without
             which their times are not known there.
         deterministic: See ``precision.numerics``.
-        loaders: Of each replica: see ``inputs.loading.Loading``.
+        loaders: Loader threads of each replica: see ``inputs.loading.Loading``.
     """
 
     timeout: float = TIMEOUT

@@ -27,14 +27,14 @@ class Replication:
     Args:
         trials: With ``parallel``.
         group: The replicas of each trial.
-        models: Those of the loop.
+        models: The models of the loop.
         means: One for each trial, to hold the means that are evaluated.
-        optimizers: Of the models; read anew, as the loop may build them anew.
+        optimizers: Optimizers of the models; read anew, as the loop may build them anew.
         specs: Theirs.
-        clock: Of the loop.
+        clock: Clock of the loop.
 
     Attributes:
-        replicas: Of each trial.
+        replicas: Replicas of each trial.
         means: See above.
         resting: The models that take a pseudo-step in this step.
 
@@ -121,7 +121,7 @@ class Replication:
 
         Args:
             step: That the others have just taken.
-            losses: Of all models; None if all of them rested, so that nothing was computed.
+            losses: Losses of all models; None if all of them rested, so that nothing was computed.
             diverged: The models that take no step.
 
         Returns:

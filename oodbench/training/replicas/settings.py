@@ -21,10 +21,10 @@ class Settings:
         outer_momentum: Its momentum; ``sgd`` and ``adam`` (betas 0.9, 0.999) have no use for it.
         coasting: Further outer steps with a gradient of 0, as the official code takes with
             accumulated gradients.
-        probability: Of a pseudo-step in place of a step (p); 0: none is taken.
+        probability: Probability of a pseudo-step in place of a step (p); 0: none is taken.
         mixing: Strength of its pull (a).
-        scope: Of the pull: ``all`` parameters, or the ``first_tensor`` alone, as in the official
-            code.
+        scope: Scope of the pull: ``all`` parameters, or the ``first_tensor`` alone, as in the
+            official code.
         coins: ``independent``; or ``shared``: all replicas take their pseudo-steps together, as in
             the official code.
         batchnorm: Whose running statistics the mean weights are evaluated with: the ``average``

@@ -15,10 +15,10 @@ class SideBySide:
     """K modules that take each step one after the other. See ``oodbench.training.models.Models``.
 
     Args:
-        modules: Of one shape.
+        modules: Modules of one shape.
         device: Theirs.
-        precision: Of the trial.
-        seeds: Of what each of them draws at random (dropout).
+        precision: Precision of the trial.
+        seeds: Seeds of what each of them draws at random (dropout).
     """
 
     def __init__(

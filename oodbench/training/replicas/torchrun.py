@@ -58,7 +58,7 @@ class Ranks:
         settings: How they work; the same for each of them.
 
     Attributes:
-        rank: Of this process.
+        rank: Rank of this process.
         size: How many there are.
         device: This process's own.
         stopping: Whether any of them was asked to stop.

@@ -16,7 +16,7 @@ class WorkerLogs:
 
     Args:
         target: URL or path of the database.
-        folder: Of the logs, if not where the executors put them.
+        folder: Folder of the logs, if not where the executors put them.
     """
 
     def __init__(self, target: str, folder: Path | None) -> None:
@@ -61,7 +61,7 @@ def said_of(text: str, owner: str, run: str) -> str:
     """The end of what a log says from where a worker takes a run to where others begin.
 
     Args:
-        text: Of the log, or of its end.
+        text: Text of the log, or of its end.
         owner: The worker.
         run: The run's whole id.
     """

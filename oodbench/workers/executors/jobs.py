@@ -28,7 +28,7 @@ class Job:
 
     Attributes:
         sweep: Name of the sweep.
-        settings: Of the workers.
+        settings: Settings of the workers.
         logs: Folder of the workers' logs.
         workers: How many; they see this job's GPUs in turn.
         peers: How many workers there are in all jobs together.

@@ -73,7 +73,7 @@ def watch(
 
     Args:
         db: The database.
-        sweep: Its name.
+        sweep: Name of the sweep.
         tend: Looks after the workers; returns how they ended if all have.
         on_progress: Called at every look with the number of runs in each state.
 

@@ -72,7 +72,7 @@ def submit(
         target: URL of the database; it reaches the jobs by their environment, which others cannot
             see.
         job: What each runs.
-        folder: Of submitit's files; the jobs must see it.
+        folder: Folder of submitit's files; the jobs must see it.
         workers: How many workers, if not as the settings say.
 
     Returns:
