@@ -37,7 +37,7 @@ class Part:
 
     Attributes:
         root: The folder that ``files`` are under.
-        files: Their paths.
+        files: Paths of the images.
         labels: (n,) 0 to 8.
     """
 

@@ -34,7 +34,7 @@ def fetch_mnist(
     Args:
         root: The data folder; created if missing.
         tell: Called with a line for each file.
-        mirrors: In place of ``MIRRORS``.
+        mirrors: Mirrors in place of ``MIRRORS``.
 
     Raises:
         RequestError: If the folder cannot be written, or no mirror has a file.

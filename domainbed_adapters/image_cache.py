@@ -53,7 +53,7 @@ def kept_images(
 
     Args:
         name: Name of the dataset.
-        tree: Its files.
+        tree: Files of the dataset.
         size: Height and width.
         corrupt: What to do with a file that is no image: ``fail``, or ``skip`` it.
         fit, interpolation: See ``read_image``.

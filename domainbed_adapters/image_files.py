@@ -23,7 +23,7 @@ class ImageFiles:
 
     Attributes:
         name: Name of the dataset.
-        root, files: Their paths: ``files`` are relative to ``root``.
+        root, files: Paths of the images: ``files`` are relative to ``root``.
         skip: Whether a broken file is to be left out.
         size: Height and width.
         fit, interpolation: See ``read_image``.

@@ -100,7 +100,7 @@ def build_images(
 
     Args:
         name: Name of the dataset; also names its random streams.
-        tree: Its files.
+        tree: Files of the dataset.
         names: What the environments are called, in the order of their folders.
         data_seed: Seed of the splits, unless they are DomainBed's.
         options: What was asked for.

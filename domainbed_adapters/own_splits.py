@@ -58,7 +58,7 @@ def held_out(name: str, table: Table, holdout: float, data_seed: int) -> Parts:
 
     Args:
         name: Name of the dataset; also names its random streams.
-        table: Its rows.
+        table: Rows of the dataset.
         holdout: The share of an environment's rows that is its validation part, and of as many its
             test part.
         data_seed: Seed of the splits.
@@ -90,7 +90,7 @@ def as_dataset(
 
     Args:
         name: Name of the dataset.
-        table: Its rows.
+        table: Rows of the dataset.
         inputs: (n, ...) what a model takes of each, or what becomes that.
         content: Hash of what decides the inputs.
         parts: See ``held_out``.

@@ -31,9 +31,9 @@ class Variant:
     """Which background goes with each breed, in the order of ``ORDER``.
 
     Attributes:
-        group: In training. One to one: in both environments. Many to many: in the first; in the
-            second, the breeds of each pair change backgrounds.
-        test: In the test environment, likewise.
+        group: Backgrounds in training. One to one: in both environments. Many to many: in the
+            first; in the second, the breeds of each pair change backgrounds.
+        test: Backgrounds in the test environment, by the same rule.
         filler: One to one: the background of some images of all breeds in training.
     """
 

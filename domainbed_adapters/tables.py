@@ -179,7 +179,7 @@ def assemble(
     """The dataset of a table.
 
     Args:
-        table: Its examples.
+        table: Examples of the dataset.
         inputs: (n, ...) what a model takes of each.
         content: Hash of what decides the inputs.
         fields: Whose values make the environments.

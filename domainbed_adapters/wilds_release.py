@@ -34,8 +34,8 @@ class Release:
     """One dataset of WILDS.
 
     Attributes:
-        name: As sweep files write it.
-        wilds: As the package calls it.
+        name: Name in sweep files.
+        wilds: Name in the package wilds.
         version: Version of the release.
         sheets: Its CSV files; those that are ``aligned`` must have equally many rows.
         environments: The metadata fields whose values make the environments; no label.

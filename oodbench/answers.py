@@ -28,7 +28,7 @@ class ScoredSplit:
     Attributes:
         environment: Name of the environment; empty if the split is a published one.
         split: As in ``oodbench.records.Measurement``.
-        role: Likewise.
+        role: As in ``oodbench.records.Measurement``.
         size: How many examples.
     """
 

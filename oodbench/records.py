@@ -72,9 +72,9 @@ class Trial:
         evaluate_every: Steps from one evaluation to the next; the last step is always evaluated.
         seed: Seed of initialisation and batch order.
         data_seed: Seed of splits, label noise and colours.
-        dataset_options: The dataset options that differ from the dataset's defaults.
-        model_options: Likewise.
-        algorithm_options: Likewise.
+        dataset_options: The options that differ from the dataset's defaults.
+        model_options: The options that differ from the model's defaults.
+        algorithm_options: The options that differ from the algorithm's defaults.
         pretrained: sha256 of the pretrained file, if any.
         precision: ``float32``, ``float64``, ``tf32`` or ``bf16``: see
             ``oodbench.training.precision``.

@@ -40,7 +40,7 @@ class Agreement:
         slope: Slope of the line of agreement.
         slope_of_accuracy: Slope of the line of accuracy, by least squares as well.
         error: Mean absolute difference of ALine-D's estimates and OOD accuracy.
-        error_of_line: Likewise of ALine-S.
+        error_of_line: Mean absolute difference of ALine-S's estimates and OOD accuracy.
         bias: Mean of estimate less accuracy, of ALine-D.
         verdict: ``strong, and right here``, ``strong, and wrong here``, ``strong, and undecided
             here``, or ``not strong``.

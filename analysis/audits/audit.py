@@ -29,7 +29,7 @@ class Audit:
 
     Attributes:
         dataset: Name of the dataset; empty where it is not known.
-        test_environments: As a reader knows them; likewise.
+        test_environments: Names of the test environments; empty where they are not known.
         models: How many were scored.
         learned: How many exceed chance.
         chance: ID accuracy of the best constant answer.

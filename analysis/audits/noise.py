@@ -24,7 +24,7 @@ class Noise:
         n: Examples.
         models: The better half by ID accuracy.
         share: Share of the examples, with Wilson's interval.
-        examples: Their numbers.
+        examples: Numbers of these examples.
     """
 
     n: int

@@ -57,7 +57,7 @@ class Scored:
     """K models, scored in and out of distribution.
 
     Attributes:
-        predictions: Theirs.
+        predictions: Predictions of the models.
     """
 
     predictions: Predictions

@@ -46,9 +46,9 @@ class Profile:
         tasks, datasets: How many tasks there are, of how many datasets.
         amount, unit: The budget of each.
         unreached: Tasks whose target no optimizer reaches.
-        near: Of each optimizer (3, len(``WITHIN``)): the share of tasks on which its expected OOD
+        near: For each optimizer (3, len(``WITHIN``)): share of tasks on which its expected OOD
             accuracy is within so much of the best one's; the ends of its 95% interval.
-        fast: Of each (3, len(``TIMES``)): the share of tasks on which it reaches the target within
+        fast: For each (3, len(``TIMES``)): share of tasks on which it reaches the target within
             so many times the trials of the fastest one; the ends.
         scores: Scores of each (3,): the mean of ``fast`` over ``TIMES``; the ends.
     """

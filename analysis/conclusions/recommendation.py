@@ -93,7 +93,7 @@ def _advice(rows: pd.DataFrame, looked_at: int, questions: int) -> Recommendatio
     """The advice on one class and algorithm.
 
     Args:
-        rows: Its pairs.
+        rows: Pairs of the recommendation.
         looked_at: Pairs, of all classes and algorithms.
         questions: Classes and algorithms.
     """

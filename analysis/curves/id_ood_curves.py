@@ -29,7 +29,7 @@ class Cloud:
 
     Attributes:
         optimizer: Name of the optimizer.
-        expected: Their ID accuracies.
+        expected: Expected ID accuracies of the runs.
         ood: (1 + resamples, n) OOD accuracies, or (1, n).
         weights: (1 + resamples, n): how often each run is there.
         draws: (n,) which draw each run came from.

@@ -29,10 +29,10 @@ class Points:
     """The runs of one group that have learned, with two measurements of their ID accuracy.
 
     Attributes:
-        runs: Their rows.
+        runs: Rows of the runs.
         first, second: (1 + resamples, n) ID accuracies, or (1, n); the same one where there is a
             single measurement.
-        ood: Likewise.
+        ood: OOD accuracy, as ``id``.
         weights, draws, left_out: As in ``Cloud``.
         corrected: As in ``analysis.curves.expected_id.ExpectedId``.
         resamples: Resamples of the draws; see ``analysis.stats.smooth.error_of``.

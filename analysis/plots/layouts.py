@@ -115,7 +115,7 @@ class Layout(Generic[Shown]):
     """Rows of panels on a page.
 
     Attributes:
-        rows: From the top.
+        rows: Rows from the top.
         width: Inches of the page.
         panel: Inches across of a panel.
         columns: Panels side by side.

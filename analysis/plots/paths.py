@@ -54,7 +54,7 @@ def paths(
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
         probes: A row a run and step, as from ``oodbench.results.probed``: run, step, path_rsi, ...
         end: Towards which end point: ``own``, ``seed``, or enough of the id of a run.
-        full: With the gradients over the whole training set.
+        full: The path with the gradients over the whole training set.
         dataset, algorithm, palette: See ``analysis.scatter``.
         look: Fields of ``analysis.plots.appearance.LegendAppearance``.
 

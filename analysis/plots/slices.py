@@ -115,7 +115,7 @@ class _Strip:
 
     Attributes:
         block: What they are of.
-        part: Their slices.
+        part: Slices of these optimizers.
         hyperparameter: What stands across.
         heading: Lines over the first strip of a block; else none.
     """

@@ -73,7 +73,7 @@ def report_html(
         rule: How each optimizer's run is selected, such as ``id_val``; ``oracle`` says so.
         budget, unit, predictions, seed: See ``analysis.conclude``.
         title: Title of the page.
-        palette: As for the figures.
+        palette: Palette of the figures.
         source: Where the runs came from.
         probes: What probes measured (``oodbench.results.probed``), to stand on an axis.
         environments: The accuracy of runs on each environment, likewise: ``run``, and a column for

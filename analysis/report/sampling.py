@@ -17,7 +17,7 @@ def shown_runs(pairs: pd.DataFrame, rule: str = "id_val", most: int = MOST) -> f
 
     Args:
         pairs: See ``analysis.report_html``.
-        rule: Likewise.
+        rule: See ``analysis.report_html``.
         most: Runs, but for those that are there in any case.
 
     Raises:

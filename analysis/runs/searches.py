@@ -63,7 +63,7 @@ class Searches:
     """The searches of one panel: dataset, test environments and algorithm.
 
     Attributes:
-        panel: With the counts of all its runs and remarks.
+        panel: Panel with the counts of all its runs and remarks.
         rule: How a run is selected.
         trials: One an optimizer that has any, in order of first appearance.
         left_out: Runs of adaptive searches (they are no independent draws), and completed ones

@@ -43,7 +43,7 @@ def shift_table(dataset: str, test_environments: str, trials: Sequence[Shift]) -
 
     Args:
         dataset: Name of the dataset.
-        test_environments: As text, such as ``"2"``.
+        test_environments: Test environments as text, such as ``"2"``.
         trials: Measurements that differ in seed.
 
     Returns:

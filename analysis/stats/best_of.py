@@ -38,7 +38,7 @@ class Ranked:
 
     Attributes:
         order: (R, N), or (1, N) for all resamples: places of the trials, lowest rank first.
-        levels: Likewise: the level of each trial, in the order of the trials.
+        levels: (R, N), or (1, N): the level of each trial, in the order of the trials.
         weights: (R, N), in the order of the trials.
         present: (R, levels): the weight of each level.
     """

@@ -56,7 +56,7 @@ def verdict(difference: Estimate, p: float, margin: float = MARGIN) -> str:
 
     Args:
         difference: Difference of two accuracies.
-        p: Of the test that the difference is 0, corrected for the number of tests.
+        p: P-value of the test that the difference is 0, corrected for the number of tests.
         margin: Differences below it are none; fractions.
     """
     if difference.within(margin):

@@ -108,7 +108,7 @@ class AlgorithmSpec:
     """An algorithm that can be asked for by name.
 
     Attributes:
-        name: As sweep files write it.
+        name: Name in sweep files.
         build: ``build(setup, **options)`` gives an Algorithm.
         space: Its hyperparameters and their default search ranges; no others are accepted.
         options: Option -> the values it may take, the default first.

@@ -47,7 +47,7 @@ class Shown(NamedTuple):
 
     Attributes:
         name: Name of the column; see ``headed``.
-        cells: Its values.
+        cells: Values of the column.
         right: Whether they are numbers, which stand at the right.
     """
 

@@ -168,7 +168,7 @@ def filled(
         name: What it is, as part of a file name.
         key: Everything that decides it, as JSON.
         shape: Shape of the array.
-        dtype: Likewise.
+        dtype: Type of the array.
         fill: Gets a writable array, mapped to the file, and which of its rows are left to be
             written; it marks those that it has written. Others are zeros at first.
 

@@ -113,7 +113,7 @@ class Environment:
 
     Attributes:
         name: Name of the domain.
-        splits: Its examples.
+        splits: Examples of each split.
         apart: Where it has test examples alone and nothing is ever trained on it: their role (see
             ``oodbench.records.ROLES``). ``ood_test`` and ``measured`` are those of a target: each
             trial that names no target is tested on all of them, each by itself. A trial that names
@@ -139,7 +139,7 @@ class Published:
     """Examples to which the dataset's authors gave their role, scored as a whole.
 
     Attributes:
-        name: As they call it, such as ``id_val``.
+        name: Name in their release, such as ``id_val``.
         role: One of ``oodbench.records.ROLES``.
         split: The examples.
         groups: (n, m) the groups that each example is in, as indices of ``Dataset.groups``; -1:
@@ -164,8 +164,8 @@ class Dataset:
     them are trained on, and no trial names test environments.
 
     Attributes:
-        name: As registered.
-        environments: In a fixed order; trials name them by index.
+        name: Name under which it is registered.
+        environments: Environments in a fixed order; trials name them by index.
         num_classes: Labels are 0 to num_classes - 1.
         shared: Whether the validation and the test examples of all environments are the same ones,
             shown differently. A mean over environments then counts them once.

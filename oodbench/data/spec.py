@@ -52,7 +52,7 @@ class DatasetSpec:
     """A dataset that can be asked for by name.
 
     Attributes:
-        name: As sweep files write it.
+        name: Name in sweep files.
         environments: Names of the environments, in order.
         num_classes: Size of the label set.
         build: ``build(data_seed=..., **options)`` gives the Dataset; the same every time.

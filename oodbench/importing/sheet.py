@@ -39,7 +39,7 @@ def read_sheet(file: str | Path, separator: str | None = None) -> Sheet:
     U+2028, are text like any other.
 
     Args:
-        file: Its path.
+        file: Path of the file.
         separator: Between cells; by default the one of ``SEPARATORS`` that gives the header most
             columns.
 

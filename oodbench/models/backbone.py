@@ -37,9 +37,9 @@ class Backbone:
     """A network up to its features.
 
     Attributes:
-        name: As sweep files write it.
+        name: Name in sweep files.
         body: Makes the module: (n, 3, height, width) normalised images to (n, features).
-        features: Their number.
+        features: Number of features.
         weights: Trained on ImageNet.
         head: What the names of the last layer's tensors in the weights file begin with.
         rename: Takes the other names in the weights file to those of ``body``.

@@ -42,7 +42,7 @@ def whole(
 
     Args:
         name: Name of the model.
-        body: From images; None: the inputs are features already.
+        body: Network from images; None: the inputs are features already.
         width: Number of features.
         input_shape: Input shape of one example.
         num_classes: Size of the label set.

@@ -11,7 +11,7 @@ class Normalise(nn.Module):
     """Subtracts the mean of each channel and divides by its deviation, then runs ``body``.
 
     Args:
-        body: From normalised images.
+        body: Network from normalised images.
         mean, std: One number a channel, of images in [0, 1].
     """
 

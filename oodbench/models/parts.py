@@ -52,7 +52,7 @@ class Part:
     """What one parameter is to its model.
 
     Attributes:
-        name: As in ``named_parameters``.
+        name: Name as in ``named_parameters``.
         place: ``stem``: where inputs come in, such as the first convolution, or patch, token and
             position embeddings. ``head``: the last layer, and the hidden layer of a head that has
             one. ``block``: all between.

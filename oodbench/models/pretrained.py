@@ -140,7 +140,7 @@ class HubWeights:
     """Weights that are published on Hugging Face's hub.
 
     Attributes:
-        model: As sweep files name it.
+        model: Model in sweep files.
         repository: Repository, such as ``timm/resnet50.ram_in1k``.
         files: Names that the file may have there, the best first.
     """

@@ -93,7 +93,7 @@ def stages(widths: Sequence[int], blocks: int, block: Callable[[Conv], nn.Module
 
     Args:
         widths: Channels that come into the first stage, and those that go out of each.
-        blocks: In each stage.
+        blocks: Number of blocks in each stage.
         block: Makes one.
     """
     result: Layers = OrderedDict()

@@ -42,7 +42,7 @@ class TimmModel:
     """An architecture, and one of its sets of weights.
 
     Attributes:
-        architecture: As timm calls it: ``resnet50``.
+        architecture: Architecture in timm: ``resnet50``.
         tag: Tag of the weights: ``ram_in1k``; empty: those that timm takes by default.
     """
 

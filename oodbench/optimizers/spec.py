@@ -23,7 +23,7 @@ class OptimizerSpec:
     """An optimizer as a contestant: how to build it, what kind it is, what to search.
 
     Attributes:
-        name: As sweep files write it.
+        name: Name in sweep files.
         kind: ``adaptive`` if it rescales the gradient by coordinates, layers or matrices (by their
             history, sign, norm or spectrum), else ``non-adaptive``: its steps are combinations of
             gradients, however long.

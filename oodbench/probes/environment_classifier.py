@@ -160,8 +160,8 @@ def train(
     """Train on equally many examples of both sides; returns the average of the later weights.
 
     Args:
-        classifier: To train.
-        p, q: Its examples.
+        classifier: Classifier to train.
+        p, q: Examples of both sides.
         seed: Seed of the batches.
         slower: What learning rates are multiplied by.
     """

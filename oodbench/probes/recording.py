@@ -129,7 +129,7 @@ def retrain(
     """Train the trials once more, in one stack, and evaluate them at their last step alone.
 
     Args:
-        trials: With one cohort key; one alone if not ``stacked``.
+        trials: Trials with one cohort key; one alone if not ``stacked``.
         data: Data of the trials.
         device: Where to train.
         stacked: See ``Run``.
@@ -156,7 +156,7 @@ def record_paths(
     """The path of each trial, from its own end point or from others.
 
     Args:
-        trials: With one cohort key; each has to be one that does not diverge.
+        trials: Trials with one cohort key; each has to be one that does not diverge.
         data, device, stacked, tell: See ``retrain``.
         end: (K, P) end points of others, such as another seed's, or one (1, P) for all; None: their
             own, for which they are trained twice.

@@ -51,9 +51,9 @@ class Sampled:
     """Examples of one environment, or of one published split.
 
     Attributes:
-        name: As the dataset calls it.
-        fit: To train a classifier on; may be empty.
-        unseen: To measure on; none of them is in ``fit``. May be empty.
+        name: Name in the dataset.
+        fit: Examples to train a classifier on; may be empty.
+        unseen: Examples to measure on; none of them is in ``fit``. May be empty.
         apart: Whether it is on the test side or on none.
     """
 
@@ -69,8 +69,8 @@ class Sample:
 
     Attributes:
         name: Name of the dataset.
-        environments: In the dataset's order; of published splits, training environments, then the
-            ID examples, then each split that is out of distribution.
+        environments: Environments in the dataset's order; of published splits, training
+            environments, then the ID examples, then each split that is out of distribution.
         num_classes: Number of classes of the labels.
         most: A part of which fewer examples were drawn than it has, has so many.
     """

@@ -86,7 +86,7 @@ def refuse_imported(trial: Trial, what: str) -> None:
 
     Args:
         trial: The run's.
-        what: Such as ``trained again``.
+        what: The refused action, such as ``trained again``.
 
     Raises:
         RequestError: If it is imported.

@@ -31,7 +31,7 @@ def put_curves(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Non
     """Store measurements, each behind those that its run has.
 
     Args:
-        connection: In a write transaction.
+        connection: Connection in a write transaction.
         rows: The columns of ``curves`` but ``idx``.
     """
     if not rows:

@@ -25,7 +25,7 @@ def load_sweeps(path: str | Path, changes: Sequence[str] = ()) -> list[SweepSpec
 
     Args:
         path: The file.
-        changes: As of ``load_sweep``; to each of them.
+        changes: Changes to each of them; see ``load_sweep``.
 
     Raises:
         SweepError: As ``load_sweep``; or two of them have one name.

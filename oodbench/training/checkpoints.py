@@ -43,7 +43,8 @@ class Saving:
         every: Seconds from one checkpoint of a run to the next; 0: after every step;
             infinite: only when the training is stopped.
         weights: Trial id -> the checkpoints (``last``, ``best_id_val``) whose weights are kept.
-        predictions: Likewise, of predictions. They need no folder unless they are many.
+        predictions: Trial id -> the checkpoints whose predictions are kept. They need no folder
+            unless they are many.
         on_saved: Called with the trial's id after each of its checkpoints.
     """
 

@@ -12,7 +12,7 @@ class Given:
     Args:
         name: Name of the first parameter in it.
         view: The parameters.
-        grad: Their gradient.
+        grad: Gradient of these weights.
     """
 
     def __init__(self, name: str, view: Tensor, grad: Tensor) -> None:

@@ -24,7 +24,7 @@ class Group:
     """Parameters that an optimizer treats alike.
 
     Attributes:
-        positions: Theirs among the model's parameters.
+        positions: Positions of the group's parameters among the model's.
         lr_scale: Their learning rate is the optimizer's times this.
         decays: Whether they have its weight decay.
         hidden: See ``Part.hidden``; None: nobody asked.

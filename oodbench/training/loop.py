@@ -82,7 +82,7 @@ class Run:
     of its trial. See ``oodbench.training.replicas.replication``.
 
     Args:
-        trials: With one cohort key; only one if they are not stacked.
+        trials: Trials with one cohort key; only one if they are not stacked.
         data: See ``train``.
         device: Where to train.
         stacked: Train them as a stack, even one alone, so that in float32 too it becomes what it

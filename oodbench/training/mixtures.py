@@ -46,10 +46,10 @@ def scores_of_mixtures(
         models: At their last weights.
         first: The state of each of them at the start.
         shares: Shares of the last weights.
-        splits: To score on.
+        splits: Splits to score on.
         k: How many models.
         step: Steps taken.
-        classes: Their number.
+        classes: Number of classes.
     """
     if not shares:
         return [[] for _ in range(k)]

@@ -91,7 +91,7 @@ class Stack:
 
     Args:
         modules: Modules of one shape.
-        device: Theirs.
+        device: Device of the models.
         precision: Precision of the trials.
         shares: How many models in a row see the same inputs, which are then given once: (U, G, B,
             *shape). By default each model sees its own.

@@ -32,7 +32,7 @@ class Kind:
     """One shape of model.
 
     Attributes:
-        model: As a sweep file has it.
+        model: Model as in a sweep file.
         steps: Steps of training.
         linear: Whether it is linear in its inputs, or in the features of a frozen backbone.
     """

@@ -33,7 +33,7 @@ class Reproduced:
     """What training a run again gave, beside what is stored.
 
     Attributes:
-        run: Its id.
+        run: Id of the run.
         status: The stored one and the new one.
         compared: How many measurements there are on either side.
         differing: How many of them are not equal to the last bit.

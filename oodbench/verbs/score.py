@@ -113,7 +113,7 @@ def predictor(module: torch.nn.Module, spec: DatasetSpec, device: torch.device) 
     """The classifier that a network of the dataset's classes is, or one of ImageNet's.
 
     Args:
-        module: From images in [0, 1] to logits.
+        module: Network from images in [0, 1] to logits.
         spec: The dataset; it has scores.
         device: Where to run it.
     """

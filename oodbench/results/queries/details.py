@@ -29,7 +29,7 @@ class RunDetails:
     """A run, whatever its state; it prints itself in a few lines.
 
     Attributes:
-        run: Its id.
+        run: Id of the run.
         trial: What is or was trained.
         status: ``waiting``, ``running``, ``completed``, ``diverged`` or ``failed``.
         reason: Why it diverged or failed; else empty.
@@ -46,7 +46,7 @@ class RunDetails:
         owner: The worker that has it, or had it last; None if none had.
         attempts: How many times it was claimed and not given back.
         started: Seconds since 1970, on the database's clock; None if it never was.
-        finished: Likewise.
+        finished: Seconds since 1970, on the same clock; None while it is not.
     """
 
     run: str

@@ -53,7 +53,7 @@ class Growing:
     """A study that a proposer holds.
 
     Attributes:
-        id: Its id.
+        id: Id of the study.
         sweep: Name of its sweep.
         definition: See ``PlannedStudy``; likewise ``sampler_seed``, ``facts``, ``agenda``.
         past: Its runs so far, in the order in which they were added.
@@ -105,7 +105,7 @@ def add_trials(
 
     Args:
         owner: Who holds the study.
-        study: Its id.
+        study: Id of the study.
         trials: What to add; a run that the database has already is shared.
         agenda: What is still to be added later; None closes the study.
 

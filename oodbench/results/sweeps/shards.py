@@ -129,8 +129,8 @@ def put_sharded(
     """Let a study that came in shards say more of them; no other, and none that is not there.
 
     Args:
-        connection: In a write transaction.
-        study: Its id.
+        connection: Connection in a write transaction.
+        study: Id of the study.
         trials: How many it is of, if more than it says.
         cancelled: Indices of trials that were taken out.
         of: Number of shards, which does not change.
@@ -225,7 +225,7 @@ class Lacking:
     """Trials of a study that no merged shard has brought, and none has cancelled.
 
     Attributes:
-        study: Its id.
+        study: Id of the study.
         trials: How many.
         shards: The numbers of the shards that they are in.
         of: How many shards there are.

@@ -42,7 +42,7 @@ class Tried:
     """A configuration that was tried before.
 
     Attributes:
-        hparams: Its values.
+        hparams: Values of its hyperparameters.
         score: What is to be high; minus infinity if it diverged; None while it is not known, or if
             it failed.
         failed: Whether it ended in an error, which is no evidence about the configuration.

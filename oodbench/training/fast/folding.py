@@ -22,7 +22,7 @@ def folded(body: nn.Module, images: Tensor) -> nn.Module:
     """The network in eval mode with fewer layers; itself where nothing can be folded.
 
     Args:
-        body: From images; it is not changed.
+        body: Network from images; it is not changed.
         images: Some, as it takes them.
     """
     expected = body(images)

@@ -115,9 +115,9 @@ class Features:
     layer, and for whoever else uses them.
 
     Args:
-        name: As part of the names of cache files.
+        name: A part of the names of cache files.
         made_by: What decides them, but for which images they are.
-        body: From images in [0, 1] to (n, d) features; in eval mode.
+        body: Network from images in [0, 1] to (n, d) features; in eval mode.
         device: Where to run it.
     """
 

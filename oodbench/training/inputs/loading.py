@@ -117,7 +117,7 @@ class Loading:
         """The batch of a step; that of the step before is no longer there.
 
         Args:
-            step: From 0.
+            step: Step, from 0.
             draw: Gives the indices of a step: see ``Batches.at``.
 
         Raises:

@@ -123,7 +123,7 @@ def roles_of(dataset: Dataset, index: int, test_environments: tuple[int, ...]) -
     test. For one that is ``apart`` see ``oodbench.data.Environment``.
 
     Args:
-        dataset: With all of its environments.
+        dataset: Dataset with all of its environments.
         index: Index of one of them.
         test_environments: Indices of those that the trial keeps out of training.
     """

@@ -53,7 +53,7 @@ def run_on_processes(
     """Train one trial, each replica in a process of its own, and return its record.
 
     Args:
-        trial: With ``parallel`` and ``replicas``.
+        trial: Trial with ``parallel`` and ``replicas``.
         data: See ``oodbench.training.inputs.tensors.load``; on the CPU, whose memory is shared.
         device: ``cpu``; the backend is gloo.
         tick: Called several times a second; what it raises ends the processes.

@@ -88,7 +88,7 @@ class Replicas:
 
     Args:
         settings: Settings of the method.
-        group: Of the trial.
+        group: Group of the trial's replicas.
         seed: Seed of the trial; the coins depend on it.
         weights: (P,) where all replicas begin.
         first: Numbers in the first tensor of the model.
@@ -96,8 +96,8 @@ class Replicas:
     Attributes:
         anchor: (P,) the last weights that all replicas agreed on.
         all_reduces: How many vectors were averaged over the replicas.
-        bytes: In these vectors. What travels depends on how an all-reduce is done: in a ring each
-            replica sends 2 (K - 1) / K times as much.
+        bytes: Bytes in these vectors. What travels depends on how an all-reduce is done: in a ring
+            each replica sends 2 (K - 1) / K times as much.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class Replicas:
         Args:
             step: That was just taken, counted from 0.
             rows: (n, P) weights of the replicas here, changed in place.
-            optimizers: Theirs.
+            optimizers: Optimizers of the replicas.
 
         Returns:
             Whether the weights were changed.

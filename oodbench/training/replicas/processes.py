@@ -43,7 +43,7 @@ class Apart:
 
     Args:
         device: Where the replica is.
-        group: Of processes; by default all of them.
+        group: Group of processes; all of them by default.
         timed: Whether to take the time of each exchange, for which all have to meet before it and a
             GPU has to be waited for.
     """

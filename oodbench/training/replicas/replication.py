@@ -25,12 +25,12 @@ class Replication:
     that alone and is not counted among the all-reduces.
 
     Args:
-        trials: With ``parallel``.
+        trials: Trials with ``parallel``.
         group: The replicas of each trial.
         models: The models of the loop.
         means: One for each trial, to hold the means that are evaluated.
         optimizers: Optimizers of the models; read anew, as the loop may build them anew.
-        specs: Theirs.
+        specs: Specifications of the trials' optimizers.
         clock: Clock of the loop.
 
     Attributes:

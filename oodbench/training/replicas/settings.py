@@ -17,7 +17,7 @@ class Settings:
         inner_state: ``keep``: each replica keeps the state of its own optimizer; ``average``: its
             moments, not its counters, are averaged when the replicas agree.
         outer: The optimizer that moves the anchor: ``sgd``, ``momentum``, ``nesterov``, ``adam``.
-        outer_lr: Its learning rate.
+        outer_lr: Learning rate of the outer optimizer.
         outer_momentum: Its momentum; ``sgd`` and ``adam`` (betas 0.9, 0.999) have no use for it.
         coasting: Further outer steps with a gradient of 0, as the official code takes with
             accumulated gradients.

@@ -16,7 +16,7 @@ class SideBySide:
 
     Args:
         modules: Modules of one shape.
-        device: Theirs.
+        device: Device of the models.
         precision: Precision of the trial.
         seeds: Seeds of what each of them draws at random (dropout).
     """

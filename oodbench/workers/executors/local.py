@@ -126,7 +126,7 @@ def log_of(target: str, owner: str, logs: Path | None = None) -> Path | None:
 
     Args:
         target: URL or path of the database.
-        owner: As the database has it; the worker says it in its log.
+        owner: Owner as in the database; the worker prints it in its log.
         logs: Folder of the logs, if not the default one.
     """
     name = owner.split(":")[1:2]  # host:worker-0:0123abcd

@@ -52,7 +52,7 @@ def run_ray(
 
     Args:
         db: The database, to look at the progress.
-        target: Its URL, for the workers.
+        target: URL of the database, for the workers.
         settings: The sweep file's key ``ray``.
         job: What each actor runs.
         workers: How many workers, in all actors together.

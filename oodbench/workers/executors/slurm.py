@@ -38,7 +38,7 @@ class QueuedJob:
     """A job as squeue reports it.
 
     Attributes:
-        id: Such as ``123_4``.
+        id: Id of the job, such as ``123_4``.
         name: See ``job_name``.
         state: ``PENDING``, ``RUNNING``, ``COMPLETING``, ...
         node: Where it runs; empty if it waits.
