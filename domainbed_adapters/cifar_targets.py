@@ -36,7 +36,7 @@ CORRUPTIONS = (
     "pixelate",
     "jpeg_compression",
 )
-"""In the order of Hendrycks & Dietterich 2019; the release's four others are meant for tuning."""
+"""Corruptions in the order of Hendrycks & Dietterich 2019; its four others are for tuning."""
 SEVERITIES = 5
 CORRUPTED = tuple(f"{name}-{s}" for name in CORRUPTIONS for s in range(1, SEVERITIES + 1))
 CIFAR_10_1 = {"cifar10.1-v4": 2021, "cifar10.1-v6": 2000}

@@ -24,7 +24,7 @@ SOURCE = Source("MNIST", mnist_files.FOLDER, mnist_files.read_all, fetching.fetc
 EXAMPLES = "mnist"
 """The source of both datasets' examples: their numbers are rows of its files, training first."""
 SIZE = 28
-"""Of MNIST's images."""
+"""Height and width of MNIST's images."""
 LABEL_NOISE = 0.25
 FLIPS = (0.1, 0.2, 0.9)
 """DomainBed's: how often the colour of each environment disagrees with the noisy label."""

@@ -19,7 +19,7 @@ from oodbench.errors import RequestError
 
 BREEDS = ("bulldog", "corgi", "dachshund", "labrador")
 ORDER = ("bulldog", "dachshund", "labrador", "corgi")
-"""Of the breeds that the backgrounds below are for."""
+"""The order of the breeds in the backgrounds below."""
 ENVIRONMENTS = ("Test", "SC_group_1", "SC_group_2")
 TOTAL = 3168
 """Images of a breed before a background."""

@@ -1,4 +1,4 @@
-"""What this machine computes with, as far as it can be said without torch."""
+"""The libraries and processor of this machine, as far as they are known without torch."""
 
 import os
 import platform

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 BINS = 15
-"""Of confidence, of equal width, for the calibration error (Guo et al. 2017)."""
+"""Bins of confidence, of equal width, for the calibration error (Guo et al. 2017)."""
 MOST_GROUPS = 64
 """Groups of a dataset up to which each one's accuracy is a score of its own."""
 LOWER = ("nll", "ece", "loss")
@@ -26,7 +26,7 @@ WORST, GROUP = "worst_group_accuracy", "group_accuracy"
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a model said of n examples.
+    """The predictions of a model on n examples.
 
     Attributes:
         labels: (n,) integers.

@@ -226,7 +226,7 @@ def _contradicted(name: str, noise: Noise) -> str:
 
 
 def _interval(estimate: Estimate, digits: int = 2) -> str:
-    """Such as ``0.52 (0.30 to 0.69)``."""
+    """An estimate and its interval, such as ``0.52 (0.30 to 0.69)``."""
 
     def text(value: float) -> str:
         return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")

@@ -134,7 +134,7 @@ class Scored:
         return Scored(replace(known, runs=runs, predicted=known.predicted[models]))
 
     def on(self, chosen: NDArray[np.integer[Any]]) -> "Scored":
-        """The same models on only the ``chosen`` OOD test examples, by position."""
+        """The models, scored on only the ``chosen`` OOD test examples, by position."""
         known = self.predictions
         is_ood = (known.examples["role"] == "ood_test").to_numpy()
         kept = ~is_ood

@@ -14,7 +14,7 @@ POWER = 0.8
 """How often a difference of the margin is to be found."""
 
 MOST_PAIRS = 300
-"""Of models, at most: of more, as many at random."""
+"""Maximum pairs of models; of more, as many are drawn at random."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ UNKNOWN = ""
 """The class of a dataset that declares none, or whose measurement is not clear."""
 
 COLUMNS = ("shift", "names", "chance", "algorithm", "a", "b", "score", "datasets", "tasks")
-"""Of a table without rows."""
+"""Columns of a table without rows."""
 
 
 def classes_of(pairs: pd.DataFrame) -> "pd.Series[str]":

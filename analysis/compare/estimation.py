@@ -20,7 +20,7 @@ from .ranges import positions
 from .spaces import PARTS, cuts
 
 CUT_RESAMPLES = 50
-"""Of the draws that a cut keeps: their spread decides on which side of 0 a difference lies."""
+"""Resamples of the draws that a cut keeps: they decide the sign of a difference."""
 
 Key = tuple[Any, ...]
 

@@ -13,7 +13,7 @@ from ..stats.testing import LEVEL
 from .sentences import Row, ends, of_their_like, of_these, points, signed
 
 CLAIMS = {"id": shipped("naganuma2023-i-id"), "ood": shipped("naganuma2023-i-ood")}
-"""Of each score: what is judged on every dataset."""
+"""The claim on each score that is judged on every dataset."""
 SAME_ID, WORSE_OOD = (claim.claim for claim in CLAIMS.values())
 
 ALL = "all of the class"

@@ -101,7 +101,7 @@ def claims_of_lines(table: pd.DataFrame) -> Iterator[dict[str, str]]:
 
 
 def _measured(row: Row, name: str) -> str:
-    """Such as ``slope 0.71 (0.65 to 0.77)``."""
+    """A measured value in words, such as ``slope 0.71 (0.65 to 0.77)``."""
     value, low, high = (row[f"{name}{part}"] for part in ("", "_low", "_high"))
     word = name.removesuffix("_good")
     if not np.isfinite(value):

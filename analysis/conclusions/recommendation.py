@@ -48,12 +48,12 @@ class Recommendation:
 
     @property
     def name(self) -> str:
-        """Such as ``ERM on PACS``."""
+        """Algorithm and datasets, such as ``ERM on PACS``."""
         return f"{pretty(self.algorithm)} on {self.datasets}"
 
     @property
     def where(self) -> str:
-        """Such as ``ERM on PACS (diversity shift)``."""
+        """Algorithm, datasets and shift, such as ``ERM on PACS (diversity shift)``."""
         return f"{self.name} ({shift_name(self.shift)})"
 
     @property
@@ -204,6 +204,6 @@ def _judged(
 
 
 def either(names: Iterable[str]) -> str:
-    """Such as ``a, b or c``."""
+    """The names joined by "or", such as ``a, b or c``."""
     *most, last = names
     return f"{', '.join(most)} or {last}" if most else last

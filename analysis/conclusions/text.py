@@ -108,7 +108,7 @@ def heading(dataset: str, environments: str, shift: str) -> str:
 
 
 def exception(not_under: str) -> str:
-    """What is said behind a sentence that does not hold in parts of the search spaces."""
+    """The text after a sentence that does not hold in parts of the search spaces."""
     if not not_under:
         return ""
     if not_under == UNCUT:

@@ -34,7 +34,7 @@ from .verdicts import (
 )
 
 PLACES = (0.5, 0.25, 0.75)
-"""Of the way from the lower to the upper percentile: where the bend is measured."""
+"""Places between the lower and the upper percentile where the bend is measured."""
 
 FEWEST_NEAR = 3
 """Configurations in each third of the range: without them the form of a curve is a guess there."""

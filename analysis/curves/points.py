@@ -21,7 +21,7 @@ USED = {
 """Columns that points rest on: a table of runs has five times as many, and groups copy theirs."""
 
 RESAMPLES = 200
-"""Of the bootstrap: it gives standard errors."""
+"""Resamples of the bootstrap: it gives standard errors."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Answer:
 
     @property
     def where(self) -> str:
-        """Such as ``Correlation shift, ERM``."""
+        """The heading, such as ``Correlation shift, ERM``."""
         shift = shift_name(str(self.rows["shift"].iloc[0]))
         return f"{shift[0].upper()}{shift[1:]}, {pretty(str(self.rows['algorithm'].iloc[0]))}"
 
@@ -208,6 +208,6 @@ def _limits(values: Any, chance: float) -> tuple[float, float]:
 
 
 def _interval(value: float, low: float, high: float) -> str:
-    """Such as ``0.693 (0.688 to 0.697)``."""
+    """A value and its interval, such as ``0.693 (0.688 to 0.697)``."""
     ends = f" ({low:.3f} to {high:.3f})" if np.isfinite(low) else ", no interval"
     return f"{value:.3f}{ends}" if np.isfinite(value) else "too few trials"

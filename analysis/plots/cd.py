@@ -98,7 +98,7 @@ def _draw(axes: Axes, one: Ranking, styles: Styles) -> None:
 
 
 def _label(one: Ranking, i: int, styles: Styles) -> str:
-    """Such as ``Adam 2.3 (1.9 to 2.8)``."""
+    """An optimizer and its mean rank, such as ``Adam 2.3 (1.9 to 2.8)``."""
     name = short(styles[one.optimizers[i]].label, 16)
     ends = f" ({one.low[i]:.1f} to {one.high[i]:.1f})" if np.isfinite(one.low[i]) else ""
     return f"{name} {one.ranks[i]:.2f}{ends}"

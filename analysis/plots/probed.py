@@ -92,7 +92,7 @@ def probed(
 
 
 def named(measurement: str) -> str:
-    """Such as ``trace of the Hessian`` and ``gamma along the path, of full gradients``."""
+    """A measurement's name, such as ``gamma along the path, of full gradients``."""
     parts = re.fullmatch(r"path_(seed_|to_([^_]+)_)?(full_)?(\w+)", measurement)
     if not parts or parts[4] not in _OF_PATHS:
         return NAMES.get(measurement, measurement.replace("_", " "))

@@ -13,7 +13,7 @@ from .style import GREY, SMALL, Styles, marker_style
 from .texts import short
 
 HEADS = ("verdict", "bend (95%)", "n", "lost", "other")
-"""Of the columns after the optimizers; the first is of texts, the others end at the right."""
+"""Heads of the columns after the optimizers; the first holds text, the others align right."""
 
 _LEFT, _RIGHT, _MARK, _GAP = 0.4, 0.38, 0.14, 0.08
 """Inches: how far left of its axes the table begins; right of these; a marker; between columns."""

@@ -57,7 +57,7 @@ def _luminance(rgb: Any) -> float:
 
 
 DARK = 0.05 + _luminance(np.array(to_rgb("#14171b")))
-"""Of the dark page, as it enters into contrasts."""
+"""Luminance of the dark page, as it enters into contrasts."""
 
 
 def look_colors(shown: Sequence[Mapping[str, Any]]) -> str:

@@ -21,7 +21,7 @@ ENOUGH = 60
 """Runs that it takes for quartiles along a hyperparameter of many values."""
 
 MOST_VALUES = 12
-"""With so many different values or fewer (a grid, a choice) each value is a part of its own."""
+"""Maximum different values (a grid, a choice) of which each is a part of its own."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from scipy.special import gammaln
 from .intervals import Array
 
 RESAMPLES = 200
-"""Of a bootstrap that gives a standard error; percentiles would need more."""
+"""Resamples of a bootstrap that gives a standard error; percentiles would need more."""
 
 INDEPENDENT = 4
 """An interval needs the trials of as many independent searches."""

@@ -25,7 +25,7 @@ PATIENCE = 5
 """More knots are tried until so many numbers of them have been no better."""
 
 BINS = 10
-"""Of x, with as many points each, in which residuals are looked at for lack of fit."""
+"""Bins of x, with equally many points, in which residuals show a lack of fit."""
 
 NEGLIGIBLE = 0.002
 """A curve fits if no bin's mean residual is larger, however sure that is: two tenths of a point."""
@@ -34,8 +34,8 @@ BLOCK = 50
 """Resamples at once."""
 
 RIDGE = 1e-4
-"""Of the mean square of a basis function. A resample that holds next to no points at a knot keeps
-there what was fitted to all of them."""
+"""Ridge penalty, as a share of a basis function's mean square. A resample that holds next to no
+points at a knot keeps there what was fitted to all of them."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ MEANINGS = {
     "bf16": "bf16 the models' forward pass is in bfloat16, all else in float32",
     "tf32": "tf32 a GPU rounds what it multiplies to TF32, all else is in float32",
 }
-"""Of the precisions that a dry run explains."""
+"""The meanings of the precisions that a dry run explains."""
 
 
 def show_estimate(specs: "list[SweepSpec]", device: str) -> None:

@@ -51,7 +51,7 @@ SPENT = ("compute", "communication", "waiting")
 
 
 def regime(trial: "Trial") -> str:
-    """Such as ``, schedule cosine, warmup 0.1``."""
+    """The training settings as text, such as ``, schedule cosine, warmup 0.1``."""
     given = {k: v for k, v in trial.to_json().items() if k in REGIME}
     return "".join(f", {name.replace('_', ' ')} {value}" for name, value in given.items())
 
@@ -114,7 +114,7 @@ def imported(details: "RunDetails") -> Iterator[tuple[str, str]]:
 
 
 def listed(options: Mapping[str, Any]) -> str:
-    """Such as `` (width 8, depth 1)``; nothing if all are at their default."""
+    """Options as text, such as `` (width 8, depth 1)``; empty if all are at their default."""
     return f" ({', '.join(f'{k} {v}' for k, v in options.items())})" if options else ""
 
 
@@ -155,7 +155,7 @@ def origin(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def of_gpu(provenance: Mapping[str, Any]) -> str:
-    """Such as `` (driver 580.95, deterministic)``; empty for a run on a CPU."""
+    """A GPU's facts, such as `` (driver 580.95, deterministic)``; empty for a run on a CPU."""
     if "deterministic" not in provenance:
         return ""
     same = "deterministic" if provenance["deterministic"] else "not deterministic"
@@ -163,7 +163,7 @@ def of_gpu(provenance: Mapping[str, Any]) -> str:
 
 
 def arithmetic(provenance: Mapping[str, Any]) -> str:
-    """Such as ``AMD EPYC 9R14 (AVX512), numpy blas openblas 0.3.31 Zen, ...``."""
+    """The arithmetic, such as ``AMD EPYC 9R14 (AVX512), numpy blas openblas 0.3.31 Zen, ...``."""
     if "processor" not in provenance:
         return "not recorded"
     first, vectors, *others = ARITHMETIC

@@ -12,7 +12,7 @@ from oodbench.errors import check_name
 from oodbench.results.domainbed_logs import DONE, ENVIRONMENTS, DomainBedRun
 
 DEFAULT_STEPS = 5001
-"""Of every dataset of DomainBed's (facebookresearch/DomainBed at b93c22a)."""
+"""Steps on every dataset of DomainBed's (facebookresearch/DomainBed at b93c22a)."""
 
 POLICIES = ("skip", "keep")
 """What becomes of runs that did not end: they are left out, or are failed runs."""

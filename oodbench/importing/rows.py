@@ -9,7 +9,7 @@ from oodbench.records import IMPORTED, STATUSES, Measurement, RunRecord, Scalar,
 from oodbench.results import UNKNOWN
 
 ENVIRONMENTS = ("id", "ood")
-"""Of a table that says nothing of test environments: one to train on, one to test on."""
+"""Environments of a table that names none: one to train on, one to test on."""
 
 NO_NUMBER = ("none", "null", "na", "n/a", "<na>", "-", "--")
 """What tables have where there is no number, beside an empty cell, NaN and infinities."""

@@ -30,7 +30,7 @@ class Normalise(nn.Module):
 
 
 TEXTS = 64
-"""In one forward pass of a text encoder: attention needs much for each."""
+"""Texts in one forward pass of a text encoder: attention needs much memory for each."""
 
 
 def alike(lengths: Sequence[int]) -> list[list[int]]:

@@ -93,7 +93,7 @@ SCALES = {
     "linear_lr": REAL,
     "accumulate": "int",
 }
-"""Of ranges; what is not here takes values and choices alone."""
+"""Scales of ranges; other settings take only values and choices."""
 RULES = {
     "layer_decay": "a number above 0 and at most 1",
     "head_lr": "a number above 0",

@@ -18,7 +18,7 @@ from oodbench.seeds import seed_of
 
 Weights = dict[str, Tensor]
 Product = Callable[[Weights], Weights]
-"""Of the Hessian with a vector."""
+"""The product of the Hessian with a vector."""
 
 
 @dataclass(frozen=True)

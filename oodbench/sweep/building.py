@@ -1,4 +1,4 @@
-"""Whether what a sweep asks for can be built, found out when it is read and not by failed runs.
+"""Check that what a sweep asks for can be built, when it is read and not by failed runs.
 
 Each optimizer and algorithm is built at the ends of its ranges, and each model without its weights.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from oodbench.sweep.settings import Train
 
 MOST_PARAMETERS = 10**10
-"""Of a model and its replicas: with gradients and the state of Adam they take 160 GB."""
+"""Maximum parameters of a model and its replicas: with Adam they take 160 GB."""
 MOST_INPUTS = 2**34
 """Bytes of the inputs of a batch; what a model makes of them takes many times as much."""
 

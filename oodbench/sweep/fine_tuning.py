@@ -1,4 +1,4 @@
-"""Whether a sweep's model can be fine-tuned as it asks, found out when the file is read."""
+"""Check that a sweep's model can be fine-tuned as it asks, when the file is read."""
 
 from functools import lru_cache
 from itertools import product
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LONG = 10**9
 """Steps of a run whose epochs are not counted yet: its studies check them."""
 SHAPES = ((3, 224, 224), (1, 28, 28), (1,))
-"""Of inputs on which a model may be built, to see what it consists of."""
+"""Input shapes on which a model may be built, to see what it consists of."""
 
 
 def check_fine_tuning(model: ModelEntry, optimizer: str, space: Space, train: Train) -> None:

@@ -35,7 +35,7 @@ class Limit:
 
 POSITIVE, NOT_NEGATIVE = Limit(0, open=(0,)), Limit(0)
 DECAY = Limit(0, 1, open=(1,))
-"""Of a running mean: at 1 it never takes anything in."""
+"""The decay of a running mean: at 1 it never changes."""
 
 OF_OPTIMIZERS: Mapping[str, Limit] = {
     "lr": POSITIVE,
@@ -53,7 +53,10 @@ OF_OPTIMIZERS: Mapping[str, Limit] = {
     "probability": DECAY,
     "mixing": POSITIVE,
 }
-"""Of optimizers, and of methods that distribute them. What is not here, they check themselves."""
+"""Limits of the hyperparameters of optimizers and of methods that distribute them.
+
+Optimizers and methods check their other hyperparameters themselves.
+"""
 
 OF_ALGORITHMS: Mapping[str, Limit] = {
     "penalty_weight": NOT_NEGATIVE,

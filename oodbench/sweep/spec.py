@@ -44,7 +44,7 @@ from oodbench.sweep.study import Data, Study
 ALONE = ParallelEntry(method=NONE)
 """One model, not distributed."""
 MOST_RUNS = 1_000_000
-"""Of one study."""
+"""Maximum runs of one study."""
 
 
 def listed(value: Any) -> Any:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from oodbench.training.loop import Run
 
 FORMAT = 3
-"""Of the files; those of another format are not read."""
+"""Version of the files' format; files of another version are not read."""
 SOON = 5.0
 """A worker that is to stop saves a run again if this many seconds of training would be lost."""
 

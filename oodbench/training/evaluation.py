@@ -16,7 +16,7 @@ from oodbench.training.models import Models
 CHUNK = 8192
 """Examples times models in one forward pass: more would leave a CPU's cache."""
 NUMBERS = 2**26
-"""In the inputs that are read at once: 256 MiB of them in single precision."""
+"""Numbers in the inputs that are read at once: 256 MiB of them in single precision."""
 
 
 @dataclass(frozen=True)

@@ -30,13 +30,13 @@ DTYPES = {
     BF16: torch.float32,
     TF32: torch.float32,
 }
-"""Of inputs, weights, gradients and losses."""
+"""The type of inputs, weights, gradients and losses."""
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 """What keeps cuBLAS from choosing its method by which streams are busy; read when it begins."""
 TF32_SINCE = 8, 0
 """Compute capability of the first GPUs that have it (Ampere)."""
 SIDE, TIMES = 256, 5
-"""Of the square matrices whose product is timed, and how often."""
+"""Side of the square matrices whose product is timed, and how often."""
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from oodbench.workers.trial_data import tensors_for
 
 MODELS = 50
 SHIFT_EXAMPLES = 2_000
-"""Of a side, at most, to measure the shift on."""
+"""Maximum examples of a side, to measure the shift on."""
 LARGEST = 2**28
 """Numbers in the training inputs, at most, that are searched for duplicates: a gibibyte."""
 

@@ -22,7 +22,7 @@ OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam", "adamw")
 STACK = 64
 """Models trained together."""
 STEPS = (100, 150, 300)
-"""Of each kind of model, the linear one first."""
+"""Training steps of each kind of model, the linear one first."""
 PER_ENVIRONMENT = 32
 """Examples of a step."""
 

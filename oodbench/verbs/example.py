@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 EXAMPLES = Path(__file__).parents[1] / "examples"
 """An archive each; ``make example`` writes them."""
 POWER = "power.json"
-"""Beside the archive: what its searches tell of how much others would decide."""
+"""The file beside the archive: the power that its searches imply for others."""
 
 
 def example_names() -> list[str]:

@@ -10,7 +10,7 @@ from oodbench.verbs.power import powers_of
 
 
 def ship(db: str | Path, name: str, about: str, **options: Any) -> None:
-    """Write the archive of a study, and what its searches tell of how much others would decide.
+    """Write the archive of a study, with the power that its searches imply for others.
 
     Args:
         db: URL or path of its database.

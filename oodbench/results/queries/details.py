@@ -148,7 +148,7 @@ def _by_column(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _few_scores(found: Mapping[str, Any]) -> str:
-    """Such as ``id_val 0.900, ood_test 0.500``; of many targets the first."""
+    """Scores such as ``id_val 0.900, ood_test 0.500``; of many targets the first."""
     texts = {
         name: f"{name} {value:.3f}"
         for name, value in found.items()

@@ -29,11 +29,11 @@ from oodbench.training.precision import BF16, DTYPES, As, Mixed, numerics
 from oodbench.training.random import seeded
 
 IMAGES = {"cpu": 8, "cuda": 128}
-"""In one forward pass: on a CPU more of them outgrow its cache."""
+"""Images in one forward pass; on a CPU more would outgrow its cache."""
 SIGNS = 2.0
 """Seconds between two signs of progress."""
 METHOD = 2
-"""Of computing features: those that were computed in another way are not taken."""
+"""Version of computing features; those of another version are not reused."""
 
 
 def check_pretrained(trial: Trial) -> None:

@@ -102,7 +102,7 @@ class Feed:
         return analysis.curve_of(points)
 
     def log(self, run: str) -> dict[str, str]:
-        """What the worker of a run said of it; see ``WorkerLogs.about``."""
+        """The worker's log about a run; see ``WorkerLogs.about``."""
         with open_database(self._target, read_only=True) as db:
             return dict(self._logs.about(db, run))
 

@@ -1,4 +1,4 @@
-"""What workers said: of a run that failed, and of what takes long."""
+"""The workers' logs: about a failed run, and about what takes long."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +35,7 @@ class WorkerLogs:
         return "" if log is None else busy_with(log)
 
     def about(self, db: Database, run: str) -> Mapping[str, str]:
-        """What the worker of a run said of it last.
+        """The last lines of a worker's log about a run.
 
         Args:
             run: The run's id, or enough of its beginning.
