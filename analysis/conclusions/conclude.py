@@ -78,7 +78,7 @@ class Conclusions:
         cuts_refused: Panel, in words -> why its search spaces are not cut.
         health: ``search_health``.
         left_out: Datasets on which optimizers are not compared, such as those without the score
-            that the rule reads, and why. What needs no selection is said of them too.
+            that the rule reads, and why. What needs no selection is stated of them too.
         missing: What further columns of the table would answer; see ``more_columns``.
         estimation: What all comparisons rest on, for others to be made of it; None without any.
         environments: Names that test environments have in text, beside their indices.

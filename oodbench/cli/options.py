@@ -205,7 +205,7 @@ def exit_if_failed(failed: int, db: str | Path) -> None:
         from oodbench.results import describe_target
 
         print(
-            f"oodbench: {failed} runs failed; see why: "
+            f"oodbench: {failed} runs failed; to see why: "
             f"oodbench query --db {describe_target(db)} --where \"status = 'failed'\"",
             file=sys.stderr,
         )

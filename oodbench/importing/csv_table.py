@@ -50,7 +50,7 @@ def import_csv(
 
     Raises:
         RequestError: If the file or the mapping cannot be used, a column has accuracies above 1 and
-            is not said to be in percent or has none and is, no row is left, or the database has
+            is not declared to be in percent or has none and is, no row is left, or the database has
             another sweep of that name.
         DatabaseError: If the database cannot be used.
     """

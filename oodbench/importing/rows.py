@@ -150,7 +150,7 @@ def _number(said: Mapping[str, str], field: str) -> float:
     try:
         return float(said[field])
     except ValueError:
-        raise BadRowError(f"{field} {said[field]!r} is no number.") from None
+        raise BadRowError(f"{field} {said[field]!r} is not a number.") from None
 
 
 def _count(said: Mapping[str, str], field: str, default: int) -> int:
@@ -158,7 +158,7 @@ def _count(said: Mapping[str, str], field: str, default: int) -> int:
         return default
     value = _number(said, field)
     if not (0 <= value < 2**63 and value == int(value)):
-        raise BadRowError(f"{field} {said[field]} is no whole number from 0 on.")
+        raise BadRowError(f"{field} {said[field]} is not a whole number of at least 0.")
     return int(value)
 
 

@@ -221,9 +221,9 @@ def _record(line: str, number: int) -> Any:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
-        raise ForeignError(f"line {number} is torn or no JSON.") from None
+        raise ForeignError(f"line {number} is cut off or is not JSON.") from None
     if "\\u" in line and _has_no_place(record):
-        raise ForeignError(f"line {number} has a character that is none.")
+        raise ForeignError(f"line {number} has an invalid character.")
     return record
 
 

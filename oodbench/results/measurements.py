@@ -1,6 +1,6 @@
 """The measurements of runs: a row of ``curves`` each, stored as a point of a series.
 
-What is said of thousands of runs, such as "accuracy on the test part of env1", stands once.
+A description that many runs share, such as "accuracy on the test part of env1", is stored once.
 """
 
 from collections.abc import Collection, Mapping, Sequence

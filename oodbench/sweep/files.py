@@ -123,7 +123,7 @@ def set_key(values: Any, change: str) -> None:
         place[int(last) if isinstance(place, list) else last] = parse_yaml(text, change)
     except (IndexError, ValueError, TypeError, AttributeError) as error:
         raise SweepError(
-            f"{change!r} leads nowhere: {path} is not in the sweep file. "
+            f"Cannot apply {change!r}: {path} is not in the sweep file. "
             "Items of a list are numbered from 0."
         ) from error
 

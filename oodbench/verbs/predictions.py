@@ -50,7 +50,7 @@ def known_predictions(
 ) -> tuple[Predictions, ...]:
     """The predictions of runs for intervals, which do without them where their files are away.
 
-    That is said on standard error; what is computed says that it does not cover test examples.
+    A warning on standard error reports it, and results state that they do not cover test examples.
     """
     try:
         return load_predictions(db, artifacts_folder(db.url), where, sweep, checkpoint)

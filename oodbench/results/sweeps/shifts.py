@@ -25,7 +25,7 @@ class StoredShift:
 
     Attributes:
         studies: How many say it now.
-        kept: Class -> how many studies said it already, by their dataset or their sweep file.
+        kept: Class -> how many studies had it already, by their dataset or their sweep file.
     """
 
     studies: int

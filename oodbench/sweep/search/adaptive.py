@@ -29,7 +29,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "tpe": {"n_startup_trials": 1, "multivariate": True, "constant_liar": True},
     "gp": {"n_startup_trials": 1, "deterministic_objective": False},
 }
-"""Said where Optuna's versions have different defaults. We do the start-up ourselves."""
+"""Settings where Optuna's versions have different defaults. We do the start-up ourselves."""
 
 
 def described(sampler: str) -> dict[str, Any]:
