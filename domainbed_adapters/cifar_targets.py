@@ -100,7 +100,7 @@ def _place(file: str) -> Path | None:
 
 
 def missing(target: str) -> list[str]:
-    """Those of a target's files that are not on this machine."""
+    """The files of a target that are not on this machine."""
     return [file for file in files_of(target) if _place(file) is None]
 
 

@@ -188,7 +188,7 @@ def read_target(name: str, wnids: Sequence[str], partial: bool) -> Pictures:
 
 
 def _objectnet(where: Path) -> Pictures:
-    """Its images of classes that ImageNet has; the first of several classes is their label."""
+    """ObjectNet's images of ImageNet's classes; the first of several classes is the label."""
     groups = overlap(where.parent / "mappings")
     there = set(folders_in(where))
     _check_classes(where, [folder for folder in groups if folder in there], OVERLAP)

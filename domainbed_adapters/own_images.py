@@ -103,7 +103,7 @@ def repeats_in(tree: ImageTree, options: Options) -> list[Repeat]:
 
 
 def summarize(options: Mapping[str, Any]) -> list[str]:
-    """Its classes, the images of each environment by its index, and what is odd about them."""
+    """The folder's classes, the images of each environment by its index, and what is odd."""
     tree, chosen = read(options), options_of(options)
     digests = digests_of(NAME, tree, chosen.corrupt, chosen.max_pixels)
     sound = np.array(digests.any(axis=1))

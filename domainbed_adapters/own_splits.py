@@ -45,7 +45,7 @@ def resolved(spec: DatasetSpec, table: Table) -> DatasetSpec:
 
 
 def summary_lines(table: Table) -> list[str]:
-    """Its classes, and the rows of each split and environment; what it lacks."""
+    """The table's classes, the rows of each split and environment, and what it lacks."""
     classes = told_classes(table.columns["label"].names)
     if is_published(table):
         return [classes, *told_splits(table), *lacking(table)]

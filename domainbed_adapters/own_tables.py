@@ -89,7 +89,7 @@ def verify(options: Mapping[str, Any]) -> Path:
 
 
 def summarize(options: Mapping[str, Any]) -> list[str]:
-    """Its classes and features, and the rows of each split and environment; what is odd."""
+    """The table's classes, features, rows of each split and environment, and what is odd."""
     numbers, table, chosen = numbers_with(options), table_with(options), {**SPEC.options, **options}
     classes, *others = summary_lines(table)
     lines = [classes, *([] if numbers is None else told_columns(numbers)), *others]

@@ -166,7 +166,7 @@ def verify(options: Mapping[str, Any]) -> Path:
 
 
 def summarize(options: Mapping[str, Any]) -> list[str]:
-    """Which examples of which dataset."""
+    """A line that states which examples of which dataset are selected."""
     chosen = chosen_in(options)
     where = f"{chosen.dataset}, environment {chosen.environment}"
     return [f"  {len(chosen.examples):,} examples of {where}"]

@@ -42,7 +42,7 @@ class Variant:
     filler: str = ""
 
     def folders(self) -> tuple[list[tuple[str, str, int]], ...]:
-        """For each environment its folders, with the breed and how many images are taken."""
+        """The folders of each environment, with the breed and how many images are taken."""
         swapped = (1, 0, 3, 2)
         result: list[list[tuple[str, str, int]]] = [[], [], []]
         for turn, share in enumerate((0.97, 0.87)):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 
 def compressed(content: bytes) -> bytes:
-    """For ``zlib.decompress``.
+    """The numbers, compressed for ``zlib.decompress``.
 
     Errors are scattered: to look for repeated pieces takes up to four times as long as to look for
     repeated bytes alone, and saves nothing.

@@ -1,4 +1,4 @@
-"""Who is compared with whom."""
+"""The contests: which optimizers are compared with which."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

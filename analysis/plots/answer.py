@@ -65,7 +65,7 @@ class Answer:
 
     @property
     def datasets(self) -> str:
-        """Their names, and how many environments each is tested on."""
+        """The names of the datasets, and how many environments each is tested on."""
         one = self.rows.iloc[0]
         more = f", {one['tasks']} test environments" if one["tasks"] > one["datasets"] else ""
         return f"{one['names']}{more}"

@@ -118,7 +118,7 @@ def _draw(axes: Axes, data: Binned, limits: Limits, styles: Styles) -> None:
 
 
 def _write_numbers(axes: Axes, data: Binned, limits: Limits, styles: Styles, lines: int) -> None:
-    """Under each bin how many runs of each optimizer it holds."""
+    """Write under each bin how many runs of each optimizer it holds."""
     axes.set(xlim=limits[0], ylim=(lines - 0.4, -0.6))
     axes.text(limits[0][0], 0, "runs in each bin", va="center", fontsize=SMALL, color=GREY)
     beside = axes.get_yaxis_transform()

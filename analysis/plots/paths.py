@@ -114,5 +114,5 @@ def _draw(axes: Axes, one: Paths, name: str, styles: Styles) -> None:
 
 
 def _mostly_positive(curves: Sequence[Curve]) -> bool:
-    """So that they may have a logarithmic axis; towards another run's end point few may be."""
+    """Whether most values are positive, as a logarithmic axis needs."""
     return bool(np.median(np.concatenate([curve.quartiles[:, 1] for curve in curves])) > 0)

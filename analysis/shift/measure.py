@@ -28,7 +28,7 @@ FLOOR = 1e-3
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Which points count.
+    """The thresholds that decide which points count.
 
     Attributes:
         diversity_below: For diversity those where p or q is at most this.

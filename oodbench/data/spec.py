@@ -119,7 +119,7 @@ class DatasetSpec:
 
     @property
     def listing(self) -> str:
-        """Its environments, each with its index."""
+        """The dataset's environments, each with its index."""
         return ", ".join(f"{i} = {name}" for i, name in enumerate(self.environments))
 
     def trained(self, test_environments: tuple[int, ...]) -> int:

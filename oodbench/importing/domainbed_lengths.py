@@ -1,4 +1,4 @@
-"""Which of DomainBed's runs came to their end, where nothing but their logs says so.
+"""Find which DomainBed runs are complete, from their logs alone.
 
 ``train.py`` logs at every ``checkpoint_freq`` steps and at the last one, which is ``args.steps``
 - 1, or the dataset's default. The file ``done`` that it leaves at its end is seldom published.

@@ -1,4 +1,4 @@
-"""Which column, or which constant, says what of a model."""
+"""The mapping from columns and constants to the fields of a model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -24,7 +24,7 @@ class WeightsFile(Protocol):
         """The file's SHA-256; RequestError if the file is missing or does not match its name."""
 
     def load(self) -> dict[str, Any]:
-        """Its tensors by name; RequestError as ``sha256``."""
+        """The file's tensors by name; RequestError as ``sha256``."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Weights:
         return digest
 
     def load(self) -> dict[str, Any]:
-        """Its tensors by name, verified.
+        """The file's tensors by name, verified.
 
         Raises:
             RequestError: As ``sha256``.
@@ -237,7 +237,7 @@ class OwnWeights:
         return sha256_of(self.find())
 
     def load(self) -> dict[str, Any]:
-        """Its tensors by name; those of a training state are its ``state_dict`` or ``model``."""
+        """The file's tensors by name; of a training state its ``state_dict`` or ``model``."""
         state = read_state(self.find())
         inner = [state[key] for key in ("state_dict", "model") if isinstance(state.get(key), dict)]
         return inner[0] if inner else state

@@ -222,7 +222,7 @@ class _Reading:
         self._done, self._shown = 0, time.monotonic()
 
     def examples(self, splits: Sequence[Split], environment: str, part: str) -> Examples:
-        """At most so many examples of some splits."""
+        """Draw at most so many examples of some splits."""
         ends = np.cumsum([0, *map(len, splits)])
         chosen = np.arange(ends[-1])
         if len(chosen) > self._most:

@@ -95,7 +95,7 @@ def sharpness(
 
 
 def largest_eigenvalue(hessian: Product, v: Weights, iterations: int) -> tuple[Tensor, Tensor]:
-    """By the power method from v: the (K,) eigenvalues, and how far they are from being that."""
+    """The (K,) largest eigenvalues by the power method from v, and their residuals."""
     v = scaled(v)
     for _ in range(iterations):
         v = scaled(hessian(v))

@@ -264,10 +264,10 @@ FACTS = (
 
 
 def columns_of_runs() -> tuple[Column, ...]:
-    """Those of ``v_runs``, in order."""
+    """The columns of ``v_runs``, in order."""
     return (*RUN, *MEASURED, *RECORD)
 
 
 def columns_of_pairs(checkpoint: str = "last") -> tuple[Column, ...]:
-    """Those of ``v_pairs`` and ``v_best``, in order, with the scores at ``checkpoint``."""
+    """The columns of ``v_pairs`` and ``v_best``, in order, with the scores at ``checkpoint``."""
     return (*RUN, *MEASURED, *scored(checkpoint), *FACTS, Column("hparams", "json", _row.hparams))

@@ -89,7 +89,7 @@ class DomainBedRun:
 
     @property
     def hparams(self) -> Mapping[str, Any]:
-        """Its hyperparameters; empty if it does not say them."""
+        """The run's hyperparameters; empty if the log has none."""
         found = self.lines[0].get("hparams")
         return found if isinstance(found, Mapping) else {}
 
@@ -149,7 +149,7 @@ def read_runs(
 
 
 def nothing(root: Path, skipped: Sequence[str]) -> str:
-    """That no run can be read, and why."""
+    """The error that no run can be read, and why."""
     shown = "\n".join(f"  {line}" for line in skipped) or f"  it has no {RESULTS}"
     return f"{root} has no run of DomainBed's that can be read:\n{shown}"
 

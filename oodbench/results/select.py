@@ -162,7 +162,7 @@ def _score_of(rule: str, by: Sequence[str], runs: "pd.DataFrame") -> str:
 
 
 def refusal(completed: "pd.DataFrame", rule: str) -> str:
-    """That a rule cannot choose among these completed runs, why, and which rules can.
+    """The error that a rule cannot choose among these runs, why, and which rules can.
 
     Args:
         completed: A row a run, none of which has the score that the rule reads.

@@ -148,7 +148,7 @@ class SweepSpec(Part):
 
     @property
     def precisions(self) -> list[str]:
-        """Those of its studies, each once."""
+        """The precisions of the sweep's studies, each once."""
         pairs = product(self.datasets, self.algorithms)
         return list(dict.fromkeys(self.train_of(*pair).precision for pair in pairs))
 

@@ -89,7 +89,7 @@ class Layout:
         return [i for i, start in enumerate(self.since) if start is not None and start <= step]
 
     def groups(self, tuning: FineTuning, hidden_apart: bool, step: int) -> list[Group]:
-        """Those that one model's optimizer is given which is built before this step.
+        """The groups of one model's optimizer that is built before this step.
 
         In the linear steps it is given the head alone, else all that is ever trained.
 

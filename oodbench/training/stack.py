@@ -125,7 +125,7 @@ class Stack:
         self._parts: list[Forward] = []  # up to the features, and from there; made when asked for
 
     def _forward_of(self, module: nn.Module) -> Forward:
-        """That of K models of this shape, or of this part of them, in their precision."""
+        """The forward pass of K models of this shape, or of a part of them, in their precision."""
         forward = batched_forward(module, self._shares)
         if forward is None:
             others = (in_turn if self._precision == BF16 else by_vmap)(module)

@@ -97,7 +97,7 @@ def trials_of(
     seed: int,
     data_seed: int,
 ) -> dict[tuple[int, ...], list[Trial]]:
-    """So many trials for each choice of test environments.
+    """Make so many trials for each choice of test environments.
 
     Each draw of the search goes to one optimizer, in turn: no two models share one.
     """

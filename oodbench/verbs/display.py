@@ -36,7 +36,7 @@ class Pace:
         self._lumps = deque([(now, ended)], maxlen=LUMPS + 1)
 
     def update(self, now: float, ended: int) -> None:
-        """By now ``ended`` models have finished."""
+        """Note that ``ended`` models have finished by now."""
         if ended != self._lumps[-1][1]:
             self._lumps.append((now, ended))
 

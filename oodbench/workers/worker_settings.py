@@ -66,7 +66,7 @@ class WorkerSettings:
 
     @classmethod
     def named(cls, settings: Mapping[str, Any]) -> "WorkerSettings":
-        """Those that differ from the defaults, by name.
+        """The settings that differ from the defaults, by name.
 
         Raises:
             UnknownNameError: If there is no such setting.

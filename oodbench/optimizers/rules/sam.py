@@ -45,7 +45,7 @@ class Sam(Reevaluating):
         self.base.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """That of the base: SAM itself remembers nothing."""
+        """The state of the base optimizer: SAM itself has none."""
         return self.base.state_dict()
 
     def load_state_dict(self, state_dict: Any) -> None:

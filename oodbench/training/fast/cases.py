@@ -112,7 +112,7 @@ def adam(h: Mapping[str, Values], t: Values) -> Mapping[str, Values]:
 
 
 def adamax(h: Mapping[str, Values], t: Values) -> Mapping[str, Values]:
-    """Its infinity norm is the root of v."""
+    """Adamax; its infinity norm is the root of v."""
     beta2, decayed = h["beta2"], {"decay": h["weight_decay"]}
     moment = {"keep_m": h["beta1"], "new_m": 1 - h["beta1"]}
     norm = {"keep_v": beta2**2, "of_abs": np.ones_like(t), "floor": h["eps"], "eps": 0 * t}

@@ -113,7 +113,7 @@ class Together:
         return upload(torch.from_numpy(values).to(self._m.dtype).unsqueeze(-1), self._m.device)
 
     def _numbers(self) -> Sequence[Tensor]:
-        """Those of the next step."""
+        """The numbers of the next step."""
         self._steps += 1
         table = np.tile(np.array(list(NEUTRAL.values()))[:, None], (1, len(self._steps)))
         names = list(NEUTRAL)

@@ -27,7 +27,7 @@ Change = tuple[str, float]
 
 @dataclass(frozen=True)
 class Policy:
-    """Which operations an image goes through, each as likely as another.
+    """The operations that an image may go through, with equal probability.
 
     Attributes:
         operations: Names of the operations.
@@ -130,7 +130,7 @@ def draw_chains(policy: Policy, n: int, generator: np.random.Generator) -> Chain
 
 
 def joined_chains(parts: Sequence[Chains]) -> Chains:
-    """Those of all images, one part after the other."""
+    """The chains of all images, one part after the other."""
     return Chains(
         np.concatenate([part.places for part in parts]),
         np.concatenate([part.weights for part in parts]),
