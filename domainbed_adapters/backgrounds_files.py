@@ -37,7 +37,7 @@ class Part:
 
     Attributes:
         root: The folder that ``files`` are under.
-        files: Their paths.
+        files: Paths of the images.
         labels: (n,) 0 to 8.
     """
 
@@ -49,7 +49,7 @@ class Part:
         return len(self.files)
 
     def only(self, chosen: NDArray[np.bool_]) -> "Part":
-        """Those that are marked, of (n,)."""
+        """The marked files, by a mask (n,)."""
         files = tuple(f for f, mine in zip(self.files, chosen, strict=True) if mine)
         return Part(self.root, files, self.labels[chosen])
 

@@ -35,7 +35,7 @@ CLASSES = (
     "ship",
     "truck",
 )
-"""In the order of the labels."""
+"""Names of the classes, in the order of the labels."""
 PUBLISHED = {"train": 50_000, "test": 10_000}
 BATCHES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
 GET = (

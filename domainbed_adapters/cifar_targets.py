@@ -36,7 +36,7 @@ CORRUPTIONS = (
     "pixelate",
     "jpeg_compression",
 )
-"""In the order of Hendrycks & Dietterich 2019; the release's four others are meant for tuning."""
+"""Corruptions in the order of Hendrycks & Dietterich 2019; its four others are for tuning."""
 SEVERITIES = 5
 CORRUPTED = tuple(f"{name}-{s}" for name in CORRUPTIONS for s in range(1, SEVERITIES + 1))
 CIFAR_10_1 = {"cifar10.1-v4": 2021, "cifar10.1-v6": 2000}
@@ -100,7 +100,7 @@ def _place(file: str) -> Path | None:
 
 
 def missing(target: str) -> list[str]:
-    """Those of a target's files that are not on this machine."""
+    """The files of a target that are not on this machine."""
     return [file for file in files_of(target) if _place(file) is None]
 
 

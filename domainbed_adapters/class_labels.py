@@ -16,7 +16,7 @@ def check_classes(where: str, labels: Column) -> None:
 
     Args:
         where: Name of the dataset and the file, for the message.
-        labels: Of n examples.
+        labels: Labels of n examples.
     """
     try:
         numbers = [float(name) for name in labels.names]

@@ -53,9 +53,9 @@ def deal(
     """Split the digits, deal the training ones, and render each environment.
 
     Args:
-        name: Of the dataset; also names its random streams.
-        source: Of the digits.
-        environments: Their names.
+        name: Name of the dataset; also names its random streams.
+        source: Source of the digits.
+        environments: Names of the environments.
         classes: Size of the label set.
         count: How many digits there are.
         render: See ``Render``.
@@ -90,14 +90,14 @@ def colour(
     label_noise: float,
     generator: np.random.Generator,
 ) -> tuple[Images, Labels]:
-    """Arjovsky et al.'s colours: is the digit below 5?, with noise, and a colour that tells.
+    """Arjovsky et al.'s colours: is the digit below 5?, with noise, and a colour that predicts it.
 
     Args:
         images: (n, height, width).
         digits: (n,) 0 to 9.
         agreement: Probability that the colour agrees with the noisy label.
         label_noise: Probability that a label is flipped.
-        generator: Of the noise and the colours.
+        generator: Generator of the noise and the colours.
 
     Returns:
         (n, 2, height, width) images, lit in the colour's channel alone, and (n,) noisy labels.

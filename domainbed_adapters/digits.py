@@ -16,7 +16,7 @@ from oodbench.errors import RequestError
 EXAMPLES = "digits"
 """The source of both datasets' examples: their numbers are rows of scikit-learn's file."""
 MOST_RENDERS = 1000
-"""Of one digit; with so many, all of them take half a gigabyte."""
+"""Maximum renders of one digit; with so many, all take half a gigabyte."""
 
 
 def load_digits() -> tuple[Images, Labels]:

@@ -81,7 +81,7 @@ class Draws:
         return torch.randperm(n, generator=self._generator).numpy()
 
     def bernoulli(self, p: float, n: int) -> NDArray[np.bool_]:
-        """``torch.rand(n) < p``."""
+        """Draws ``torch.rand(n) < p``, as DomainBed does."""
         import torch
 
         return (torch.rand(n, generator=self._generator) < p).numpy()

@@ -32,7 +32,7 @@ class Folders:
         folder: Under the data folder.
         environments: What DomainBed calls each environment -> the name of its folder, in order.
         num_classes: How many class folders each environment has.
-        classes: Their names, where they are known.
+        classes: Names of the classes, where they are known.
     """
 
     folder: str

@@ -1,4 +1,4 @@
-"""The same example more than once: in two splits, under two labels, twice in one split.
+"""Duplicate examples: in two splits, under two labels, twice in one split.
 
 A test example that was trained on measures what was learnt by heart. Examples are the same if their
 files are the same bytes, or their texts the same characters.
@@ -179,7 +179,7 @@ def refuse_leaks(
     """Refuse what is trained and tested on.
 
     Args:
-        name: Of the dataset, for messages.
+        name: Name of the dataset, for messages.
         what: An example is, such as ``image``.
         found: See ``repeats``.
         of: Gives the name of a row.

@@ -14,7 +14,7 @@ from domainbed_adapters.duplicates import check_duplicates, refuse_leaks, repeat
 from domainbed_adapters.embedding_files import FILE, NAME, as_texts, find, read_arrays
 from domainbed_adapters.image_folders import check_holdout
 from domainbed_adapters.own_files import OWN, check_named
-from domainbed_adapters.own_splits import as_dataset, held_out, resolved, told
+from domainbed_adapters.own_splits import as_dataset, held_out, resolved, summary_lines
 from domainbed_adapters.table_duplicates import repeats_in, row, same_numbers
 from domainbed_adapters.table_files import table_of
 from domainbed_adapters.table_values import MENDING, Reading
@@ -91,7 +91,7 @@ def verify(options: Mapping[str, Any]) -> Path:
 def summarize(options: Mapping[str, Any]) -> list[str]:
     """How many features it has, its classes, and the rows of each split and environment."""
     found = features_of(options)
-    classes, *others = told(found.table)
+    classes, *others = summary_lines(found.table)
     odd = repeat_lines(ROW, repeats_in(found.table, same_numbers(found.features)), row)
     return [classes, f"  {found.features.shape[1]} features", *others, *odd]
 

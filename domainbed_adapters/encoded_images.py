@@ -55,12 +55,12 @@ class EncodedImages:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(n, 3, size, size)."""
+        """The shape (n, 3, size, size) of the images."""
         return (len(self.ends), 3, self.size, self.size)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of one number."""
+        """The type of one number."""
         return np.dtype(np.uint8)
 
     def __len__(self) -> int:
@@ -91,7 +91,7 @@ def decoded(
 
     Args:
         n: How many.
-        shape: Of one.
+        shape: Shape of one image.
         max_pixels: See ``at_most``.
         decode: ``decode(i, pixels)`` writes image i into its pixels, which are zeros.
     """

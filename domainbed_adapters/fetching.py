@@ -34,7 +34,7 @@ def fetch_mnist(
     Args:
         root: The data folder; created if missing.
         tell: Called with a line for each file.
-        mirrors: In place of ``MIRRORS``.
+        mirrors: Mirrors in place of ``MIRRORS``.
 
     Raises:
         RequestError: If the folder cannot be written, or no mirror has a file.
@@ -60,7 +60,7 @@ def download(name: str, mirrors: Sequence[str], folder: Path) -> bytes:
     """The verified, uncompressed content of one of ``FILES``, from the first mirror that has it.
 
     Args:
-        name: Of the file, without .gz.
+        name: Name of the file, without .gz.
         mirrors: See ``MIRRORS``.
         folder: Where it belongs, for the message.
 

@@ -52,8 +52,8 @@ def kept_images(
     exchanged is read again.
 
     Args:
-        name: Of the dataset.
-        tree: Its files.
+        name: Name of the dataset.
+        tree: Files of the dataset.
         size: Height and width.
         corrupt: What to do with a file that is no image: ``fail``, or ``skip`` it.
         fit, interpolation: See ``read_image``.
@@ -76,8 +76,8 @@ def kept_images(
     with at_most(max_pixels):
         images = keep(name, tree, _settings(tree, corrupt, max_pixels), corrupt, how)
     digests = digests_of(name, tree, corrupt, max_pixels, images)
-    told = f"{size}" if interpolation == "bilinear" else f"{size} {interpolation}"
-    content = content_of([told.encode(), digests.tobytes()])
+    resizing = f"{size}" if interpolation == "bilinear" else f"{size} {interpolation}"
+    content = content_of([resizing.encode(), digests.tobytes()])
     return images, np.flatnonzero(digests.any(axis=1)), content
 
 
@@ -124,7 +124,7 @@ def digests_of(
 
 
 def _digest(path: Path) -> bytes:
-    """Of a file, and of how it is read if that is not how Pillow reads it by itself."""
+    """The digest of a file, and of how it is read where Pillow's own way is not used."""
     from PIL import Image
 
     content = path.read_bytes()

@@ -22,8 +22,8 @@ class ImageFiles:
     """What can be read like the (n, 3, size, size) array of the images' pixels.
 
     Attributes:
-        name: Of the dataset.
-        root, files: Their paths: ``files`` are relative to ``root``.
+        name: Name of the dataset.
+        root, files: Paths of the images: ``files`` are relative to ``root``.
         skip: Whether a broken file is to be left out.
         size: Height and width.
         fit, interpolation: See ``read_image``.
@@ -41,12 +41,12 @@ class ImageFiles:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(n, 3, size, size)."""
+        """The shape (n, 3, size, size) of the images."""
         return (len(self.files), 3, self.size, self.size)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of one number."""
+        """The type of one number."""
         return np.dtype(np.uint8)
 
     def __len__(self) -> int:

@@ -17,7 +17,7 @@ def fitted(image: Any, size: int, fit: Fit, how: Any) -> Any:
     """A Pillow image with ``size`` times ``size`` pixels.
 
     Args:
-        image: Of any size.
+        image: Image of any size.
         size: Height and width.
         fit: See ``Fit``.
         how: Pillow's resampling.

@@ -35,7 +35,8 @@ class Options:
             test part.
         corrupt: ``fail`` or ``skip`` where a file is no image.
         domainbed: ``{seed, trial_seed}`` of DomainBed, for its own splits.
-        max_pixels: Of the largest image that is read; None: as many as Pillow reads by itself.
+        max_pixels: Pixels of the largest image that is read; None: as many as Pillow reads by
+            itself.
         duplicates: ``refuse`` or ``keep`` where an image is trained and tested on.
         augment: Training images as DomainBed augments them, ``domainbed``; or one of ``AUGMENT``.
         augment_id_val: Validation images of training environments too, as there.
@@ -98,10 +99,10 @@ def build_images(
     """The images of a tree as a dataset.
 
     Args:
-        name: Of the dataset; also names its random streams.
-        tree: Its files.
+        name: Name of the dataset; also names its random streams.
+        tree: Files of the dataset.
         names: What the environments are called, in the order of their folders.
-        data_seed: Of the splits, unless they are DomainBed's.
+        data_seed: Seed of the splits, unless they are DomainBed's.
         options: What was asked for.
         cropped: Whether augmentation crops images.
 

@@ -38,7 +38,7 @@ def read_image(
         size: Height and width.
         fit: See ``Fit``. With ``stretch`` and ``crop`` no pixel of an image changes that has the
             size already.
-        interpolation: Of the pixels.
+        interpolation: Interpolation of the pixels.
         coarse: Decode a JPEG file at a half, a quarter or an eighth, if at least twice the size is
             left: many times faster for a large photograph, and a little different.
 
@@ -61,7 +61,7 @@ def harm_of(path: Path, read: Callable[[], object] | None = None) -> str:
     """Why a file is no image, with its name; empty if it is one, which may well be black.
 
     Args:
-        path: Of the file.
+        path: Path of the file.
         read: Reads it; by default it is read in eight pixels.
     """
     from PIL import Image

@@ -100,7 +100,7 @@ def read_tree(
 
 
 def _by_class(folders: Sequence[str], labels: Mapping[str, str]) -> dict[str, list[str]]:
-    """Class -> its folders."""
+    """The folders of each class."""
     result: dict[str, list[str]] = {}
     for folder in folders:
         result.setdefault(labels.get(folder, folder), []).append(folder)
@@ -112,12 +112,12 @@ def _check(where: Path, found: Sequence[str], expected: Sequence[str], what: str
     missing = sorted(set(expected) - set(found))
     stray = sorted(set(found) - set(expected))
     if missing or stray:
-        told = [f"missing: {some(missing)}"] if missing else []
-        told += [f"not expected there: {some(stray)}"] if stray else []
+        differs = [f"missing: {some(missing)}"] if missing else []
+        differs += [f"not expected there: {some(stray)}"] if stray else []
         raise RequestError(
             f"{where} must have a folder for each of its {len(expected)} {what} "
-            f"({some(expected)}) and no other; {'; '.join(told)}. A missing or stray folder would "
-            "shift labels; unpack the data again, or move it away."
+            f"({some(expected)}) and no other; {'; '.join(differs)}. A missing or stray folder "
+            "would shift labels; unpack the data again, or move it away."
         )
 
 

@@ -34,7 +34,7 @@ class Target:
     Attributes:
         folders: See ``Where``.
         images: How many were published; 0: its release has images of other classes as well.
-        classes: Of ImageNet's, how many it has.
+        classes: Number of ImageNet's classes that it has.
         kind: What its class folders are called by: ``wnid``, the ``index`` of the class, or
             ``objectnet``, names of its own.
     """
@@ -188,7 +188,7 @@ def read_target(name: str, wnids: Sequence[str], partial: bool) -> Pictures:
 
 
 def _objectnet(where: Path) -> Pictures:
-    """Its images of classes that ImageNet has; the first of several classes is their label."""
+    """ObjectNet's images of ImageNet's classes; the first of several classes is the label."""
     groups = overlap(where.parent / "mappings")
     there = set(folders_in(where))
     _check_classes(where, [folder for folder in groups if folder in there], OVERLAP)

@@ -33,11 +33,11 @@ VARIANTS = (
     "only_bg_b",
     "only_bg_t",
 )
-"""Of the test images: with another background (of the same class, of a random one, of the next
-one), without background, without foreground (its shape black, its box black, its box filled with
-background)."""
+"""Variants of the test images: with another background (of the same class, of a random one, of the
+next one), without background, without foreground (its shape black, its box black, its box filled
+with background)."""
 MEAN, STD = (0.4717, 0.4499, 0.3837), (0.26, 0.2516, 0.2575)
-"""Of each channel, for models of nine classes."""
+"""Mean and deviation of each channel, for models of nine classes."""
 IMAGENET = 1000
 """ImageNet-1k's classes, numbered in the order of their WordNet ids."""
 INDICES = (

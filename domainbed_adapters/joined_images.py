@@ -30,12 +30,12 @@ class JoinedImages:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(n, 3, size, size)."""
+        """The shape (n, 3, size, size) of the images."""
         return (len(self), 3, self.size, self.size)
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of one number."""
+        """The type of one number."""
         return np.dtype(np.uint8)
 
     def __len__(self) -> int:

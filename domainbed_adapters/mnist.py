@@ -24,7 +24,7 @@ SOURCE = Source("MNIST", mnist_files.FOLDER, mnist_files.read_all, fetching.fetc
 EXAMPLES = "mnist"
 """The source of both datasets' examples: their numbers are rows of its files, training first."""
 SIZE = 28
-"""Of MNIST's images."""
+"""Height and width of MNIST's images."""
 LABEL_NOISE = 0.25
 FLIPS = (0.1, 0.2, 0.9)
 """DomainBed's: how often the colour of each environment disagrees with the noisy label."""
@@ -59,10 +59,10 @@ def as_domainbed(
     """Deal the digits among the environments and split each, as DomainBed does.
 
     Args:
-        name: Of the dataset.
-        names: Of the environments.
+        name: Name of the dataset.
+        names: Names of the environments.
         classes: Size of the label set.
-        order: Of all digits: environment i of m has every m-th, from the i-th on.
+        order: Order of all digits: environment i of m has every m-th, from the i-th on.
         show: Called once for each environment, in order.
         trial_seed: DomainBed's ``--trial_seed``.
     """

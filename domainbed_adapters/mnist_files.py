@@ -35,7 +35,7 @@ class Digits:
 
 
 def md5(data: bytes) -> str:
-    """As ``FILES`` has it."""
+    """The MD5 of data, in the form of ``FILES``."""
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 

@@ -49,7 +49,7 @@ def column_of(where: str, name: str, read: "pd.Series[Any]", categorical: bool) 
 
     Args:
         where: Dataset, file and column, for messages.
-        name: Of the column.
+        name: Name of the column.
         read: (n,) as pandas reads it.
         categorical: Its values are categories, whatever they look like.
 

@@ -62,7 +62,7 @@ def read_numbers(options: Mapping[str, Any]) -> NumberTable:
     """The table of numbers that the options name, checked.
 
     Args:
-        options: Of the dataset. ``features``: names of columns; None: all that are left.
+        options: Options of the dataset. ``features``: names of columns; None: all that are left.
             ``categorical``: names of those that are categories although they look like numbers.
 
     Raises:

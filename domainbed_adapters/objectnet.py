@@ -8,7 +8,7 @@ from typing import Any
 from oodbench.errors import RequestError
 
 OVERLAP = 113
-"""Of its 313 classes, those that ImageNet has."""
+"""Number of its 313 classes that ImageNet has."""
 FOLDERS = "folder_to_objectnet_label.json"
 MEANT = "objectnet_to_imagenet_1k.json"
 NUMBERS = "pytorch_to_imagenet_2012_id.json"

@@ -28,7 +28,7 @@ def sought(dataset: str, kind: str, name: Any, what: str) -> Path:
     """The file or folder of that name under a data folder of this machine, or at that path.
 
     Args:
-        dataset: Its name, for the message.
+        dataset: Name of the dataset, for the message.
         kind: ``file`` or ``folder``: also the option that names it.
         name: What the option says.
         what: It should say, for the message.

@@ -103,15 +103,15 @@ def repeats_in(tree: ImageTree, options: Options) -> list[Repeat]:
 
 
 def summarize(options: Mapping[str, Any]) -> list[str]:
-    """Its classes, the images of each environment by its index, and what is odd about them."""
+    """The folder's classes, the images of each environment by its index, and what is odd."""
     tree, chosen = read(options), options_of(options)
     digests = digests_of(NAME, tree, chosen.corrupt, chosen.max_pixels)
     sound = np.array(digests.any(axis=1))
     counts = {e: int(sound[tree.rows_of(i)].sum()) for i, e in enumerate(tree.environments)}
-    told = [told_classes(tree.classes), *told_environments(counts), *tree.left_out]
+    lines = [told_classes(tree.classes), *told_environments(counts), *tree.left_out]
     absent = told_skipped(tree.files, digests)
     found = repeats_in(tree, chosen)
-    return [*told, *absent, *repeat_lines("image", found, tree.files.__getitem__)]
+    return [*lines, *absent, *repeat_lines("image", found, tree.files.__getitem__)]
 
 
 def build(data_seed: int, folder: Any, labels: Any, **options: Any) -> Dataset:

@@ -44,8 +44,8 @@ def resolved(spec: DatasetSpec, table: Table) -> DatasetSpec:
     )
 
 
-def told(table: Table) -> list[str]:
-    """Its classes, and the rows of each split and environment; what it lacks."""
+def summary_lines(table: Table) -> list[str]:
+    """The table's classes, the rows of each split and environment, and what it lacks."""
     classes = told_classes(table.columns["label"].names)
     if is_published(table):
         return [classes, *told_splits(table), *lacking(table)]
@@ -57,11 +57,11 @@ def held_out(name: str, table: Table, holdout: float, data_seed: int) -> Parts:
     """Our splits of each environment; none if the table has its own.
 
     Args:
-        name: Of the dataset; also names its random streams.
-        table: Its rows.
+        name: Name of the dataset; also names its random streams.
+        table: Rows of the dataset.
         holdout: The share of an environment's rows that is its validation part, and of as many its
             test part.
-        data_seed: Of the splits.
+        data_seed: Seed of the splits.
     """
     if is_published(table):
         return {}
@@ -89,8 +89,8 @@ def as_dataset(
     """The dataset of a table.
 
     Args:
-        name: Of the dataset.
-        table: Its rows.
+        name: Name of the dataset.
+        table: Rows of the dataset.
         inputs: (n, ...) what a model takes of each, or what becomes that.
         content: Hash of what decides the inputs.
         parts: See ``held_out``.

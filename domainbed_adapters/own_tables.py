@@ -28,7 +28,7 @@ from domainbed_adapters.own_splits import (
     held_out,
     is_published,
     resolved,
-    told,
+    summary_lines,
     training_rows,
 )
 from domainbed_adapters.selected import SPEC as SELECTED
@@ -89,9 +89,9 @@ def verify(options: Mapping[str, Any]) -> Path:
 
 
 def summarize(options: Mapping[str, Any]) -> list[str]:
-    """Its classes and features, and the rows of each split and environment; what is odd."""
+    """The table's classes, features, rows of each split and environment, and what is odd."""
     numbers, table, chosen = numbers_with(options), table_with(options), {**SPEC.options, **options}
-    classes, *others = told(table)
+    classes, *others = summary_lines(table)
     lines = [classes, *([] if numbers is None else told_columns(numbers)), *others]
     if what_of(table) == "image":
         digests = digests_of(table.name, tree_of(table), chosen["corrupt"], chosen["max_pixels"])

@@ -30,7 +30,7 @@ def rotated_mnist(digits: Digits, angle: int) -> Images:
 
     Args:
         digits: Verified, so that the files' hashes stand for their content.
-        angle: In degrees.
+        angle: Angle in degrees.
     """
     import PIL
 

@@ -31,7 +31,7 @@ class Chosen:
 
     Attributes:
         dataset: Name of the dataset.
-        options: Of it, in place of its defaults.
+        options: Options of the dataset, in place of its defaults.
         source: Whose examples these are; see ``oodbench.data.Dataset``.
         environment: Name of the test environment.
         examples: Numbers of the chosen ones within the source.
@@ -50,7 +50,7 @@ class Chosen:
 
     @property
     def index(self) -> int:
-        """Of the environment."""
+        """The index of the environment."""
         return int(self.spec.indices([self.environment])[0])
 
 
@@ -166,7 +166,7 @@ def verify(options: Mapping[str, Any]) -> Path:
 
 
 def summarize(options: Mapping[str, Any]) -> list[str]:
-    """Which examples of which dataset."""
+    """A line that states which examples of which dataset are selected."""
     chosen = chosen_in(options)
     where = f"{chosen.dataset}, environment {chosen.environment}"
     return [f"  {len(chosen.examples):,} examples of {where}"]

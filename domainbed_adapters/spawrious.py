@@ -19,7 +19,7 @@ from oodbench.errors import RequestError
 
 BREEDS = ("bulldog", "corgi", "dachshund", "labrador")
 ORDER = ("bulldog", "dachshund", "labrador", "corgi")
-"""Of the breeds that the backgrounds below are for."""
+"""The order of the breeds in the backgrounds below."""
 ENVIRONMENTS = ("Test", "SC_group_1", "SC_group_2")
 TOTAL = 3168
 """Images of a breed before a background."""
@@ -31,9 +31,9 @@ class Variant:
     """Which background goes with each breed, in the order of ``ORDER``.
 
     Attributes:
-        group: In training. One to one: in both environments. Many to many: in the first; in the
-            second, the breeds of each pair change backgrounds.
-        test: In the test environment, likewise.
+        group: Backgrounds in training. One to one: in both environments. Many to many: in the
+            first; in the second, the breeds of each pair change backgrounds.
+        test: Backgrounds in the test environment, by the same rule.
         filler: One to one: the background of some images of all breeds in training.
     """
 
@@ -42,7 +42,7 @@ class Variant:
     filler: str = ""
 
     def folders(self) -> tuple[list[tuple[str, str, int]], ...]:
-        """For each environment its folders, with the breed and how many images are taken."""
+        """The folders of each environment, with the breed and how many images are taken."""
         swapped = (1, 0, 3, 2)
         result: list[list[tuple[str, str, int]]] = [[], [], []]
         for turn, share in enumerate((0.97, 0.87)):
@@ -121,7 +121,7 @@ def build(name: str, source: Source, data_seed: int, **options: Any) -> Dataset:
 
 
 def spec(name: str) -> DatasetSpec:
-    """The variant called ``name``."""
+    """The specification of the variant called ``name``."""
     source = Source(name, "0", VARIANTS[name].read, get=GET)
     many = "many to many" if "M2M" in name else "one to one"
     return DatasetSpec(

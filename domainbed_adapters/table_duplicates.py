@@ -1,4 +1,4 @@
-"""The same text, image or numbers in several rows of a table."""
+"""Duplicates in a table: rows with the same text, image or numbers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -60,7 +60,7 @@ def repeats_in(table: Table, same: Ints, parts: Parts | None = None) -> list[Rep
     """What is there more than once.
 
     Args:
-        table: Its examples.
+        table: Examples of the dataset.
         same: See ``same_rows``.
         parts: Environment -> its parts, where they are ours; None: the splits are the file's, or
             are not known yet.

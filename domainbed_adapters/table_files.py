@@ -66,8 +66,8 @@ def table_of(
     """The table of a file that was read, checked.
 
     Args:
-        dataset: Its name, for messages.
-        path: Of the file.
+        dataset: Name of the dataset, for messages.
+        path: Path of the file.
         frame: Its columns as texts, ``label`` and ``environment`` among them.
         reading: What is read of them.
         item: The column with the examples, ``text`` or ``image``; empty: they are numbers, which

@@ -87,7 +87,7 @@ def tokens_of(table: Table, encoder: Any, length: Any) -> tuple[NDArray[Any], st
 
 
 def hash_of_items(table: Table) -> str:
-    """Of its texts, or paths of images, in order."""
+    """The hash of a table's texts, or of its image paths, in order."""
     return content_of(hashlib.sha256(text.encode()).digest() for text in table.items)
 
 

@@ -115,7 +115,7 @@ class Reading:
 
     @property
     def columns(self) -> list[str]:
-        """Those that are read as columns of a table, whatever the examples are."""
+        """The columns that are read from a table, whatever the examples are."""
         return list(dict.fromkeys(("label", "environment", *self.groups)))
 
 

@@ -38,7 +38,7 @@ class Table:
     """The examples of a dataset, as yet without pixels or numbers.
 
     Attributes:
-        name: Of the dataset.
+        name: Name of the dataset.
         root: What paths of images are relative to.
         items: n paths of images, or texts.
         labels: (n,) integers from 0 to num_classes - 1.
@@ -179,7 +179,7 @@ def assemble(
     """The dataset of a table.
 
     Args:
-        table: Its examples.
+        table: Examples of the dataset.
         inputs: (n, ...) what a model takes of each.
         content: Hash of what decides the inputs.
         fields: Whose values make the environments.

@@ -1,4 +1,4 @@
-"""Whether a folder has what a WILDS dataset needs, told before anything is trained."""
+"""Check that a folder has what a WILDS dataset needs, before anything is trained."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class Sheet:
 
     Attributes:
         file: Under the dataset's folder.
-        columns: Those that are read.
+        columns: The columns that are read.
         between: Column -> the least and the largest number that it may have.
         among: Column -> the values that it may have.
         may_be_empty: Columns that may be so.
@@ -88,8 +88,8 @@ class Sheet:
             numbers = pd.to_numeric(frame[column], errors="coerce")
             _refuse(~numbers.between(low, high), frame[column], path, name, f"{low:g} to {high:g}")
         for column, allowed in self.among.items():
-            told = ", ".join(allowed[:12]) + ", ..." * (len(allowed) > 12)
-            _refuse(~frame[column].isin(allowed), frame[column], path, name, told)
+            expected = ", ".join(allowed[:12]) + ", ..." * (len(allowed) > 12)
+            _refuse(~frame[column].isin(allowed), frame[column], path, name, expected)
 
 
 def _refuse(
@@ -153,5 +153,5 @@ def refuse_unknown(path: Path, column: str, allowed: Sequence[str], name: str) -
     import pandas as pd
 
     values = pd.read_csv(path, usecols=[column], dtype=str, keep_default_na=False)[column]
-    told = ", ".join(allowed[:5]) + f", ... ({len(allowed)} in all)"
-    _refuse(~values.isin(allowed), values, path, name, told)
+    expected = ", ".join(allowed[:5]) + f", ... ({len(allowed)} in all)"
+    _refuse(~values.isin(allowed), values, path, name, expected)

@@ -97,7 +97,7 @@ def compatible(dataset: str) -> Iterator[Any]:
     """Inside, a dataset's module of wilds works; it is what is given.
 
     Args:
-        dataset: As wilds calls it, such as ``camelyon17``.
+        dataset: Name in the package wilds, such as ``camelyon17``.
     """
     import PIL.Image
 
@@ -128,7 +128,7 @@ def load(dataset: str, root: Path, *, released: bool = True, **options: Any) -> 
     """A dataset as wilds gives it, from files that are there.
 
     Args:
-        dataset: As wilds calls it.
+        dataset: Name in the package wilds.
         root: The folder that has the dataset's, which must be there: wilds would create it.
         released: The file ``RELEASE_v....txt`` must be there.
         options: More of the class's arguments.

@@ -34,14 +34,14 @@ class Release:
     """One dataset of WILDS.
 
     Attributes:
-        name: As sweep files write it.
-        wilds: As the package calls it.
-        version: Of the release.
+        name: Name in sweep files.
+        wilds: Name in the package wilds.
+        version: Version of the release.
         sheets: Its CSV files; those that are ``aligned`` must have equally many rows.
         environments: The metadata fields whose values make the environments; no label.
         grouping: How it is scored.
         num_classes: Size of the label set of the real data.
-        published: Those of the environments that WILDS' own IRM takes; none: the same ones.
+        published: The fields of ``environments`` that WILDS' own IRM takes; none: the same ones.
         roles: Split -> role.
         items: What wilds read -> paths of images under the dataset's folder, or texts, in order.
         images: Whether the items are images.
@@ -65,7 +65,7 @@ class Release:
 
     @property
     def folder(self) -> str:
-        """Its folder's name."""
+        """The name of the dataset's folder."""
         return f"{self.wilds}_v{self.version}"
 
     @property
@@ -98,10 +98,10 @@ class Release:
         check_release(folder, self.version, self.name, released)
         rows = [sheet.check(folder, self.name) for sheet in self.sheets]
         if self.aligned and len(set(rows)) > 1:
-            told = ", ".join(f"{s.file} {n}" for s, n in zip(self.sheets, rows, strict=True))
+            row_counts = ", ".join(f"{s.file} {n}" for s, n in zip(self.sheets, rows, strict=True))
             raise RequestError(
                 f"{self.name}: the files in {folder} must have equally many rows, but have: "
-                f"{told}. One of them is cut short; get it again."
+                f"{row_counts}. One of them is cut short; get it again."
             )
         table = self._read(root, released)
         check_labels(table)

@@ -1,4 +1,4 @@
-"""What runs predicted of every example that they were scored on, and what was right. No torch."""
+"""The predictions of runs for every scored example, and the right classes. No torch."""
 
 import hashlib
 import zlib
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 
 def compressed(content: bytes) -> bytes:
-    """For ``zlib.decompress``.
+    """The numbers, compressed for ``zlib.decompress``.
 
     Errors are scattered: to look for repeated pieces takes up to four times as long as to look for
     repeated bytes alone, and saves nothing.
@@ -26,9 +26,9 @@ class ScoredSplit:
     """Examples that are scored together.
 
     Attributes:
-        environment: Its name; empty if the split is a published one.
+        environment: Name of the environment; empty if the split is a published one.
         split: As in ``oodbench.records.Measurement``.
-        role: Likewise.
+        role: As in ``oodbench.records.Measurement``.
         size: How many examples.
     """
 
@@ -74,7 +74,7 @@ class AnswerKey:
 
     @cached_property
     def dtype(self) -> np.dtype[Any]:
-        """Of predicted classes: the smallest."""
+        """The smallest type that holds the predicted classes."""
         return np.min_scalar_type(self.num_classes - 1).newbyteorder("<")
 
     def pack(self, predicted: NDArray[np.integer]) -> bytes:
@@ -108,7 +108,7 @@ class KeptPredictions:
     """What a run predicted.
 
     Attributes:
-        key: Of which examples.
+        key: Key of the examples.
         packed: Checkpoint (``last``, ``best_id_val``) -> its predictions, see ``AnswerKey.pack``;
             or, where these are many, their file: ``file`` (its name), ``sha256`` and ``bytes``.
     """

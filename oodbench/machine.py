@@ -1,4 +1,4 @@
-"""What this machine computes with, as far as it can be said without torch."""
+"""The libraries and processor of this machine, as far as they are known without torch."""
 
 import os
 import platform
@@ -36,7 +36,7 @@ def one_blas_thread() -> Iterator[None]:
 
 @cache
 def processor() -> str:
-    """Its name, such as ``AMD EPYC 9R14``; where the system does not say, its architecture."""
+    """The processor's name, such as ``AMD EPYC 9R14``; its architecture if that is unknown."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 BINS = 15
-"""Of confidence, of equal width, for the calibration error (Guo et al. 2017)."""
+"""Bins of confidence, of equal width, for the calibration error (Guo et al. 2017)."""
 MOST_GROUPS = 64
 """Groups of a dataset up to which each one's accuracy is a score of its own."""
 LOWER = ("nll", "ece", "loss")
@@ -26,7 +26,7 @@ WORST, GROUP = "worst_group_accuracy", "group_accuracy"
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a model said of n examples.
+    """The predictions of a model on n examples.
 
     Attributes:
         labels: (n,) integers.
@@ -86,7 +86,7 @@ class Score:
     """One score of a split.
 
     Attributes:
-        metric: Its name.
+        metric: Name of the metric.
         value: NaN where it is not defined.
         n: How many examples it rests on.
         group: The group that it is of; empty: all.
@@ -186,7 +186,7 @@ def scores(answers: Answers, official: tuple[str, ...] = ()) -> Iterator[Score]:
     has no score, and where there are more than ``MOST_GROUPS`` none has one of its own.
 
     Args:
-        answers: Of one model.
+        answers: Answers of one model.
         official: Names of ``OFFICIAL`` that the dataset is scored by.
     """
     n = len(answers.labels)

@@ -59,26 +59,26 @@ class Trial:
     """Everything that decides a run, and nothing that does not. Equal trials are the same run.
 
     Attributes:
-        dataset: Its name.
+        dataset: Name of the dataset.
         fingerprint: Hash of its content: the same name with other data is another trial.
         test_environments: Indices of the environments kept out of training. Empty: those with
             published splits, or all targets of the dataset.
         model: Name of the backbone.
-        algorithm: Such as ``erm``.
-        optimizer: Such as ``adam``.
+        algorithm: Algorithm, such as ``erm``.
+        optimizer: Optimizer, such as ``adam``.
         hparams: Every value of the optimizer's and the algorithm's hyperparameters.
         steps: Optimizer steps.
         batch: ``{"per_environment": n}``, ``{"size": n, "environments": m}`` or ``{"size": n}``.
         evaluate_every: Steps from one evaluation to the next; the last step is always evaluated.
-        seed: Of initialisation and batch order.
-        data_seed: Of splits, label noise and colours.
-        dataset_options: Those that differ from the dataset's defaults.
-        model_options: Likewise.
-        algorithm_options: Likewise.
+        seed: Seed of initialisation and batch order.
+        data_seed: Seed of splits, label noise and colours.
+        dataset_options: The options that differ from the dataset's defaults.
+        model_options: The options that differ from the model's defaults.
+        algorithm_options: The options that differ from the algorithm's defaults.
         pretrained: sha256 of the pretrained file, if any.
         precision: ``float32``, ``float64``, ``tf32`` or ``bf16``: see
             ``oodbench.training.precision``.
-        schedule: Of the learning rate: ``constant``, ``linear``, ``cosine`` or ``step``.
+        schedule: Schedule of the learning rate: ``constant``, ``linear``, ``cosine`` or ``step``.
         warmup: Share of the steps in which the learning rate first grows.
         clip_norm: Largest norm of a step's gradient; longer ones are shortened. 0: none is.
         label_smoothing: Share of each label that is spread over all classes.
@@ -90,7 +90,7 @@ class Trial:
             ``{"swa": share of the steps from which on}``; empty: none.
         parallel: Method of data-parallel training; empty for one replica.
         replicas: Number of replicas.
-        imported: Of a run that was trained elsewhere: hash of what is known of it. Its fields say
+        imported: For a run that was trained elsewhere: hash of what is known. Its fields hold
             what is known; a seed of -1, 0 steps or a batch without sizes are not known.
         protocol: See ``PROTOCOL`` and ``IMPORTED``.
     """
@@ -164,7 +164,7 @@ class Trial:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Trial":
-        """The inverse of ``to_json``."""
+        """Read what ``to_json`` returned."""
         lists = values.keys() & {"test_environments", "wise_ft"}
         return cls(**{**values, **{name: tuple(values[name]) for name in lists}})
 
@@ -238,10 +238,10 @@ class RunRecord:
         trial: What was asked for.
         status: ``completed``; ``diverged`` (a loss or parameter became non-finite); ``failed``.
         reason: Empty, or one sentence with the fix.
-        measurements: In the order in which they were made.
+        measurements: Measurements in the order in which they were made.
         provenance: Package versions, commit, device, stack size, seconds, gradient evaluations, ...
-        predictions: Those that were to be kept, of a completed run; a record that was read back
-            from a database has none. Two records are equal whatever theirs are.
+        predictions: The predictions that were to be kept, of a completed run; a record that was
+            read back from a database has none. Two records are equal whatever theirs are.
     """
 
     trial: Trial

@@ -19,7 +19,7 @@ class SecondName(MetaPathFinder, Loader):
     """Gives the modules of ``oodbench.NAME`` as those of ``NAME`` too: one copy of each.
 
     Args:
-        name: Of the package.
+        name: Name of the package.
     """
 
     def __init__(self, name: str) -> None:

@@ -150,7 +150,7 @@ class Choice:
             raise RequestError(f"A choice needs different values, but got {list(self.values)}.")
 
     def distribution(self) -> "BaseDistribution":
-        """What Optuna samples."""
+        """The distribution that Optuna samples."""
         from optuna.distributions import CategoricalDistribution
 
         return CategoricalDistribution(self.values)
@@ -185,17 +185,17 @@ SCALES = ("uniform", "log", "one_minus_log", "int")
 
 
 def log(low: float, high: float) -> Range:
-    """Uniform in the logarithm."""
+    """A range that is sampled uniformly in its logarithm."""
     return Range(low, high, "log")
 
 
 def one_minus_log(low: float, high: float) -> Range:
-    """1 minus a log-uniform number: for momentum and betas."""
+    """A range of 1 minus a log-uniform number: for momentum and betas."""
     return Range(low, high, "one_minus_log")
 
 
 def uniform(low: float, high: float) -> Range:
-    """Uniform."""
+    """A range that is sampled uniformly."""
     return Range(low, high)
 
 

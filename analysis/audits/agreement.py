@@ -35,12 +35,12 @@ class Agreement:
     """Agreement of pairs of models, and what it makes of OOD accuracy.
 
     Attributes:
-        models: Those that have learned.
-        correlation: Of ID and OOD agreement of all pairs, on probit axes.
-        slope: Of the line of agreement.
-        slope_of_accuracy: Of the line of accuracy, by least squares as well.
+        models: The models that have learned.
+        correlation: Correlation of ID and OOD agreement of all pairs, on probit axes.
+        slope: Slope of the line of agreement.
+        slope_of_accuracy: Slope of the line of accuracy, by least squares as well.
         error: Mean absolute difference of ALine-D's estimates and OOD accuracy.
-        error_of_line: Likewise of ALine-S.
+        error_of_line: Mean absolute difference of ALine-S's estimates and OOD accuracy.
         bias: Mean of estimate less accuracy, of ALine-D.
         verdict: ``strong, and right here``, ``strong, and wrong here``, ``strong, and undecided
             here``, or ``not strong``.
@@ -67,7 +67,7 @@ def agreement_on_the_line(scored: Scored, seed: int = 0) -> Agreement:
 
     Args:
         scored: All models.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
     """
     models = scored.of(scored.learned)
     k = len(models)

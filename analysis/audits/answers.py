@@ -18,7 +18,7 @@ QUESTION = 20
 WELL = {
     "yes": "Well specified: among the better half higher ID accuracy goes with lower OOD accuracy",
     "no": "Not well specified: among the better half higher ID accuracy goes with higher OOD "
-    "accuracy, so robust training cannot be told from good training here",
+    "accuracy, so robust and good training cannot be separated here",
     "undecided": "Whether it is well specified is undecided",
 }
 
@@ -63,7 +63,7 @@ def audit_text(audits: Sequence[Audit], width: int = 80) -> str:
     """The answers of each audit, in lines of at most ``width`` characters.
 
     Args:
-        audits: As from ``analysis.audit``.
+        audits: The result of ``analysis.audit``.
         width: Characters of a line.
     """
     lines = []
@@ -226,7 +226,7 @@ def _contradicted(name: str, noise: Noise) -> str:
 
 
 def _interval(estimate: Estimate, digits: int = 2) -> str:
-    """Such as ``0.52 (0.30 to 0.69)``."""
+    """An estimate and its interval, such as ``0.52 (0.30 to 0.69)``."""
 
     def text(value: float) -> str:
         return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")

@@ -28,21 +28,21 @@ class Audit:
     """What some models' answers say of a dataset with one choice of test environments.
 
     Attributes:
-        dataset: Its name; empty where it is not known.
-        test_environments: As a reader knows them; likewise.
+        dataset: Name of the dataset; empty where it is not known.
+        test_environments: Names of the test environments; empty where they are not known.
         models: How many were scored.
         learned: How many exceed chance.
         chance: ID accuracy of the best constant answer.
         margin: The difference of accuracies that matters.
-        line: Of all models.
-        line_learned: Of those above chance.
+        line: Line of all models.
+        line_learned: Line of the models above chance.
         selection: Which part of the OOD examples inverts the line.
         agreement: Whether OOD accuracy can be estimated without labels.
         hardness: How far a linear model comes; None where no model is known to be linear.
-        id_size, ood_size: What the test examples can tell apart.
+        id_size, ood_size: Differences that the test examples can detect.
         id_noise, ood_noise: Labels that the good models contradict.
         points: (2, models) ID and OOD accuracies.
-        duplicates: Of the ID and of the OOD test examples, where their inputs are known.
+        duplicates: Duplicates of the ID and of the OOD test examples, where their inputs are known.
         shift: What kind it is, as measured; empty where that was not done.
         diversity, correlation: The two shifts, as in ``analysis.measure_shift``.
         diverged: Models that have no answers.
@@ -93,14 +93,14 @@ def audit(
 
     Args:
         predictions: ``id`` and ``ood``, each (models, examples) predicted classes on test examples;
-            ``id_val`` likewise, if there is a validation set, by which models are then told
-            apart. Or one set of ``oodbench.predictions``.
-        labels: Of arrays: under the same names, (examples,) classes.
-        environments: Of arrays: under the same names, (examples,) the environment of each example.
-            Environments count alike, whatever their sizes. None: there is one.
+            ``id_val`` likewise, if there is a validation set, by which models are then
+            compared. Or one set of ``oodbench.predictions``.
+        labels: With arrays: under the same names, (examples,) classes.
+        environments: With arrays: under the same names, (examples,) the environment of each
+            example. Environments count alike, whatever their sizes. None: there is one.
         linear: (models,) which of them are linear in the inputs; None: not known.
         margin: The difference of two accuracies that matters, as a fraction.
-        seed: Of halves and bootstraps.
+        seed: Seed of halves and bootstraps.
 
     Raises:
         RequestError: An array is missing or does not fit, or the margin is none.
@@ -136,7 +136,7 @@ def audit(
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it: no NaN, no arrays; of an estimate its value and its 95% interval."""
+    """A value for JSON: no NaN, no arrays; an estimate as its value and its 95% interval."""
     if isinstance(value, Mapping):
         if value.keys() == set(Estimate.__dataclass_fields__):
             value = {name: value[name] for name in ("value", "low", "high")}

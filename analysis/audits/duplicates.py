@@ -52,7 +52,7 @@ def duplicates(
     Args:
         trained, tested: (n, ...) inputs, as a model takes them.
         trained_labels, tested_labels: (n,) integers.
-        seed: Of which test examples are compared, where there are many.
+        seed: Seed of the choice of test examples, where there are many.
 
     Raises:
         RequestError: The examples differ in shape.

@@ -35,7 +35,7 @@ def audit_figure(audits: Sequence[Audit], **look: Unpack[Appearing]) -> Figure:
     """Three panels for each audit, in a row: on the line, what inverts it, without labels.
 
     Args:
-        audits: As from ``analysis.audit``.
+        audits: The result of ``analysis.audit``.
         look: Fields of ``analysis.plots.appearance.Appearance``.
 
     Raises:

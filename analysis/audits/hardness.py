@@ -16,8 +16,8 @@ class Hardness:
     """Accuracies of the best linear and of the best other model, each by ID validation accuracy.
 
     Attributes:
-        linear_id, linear_ood: Of the linear one, with Wilson's intervals over examples.
-        other_id, other_ood: Of the other one.
+        linear_id, linear_ood: Accuracy of the linear model, with Wilson's intervals over examples.
+        other_id, other_ood: Accuracy of the other model, likewise.
     """
 
     linear_id: Estimate

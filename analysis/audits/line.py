@@ -16,7 +16,7 @@ class Line:
 
     Attributes:
         n: Models.
-        slope: Of the line; see ``analysis.accuracy_on_the_line``.
+        slope: Slope of the line; see ``analysis.accuracy_on_the_line``.
         correlation: Pearson's, on probit axes.
         n_good: Models in the better half by ID accuracy.
         correlation_good: Among them.

@@ -18,13 +18,13 @@ class Noise:
     """Labels that the good models contradict with one voice.
 
     Wrong labels are among these, and so are examples that all models get wrong alike: only a look
-    at them tells which.
+    at them shows which.
 
     Attributes:
         n: Examples.
         models: The better half by ID accuracy.
-        share: Of the examples, with Wilson's interval.
-        examples: Their numbers.
+        share: Share of the examples, with Wilson's interval.
+        examples: Numbers of these examples.
     """
 
     n: int

@@ -18,8 +18,8 @@ def audit_html(audits: Sequence[Audit], title: str = "Audit") -> str:
     """The figure, and each audit's questions with their answers, as one page.
 
     Args:
-        audits: As from ``analysis.audit``.
-        title: Of the page.
+        audits: The result of ``analysis.audit``.
+        title: Title of the page.
 
     Raises:
         RequestError: There are no audits.

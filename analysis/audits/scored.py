@@ -43,7 +43,7 @@ class Part:
 
     @cached_property
     def accuracy(self) -> Array:
-        """(K,)."""
+        """The accuracy (K,) of each model."""
         return np.asarray(self.right @ self.weights, float)
 
     @cached_property
@@ -57,7 +57,7 @@ class Scored:
     """K models, scored in and out of distribution.
 
     Attributes:
-        predictions: Theirs.
+        predictions: Predictions of the models.
     """
 
     predictions: Predictions
@@ -74,7 +74,7 @@ class Scored:
 
     @cached_property
     def ood(self) -> Part:
-        """The OOD test examples."""
+        """The part of the OOD test examples."""
         return self._part("ood_test")
 
     @cached_property
@@ -84,7 +84,7 @@ class Scored:
 
     @cached_property
     def selecting(self) -> Array:
-        """(K,) the ID accuracies that models are told apart by: on validation examples, if any."""
+        """(K,) the ID accuracies that models are compared by: on validation examples, if any."""
         return (self.id_val or self.id).accuracy
 
     @cached_property
@@ -134,7 +134,7 @@ class Scored:
         return Scored(replace(known, runs=runs, predicted=known.predicted[models]))
 
     def on(self, chosen: NDArray[np.integer[Any]]) -> "Scored":
-        """With some of the OOD test examples alone: their places among them."""
+        """The models, scored on only the ``chosen`` OOD test examples, by position."""
         known = self.predictions
         is_ood = (known.examples["role"] == "ood_test").to_numpy()
         kept = ~is_ood

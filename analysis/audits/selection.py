@@ -19,13 +19,13 @@ from .line import line_of
 from .scored import Scored
 
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""Of the OOD examples; the last one is all of them, where nothing is chosen."""
+"""Shares of the OOD examples; the last one is all of them, where nothing is chosen."""
 
 FEWEST_EXAMPLES = 10
-"""Fewer examples have an accuracy that tells no models apart."""
+"""Fewest examples with which accuracy separates models."""
 
 STEPS = 100
-"""Of the choice, at most; it rarely takes more than ten."""
+"""Maximum steps of the choice; it rarely takes more than ten."""
 
 TINY = 1e-12
 
@@ -37,7 +37,7 @@ class Share:
     """A share of the OOD examples, chosen on one half of the models.
 
     Attributes:
-        share: Of the examples.
+        share: Share of the examples.
         n: How many.
         chosen_on: Correlation of ID and OOD accuracy (probit) among the models that chose them.
         held_out: Among the others, with its interval.

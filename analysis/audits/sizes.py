@@ -14,16 +14,16 @@ POWER = 0.8
 """How often a difference of the margin is to be found."""
 
 MOST_PAIRS = 300
-"""Of models, at most: of more, as many at random."""
+"""Maximum pairs of models; of more, as many are drawn at random."""
 
 
 @dataclass(frozen=True)
 class SetSize:
-    """What the examples of one side can tell apart, for pairs of the better half of the models.
+    """Differences that one side's examples can detect, for pairs of the better half of the models.
 
     Attributes:
         n: Different examples.
-        pairs: Of models.
+        pairs: Pairs of models.
         error: Standard error of a difference of two accuracies: root mean square over pairs.
         smallest: The difference that is found in four of five cases, by a test at 5%.
         needed: Examples that the margin needs for that.
@@ -41,14 +41,14 @@ class SetSize:
 
 
 def set_size(part: Part, margin: float, seed: int = 0) -> SetSize:
-    """What these examples can tell apart.
+    """The differences that these examples can detect.
 
     Renderings of one example, and its copies in several environments, count as one: see ``error``.
 
     Args:
-        part: Of the models that would be compared.
+        part: Part of the models that would be compared.
         margin: The difference that matters, in accuracy.
-        seed: Of the pairs, where there are many.
+        seed: Seed of the pairs, where there are many.
     """
     every = list(combinations(range(len(part.predicted)), 2))
     if len(every) > MOST_PAIRS:

@@ -15,8 +15,8 @@ def claim_badge(judged: Judged, name: str) -> str:
     """The verdict as SVG: the claim's name, and one word on its colour.
 
     Args:
-        judged: As from ``analysis.judge_claim``.
-        name: Of the claim, such as ``naganuma2023-i``.
+        judged: The result of ``analysis.judge_claim``.
+        name: Name of the claim, such as ``naganuma2023-i``.
     """
     widths = [round(LETTER * len(text) + 2 * EDGE) for text in (name, judged.word)]
     total, color = sum(widths), COLORS.get(judged.word, OTHER)

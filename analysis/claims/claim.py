@@ -24,7 +24,7 @@ HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 
 @dataclass(frozen=True)
 class Population:
-    """Which runs a claim is about; what is empty leaves out none.
+    """The runs that a claim is about; an empty field leaves out none.
 
     Attributes:
         datasets: Names.

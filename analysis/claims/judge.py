@@ -57,7 +57,7 @@ def judge_claim(
         claim: The claim.
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
         predictions: What the runs predicted: with them, intervals cover the test examples.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Raises:
         RequestError: A column is missing.

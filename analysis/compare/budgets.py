@@ -22,7 +22,7 @@ class Budget:
     """One budget.
 
     Attributes:
-        amount: In the unit of the comparison.
+        amount: Amount in the unit of the comparison.
         trials: Optimizer -> how many trials it pays for.
     """
 

@@ -20,7 +20,7 @@ UNKNOWN = ""
 """The class of a dataset that declares none, or whose measurement is not clear."""
 
 COLUMNS = ("shift", "names", "chance", "algorithm", "a", "b", "score", "datasets", "tasks")
-"""Of a table without rows."""
+"""Columns of a table without rows."""
 
 
 def classes_of(pairs: pd.DataFrame) -> "pd.Series[str]":
@@ -48,7 +48,7 @@ def compare_by_class(
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``; ``shift`` is the class.
-        rule, predictions, by, settings: As for ``analysis.compare_across``.
+        rule, predictions, by, settings: See ``analysis.compare_across``.
 
     Returns:
         Its rows, and before them ``shift`` (the class; empty where unknown), ``names`` (of the

@@ -36,7 +36,7 @@ class Comparison:
 
     Attributes:
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
-        budget: Of each optimizer, in ``unit``. Default: fixed in advance, 8 trials where the
+        budget: Budget of each optimizer, in ``unit``. Default: fixed in advance, 8 trials where the
             smallest search has four times as many; see ``analysis.compare.budgets``.
         unit: ``trials``; or ``gradient_evaluations`` or ``seconds`` of training: the number of
             trials of an optimizer is then what the budget pays for, at the mean of its trials.
@@ -45,7 +45,7 @@ class Comparison:
         algorithm: Only this one.
         predictions: What the runs predicted (``oodbench.predictions``): with them, intervals cover
             the examples that the runs were scored on.
-        resamples: Of the bootstrap, at least 2.
+        resamples: Resamples of the bootstrap, at least 2.
         seed: Decides the resamples.
 
     Raises:

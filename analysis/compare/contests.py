@@ -1,4 +1,4 @@
-"""Who is compared with whom."""
+"""The contests: which optimizers are compared with which."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Contest:
 
     @property
     def members(self) -> tuple[str, ...]:
-        """Those of both sides."""
+        """The members of both sides."""
         return self.members_a + self.members_b
 
 

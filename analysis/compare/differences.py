@@ -37,7 +37,7 @@ class Differences:
         return self._sampled(self.tasks.bought)
 
     def of(self, score: int, budget: int = 0) -> Uncertain:
-        """With the bootstrap's variance, and that of data splits."""
+        """The difference with the variances of the bootstrap and of data splits."""
         df = self.tasks.freedom(self.contest.members, budget)
         splits = _on_splits(self.tasks.bought, self.contest, budget, score)
         ways = self.tasks.bought[0].ways
@@ -45,7 +45,7 @@ class Differences:
         return Uncertain(float(mine[0]), variances(mine, ways, df, splits))
 
     def under_cuts(self) -> dict[str, tuple[Uncertain, ...]]:
-        """Of each score, at the budget that decides, of the draws that each cut keeps.
+        """The differences of each score under each cut, at the budget that decides.
 
         Only these are resampled: what other examples or data splits would change is taken to be the
         same as without the cut.

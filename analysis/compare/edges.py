@@ -35,7 +35,7 @@ def rising_edges(panel: pd.DataFrame, column: str, places: pd.DataFrame) -> dict
     Args:
         panel: The trials of one panel, a row each; see ``analysis.runs.trials.trials_of``.
         column: The score that *best* is about.
-        places: Of these trials in their ranges; see ``positions``.
+        places: Places of these trials in their ranges; see ``positions``.
 
     Returns:
         Optimizer -> such as ``high end of lr (0.09)``, with the most extreme value that was tried;
@@ -88,6 +88,6 @@ def _ends(
 
 
 def _ranks(values: Array) -> Array:
-    """From 1 for the lowest; equal values share the mean of theirs."""
+    """Ranks from 1 for the lowest; equal values share their mean rank."""
     _, level, size = np.unique(values, return_inverse=True, return_counts=True)
     return (np.cumsum(size) - (size - 1) / 2)[level]

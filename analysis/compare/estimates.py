@@ -48,7 +48,7 @@ class Tasks:
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """Their names."""
+        """The names of the datasets."""
         return tuple(dict.fromkeys(one.searches.panel.dataset for one in self.bought))
 
     @property

@@ -20,7 +20,7 @@ from .ranges import positions
 from .spaces import PARTS, cuts
 
 CUT_RESAMPLES = 50
-"""Of the draws that a cut keeps: their spread decides on which side of 0 a difference lies."""
+"""Resamples of the draws that a cut keeps: they decide the sign of a difference."""
 
 Key = tuple[Any, ...]
 
@@ -30,7 +30,7 @@ class Estimation:
     """The searches of a table, and what budgets buy on each panel: computed when first asked for.
 
     Attributes:
-        searches: Of every panel.
+        searches: Searches of every panel.
         comparison: How they are compared.
         resampling: The joint weights.
         refused: Panel, in words -> why its search spaces are not cut.
@@ -47,7 +47,7 @@ class Estimation:
 
     @classmethod
     def of(cls, pairs: pd.DataFrame, comparison: Comparison) -> "Estimation":
-        """Of a table of runs; see ``analysis.runs.searches.searches`` for errors."""
+        """Make it from a table of runs; see ``analysis.runs.searches.searches`` for errors."""
         return cls(comparison.searches(pairs), comparison, comparison.resampling(pairs))
 
     def tasks(
@@ -91,7 +91,7 @@ class Estimation:
         return self._bought[key]
 
     def _cuts_of(self, one: Searches, budgets: Sequence[Budget]) -> dict[str, Bought]:
-        """Of the draws that each cut of the spaces keeps; see ``budget_under_cuts``."""
+        """The expected scores of the draws that each cut keeps; see ``budget_under_cuts``."""
         first = budget_under_cuts(one, budgets[0])
         key = (one.panel.key, first.amount, *first.trials.items())
         if key not in self._cut:

@@ -138,7 +138,7 @@ def _block(
     budgets: Sequence[Budget],
     wins: bool,
 ) -> tuple[list[Array], Array | None]:
-    """Of each cell (R, budgets, scores), and the wins of some resamples."""
+    """The scores of each cell (R, budgets, scores), and the wins in some resamples."""
     rank = np.where(completed, np.round(one.scores[columns[0]], DIGITS), -np.inf)
     scores = [np.where(completed, one.scores[name], NO_MODEL) for name in SCORES]
     values, chosen = [], []

@@ -41,13 +41,13 @@ def expected_best(
     quarter of the trials, which tell too little about searches of that size.
 
     Args:
-        pairs: As for ``analysis.runs.searches.searches``.
+        pairs: See ``analysis.runs.searches.searches``.
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
         budgets: Values of n; those above an optimizer's number of trials are left out for it.
             Default: every n up to 16, then steps of a quarter, and the number of trials itself.
         dataset, algorithm: Only this one.
         predictions: What the runs predicted; see ``analysis.compare.comparison.Comparison``.
-        resamples, seed: Of the bootstrap.
+        resamples, seed: Resamples and seed of the bootstrap.
 
     Returns:
         A row per dataset, test environments, algorithm, optimizer and n: ``rule``, ``n``,

@@ -30,7 +30,7 @@ def expected_by_class(
     is not known stands alone. Optimizers without trials on some dataset of a class are left out.
 
     Args:
-        pairs, rule, predictions, settings: As for ``analysis.compare_optimizers``.
+        pairs, rule, predictions, settings: See ``analysis.compare_optimizers``.
 
     Returns:
         A row per class of shift, algorithm and optimizer: ``shift`` (empty where unknown),

@@ -35,12 +35,12 @@ def compare_optimizers(
     where ``predictions`` are given, plus the variance between data splits, where there are several.
 
     Args:
-        pairs: As for ``analysis.runs.searches.searches``.
+        pairs: See ``analysis.runs.searches.searches``.
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
         predictions: What the runs predicted (``oodbench.predictions``): with them, intervals cover
             the examples that the runs were scored on.
-        settings: Those of ``analysis.compare.comparison.Comparison``: ``budget`` and its ``unit``,
-            ``margin``, ``dataset``, ``algorithm``, ``resamples``, ``seed``.
+        settings: The settings of ``analysis.compare.comparison.Comparison``: ``budget`` and its
+            ``unit``, ``margin``, ``dataset``, ``algorithm``, ``resamples``, ``seed``.
 
     Returns:
         A row per dataset, test environments, algorithm, pair (``a``, ``b``) and ``score`` (id or

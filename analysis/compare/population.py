@@ -76,7 +76,7 @@ def _by_stepping(names: Sequence[str]) -> list[list[str]]:
 
 
 def _by_dataset(tasks: Tasks, contest: Contest, score: int) -> Array:
-    """(R, datasets) differences."""
+    """The differences (R, datasets), averaged over each dataset's panels."""
     each = []
     for name in tasks.datasets:
         mine = [one for one in tasks.bought if one.searches.panel.dataset == name]

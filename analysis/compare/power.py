@@ -44,7 +44,7 @@ class Power:
 
     Attributes:
         budget: Draws of a search.
-        draws: Of each optimizer, the fewest that were run.
+        draws: Draws of each optimizer, the fewest that were run.
         searched: Variance of the difference from the draws that were run.
         examples: That from test examples; NaN where no predictions are known.
         splits: That from one split of the data to another; NaN where one was run.
@@ -62,7 +62,7 @@ class Power:
         """The difference that is found with a probability of ``POWER``; a fraction.
 
         Args:
-            draws: Of each optimizer.
+            draws: Draws of each optimizer.
             data_seeds: On how many splits they are run. Of one split a comparison covers that split
                 alone, so nothing is added for others. Parts that are not known count as 0.
         """
@@ -97,8 +97,8 @@ def power(
     p-values are not corrected for the number of pairs. See the module for the method.
 
     Args:
-        pairs, rule, predictions, settings: As for ``analysis.compare_optimizers``.
-        draws: Of each optimizer's search. Default: as many as there are.
+        pairs, rule, predictions, settings: See ``analysis.compare_optimizers``.
+        draws: Draws of each optimizer's search. Default: as many as there are.
         target: A difference that one would act on; a fraction.
 
     Returns:
@@ -125,7 +125,7 @@ def power(
 
 
 def typical_power(estimation: Estimation) -> list[tuple[Searches, Power]]:
-    """Of each panel: the power of the pair of optimizers with the median error."""
+    """The power on each panel, of the pair of optimizers with the median error."""
     found = []
     for one in estimation.searches:
         contests = every_pair(one.trials)

@@ -41,16 +41,16 @@ class Profile:
     """The profiles of the optimizers of one algorithm.
 
     Attributes:
-        algorithm: Its name.
+        algorithm: Name of the algorithm.
         optimizers: Names, in order of first appearance.
         tasks, datasets: How many tasks there are, of how many datasets.
         amount, unit: The budget of each.
         unreached: Tasks whose target no optimizer reaches.
-        near: Of each optimizer (3, len(``WITHIN``)): the share of tasks on which its expected OOD
+        near: For each optimizer (3, len(``WITHIN``)): share of tasks on which its expected OOD
             accuracy is within so much of the best one's; the ends of its 95% interval.
-        fast: Of each (3, len(``TIMES``)): the share of tasks on which it reaches the target within
+        fast: For each (3, len(``TIMES``)): share of tasks on which it reaches the target within
             so many times the trials of the fastest one; the ends.
-        scores: Of each (3,): the mean of ``fast`` over ``TIMES``; the ends.
+        scores: Scores of each (3,): the mean of ``fast`` over ``TIMES``; the ends.
     """
 
     algorithm: str
@@ -79,7 +79,7 @@ def profiles(
     search. Intervals are percentiles of the bootstrap over draws; the target stays.
 
     Args:
-        pairs, rule, predictions, settings: As for ``analysis.compare_across``, in trials.
+        pairs, rule, predictions, settings: See ``analysis.compare_across``, in trials.
 
     Raises:
         RequestError, UnknownNameError: As there.
@@ -115,7 +115,7 @@ def _profiles(estimation: Estimation) -> Iterator[Profile]:
 
 
 def _stacked(values: Mapping[str, Array], names: Sequence[str]) -> Array:
-    """(R, optimizers, budgets, scores)."""
+    """The values as one array (R, optimizers, budgets, scores)."""
     return np.stack([values[name] for name in names], axis=1)
 
 

@@ -29,10 +29,10 @@ class Ranking:
     """Mean ranks of optimizers over the tasks of one algorithm; 1 is the best.
 
     Attributes:
-        algorithm: Its name.
+        algorithm: Name of the algorithm.
         rule: How runs were selected.
         amount: The budget of each, such as 8, in ``unit``.
-        unit: Of the budget.
+        unit: Unit of the budget.
         optimizers: Names, in order of first appearance.
         tasks: How many; test environments of one dataset among them.
         datasets: How many of these there are.
@@ -70,7 +70,7 @@ def rankings(
     those of one dataset are not, so that p-values are too small where datasets are few.
 
     Args:
-        pairs, rule, predictions, settings: As for ``analysis.compare_across``.
+        pairs, rule, predictions, settings: See ``analysis.compare_across``.
 
     Raises:
         RequestError: As there, or an algorithm has fewer than three optimizers or tasks.

@@ -66,7 +66,7 @@ def cuts(runs: pd.DataFrame, rule: str, n: int, places: pd.DataFrame | None = No
             that no table of runs has are taken for hyperparameters.
         rule: How a run is selected, one of ``oodbench.results.select.RUN_RULES``.
         n: Trials of a search, the budget at which optimizers are compared.
-        places: Of these trials in their ranges, if they are known; see ``positions``.
+        places: Places of these trials in their ranges, if they are known; see ``positions``.
     """
     places = positions(runs) if places is None else places
     spaces = _spaces(runs, places, RUN_RULES[rule], n)
@@ -100,7 +100,7 @@ class _Space:
     """The draws of one optimizer, N runs.
 
     Attributes:
-        optimizer: Its name.
+        optimizer: Name of the optimizer.
         rows: (all,): which runs of the panel they are.
         n: The budget.
         places: Hyperparameter that it searched -> (N,), in [0, 1]; see ``positions``.

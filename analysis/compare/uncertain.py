@@ -40,7 +40,7 @@ class Uncertain:
         return float(np.sqrt((stdtrit(freedom, 1 - level / 2) ** 2 * variances).sum()))
 
     def estimate(self) -> Estimate:
-        """With its 95% and 90% intervals."""
+        """The value with its 95% and 90% intervals."""
         wide, narrow = self.half(LEVEL), self.half(2 * LEVEL)
         ends = self.value - wide, self.value + wide, self.value - narrow, self.value + narrow
         return Estimate(self.value, *ends)
@@ -86,5 +86,5 @@ def variances(
 
 
 def variance(sampled: Array) -> float:
-    """Of (R,) resamples."""
+    """The variance of (R,) resamples."""
     return float(np.var(sampled, ddof=1))

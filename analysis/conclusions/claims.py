@@ -13,7 +13,7 @@ from ..stats.testing import LEVEL
 from .sentences import Row, ends, of_their_like, of_these, points, signed
 
 CLAIMS = {"id": shipped("naganuma2023-i-id"), "ood": shipped("naganuma2023-i-ood")}
-"""Of each score: what is judged on every dataset."""
+"""The claim on each score that is judged on every dataset."""
 SAME_ID, WORSE_OOD = (claim.claim for claim in CLAIMS.values())
 
 ALL = "all of the class"
@@ -33,7 +33,7 @@ def claims_of_kinds(kinds: pd.DataFrame) -> Iterator[dict[str, str]]:
 
 
 def claims_of_classes(classes: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """The same on average over a dataset's environments, and over the datasets of each class.
+    """Claims about averages over a dataset's environments, and over each class's datasets.
 
     Args:
         classes: ``compare_by_class`` of the kinds.
@@ -100,11 +100,11 @@ def _found(row: Row, looked_at: int) -> str:
 
 
 def _robust(row: Row) -> Iterable[str]:
-    """The same at other budgets, and under cuts of the search spaces."""
+    """The difference at other budgets, and under cuts of the search spaces."""
     others = row["at_budgets"][1:]
     if others:
-        told = ", ".join(f"{signed(value)} at {budget:,.6g}" for budget, value, _ in others)
-        yield f"at other budgets {told}"
+        others_text = ", ".join(f"{signed(value)} at {budget:,.6g}" for budget, value, _ in others)
+        yield f"at other budgets {others_text}"
     values = [value for _, value, _ in row["under_cuts"] if np.isfinite(value)]
     if values:
         yield f"under {len(values)} cuts of the spaces {ends(min(values), max(values))}"

@@ -78,7 +78,7 @@ class Conclusions:
         cuts_refused: Panel, in words -> why its search spaces are not cut.
         health: ``search_health``.
         left_out: Datasets on which optimizers are not compared, such as those without the score
-            that the rule reads, and why. What needs no selection is said of them too.
+            that the rule reads, and why. What needs no selection is stated of them too.
         missing: What further columns of the table would answer; see ``more_columns``.
         estimation: What all comparisons rest on, for others to be made of it; None without any.
         environments: Names that test environments have in text, beside their indices.
@@ -136,7 +136,7 @@ def conclude(
         pairs: A row a run, as from ``oodbench.results.query.pairs``; ``shift`` (the class) and
             ``optimizer_kind`` are used where present.
         rule: How each optimizer's run is selected.
-        budget, unit: Of each optimizer; see ``analysis.compare_optimizers``.
+        budget, unit: Budget and unit of each optimizer; see ``analysis.compare_optimizers``.
         baseline: An optimizer, against whose curve the others' effective robustness is measured.
         predictions: What the runs predicted (``oodbench.predictions``): with them, the statements
             cover the test examples, too.

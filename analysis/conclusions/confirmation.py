@@ -1,4 +1,4 @@
-"""Winners that were trained again on fresh seeds: what a search alone cannot tell."""
+"""Winners that were trained again on fresh seeds: what a search alone cannot show."""
 
 import numpy as np
 import pandas as pd

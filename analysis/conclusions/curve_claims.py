@@ -65,7 +65,7 @@ def claims_of_returns(curves: Mapping[Key, ReturnCurve]) -> Iterator[dict[str, s
     for group, found in groups.items():
         determined = [verdict for verdict in VERDICTS[:-1] if verdict in found]
         verdict = determined[0] if len(determined) == 1 else NOT_DETERMINED
-        told = [f"{name}: {', '.join(found[name])}" for name in VERDICTS if name in found]
+        by_verdict = [f"{name}: {', '.join(found[name])}" for name in VERDICTS if name in found]
         disagreeing = [
             f"{pretty(key[-1])} {curve.disagreement}"
             for key, curve in curves.items()
@@ -77,7 +77,7 @@ def claims_of_returns(curves: Mapping[Key, ReturnCurve]) -> Iterator[dict[str, s
             **dict(zip(GROUP, group, strict=True)),
             "verdict": DIFFERS if len(determined) > 1 else verdict,
             "sentence": f"returns of ID accuracy: {'; '.join(by_name)}",
-            "evidence": "; ".join([*told, *disagreeing]),
+            "evidence": "; ".join([*by_verdict, *disagreeing]),
         }
 
 
@@ -101,7 +101,7 @@ def claims_of_lines(table: pd.DataFrame) -> Iterator[dict[str, str]]:
 
 
 def _measured(row: Row, name: str) -> str:
-    """Such as ``slope 0.71 (0.65 to 0.77)``."""
+    """A measured value in words, such as ``slope 0.71 (0.65 to 0.77)``."""
     value, low, high = (row[f"{name}{part}"] for part in ("", "_low", "_high"))
     word = name.removesuffix("_good")
     if not np.isfinite(value):
@@ -117,13 +117,13 @@ def claims_of_robustness(table: pd.DataFrame) -> Iterator[dict[str, str]]:
     for key, rows in table.groupby(list(GROUP), sort=False):
         found = rows.to_dict("records")
         verdicts = list(dict.fromkeys(str(row["verdict"]) for row in found))
-        told = ", ".join(f"{pretty(str(row['optimizer']))} {_beyond(row)}" for row in found)
+        differences = ", ".join(f"{pretty(str(row['optimizer']))} {_beyond(row)}" for row in found)
         yield {
             "claim": ROBUST,
             **dict(zip(GROUP, map(str, key), strict=True)),
             "verdict": verdicts[0] if len(verdicts) == 1 else DIFFERS,
             "sentence": f"OOD accuracy beyond that of {pretty(str(found[0]['baseline']))} at equal "
-            f"ID accuracy: {told}",
+            f"ID accuracy: {differences}",
             "evidence": ", ".join(
                 f"{pretty(str(row['optimizer']))}: {row['verdict']}, n = {row['n']:,} in its range "
                 f"({row['outside']:,} outside)"

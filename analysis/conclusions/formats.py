@@ -53,10 +53,10 @@ def conclusions_as(
     """The conclusions in one of ``FORMATS``.
 
     Args:
-        conclusions: As from ``analysis.conclude``.
+        conclusions: The result of ``analysis.conclude``.
         format_: ``text``; ``markdown`` and ``latex``: the advice and a table of the statements
             with what they rest on; ``json``: that and the notes; ``csv``: a row a statement.
-        width: Of lines of text.
+        width: Width of lines of text.
         escape_formulas: In ``csv``: see ``oodbench.results.spreadsheets``.
 
     Raises:

@@ -70,14 +70,14 @@ class Found(Protocol):
 def notes_of(found: Found) -> dict[str, tuple[str, ...]]:
     """The notes by heading, in the order in which they are shown; none is empty."""
     decides = [POWER, *found.power] if found.power else []
-    told: dict[str, Iterable[str]] = {
+    by_heading: dict[str, Iterable[str]] = {
         "Runs": [*_runs(found), *found.left_out],
         "Further columns": found.missing,
         "Searches": _searches(found.health),
         "What these searches decide": [*decides, *_refused(found.cuts_refused)],
         "Reading": _reading(found),
     }
-    return {heading: lines for heading, each in told.items() if (lines := tuple(each))}
+    return {heading: lines for heading, each in by_heading.items() if (lines := tuple(each))}
 
 
 def _runs(found: Found) -> Iterator[str]:
@@ -88,7 +88,7 @@ def _runs(found: Found) -> Iterator[str]:
 
 
 def _searches(health: pd.DataFrame) -> Iterator[str]:
-    """A sentence for each panel, or for several that it is true of; then what the edges tell."""
+    """A sentence for each panel, or for several that it is true of; then what the edges show."""
     places: dict[tuple[str, ...], list[str]] = {}
     for (dataset, tested, algorithm), rows in health.groupby(list(GROUP), sort=False):
         sizes = sorted(rows["trials"].unique())

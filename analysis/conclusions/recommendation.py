@@ -23,14 +23,14 @@ class Recommendation:
 
     Attributes:
         shift: The class, or empty where it is not known.
-        algorithm: Its name.
+        algorithm: Name of the algorithm.
         datasets: Names of those that it rests on.
-        optimizers: Those that no other optimizer beats in OOD accuracy, best first; empty for
-            "undecided".
+        optimizers: The optimizers that no other optimizer beats in OOD accuracy, best first; empty
+            for "undecided".
         answer: Which optimizer, such as ``undecided: no optimizer beats another``.
         margin: By how much, with its 95% interval; empty where nothing is tested.
         basis: What is compared, such as ``OOD accuracy of the best by id_val of 8 trials of each``.
-        scores: Of each optimizer.
+        scores: Scores of each optimizer.
         limits: Where the answer ends: datasets, search spaces, optimizers of too few trials.
         covers: What the intervals cover, and what not; empty where nothing is tested.
     """
@@ -48,12 +48,12 @@ class Recommendation:
 
     @property
     def name(self) -> str:
-        """Such as ``ERM on PACS``."""
+        """Algorithm and datasets, such as ``ERM on PACS``."""
         return f"{pretty(self.algorithm)} on {self.datasets}"
 
     @property
     def where(self) -> str:
-        """Such as ``ERM on PACS (diversity shift)``."""
+        """Algorithm, datasets and shift, such as ``ERM on PACS (diversity shift)``."""
         return f"{self.name} ({shift_name(self.shift)})"
 
     @property
@@ -93,7 +93,7 @@ def _advice(rows: pd.DataFrame, looked_at: int, questions: int) -> Recommendatio
     """The advice on one class and algorithm.
 
     Args:
-        rows: Its pairs.
+        rows: Pairs of the recommendation.
         looked_at: Pairs, of all classes and algorithms.
         questions: Classes and algorithms.
     """
@@ -204,6 +204,6 @@ def _judged(
 
 
 def either(names: Iterable[str]) -> str:
-    """Such as ``a, b or c``."""
+    """The names joined by "or", such as ``a, b or c``."""
     *most, last = names
     return f"{', '.join(most)} or {last}" if most else last

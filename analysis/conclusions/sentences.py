@@ -76,6 +76,6 @@ def of_their_like(row: Row, wider: str) -> str:
 
 
 def _by_how_much(row: Row) -> str:
-    """Such as ``10.2 points lower``."""
+    """The difference in words, such as ``10.2 points lower``."""
     direction = "higher" if row["difference"] > 0 else "lower"
     return f"{100 * abs(row['difference']):.1f} points {direction}"

@@ -57,7 +57,7 @@ def answer_text(conclusions: Findings, width: int = 80, most: int = 8) -> str:
     """The answer alone: a line for each class of shift and algorithm, and what they cover.
 
     Args:
-        conclusions: As from ``analysis.conclude``.
+        conclusions: The result of ``analysis.conclude``.
         width, most: Characters of a line, and lines.
     """
     advice = conclusions.recommendations
@@ -87,7 +87,7 @@ def by_place(
     """The statements about each panel, dataset and class of shift, under their heading.
 
     Args:
-        claims, environments: Of ``analysis.Conclusions``.
+        claims, environments: Claims and environments of ``analysis.Conclusions``.
         short: One heading for many panels of a dataset.
     """
     named = name_environments(claims, environments)
@@ -108,7 +108,7 @@ def heading(dataset: str, environments: str, shift: str) -> str:
 
 
 def exception(not_under: str) -> str:
-    """What is said behind a sentence that does not hold in parts of the search spaces."""
+    """The text after a sentence that does not hold in parts of the search spaces."""
     if not not_under:
         return ""
     if not_under == UNCUT:

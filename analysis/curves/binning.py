@@ -43,7 +43,7 @@ class Binned:
     """One panel in bins.
 
     Attributes:
-        panel: Its runs.
+        panel: Runs of the panel.
         edges: (bins + 1,), of equal widths over [0, 1].
         bins: Optimizer -> its bins that hold runs, from low to high ID accuracy.
     """

@@ -1,7 +1,7 @@
 """The ID accuracy that runs can be expected to have, of the one that was measured.
 
 A measured accuracy is the true one and the luck of the test examples. Among runs that are crowded
-at one accuracy, most of what tells them apart is luck, and a curve over measured accuracies is too
+at one accuracy, most of what separates them is luck, and a curve over measured accuracies is too
 flat there. Two measurements of one quantity mend that: the mean of one among runs that are alike in
 the other is free of luck (regression calibration; Carroll et al. 2006, chapter 4).
 """
@@ -61,8 +61,8 @@ def expected_id(
     Args:
         first, second: (1 + resamples, n) or (1, n).
         weights: (1 + resamples, n).
-        clusters, resamples: As for ``analysis.stats.smooth.fit_smooth``.
-        corrected: Of ``ExpectedId``; where it is empty, the second measurement is returned.
+        clusters, resamples: See ``analysis.stats.smooth.fit_smooth``.
+        corrected: As in ``ExpectedId``; if empty, the second measurement is returned.
     """
     uncorrected = ExpectedId(second, second[0], NOT_CORRECTED, np.nan)
     if not corrected:

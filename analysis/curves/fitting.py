@@ -34,7 +34,7 @@ from .verdicts import (
 )
 
 PLACES = (0.5, 0.25, 0.75)
-"""Of the way from the lower to the upper percentile: where the bend is measured."""
+"""Places between the lower and the upper percentile where the bend is measured."""
 
 FEWEST_NEAR = 3
 """Configurations in each third of the range: without them the form of a curve is a guess there."""
@@ -65,7 +65,7 @@ class Fit:
         smallest_bend, smallest_gain: Sizes that matter, in OOD accuracy; fractions.
         smallest_range: Nothing is determined where the percentiles of ID accuracy are closer.
         scales: Axes to look at beside that of accuracy.
-        resamples: Of the bootstrap.
+        resamples: Resamples of the bootstrap.
         seed: Decides them.
     """
 
@@ -117,8 +117,8 @@ def fit_return_curve(
         n_id: Examples behind each ID accuracy, (n,) or one number. Without ``id_val`` they are
             divided in two halves, each a measurement. Where neither is known, ID accuracies are
             taken as exact.
-        settings: Those of ``analysis.curves.fitting.Fit``: ``smallest_bend``, ``smallest_gain``,
-            ``smallest_range``, ``scales``, ``resamples``, ``seed``.
+        settings: The settings of ``analysis.curves.fitting.Fit``: ``smallest_bend``,
+            ``smallest_gain``, ``smallest_range``, ``scales``, ``resamples``, ``seed``.
 
     Returns:
         A curve. Where fewer than five configurations are left the verdict is ``not determined``
@@ -185,7 +185,7 @@ def _too_little(one: Cloud, lower: float, upper: float, smallest_range: float) -
 
 
 def _estimate(one: Cloud, values: Array) -> Estimate:
-    """Of a difference of accuracies."""
+    """The estimate of a difference of accuracies, which lies within -1 and 1."""
     return within_range(one.curve.estimate(values), -1, 1) if one.curve else UNKNOWN
 
 

@@ -28,8 +28,8 @@ class Cloud:
     """The runs that one curve rests on, and their resamples.
 
     Attributes:
-        optimizer: Its name.
-        expected: Their ID accuracies.
+        optimizer: Name of the optimizer.
+        expected: Expected ID accuracies of the runs.
         ood: (1 + resamples, n) OOD accuracies, or (1, n).
         weights: (1 + resamples, n): how often each run is there.
         draws: (n,) which draw each run came from.

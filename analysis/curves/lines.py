@@ -47,7 +47,7 @@ def fit_line(
 
     Args:
         id_accuracy, ood_accuracy: (n,) fractions.
-        axis: Of both: ``accuracy``, ``logit`` or ``probit``.
+        axis: Axis of both: ``accuracy``, ``logit`` or ``probit``.
         n_id, n_ood: Examples behind them; see ``on_axis``.
 
     Raises:

@@ -49,11 +49,12 @@ def ood_at_equal_id(
     optimizers share, and over test examples where the predictions are known.
 
     Args:
-        pairs: As for ``analysis.curves.return_curves.return_curves``.
+        pairs: See ``analysis.curves.return_curves.return_curves``.
         margin: A difference closer to 0 than this is called none; a fraction.
         least_share: What the common range must be of the range that either covers.
         dataset, algorithm: Only this one.
-        predictions: Of these runs, as from ``oodbench.predictions``, where they are known.
+        predictions: Predictions of these runs, as from ``oodbench.predictions``, where they are
+            known.
         seed: Decides the bootstrap.
 
     Returns:
@@ -150,7 +151,7 @@ def difference_curve(
     """The difference of two optimizers' return curves at each ID accuracy that they share.
 
     Args:
-        pairs, dataset, algorithm, predictions, seed: As for ``ood_at_equal_id``.
+        pairs, dataset, algorithm, predictions, seed: See ``ood_at_equal_id``.
         a, b: Optimizers.
 
     Returns:

@@ -48,7 +48,7 @@ def accuracy_on_the_line(
     examples, and the good runs are not chosen by it.
 
     Args:
-        pairs, dataset, algorithm, predictions, seed: As for ``analysis.ood_at_equal_id``.
+        pairs, dataset, algorithm, predictions, seed: See ``analysis.ood_at_equal_id``.
 
     Returns:
         A row per dataset, test environments and algorithm: ``n`` (runs), ``slope`` on probit axes
@@ -106,7 +106,7 @@ def _enough(values: Array, configurations: int, resamples: int) -> Estimate:
 
 
 def _covariance(weights: Array, x: Array, y: Array) -> Array:
-    """(1 + resamples,)."""
+    """The weighted covariances (1 + resamples,)."""
     total = np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
     means = [(weights * values).sum(axis=1, keepdims=True) / total for values in (x, y)]
     covariance: Array = (weights * (x - means[0]) * (y - means[1])).sum(axis=1) / total[:, 0]

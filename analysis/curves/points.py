@@ -21,7 +21,7 @@ USED = {
 """Columns that points rest on: a table of runs has five times as many, and groups copy theirs."""
 
 RESAMPLES = 200
-"""Of the bootstrap: it gives standard errors."""
+"""Resamples of the bootstrap: it gives standard errors."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Points:
     """The runs of one group that have learned, with two measurements of their ID accuracy.
 
     Attributes:
-        runs: Their rows.
+        runs: Rows of the runs.
         first, second: (1 + resamples, n) ID accuracies, or (1, n); the same one where there is a
             single measurement.
-        ood: Likewise.
+        ood: OOD accuracy, as ``id``.
         weights, draws, left_out: As in ``Cloud``.
         corrected: As in ``analysis.curves.expected_id.ExpectedId``.
-        resamples: Of the draws; see ``analysis.stats.smooth.error_of``.
+        resamples: Resamples of the draws; see ``analysis.stats.smooth.error_of``.
         n_first, n_second, n_ood: (n,) numbers of examples; NaN where unknown.
     """
 
@@ -115,7 +115,7 @@ def points_of(runs: pd.DataFrame, resampling: Resampling, chance: float | None) 
 
     Args:
         runs: Rows of the table of runs of one dataset, test environments and algorithm.
-        resampling: Of a table with these runs.
+        resampling: Resampling of a table with these runs.
         chance: Accuracy of guessing.
     """
     kept, left_out = usable(runs)

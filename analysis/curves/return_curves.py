@@ -31,11 +31,11 @@ def return_curves(
         pairs: A row a run, as from ``oodbench.results.query.pairs``; needs run, dataset,
             test_environments, algorithm, optimizer, status, id and ood. config_id, seed, chance,
             id_val, n_id_val, n_id and sampler are used where present.
-        by: What tells one curve from another. Datasets, test environments and algorithms are never
+        by: Columns that identify a curve. Datasets, test environments and algorithms are never
             pooled; without ``optimizer`` all optimizers share a curve.
-        predictions: Of these runs, as from ``oodbench.predictions``: where they are known, test
-            examples are resampled too.
-        settings: Of ``fit_return_curve``: sizes, resamples, seed, scales.
+        predictions: Predictions of these runs, as from ``oodbench.predictions``: where they are
+            known, test examples are resampled too.
+        settings: Settings of ``fit_return_curve``: sizes, resamples, seed, scales.
 
     Returns:
         Values of ``by`` -> curve, in order of first appearance. ``left_out`` counts every run of
@@ -81,7 +81,7 @@ def return_table(curves: Mapping[Key, ReturnCurve]) -> pd.DataFrame:
     """One row a curve: its verdict and the numbers that it rests on.
 
     Args:
-        curves: As from ``return_curves`` over optimizers.
+        curves: The result of ``return_curves`` over optimizers.
 
     Returns:
         Columns: dataset, test_environments, algorithm, optimizer, ``verdict``, ``n``,

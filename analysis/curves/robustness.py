@@ -40,7 +40,7 @@ def effective_robustness(
     them. ID accuracies and intervals are those of ``ood_at_equal_id``.
 
     Args:
-        pairs, dataset, algorithm, predictions, seed: As for ``ood_at_equal_id``.
+        pairs, dataset, algorithm, predictions, seed: See ``ood_at_equal_id``.
         baseline: An optimizer.
         baseline_algorithm: Whose runs the curve goes through, such as ``erm``. Default: each
             algorithm's own.

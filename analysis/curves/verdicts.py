@@ -35,7 +35,7 @@ class Shape:
         scale: ``accuracy``, ``logit`` or ``probit``: where the line between the ends is straight.
         verdict: One of ``VERDICTS``.
         bend: How far the curve lies under that line at its middle, in OOD accuracy.
-        elsewhere: The same at a quarter and at three quarters.
+        elsewhere: The bends at a quarter and at three quarters.
     """
 
     scale: str
@@ -92,7 +92,7 @@ class ReturnCurve:
 
     @property
     def bend(self) -> Estimate:
-        """On the accuracy axis."""
+        """The bend of the curve on the accuracy axis."""
         return self.shapes["accuracy"].bend
 
     @property

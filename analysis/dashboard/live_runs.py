@@ -18,7 +18,7 @@ OWN = ["finished", "added"]
 """Columns of the tables here that are not of the runs' trials."""
 
 BEST = (*BY, "run", "id_val", "id", "ood", "n_ood")
-"""What is said of the best run of each optimizer."""
+"""Columns shown of the best run of each optimizer."""
 
 Key = tuple[str, ...]
 
@@ -29,7 +29,7 @@ class LiveRuns:
     Every change has a number, larger than those before: ``since`` gives what came after one.
 
     Attributes:
-        number: Of the last change.
+        number: Number of the last change.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class LiveRuns:
         """Take in runs that ended.
 
         Args:
-            number: Of this change.
+            number: Number of this change.
             pairs: A row a run, as from ``oodbench.results.query.pairs``, and when it ``finished``.
             optimizers: All that there will be, lest one change its look when another comes.
             environments: Dataset -> the names of its environments.
@@ -107,7 +107,7 @@ class LiveRuns:
             self._best[tuple(row[name] for name in GROUP)].append(row)
 
     def _panel(self, rows: pd.DataFrame) -> dict[str, Any]:
-        """As the report has it; runs of several protocols are drawn together, and that is said."""
+        """A panel in the report's form; runs of several protocols get a remark."""
         try:
             check_protocols(rows)
             return charts.panel_facts(rows, self._environments)[0]
@@ -158,7 +158,7 @@ def best_of(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def ranked(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Likewise of one panel; where that cannot be said, its optimizers without a run."""
+    """The best run of each optimizer of a panel; without a run where none can be selected."""
     try:
         return best_of(rows)
     except QueryError:

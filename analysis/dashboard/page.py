@@ -24,8 +24,8 @@ def dashboard_page(database: str, sweep: str | None = None) -> DashboardPage:
     """The page of a database, or of one of its sweeps.
 
     Args:
-        database: Its name, as the page shows it.
-        sweep: Its name.
+        database: Name of the database, as the page shows it.
+        sweep: Name of the sweep.
     """
     scripts = [static(f"{name}.js") for name in (LIBRARY, *SCRIPTS)]
     scripts += [static(f"{name}.js", HERE) for name in LIVE_SCRIPTS]

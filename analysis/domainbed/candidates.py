@@ -20,7 +20,7 @@ from oodbench.results.imports import domainbed_accuracies
 from oodbench.results.select import LeftOut, left_out_mean
 
 CHECKPOINT = ("run", *JOB, "step")
-"""What tells one checkpoint from another."""
+"""Columns that identify a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def read_domainbed(folder: str | Path) -> DomainBedSweep:
 
 
 def stored_domainbed(db: str | Path | Database, sweep: str | None = None) -> DomainBedSweep:
-    """The same from the runs that ``oodbench import domainbed`` has put into a database.
+    """A DomainBed sweep from runs that ``oodbench import domainbed`` put into a database.
 
     ``run`` is the run's id there.
 

@@ -83,7 +83,7 @@ def domainbed_table(found: pd.DataFrame, method: str) -> pd.DataFrame:
 
 
 def domainbed_averages(found: pd.DataFrame, method: str) -> pd.DataFrame:
-    """As ``domainbed_table``, but of each trial's mean over its test environments."""
+    """The table ``domainbed_table`` of each trial's mean over its test environments."""
     chosen = domainbed_selection(found, method)
     trials = chosen.groupby([*GROUP, "trial_seed"])["ood"].mean().reset_index()
     return _over_trials(trials, list(GROUP), method)
@@ -157,7 +157,7 @@ def _over_trials(chosen: pd.DataFrame, by: list[str], method: str) -> pd.DataFra
 
 
 def _cells(table: pd.DataFrame, keys: int) -> Cells:
-    """Of the first ``keys`` columns; in percent."""
+    """The accuracy and error of each cell in percent, by the first ``keys`` columns."""
     where = table[list(table.columns[:keys])].itertuples(index=False, name=None)
     percent = 100 * table[["accuracy", "error"]].to_numpy()
     return dict(zip(where, map(tuple, percent), strict=True))

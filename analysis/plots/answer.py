@@ -47,10 +47,10 @@ _CAPTION = (
 
 @dataclass(frozen=True)
 class Answer:
-    """What is drawn and said of one class of shift and algorithm.
+    """The part of the figure on one class of shift and algorithm.
 
     Attributes:
-        rows: Of ``levels_table``, best first.
+        rows: Rows of ``levels_table``, best first.
         advice: What is recommended; None where no two optimizers were compared.
     """
 
@@ -59,13 +59,13 @@ class Answer:
 
     @property
     def where(self) -> str:
-        """Such as ``Correlation shift, ERM``."""
+        """The heading, such as ``Correlation shift, ERM``."""
         shift = shift_name(str(self.rows["shift"].iloc[0]))
         return f"{shift[0].upper()}{shift[1:]}, {pretty(str(self.rows['algorithm'].iloc[0]))}"
 
     @property
     def datasets(self) -> str:
-        """Their names, and how many environments each is tested on."""
+        """The names of the datasets, and how many environments each is tested on."""
         one = self.rows.iloc[0]
         more = f", {one['tasks']} test environments" if one["tasks"] > one["datasets"] else ""
         return f"{one['names']}{more}"
@@ -123,7 +123,7 @@ def answer(
         predictions: What the runs predicted (``oodbench.predictions``): with them, the intervals
             cover the test examples, too.
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
-        palette: As for ``analysis.scatter``.
+        palette: See ``analysis.scatter``.
         options: The other fields of ``analysis.compare.comparison.Comparison``, and those of
             ``analysis.plots.appearance.Appearance``.
 
@@ -159,7 +159,7 @@ def _heading(one: Answer, look: Appearance) -> list[str]:
 
 
 def caption(found: Sequence[Answer]) -> str:
-    """What all marks are."""
+    """The caption: it explains all marks."""
     rows = pd.concat([one.rows for one in found])
     unit = str(rows["unit"].iloc[0]).replace("_", " ")
     amounts = [f"{amount:,.6g}" for amount in sorted(rows["budget"].unique())]
@@ -170,7 +170,7 @@ def caption(found: Sequence[Answer]) -> str:
 
 
 def panel_height(rows: pd.DataFrame) -> float:
-    """Inches, without a heading."""
+    """The height of a panel in inches, without a heading."""
     return 0.5 + ROW * len(rows)
 
 
@@ -208,6 +208,6 @@ def _limits(values: Any, chance: float) -> tuple[float, float]:
 
 
 def _interval(value: float, low: float, high: float) -> str:
-    """Such as ``0.693 (0.688 to 0.697)``."""
+    """A value and its interval, such as ``0.693 (0.688 to 0.697)``."""
     ends = f" ({low:.3f} to {high:.3f})" if np.isfinite(low) else ", no interval"
     return f"{value:.3f}{ends}" if np.isfinite(value) else "too few trials"

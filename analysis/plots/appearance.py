@@ -138,7 +138,7 @@ class Appearance:
         return (height - fixed) / natural
 
     def over(self, lines: Sequence[str]) -> list[str]:
-        """Of the lines of a heading, those that stand in the figure: on paper, the first."""
+        """The lines of a heading that stand in the figure: on paper, the first."""
         return list(lines[:1] if self.on_paper else lines)
 
 

@@ -57,7 +57,7 @@ def set_axes(axes: Axes, axis: str, limits: tuple[float, float], width: float) -
     """Square axes of this kind and range, with ticks at round accuracies.
 
     Args:
-        axes: Of a figure.
+        axes: Axes of a figure.
         axis: One of ``AXES``.
         limits: Accuracies at their ends.
         width: Inches that they have.
@@ -84,5 +84,5 @@ def set_axes(axes: Axes, axis: str, limits: tuple[float, float], width: float) -
 
 
 def axis_name(name: str, axis: str) -> str:
-    """Such as ``ID accuracy (probit axis)``."""
+    """The label of an axis, such as ``ID accuracy (probit axis)``."""
     return name if axis == "accuracy" else f"{name} ({axis} axis)"

@@ -50,7 +50,7 @@ def binned(
             configurations were trained on several seeds.
         bins: Number of bins of equal width over [0, 1]; only those between the lowest and the
             highest that holds a run are shown.
-        dataset, algorithm, palette: As for ``analysis.scatter``.
+        dataset, algorithm, palette: See ``analysis.scatter``.
         look: Fields of ``analysis.plots.appearance.LegendAppearance``.
 
     Raises:
@@ -69,7 +69,7 @@ def binned(
 
 
 def _heights(lines: int, width: float) -> tuple[float, ...]:
-    """Of the axes, and of the numbers of runs under them where a panel is wide enough for these."""
+    """Heights of the axes and, on panels wide enough, of the numbers of runs under them."""
     return (2.1, lines * LINE) if width >= TABLE_WIDTH else (2.1,)
 
 
@@ -118,7 +118,7 @@ def _draw(axes: Axes, data: Binned, limits: Limits, styles: Styles) -> None:
 
 
 def _write_numbers(axes: Axes, data: Binned, limits: Limits, styles: Styles, lines: int) -> None:
-    """Under each bin how many runs of each optimizer it holds."""
+    """Write under each bin how many runs of each optimizer it holds."""
     axes.set(xlim=limits[0], ylim=(lines - 0.4, -0.6))
     axes.text(limits[0][0], 0, "runs in each bin", va="center", fontsize=SMALL, color=GREY)
     beside = axes.get_yaxis_transform()

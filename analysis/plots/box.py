@@ -47,7 +47,7 @@ def box(
             the ``"top"`` few of each optimizer; see ``analysis.runs.filters.keep_runs``.
         threshold: For ``keep="above"``. Default: chance accuracy.
         top: For ``keep="top"``. Default: 10.
-        dataset, algorithm, metric, palette: As for ``analysis.scatter``.
+        dataset, algorithm, metric, palette: See ``analysis.scatter``.
         look: Fields of ``analysis.plots.appearance.Appearance``.
 
     Raises:

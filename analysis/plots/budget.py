@@ -71,9 +71,9 @@ def budget(
         predictions: What the runs predicted (``oodbench.predictions``): with them, the bands cover
             the test examples, too.
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
-        unit: Of the budget: ``trials``, ``gradient_evaluations`` or ``seconds`` of training.
-        dataset, algorithm, palette: As for ``analysis.scatter``.
-        resamples: Of the bootstrap behind the bands.
+        unit: Unit of the budget: ``trials``, ``gradient_evaluations`` or ``seconds`` of training.
+        dataset, algorithm, palette: See ``analysis.scatter``.
+        resamples: Resamples of the bootstrap behind the bands.
         seed: Decides the resamples.
         look: Fields of ``analysis.plots.appearance.Appearance``.
 

@@ -47,7 +47,7 @@ def cd(
         pairs: A row a run, as from ``oodbench.results.query.pairs``; see ``runs.searches``.
         predictions: What the runs predicted (``oodbench.predictions``).
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
-        palette: As for ``analysis.scatter``.
+        palette: See ``analysis.scatter``.
         options: The other fields of ``analysis.compare.comparison.Comparison``, and those of
             ``analysis.plots.appearance.Appearance``.
 
@@ -98,7 +98,7 @@ def _draw(axes: Axes, one: Ranking, styles: Styles) -> None:
 
 
 def _label(one: Ranking, i: int, styles: Styles) -> str:
-    """Such as ``Adam 2.3 (1.9 to 2.8)``."""
+    """An optimizer and its mean rank, such as ``Adam 2.3 (1.9 to 2.8)``."""
     name = short(styles[one.optimizers[i]].label, 16)
     ends = f" ({one.low[i]:.1f} to {one.high[i]:.1f})" if np.isfinite(one.low[i]) else ""
     return f"{name} {one.ranks[i]:.2f}{ends}"

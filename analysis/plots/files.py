@@ -40,7 +40,7 @@ class Drawing(Figure):
         self.notes: list[str] = []
 
     def over(self, lines: Sequence[str]) -> list[str]:
-        """Of the lines of a heading, those that stand over its panel; notes have the others."""
+        """The lines of a heading that stand over its panel; notes have the others."""
         shown = self.look.over(lines)
         if rest := list(lines[len(shown) :]):
             self.notes.append(f"{shown[0]}: {'; '.join(rest)}.")

@@ -212,7 +212,7 @@ def _draw(axes: Axes, x: int, y: int, found: dict[Any, Any], cell: _Cell, norm: 
 
 
 def _counts(found: dict[Any, Any], brief: bool) -> str:
-    """Such as ``n = 24, 2 diverged``; brief: ``24, 2 lost``, or ``n = 24``."""
+    """Counts such as ``n = 24, 2 diverged``; brief: ``24, 2 lost``, or ``n = 24``."""
     counts = {status: found[f"{status}_a"] for status in ("diverged", "failed")}
     if brief:
         counts = {"lost": sum(counts.values())}

@@ -39,7 +39,7 @@ class OfPanel(Protocol):
 
     @property
     def panel(self) -> Panel:
-        """The panel."""
+        """The panel that is drawn."""
 
 
 Shown = TypeVar("Shown", bound=OfPanel)
@@ -62,7 +62,7 @@ class Place(Generic[Shown]):
         shown: What is drawn there.
         alike: All of the same dataset and choice of test environments, itself among them: they
             share their axes.
-        lines: Of the table, its head among them.
+        lines: Lines of the table, its head among them.
         width: Inches of the panel, labels of its axes among them.
     """
 
@@ -115,7 +115,7 @@ class Layout(Generic[Shown]):
     """Rows of panels on a page.
 
     Attributes:
-        rows: From the top.
+        rows: Rows from the top.
         width: Inches of the page.
         panel: Inches across of a panel.
         columns: Panels side by side.
@@ -136,7 +136,7 @@ class Layout(Generic[Shown]):
 
     @property
     def natural(self) -> float:
-        """Inches that axes take."""
+        """The height of all axes in inches."""
         return sum(sum(row.heights) for row in self.rows)
 
     @property

@@ -50,7 +50,7 @@ def learning(
             step, ood_test and id_test or id_val. Runs that ``pairs`` lacks are left out.
         runs: Draw only these, each as a line of its own: ids or enough of their beginnings.
             Diverged and failed runs may be among them.
-        dataset, algorithm, palette: As for ``analysis.scatter``.
+        dataset, algorithm, palette: See ``analysis.scatter``.
         look: Fields of ``analysis.plots.appearance.LegendAppearance``.
 
     Raises:

@@ -42,7 +42,7 @@ def write_table(
         heads: Column -> where it ends, across the axes.
         rows: Optimizer, or what else the row is of -> its cells.
         styles: How the optimizers look.
-        lines: Of the table that the axes have room for, its head among them.
+        lines: Lines of the table that the axes have room for, its head among them.
     """
     axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))
     grey: dict[str, Any] = {"va": "center", "fontsize": SMALL, "color": GREY}
@@ -113,7 +113,7 @@ def _marker(look: Look) -> Line2D:
 
 
 def _totals(found: Sequence[Panel]) -> list[tuple[str, tuple[int, int]]]:
-    """Of each optimizer its completed runs and all of them, over the panels.
+    """Each optimizer's completed runs and all its runs, over the panels.
 
     A run is on the panels of all of its targets, and counts once.
     """

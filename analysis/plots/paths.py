@@ -54,8 +54,8 @@ def paths(
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
         probes: A row a run and step, as from ``oodbench.results.probed``: run, step, path_rsi, ...
         end: Towards which end point: ``own``, ``seed``, or enough of the id of a run.
-        full: With the gradients over the whole training set.
-        dataset, algorithm, palette: As for ``analysis.scatter``.
+        full: The path with the gradients over the whole training set.
+        dataset, algorithm, palette: See ``analysis.scatter``.
         look: Fields of ``analysis.plots.appearance.LegendAppearance``.
 
     Raises:
@@ -114,5 +114,5 @@ def _draw(axes: Axes, one: Paths, name: str, styles: Styles) -> None:
 
 
 def _mostly_positive(curves: Sequence[Curve]) -> bool:
-    """So that they may have a logarithmic axis; towards another run's end point few may be."""
+    """Whether most values are positive, as a logarithmic axis needs."""
     return bool(np.median(np.concatenate([curve.quartiles[:, 1] for curve in curves])) > 0)

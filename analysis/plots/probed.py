@@ -72,7 +72,7 @@ def probed(
         probes: A row a run and step, as from ``oodbench.results.probed``.
         measurement: A column of ``probes``, such as ``sharpness_trace`` or ``path_gamma``; or a
             cost, a column of ``pairs``: ``seconds``, ``gradient_evaluations``, ``all_reduces``, ...
-        dataset, algorithm, keep, threshold, top, palette: As for ``analysis.box``.
+        dataset, algorithm, keep, threshold, top, palette: See ``analysis.box``.
         look: Fields of ``analysis.plots.appearance.PanelAppearance``.
 
     Raises:
@@ -92,7 +92,7 @@ def probed(
 
 
 def named(measurement: str) -> str:
-    """Such as ``trace of the Hessian`` and ``gamma along the path, of full gradients``."""
+    """A measurement's name, such as ``gamma along the path, of full gradients``."""
     parts = re.fullmatch(r"path_(seed_|to_([^_]+)_)?(full_)?(\w+)", measurement)
     if not parts or parts[4] not in _OF_PATHS:
         return NAMES.get(measurement, measurement.replace("_", " "))

@@ -46,7 +46,7 @@ def profile(
         pairs: A row a run, as from ``oodbench.results.query.pairs``; see ``runs.searches``.
         predictions: What the runs predicted (``oodbench.predictions``).
         rule: How a run is selected, such as ``id_val``; ``oracle`` looks at the test environments.
-        palette: As for ``analysis.scatter``.
+        palette: See ``analysis.scatter``.
         options: The other fields of ``analysis.compare.comparison.Comparison``, and those of
             ``analysis.plots.appearance.Appearance``.
 

@@ -49,9 +49,9 @@ def returns(
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
-        curves: As from ``analysis.return_curves``; without, they are fitted here.
+        curves: The result of ``analysis.return_curves``; without, they are fitted here.
         predictions: What the runs predicted (``oodbench.predictions``), for curves fitted here.
-        dataset, algorithm, axes, palette: As for ``analysis.scatter``.
+        dataset, algorithm, axes, palette: See ``analysis.scatter``.
         look: Fields of ``analysis.plots.appearance.PanelAppearance``.
 
     Raises:

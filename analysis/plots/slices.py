@@ -64,7 +64,7 @@ def slices(
             ``"one_minus_log"``. By default, and where it cannot show every value, the one on which
             the values are spread most evenly. Text and yes/no are shown as choices.
         hyperparameter: The name of its column.
-        dataset, algorithm, palette: As for ``analysis.scatter``.
+        dataset, algorithm, palette: See ``analysis.scatter``.
         look: Fields of ``analysis.plots.appearance.PanelAppearance``; a column an optimizer.
 
     Raises:
@@ -115,7 +115,7 @@ class _Strip:
 
     Attributes:
         block: What they are of.
-        part: Their slices.
+        part: Slices of these optimizers.
         hyperparameter: What stands across.
         heading: Lines over the first strip of a block; else none.
     """
@@ -204,7 +204,7 @@ def _draw(axes: Axes, block: Slices, one: Slice, score: str, look: Look) -> None
 
 
 def _set_scale(axes: Axes, block: Slices) -> None:
-    """The same axes for every optimizer of a panel, and for ID and OOD."""
+    """Set the same axes for every optimizer of a panel, and for ID and OOD."""
     seen = np.concatenate([np.concatenate([s.x, s.diverged, s.failed]) for s in block.slices])
     scores = block.panel.runs[["id", "ood"]].to_numpy(dtype=float)
     low, high = (scores.min(), scores.max()) if scores.size else (0.0, 1.0)

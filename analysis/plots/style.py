@@ -104,7 +104,7 @@ def looks(runs: pd.DataFrame, palette: Palette = "default") -> dict[str, Look]:
 
 
 def _adaptive(runs: pd.DataFrame) -> frozenset[str]:
-    """Those that the table calls adaptive; where it says nothing, those known to be."""
+    """The optimizers that the table calls adaptive; else those known to be."""
     if "optimizer_kind" not in runs.columns:
         return _ADAPTIVE
     kind, name = runs["optimizer_kind"], runs["optimizer"]

@@ -50,7 +50,7 @@ def covered(table: pd.DataFrame) -> str:
 
 
 def remarks_of_panels(panels: Sequence[tuple[str, Sequence[str]]]) -> str:
-    """What is said of panels, once for those of which the same is said.
+    """The remarks on panels, once for panels with the same remark.
 
     Args:
         panels: The name of each, and its remarks.

@@ -13,7 +13,7 @@ from .style import GREY, SMALL, Styles, marker_style
 from .texts import short
 
 HEADS = ("verdict", "bend (95%)", "n", "lost", "other")
-"""Of the columns after the optimizers; the first is of texts, the others end at the right."""
+"""Heads of the columns after the optimizers; the first holds text, the others align right."""
 
 _LEFT, _RIGHT, _MARK, _GAP = 0.4, 0.38, 0.14, 0.08
 """Inches: how far left of its axes the table begins; right of these; a marker; between columns."""
@@ -34,7 +34,7 @@ def write_verdicts(
         axes: For the table alone.
         curves: Optimizer -> its curve.
         styles: How the optimizers look.
-        lines: Of the table that the axes have room for, its head among them.
+        lines: Lines of the table that the axes have room for, its head among them.
         width: Inches of the panel, the labels of its axes among them.
     """
     axes.set(xlim=(0, 1), ylim=(lines - 0.4, -0.6))
@@ -92,7 +92,7 @@ def _width(text: str) -> float:
 
 
 def _cells(curve: ReturnCurve) -> tuple[str, ...]:
-    """What stands under ``HEADS``."""
+    """The cells of a row under ``HEADS``."""
     lost = sum(curve.left_out.get(why, 0) for why in ("diverged", "failed"))
     counts = (curve.n, lost, sum(curve.left_out.values()) - lost)
     return (curve.verdict, in_points(curve.bend), *(f"{count:,}" for count in counts))

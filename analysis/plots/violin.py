@@ -40,7 +40,7 @@ def violin(
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
-        dataset, algorithm, keep, threshold, top, metric, palette: As for ``analysis.box``.
+        dataset, algorithm, keep, threshold, top, metric, palette: See ``analysis.box``.
         look: Fields of ``analysis.plots.appearance.Appearance``.
     """
     appearance = Appearance.of(look)

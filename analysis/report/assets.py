@@ -25,7 +25,7 @@ def template(name: str, *folders: Path) -> Any:
     """A page's template; what is put into it is escaped unless the template says otherwise.
 
     Args:
-        name: Of the file, in ``templates`` of one of the folders or of the report.
+        name: Name of the file, in ``templates`` of one of the folders or of the report.
         folders: Looked into before the report's.
     """
     from jinja2 import Environment, FileSystemLoader
@@ -36,7 +36,7 @@ def template(name: str, *folders: Path) -> Any:
 
 
 def static(name: str, folder: Path = HERE) -> str:
-    """A file of ``static``."""
+    """The text of a file in ``static``."""
     # Reading makes all line ends those that an HTML parser makes: the policy's hashes rest on it.
     return (folder / "static" / name).read_text(encoding="utf-8")
 

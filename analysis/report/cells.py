@@ -25,7 +25,7 @@ class Table:
 
     Attributes:
         title: Above it; may be empty.
-        heads: Of the columns.
+        heads: Heads of the columns.
         numeric: Whether each column is of numbers: these stand to the right.
         rows: One string a column.
         folded: Whether it is opened by a click: it is long.
@@ -51,7 +51,7 @@ def make(title: str, columns: Sequence[Column], rows: pd.DataFrame, folded: bool
 
 
 def missing(value: Any) -> bool:
-    """Whether there is none."""
+    """Whether a value is missing."""
     return bool(pd.isna(value))
 
 
@@ -61,7 +61,7 @@ def text(name: str) -> Callable[[Row], str]:
 
 
 def count(name: str) -> Callable[[Row], str]:
-    """A whole number."""
+    """The cell of a whole number."""
     return lambda row: NONE if missing(row[name]) else f"{int(row[name]):,}"
 
 
@@ -101,7 +101,7 @@ def percent(name: str) -> Callable[[Row], str]:
 
 
 def p_value(row: Row) -> str:
-    """Holm's p."""
+    """The p-value after Holm's correction."""
     p = row["p_holm"]
     return NONE if missing(p) else "< 0.001" if p < 0.001 else f"{p:.3f}"
 

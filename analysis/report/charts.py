@@ -57,7 +57,7 @@ def _luminance(rgb: Any) -> float:
 
 
 DARK = 0.05 + _luminance(np.array(to_rgb("#14171b")))
-"""Of the dark page, as it enters into contrasts."""
+"""Luminance of the dark page, as it enters into contrasts."""
 
 
 def look_colors(shown: Sequence[Mapping[str, Any]]) -> str:
@@ -71,7 +71,7 @@ def look_colors(shown: Sequence[Mapping[str, Any]]) -> str:
 
 
 def panel_facts(pairs: pd.DataFrame, environments: Environments) -> list[dict[str, Any]]:
-    """What tells panels apart, their headings and remarks; a panel's chance may be null."""
+    """The keys of panels, their headings and remarks; a panel's chance may be null."""
     return [
         {
             **dict(zip(GROUP, panel.key, strict=True)),

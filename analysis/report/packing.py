@@ -124,7 +124,8 @@ def pack_curves(pairs: pd.DataFrame, checkpoints: pd.DataFrame) -> Packed:
 
     Args:
         pairs: The runs, in the order of ``pack_runs``.
-        checkpoints: As from ``oodbench.results.query.checkpoints``; it may hold other runs too.
+        checkpoints: The result of ``oodbench.results.query.checkpoints``; it may hold other runs
+            too.
 
     Returns:
         ``grids``: the different lists of steps; ``grid``: which of them each run has (uint16);

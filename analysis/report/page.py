@@ -37,8 +37,8 @@ class Source:
 
     Attributes:
         facts: Name -> text, such as the database and the condition.
-        origins: As from ``oodbench.results.origins``; None where there is no database.
-        sweeps: As from ``oodbench.results.sweep_specs``.
+        origins: The result of ``oodbench.results.origins``; None where there is no database.
+        sweeps: The result of ``oodbench.results.sweep_specs``.
         environments: Dataset -> the names of its environments.
     """
 
@@ -68,12 +68,12 @@ def report_html(
 
     Args:
         pairs: A row a run, as from ``oodbench.results.query.pairs``.
-        checkpoints: As from ``oodbench.results.query.checkpoints``: the learning curves. None: the
-            page has none.
+        checkpoints: The result of ``oodbench.results.query.checkpoints``: the learning curves.
+            None: the page has none.
         rule: How each optimizer's run is selected, such as ``id_val``; ``oracle`` says so.
-        budget, unit, predictions, seed: As for ``analysis.conclude``.
-        title: Of the page.
-        palette: As for the figures.
+        budget, unit, predictions, seed: See ``analysis.conclude``.
+        title: Title of the page.
+        palette: Palette of the figures.
         source: Where the runs came from.
         probes: What probes measured (``oodbench.results.probed``), to stand on an axis.
         environments: The accuracy of runs on each environment, likewise: ``run``, and a column for

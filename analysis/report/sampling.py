@@ -16,8 +16,8 @@ def shown_runs(pairs: pd.DataFrame, rule: str = "id_val", most: int = MOST) -> f
     them, and at least one of each optimizer on each panel.
 
     Args:
-        pairs: As for ``analysis.report_html``.
-        rule: Likewise.
+        pairs: See ``analysis.report_html``.
+        rule: See ``analysis.report_html``.
         most: Runs, but for those that are there in any case.
 
     Raises:

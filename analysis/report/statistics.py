@@ -29,7 +29,7 @@ BANDS = 100
 
 @dataclass(frozen=True)
 class Statistics:
-    """All that is said of the runs. Where a part cannot be said, its reason stands in its place.
+    """All statistics of the runs. Where a part cannot be computed, its reason takes its place.
 
     Attributes:
         rule: How runs are selected.
@@ -52,7 +52,7 @@ class Statistics:
     budget: pd.DataFrame | str
 
     def named(self, environments: Environments) -> "Statistics":
-        """The same, for readers: with the names of test environments."""
+        """The statistics with the names of test environments in place of indices."""
         shown: Statistics = tables_named(self, environments)
         found = self.conclusions
         curves = {

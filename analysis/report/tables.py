@@ -61,13 +61,13 @@ def selected_tables(statistics: Statistics, pairs: pd.DataFrame) -> tuple[Table,
 
 
 def _settings(values: Mapping[Any, Any]) -> str:
-    """Such as ``lr 0.013, momentum 0.9``."""
-    told = [
+    """The settings as text, such as ``lr 0.013, momentum 0.9``."""
+    settings = [
         f"{name}{NO_BREAK}{f'{value:.4g}' if isinstance(value, float) else value}"
         for name, value in values.items()
         if not missing(value) and value != ""
     ]
-    return ", ".join(told) or NONE
+    return ", ".join(settings) or NONE
 
 
 def headline(statistics: Statistics) -> str:
@@ -144,7 +144,7 @@ def _sides(row: Row) -> str:
 
 
 def _budget(row: Row) -> str:
-    """Such as ``7 trials``."""
+    """The budget and its unit, such as ``7 trials``."""
     return f"{row['budget']:,.6g} {str(row['unit']).replace('_', ' ')}"
 
 
@@ -248,10 +248,10 @@ def imported_counts(pairs: pd.DataFrame) -> dict[str, int]:
 def origin_table(origins: pd.DataFrame) -> Table:
     """Versions, commit and device behind the runs, with how many runs each made."""
     names = [name for name in origins.columns if name not in ("run", "dirty")]
-    told = origins.assign(
+    origin_rows = origins.assign(
         commit=[_commit(*pair) for pair in zip(origins["commit"], origins["dirty"], strict=True)]
     )
-    shown = told[names].astype(object).fillna("").astype(str)
+    shown = origin_rows[names].astype(object).fillna("").astype(str)
     counted = shown.value_counts(sort=False).rename("runs").reset_index()
     columns: list[Column] = [(name, text(name)) for name in names]
     return make("Code and machines", [*columns, ("#runs", count("runs"))], counted)

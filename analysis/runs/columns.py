@@ -1,4 +1,4 @@
-"""Tables of runs: the columns that tell rows apart; how rows are checked, counted and sorted."""
+"""Tables of runs: the columns that identify rows; how rows are checked, counted and sorted."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ from oodbench.results.select import check_protocols
 from oodbench.results.targets import TARGET, TARGETS
 
 GROUP = ("dataset", "test_environments", "algorithm")
-"""What tells one panel, and one table, from another."""
+"""Columns that identify a panel, and a table."""
 
 BY = (*GROUP, "optimizer")
-"""What tells one row of a table from another."""
+"""Columns that identify a row of a table."""
 
 STATUS_COLUMNS = ("completed", "diverged", "failed", "pending")
 """Columns of a table of counts; ``pending`` runs are still waiting or running."""

@@ -18,8 +18,8 @@ class Box:
     """One box: the values of one score of one optimizer's completed runs, and their summary.
 
     Attributes:
-        optimizer: Its name.
-        values: In the order of the runs.
+        optimizer: Name of the optimizer.
+        values: Values in the order of the runs.
         quartiles: First quartile, median, third quartile; linear interpolation.
         whiskers: The farthest values within 1.5 interquartile ranges of the box.
     """
@@ -42,7 +42,7 @@ def density(values: tuple[float, ...], points: int = 200) -> tuple[Array, Array]
 
     Args:
         values: At least two different ones, unless empty arrays will do.
-        points: Of the grid.
+        points: Points of the grid.
 
     Returns:
         Grid and density, both ``(points,)``; empty if no density can be estimated.

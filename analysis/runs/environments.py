@@ -27,7 +27,7 @@ def name_environments(table: pd.DataFrame, environments: Environments) -> pd.Dat
 
     Args:
         table: Any; what lacks the columns dataset and test_environments stays as it is.
-        environments: Of the datasets whose environments have names.
+        environments: Environments of the datasets whose environments have names.
     """
     if not {"dataset", "test_environments"} <= set(table.columns):
         return table

@@ -24,7 +24,7 @@ class Curve:
     Attributes:
         optimizer: Whose.
         run: The chosen run's id; empty for the median over all.
-        status: Of the chosen run; ``completed`` for the median.
+        status: Status of the chosen run; ``completed`` for the median.
         steps: (points,): the steps at which it was measured.
         quartiles: (points, 3): first quartile, median, third quartile over the runs measured
             there; NaN but for the median below ``FEWEST`` runs.

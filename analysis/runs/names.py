@@ -59,7 +59,7 @@ def stepping(name: str) -> str:
 
 
 def tested_on(test_environments: str) -> str:
-    """Such as ``tested on environment 2``; a dataset with published splits has none of them."""
+    """Text such as ``tested on environment 2``, or about published splits."""
     if not test_environments:
         return "tested on its published splits"
     plural = "s" if "," in test_environments else ""
@@ -67,7 +67,7 @@ def tested_on(test_environments: str) -> str:
 
 
 def group_name(dataset: str, test_environments: str, algorithm: str) -> str:
-    """Such as ``IRM on ColoredDigits, test environment 2``."""
+    """The name of a group, such as ``IRM on ColoredDigits, test environment 2``."""
     if not test_environments:  # the dataset has published splits
         return f"{pretty(algorithm)} on {dataset}"
     plural = "s" if "," in test_environments else ""
@@ -75,13 +75,13 @@ def group_name(dataset: str, test_environments: str, algorithm: str) -> str:
 
 
 def few(test_environments: str) -> str:
-    """Of many, such as all targets of a dataset, the first ones and how many there are."""
+    """A short list: the first of many names, and how many there are."""
     each = test_environments.split(",")
     return test_environments if len(each) <= FEW else listed(map(str.strip, each))
 
 
 def shift_name(shift: str) -> str:
-    """Such as ``correlation shift``."""
+    """The name of a shift, such as ``correlation shift``."""
     if shift == "none":
         return "no shift"
     return f"{shift} shift" if shift else "class of shift unknown"

@@ -18,15 +18,15 @@ class Panel:
     """The runs of one dataset, choice of test environments and algorithm.
 
     Attributes:
-        dataset, algorithm: Their names.
-        test_environments: As text, such as ``"2"`` or ``"0,1"``.
+        dataset, algorithm: Names of the dataset and algorithm.
+        test_environments: Test environments as text, such as ``"2"`` or ``"0,1"``.
         runs: The completed runs with both scores: the columns of the table (id and ood are
             fractions) and gap (``id - ood``).
         lost: The runs that diverged or failed, with the columns of the table.
         counts: One row an optimizer, in order of first appearance; columns ``STATUS_COLUMNS``.
         chance: Chance accuracy of the dataset, or None where it is not known.
         n_id: Smallest and largest number of ID test examples behind a point, if known.
-        n_ood: Likewise for OOD.
+        n_ood: Smallest and largest number of OOD test examples behind a point, if known.
         remarks: What a reader must know about the runs that were pooled.
         score: What ``id`` and ``ood`` are, such as ``accuracy`` or ``worst group accuracy``.
         target: The target that the runs were tested on, of a dataset that has several; else empty.
@@ -47,7 +47,7 @@ class Panel:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """The values of ``GROUP``."""
+        """The panel's values of the columns ``GROUP``."""
         return self.dataset, self.test_environments, self.algorithm
 
     def of(self, optimizer: str) -> pd.DataFrame:

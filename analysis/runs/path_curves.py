@@ -11,13 +11,13 @@ from .learning_curves import Curve, medians
 from .panels import Panel, panels
 
 QUANTITIES = {"rsi": "RSI", "eb": "EB", "gamma": "gamma", "best_lr": "best lr"}
-"""Of a path, and of one with full gradients: what it is -> how it is called."""
+"""Quantities along a path -> their names in figures."""
 NULL = "gamma_null"
 """What gamma would be if the gradients were noise: of paths to a run's own end."""
 LEFT_OUT = 0.05
 """Share of the steps, the last ones, that is not drawn: there the end point is all there is."""
 WINDOWS = 20
-"""Of steps, in each of which the median of a run is taken: single steps are mostly noise."""
+"""Windows of steps; a run's median in each is drawn, as single steps are mostly noise."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Paths:
     """One panel's curves.
 
     Attributes:
-        panel: Of the runs that were probed.
+        panel: Panel of the runs that were probed.
         curves: One of ``QUANTITIES`` -> one curve an optimizer, also for ``NULL`` where it was
             measured.
         probed: How many runs of the panel were.

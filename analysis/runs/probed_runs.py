@@ -25,8 +25,8 @@ class ProbedRuns:
     Attributes:
         panel: Its runs are those that were measured, and have the column ``measured``.
         unmeasured: Completed runs that were not, or whose measurement is not finite.
-        optimizers: Those of the runs.
-        correlations: Of ``measured`` and ``ood``; groups are the optimizers.
+        optimizers: The optimizers of the runs.
+        correlations: Correlations of ``measured`` and ``ood``; groups are the optimizers.
     """
 
     panel: Panel

@@ -37,8 +37,8 @@ def remarks_of(runs: pd.DataFrame, unscored: int) -> tuple[str, ...]:
             known = runs[column].astype(object).fillna("default")
         values = sorted(map(str, known.unique()), key=lambda text: (len(text), text))
         if len(values) > 1:
-            told = ", ".join(values) if len(values) <= MOST else f"{len(values):,} of them"
-            remarks.append(f"pooled over {column}: {told}")
+            names = ", ".join(values) if len(values) <= MOST else f"{len(values):,} of them"
+            remarks.append(f"pooled over {column}: {names}")
         elif values and column == "steps":  # algorithms often differ in their budget
             remarks.append(f"{int(float(values[0])):,} steps")
         elif values == [UNKNOWN] or (column == "steps" and column in runs and not values):

@@ -91,8 +91,8 @@ class _Known:
 _ACCURACIES: "WeakKeyDictionary[Predictions, dict[Any, tuple[Array, Array, Array]]]" = (
     WeakKeyDictionary()
 )
-"""Of each set of predictions, for as long as it is there: what takes longest, and is asked for by
-return curves and comparisons alike."""
+"""A cache for each set of predictions, for as long as it is there: what takes longest, and is asked
+for by return curves and comparisons alike."""
 
 
 class Resampling:
@@ -136,13 +136,13 @@ class Resampling:
             self._sizes[number] = max(self._sizes[number], most)
 
     def first(self, resamples: int) -> "Resampling":
-        """The same weights, of the first resamples alone."""
+        """The weights of only the first resamples."""
         fewer = copy(self)
         fewer.resamples = min(resamples, self.resamples)
         return fewer
 
     def of_draws(self) -> "Resampling":
-        """The same weights of the draws, without those of examples."""
+        """The weights of the draws alone, without those of examples."""
         alone = copy(self)
         alone._predictions = []
         return alone
@@ -270,7 +270,7 @@ def _blocks(resamples: int) -> Iterator[tuple[int, slice]]:
 
 
 Answers = Sequence[tuple[NDArray[np.int64], NDArray[np.float32]]]
-"""Of each environment: the numbers of the examples, and (runs, examples) of 0 and 1."""
+"""Each environment's example numbers, and (runs, examples) of 0 and 1."""
 
 
 def _targets(runs: pd.DataFrame, role: str) -> NDArray[np.object_]:

@@ -31,7 +31,7 @@ class Trials:
     A trial that diverged or failed was spent and is never selected while another was drawn.
 
     Attributes:
-        optimizer: Its name.
+        optimizer: Name of the optimizer.
         kind: ``adaptive``, ``non-adaptive`` or, where it is not known, empty.
         runs: Their rows of the table, with the column ``draw``. Repeats of a configuration on other
             seeds are of one draw, and so are the trials of other optimizers that share its training
@@ -63,7 +63,7 @@ class Searches:
     """The searches of one panel: dataset, test environments and algorithm.
 
     Attributes:
-        panel: With the counts of all its runs and remarks.
+        panel: Panel with the counts of all its runs and remarks.
         rule: How a run is selected.
         trials: One an optimizer that has any, in order of first appearance.
         left_out: Runs of adaptive searches (they are no independent draws), and completed ones

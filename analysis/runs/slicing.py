@@ -21,7 +21,7 @@ ENOUGH = 60
 """Runs that it takes for quartiles along a hyperparameter of many values."""
 
 MOST_VALUES = 12
-"""With so many different values or fewer (a grid, a choice) each value is a part of its own."""
+"""Maximum different values (a grid, a choice) of which each is a part of its own."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ class Slice:
     """The runs of one optimizer along one hyperparameter.
 
     Attributes:
-        optimizer: Its name.
+        optimizer: Name of the optimizer.
         x: (n,): completed runs' values on the axis, see ``on_axis``.
         scores: ``id`` and ``ood``: (n,) each.
-        trends: Of both; None where there are too few runs.
+        trends: Trends of both; None where there are too few runs.
         diverged, failed: Values of those runs on the axis.
     """
 

@@ -41,7 +41,7 @@ def trials_of(pairs: pd.DataFrame, rule: str) -> pd.DataFrame:
     """The runs that a design drew and that have ended: lost, or with scores.
 
     Args:
-        pairs: As for ``analysis.runs.searches.searches``.
+        pairs: See ``analysis.runs.searches.searches``.
         rule: One of ``RUN_RULES``: a completed run needs the score that it reads, and both others.
 
     Returns:
@@ -63,7 +63,7 @@ def without_trials(pairs: pd.DataFrame, rule: str) -> Iterator[str]:
     """Where runs have ended and none is a trial, and why: a sentence a choice of test environments.
 
     Args:
-        pairs, rule: As for ``trials_of``.
+        pairs, rule: See ``trials_of``.
     """
     pairs = drawn(pairs)
     ended = pairs[pairs["status"].isin(FINISHED)]

@@ -42,8 +42,8 @@ def shift_table(dataset: str, test_environments: str, trials: Sequence[Shift]) -
     """A row for each variant: means and standard deviations over the trials.
 
     Args:
-        dataset: Its name.
-        test_environments: As text, such as ``"2"``.
+        dataset: Name of the dataset.
+        test_environments: Test environments as text, such as ``"2"``.
         trials: Measurements that differ in seed.
 
     Returns:

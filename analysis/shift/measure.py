@@ -28,7 +28,7 @@ FLOOR = 1e-3
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Which points count.
+    """The thresholds that decide which points count.
 
     Attributes:
         diversity_below: For diversity those where p or q is at most this.
@@ -93,7 +93,7 @@ def measure_shift(
     Args:
         z_p, z_q: (n, d) features; the two sides may differ in n.
         y_p, y_q: (n,) integer labels.
-        seed: Of what is drawn and re-split.
+        seed: Seed of the draws and splits.
         points: Where the densities are compared.
 
     Raises:

@@ -24,7 +24,7 @@ from scipy.special import gammaln
 from .intervals import Array
 
 RESAMPLES = 200
-"""Of a bootstrap that gives a standard error; percentiles would need more."""
+"""Resamples of a bootstrap that gives a standard error; percentiles would need more."""
 
 INDEPENDENT = 4
 """An interval needs the trials of as many independent searches."""
@@ -38,7 +38,7 @@ class Ranked:
 
     Attributes:
         order: (R, N), or (1, N) for all resamples: places of the trials, lowest rank first.
-        levels: Likewise: the level of each trial, in the order of the trials.
+        levels: (R, N), or (1, N): the level of each trial, in the order of the trials.
         weights: (R, N), in the order of the trials.
         present: (R, levels): the weight of each level.
     """
@@ -59,7 +59,7 @@ class Ranked:
         """(R, budgets, scores): the expected scores of the trial selected of n.
 
         Args:
-            scores: Of each score (R, N) or (1, N), in the order of the trials.
+            scores: Values of each score, (R, N) or (1, N), in the order of the trials.
             budgets: Values of n.
         """
         sums = [_summed(self.order, self.levels, self.weights * each) for each in scores]

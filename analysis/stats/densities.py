@@ -61,7 +61,7 @@ def estimate_densities(
     for label in np.unique(y):
         try:
             pair = [_density(z[side & (y == label)])(at) for side in (~is_q, is_q)]
-        except RequestError:  # counted and told: see Shift.skipped
+        except RequestError:  # counted and reported: see Shift.skipped
             skipped.append(int(label))
         else:
             of_class.append(pair)

@@ -36,7 +36,7 @@ class Correlation:
 
 @dataclass(frozen=True)
 class Correlations:
-    """Of two variables, over runs in groups.
+    """Rank correlations of two variables, over runs in groups.
 
     Attributes:
         overall: Over all runs.
@@ -94,7 +94,7 @@ def correlate(
         groups: Which points are in each group: (n,) each.
         draws: (n,) clusters that are resampled as a whole, 0, 1, ...: see
             ``analysis.runs.searches.draw_codes``.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
     """
     here = _all(x, y, groups, np.ones((1, len(x))))
     boot = resampled(draws, RESAMPLES, np.random.default_rng(seed)) if len(x) else iter(())
@@ -128,7 +128,7 @@ def _all(x: Array, y: Array, groups: Sequence[NDArray[np.bool_]], weights: Array
 
 
 def _estimate(values: Array, n: int, draws: int) -> Correlation:
-    """From the value and its resamples, of so many draws."""
+    """The correlation and its interval, from a value and its resamples."""
     drawn = values[1:][np.isfinite(values[1:])]
     if not np.isfinite(values[0]) or not len(drawn) or draws < ENOUGH:
         return Correlation(float(values[0]), np.nan, np.nan, n)

@@ -25,7 +25,7 @@ PATIENCE = 5
 """More knots are tried until so many numbers of them have been no better."""
 
 BINS = 10
-"""Of x, with as many points each, in which residuals are looked at for lack of fit."""
+"""Bins of x, with equally many points, in which residuals show a lack of fit."""
 
 NEGLIGIBLE = 0.002
 """A curve fits if no bin's mean residual is larger, however sure that is: two tenths of a point."""
@@ -34,8 +34,8 @@ BLOCK = 50
 """Resamples at once."""
 
 RIDGE = 1e-4
-"""Of the mean square of a basis function. A resample that holds next to no points at a knot keeps
-there what was fitted to all of them."""
+"""Ridge penalty, as a share of a basis function's mean square. A resample that holds next to no
+points at a knot keeps there what was fitted to all of them."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,8 @@ def lack_of_fit(curve: Smooth, fitted: Array, x: Array, y: Array, weights: Array
     their squares is compared with what it is in resamples around the residuals of the points.
 
     Args:
-        curve, fitted: As from ``fit_smooth``.
-        x, y, weights: As for ``fit_smooth``.
+        curve, fitted: The result of ``fit_smooth``.
+        x, y, weights: See ``fit_smooth``.
     """
     edges = np.quantile(x[0], np.linspace(0, 1, BINS + 1)[1:-1])
     inside = np.eye(BINS)[np.searchsorted(edges, x[0])]
@@ -159,7 +159,7 @@ def error_of(values: Array, clusters: int, parameters: int, resamples: int) -> A
         values: (1 + resamples, ...); then perhaps resamples of examples and, as many, of answers.
             The first are the estimates.
         clusters, parameters: G and K.
-        resamples: Of the draws.
+        resamples: Resamples of the draws.
     """
     draws, rest = values[1 : 1 + resamples], values[1 + resamples :]
     variance = np.var(draws, axis=0, ddof=1) * clusters / max(clusters - parameters, 1)
@@ -175,7 +175,7 @@ def estimated(
     """A number with Student's t intervals from its resamples, and the p-value that it is 0.
 
     Args:
-        values, clusters, parameters, resamples: As for ``error_of``.
+        values, clusters, parameters, resamples: See ``error_of``.
     """
     error = float(error_of(values, clusters, parameters, resamples))
     value, freedom = float(values[0]), clusters - parameters

@@ -1,4 +1,4 @@
-"""From a value and its bootstrap error to an interval, a p-value and a word."""
+"""The interval, the p-value and the verdict of a value with a bootstrap error."""
 
 from collections.abc import Sequence
 
@@ -55,8 +55,8 @@ def verdict(difference: Estimate, p: float, margin: float = MARGIN) -> str:
     within ``margin``), whatever the difference. *Higher* and *lower* need p below 0.05.
 
     Args:
-        difference: Of two accuracies.
-        p: Of the test that the difference is 0, corrected for the number of tests.
+        difference: Difference of two accuracies.
+        p: P-value of the test that the difference is 0, corrected for the number of tests.
         margin: Differences below it are none; fractions.
     """
     if difference.within(margin):

@@ -1,4 +1,4 @@
-"""Cross-entropy, example by example."""
+"""The cross-entropy of every example."""
 
 from typing import TYPE_CHECKING
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class EmpiricalRisk(Unrestarted):
-    """See ``oodbench.algorithms.spec.Algorithm``."""
+    """Empirical risk minimisation; see ``oodbench.algorithms.spec.Algorithm``."""
 
     def losses(self, forward: Forward, inputs: "Tensor", labels: "Tensor", step: int) -> "Tensor":
         """Mean cross-entropy of each model, every environment's examples weighing the same."""

@@ -50,7 +50,7 @@ def risk_and_penalty(
 
 
 class InvariantRisk(Penalized):
-    """See ``Penalized``."""
+    """Invariant risk minimisation; see ``Penalized``."""
 
     def risk_and_penalty(
         self, logits: "Tensor", labels: "Tensor", smoothing: float

@@ -25,7 +25,7 @@ class RiskAndPenalty(torch.autograd.Function):
     def forward(
         ctx: Any, logits: Tensor, labels: Tensor, smoothing: float
     ) -> tuple[Tensor, Tensor]:
-        """Risk and penalty."""
+        """The risk and the penalty of each model."""
         axis = 2 if classes_first(logits) else -1
         log_p = (logits.transpose(2, 3).contiguous() if axis == 2 else logits).log_softmax(axis)
         p = log_p.exp()

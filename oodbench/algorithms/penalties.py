@@ -21,8 +21,8 @@ class Penalized(ABC):
     """See ``oodbench.algorithms.spec.Algorithm``.
 
     Args:
-        setup: With the hyperparameters ``penalty_weight``, and ``anneal_fraction``: the share of
-            the steps that are trained with a penalty weight of 1 first.
+        setup: Setup with the hyperparameters ``penalty_weight``, and ``anneal_fraction``: the share
+            of the steps that are trained with a penalty weight of 1 first.
         restart: What happens to the optimizer when the weight jumps: ``same`` builds the same
             optimizer anew; ``none`` goes on; ``adam`` puts a fresh Adam with the trial's lr and
             weight_decay whatever the optimizer was, as DomainBed does.

@@ -23,10 +23,10 @@ class Setup:
     """What K models are trained with, as far as their algorithm is concerned.
 
     Attributes:
-        hparams: Of each model; an algorithm is given its own share of them.
-        steps: Of the whole run.
-        device: Of the models.
-        dtype: Of their losses.
+        hparams: Hyperparameters of each model; an algorithm is given its own share of them.
+        steps: Steps of the whole run.
+        device: Device of the models.
+        dtype: Type of their losses.
         smoothing: The share of each label that is spread over all classes.
     """
 
@@ -108,7 +108,7 @@ class AlgorithmSpec:
     """An algorithm that can be asked for by name.
 
     Attributes:
-        name: As sweep files write it.
+        name: Name in sweep files.
         build: ``build(setup, **options)`` gives an Algorithm.
         space: Its hyperparameters and their default search ranges; no others are accepted.
         options: Option -> the values it may take, the default first.

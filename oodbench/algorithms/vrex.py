@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class RiskExtrapolation(Penalized):
-    """See ``Penalized``."""
+    """Risk extrapolation (V-REx); see ``Penalized``."""
 
     def risk_and_penalty(
         self, logits: "Tensor", labels: "Tensor", smoothing: float

@@ -20,7 +20,9 @@ WIDEST = 100
 def audit(
     dataset: Annotated[str, typer.Argument(help="Name of the dataset.")],
     test_environments: Tested = None,
-    models: Annotated[int, typer.Option(help="Models to train for each choice of them.")] = 50,
+    models: Annotated[
+        int, typer.Option(help="Models to train per choice of test environments.")
+    ] = 50,
     model: Annotated[
         str | None,
         typer.Option(help="Backbone for features, or a small network. [default: by the dataset]"),
@@ -38,11 +40,11 @@ def audit(
     ] = None,
     format_: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
     seed: Seed = 0,
-    data_seed: Annotated[int, typer.Option(help="Of the dataset's splits.")] = 0,
+    data_seed: Annotated[int, typer.Option(help="Seed of the dataset's splits.")] = 0,
     device: Device = "auto",
     root: Root = None,
 ) -> None:
-    """Train some 50 small models, and say what the dataset can answer.
+    """Train about 50 small models to test what a dataset can answer.
 
     Is accuracy on the line? Which part of the examples inverts it? Can OOD accuracy be estimated
     without labels? What shift is it, how hard, and is the test set large enough?

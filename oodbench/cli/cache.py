@@ -7,7 +7,7 @@ import typer
 from oodbench.cli.options import Root, use_root
 
 app = typer.Typer(
-    help="See, fill or empty this machine's cache of decoded images and features.",
+    help="List, fill or empty the cache of decoded images and features.",
     no_args_is_help=True,
 )
 

@@ -1,13 +1,13 @@
-"""cancel: what waits of a sweep is taken out of it."""
+"""cancel: remove a sweep's waiting runs and cancel its SLURM jobs."""
 
 from oodbench.cli.options import Db, SweepName
 from oodbench.cli.status import slurm_jobs
 
 
 def cancel(name: SweepName, db: Db) -> None:
-    """Take the waiting runs of a sweep out of it, and cancel its SLURM jobs.
+    """Cancel a sweep's waiting runs and its SLURM jobs.
 
-    What is running elsewhere or finished stays; another sweep that wants the same runs keeps them.
+    Running and finished runs stay. Another sweep that wants the same runs keeps them.
 
     Example: oodbench cancel digits --db digits.db
     """

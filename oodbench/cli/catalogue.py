@@ -24,7 +24,7 @@ Name = Annotated[str | None, typer.Argument(help="Show all of this one.")]
 
 
 def tell(kind: str, name: str | None) -> None:
-    """List the things of one kind, or show all of one of them."""
+    """List the things of one kind, or describe one of them."""
     from oodbench.cli.printing import show, show_one
 
     table = api.catalogue(kind, name)
@@ -47,7 +47,7 @@ def datasets(
     ] = None,
     root: Root = None,
 ) -> None:
-    """List the datasets, or show all of one.
+    """List the datasets, or describe one.
 
     Example: oodbench datasets ColoredMNIST --check --root data
     """
@@ -109,14 +109,14 @@ def verified(spec: "DatasetSpec", options: Mapping[str, Any], asked: bool) -> st
 
 
 def listing(kind: str) -> Callable[..., None]:
-    """The command that lists things of one kind, or shows all of one of them."""
+    """The command that lists things of one kind, or describes one of them."""
 
     def command(name: Name = None) -> None:
         tell(kind, name)
 
     command.__name__ = kind
-    more = "; a part of a name lists those that have it" if kind == "models" else ""
-    command.__doc__ = f"List the {kind}, or show all of one{more}.\n\nExample: oodbench {kind}"
+    more = " Part of a name lists all models that contain it." if kind == "models" else ""
+    command.__doc__ = f"List the {kind}, or describe one.{more}\n\nExample: oodbench {kind}"
     return command
 
 

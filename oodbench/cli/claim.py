@@ -14,7 +14,7 @@ from oodbench.errors import check_name
 FORMATS = ("text", "json")
 WIDTH = 80
 CODES = {"holds": 0, "does not hold": 1}
-"""Of a verdict; of any other, ``OTHER``."""
+"""Exit code of each verdict; any other verdict has ``OTHER``."""
 OTHER = 3
 
 
@@ -31,7 +31,9 @@ def claim(
     format_: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
     seed: Seed = 0,
 ) -> None:
-    """Judge a claim by runs: holds, does not hold, holds but not under ..., undecided.
+    """Judge whether runs support a claim.
+
+    Verdicts: holds; does not hold; holds, but not under ...; undecided.
 
     Exit code 0: it holds. 1: it does not. 3: undecided. 2: the request cannot be met.
 

@@ -22,7 +22,7 @@ def conclude(
     db: Db,
     where: Where = None,
     rule: Annotated[
-        str, typer.Option("--select", help="How each optimizer's run is selected.")
+        str, typer.Option("--select", help="Rule that selects each optimizer's run.")
     ] = "id_val",
     budget: Budget = None,
     unit: Unit = "trials",
@@ -41,10 +41,10 @@ def conclude(
     seed: Seed = 0,
     escape_formulas: EscapeFormulas = True,
 ) -> None:
-    """Say which optimizer wins out of distribution, and what ID accuracy buys.
+    """State which optimizer wins OOD, and what ID accuracy buys.
 
-    First which one, by class of shift; then what was found on each dataset; then what to know of
-    it. For models without validation scores it judges what needs no selection.
+    The output states the winner by class of shift, then the findings on each dataset, then their
+    limits. For models without validation scores it judges what needs no selection.
 
     Example: oodbench conclude --db digits.db --tables digits/
     """

@@ -23,14 +23,15 @@ def dashboard(
             "a token."
         ),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="To listen at; 0: any that is free.")] = 8050,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0: any free one.")] = 8050,
     open_: Annotated[
         bool, typer.Option("--open/--no-open", help="Open the page in a browser.")
     ] = False,
 ) -> None:
-    """Show sweeps while they are trained: progress, runs as they end, failures, workers.
+    """Show the progress, runs, failures and workers of live sweeps.
 
-    A page in the browser, of a server on this machine that only reads the database; Ctrl-C ends it.
+    The page opens in a browser. Its server runs on this machine and only reads the database;
+    Ctrl-C ends it.
 
     Example: oodbench dashboard --db digits.db --open
     """

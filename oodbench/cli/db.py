@@ -7,7 +7,9 @@ import typer
 
 from oodbench.cli.options import Db
 
-app = typer.Typer(help="Care for a results database.", no_args_is_help=True)
+app = typer.Typer(
+    help="Check, upgrade, merge, copy or compact a results database.", no_args_is_help=True
+)
 
 
 @app.command()
@@ -25,7 +27,7 @@ def upgrade(db: Db) -> None:
 
 @app.command()
 def check(db: Db) -> None:
-    """See whether a database is whole and adds up. Nothing is changed.
+    """Check that a database is whole and consistent; change nothing.
 
     Exit code 1, and a line for each problem, if it does not.
 
@@ -58,7 +60,9 @@ def compact(
         ),
     ] = False,
 ) -> None:
-    """Make a database smaller: give free space back, and store older runs as newer ones are.
+    """Make a database smaller.
+
+    It gives free space back, and stores older runs in the current form.
 
     Example: oodbench db compact --db digits.db --drop-curves
     """
@@ -77,7 +81,9 @@ def copy(
         str, typer.Argument(help="A new SQLite file or an empty database.", show_default=False)
     ],
 ) -> None:
-    """Copy a database into a new one, from SQLite to PostgreSQL or back; whole or not at all.
+    """Copy a database, from SQLite to PostgreSQL or back.
+
+    The copy is complete, or none is made.
 
     Example: oodbench db copy digits.db postgresql+psycopg://me@host/digits
     """
@@ -104,7 +110,7 @@ def merge(
         bool, typer.Option("--keep-first", help="Where results differ, keep those merged first.")
     ] = False,
 ) -> None:
-    """Put databases together: shards, or what went on in two places.
+    """Merge databases, such as the shards of a sweep.
 
     Merging again changes nothing. Exit code 1 if a source was damaged, missing or in conflict, or
     if trials of a sharded sweep are in none so far.

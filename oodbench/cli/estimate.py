@@ -16,7 +16,7 @@ MEANINGS = {
     "bf16": "bf16 the models' forward pass is in bfloat16, all else in float32",
     "tf32": "tf32 a GPU rounds what it multiplies to TF32, all else is in float32",
 }
-"""Of the precisions that a dry run explains."""
+"""The meanings of the precisions that a dry run explains."""
 
 
 def show_estimate(specs: "list[SweepSpec]", device: str) -> None:
@@ -122,7 +122,7 @@ def show_power(specs: "list[SweepSpec]", db: str | None) -> None:
 
 
 def cells(row: "Estimate", hours: str) -> dict[str, object]:
-    """One dataset's row."""
+    """One dataset's row of the printed table."""
     cache = "?" if row.cache is None else at_least(size(row.cache), row.partly)
     return {
         "sweep": row.sweep,

@@ -27,7 +27,7 @@ def evaluate(
     device: Device = "auto",
     root: Root = None,
 ) -> None:
-    """Score the kept weights of a run on every split of its dataset, or of another.
+    """Score a run's kept weights on every split of a dataset.
 
     Exit code 1 if training measured something else at that step.
 

@@ -10,7 +10,7 @@ from oodbench.cli.options import Db
 
 
 def example(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the study, such as digits.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the study, such as digits.")],
     db: Db,
 ) -> None:
     """Make a database of a study that is shipped, in seconds.

@@ -18,8 +18,8 @@ Output = Annotated[Path, typer.Option("--output", "-o", help="The file; it is re
 
 
 TABLES = {
-    "parquet": "The same as csv with types and definitions inside; needs oodbench[parquet].",
-    "json": 'The same as {"about": ..., "runs": [...]}.',
+    "parquet": "Write one row per run, with types; needs oodbench[parquet].",
+    "json": 'Write one object: {"about": ..., "runs": [...]}.',
 }
 
 
@@ -32,7 +32,9 @@ def csv(
     checkpoint: Checkpoint = "last",
     escape_formulas: EscapeFormulas = True,
 ) -> None:
-    """One row a run; what the columns mean is in FILE.about.json beside it.
+    """Write one row per run.
+
+    The file FILE.about.json beside it explains the columns.
 
     Example: oodbench export csv --db digits.db -o digits.csv
     """
@@ -49,7 +51,7 @@ def csv(
 
 
 def tell(output: Path, frame: "pd.DataFrame") -> None:
-    """Print what was written."""
+    """Print which file was written, and its size."""
     print(f"wrote {output}: {len(frame):,} runs, {len(frame.columns)} columns")
 
 
@@ -84,7 +86,7 @@ def predictions(
     checkpoint: Checkpoint = "last",
     artifacts: Artifacts = None,
 ) -> None:
-    """What runs predicted of each example: Parquet, and CSV files for WILDS' evaluate.py.
+    """Write each run's predictions: Parquet, and CSV for WILDS.
 
     Example: oodbench export predictions --db digits.db --out predictions
     """
@@ -106,7 +108,9 @@ def optuna(
     db: Db,
     name: Sweep = None,
 ) -> None:
-    """Each study as an Optuna study, for optuna-dashboard. Twice adds nothing.
+    """Write each study as an Optuna study, for optuna-dashboard.
+
+    Exporting again adds nothing.
 
     Example: oodbench export optuna sqlite:///optuna.db --db digits.db
     """

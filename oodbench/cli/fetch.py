@@ -36,7 +36,7 @@ def fetch(
         ),
     ] = None,
 ) -> None:
-    """Download the files of a dataset, or the weights of a model, and verify them.
+    """Download and verify a dataset's files or a model's weights.
 
     What is there and right is kept. Training downloads nothing.
 

@@ -18,7 +18,7 @@ app = typer.Typer(
 )
 
 Name = Annotated[
-    str | None, typer.Option("--name", help="Of the sweep in the database. [default: the source's]")
+    str | None, typer.Option("--name", help="Name of the sweep. [default: the source's]")
 ]
 Map = Annotated[
     list[str] | None,
@@ -88,7 +88,7 @@ def domainbed(
         ),
     ] = None,
 ) -> None:
-    """Import the runs of a DomainBed sweep, with all their checkpoints.
+    """Import a DomainBed sweep's runs, with all their checkpoints.
 
     A log that reaches its last step is complete, with the file done or without. Torn and foreign
     files are named and skipped.
@@ -108,7 +108,7 @@ def table(
     percent: Percent = False,
     percent_of: PercentOf = None,
     separator: Annotated[
-        str | None, typer.Option(help="Between cells. [default: found out]")
+        str | None, typer.Option(help="Separator of the cells. [default: auto-detected]")
     ] = None,
     name: Name = None,
 ) -> None:
@@ -155,7 +155,9 @@ def mlflow(
     percent_of: PercentOf = None,
     name: Name = None,
 ) -> None:
-    """Import MLflow's table of runs: of mlflow experiments csv, of its pages, of search_runs.
+    """Import a table of runs that was exported from MLflow.
+
+    It may come from `mlflow experiments csv`, from MLflow's pages or from `search_runs`.
 
     Failed and killed runs are failed runs; those that have not ended are skipped.
 
@@ -177,7 +179,7 @@ def timm(
     facts: Facts = None,
     name: Name = None,
 ) -> None:
-    """Import timm's published results: its models on any of its test sets against any other.
+    """Import timm's published results on any of its test sets.
 
     Example: oodbench import timm results --db timm.db --id imagenet --ood sketch
     """
@@ -196,7 +198,7 @@ def open_clip(
     facts: Facts = None,
     name: Name = None,
 ) -> None:
-    """Import open_clip's published results: its models on any test set against any other.
+    """Import open_clip's published results on any test set.
 
     Example: oodbench import open-clip openclip_results.csv --db c.db --id "ImageNet 1k"
     --ood "ImageNet v2" --ood ObjectNet

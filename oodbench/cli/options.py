@@ -34,7 +34,9 @@ OptionalDb = Annotated[
 ]
 Sweep = Annotated[str | None, typer.Option("--sweep", help="Only this sweep, by name.")]
 SweepName = Annotated[str, typer.Argument(metavar="SWEEP", help="Name of the sweep.")]
-Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, or enough of its beginning.")]
+Run = Annotated[
+    str, typer.Argument(metavar="RUN", help="The run's id, or enough of its first characters.")
+]
 Where = Annotated[
     str | None,
     typer.Option("--where", help="Condition, such as \"optimizer = 'adam' and lr < 1e-3\"."),
@@ -60,19 +62,21 @@ Checkpoint = Annotated[
 ]
 Budget = Annotated[
     float | None,
-    typer.Option("--budget", help="Of each optimizer; else 8 trials (4 or 1 of small searches)."),
+    typer.Option(
+        "--budget", help="Budget per optimizer. [default: 8 trials; 4 or 1 in small searches]"
+    ),
 ]
 Unit = Annotated[
-    str, typer.Option("--unit", help="Of the budget: trials, gradient_evaluations or seconds.")
+    str, typer.Option("--unit", help="Unit of the budget: trials, gradient_evaluations or seconds.")
 ]
 EscapeFormulas = Annotated[
     bool,
     typer.Option(
         "--escape-formulas/--no-escape-formulas",
-        help="In CSV, an apostrophe before texts that a spreadsheet would run.",
+        help="In CSV, put an apostrophe before text that a spreadsheet would run.",
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Of the bootstraps.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the bootstrap.")]
 Artifacts = Annotated[
     Path | None,
     typer.Option(
@@ -88,7 +92,7 @@ SETTINGS: dict[str, Any] = {
     "stack": Annotated[
         int | None,
         typer.Option(
-            help="Most models trained together by a worker. [default: measured, remembered]"
+            help="Maximum models per stack. [default: benchmarked once per machine, then cached]"
         ),
     ],
     "stack_memory": Annotated[
@@ -142,7 +146,7 @@ SETTINGS: dict[str, Any] = {
         ),
     ],
     "profile": Annotated[
-        bool, typer.Option("--profile", help="Say at the end where the workers' time went.")
+        bool, typer.Option("--profile", help="Report at the end where the workers' time went.")
     ],
 }
 """The options of workers, by their names in ``WorkerSettings``, which has their defaults."""
@@ -175,7 +179,7 @@ def use_root(root: Path | None) -> None:
 
 
 def indices(option: str, text: str | None) -> list[int] | None:
-    """``0,2`` as numbers."""
+    """The numbers in a text such as ``0,2``."""
     try:
         return None if text is None else [int(part) for part in text.split(",")]
     except ValueError:
@@ -183,7 +187,7 @@ def indices(option: str, text: str | None) -> list[int] | None:
 
 
 def pairs_of(option: str, given: Sequence[str] | None) -> dict[str, str]:
-    """``["a=b"]`` as ``{"a": "b"}``."""
+    """The pairs in texts such as ``a=b``, as a dictionary."""
     found: dict[str, str] = {}
     for text in given or ():
         key, equals, value = text.partition("=")
@@ -201,7 +205,7 @@ def exit_if_failed(failed: int, db: str | Path) -> None:
         from oodbench.results import describe_target
 
         print(
-            f"oodbench: {failed} runs failed; see why: "
+            f"oodbench: {failed} runs failed; to see why: "
             f"oodbench query --db {describe_target(db)} --where \"status = 'failed'\"",
             file=sys.stderr,
         )

@@ -20,7 +20,7 @@ class Figures(TyperGroup):
     """The figures; each becomes a command when it is asked for."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Their names."""
+        """The names of the figures."""
         return list(figure_names())
 
     def get_command(self, ctx: Any, name: str) -> Any:
@@ -35,7 +35,7 @@ class Figures(TyperGroup):
 app = typer.Typer(
     cls=Figures,
     no_args_is_help=True,
-    help="Draw a figure of the runs, with how many there are and what became of them.\n\n"
+    help="Draw a figure of the runs, with their numbers and states.\n\n"
     "Example: oodbench plot scatter --db digits.db -o scatter.png --where \"algorithm = 'erm'\"",
 )
 

@@ -46,8 +46,8 @@ class Shown(NamedTuple):
     """A column as it is printed.
 
     Attributes:
-        name: Its name; see ``headed``.
-        cells: Its values.
+        name: Name of the column; see ``headed``.
+        cells: Values of the column.
         right: Whether they are numbers, which stand at the right.
     """
 
@@ -86,15 +86,15 @@ def show_columns(columns: Sequence[Shown]) -> None:
 
 
 def fitting(columns: Sequence[Shown], console: Console) -> Group:
-    """As many columns as fit, in the narrow form where they fit in no other, and what does not."""
+    """The table with as many columns as fit, and a line that names the columns left out."""
     fit = len(columns)
     while True:
         for narrow in (False, True):
             table = table_of(columns[:fit], narrow=narrow)
             if fit == 1 or least_width(table) <= console.width:
                 left_out = [headed(column.name) for column in columns[fit:]]
-                told = f"Too wide for here: {', '.join(left_out)}."
-                return Group(table, *([Text(told)] if left_out else []))
+                note = f"Too wide for here: {', '.join(left_out)}."
+                return Group(table, *([Text(note)] if left_out else []))
         fit -= 1
 
 
@@ -112,7 +112,7 @@ def show_one(row: "pd.Series[Any]") -> None:
 
 
 def stdout() -> Console:
-    """As wide as the terminal; where there is none, lines do not wrap."""
+    """A console as wide as the terminal; where there is none, lines do not wrap."""
     width = None if sys.stdout.isatty() else WIDE
     return Console(width=width, highlight=False, markup=False, emoji=False)
 

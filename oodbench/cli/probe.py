@@ -1,4 +1,4 @@
-"""probe: rsi-eb, sharpness."""
+"""The commands probe rsi-eb and probe sharpness."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Train stored runs again and measure something on the way; it is stored with them.",
+    help="Train stored runs again and store what is measured on the way.",
 )
 Select = Annotated[
     str | None, typer.Option("--select", help="Only the selected runs: id_val or oracle.")
@@ -59,7 +59,7 @@ def rsi_eb(
     ] = True,
     device: Device = "auto",
 ) -> None:
-    """RSI, EB and gamma along the path of each run towards its end point, or another one.
+    """Measure RSI, EB and gamma along the path to an end point.
 
     Example: oodbench probe rsi-eb --db digits.db --select id_val --end seed --full-every 10
     """
@@ -73,11 +73,11 @@ def sharpness(
     where: Where = None,
     select: Select = None,
     name: Sweep = None,
-    examples: Annotated[int, typer.Option(help="Of each training environment.")] = 512,
+    examples: Annotated[int, typer.Option(help="Examples of each training environment.")] = 512,
     rho: Annotated[float, typer.Option(help="Radius of SAM's sharpness.")] = 0.05,
     device: Device = "auto",
 ) -> None:
-    """Largest Hessian eigenvalue, trace and SAM's sharpness at the end of each run.
+    """Measure Hessian eigenvalue, trace and sharpness at each end.
 
     Example: oodbench probe sharpness --db digits.db --select id_val
     """

@@ -1,4 +1,4 @@
-"""query."""
+"""query: runs with their ID and OOD accuracy."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -44,7 +44,7 @@ def query(
     metric: Annotated[
         str,
         typer.Option(
-            help="Of the scores, where a dataset has others: worst_group_accuracy, nll, ..."
+            help="Metric of the scores, where a dataset has others: worst_group_accuracy, nll, ..."
         ),
     ] = "accuracy",
     format_: Annotated[
@@ -114,7 +114,7 @@ def tell_unselected(frame: "pd.DataFrame", rule: str) -> None:
         datasets = plain(", ".join(without["dataset"].unique()))
         print(
             f"note: no run on {datasets} has the score that {rule} reads, so none is selected; "
-            "with --where for these alone, it is told which rules can."
+            "with --where for these alone, the error lists the rules that can."
         )
 
 
@@ -128,7 +128,7 @@ def tell_domainbed(frame: "pd.DataFrame") -> None:
 
 
 def scored_targets(frame: "pd.DataFrame") -> list[str]:
-    """The columns ``ood[NAME]``."""
+    """The names of the columns ``ood[NAME]``."""
     from oodbench.results.targets import are_of_targets
 
     return [name for name in are_of_targets(frame.columns) if name.startswith("ood")]

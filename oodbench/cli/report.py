@@ -1,4 +1,4 @@
-"""report."""
+"""report: one HTML file about the runs."""
 
 import sys
 from functools import partial
@@ -20,18 +20,20 @@ def report(
     rule: Annotated[
         str,
         typer.Option(
-            "--rule", "--select", help="How each optimizer's run is selected; named everywhere."
+            "--rule", "--select", help="Rule that selects each optimizer's run; named everywhere."
         ),
     ] = "id_val",
     budget: Budget = None,
     unit: Unit = "trials",
-    title: Annotated[str, typer.Option(help="Of the page.")] = "Optimizers out of distribution",
+    title: Annotated[
+        str, typer.Option(help="Title of the page.")
+    ] = "Optimizers out of distribution",
     name: Sweep = None,
     checkpoint: Checkpoint = "last",
     palette: Annotated[str, typer.Option(help="default (colour-blind safe) or study.")] = "default",
     seed: Seed = 0,
 ) -> None:
-    """Write one HTML file that shows what the runs say, and opens offline.
+    """Write a report of the runs: one HTML file that opens offline.
 
     An interactive ID/OOD scatter with filters, verdicts and tables, return and budget curves,
     learning curves, run health, provenance and methods.

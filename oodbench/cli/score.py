@@ -35,7 +35,7 @@ def score(
     device: Device = "auto",
     root: Root = None,
 ) -> None:
-    """Score a classifier as a dataset's authors do: BG-gap, ImageNet's targets.
+    """Score a classifier as a dataset's authors do, such as BG-gap.
 
     Example: oodbench score BackgroundsChallenge --model resnet50 --root data
     """

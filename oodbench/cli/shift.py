@@ -16,8 +16,10 @@ Tested = Annotated[
     typer.Option(help="Indices on the test side, such as 2 or 0,1. [default: each in turn]"),
 ]
 Trials = Annotated[int, typer.Option(help="Classifiers to train.")]
-FirstSeed = Annotated[int, typer.Option(help="Of the first trial.")]
-Examples = Annotated[int, typer.Option(help="Most examples a side, to train and to measure on.")]
+FirstSeed = Annotated[int, typer.Option(help="Seed of the first trial.")]
+Examples = Annotated[
+    int, typer.Option(help="Maximum examples per side, to train and to measure on.")
+]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="An option of the dataset, such as folder=my_images."),
@@ -45,7 +47,7 @@ def shift(
     escape_formulas: EscapeFormulas = True,
     root: Root = None,
 ) -> None:
-    """Measure diversity and correlation shift from training to test environments.
+    """Measure a dataset's diversity shift and correlation shift.
 
     Example: oodbench shift ColoredDigits --test-environments 2
     """

@@ -21,7 +21,7 @@ def show(
     db: Db,
     format_: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
 ) -> None:
-    """Tell all that is known of one run.
+    """Show everything that is known about one run.
 
     Example: oodbench show 3f2a91 --db digits.db
     """
@@ -44,14 +44,14 @@ def show(
 
 
 REGIME = ("schedule", "warmup", "clip_norm", "label_smoothing", "balance", "average", "wise_ft")
-"""Training settings that are told only where they are not at their default."""
+"""Training settings that are shown only where they are not at their default."""
 
 SPENT = ("compute", "communication", "waiting")
 """What the seconds of a replica go into, where they were measured."""
 
 
 def regime(trial: "Trial") -> str:
-    """Such as ``, schedule cosine, warmup 0.1``."""
+    """The training settings as text, such as ``, schedule cosine, warmup 0.1``."""
     given = {k: v for k, v in trial.to_json().items() if k in REGIME}
     return "".join(f", {name.replace('_', ' ')} {value}" for name, value in given.items())
 
@@ -114,7 +114,7 @@ def imported(details: "RunDetails") -> Iterator[tuple[str, str]]:
 
 
 def listed(options: Mapping[str, Any]) -> str:
-    """Such as `` (width 8, depth 1)``; nothing if all are at their default."""
+    """Options as text, such as `` (width 8, depth 1)``; empty if all are at their default."""
     return f" ({', '.join(f'{k} {v}' for k, v in options.items())})" if options else ""
 
 
@@ -139,15 +139,15 @@ def origin(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         f"{p['seconds']:.4g} s, {p['gradient_evaluations']} gradients of "
         f"{p['examples_per_step']} examples, {p['peak_memory_bytes'] / 2**20:.0f} MiB",
     )
-    if told := p.get("parallel"):
+    if group := p.get("parallel"):
         yield (
             "replicas",
-            f"{told['replicas']} ({told['engine']}), {told['samples']} examples, "
-            f"{told['pseudo_steps']} pseudo-steps; each averaged {told['all_reduces']} vectors, "
-            f"{told['bytes'] / 2**20:.4g} MiB in all",
+            f"{group['replicas']} ({group['engine']}), {group['samples']} examples, "
+            f"{group['pseudo_steps']} pseudo-steps; each averaged {group['all_reduces']} vectors, "
+            f"{group['bytes'] / 2**20:.4g} MiB in all",
         )
-        if told.get("compute_seconds") is not None:
-            spent = (f"{told[f'{what}_seconds']:.3g} s {what}" for what in SPENT)
+        if group.get("compute_seconds") is not None:
+            spent = (f"{group[f'{what}_seconds']:.3g} s {what}" for what in SPENT)
             yield "of each replica", ", ".join(spent)
     for item in p.get("weights", []):
         at = f"{item['checkpoint']}, step {item['step']}"
@@ -155,7 +155,7 @@ def origin(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def of_gpu(provenance: Mapping[str, Any]) -> str:
-    """Such as `` (driver 580.95, deterministic)``; empty for a run on a CPU."""
+    """A GPU's facts, such as `` (driver 580.95, deterministic)``; empty for a run on a CPU."""
     if "deterministic" not in provenance:
         return ""
     same = "deterministic" if provenance["deterministic"] else "not deterministic"
@@ -163,12 +163,12 @@ def of_gpu(provenance: Mapping[str, Any]) -> str:
 
 
 def arithmetic(provenance: Mapping[str, Any]) -> str:
-    """Such as ``AMD EPYC 9R14 (AVX512), numpy blas openblas 0.3.31 Zen, ...``."""
+    """The arithmetic, such as ``AMD EPYC 9R14 (AVX512), numpy blas openblas 0.3.31 Zen, ...``."""
     if "processor" not in provenance:
         return "not recorded"
     first, vectors, *others = ARITHMETIC
-    told = (f"{name.replace('_', ' ')} {provenance[name]}" for name in others)
-    return ", ".join([f"{provenance[first]} ({provenance[vectors]})", *told])
+    parts = (f"{name.replace('_', ' ')} {provenance[name]}" for name in others)
+    return ", ".join([f"{provenance[first]} ({provenance[vectors]})", *parts])
 
 
 def scores_table(scores: Mapping[str, Mapping[str, Any]]) -> Any:

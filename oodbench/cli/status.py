@@ -21,7 +21,7 @@ def status(
         typer.Option("--watch", help="Until all is done, show totals and what is unfinished."),
     ] = False,
 ) -> None:
-    """Count the runs of each study by status, and list its SLURM jobs.
+    """Count each study's runs by status, and list its SLURM jobs.
 
     Example: oodbench status --db digits.db --watch
     """
@@ -44,7 +44,7 @@ def status(
 
 
 def slurm_jobs(db: str, name: str | None) -> "pd.DataFrame":
-    """The jobs; none where SLURM does not answer, which is told: the rest goes on without it."""
+    """The jobs. If SLURM does not answer, warn and return none: the rest goes on without it."""
     try:
         return api.jobs(db, name)
     except RequestError as error:

@@ -54,7 +54,7 @@ def screen(line: str, studies: "pd.DataFrame", console: Console) -> Group:
     Args:
         line: How far all is.
         studies: What ``api.status`` returns.
-        console: Of the width and height that all has to fit; its last line stays free.
+        console: Console whose width and height all has to fit; its last line stays free.
     """
     unfinished = studies[(studies["waiting"] + studies["running"]) > 0]
     in_training_first = (unfinished["running"] == 0).sort_values(kind="stable").index
@@ -73,7 +73,7 @@ def screen(line: str, studies: "pd.DataFrame", console: Console) -> Group:
 
 
 def rest_text(unfinished: int, done: int) -> str:
-    """What is said of the studies that are not shown."""
+    """A line that counts the studies that are not shown."""
     texts = [f"{unfinished} unfinished"] if unfinished else []
     texts += [f"{done} done"] if done else []
     return f"Studies not shown: {', '.join(texts)}." if texts else ""

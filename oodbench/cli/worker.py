@@ -87,7 +87,7 @@ def _sweep_names(
 
 
 class _StopSignal:
-    """Whether the worker was told to stop, or has lost the process that started it.
+    """Whether the worker was asked to stop, or has lost the process that started it.
 
     Args:
         parent: Number of that process; None if the worker is to outlive it.

@@ -70,7 +70,7 @@ class Entry:
     Attributes:
         name: What it is.
         path: Where.
-        size: In bytes.
+        size: Size in bytes.
         read: When it was last read, as far as the file system keeps that.
         whole: False: it is half computed; whoever needs it next goes on with it.
     """
@@ -167,8 +167,8 @@ def filled(
     Args:
         name: What it is, as part of a file name.
         key: Everything that decides it, as JSON.
-        shape: Of the array.
-        dtype: Likewise.
+        shape: Shape of the array.
+        dtype: Type of the array.
         fill: Gets a writable array, mapped to the file, and which of its rows are left to be
             written; it marks those that it has written. Others are zeros at first.
 

@@ -85,7 +85,7 @@ class Standardised:
     """What a model takes of the rows of a table.
 
     Attributes:
-        columns: Of the table.
+        columns: Columns of the table.
         unit: (width,) what each number is divided by first, so that its square is finite.
         mean, deviation: (width,) of the numbers in that unit; 0 and 1 of what stays 0 or 1.
         varies: (width,) which are not constant in the rows that these are of.
@@ -99,7 +99,7 @@ class Standardised:
 
     @classmethod
     def of(cls, columns: Columns, parts: Sequence[Any]) -> "Standardised":
-        """With the means, deviations and categories of the rows of all parts, (n, d) each."""
+        """Standardise with the means, deviations and categories of all parts, (n, d) each."""
 
         def pieces() -> Iterator[Floats]:
             return (columns.spread(table) for part in parts for table in _pieces(part))

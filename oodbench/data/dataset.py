@@ -23,11 +23,11 @@ class Stored(Protocol):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, ...)."""
+        """The shape (N, ...) of all examples."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of one number."""
+        """The type of one number."""
 
     def __len__(self) -> int: ...
 
@@ -48,12 +48,12 @@ class Rows:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(n, ...)."""
+        """The shape (n, ...) of the chosen examples."""
         return (len(self.rows), *self.stored.shape[1:])
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of one number."""
+        """The type of one number."""
         return self.stored.dtype
 
     def __len__(self) -> int:
@@ -112,8 +112,8 @@ class Environment:
     """A domain: its name and its ``train``, ``val`` and ``test`` examples.
 
     Attributes:
-        name: Of the domain.
-        splits: Its examples.
+        name: Name of the domain.
+        splits: Examples of each split.
         apart: Where it has test examples alone and nothing is ever trained on it: their role (see
             ``oodbench.records.ROLES``). ``ood_test`` and ``measured`` are those of a target: each
             trial that names no target is tested on all of them, each by itself. A trial that names
@@ -139,7 +139,7 @@ class Published:
     """Examples to which the dataset's authors gave their role, scored as a whole.
 
     Attributes:
-        name: As they call it, such as ``id_val``.
+        name: Name in their release, such as ``id_val``.
         role: One of ``oodbench.records.ROLES``.
         split: The examples.
         groups: (n, m) the groups that each example is in, as indices of ``Dataset.groups``; -1:
@@ -164,8 +164,8 @@ class Dataset:
     them are trained on, and no trial names test environments.
 
     Attributes:
-        name: As registered.
-        environments: In a fixed order; trials name them by index.
+        name: Name under which it is registered.
+        environments: Environments in a fixed order; trials name them by index.
         num_classes: Labels are 0 to num_classes - 1.
         shared: Whether the validation and the test examples of all environments are the same ones,
             shown differently. A mean over environments then counts them once.
@@ -177,7 +177,7 @@ class Dataset:
             of its own.
         published: See ``Published``.
         groups: Names of the groups that published examples are in.
-        tokens: Of texts that are given as tokens: the encoder that they are for.
+        tokens: For texts given as tokens: the encoder of these tokens.
         metrics: What published splits are scored by beside what all are: names of
             ``oodbench.metrics.OFFICIAL``, the official one first.
         source: Whose examples it shows. Datasets of one source call each by the same number (see
@@ -207,7 +207,7 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one example."""
+        """The shape of one example's input."""
         return tuple(next(iter(self.environments[0].splits.values())).inputs.shape[1:])
 
     @cached_property
@@ -286,7 +286,7 @@ def named_or_all(targets: tuple[int, ...], test_environments: tuple[int, ...]) -
 
 
 def _arrays(split: Split) -> tuple[NDArray[Any], NDArray[Any]]:
-    """What tells the examples of a split: the inputs, or which they are, and the labels."""
+    """What identifies the examples of a split: the inputs, or which they are, and the labels."""
     inputs = split.inputs.rows if isinstance(split.inputs, Rows) else split.inputs
     return inputs, split.labels
 

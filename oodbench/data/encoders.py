@@ -56,7 +56,7 @@ class Encoder:
         return sha256_of(weights)
 
     def find(self) -> Path:
-        """Its folder.
+        """The encoder's folder.
 
         Raises:
             RequestError: If it is nowhere, or lacks a file: which, and how to get it.
@@ -89,11 +89,11 @@ class Encoder:
 
     @property
     def sha256(self) -> str:
-        """Of its weights."""
+        """The SHA-256 of the encoder's weights."""
         return sha256_of(self.find() / "model.safetensors")
 
     def tokenizer(self) -> Any:
-        """Its tokenizer.
+        """The encoder's tokenizer.
 
         Raises:
             RequestError: If transformers is not installed, or the tokenizer knows next to no words:
@@ -138,7 +138,7 @@ class Encoder:
         return hashlib.sha256("".join(digests).encode()).hexdigest()
 
     def model(self, pretrained: bool) -> Any:
-        """Its network, with its weights or with random ones of its shape."""
+        """The encoder's network, with its weights or with random ones of its shape."""
         transformers, folder = _transformers(), self.find()
         if not pretrained:
             return transformers.AutoModel.from_config(self._config())
@@ -160,7 +160,7 @@ def _readable(folder: Path) -> Iterator[None]:
 
 
 def _transformers() -> Any:
-    """The package, told to stay off the network."""
+    """The package, set to stay off the network."""
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # workers are processes themselves
     try:

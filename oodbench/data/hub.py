@@ -19,7 +19,7 @@ def hub_folders(repository: str) -> Iterator[Path]:
     """Where the files of a repository are looked for, in order.
 
     Args:
-        repository: Such as ``timm/resnet50.ram_in1k``; its owner may be left out.
+        repository: Repository, such as ``timm/resnet50.ram_in1k``; its owner may be left out.
     """
     yield from (folder / repository for folder in named_folders(WEIGHTS_VARIABLE))
     home = os.environ.get("HF_HOME")
@@ -42,8 +42,9 @@ def fetch_files(
     """Download files of a repository, and verify each against the hash that the hub has of it.
 
     Args:
-        repository: Such as ``distilbert-base-uncased``.
-        needed: Of each of these alternatives, the first that the repository has.
+        repository: Repository, such as ``distilbert-base-uncased``.
+        needed: Lists of alternative files; of each list the first that the repository has is
+            fetched.
         optional: Files that are got where it has them.
         root: The folder under which the repository's folder is made; None: the hub's own cache.
         tell: Called with a line for each file.
@@ -118,7 +119,7 @@ def _huggingface_hub() -> Any:
 
 
 def sha256_of(path: Path) -> str:
-    """Of a file; computed once as long as it does not change."""
+    """The SHA-256 of a file; computed once as long as the file does not change."""
     return _digest(path, path.stat().st_mtime_ns)
 
 

@@ -34,7 +34,7 @@ class Pieces:
             self._done = known if len(known) == n else self._done
 
     def left(self, rows: Sequence[int] | NDArray[np.int64]) -> list[int]:
-        """Those of the rows that are to be computed."""
+        """The rows that are still to be computed."""
         return [int(row) for row in rows if not self._done[row]]
 
     def mark(self, rows: Sequence[int] | NDArray[np.int64]) -> None:

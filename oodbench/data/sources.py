@@ -47,7 +47,7 @@ class Source:
     """Files that datasets are made from, and that do not come with oodbench.
 
     Attributes:
-        name: As ``oodbench fetch`` takes it.
+        name: Name for ``oodbench fetch``.
         folder: Where they lie under a data folder.
         check: ``check(root)`` raises RequestError unless the files under this data folder are
             complete and right.

@@ -16,7 +16,7 @@ from oodbench.registry import Registry
 
 
 class Predict(Protocol):
-    """A classifier."""
+    """A classifier of images, as a dataset's own scores call it."""
 
     def __call__(
         self, images: NDArray[np.uint8], counts_as: NDArray[np.int64] | None = None, /
@@ -37,7 +37,8 @@ class Scores:
         measure: ``measure(predict, size, slow)`` gives score -> (value, number of examples);
             ``slow`` asks for those that take long, too.
         of_imagenet: Gives the (1000,) labels of ImageNet-1k's classes; -1: a wrong answer.
-        mean, std: Of each channel of images in [0, 1], for models of the dataset's own classes.
+        mean, std: Mean and standard deviation of each channel of images in [0, 1], for models of
+            the dataset's own classes.
     """
 
     measure: Callable[[Predict, int, bool], Mapping[str, tuple[float, int]]]
@@ -51,8 +52,8 @@ class DatasetSpec:
     """A dataset that can be asked for by name.
 
     Attributes:
-        name: As sweep files write it.
-        environments: Their names, in order.
+        name: Name in sweep files.
+        environments: Names of the environments, in order.
         num_classes: Size of the label set.
         build: ``build(data_seed=..., **options)`` gives the Dataset; the same every time.
         options: Every option with its default.
@@ -62,7 +63,7 @@ class DatasetSpec:
         metric: Name of the official metric.
         summary: One sentence.
         layout: Where the examples come from.
-        licence: Of the data.
+        licence: Licence of the data.
         citation: Whom to cite.
         source: The files that it needs; None if it comes with a package, or an option names them.
         check: ``check(options)`` raises RequestError unless each option, of all of them, is what it
@@ -71,12 +72,12 @@ class DatasetSpec:
             has with these options; None: it always has the same. See ``resolved``.
         verify: ``verify(options)`` raises RequestError unless its files are complete and right with
             these options, and gives where they are; None: no option says anything of files.
-        summarize: ``summarize(options)`` tells in lines of text what the files of ``verify`` hold.
+        summarize: ``summarize(options)`` lists in lines of text what the files of ``verify`` hold.
         examples: How many it has, as its authors or DomainBed's count them; 0: not known.
         decodes: Whether these are image files, which are decoded into the cache.
         apart: Indices of the environments that nothing can be trained on.
-        targets: Those of them that trials are tested on, each by itself; one training serves all.
-            ``each`` trains anew for each of them.
+        targets: The environments that trials are tested on, each by itself; one training serves
+            all. ``each`` trains anew for each of them.
         mean_of_targets: Whether its authors report the mean over all targets, so that it is ``ood``
             where a trial is tested on several. Else each has its own OOD accuracy alone.
         scores: What its authors report of a classifier, if that is more than accuracies.
@@ -118,7 +119,7 @@ class DatasetSpec:
 
     @property
     def listing(self) -> str:
-        """Its environments, each with its index."""
+        """The dataset's environments, each with its index."""
         return ", ".join(f"{i} = {name}" for i, name in enumerate(self.environments))
 
     def trained(self, test_environments: tuple[int, ...]) -> int:
@@ -195,7 +196,7 @@ class DatasetSpec:
 
 
 def _of_own_name(name: str) -> DatasetSpec | None:
-    """``Table(mails)`` is ``Table`` under a name that tells its files from others; else None."""
+    """``Table(mails)`` is ``Table`` under a name for its own files; else None."""
     parts = re.fullmatch(r"(\w+)\([A-Za-z0-9][\w.-]*\)", name)
     kind = next((spec for spec in DATASETS if parts and spec.name == parts[1] and spec.own), None)
     if kind is None:

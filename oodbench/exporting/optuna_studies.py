@@ -33,7 +33,7 @@ class ExportedStudies:
     Attributes:
         studies: Studies with a finished run.
         new: Trials that were added.
-        known: Those that an earlier export had added.
+        known: The trials that an earlier export had added.
         unscored: Completed runs without ``id_val``, the objective: they were left out.
     """
 
@@ -142,7 +142,7 @@ def _values(row: Any) -> dict[str, Any]:
 
 
 def _distributions(space: Space, rows: Sequence[Any]) -> dict[str, "BaseDistribution"]:
-    """Of what was searched; where that is not known, the interval of the numbers that there are."""
+    """The searched distributions; where they are not known, the interval of the drawn numbers."""
     from optuna.distributions import FloatDistribution
 
     if space:

@@ -13,7 +13,7 @@ from oodbench.exporting.run_table import check_pyarrow, replace_file
 from oodbench.results.predictions import Predictions
 
 RUNS = 500
-"""In a row group of Parquet."""
+"""Runs in a row group of Parquet."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def write_predictions(
         found: At one checkpoint.
         configs: Run -> its ``config_id``.
         out: The folder, made if it is not there.
-        checkpoint: Its name.
+        checkpoint: Name of the checkpoint.
 
     Raises:
         RequestError: If there is none, a file cannot be written, or pyarrow is not installed.
@@ -69,7 +69,7 @@ def write_predictions(
 
 
 def _names(found: Sequence[Predictions]) -> Iterator[str]:
-    """Such as ``ColoredDigits-2-seed0``; with a number where one is not enough."""
+    """Names such as ``ColoredDigits-2-seed0``, with a number where several would be equal."""
     seen: Counter[str] = Counter()
     for some in found:
         environments = some.test_environments.replace(",", "+") or "published"

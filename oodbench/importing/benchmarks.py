@@ -32,9 +32,10 @@ TIMM = {
     "imagenet-r": Benchmark(30_000, 200),
     "imagenet-r-clean": Benchmark(10_000, 200, chosen_by=True),
 }
-"""Of huggingface/pytorch-image-models at aa4b585, whose README says that models were selected by
-ImageNet's validation images: those of ``imagenet``, with other labels of ``imagenet-real`` (Beyer
-et al. 2020), and the classes of ImageNet-A and -R in the two ``clean`` ones."""
+"""Test sets of huggingface/pytorch-image-models at aa4b585, whose README says that models were
+selected by ImageNet's validation images: those of ``imagenet``, with other labels of
+``imagenet-real`` (Beyer et al. 2020), and the classes of ImageNet-A and -R in the two ``clean``
+ones."""
 
 RECALL = "mean recall over classes"
 RETRIEVED = "recall at 1 of texts and images"
@@ -79,5 +80,5 @@ OPEN_CLIP = {
     "Dollar Street": Benchmark(3_503, 58, "top-5 accuracy in the worst income group"),
     "GeoDE": Benchmark(12_488, 40, "accuracy in the worst region"),
 }
-"""As mlfoundations/datacomp at 2d7bde7 has them (``tasklist.yml``), whose evaluation open_clip's
-tables are of."""
+"""Test sets as in mlfoundations/datacomp at 2d7bde7 (``tasklist.yml``), whose evaluation
+open_clip's tables are of."""

@@ -44,13 +44,13 @@ def import_csv(
             ``COLUMN.optimizer.name``, ...; ``hparams`` takes all of them.
         constants: Field -> what it is for every model, such as ``{"dataset": "CIFAR"}``; also the
             facts ``shift``, ``chance``, ``num_classes``, ``optimizer_kind``, and ``sampler``.
-        name: Of the sweep in the database; the file's by default.
+        name: Name of the sweep in the database; the file's by default.
         percent: Whether accuracies are in percent, or the fields that are, such as ``["id"]``.
         separator: Between cells; found out by default.
 
     Raises:
         RequestError: If the file or the mapping cannot be used, a column has accuracies above 1 and
-            is not said to be in percent or has none and is, no row is left, or the database has
+            is not declared to be in percent or has none and is, no row is left, or the database has
             another sweep of that name.
         DatabaseError: If the database cannot be used.
     """

@@ -68,7 +68,7 @@ def import_domainbed(
     Args:
         folder: The sweep's ``--output_dir``, or any folder that has runs at any depth.
         db: URL or path of the database; created if missing.
-        name: Of the sweep in the database; the folder's by default.
+        name: Name of the sweep in the database; the folder's by default.
         unfinished: What becomes of runs that stop before their last step: ``skip`` leaves them out,
             ``keep`` has them as failed runs, which no score of a longer one is compared with.
         facts: What DomainBed does not log: ``shift`` (``correlation`` or ``diversity``),
@@ -213,7 +213,7 @@ def _not_finite(run: DomainBedRun) -> str:
 
 
 def _is_not_finite(value: Any) -> bool:
-    """Of a number; also of the text that some loggers write in its place."""
+    """Whether a number, or a logger's text in its place, is not finite."""
     if isinstance(value, str):
         return value.strip(" +-").lower() in ("nan", "inf", "infinity")
     return type(value) is float and not math.isfinite(value)

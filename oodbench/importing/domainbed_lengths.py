@@ -1,4 +1,4 @@
-"""Which of DomainBed's runs came to their end, where nothing but their logs says so.
+"""Find which DomainBed runs are complete, from their logs alone.
 
 ``train.py`` logs at every ``checkpoint_freq`` steps and at the last one, which is ``args.steps``
 - 1, or the dataset's default. The file ``done`` that it leaves at its end is seldom published.
@@ -12,7 +12,7 @@ from oodbench.errors import check_name
 from oodbench.results.domainbed_logs import DONE, ENVIRONMENTS, DomainBedRun
 
 DEFAULT_STEPS = 5001
-"""Of every dataset of DomainBed's (facebookresearch/DomainBed at b93c22a)."""
+"""Steps on every dataset of DomainBed's (facebookresearch/DomainBed at b93c22a)."""
 
 POLICIES = ("skip", "keep")
 """What becomes of runs that did not end: they are left out, or are failed runs."""

@@ -17,7 +17,7 @@ NUM_CLASSES = {
     "TerraIncognita": 10,
     "DomainNet": 345,
 }
-"""Of DomainBed's datasets."""
+"""Number of classes of DomainBed's datasets."""
 
 
 KINDS = {

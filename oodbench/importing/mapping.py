@@ -1,4 +1,4 @@
-"""Which column, or which constant, says what of a model."""
+"""The mapping from columns and constants to the fields of a model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ def fields_of(sheet: Sheet, columns: Mapping[str, str], constants: Mapping[str, 
     missing = [" or ".join(names) for names in needed if not given & set(names)]
     if missing:
         raise RequestError(
-            f"{sheet.name}: it is not said what is the {', the '.join(missing)} of a model. Say "
+            f"{sheet.name}: no column or value gives a model's {', '.join(missing)}. Add "
             f"--map FIELD=COLUMN or --set FIELD=VALUE. Its columns: {', '.join(sheet.columns)}."
         )
     return Fields(_places(sheet, columns), same, facts, sampler)

@@ -86,7 +86,7 @@ def _flat(value: Mapping[str, Any], before: str) -> Iterator[tuple[str, str]]:
 
 
 def _text(value: Any) -> str:
-    """As a cell of its own would have it; what is null has none."""
+    """The text that a cell of a table would have; empty for null."""
     if value is None:
         return ""
     text = value.strip() if isinstance(value, str) else json.dumps(value, default=str)

@@ -33,7 +33,7 @@ class Scored:
     """The accuracies of a model, as texts.
 
     Attributes:
-        model: Its name.
+        model: Name of the model.
         hparams: What else is known of it.
         scores: Test set -> its accuracy there.
     """
@@ -50,7 +50,7 @@ class Published:
     Attributes:
         source: ``timm`` or ``open_clip``.
         place: Name of the file or folder.
-        models: Those in it.
+        models: The models in it.
         known: Test set -> what is known of it.
         in_percent: Whether its scores are.
     """
@@ -84,7 +84,7 @@ def import_timm(
         ood_sets: Those out of distribution, such as ``["imagenet-a", "sketch"]``. Each makes a
             dataset ``ID -> OOD`` with a run for each model.
         constants: Facts of the datasets, such as ``{"shift": "diversity"}``.
-        name: Of the sweep in the database; ``timm`` by default.
+        name: Name of the sweep in the database; ``timm`` by default.
 
     Raises:
         RequestError: If there are no such files, one is no such table, or no model is in both.
@@ -135,7 +135,7 @@ def import_open_clip(
         ood_sets: Those out of distribution, such as ``["ImageNet v2", "ObjectNet"]``. Each makes a
             dataset ``ID -> OOD`` with a run for each model.
         constants: Facts of the datasets, such as ``{"shift": "diversity"}``.
-        name: Of the sweep in the database; the file's by default.
+        name: Name of the sweep in the database; the file's by default.
 
     Raises:
         RequestError: If the file is no such table, or no model has both scores.

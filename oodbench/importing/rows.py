@@ -9,7 +9,7 @@ from oodbench.records import IMPORTED, STATUSES, Measurement, RunRecord, Scalar,
 from oodbench.results import UNKNOWN
 
 ENVIRONMENTS = ("id", "ood")
-"""Of a table that says nothing of test environments: one to train on, one to test on."""
+"""Environments of a table that names none: one to train on, one to test on."""
 
 NO_NUMBER = ("none", "null", "na", "n/a", "<na>", "-", "--")
 """What tables have where there is no number, beside an empty cell, NaN and infinities."""
@@ -36,8 +36,8 @@ def record_of(
     """One row as a run. Its status is read first: only completed runs need scores.
 
     Args:
-        source: Such as ``csv``.
-        file: Its name.
+        source: Source, such as ``csv``.
+        file: Name of the file.
         line: The row's.
         said: Field -> what the row says.
         units: Score -> what it is divided by.
@@ -150,7 +150,7 @@ def _number(said: Mapping[str, str], field: str) -> float:
     try:
         return float(said[field])
     except ValueError:
-        raise BadRowError(f"{field} {said[field]!r} is no number.") from None
+        raise BadRowError(f"{field} {said[field]!r} is not a number.") from None
 
 
 def _count(said: Mapping[str, str], field: str, default: int) -> int:
@@ -158,7 +158,7 @@ def _count(said: Mapping[str, str], field: str, default: int) -> int:
         return default
     value = _number(said, field)
     if not (0 <= value < 2**63 and value == int(value)):
-        raise BadRowError(f"{field} {said[field]} is no whole number from 0 on.")
+        raise BadRowError(f"{field} {said[field]} is not a whole number of at least 0.")
     return int(value)
 
 

@@ -28,8 +28,8 @@ def units_of(
 
     Raises:
         UnknownNameError: If one of those is no score.
-        RequestError: If a column has values above 1 and is not said to be in percent, or has none
-            and ``percent`` is True.
+        RequestError: If a column has values above 1 and is not declared to be in percent, or
+            has none and ``percent`` is True.
     """
     named = set() if isinstance(percent, bool) else set(percent)
     for field in named:

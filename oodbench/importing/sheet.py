@@ -17,7 +17,7 @@ class Sheet:
     """A table of texts.
 
     Attributes:
-        name: Of the file.
+        name: Name of the file.
         columns: The header.
         rows: Line number in the file -> the cells of that row.
         skipped: One sentence for each row whose cells do not fit the header.
@@ -39,7 +39,7 @@ def read_sheet(file: str | Path, separator: str | None = None) -> Sheet:
     U+2028, are text like any other.
 
     Args:
-        file: Its path.
+        file: Path of the file.
         separator: Between cells; by default the one of ``SEPARATORS`` that gives the header most
             columns.
 

@@ -28,10 +28,10 @@ class Tracker:
     """How a tracker writes its table.
 
     Attributes:
-        source: Such as ``wandb``.
+        source: Source, such as ``wandb``.
         called: What its makers call it.
         states: Names of the column with the state of a run.
-        labels: Names of columns that tell one run from another, the best first.
+        labels: Names of columns that identify a run, the best first.
         config: Column whose cells hold a run's hyperparameters as an object; empty: none.
         params: How the names of the columns of hyperparameters begin; empty: not known.
     """
@@ -62,7 +62,7 @@ def import_wandb(
     """Put a table of runs that was exported from W&B into a database; twice adds nothing.
 
     Runs that crashed, failed or were killed are failed runs, whatever scores they have; those that
-    have not ended are skipped. A run is told from others by its ``ID``, or by its ``Name`` where
+    have not ended are skipped. A run is identified by its ``ID``, or by its ``Name`` where
     that was not exported. Objects in a column ``config`` are hyperparameters.
 
     Args, Raises:

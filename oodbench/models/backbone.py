@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 IMAGENET = 1000
-"""Classes that the published weights tell apart."""
+"""Number of classes of the published weights."""
 PIXELS = 224
 """Height and width of the images that they were trained on."""
 DEFAULTS = {k: v[0] if isinstance(v, tuple) else v for k, v in OPTIONS.items()}
@@ -37,13 +37,14 @@ class Backbone:
     """A network up to its features.
 
     Attributes:
-        name: As sweep files write it.
+        name: Name in sweep files.
         body: Makes the module: (n, 3, height, width) normalised images to (n, features).
-        features: Their number.
+        features: Number of features.
         weights: Trained on ImageNet.
         head: What the names of the last layer's tensors in the weights file begin with.
         rename: Takes the other names in the weights file to those of ``body``.
-        mean, std: Of each channel, of images in [0, 1], as the weights were trained.
+        mean, std: Mean and standard deviation of each channel, of images in [0, 1], as the weights
+            were trained.
         summary: One sentence.
         reference: Whom to cite.
     """
@@ -123,7 +124,8 @@ class Backbone:
         Args:
             file: A state dict with the names that the published one has; None: that one, with
                 ImageNet's 1,000 classes.
-            mean, std: Of each channel, where the file has other classes.
+            mean, std: Mean and standard deviation of each channel, where the file has other
+                classes.
 
         Raises:
             RequestError: If the file cannot be read, or is not one of this network.

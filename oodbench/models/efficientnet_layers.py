@@ -25,7 +25,7 @@ class Same(nn.Conv2d):
     """A convolution that pads as TensorFlow does: right and below by one more where it is odd."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Padded, then convolved."""
+        """Convolve the padded images."""
         kernel, stride = self.kernel_size[0], self.stride[0]
         height, width = (
             max((math.ceil(n / stride) - 1) * stride + kernel - n, 0) for n in x.shape[-2:]
@@ -35,7 +35,7 @@ class Same(nn.Conv2d):
 
 
 def norm(channels: int) -> nn.BatchNorm2d:
-    """With the constants of the original."""
+    """A batch normalisation with the constants of the original."""
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
@@ -79,12 +79,12 @@ class EfficientNetLite0(nn.Module):
         self._conv_head, self._bn1 = Same(320, FEATURES, 1, bias=False), norm(FEATURES)
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """See ``oodbench.models.parts``."""
+        """Patterns of the network's parts; see ``oodbench.models.parts``."""
         last = (r"^_conv_head|_bn1", (WITH_PREVIOUS,))
         return {"stem": r"^_conv_stem|_bn0", "blocks": [(r"^_blocks\.(\d+)", None), last]}
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of each image: the mean over its pixels."""
+        """The features of each image, averaged over its pixels."""
         x = f.relu6(self._bn0(self._conv_stem(x)))
         for block in self._blocks:
             x = block(x)

@@ -41,10 +41,10 @@ def whole(
     """The body, as far as it is trained, and the head on its ``width`` features.
 
     Args:
-        name: Of the model.
-        body: From images; None: the inputs are features already.
+        name: Name of the model.
+        body: Network from images; None: the inputs are features already.
         width: Number of features.
-        input_shape: Of one example.
+        input_shape: Input shape of one example.
         num_classes: Size of the label set.
         options: See ``OPTIONS``.
     """
@@ -69,7 +69,7 @@ def check_images(name: str, shape: tuple[int, ...]) -> None:
 
 
 def not_of_size(name: str, pixels: int, native: int, error: Exception) -> RequestError:
-    """That a model takes no images of so many pixels, as ``error`` shows, and which it takes."""
+    """The error that a model takes no images of so many pixels, and which it takes."""
     cause = shorten(str(error), 200, placeholder=" ...").rstrip(".")
     return RequestError(
         f"model {name} takes no images of {pixels} pixels ({cause}). It was trained on {native}: "

@@ -1,4 +1,4 @@
-"""Modules that backbones share."""
+"""The modules that several backbones share."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ class Normalise(nn.Module):
     """Subtracts the mean of each channel and divides by its deviation, then runs ``body``.
 
     Args:
-        body: From normalised images.
+        body: Network from normalised images.
         mean, std: One number a channel, of images in [0, 1].
     """
 
@@ -30,7 +30,7 @@ class Normalise(nn.Module):
 
 
 TEXTS = 64
-"""In one forward pass of a text encoder: attention needs much for each."""
+"""Texts in one forward pass of a text encoder: attention needs much memory for each."""
 
 
 def alike(lengths: Sequence[int]) -> list[list[int]]:
@@ -39,7 +39,7 @@ def alike(lengths: Sequence[int]) -> list[list[int]]:
     So a batch of texts is padded to less than twice its tokens, whatever is drawn together.
 
     Args:
-        lengths: Of each text, in tokens.
+        lengths: Lengths of each text, in tokens.
     """
     order = sorted(range(len(lengths)), key=lambda text: -lengths[text])
     parts: list[list[int]] = []
@@ -67,7 +67,7 @@ class TextFeatures(nn.Module):
         self.width = int(encoder.config.hidden_size)  # type: ignore[union-attr, arg-type]
 
     def group_matcher(self, coarse: bool = False) -> dict[str, str]:
-        """See ``oodbench.models.parts``."""
+        """Patterns of the network's parts; see ``oodbench.models.parts``."""
         return {"stem": r"^encoder\.embeddings", "blocks": r"^encoder\..*\blayers?\.(\d+)"}
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -87,7 +87,7 @@ class TextFeatures(nn.Module):
         return features.index_select(0, order.argsort())
 
     def _together(self, tokens: Tensor, longest: int) -> Tensor:
-        """As ``forward``; padding beyond the longest is cut off."""
+        """The features of texts whose padding is cut to the longest; see ``forward``."""
         numbers = tokens[:, :longest].long()
         there = numbers > 0
         states: Tensor = self.encoder(
@@ -128,7 +128,7 @@ class FrozenBatchNorm(nn.Module):
 
 
 def with_frozen_batchnorm(body: nn.Module) -> nn.Module:
-    """The same module, in which BatchNorm stays as it is; itself if it has none."""
+    """The module with frozen BatchNorm; the module itself if it has none."""
     if not any(isinstance(module, _BatchNorm) for module in body.modules()):
         return body
     return FrozenBatchNorm(body)

@@ -52,7 +52,7 @@ class Part:
     """What one parameter is to its model.
 
     Attributes:
-        name: As in ``named_parameters``.
+        name: Name as in ``named_parameters``.
         place: ``stem``: where inputs come in, such as the first convolution, or patch, token and
             position embeddings. ``head``: the last layer, and the hidden layer of a head that has
             one. ``block``: all between.
@@ -157,7 +157,10 @@ def ranked(keys: Iterable[Key]) -> dict[Key, int]:
 
 
 def place(name: str, key: Key, depth: int, prefix: str) -> Place:
-    """See ``Part``. What a body that has a declaration does not mention is no head of the model."""
+    """The place of a parameter; see ``Part``.
+
+    What a body with a declaration does not mention is no head of the model.
+    """
     inside = bool(prefix) and name.startswith(prefix)
     if key == HEAD and not inside:
         return "head"
@@ -165,7 +168,7 @@ def place(name: str, key: Key, depth: int, prefix: str) -> Place:
 
 
 def kind(module: nn.Module, name: str) -> Kind:
-    """See ``Part``."""
+    """The kind of a parameter: see ``Part``."""
     owner, _, last = name.rpartition(".")
     if module.get_parameter(name).ndim <= 1:
         norm = "norm" in type(module.get_submodule(owner)).__name__.lower()

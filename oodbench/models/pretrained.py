@@ -21,10 +21,10 @@ class WeightsFile(Protocol):
 
     @property
     def sha256(self) -> str:
-        """Of the file; RequestError if it is nowhere, or is another one than its name says."""
+        """The file's SHA-256; RequestError if the file is missing or does not match its name."""
 
     def load(self) -> dict[str, Any]:
-        """Its tensors by name; RequestError as ``sha256``."""
+        """The file's tensors by name; RequestError as ``sha256``."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Weights:
 
     Attributes:
         backbone: Name of the model that they are for.
-        file: Its name, which ends with the first digits of its sha256, as torchvision's do.
+        file: Name of the file, which ends with the first digits of its sha256, as torchvision's do.
         url: Where it can be downloaded.
         package: An installable package that has it: ``(distribution, folder in its module)``.
         named: Whether its name says its hash; else it cannot be verified.
@@ -109,7 +109,7 @@ class Weights:
 
     @property
     def sha256(self) -> str:
-        """Of the file.
+        """The SHA-256 of the file.
 
         Raises:
             RequestError: If it is nowhere, or is another file than its name says.
@@ -126,7 +126,7 @@ class Weights:
         return digest
 
     def load(self) -> dict[str, Any]:
-        """Its tensors by name, verified.
+        """The file's tensors by name, verified.
 
         Raises:
             RequestError: As ``sha256``.
@@ -140,8 +140,8 @@ class HubWeights:
     """Weights that are published on Hugging Face's hub.
 
     Attributes:
-        model: As sweep files name it.
-        repository: Such as ``timm/resnet50.ram_in1k``.
+        model: Model in sweep files.
+        repository: Repository, such as ``timm/resnet50.ram_in1k``.
         files: Names that the file may have there, the best first.
     """
 
@@ -237,7 +237,7 @@ class OwnWeights:
         return sha256_of(self.find())
 
     def load(self) -> dict[str, Any]:
-        """Its tensors by name; those of a training state are its ``state_dict`` or ``model``."""
+        """The file's tensors by name; of a training state its ``state_dict`` or ``model``."""
         state = read_state(self.find())
         inner = [state[key] for key in ("state_dict", "model") if isinstance(state.get(key), dict)]
         return inner[0] if inner else state

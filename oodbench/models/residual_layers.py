@@ -30,7 +30,7 @@ class PlainBlock(nn.Module):
     new begin as zeros.
 
     Args:
-        channels: Of the first convolution.
+        channels: Channels of the first convolution.
     """
 
     def __init__(self, channels: Conv) -> None:
@@ -55,7 +55,7 @@ class PreActivationBlock(nn.Module):
     """A block of Zagoruyko & Komodakis 2016: each convolution after its BatchNorm and ReLU.
 
     Args:
-        channels: Of the first convolution.
+        channels: Channels of the first convolution.
         dropout: Between the convolutions.
     """
 
@@ -83,7 +83,7 @@ class Residual(nn.Sequential):
     """Layers in order, from images to logits, of which ``layer1`` to ``layer3`` are blocks."""
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """See ``oodbench.models.parts``."""
+        """Patterns of the network's parts; see ``oodbench.models.parts``."""
         blocks = [(r"^layer(\d+)\.(\d+)", None), (r"^norm", (WITH_PREVIOUS,))]
         return {"stem": r"^conv1|bn1", "blocks": blocks}
 
@@ -93,7 +93,7 @@ def stages(widths: Sequence[int], blocks: int, block: Callable[[Conv], nn.Module
 
     Args:
         widths: Channels that come into the first stage, and those that go out of each.
-        blocks: In each stage.
+        blocks: Number of blocks in each stage.
         block: Makes one.
     """
     result: Layers = OrderedDict()

@@ -25,7 +25,7 @@ class ModelSpec:
     """A backbone that can be asked for by name.
 
     Attributes:
-        name: As sweep files write it.
+        name: Name in sweep files.
         build: ``build(input_shape, num_classes, **options)`` gives a module from (n, *input_shape)
             to (n, num_classes) logits, initialised from torch's global generator.
         options: Every option with its default, and an option has its type; of several values, the
@@ -67,7 +67,7 @@ class ModelSpec:
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """Option -> what it is unless told otherwise."""
+        """The default of each option."""
         return {
             name: value[0] if isinstance(value, tuple) else value
             for name, value in self.options.items()

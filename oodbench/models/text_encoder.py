@@ -29,7 +29,7 @@ def pretrained(options: Mapping[str, Any]) -> str:
 
 
 def body(options: Mapping[str, Any]) -> "nn.Module":
-    """Tokens to features."""
+    """The network from tokens to features."""
     from oodbench.models.layers import TextFeatures
 
     network = Encoder(options["encoder"]).model(options["pretrained"])

@@ -42,8 +42,8 @@ class TimmModel:
     """An architecture, and one of its sets of weights.
 
     Attributes:
-        architecture: As timm calls it: ``resnet50``.
-        tag: Of the weights: ``ram_in1k``; empty: those that timm takes by default.
+        architecture: Architecture in timm: ``resnet50``.
+        tag: Tag of the weights: ``ram_in1k``; empty: those that timm takes by default.
     """
 
     architecture: str
@@ -51,7 +51,7 @@ class TimmModel:
 
     @property
     def name(self) -> str:
-        """As sweep files write it."""
+        """The model's name in sweep files."""
         return PREFIX + self.architecture + (f".{self.tag}" if self.tag else "")
 
     @property
@@ -72,7 +72,7 @@ class TimmModel:
         return None
 
     def spec(self) -> ModelSpec:
-        """As a model that can be asked for by name."""
+        """The specification under which the model is found by name."""
         about, weights = self.about, self.weights
         pixels, interpolation = about.input_size[-1], about.interpolation
         return ModelSpec(
@@ -128,7 +128,7 @@ class TimmModel:
 
         Args:
             options: See ``TIMM_OPTIONS``.
-            size: Of the images; None: of any size, where the architecture can.
+            size: Size of the images; None: of any size, where the architecture can.
         """
         from oodbench.models.layers import Normalise, with_frozen_batchnorm
 
@@ -185,13 +185,13 @@ class TimmModel:
         return Normalise(whole, mean, std).eval().requires_grad_(False)
 
     def _loaded(self, state: dict[str, Any], given: Mapping[str, Any]) -> "nn.Module":
-        """With these weights, up to the features."""
+        """The network with these weights, up to the features."""
         body = self._whole(state, given)
         body.reset_classifier(0)  # type: ignore[operator]
         return body
 
     def _whole(self, state: dict[str, Any], given: Mapping[str, Any]) -> "nn.Module":
-        """With these weights, each of which must have its place.
+        """The whole network with these weights, each of which must have its place.
 
         timm asks for that only where the last layer is as in the file, so it is made.
         """

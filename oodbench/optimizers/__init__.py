@@ -26,7 +26,7 @@ def find(name: str) -> OptimizerSpec | None:
 
 
 def of_own_name(name: str) -> OptimizerSpec | None:
-    """``adam(fixed)`` is Adam under a name that tells its search from another's; else None."""
+    """``adam(fixed)`` is Adam under a name that separates its search from another's; else None."""
     parts = re.fullmatch(r"([\w.]+)\([A-Za-z0-9][\w.-]*\)", name)
     return None if parts is None else replace(OPTIMIZERS.get(parts[1]), name=name)
 

@@ -93,7 +93,7 @@ SCALES = {
     "linear_lr": REAL,
     "accumulate": "int",
 }
-"""Of ranges; what is not here takes values and choices alone."""
+"""Scales of ranges; other settings take only values and choices."""
 RULES = {
     "layer_decay": "a number above 0 and at most 1",
     "head_lr": "a number above 0",
@@ -116,7 +116,7 @@ def read(name: str, given: Any) -> Range | Choice:
     """What may be drawn for one of ``NAMES``, from its YAML form.
 
     Args:
-        name: Of the hyperparameter.
+        name: Name of the hyperparameter.
         given: A value, a range or a choice. A list is one value: all that it names.
 
     Raises:

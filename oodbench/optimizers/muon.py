@@ -6,8 +6,8 @@ from oodbench.optimizers.spec import OptimizerSpec
 from oodbench.spaces import log, one_minus_log
 
 BETAS = (0.9, 0.95)
-"""Of AdamW, as in the author's ``MuonWithAuxAdam``. Its eps is torch's 1e-8: by 1e-10, as there,
-rounding alone would decide some steps in single precision."""
+"""Betas of AdamW, as in the author's ``MuonWithAuxAdam``. Its eps is torch's 1e-8: by 1e-10, as
+there, rounding alone would decide some steps in single precision."""
 
 
 def build(params: Any, lr: float, adamw_lr: float, momentum: float, weight_decay: float) -> Any:
@@ -19,7 +19,7 @@ def build(params: Any, lr: float, adamw_lr: float, momentum: float, weight_decay
         lr: Muon's.
         adamw_lr: That of AdamW.
         momentum: Muon's.
-        weight_decay: Of both.
+        weight_decay: Weight decay of both.
     """
     from torch.optim import AdamW
 

@@ -1,4 +1,4 @@
-"""Rprop."""
+"""The optimizer Rprop (resilient backpropagation)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""SAM around another optimizer."""
+"""Sharpness-aware minimisation (SAM) around another optimizer."""
 
 from typing import Any
 

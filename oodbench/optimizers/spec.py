@@ -23,7 +23,7 @@ class OptimizerSpec:
     """An optimizer as a contestant: how to build it, what kind it is, what to search.
 
     Attributes:
-        name: As sweep files write it.
+        name: Name in sweep files.
         kind: ``adaptive`` if it rescales the gradient by coordinates, layers or matrices (by their
             history, sign, norm or spectrum), else ``non-adaptive``: its steps are combinations of
             gradients, however long.
@@ -81,7 +81,8 @@ class OptimizerSpec:
         """Whether its weight decay is a part of the loss.
 
         Args:
-            hparams: Of a trial. Some of pytorch-optimizer's have ``weight_decouple`` among them.
+            hparams: Hyperparameters of a trial; ``weight_decouple`` is one in some of
+                pytorch-optimizer's.
         """
         own = "weight_decouple" in self.space and bool(hparams["weight_decouple"])
         return "weight_decay" in self.space and not (self.decoupled_decay or own)

@@ -14,7 +14,7 @@ from oodbench.training.inputs.tensors import DECIDE_DATA, Tensors
 
 
 def other_seed(trial: Trial) -> Trial:
-    """The same configuration on another training seed, which is a function of the trial's own."""
+    """The trial with another training seed, which is a function of its own."""
     return replace(trial, seed=seed_of(trial.seed, "another end point"))
 
 

@@ -1,7 +1,7 @@
-"""Training or test environment? A classifier that learns to tell, for the features that do.
+"""A classifier of training against test environments, for the features that separate them.
 
 The first half of OoD-Bench's measurement of shifts (Ye et al. 2022; m-Just/OoD-Bench at 0c34a79):
-the classifier is told the label, so its features keep what tells the environments apart given the
+the classifier receives the label, so its features keep what separates the environments given the
 label. ``analysis.shift.measure`` measures the shifts on them.
 """
 
@@ -46,7 +46,7 @@ class EnvironmentFeatures:
     Attributes:
         z_p, z_q: (n, FEATURES) of the training and of the test environments.
         y_p, y_q: (n,) labels.
-        accuracy: Of the classifier on them, both sides weighing alike; 0.5 is chance.
+        accuracy: Accuracy of the classifier on them, both sides weighing alike; 0.5 is chance.
     """
 
     z_p: NDArray[np.float32]
@@ -66,7 +66,7 @@ class EnvironmentFeatures:
 
 
 class EnvironmentClassifier(nn.Module):
-    """Features z of the input, times a linear map of the label; a linear layer tells the side."""
+    """Features z of the input, times a linear map of the label; a linear layer gives the side."""
 
     def __init__(self, backbone: nn.Module, num_classes: int) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ def environment_features(
     options: Mapping[str, Any] = MLP,
     device: torch.device = CPU,
 ) -> EnvironmentFeatures:
-    """Train a classifier to tell test from training environments; features of held-out examples.
+    """Train a classifier of test against training environments; features of held-out examples.
 
     It is trained on some examples, and the features are those of others, so that no digit or
     photograph is in both. Label shift is removed before training: of each class, equally many
@@ -103,10 +103,10 @@ def environment_features(
         sample: Examples of the dataset.
         tested: Indices of its environments on the side Q; on the side P are the others that are not
             apart, each with the share of its examples in the dataset.
-        seed: Of initialisation, batches and of the examples that are kept.
+        seed: Seed of initialisation, batches and of the examples that are kept.
         examples: Most examples a side to train on, and most to give features of.
         model: Name of the backbone, which ends in ``FEATURES`` instead of classes.
-        options: Of the backbone.
+        options: Options of the backbone.
         device: Where to train.
 
     Raises:
@@ -160,9 +160,9 @@ def train(
     """Train on equally many examples of both sides; returns the average of the later weights.
 
     Args:
-        classifier: To train.
-        p, q: Its examples.
-        seed: Of the batches.
+        classifier: Classifier to train.
+        p, q: Examples of both sides.
+        seed: Seed of the batches.
         slower: What learning rates are multiplied by.
     """
     n = len(p.labels)

@@ -119,7 +119,7 @@ def full_gradients(run: Run, step: int) -> Tensor:
     The gradients that the optimizers are to read stay as they are.
 
     Args:
-        run: In which the losses of this step's batch have been computed.
+        run: Run in which the losses of this step's batch have been computed.
         step: Which step.
     """
     kept = run.models.vectors()[1].clone()

@@ -86,7 +86,7 @@ def prefix_of(end: str | RunRecord) -> str:
 
 
 def median(values: Array) -> float:
-    """Of those that are numbers; NaN if none is."""
+    """The median of the values that are not NaN; NaN if none is."""
     known = values[~np.isnan(values)]
     return float(np.median(known)) if len(known) else float("nan")
 

@@ -59,12 +59,12 @@ class Path:
 
     @property
     def eb(self) -> Array:
-        """EB_t."""
+        """The error bound EB_t of each step."""
         return _ratio(self.gradient, self.distance)
 
     @property
     def gamma(self) -> Array:
-        """cos(g_t, d_t)."""
+        """The cosine of gradient and distance, cos(g_t, d_t)."""
         return _ratio(self.dot, self.gradient * self.distance)
 
     @property
@@ -104,7 +104,7 @@ def measurements(
         null: gamma on noise, to be stored beside it.
         every: Steps from one that is stored to the next; full gradients are stored where they were
             taken.
-        prefix: Of the metrics: another one for another end point.
+        prefix: Prefix of the metrics: another one for another end point.
     """
 
     def at(steps: Iterable[int], series: Mapping[str, Array], n: int) -> list[Measurement]:

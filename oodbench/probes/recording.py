@@ -27,7 +27,7 @@ TELL_EVERY = 1.0
 
 
 def ignore(line: str) -> None:
-    """Tell nobody."""
+    """Ignore a progress line."""
 
 
 class Recorder:
@@ -48,7 +48,7 @@ class Recorder:
         self._step = -1
 
     def __call__(self, run: Run, step: int) -> None:
-        """To be called when the gradients of a step are there, before it is taken."""
+        """Record a step once its gradients are there, before it is taken."""
         if step == self._step:  # an optimizer that takes several gradients a step: not at w_t
             return
         self._step = step
@@ -129,8 +129,8 @@ def retrain(
     """Train the trials once more, in one stack, and evaluate them at their last step alone.
 
     Args:
-        trials: With one cohort key; one alone if not ``stacked``.
-        data: Of the trials.
+        trials: Trials with one cohort key; one alone if not ``stacked``.
+        data: Data of the trials.
         device: Where to train.
         stacked: See ``Run``.
         hook: Called with every gradient.
@@ -156,7 +156,7 @@ def record_paths(
     """The path of each trial, from its own end point or from others.
 
     Args:
-        trials: With one cohort key; each has to be one that does not diverge.
+        trials: Trials with one cohort key; each has to be one that does not diverge.
         data, device, stacked, tell: See ``retrain``.
         end: (K, P) end points of others, such as another seed's, or one (1, P) for all; None: their
             own, for which they are trained twice.

@@ -51,9 +51,9 @@ class Sampled:
     """Examples of one environment, or of one published split.
 
     Attributes:
-        name: As the dataset calls it.
-        fit: To train a classifier on; may be empty.
-        unseen: To measure on; none of them is in ``fit``. May be empty.
+        name: Name in the dataset.
+        fit: Examples to train a classifier on; may be empty.
+        unseen: Examples to measure on; none of them is in ``fit``. May be empty.
         apart: Whether it is on the test side or on none.
     """
 
@@ -68,10 +68,10 @@ class Sample:
     """Examples of all environments.
 
     Attributes:
-        name: Of the dataset.
-        environments: In the dataset's order; of published splits, training environments, then the
-            ID examples, then each split that is out of distribution.
-        num_classes: Of the labels.
+        name: Name of the dataset.
+        environments: Environments in the dataset's order; of published splits, training
+            environments, then the ID examples, then each split that is out of distribution.
+        num_classes: Number of classes of the labels.
         most: A part of which fewer examples were drawn than it has, has so many.
     """
 
@@ -114,7 +114,7 @@ def sample_of(
         dataset: What it stores is read where it is drawn, and nothing else.
         most: Examples of an environment to train on, and others; of arrays, which cost nothing to
             read, as many as fit.
-        seed: Of what is drawn and dealt.
+        seed: Seed of the draws.
         memory: Bytes that all of them may need, as the dataset stores them.
         tell: Called with a line every other second of reading.
 
@@ -207,9 +207,9 @@ class _Reading:
     """Reads the examples of one part after another.
 
     Args:
-        name: Of the dataset.
+        name: Name of the dataset.
         most: Examples of a part.
-        seed: Of which they are.
+        seed: Seed of the choice of examples.
         total: How many will be read.
         tell: Called with a line every other second.
     """
@@ -222,7 +222,7 @@ class _Reading:
         self._done, self._shown = 0, time.monotonic()
 
     def examples(self, splits: Sequence[Split], environment: str, part: str) -> Examples:
-        """At most so many examples of some splits."""
+        """Draw at most so many examples of some splits."""
         ends = np.cumsum([0, *map(len, splits)])
         chosen = np.arange(ends[-1])
         if len(chosen) > self._most:

@@ -18,17 +18,17 @@ from oodbench.seeds import seed_of
 
 Weights = dict[str, Tensor]
 Product = Callable[[Weights], Weights]
-"""Of the Hessian with a vector."""
+"""The product of the Hessian with a vector."""
 
 
 @dataclass(frozen=True)
 class Sharpness:
-    """Of one model.
+    """The sharpness of one model at its end point.
 
     Attributes:
         eigenvalue: The largest in absolute value of the Hessian.
         residual: ||H v - eigenvalue v|| for its unit vector v: how far it is from being one.
-        trace: Of the Hessian.
+        trace: Trace of the Hessian.
         trace_error: Standard error of the estimate.
         sam: The loss at w + rho g / ||g|| minus that at w.
         loss: At w.
@@ -44,7 +44,7 @@ class Sharpness:
     n: int
 
     def measurements(self, step: int) -> list[Measurement]:
-        """As measurements of a run: role ``train``, metrics ``sharpness_*``."""
+        """The measurements of a run: role ``train``, metrics ``sharpness_*``."""
         values = {"eigenvalue": self.eigenvalue, "trace": self.trace, "sam": self.sam}
         return [
             Measurement(step, "", "train", "train", f"sharpness_{name}", value, self.n)
@@ -66,13 +66,13 @@ def sharpness(
 
     Args:
         module: One of their shape, in evaluation mode.
-        weights: Of each model, by name: parameters alone.
+        weights: Weights of each model, by name: parameters alone.
         inputs: (n, *shape).
         labels: (n,) integers.
         rho: Radius of SAM's sharpness.
-        iterations: Of the power method.
+        iterations: Iterations of the power method.
         probes: Random vectors of the trace.
-        seed: Of the random vectors.
+        seed: Seed of the random vectors.
     """
     stack = {n: torch.stack([w[n] for w in weights]).requires_grad_() for n in weights[0]}
     losses = vmap(lambda own: cross_entropy(functional_call(module, own, (inputs,)), labels))
@@ -95,7 +95,7 @@ def sharpness(
 
 
 def largest_eigenvalue(hessian: Product, v: Weights, iterations: int) -> tuple[Tensor, Tensor]:
-    """By the power method from v: the (K,) eigenvalues, and how far they are from being that."""
+    """The (K,) largest eigenvalues by the power method from v, and their residuals."""
     v = scaled(v)
     for _ in range(iterations):
         v = scaled(hessian(v))

@@ -70,7 +70,7 @@ def _drawn(
     rng: np.random.Generator,
     device: torch.device,
 ) -> tuple[Side, Side]:
-    """Of the examples of each side at most so many, at random."""
+    """At most ``most`` examples of each side, at random."""
     p, q = (_side(parts, most, rng, device) for parts in sides)
     if not (len(p.labels) and len(q.labels)):
         raise RequestError(

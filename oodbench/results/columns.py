@@ -46,7 +46,7 @@ class Column:
     """A column of a view.
 
     Attributes:
-        name: Its name.
+        name: Name of the column.
         kind: What its values are.
         sql: Its value in SQL, of a row of ``runs`` and its first study.
         meaning: What exports say of it; empty: they do not have it.
@@ -264,10 +264,10 @@ FACTS = (
 
 
 def columns_of_runs() -> tuple[Column, ...]:
-    """Those of ``v_runs``, in order."""
+    """The columns of ``v_runs``, in order."""
     return (*RUN, *MEASURED, *RECORD)
 
 
 def columns_of_pairs(checkpoint: str = "last") -> tuple[Column, ...]:
-    """Those of ``v_pairs`` and ``v_best``, in order, with the scores at ``checkpoint``."""
+    """The columns of ``v_pairs`` and ``v_best``, in order, with the scores at ``checkpoint``."""
     return (*RUN, *MEASURED, *scored(checkpoint), *FACTS, Column("hparams", "json", _row.hparams))

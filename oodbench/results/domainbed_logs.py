@@ -21,7 +21,7 @@ TABLES = "results.txt"
 """What ``collect_results`` writes beside the runs."""
 
 JOB = ("dataset", "algorithm", "optimizer", "trial_seed", "hparams_seed", "test_environments")
-"""What tells one run of a sweep from another."""
+"""Fields that identify a run of a sweep."""
 
 OPTIMIZER = "adam"
 """DomainBed's own; forks have a hyperparameter or an argument ``optimizer``."""
@@ -89,7 +89,7 @@ class DomainBedRun:
 
     @property
     def hparams(self) -> Mapping[str, Any]:
-        """Its hyperparameters; empty if it does not say them."""
+        """The run's hyperparameters; empty if the log has none."""
         found = self.lines[0].get("hparams")
         return found if isinstance(found, Mapping) else {}
 
@@ -149,7 +149,7 @@ def read_runs(
 
 
 def nothing(root: Path, skipped: Sequence[str]) -> str:
-    """That no run can be read, and why."""
+    """The error that no run can be read, and why."""
     shown = "\n".join(f"  {line}" for line in skipped) or f"  it has no {RESULTS}"
     return f"{root} has no run of DomainBed's that can be read:\n{shown}"
 
@@ -221,9 +221,9 @@ def _record(line: str, number: int) -> Any:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
-        raise ForeignError(f"line {number} is torn or no JSON.") from None
+        raise ForeignError(f"line {number} is cut off or is not JSON.") from None
     if "\\u" in line and _has_no_place(record):
-        raise ForeignError(f"line {number} has a character that is none.")
+        raise ForeignError(f"line {number} has an invalid character.")
     return record
 
 

@@ -40,7 +40,7 @@ class Imported:
     """Runs to be imported, of one source.
 
     Attributes:
-        source: Such as ``domainbed``.
+        source: Source, such as ``domainbed``.
         sweep: The sweep that they will make up.
         origin: What ``sweeps.spec`` keeps, such as the file's name.
         records: What is known of each run; its trial's protocol names the source.
@@ -86,7 +86,7 @@ def refuse_imported(trial: Trial, what: str) -> None:
 
     Args:
         trial: The run's.
-        what: Such as ``trained again``.
+        what: The refused action, such as ``trained again``.
 
     Raises:
         RequestError: If it is imported.

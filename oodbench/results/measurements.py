@@ -1,6 +1,6 @@
 """The measurements of runs: a row of ``curves`` each, stored as a point of a series.
 
-What is said of thousands of runs, such as "accuracy on the test part of env1", stands once.
+A description that many runs share, such as "accuracy on the test part of env1", is stored once.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +17,7 @@ NAMES = ("environment", "split", "role", "metric")
 
 
 def select_curves() -> Select[Any]:
-    """The select behind ``curves``."""
+    """The SELECT that the view ``curves`` consists of."""
     point = points.c
     names = (series.c[name] for name in NAMES)
     columns = (point.run_id, point.idx, point.step, *names, point.value, point.n)
@@ -31,7 +31,7 @@ def put_curves(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Non
     """Store measurements, each behind those that its run has.
 
     Args:
-        connection: In a write transaction.
+        connection: Connection in a write transaction.
         rows: The columns of ``curves`` but ``idx``.
     """
     if not rows:

@@ -29,9 +29,9 @@ class Predictions:
     """What runs that were scored on one set of examples predicted, at one checkpoint.
 
     Attributes:
-        dataset: Its name.
+        dataset: Name of the dataset.
         test_environments: Indices of those kept out of training, as in the table of pairs: ``0,1``.
-        data_seed: Of the splits.
+        data_seed: Seed of the splits.
         source: Whose examples these are. Datasets of one source show the same examples, and call
             each by the same number: both ``ColoredDigits`` and ``RotatedDigits`` show ``digits``.
         runs: (N,) ids of the runs.
@@ -65,7 +65,7 @@ def load_predictions(
         artifacts: The artifacts folder, where predictions on large test sets are.
         where: A condition, see ``oodbench.results.queries.where``.
         sweep: Runs of this sweep only.
-        checkpoint: Of which checkpoint, one of ``CHECKPOINT_RULES``.
+        checkpoint: The checkpoint, one of ``CHECKPOINT_RULES``.
 
     Returns:
         One for each set of examples under a dataset, test environments and data seed; runs are in
@@ -153,7 +153,7 @@ def _read(row: Any, artifacts: Path) -> bytes:
 
 
 def examples_of(key: AnswerKey) -> "pd.DataFrame":
-    """(M,) rows: see ``Predictions.examples``."""
+    """A row for each of M examples: see ``Predictions.examples``."""
     import pandas as pd
 
     sizes = [split.size for split in key.splits]

@@ -21,7 +21,7 @@ def put_provenances(
     run's own.
 
     Args:
-        connection: In a write transaction.
+        connection: Connection in a write transaction.
         found: Provenances without numbers that are not finite.
     """
     columns: list[dict[str, Any]] = []

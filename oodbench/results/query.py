@@ -82,7 +82,7 @@ def pairs(
         sweep: Runs of this sweep only.
         checkpoint: Which checkpoint of a run is scored, one of ``CHECKPOINT_RULES``.
         per_environment: With the two scores that rest on single environments; see Returns.
-        metric: Of the scores, in place of accuracy; a condition still reads accuracy.
+        metric: Metric of the scores, in place of accuracy; a condition still reads accuracy.
         limit: So many of them at most, the first ones; None: all.
 
     Returns:
@@ -198,7 +198,7 @@ def searched_scale(db: Database, hyperparameter: str, sweep: str | None = None) 
     """The scale of a hyperparameter's search: ``uniform``, ``int``, ``log`` or ``one_minus_log``.
 
     Args:
-        hyperparameter: Its name.
+        hyperparameter: Name of the hyperparameter.
         sweep: Only the studies of this sweep.
 
     Returns:

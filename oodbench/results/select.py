@@ -118,7 +118,7 @@ def select(
             several, one for each checkpoint that may be chosen with it.
         rule: One of ``RUN_RULES``. Equal scores go to the smallest run id.
         by: The columns that make a group.
-        largest: Of equal scores, columns whose largest value goes first, before the run's id.
+        largest: Among equal scores, columns whose largest value goes first.
 
     Returns:
         A row for each group, in order of appearance, with the columns of ``runs``, the ``rule``,
@@ -162,7 +162,7 @@ def _score_of(rule: str, by: Sequence[str], runs: "pd.DataFrame") -> str:
 
 
 def refusal(completed: "pd.DataFrame", rule: str) -> str:
-    """That a rule cannot choose among these completed runs, why, and which rules can.
+    """The error that a rule cannot choose among these runs, why, and which rules can.
 
     Args:
         completed: A row a run, none of which has the score that the rule reads.

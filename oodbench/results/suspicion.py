@@ -29,7 +29,7 @@ class Background:
     """What happened to the other runs of a sweep that were trained alone.
 
     Attributes:
-        deaths: Of workers that trained one of those that ended all the same.
+        deaths: Deaths of workers while they trained one of the runs that ended.
         ended: How many ended.
         suspects: How many runs died alone at least once, this one included.
     """

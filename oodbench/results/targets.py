@@ -26,7 +26,7 @@ _COLUMN = re.compile(r"(?:n_)?ood\[.*\]", re.DOTALL)
 
 
 def are_of_targets(names: Iterable[object]) -> list[str]:
-    """Those of the columns that hold the score of one target, or how many examples it has."""
+    """The columns that hold the score of one target, or its number of examples."""
     return [name for name in names if isinstance(name, str) and _COLUMN.fullmatch(name)]
 
 
@@ -79,7 +79,7 @@ def by_target(table: "pd.DataFrame") -> "pd.DataFrame":
     Where the mean over targets is meant, it has a row as well, with the indices of all.
 
     Args:
-        table: As from ``pairs`` or ``checkpoints`` of ``oodbench.results.query``. One without
+        table: The result of ``pairs`` or ``checkpoints`` of ``oodbench.results.query``. One without
             targets is given back.
     """
     import pandas as pd

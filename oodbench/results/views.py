@@ -29,7 +29,7 @@ def _from_runs(columns: Iterable[Column]) -> Select[Any]:
 
 
 def select_runs() -> Select[Any]:
-    """The select behind ``v_runs``."""
+    """The SELECT that the view ``v_runs`` consists of."""
     return _from_runs(columns_of_runs())
 
 

@@ -1,4 +1,4 @@
-"""Whether what a sweep asks for can be built, found out when it is read and not by failed runs.
+"""Check that what a sweep asks for can be built, when it is read and not by failed runs.
 
 Each optimizer and algorithm is built at the ends of its ranges, and each model without its weights.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from oodbench.sweep.settings import Train
 
 MOST_PARAMETERS = 10**10
-"""Of a model and its replicas: with gradients and the state of Adam they take 160 GB."""
+"""Maximum parameters of a model and its replicas: with Adam they take 160 GB."""
 MOST_INPUTS = 2**34
 """Bytes of the inputs of a batch; what a model makes of them takes many times as much."""
 
@@ -39,7 +39,7 @@ def check_optimizer_builds(name: str, space: Space) -> None:
     """Raise RequestError if an optimizer cannot be built, and take a step, somewhere in its space.
 
     Args:
-        name: Of the optimizer, or of one with replicas.
+        name: Name of the optimizer, or of one with replicas.
         space: What is searched for it, and for its algorithm.
     """
     own = {key: space[key].to_yaml() for key in OPTIMIZERS.get(name).space}
@@ -98,8 +98,8 @@ def check_model_builds(
     """Raise RequestError if a model cannot be built, or no machine holds it with its batches.
 
     Args:
-        model: Of the sweep.
-        shape: Of one input.
+        model: Model of the sweep.
+        shape: Shape of one input.
         classes: Size of the label set.
         train: The training settings.
         replicas: The most that an optimizer has.

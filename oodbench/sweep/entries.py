@@ -154,7 +154,7 @@ class AlgorithmEntry(Entry):
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """Its options at their defaults."""
+        """The entry's options at their defaults."""
         return {name: option[0] for name, option in ALGORITHMS.get(self.name).options.items()}
 
 
@@ -274,7 +274,7 @@ class ModelEntry(Entry):
 
     @property
     def options(self) -> dict[str, Any]:
-        """Those that are not searched."""
+        """The options that are not searched."""
         return {k: v for k, v in super().options.items() if not isinstance(v, Mapping)}
 
     @cached_property

@@ -30,11 +30,12 @@ class Estimate:
 
     Attributes:
         sweep: Name of the sweep.
-        dataset: Its name.
+        dataset: Name of the dataset.
         studies: How many.
         models: How many, on all splits of the data, retrained winners among them.
-        seconds: Of one GPU, at the rate that the sweep file states, or of training alone by steps
-            that were timed; None: neither is known, or with a rate it gives epochs, whose steps
+        seconds: Seconds of one GPU, at the rate that the sweep file states, or of training
+            alone by timed steps; None: neither is known, or with a rate it gives epochs, whose
+                steps
             depend on the data, or how many examples are scored is not known.
         cache: Bytes of decoded images, 0: none are decoded; None: how many is not known.
         partly: Whether ``cache`` leaves out images whose number is not known.
@@ -106,7 +107,7 @@ def _cells(
 def _models(
     spec: SweepSpec, algorithm: AlgorithmEntry, optimizer: OptimizerEntry, dataset: DatasetEntry
 ) -> int:
-    """Of one study."""
+    """The number of models that a study trains."""
     drawn = spec.search.trials or 0
     if spec.search.sampler == "grid":
         train = spec.train_of(dataset, algorithm)
@@ -116,7 +117,7 @@ def _models(
 
 
 def _evaluations(train: Train) -> int:
-    """Of one model; mixtures of weights are evaluated like checkpoints.
+    """The evaluations of one model; mixtures of weights are evaluated like checkpoints.
 
     Epochs are taken for the default, five evaluations.
     """
@@ -128,13 +129,13 @@ def _evaluations(train: Train) -> int:
 def _timed(
     dataset: DatasetEntry, algorithm: AlgorithmEntry, optimizer: OptimizerEntry, timed: Timed
 ) -> float | None:
-    """Of one model: its training, by a step that was timed."""
+    """Seconds to train one model, from a timed step."""
     one = timed.get((dataset.name, algorithm.name))
     return None if one is None else one * _gradients(optimizer)
 
 
 def _gradients(optimizer: OptimizerEntry) -> int:
-    """Of one step."""
+    """The gradients that one step of the optimizer takes."""
     spec = OPTIMIZERS.get(optimizer.name)
     return spec.evaluations * spec.replicas
 
@@ -146,7 +147,7 @@ def _seconds(
     algorithm: AlgorithmEntry,
     optimizer: OptimizerEntry,
 ) -> float | None:
-    """Of one model: what it trains on, and what it is scored on."""
+    """Seconds to train and to score one model, from the machine's rate."""
     train = spec.train_of(dataset, algorithm)
     about = dataset.about
     if spec.rate is None or train.steps is None or not about.examples or about.published:
@@ -163,7 +164,7 @@ def _seconds(
 
 
 def _measurements(spec: SweepSpec, dataset: DatasetEntry, algorithm: AlgorithmEntry) -> int:
-    """Of one run: at each evaluation at most two splits an environment, and the loss."""
+    """The measurements of one run: the loss and at most two splits per environment each time."""
     times = _evaluations(spec.train_of(dataset, algorithm))
     about = dataset.about
     return times * (PUBLISHED if about.published else 2 * len(about.environments) + 1)

@@ -25,7 +25,7 @@ def load_sweeps(path: str | Path, changes: Sequence[str] = ()) -> list[SweepSpec
 
     Args:
         path: The file.
-        changes: As of ``load_sweep``; to each of them.
+        changes: Changes to each of them; see ``load_sweep``.
 
     Raises:
         SweepError: As ``load_sweep``; or two of them have one name.
@@ -56,7 +56,7 @@ def load_sweep(path: str | Path, changes: Sequence[str] = ()) -> SweepSpec:
 
     Args:
         path: The file.
-        changes: Such as ``train.steps=100`` or ``datasets.0.test_environments=each``.
+        changes: Changes such as ``train.steps=100`` or ``datasets.0.test_environments=each``.
 
     Raises:
         SweepError: If it cannot be read, is not YAML, or says something that does not hold.
@@ -123,7 +123,7 @@ def set_key(values: Any, change: str) -> None:
         place[int(last) if isinstance(place, list) else last] = parse_yaml(text, change)
     except (IndexError, ValueError, TypeError, AttributeError) as error:
         raise SweepError(
-            f"{change!r} leads nowhere: {path} is not in the sweep file. "
+            f"Cannot apply {change!r}: {path} is not in the sweep file. "
             "Items of a list are numbered from 0."
         ) from error
 

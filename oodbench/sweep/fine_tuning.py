@@ -1,4 +1,4 @@
-"""Whether a sweep's model can be fine-tuned as it asks, found out when the file is read."""
+"""Check that a sweep's model can be fine-tuned as it asks, when the file is read."""
 
 from functools import lru_cache
 from itertools import product
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 LONG = 10**9
 """Steps of a run whose epochs are not counted yet: its studies check them."""
 SHAPES = ((3, 224, 224), (1, 28, 28), (1,))
-"""Of inputs on which a model may be built, to see what it consists of."""
+"""Input shapes on which a model may be built, to see what it consists of."""
 
 
 def check_fine_tuning(model: ModelEntry, optimizer: str, space: Space, train: Train) -> None:
     """Raise RequestError if the model, or the optimizer, cannot be trained so.
 
     Args:
-        model: Of the sweep.
-        optimizer: Its name.
+        model: Model of the sweep.
+        optimizer: Name of the optimizer.
         space: What is searched.
         train: The training settings.
     """
@@ -90,9 +90,9 @@ def structure(
     """A model without its weights; None if what it consists of is not known on this machine.
 
     Args:
-        name: Of the model.
-        options: Those of the sweep, as JSON.
-        shape: Of one input; None: any that it can be built on will do.
+        name: Name of the model.
+        options: The options of the sweep, as JSON.
+        shape: Shape of one input; None: any that it can be built on will do.
         classes: Size of the label set.
 
     Raises:

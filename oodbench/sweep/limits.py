@@ -35,7 +35,7 @@ class Limit:
 
 POSITIVE, NOT_NEGATIVE = Limit(0, open=(0,)), Limit(0)
 DECAY = Limit(0, 1, open=(1,))
-"""Of a running mean: at 1 it never takes anything in."""
+"""The decay of a running mean: at 1 it never changes."""
 
 OF_OPTIMIZERS: Mapping[str, Limit] = {
     "lr": POSITIVE,
@@ -53,7 +53,10 @@ OF_OPTIMIZERS: Mapping[str, Limit] = {
     "probability": DECAY,
     "mixing": POSITIVE,
 }
-"""Of optimizers, and of methods that distribute them. What is not here, they check themselves."""
+"""Limits of the hyperparameters of optimizers and of methods that distribute them.
+
+Optimizers and methods check their other hyperparameters themselves.
+"""
 
 OF_ALGORITHMS: Mapping[str, Limit] = {
     "penalty_weight": NOT_NEGATIVE,
@@ -84,7 +87,7 @@ def check_optimizer_space(owner: str, space: Space) -> None:
 
     Args:
         owner: Whose space it is, for messages.
-        space: Of a contestant, after all changes.
+        space: Space of a contestant, after all changes.
     """
     check_limits(owner, space, OF_OPTIMIZERS)
     if "probability" in space and "lr" in space:

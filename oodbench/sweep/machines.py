@@ -74,7 +74,7 @@ class Slurm(Machines):
         partition: None: the cluster's default.
         time: Limit of a job, in minutes; it is put back in line then.
         gpus: GPUs of a job.
-        memory: Such as ``16G``; None: the cluster's default.
+        memory: Memory per job, such as ``16G``; None: the cluster's default.
         notice: Seconds before the limit at which workers save and stop.
         setup: Lines of shell before the worker starts, such as ``module load cuda``.
         options: Further options of sbatch: ``{account: me, constraint: a100}``.
@@ -104,7 +104,7 @@ class Ray(Machines):
     """The actors of ``--executor ray``; each is a job.
 
     Attributes:
-        address: Of the cluster; ``auto``: the one that this machine belongs to.
+        address: Address of the cluster; ``auto``: the one that this machine belongs to.
         gpus: GPUs of an actor; ``0.5``: two actors share one.
         resources: Further resources of an actor, as the cluster names them.
     """

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-TOLD = {
+MEANINGS = {
     "int_type": "needs a whole number",
     "int_from_float": "needs a whole number",
     "float_type": "needs a number",
@@ -30,8 +30,8 @@ def describe(detail: Any) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "missing":
         message = "is missing; it has no default"
-    elif kind in TOLD:
-        message = f"{TOLD[kind].format(**context)}, but got {detail['input']!r}"
+    elif kind in MEANINGS:
+        message = f"{MEANINGS[kind].format(**context)}, but got {detail['input']!r}"
     else:
         message = detail["msg"].removeprefix("Value error, ")
     return f"{path}: {message}" if path else message

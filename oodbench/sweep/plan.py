@@ -1,4 +1,4 @@
-"""From a sweep to its trials: what the sweep says, and what Optuna draws."""
+"""The trials of a sweep: those it states, and those that Optuna draws."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

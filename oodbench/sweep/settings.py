@@ -119,7 +119,7 @@ class Average(Part):
 
     @model_validator(mode="after")
     def check(self) -> "Average":
-        """One of the two."""
+        """Check that exactly one of the averages is set."""
         if (self.ema is None) == (self.swa is None):
             raise ValueError("write either ema or swa")
         return self
@@ -197,7 +197,7 @@ class Train(TrainChanges):
 
     @model_validator(mode="after")
     def check_complete(self) -> "Train":
-        """A run must end."""
+        """Check that a run ends, and is not too long."""
         if self.steps is None and self.epochs is None:
             raise ValueError("needs steps or epochs")
         times = (self.steps or 0) // (self.evaluate_every or LONGEST)
@@ -245,7 +245,7 @@ class Train(TrainChanges):
 
 
 class Search(Part):
-    """How configurations are drawn."""
+    """The search: how configurations are drawn."""
 
     sampler: Literal["random", "qmc", "grid", "tpe", "gp"] = "random"
     trials: Positive | None = None

@@ -44,7 +44,7 @@ from oodbench.sweep.study import Data, Study
 ALONE = ParallelEntry(method=NONE)
 """One model, not distributed."""
 MOST_RUNS = 1_000_000
-"""Of one study."""
+"""Maximum runs of one study."""
 
 
 def listed(value: Any) -> Any:
@@ -94,7 +94,7 @@ class SweepSpec(Part):
                 renamed = kind in own and "(" not in kind
                 ways = f"write {kind}(NAME) for the second, or " if renamed else ""
                 raise ValueError(
-                    f"{name!r} is listed twice, but studies are told apart by name; "
+                    f"{name!r} is listed twice, but studies need different names; "
                     f"{ways}put the second into a sweep of another name and database"
                 )
         check_size(self)
@@ -148,7 +148,7 @@ class SweepSpec(Part):
 
     @property
     def precisions(self) -> list[str]:
-        """Those of its studies, each once."""
+        """The precisions of the sweep's studies, each once."""
         pairs = product(self.datasets, self.algorithms)
         return list(dict.fromkeys(self.train_of(*pair).precision for pair in pairs))
 

@@ -33,7 +33,7 @@ class InPieces:
         self._asked: list[tuple[Callable[[Tensor], Outputs], Tensor, Outputs]] = []
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """See ``oodbench.algorithms.spec.Forward``."""
+        """The logits of all models; see ``oodbench.algorithms.spec.Forward``."""
         (logits,) = self._ask(lambda part: (self._models(part),), inputs)
         return logits
 
@@ -77,7 +77,7 @@ def check_pieces(batch: Mapping[str, int], module: nn.Module, layout: Layout) ->
     """Raise RequestError if batches cannot be computed in pieces as asked, to the same result.
 
     Args:
-        batch: Of a trial.
+        batch: Batch of a trial.
         module: A model.
         layout: Its parameters, and how many pieces.
     """

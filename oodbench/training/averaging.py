@@ -17,7 +17,7 @@ class WeightAverage:
             after the first step on (Polyak & Juditsky 1992). ``{"swa": s}``: the mean of the
             weights after each step, from the share s of the steps on (Izmailov et al. 2018, at a
             constant learning rate); before it, the weights themselves.
-        steps: Of the whole run.
+        steps: Steps of the whole run.
     """
 
     def __init__(self, tensors: Sequence[Tensor], average: Mapping[str, float], steps: int) -> None:
@@ -59,11 +59,11 @@ class WeightAverage:
             tensor.copy_(value)
 
     def state_dict(self) -> dict[str, Any]:
-        """What it remembers."""
+        """The averages and their counts, for a checkpoint."""
         return {"mean": self._mean, "count": self._count}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse of ``state_dict``."""
+        """Restore what ``state_dict`` returned."""
         for mean, value in zip(self._mean, state["mean"], strict=True):
             mean.copy_(value)
         self._count = state["count"]

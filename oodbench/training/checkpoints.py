@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from oodbench.training.loop import Run
 
 FORMAT = 3
-"""Of the files; those of another format are not read."""
+"""Version of the files' format; files of another version are not read."""
 SOON = 5.0
 """A worker that is to stop saves a run again if this many seconds of training would be lost."""
 
@@ -43,7 +43,8 @@ class Saving:
         every: Seconds from one checkpoint of a run to the next; 0: after every step;
             infinite: only when the training is stopped.
         weights: Trial id -> the checkpoints (``last``, ``best_id_val``) whose weights are kept.
-        predictions: Likewise, of predictions. They need no folder unless they are many.
+        predictions: Trial id -> the checkpoints whose predictions are kept. They need no folder
+            unless they are many.
         on_saved: Called with the trial's id after each of its checkpoints.
     """
 

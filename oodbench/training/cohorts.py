@@ -45,7 +45,7 @@ def train(
     a checkpoint lies there, from which they go on. Those with replicas leave no checkpoints.
 
     Args:
-        trials: With one cohort key.
+        trials: Trials with one cohort key.
         data: See ``inputs.tensors.load``; on ``device``, in the trials' precision.
         device: Where to train.
         tick: Called after every step; what it raises ends the training.

@@ -16,7 +16,7 @@ from oodbench.training.models import Models
 CHUNK = 8192
 """Examples times models in one forward pass: more would leave a CPU's cache."""
 NUMBERS = 2**26
-"""In the inputs that are read at once: 256 MiB of them in single precision."""
+"""Numbers in the inputs that are read at once: 256 MiB of them in single precision."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Evaluation:
     """What came of scoring k models.
 
     Attributes:
-        scores: Of each model.
-        predicted: Of each split, (k, n) classes, on the device.
+        scores: Scores of each model.
+        predicted: Predicted classes of each split, (k, n) classes, on the device.
     """
 
     scores: Sequence[list[Measurement]]
@@ -68,7 +68,7 @@ def answer(logits: Tensor, counts_as: Tensor | None = None) -> Tensor:
     """The class with the highest of the logits (..., classes).
 
     Args:
-        logits: Of all classes.
+        logits: Logits of all classes.
         counts_as: (classes,) what each counts as; -1: it is none of the answers. None: itself.
     """
     if counts_as is None:

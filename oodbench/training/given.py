@@ -10,9 +10,9 @@ class Given:
     """Memory of one model that its optimizer steps on.
 
     Args:
-        name: Of the first parameter in it.
+        name: Name of the first parameter in it.
         view: The parameters.
-        grad: Their gradient.
+        grad: Gradient of these weights.
     """
 
     def __init__(self, name: str, view: Tensor, grad: Tensor) -> None:

@@ -24,7 +24,7 @@ class Group:
     """Parameters that an optimizer treats alike.
 
     Attributes:
-        positions: Theirs among the model's parameters.
+        positions: Positions of the group's parameters among the model's.
         lr_scale: Their learning rate is the optimizer's times this.
         decays: Whether they have its weight decay.
         hidden: See ``Part.hidden``; None: nobody asked.
@@ -39,12 +39,12 @@ class Group:
 
     @property
     def plain(self) -> bool:
-        """Whether there is nothing to be said of it."""
+        """Whether the group has no settings of its own."""
         own = self.hidden is not None or self.lr is not None
         return self.lr_scale == 1 and self.decays and not own
 
     def asked(self, parameters: list[Tensor]) -> dict[str, Any]:
-        """As torch's optimizers take it."""
+        """The group as torch's optimizers take it."""
         given = {"hidden": self.hidden, "lr": self.lr}
         own = {name: value for name, value in given.items() if value is not None}
         return {"params": parameters, "lr_scale": self.lr_scale, "decays": self.decays, **own}
@@ -55,12 +55,12 @@ class Layout:
 
     Args:
         module: One of the models.
-        hparams: Of one of them. All are trained alike; learning rates may differ.
-        steps: Of their runs.
+        hparams: Hyperparameters of one of them. All are trained alike; learning rates may differ.
+        steps: Steps of their runs.
 
     Attributes:
-        parts: Of each parameter.
-        since: Of each parameter: the step from which it is trained; None: never.
+        parts: Parts of each parameter.
+        since: Step from which each parameter is trained; None: never.
         order: Positions of the parameters such that those of a group lie together; as they are if
             nothing is asked.
         stages: Step -> positions of what is trained from that step on.
@@ -89,7 +89,7 @@ class Layout:
         return [i for i, start in enumerate(self.since) if start is not None and start <= step]
 
     def groups(self, tuning: FineTuning, hidden_apart: bool, step: int) -> list[Group]:
-        """Those that one model's optimizer is given which is built before this step.
+        """The groups of one model's optimizer that is built before this step.
 
         In the linear steps it is given the head alone, else all that is ever trained.
 
@@ -128,7 +128,7 @@ def lr_scale(part: Part, depth: int, tuning: FineTuning) -> float:
 
 
 def since(found: Sequence[Part], tuning: FineTuning, steps: int) -> list[int | None]:
-    """Of each parameter: the step from which it is trained; None: never."""
+    """The step from which each parameter is trained; None for those never trained."""
     depth, last = max(part.depth for part in found), tuning.first_step_of_all(steps)
     frozen = {i for word in tuning.freeze for i in matched(found, word)}
 

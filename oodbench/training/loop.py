@@ -82,8 +82,8 @@ class Run:
     of its trial. See ``oodbench.training.replicas.replication``.
 
     Args:
-        trials: With one cohort key; only one if they are not stacked.
-        data: As for ``train``.
+        trials: Trials with one cohort key; only one if they are not stacked.
+        data: See ``train``.
         device: Where to train.
         stacked: Train them as a stack, even one alone, so that in float32 too it becomes what it
             would become among others; else run the modules as they are.
@@ -122,7 +122,7 @@ class Run:
         spec = ALGORITHMS.get(first.algorithm)
         seeds = stream_seeds(trials, self.group) if self.group else [t.seed for t in trials]
         self.shares, seeds = shared(seeds)
-        # What the models are told of it. Shared inputs come in other shapes in each stack: each
+        # The shares that the models receive. Shared inputs come in other shapes in each stack: each
         # would be compiled anew.
         self.handed = self.shares if stacked and spec.hands_on and not compiled else ()
         modules = self.build_modules(self.trial_of)
@@ -369,7 +369,7 @@ class Run:
             self.replicas.freeze(self.diverged)
 
     def mean_losses(self) -> list[tuple[float, int]]:
-        """Of each trial: the mean of its losses since this was last asked for, and how many."""
+        """Each trial's mean loss since the last call, and the number of losses."""
         if self.replicas:
             found = self.replicas.mean_losses()
         else:

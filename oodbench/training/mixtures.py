@@ -40,16 +40,16 @@ def scores_of_mixtures(
     step: int,
     classes: int,
 ) -> list[list[Measurement]]:
-    """Of each model: its scores at each mixture. The models come back bit for bit.
+    """Each model's scores at each mixture. The models come back bit for bit.
 
     Args:
         models: At their last weights.
         first: The state of each of them at the start.
-        shares: Of the last weights.
-        splits: To score on.
+        shares: Shares of the last weights.
+        splits: Splits to score on.
         k: How many models.
         step: Steps taken.
-        classes: Their number.
+        classes: Number of classes.
     """
     if not shares:
         return [[] for _ in range(k)]

@@ -15,7 +15,7 @@ class Models(Protocol):
     def __call__(self, inputs: Tensor) -> Tensor:
         """(K, G, B, *shape) inputs to (K, G, B, classes) logits, model by model.
 
-        A ``Stack`` that was told which models share their inputs takes these once.
+        A ``Stack`` that knows which models share their inputs takes these once.
         """
 
     def features(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,7 +58,7 @@ class Models(Protocol):
         """Where the random generators are that the models draw from; empty if they draw nothing."""
 
     def set_generators(self, states: Sequence[Mapping[str, Tensor]]) -> None:
-        """Put them there again."""
+        """Restore the states of the generators."""
 
     def parameters_of(
         self, model: int, flat: bool, groups: Sequence[Sequence[int]]
@@ -69,7 +69,7 @@ class Models(Protocol):
         """
 
     def train_only(self, positions: Collection[int]) -> None:
-        """From now on only the parameters at these positions have gradients, in every model.
+        """Let only the parameters at these positions have gradients, in every model.
 
         BatchNorm whose parameters have none keeps its statistics, too.
         """

@@ -30,13 +30,13 @@ DTYPES = {
     BF16: torch.float32,
     TF32: torch.float32,
 }
-"""Of inputs, weights, gradients and losses."""
+"""The type of inputs, weights, gradients and losses."""
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG", ":4096:8"
 """What keeps cuBLAS from choosing its method by which streams are busy; read when it begins."""
 TF32_SINCE = 8, 0
 """Compute capability of the first GPUs that have it (Ampere)."""
 SIDE, TIMES = 256, 5
-"""Of the square matrices whose product is timed, and how often."""
+"""Side of the square matrices whose product is timed, and how often."""
 
 
 @contextmanager
@@ -50,7 +50,7 @@ def numerics(
 
     Args:
         device: Where things are computed.
-        precision: Of the trial.
+        precision: Precision of the trial.
         deterministic: Whether the same computation gives the same bits each time. Else cuDNN times
             its convolutions and takes the fastest.
     """
@@ -84,7 +84,7 @@ def in_precision(forward: Callable[P, Tensor], precision: str) -> Callable[P, Te
 
     Args:
         forward: A module, or a function like one, whose last argument are the inputs.
-        precision: Of the trial.
+        precision: Precision of the trial.
 
     Returns:
         One whose results are in the trial's dtype: see ``DTYPES``.
@@ -112,7 +112,7 @@ class Mixed(nn.Module):
         self.module = module
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """As the network's, in float32."""
+        """The network's output in float32."""
         return in_precision(self.module, BF16)(inputs)
 
 
@@ -124,7 +124,7 @@ class As(nn.Module):
         self.dtype = dtype
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """The same numbers."""
+        """The inputs, converted to the given dtype."""
         return inputs.to(self.dtype)
 
 

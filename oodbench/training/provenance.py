@@ -52,7 +52,7 @@ def arithmetic(device_type: str) -> dict[str, str]:
 
 
 def _torch_blas() -> str:
-    """Such as ``MKL 2024.2``, which torch has inside; else the library that it brought along."""
+    """The BLAS inside torch, such as ``MKL 2024.2``; else the library that it ships."""
     built = torch.__config__.show()
     mkl = re.search(r"Math Kernel Library Version ([\d.]+)", built)
     other = re.search(r"BLAS_INFO=(\w+)", built)
@@ -60,7 +60,7 @@ def _torch_blas() -> str:
 
 
 def _convolutions(device_type: str) -> str:
-    """Such as ``oneDNN 3.12.0`` or ``cuDNN 92400``; ``torch`` if these are off."""
+    """The library of convolutions, such as ``oneDNN 3.12.0``; ``torch`` if it is off."""
     backends: Any = torch.backends
     if device_type == "cuda":
         return f"cuDNN {backends.cudnn.version()}" if backends.cudnn.enabled else "torch"
@@ -70,12 +70,12 @@ def _convolutions(device_type: str) -> str:
 
 
 def device_name(device: torch.device) -> str:
-    """Such as ``cpu`` or ``NVIDIA H100``."""
+    """The name of a device, such as ``cpu`` or ``NVIDIA H100``."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def gpu(device: torch.device) -> dict[str, Any]:
-    """Of a GPU: its driver, and whether the same computation gives the same bits each time now."""
+    """A GPU's driver, and whether the same computation gives the same bits each time now."""
     if device.type != "cuda":
         return {}
     return {"driver": driver(), "deterministic": bool(torch.backends.cudnn.deterministic)}

@@ -19,7 +19,7 @@ def factor(schedule: str, warmup: float, step: int, steps: int) -> float:
             (Loshchilov & Hutter 2017, without restarts); ``step``: see ``FALLS``.
         warmup: Share of the steps in which it first grows linearly; the first step has more than 0.
         step: Steps taken before this one.
-        steps: Of the whole run.
+        steps: Steps of the whole run.
     """
     rising = round(warmup * steps)
     if step < rising:

@@ -13,7 +13,7 @@ from oodbench.training.precision import BF16, DTYPES, in_precision
 from oodbench.training.random import generator_states, set_generator_states
 
 IMAGES = 16
-"""In one forward pass of convolutions on a CPU: what more leave behind outgrows the cache."""
+"""Images in one forward pass of convolutions on a CPU; more would outgrow the cache."""
 APART = (nn.Conv2d, nn.GroupNorm, nn.ReLU, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Linear)
 """Layers to which the other examples of a batch are nothing, in training too."""
 
@@ -92,7 +92,7 @@ class Single:
         return in_pieces(self._forward, self._laid_out(inputs), self._images).unsqueeze(0)
 
     def zero_grad(self) -> None:
-        """Forget the gradients."""
+        """Reset the gradients of the module."""
         self._module.zero_grad()
 
     def backward(self, losses: Tensor, add: bool = False) -> None:

@@ -38,7 +38,7 @@ NEAR, AGAIN = 1.5, 2
 GAIN = 0.97
 """A larger stack must need less than this share of the time of a smaller one."""
 METHOD = 3
-"""Of measuring: what was measured in another way is not remembered."""
+"""Version of the measuring; results of another version are not reused."""
 
 
 @dataclass(frozen=True)

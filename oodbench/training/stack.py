@@ -72,7 +72,7 @@ def by_vmap(module: nn.Module) -> Forward:
 
 
 def in_turn(module: nn.Module) -> Forward:
-    """The same, a model after the other, for autocast: inside ``vmap`` it misses convolutions.
+    """Run one model after the other, for autocast: inside ``vmap`` it misses convolutions.
 
     (They stay in float32: seen with torch 2.14; see pytorch/pytorch#105442.)
     """
@@ -90,9 +90,9 @@ class Stack:
     """K models in one matrix of parameters. See ``oodbench.training.models.Models``.
 
     Args:
-        modules: Of one shape.
-        device: Theirs.
-        precision: Of the trials.
+        modules: Modules of one shape.
+        device: Device of the models.
+        precision: Precision of the trials.
         shares: How many models in a row see the same inputs, which are then given once: (U, G, B,
             *shape). By default each model sees its own.
         order: Positions of the parameters as they are to lie in a row; by default as they are.
@@ -125,7 +125,7 @@ class Stack:
         self._parts: list[Forward] = []  # up to the features, and from there; made when asked for
 
     def _forward_of(self, module: nn.Module) -> Forward:
-        """That of K models of this shape, or of this part of them, in their precision."""
+        """The forward pass of K models of this shape, or of a part of them, in their precision."""
         forward = batched_forward(module, self._shares)
         if forward is None:
             others = (in_turn if self._precision == BF16 else by_vmap)(module)

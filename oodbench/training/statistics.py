@@ -12,8 +12,8 @@ from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.models import Models
 
 BATCHES = 50
-"""As many as the authors of schedule-free optimizers take; torch's running statistics, at their
-default momentum of 0.1, weigh the last ones as a mean over 19 batches would."""
+"""Number of batches, as the authors of schedule-free optimizers take; torch's running statistics,
+at their default momentum of 0.1, weigh the last ones as a mean over 19 batches would."""
 
 
 class FreshStatistics:
@@ -25,7 +25,7 @@ class FreshStatistics:
     Args:
         trial: Whose models have BatchNorm; such trials are trained one by one.
         data: That it is trained on.
-        device: Of its models.
+        device: Device of its models.
     """
 
     def __init__(self, trial: Trial, data: Tensors, device: torch.device) -> None:

@@ -24,7 +24,7 @@ from oodbench.workers.trial_data import tensors_for
 
 MODELS = 50
 SHIFT_EXAMPLES = 2_000
-"""Of a side, at most, to measure the shift on."""
+"""Maximum examples of a side, to measure the shift on."""
 LARGEST = 2**28
 """Numbers in the training inputs, at most, that are searched for duplicates: a gibibyte."""
 
@@ -51,18 +51,18 @@ def audit(
     optimizers, each draw for one model. Nothing is put into a database.
 
     Args:
-        dataset: Its name.
+        dataset: Name of the dataset.
         test_environments: Indices of the environments that are kept out of training, together; by
             default each environment in turn, each target, or the published splits.
         models: How many to train for each choice.
         model: Backbone whose features the heads are on, or a small network; by default
             ``efficientnet_lite0`` for images, the dataset's encoder for texts, else ``mlp``.
         margin: The difference of two accuracies that matters.
-        options: Of the dataset, in place of its defaults.
+        options: Options of the dataset, in place of its defaults.
         shift_trials: Classifiers to measure the shift with (``oodbench.shift``); 0: it is not
             measured.
-        seed: Of hyperparameters, models and bootstraps.
-        data_seed: Of the dataset's splits.
+        seed: Seed of hyperparameters, models and bootstraps.
+        data_seed: Seed of the dataset's splits.
         device: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ...
         output: A folder for ``audit.html``, ``audit.png``, ``audit.json``, and a file
             ``select-NAME.json`` for each test environment with a part that inverts the line: the
@@ -139,7 +139,7 @@ def _panels(left: Audited, data: Tensors) -> Iterator[tuple[tuple[int, ...], Pre
 
 
 def _named(dataset: str, options: Mapping[str, Any], where: Sequence[int]) -> str:
-    """Such as ``0 (15°)``."""
+    """The test environments by index and name, such as ``0 (15°)``."""
     names = DATASETS.get(dataset).resolved(options).environments
     if not where:
         return ""

@@ -22,7 +22,7 @@ OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam", "adamw")
 STACK = 64
 """Models trained together."""
 STEPS = (100, 150, 300)
-"""Of each kind of model, the linear one first."""
+"""Training steps of each kind of model, the linear one first."""
 PER_ENVIRONMENT = 32
 """Examples of a step."""
 
@@ -32,8 +32,8 @@ class Kind:
     """One shape of model.
 
     Attributes:
-        model: As a sweep file has it.
-        steps: Of training.
+        model: Model as in a sweep file.
+        steps: Steps of training.
         linear: Whether it is linear in its inputs, or in the features of a frozen backbone.
     """
 
@@ -48,7 +48,7 @@ class Audited:
 
     Attributes:
         test_environments: Indices.
-        predictions: Of those that completed.
+        predictions: Predictions of those that completed.
         linear: Whether each of these is linear.
         trials: One of each kind of model.
         diverged: How many have no predictions.
@@ -66,7 +66,7 @@ def kinds_for(spec: DatasetSpec, options: Mapping[str, Any], model: str | None) 
 
     Args:
         spec: The dataset.
-        options: Of the dataset, in place of its defaults.
+        options: Options of the dataset, in place of its defaults.
         model: Name of a backbone for the features; None: a small one.
     """
     encoder = {**spec.options, **options}.get("encoder", "none")
@@ -97,7 +97,7 @@ def trials_of(
     seed: int,
     data_seed: int,
 ) -> dict[tuple[int, ...], list[Trial]]:
-    """So many trials for each choice of test environments.
+    """Make so many trials for each choice of test environments.
 
     Each draw of the search goes to one optimizer, in turn: no two models share one.
     """
@@ -169,7 +169,7 @@ def audited(
 def _turns(
     dataset: str, options: Mapping[str, Any], test_environments: Sequence[int] | None
 ) -> Any:
-    """As a sweep file has it: each environment in turn, unless some are named."""
+    """The test environments in a sweep file's form: each in turn, unless some are named."""
     spec = DATASETS.get(dataset).resolved(options)
     if test_environments is not None:
         return list(test_environments)

@@ -19,7 +19,7 @@ MOST = 24
 
 
 def space_text(space: Space) -> str:
-    """Such as ``lr: log 0.001 to 1, weight_decay: log 1e-06 to 0.01``."""
+    """The search space as text, such as ``lr: log 0.001 to 1, weight_decay: log 1e-06 to 0.01``."""
     return ", ".join(
         f"{name}: {what.scale} {what.low:g} to {what.high:g}"
         if isinstance(what, Range)
@@ -29,7 +29,7 @@ def space_text(space: Space) -> str:
 
 
 def options_text(options: Iterable[tuple[str, Any]]) -> str:
-    """Such as ``width: 64, depth: 2``; of several values the first is the default."""
+    """The options as text, such as ``width: 64, depth: 2``; the first value is the default."""
     return ", ".join(
         f"{name}: {' | '.join(map(str, value)) if isinstance(value, tuple) else _told(value)}"
         for name, value in options
@@ -55,7 +55,7 @@ def _environments_text(spec: DatasetSpec) -> str:
 
 
 def datasets() -> list[Row]:
-    """One row a dataset."""
+    """A row for each dataset: its name and its properties."""
     return [
         {
             "name": spec.name,
@@ -75,7 +75,7 @@ def datasets() -> list[Row]:
 
 
 def algorithms() -> list[Row]:
-    """One row an algorithm."""
+    """A row for each algorithm: its name and its properties."""
     return [
         {
             "name": spec.name,

@@ -57,7 +57,7 @@ def claim(
             counts once.
         checkpoint: Which checkpoint of a run is scored.
         badge: An SVG file to write, with the verdict.
-        seed: Of the bootstrap.
+        seed: Seed of the bootstrap.
 
     Raises:
         RequestError: The file cannot be read, says something that does not hold, or no database is

@@ -27,7 +27,7 @@ def dashboard(
         logs: Folder of the workers' logs; by default beside a SQLite file, else ``oodbench-logs``.
         host: Name or address to be reached at. By default only from this machine; from others, who
             opens the page needs the token in its address.
-        port: To listen at; 0: any that is free.
+        port: Port to listen on; 0: any free one.
         on_start: Called with the page's address once it can be opened.
 
     Raises:

@@ -36,7 +36,7 @@ class Pace:
         self._lumps = deque([(now, ended)], maxlen=LUMPS + 1)
 
     def update(self, now: float, ended: int) -> None:
-        """By now ``ended`` models have finished."""
+        """Note that ``ended`` models have finished by now."""
         if ended != self._lumps[-1][1]:
             self._lumps.append((now, ended))
 
@@ -50,7 +50,7 @@ class Pace:
         return max(0.0, models / self.rate() - (now - self._lumps[-1][0]))
 
     def texts(self, now: float, models: int) -> list[str]:
-        """Such as ``5.1 models/s`` and ``0:01:40 left``, with ``models`` to come."""
+        """Texts such as ``5.1 models/s`` and ``0:01:40 left``, with ``models`` to come."""
         if self.rate() == 0:
             return []
         left = round(self.left(now, models))  # nothing once it is overdue
@@ -58,7 +58,7 @@ class Pace:
 
 
 def rate_text(rate: float) -> str:
-    """Such as ``5.1 models/s`` or ``20 models/h``."""
+    """The rate as text, such as ``5.1 models/s`` or ``20 models/h``."""
     for unit, seconds in (("s", 1), ("min", 60)):
         if rate * seconds >= 1:
             return f"{rate * seconds:.1f} models/{unit}"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 EXAMPLES = Path(__file__).parents[1] / "examples"
 """An archive each; ``make example`` writes them."""
 POWER = "power.json"
-"""Beside the archive: what its searches tell of how much others would decide."""
+"""The file beside the archive: the power that its searches imply for others."""
 
 
 def example_names() -> list[str]:
@@ -28,7 +28,7 @@ def example(name: str, db: str | Path) -> "pd.DataFrame":
     selected from: the last, and the one that is best by ID validation.
 
     Args:
-        name: Of the study, such as ``digits``.
+        name: Name of the study, such as ``digits``.
         db: URL of a database, or path of a SQLite file: new or empty.
 
     Returns:

@@ -15,7 +15,7 @@ def fetch(name: str, root: str | Path, tell: Callable[[str], None] = print) -> P
     """Download what a dataset needs into the data folder ``root``; returns the folder of its files.
 
     Args:
-        name: Of the dataset, or of its source, such as ``MNIST``.
+        name: Name of the dataset, or of its source, such as ``MNIST``.
         root: The data folder; created if missing.
         tell: Called with what is being done.
     """
@@ -34,7 +34,7 @@ def fetch_model(
     Nothing else downloads weights: training reads those that are here.
 
     Args:
-        name: Of a model, such as ``resnet50`` or ``timm.resnet50.ram_in1k``; or of a text encoder
+        name: A model, such as ``resnet50`` or ``timm.resnet50.ram_in1k``; or of a text encoder
             on Hugging Face's hub, such as ``distilbert-base-uncased``.
         root: The folder for them, which ``OODBENCH_WEIGHTS`` is to name; None: where torch and the
             hub keep what they download, which is looked at as well.

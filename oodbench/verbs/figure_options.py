@@ -2,7 +2,7 @@
 
 A figure is a function of ``analysis/plots`` in a module of its own name, and has a line in
 ``analysis/__init__.pyi``. Its keyword-only parameters are its options: annotation, default and the
-entry of its docstring, which may be that of another figure: ``a, b: As for ``analysis.scatter``.``
+entry of its docstring, which may be that of another figure: ``a, b: See ``analysis.scatter``.``
 Its other parameters are read from the database. Importing a figure would load matplotlib and
 pandas, so only the text is read.
 """
@@ -118,7 +118,7 @@ def _fields(path: Path, name: str, data: Collection[str]) -> dict[str, Option]:
 def _option(
     path: Path, item: ast.arg | ast.AnnAssign, default: ast.expr | None, about: str
 ) -> Option:
-    """From a parameter or a field; names of choices, such as ``Palette``, are text."""
+    """Make an option from a parameter or a field; choices such as ``Palette`` are text."""
     annotation = item.annotation or ast.Pass()
     names = [node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)]
     single = [kind for kind in (int, float, bool) if kind.__name__ in names]
@@ -142,7 +142,7 @@ def _value(path: Path, default: ast.expr | None) -> Any:
 def _entries(documented: ast.FunctionDef | ast.ClassDef) -> dict[str, str]:
     """Name -> text of the entries under ``Args`` or ``Attributes``, without its marks of code.
 
-    Where an entry says "As for" another figure, its names have that figure's texts.
+    Where an entry says "See" another figure, its names have that figure's texts.
     """
     text = ast.get_docstring(documented) or ""
     section = re.search(r"^(?:Args|Attributes):\n((?:    .*\n?)*)", text, re.MULTILINE)
@@ -150,7 +150,7 @@ def _entries(documented: ast.FunctionDef | ast.ClassDef) -> dict[str, str]:
     found: dict[str, str] = {}
     for names, entry in entries:
         plain = " ".join(re.sub(r'``(?:"([^"`]*)"|(.+?))``', r"\1\2", entry).split())
-        source = re.fullmatch(r"As for analysis\.(\w+)\.", plain)
+        source = re.fullmatch(r"See analysis\.(\w+)\.", plain)
         theirs = figure(source[1]).options if source else {}
         found |= {name: theirs[name].about if source else plain for name in names.split(", ")}
     return found

@@ -51,7 +51,8 @@ class KeptModel:
     """What a weights file holds.
 
     Attributes:
-        module: In eval mode, on the CPU; without a frozen body, whose features it then takes.
+        module: Network in eval mode, on the CPU; without a frozen body, whose features it then
+            takes.
         trial: What it was trained for.
         input_shape: Shape of one example.
         num_classes: Size of the label set.

@@ -111,7 +111,7 @@ def plot(
             says what it shows.
         db: URL or path of the database.
         output: A file ending in .png, .pdf or .svg; None: none is written.
-        where: As for ``query``.
+        where: See ``query``.
         sweep: Only runs of this sweep.
         checkpoint: Which checkpoint is scored.
         options: The figure's own, such as ``keep="top"`` or ``palette="study"``.

@@ -24,7 +24,7 @@ SMALLEST = 4
 """The budget of searches of fewer than 32 trials: see ``analysis.compare.budgets``."""
 
 FIELDS = ("budget", "draws", "searched", "examples", "splits", "data_seeds")
-"""Of ``analysis.Power``."""
+"""The fields of ``analysis.Power`` that are shown."""
 COLUMNS = ("dataset", "algorithm", "trials", "finds", "needed", "examples", "splits", "judged_by")
 
 
@@ -91,7 +91,7 @@ def _pilots(
 
 
 def _stored(spec: "SweepSpec", db: str | Path | None) -> Iterator[dict[str, Any]]:
-    """What the runs of a database tell of the sweep's datasets."""
+    """The power of searches, from a database's runs on the sweep's datasets."""
     if db is None or is_empty(db):
         return
     names = {

@@ -50,7 +50,7 @@ def known_predictions(
 ) -> tuple[Predictions, ...]:
     """The predictions of runs for intervals, which do without them where their files are away.
 
-    That is said on standard error; what is computed says that it does not cover test examples.
+    A warning on standard error reports it, and results state that they do not cover test examples.
     """
     try:
         return load_predictions(db, artifacts_folder(db.url), where, sweep, checkpoint)
@@ -73,7 +73,7 @@ def export_predictions(
     Args:
         db: URL or path of the database.
         out: The folder; see ``oodbench.exporting.predictions.write_predictions``.
-        where: As for ``predictions``, and so are the others.
+        where: See ``predictions``, as for the other arguments.
         sweep: Only runs of this sweep.
         checkpoint: ``last`` or ``best_id_val``.
         artifacts: The artifacts folder.

@@ -97,7 +97,7 @@ class Probing:
         self._done, self._runs = 0, runs
 
     def add(self, runs: int) -> None:
-        """So many more runs are probed."""
+        """Count more probed runs."""
         self._done += runs
         self._pace.update(time.monotonic(), self._done)
         self.tell("")

@@ -14,7 +14,7 @@ SLOW = 0.1
 
 
 def describe(counts: dict[str, int], pace: Pace, now: float, best: float | None = None) -> str:
-    """Such as ``2 diverged, 0 failed, 5.1 models/s, 0:01:40 left, best id_val 0.912``."""
+    """A line such as ``2 diverged, 0 failed, 5.1 models/s, 0:01:40 left, best id_val 0.912``."""
     texts = [f"{counts['diverged']} diverged", f"{counts['failed']} failed"]
     texts += pace.texts(now, counts["waiting"] + counts["running"])
     return ", ".join([*texts, *([] if best is None else [f"best id_val {best:.3f}"])])

@@ -1,4 +1,4 @@
-"""Runs with their scores."""
+"""The verb ``query``: runs with their scores."""
 
 import re
 from pathlib import Path
@@ -40,7 +40,7 @@ def query(
             ``v_pairs``, ``v_best``.
         sweep: Only runs of this sweep.
         checkpoint: Which checkpoint is scored: ``last`` or ``best_id_val``.
-        metric: Of the scores, in place of accuracy, such as ``worst_group_accuracy``: what
+        metric: Metric of the scores, in place of accuracy, such as ``worst_group_accuracy``: what
             datasets with published splits are scored by. Conditions and checkpoints go by accuracy.
 
     Returns:

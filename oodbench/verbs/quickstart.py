@@ -33,7 +33,7 @@ def quickstart(
     Args:
         out: Folder for the results; an interrupted study goes on from there.
         workers: Processes; one for each CPU core by default.
-        on_progress: As for ``run_sweep``.
+        on_progress: See ``run_sweep``.
 
     Returns:
         ``analysis.optimizer_table`` of the study.

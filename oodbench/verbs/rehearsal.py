@@ -23,7 +23,7 @@ class Rehearsal:
     Attributes:
         seconds: Dataset, algorithm -> seconds that training one model takes on ``device``, of an
             optimizer with one gradient a step.
-        device: Such as ``cpu``; empty if nothing was timed.
+        device: Device, such as ``cpu``; empty if nothing was timed.
         unchecked: Dataset -> why its files were not checked.
         untimed: Dataset, algorithm -> why no step was timed.
     """

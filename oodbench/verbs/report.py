@@ -39,7 +39,7 @@ def report(
     Args:
         db: URL or path of the database.
         output: A file ending in .html; replaced if it exists, and never left half written.
-        where: As for ``query``.
+        where: See ``query``.
         sweep: Only runs of this sweep.
         checkpoint: Which checkpoint is scored.
         on_step: Called with what is being done.

@@ -33,7 +33,7 @@ class Reproduced:
     """What training a run again gave, beside what is stored.
 
     Attributes:
-        run: Its id.
+        run: Id of the run.
         status: The stored one and the new one.
         compared: How many measurements there are on either side.
         differing: How many of them are not equal to the last bit.
@@ -164,7 +164,7 @@ def values(measurements: tuple[Measurement, ...]) -> dict[Key, float]:
 
 
 def difference(a: float | None, b: float | None) -> float:
-    """Between two measurements; None is one that was not made. Databases keep no infinities."""
+    """The difference of two measurements, None if not made. Databases keep no infinities."""
     if a is None or b is None:
         return math.inf
     if not (math.isfinite(a) and math.isfinite(b)):

@@ -33,7 +33,7 @@ def score(
     """Score a classifier as the authors of a dataset do.
 
     Args:
-        dataset: Such as ``BackgroundsChallenge``.
+        dataset: Dataset, such as ``BackgroundsChallenge``.
         model: A backbone as its ImageNet weights were published: the most likely of the 1,000
             classes is taken, and counts as the dataset's class that it belongs to; one that belongs
             to none is an error.
@@ -113,7 +113,7 @@ def predictor(module: torch.nn.Module, spec: DatasetSpec, device: torch.device) 
     """The classifier that a network of the dataset's classes is, or one of ImageNet's.
 
     Args:
-        module: From images in [0, 1] to logits.
+        module: Network from images in [0, 1] to logits.
         spec: The dataset; it has scores.
         device: Where to run it.
     """
@@ -135,7 +135,7 @@ def predictor(module: torch.nn.Module, spec: DatasetSpec, device: torch.device) 
         if logits.shape[1] == spec.num_classes:
             return chosen
         raise RequestError(
-            f"The model tells {logits.shape[1]} classes apart, but {spec.name} has "
+            f"The model has {logits.shape[1]} classes, but {spec.name} has "
             f"{spec.num_classes}, and ImageNet {len(means)}."
         )
 

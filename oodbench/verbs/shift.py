@@ -52,16 +52,16 @@ def shift(
     ``oodbench.probes.samples``. Images are read at ``SIZE`` pixels at most, from their files.
 
     Args:
-        dataset: Its name.
+        dataset: Name of the dataset.
         test_environments: Indices of the environments on the test side; by default each environment
             in turn, or each target; with ``store`` those of the studies. Of published splits those
             out of distribution are on the test side, together.
         trials: Classifiers to train, on different seeds.
-        seed: Of the first; the others follow.
+        seed: Seed of the first; the others follow.
         examples: Most examples a side to train a classifier on, and most to measure on.
-        options: Of the dataset, in place of its defaults; by default, with ``store``, those of the
-            studies.
-        data_seed: Of its splits, label noise and colours.
+        options: Options of the dataset, in place of its defaults; by default, with ``store``, those
+            of the studies.
+        data_seed: Seed of its splits, label noise and colours.
         device: Where to train: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ...
         progress: Print a line on stderr after each trial, and while reading takes long.
         on_trial: In place of that: called with such a line.
@@ -160,7 +160,7 @@ def studied(
 
     Args:
         db: URL or path of the database.
-        dataset: Its name.
+        dataset: Name of the dataset.
         options: None: there may be one choice of them alone.
 
     Raises:

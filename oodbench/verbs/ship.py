@@ -10,13 +10,13 @@ from oodbench.verbs.power import powers_of
 
 
 def ship(db: str | Path, name: str, about: str, **options: Any) -> None:
-    """Write the archive of a study, and what its searches tell of how much others would decide.
+    """Write the archive of a study, with the power that its searches imply for others.
 
     Args:
         db: URL or path of its database.
-        name: Of the study.
+        name: Name of the study.
         about: What it is, in a sentence.
-        options: Of ``write_archive``.
+        options: Options of ``write_archive``.
     """
     write_archive(db, EXAMPLES / name, about, **options)
     rows = ",\n".join(f" {json.dumps(row)}" for row in powers_of(db))

@@ -17,10 +17,10 @@ def show(db: str | Path, run: str) -> RunDetails:
 
 
 def different_here(provenance: Mapping[str, Any]) -> dict[str, str]:
-    """What would be another on this machine, as far as that can be said without torch.
+    """The provenance that would differ on this machine, as far as it is known without torch.
 
     Args:
-        provenance: Of a run.
+        provenance: Provenance of a run.
 
     Returns:
         Name -> its value here; ``reproduce`` compares the rest.

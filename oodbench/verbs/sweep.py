@@ -99,7 +99,7 @@ def run_sweep(
             state.
         on_profile: If given, called at the end with the seconds that the workers spent in each
             phase; ``all`` is all their time.
-        settings: Of the workers, each at its default if not given: ``device``, ``stack``,
+        settings: Settings of the workers, each at its default if not given: ``device``, ``stack``,
             ``stack_memory``, ``lease``, ``artifacts``, ``save_every``, ``processes``,
             ``replica_timeout``, ``compiled``, ``nondeterministic``, ``on_run_end``, ``profile``;
             see ``WorkerSettings``.

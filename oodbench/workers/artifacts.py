@@ -10,7 +10,7 @@ from oodbench.results import CHECKPOINT_RULES, describe_target, refuse_imported,
 
 
 def artifacts_folder(target: str | Path) -> Path:
-    """Where they lie unless told otherwise: ``digits.artifacts`` beside ``digits.db``.
+    """The default folder of artifacts: ``digits.artifacts`` beside ``digits.db``.
 
     For a server it is ``oodbench-artifacts`` in the working directory.
     """

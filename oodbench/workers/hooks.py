@@ -44,7 +44,7 @@ def absolute(name: str) -> str:
 
 
 def call_hook(hook: Hook, record: RunRecord) -> None:
-    """Call it. Whatever it raises is told on stderr, and changes nothing: the run is stored."""
+    """Call the hook. Its errors are printed on stderr and change nothing: the run is stored."""
     try:
         hook(record, summarise(record).get("last", {}))
     except (Exception, SystemExit):

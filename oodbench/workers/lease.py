@@ -92,14 +92,14 @@ def patiently(ask: Callable[[], T], should_stop: Callable[[], bool] = lambda: Fa
         DatabaseAwayError: The last one, once ``PATIENCE`` is over or ``should_stop`` says so.
         DatabaseError: At once, if waiting would not help.
     """
-    deadline, told = time.monotonic() + PATIENCE, ""
+    deadline, reported = time.monotonic() + PATIENCE, ""
     while True:
         try:
             return ask()
         except DatabaseAwayError as error:
             if should_stop() or time.monotonic() > deadline:
                 raise
-            if told != (told := str(error)):
+            if reported != (reported := str(error)):
                 print(
                     f"{NO_ANSWER}, asking again for {PATIENCE:.0f} s: {error}",
                     file=sys.stderr,

@@ -42,7 +42,7 @@ def extend(db: Database, owner: str, sweep: str | None, size: int) -> int:
     Args:
         db: The database.
         owner: A name that no other worker has.
-        sweep: Of this sweep only.
+        sweep: Name of the only sweep to extend; None: any.
         size: How many are wanted.
 
     Returns:
@@ -81,7 +81,7 @@ def additions(growing: Growing) -> tuple[Additions, Mapping[str, Any] | None]:
             return new, agenda
     if "confirm" not in agenda:
         return new, None
-    if new or not all(item.told.ended for item in tried):
+    if new or not all(item.outcome.ended for item in tried):
         return new, agenda
     return confirming(growing, tried), None
 
@@ -106,7 +106,7 @@ class Configuration:
         return fmean(-math.inf if score is None else score for score in scores)
 
     @property
-    def told(self) -> Tried:
+    def outcome(self) -> Tried:
         """What a sampler may know: ID validation, nothing else."""
         failed = any(run.state == "failed" for run in self.runs)
         score = self.score("id_val")
@@ -136,7 +136,7 @@ def searching(growing: Growing, tried: Sequence[Configuration]) -> tuple[Additio
     proposals = propose(
         study.space,
         growing.sampler,
-        [item.told for item in tried],
+        [item.outcome for item in tried],
         max(0, wanted),
         startup=asks["startup"],
         seed=seed,

@@ -26,8 +26,8 @@ class Trainer:
 
     Args:
         device: Where to train.
-        settings: Of the worker: ``stack``, ``stack_memory``, ``compiled``, ``nondeterministic`` and
-            ``loaders`` count here.
+        settings: Settings of the worker: ``stack``, ``stack_memory``, ``compiled``,
+            ``nondeterministic`` and ``loaders`` count here.
         clock: Takes the time of each phase.
         distribute: Trains trials with replicas, one by one; by default they are simulated.
 

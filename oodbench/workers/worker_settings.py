@@ -1,4 +1,4 @@
-"""How a worker is to work: said once, checked here, handed on from command line to training."""
+"""The settings of a worker: checked here, passed from the command line to training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -66,7 +66,7 @@ class WorkerSettings:
 
     @classmethod
     def named(cls, settings: Mapping[str, Any]) -> "WorkerSettings":
-        """Those that differ from the defaults, by name.
+        """The settings that differ from the defaults, by name.
 
         Raises:
             UnknownNameError: If there is no such setting.
@@ -78,7 +78,7 @@ class WorkerSettings:
         return cls(**settings)
 
     def options(self) -> list[str]:
-        """The same as options of ``oodbench worker``."""
+        """The settings as options of ``oodbench worker``."""
         found = []
         for item in fields(self):
             value = getattr(self, item.name)

@@ -139,7 +139,7 @@ def test_what_it_needs_is_told(root: Path, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="1 of 27 foreground masks are missing, first"):
         api.score(NAME, **of_this, size=SIZE, slow=True)
     _, seven = published(tmp_path, 7)
-    with pytest.raises(RequestError, match="tells 7 classes apart, but BackgroundsChallenge has 9"):
+    with pytest.raises(RequestError, match="has 7 classes, but BackgroundsChallenge has 9"):
         api.score(NAME, model="resnet18", weights=seven, size=SIZE)
     with pytest.raises(RequestError, match=r"has no classifier\.weight and classifier\.bias"):
         api.score(NAME, model="densenet121", weights=file, size=SIZE)

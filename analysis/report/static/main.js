@@ -48,8 +48,8 @@ const Report = {}; // what is drawn now, for whoever looks at the page from outs
   function remarks(facets) {
     const where = new Map();
     for (const { panel } of facets) for (const remark of panel.remarks) where.set(remark, [...(where.get(remark) || []), panel.title]);
-    const told = [...where].map(([remark, titles]) => (titles.length === facets.length ? remark : `${remark} (${titles.join("; ")})`));
-    get("remarks").textContent = told.length ? `Of these runs: ${told.join("; ")}.` : "";
+    const remarks = [...where].map(([remark, titles]) => (titles.length === facets.length ? remark : `${remark} (${titles.join("; ")})`));
+    get("remarks").textContent = remarks.length ? `Of these runs: ${remarks.join("; ")}.` : "";
   }
 
   function refineLater() {

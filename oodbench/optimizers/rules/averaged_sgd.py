@@ -19,7 +19,7 @@ class AveragedSGD(ASGD):
 
     @torch.no_grad()
     def train(self) -> None:
-        """The iterates again."""
+        """Put the iterates back in place of their average."""
         for state, p in self._averaged():
             p.copy_(state.pop("iterate"))
 

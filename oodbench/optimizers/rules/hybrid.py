@@ -27,7 +27,7 @@ class Hybrid(Optimizer):
         self._share()
 
     def _share(self) -> None:
-        """Who changes a learning rate, or a state, here changes it there."""
+        """Share learning rates and states: a change here is a change there."""
         groups = iter(self.param_groups)
         for part in self._parts:
             part.param_groups = list(islice(groups, len(part.param_groups)))

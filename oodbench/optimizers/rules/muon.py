@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the quintic that is iterated; it takes singular values from (0, 1] to 0.68 to 1.14 or so."""
+"""Coefficients of the iterated quintic: it takes singular values in (0, 1] to about 0.68-1.14."""
 ITERATIONS = 5
 TINY = 1e-7
 """Added to the norm of a matrix, as in the author's code."""
@@ -45,7 +45,7 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take one step."""
+        """Take one step with the stored gradients."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

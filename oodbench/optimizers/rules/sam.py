@@ -19,7 +19,7 @@ class Sam(Reevaluating):
     gradient at w on the same examples and the norm is over all parameters. Two gradients a step.
 
     Args:
-        base: Of the parameters; its weight decay acts on w.
+        base: Optimizer of the parameters; its weight decay acts on w.
         rho: The radius; 0 is the base optimizer.
 
     Attributes:
@@ -33,7 +33,7 @@ class Sam(Reevaluating):
 
     @torch.no_grad()
     def passes(self) -> Iterator[None]:
-        """See ``Reevaluating``."""
+        """The passes of one step; see ``Reevaluating``."""
         parameters = self.parameters
         here, gradient = [p.clone() for p in parameters], gradients(parameters)
         scale = self.rho / (norm(gradient) + TINY)
@@ -45,10 +45,10 @@ class Sam(Reevaluating):
         self.base.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """That of the base: SAM itself remembers nothing."""
+        """The state of the base optimizer: SAM itself has none."""
         return self.base.state_dict()
 
     def load_state_dict(self, state_dict: Any) -> None:
-        """The inverse of ``state_dict``."""
+        """Restore what ``state_dict`` returned."""
         self.base.load_state_dict(state_dict)
         self.param_groups = self.base.param_groups

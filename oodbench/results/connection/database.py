@@ -81,7 +81,7 @@ class Database:
             )
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections to the database."""
         self.engine.dispose()
 
     def __enter__(self) -> "Database":
@@ -92,7 +92,7 @@ class Database:
 
 
 def file_of(url: URL) -> tuple[int, int] | None:
-    """What tells a SQLite file from another at its place; None for a server, or without a file."""
+    """What identifies the SQLite file at a path; None for a server, or without a file."""
     if url.get_backend_name() != "sqlite":
         return None
     try:

@@ -133,7 +133,7 @@ def insert_absent(connection: Connection, table: Table) -> sqlite.Insert | postg
 
 
 def update_statistics(connection: Connection, *tables: Table) -> None:
-    """Tell PostgreSQL's planner how full tables are that many rows have just been put into.
+    """Inform PostgreSQL's planner how full tables are that many rows have just been put into.
 
     It learns that by itself a minute later; until then a claim would read the whole sweep. To a
     user who does not own the tables it is denied with a warning.

@@ -38,7 +38,7 @@ OUTAGES: Fixes = {
     ("deadlock", "could not serialize"): "Try again: another process was in the way.",
     ("starting up", "shutting down"): "Try again in a moment.",
 }
-"""The same for what may pass."""
+"""Fixes for failures that may pass by themselves."""
 
 OTHER_FIX = "See that the server runs there, and that the URL's host, port and name are right."
 

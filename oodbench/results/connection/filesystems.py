@@ -29,7 +29,7 @@ class Mount:
 
     Attributes:
         point: The folder at which it is mounted.
-        kind: Such as ``ext4`` or ``nfs4``.
+        kind: Kind, such as ``ext4`` or ``nfs4``.
     """
 
     point: str

@@ -23,7 +23,7 @@ def migrate(connection: Connection, empty: bool) -> None:
     """Make the tables, or run every migration that the database lacks.
 
     Args:
-        connection: In a write transaction, which stays open.
+        connection: Connection in a write transaction, which stays open.
         empty: Whether the database has no tables yet.
     """
     config = alembic_config()

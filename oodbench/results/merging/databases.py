@@ -40,7 +40,7 @@ class Merged:
         new: Runs that the destination lacked.
         results: Results that it lacked, of new runs and of those that waited there.
         known: Results that it had already.
-        kept: Of these, those that differ from the source's: the destination's were kept.
+        kept: Results that differ from the source's: the destination's were kept.
         problem: Why nothing of it was merged; empty if it was.
     """
 
@@ -74,12 +74,12 @@ def merge_databases(
 
     A run that is finished on one side only is taken from there. One that is finished on both must
     have the same status and measurements. What is being trained at a source waits here. A shard
-    that was drawn otherwise than those merged before it is told, and nothing of it merged.
+    that was drawn otherwise than those merged before is reported, and nothing of it is merged.
 
     Args:
         destination: Path or URL; made if there is none.
-        sources: Paths or URLs; they are only read. A damaged or missing one is told, and the
-            others are merged.
+        sources: Paths or URLs; they are only read. A damaged or missing one is reported,
+            and the others are merged.
         keep_first: Where results differ, keep those that were merged first.
 
     Raises:
@@ -91,8 +91,8 @@ def merge_databases(
             raise RequestError(f"{describe_target(source)} cannot be merged into itself.")
     problems = {str(source): _problem(source) for source in sources}
     if all(problems.values()):
-        told = "".join(f"\n  {describe_target(s)}: {why}" for s, why in problems.items())
-        raise DatabaseError(f"Nothing can be merged:{told}")
+        reasons = "".join(f"\n  {describe_target(s)}: {why}" for s, why in problems.items())
+        raise DatabaseError(f"Nothing can be merged:{reasons}")
     done = []
     with open_database(destination, create=True) as new:
         for source, problem in problems.items():

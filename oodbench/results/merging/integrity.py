@@ -48,7 +48,7 @@ class Checked:
 
     Attributes:
         url: Where it is, without its password.
-        revision: Of its schema.
+        revision: Revision of its schema.
         rows: How many rows each table has.
         states: How many runs are in each state.
         problems: One sentence each; empty if all is well.

@@ -29,14 +29,14 @@ class RunDetails:
     """A run, whatever its state; it prints itself in a few lines.
 
     Attributes:
-        run: Its id.
+        run: Id of the run.
         trial: What is or was trained.
         status: ``waiting``, ``running``, ``completed``, ``diverged`` or ``failed``.
         reason: Why it diverged or failed; else empty.
-        asked_by: Of each study that asks for it: ``sweep``, ``study`` (its id), ``index`` of the
-            trial in it and ``sampler``.
+        asked_by: The studies that ask for it, each with ``sweep``, ``study`` (its id), ``index`` of
+            the trial in it and ``sampler``.
         environments: Names of the dataset's environments.
-        targets: Those of them that are targets which it is tested on.
+        targets: The targets that it is tested on.
         scores: Checkpoint rule -> ``step`` and, for each role, the mean accuracy and ``n_<role>``,
             and for each target ``ood[NAME]`` and ``n_ood[NAME]``; empty unless the run is
             completed.
@@ -46,7 +46,7 @@ class RunDetails:
         owner: The worker that has it, or had it last; None if none had.
         attempts: How many times it was claimed and not given back.
         started: Seconds since 1970, on the database's clock; None if it never was.
-        finished: Likewise.
+        finished: Seconds since 1970, on the same clock; None while it is not.
     """
 
     run: str
@@ -65,8 +65,8 @@ class RunDetails:
     finished: float | None
 
     @property
-    def told(self) -> dict[str, str]:
-        """The run in a few words each: what was trained, what became of it."""
+    def summary(self) -> dict[str, str]:
+        """Label -> text of a short summary: what was trained, and what became of it."""
         trial = self.trial
         given = ", ".join(f"{name} {value}" for name, value in trial.hparams.items())
         scores = {
@@ -89,18 +89,18 @@ class RunDetails:
         return {name: value for name, value in known.items() if value}
 
     def __repr__(self) -> str:
-        width = max(map(len, self.told))
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in self.told.items())
+        width = max(map(len, self.summary))
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in self.summary.items())
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
-            for name, value in self.told.items()
+            for name, value in self.summary.items()
         )
         return f"<table>{rows}</table>"
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """The details as plain values."""
         plain = {"trial": self.trial.to_json(), "asked_by": [dict(item) for item in self.asked_by]}
         names = {"environments": list(self.environments), "targets": list(self.targets)}
         return {**vars(self), **names, **plain}
@@ -148,7 +148,7 @@ def _by_column(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _few_scores(found: Mapping[str, Any]) -> str:
-    """Such as ``id_val 0.900, ood_test 0.500``; of many targets the first."""
+    """Scores such as ``id_val 0.900, ood_test 0.500``; of many targets the first."""
     texts = {
         name: f"{name} {value:.3f}"
         for name, value in found.items()

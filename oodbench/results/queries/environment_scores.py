@@ -51,7 +51,7 @@ def environment_accuracies(
 
     Args:
         checkpoint: One of ``CHECKPOINT_RULES``.
-        ids: Of these runs alone.
+        ids: Ids of the only runs to read.
 
     Returns:
         ``run``, and a column for each name of an environment; NaN where a run was not scored.

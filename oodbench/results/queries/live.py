@@ -22,7 +22,7 @@ class Ended:
     """A run that ended.
 
     Attributes:
-        run: Its id.
+        run: Id of the run.
         status: What became of it.
         attempt: How many times it was claimed: a run that is put back in line ends again.
         started: When it was claimed, in seconds since 1970 on the database's clock; None: it was

@@ -48,7 +48,7 @@ def with_metric(
 
     Args:
         frame: What ``pairs`` makes.
-        metric: As it was measured.
+        metric: The metric's name, as it was measured.
         checkpoint: Which checkpoint of a run is scored, one of ``CHECKPOINT_RULES``.
         chosen: A select of the runs' ids.
 

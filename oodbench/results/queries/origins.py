@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ORIGIN = ("protocol", "oodbench", "commit", "dirty", "python", "torch", "numpy", "device")
-"""What tells one origin from another; ``protocol`` is the trial's, the rest is provenance."""
+"""Fields that identify an origin; ``protocol`` is the trial's, the rest is provenance."""
 
 
 def origins(db: Database) -> "pd.DataFrame":

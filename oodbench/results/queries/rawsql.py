@@ -28,9 +28,9 @@ ESCAPES = {
 }
 """What could take a connection out of its read-only state, or into another file."""
 SECONDS = 600
-"""For which a statement may run."""
+"""Seconds for which a statement may run."""
 INSTRUCTIONS = 100_000
-"""Of SQLite's, between two looks at the clock: some milliseconds."""
+"""SQLite's instructions between two looks at the clock: some milliseconds."""
 
 
 def sql(db: Database, text: str) -> "pd.DataFrame":
@@ -65,7 +65,7 @@ class Watch:
         self._until = time.monotonic() + SECONDS
 
     def __call__(self) -> bool:
-        """Whether to end it."""
+        """Whether the query is out of time and must end."""
         self.late = time.monotonic() > self._until
         return self.late
 

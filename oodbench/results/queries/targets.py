@@ -68,8 +68,8 @@ def with_targets(connection: Connection, frame: "pd.DataFrame") -> "pd.DataFrame
     """A table of runs with a column for each score of a target, and ``TARGETS``, if any has one.
 
     Args:
-        frame: With the column ``run`` and, if ``have_targets``, those of ``SCORES`` and ``SIZES``,
-            which it loses.
+        frame: Frame with the column ``run`` and, if ``have_targets``, those of ``SCORES`` and
+            ``SIZES``, which it loses.
     """
     rest = frame.drop(columns=[SCORES, SIZES], errors="ignore")
     tested = _tested(connection)

@@ -154,7 +154,7 @@ class _Compiler:
 
     @cached_property
     def hparam_names(self) -> Collection[str]:
-        """Of all runs; to list them is to read every run."""
+        """The names of all hyperparameters; listing them reads every run."""
         return self.find_hparams()
 
     def condition(self, node: ast.expr) -> ColumnElement[bool]:

@@ -45,7 +45,7 @@ def add_sweep(
     Args:
         name: The sweep's name.
         spec: The sweep file's content; the latest is kept.
-        plan: Its studies.
+        plan: Studies of the sweep.
         order: Place in the queue of each run; by default behind those that are there.
 
     Raises:
@@ -123,7 +123,7 @@ def put_runs(
     """Let these trials wait; those that the database has stay as they are.
 
     Args:
-        connection: In a write transaction.
+        connection: Connection in a write transaction.
         trials: The trials.
         order: Place in the queue of each; by default behind all others.
     """

@@ -14,10 +14,10 @@ class PlannedStudy:
 
     Attributes:
         id: A hash of what defines it, its sweep's name included.
-        dataset: Its name.
+        dataset: Name of the dataset.
         test_environments: Indices of the environments kept out of training.
-        algorithm: Such as ``erm``.
-        optimizer: Such as ``adam``.
+        algorithm: Algorithm, such as ``erm``.
+        optimizer: Optimizer, such as ``adam``.
         definition: All that the sweep says of it.
         space: Its search space, as YAML has it.
         sampler: Who draws: ``random``, ``tpe``, ...
@@ -88,11 +88,10 @@ class AddedSweep:
     Attributes:
         studies: Studies in the plan.
         runs: Runs in the plan: ``new_runs + known_runs + later_runs``.
-        new_runs: Those that the database lacked.
-        known_runs: Those that it had already, in whatever state.
-        stored_runs: Those of the known ones which are finished: they are not trained again.
-        later_runs: Those that workers will add as results come in: an adaptive search, or winners
-            that are confirmed.
+        new_runs: The runs that the database lacked.
+        known_runs: The runs that the database had already, in any state.
+        stored_runs: The known runs that are finished: they are not trained again.
+        later_runs: The runs that workers will add later: an adaptive search, or confirmed winners.
     """
 
     studies: int

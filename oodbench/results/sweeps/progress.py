@@ -81,7 +81,7 @@ def counts(db: Database, sweep: str | None = None) -> "pd.DataFrame":
 
 
 def study_counts(db: Database, sweep: str | None = None) -> list[dict[str, Any]]:
-    """Of each study, what it is about, and how many of its runs are in each state.
+    """A row per study: what it is about, and how many of its runs are in each state.
 
     ``targets`` lists those that it is tested on, if any study has some. Runs that workers are still
     to add count as waiting.

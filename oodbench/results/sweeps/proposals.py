@@ -53,7 +53,7 @@ class Growing:
     """A study that a proposer holds.
 
     Attributes:
-        id: Its id.
+        id: Id of the study.
         sweep: Name of its sweep.
         definition: See ``PlannedStudy``; likewise ``sampler_seed``, ``facts``, ``agenda``.
         past: Its runs so far, in the order in which they were added.
@@ -105,7 +105,7 @@ def add_trials(
 
     Args:
         owner: Who holds the study.
-        study: Its id.
+        study: Id of the study.
         trials: What to add; a run that the database has already is shared.
         agenda: What is still to be added later; None closes the study.
 
@@ -138,7 +138,7 @@ def give_back_study(db: Database, owner: str) -> int:
 
 
 def free_studies(connection: Connection, owner: str) -> int:
-    """``give_back_study`` within a transaction."""
+    """Free an owner's studies within a transaction; see ``give_back_study``."""
     mine = update(studies).where(studies.c.proposer_owner == owner)
     return connection.execute(mine.values(proposer_owner=None, proposer_lease=None)).rowcount
 

@@ -88,14 +88,14 @@ def divide(plan: Sequence[PlannedStudy], shard: Shard) -> list[PlannedStudy]:
     parts = []
     for study in plan:
         mine = [(i, trial) for i, trial in study.drawn() if places[trial.id] == shard.number]
-        told = {"trials": len(study.trials), "of": shard.of, "cancelled": []}
+        sharded = {"trials": len(study.trials), "of": shard.of, "cancelled": []}
         parts.append(
             replace(
                 study,
                 trials=[trial for _, trial in mine],
                 indices=[index for index, _ in mine],
                 agenda=None,  # winners are confirmed when all results are in one database
-                facts={**study.facts, SHARDED: told},
+                facts={**study.facts, SHARDED: sharded},
             )
         )
     return parts
@@ -129,8 +129,8 @@ def put_sharded(
     """Let a study that came in shards say more of them; no other, and none that is not there.
 
     Args:
-        connection: In a write transaction.
-        study: Its id.
+        connection: Connection in a write transaction.
+        study: Id of the study.
         trials: How many it is of, if more than it says.
         cancelled: Indices of trials that were taken out.
         of: Number of shards, which does not change.
@@ -139,9 +139,9 @@ def put_sharded(
     if SHARDED in facts:
         known = facts[SHARDED]
         gone = sorted({*known.get("cancelled", ()), *cancelled})  # older databases say none
-        told = {**known, "trials": max(known["trials"], trials), "cancelled": gone}
+        sharded = {**known, "trials": max(known["trials"], trials), "cancelled": gone}
         changed = update(studies).where(studies.c.id == study)
-        connection.execute(changed.values(facts={**facts, SHARDED: told}))
+        connection.execute(changed.values(facts={**facts, SHARDED: sharded}))
 
 
 def _check_alone(db: Database, parts: Sequence[PlannedStudy], shard: Shard) -> None:
@@ -225,7 +225,7 @@ class Lacking:
     """Trials of a study that no merged shard has brought, and none has cancelled.
 
     Attributes:
-        study: Its id.
+        study: Id of the study.
         trials: How many.
         shards: The numbers of the shards that they are in.
         of: How many shards there are.
@@ -242,14 +242,14 @@ def lacking(db: Database) -> list[Lacking]:
     found = []
     with db.read() as connection:
         for row in connection.execute(select(studies.c.id, studies.c.facts).order_by("id")).all():
-            told = row.facts.get(SHARDED)
-            if told is None:
+            sharded = row.facts.get(SHARDED)
+            if sharded is None:
                 continue
             places = select(study_trials.c.idx).where(study_trials.c.study_id == row.id)
             there = set(connection.scalars(places))
-            absent = set(range(told["trials"])) - there - set(told.get("cancelled", ()))
+            absent = set(range(sharded["trials"])) - there - set(sharded.get("cancelled", ()))
             if absent:
-                of = told["of"]
+                of = sharded["of"]
                 shards = frozenset(shard_number(row.id, index, of) for index in absent)
                 found.append(Lacking(row.id, len(absent), shards, of))
     return found

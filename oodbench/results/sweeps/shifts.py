@@ -25,7 +25,7 @@ class StoredShift:
 
     Attributes:
         studies: How many say it now.
-        kept: Class -> how many studies said it already, by their dataset or their sweep file.
+        kept: Class -> how many studies had it already, by their dataset or their sweep file.
     """
 
     studies: int
@@ -53,9 +53,9 @@ def store_shift(
     What the dataset or a sweep file says of it is kept.
 
     Args:
-        dataset: Its name.
-        options: Those of its options that are not at their default.
-        test_environments: Of the studies.
+        dataset: Name of the dataset.
+        options: Options of the dataset that are not at their default.
+        test_environments: Test environments of the studies.
         shift: The class.
     """
     stored, kept = 0, Counter[str]()
@@ -82,7 +82,7 @@ def put_declared(connection: Connection, study: PlannedStudy) -> None:
 
 
 def _options(definition: Mapping[str, Any]) -> dict[str, Any]:
-    """Imported studies have none."""
+    """The options of a study's dataset; empty for imported studies."""
     return dict(definition.get("dataset_options", {}))
 
 

@@ -1,4 +1,4 @@
-"""Of which checkpoints the sweeps want weights and predictions kept."""
+"""The checkpoints whose weights and predictions the sweeps want kept."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +20,8 @@ class ToKeep:
     """What is kept of runs: run -> checkpoints; only those of which any is.
 
     Attributes:
-        weights: Of which checkpoints the weights.
-        predictions: Of which the predictions.
+        weights: Checkpoints whose weights are kept.
+        predictions: Checkpoints whose predictions are kept.
     """
 
     weights: Mapping[str, set[str]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Adaptive search: Optuna's TPE and GP, asked and told, on a study that is refilled each time.
+"""Adaptive search: Optuna's TPE and GP, by ask and tell, on a study that is refilled each time.
 
 The results database is the only truth; the Optuna study lives in memory for one question.
 """
@@ -29,7 +29,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "tpe": {"n_startup_trials": 1, "multivariate": True, "constant_liar": True},
     "gp": {"n_startup_trials": 1, "deterministic_objective": False},
 }
-"""Said where Optuna's versions have different defaults. We do the start-up ourselves."""
+"""Settings where Optuna's versions have different defaults. We do the start-up ourselves."""
 
 
 def described(sampler: str) -> dict[str, Any]:
@@ -42,10 +42,10 @@ class Tried:
     """A configuration that was tried before.
 
     Attributes:
-        hparams: Its values.
+        hparams: Values of its hyperparameters.
         score: What is to be high; minus infinity if it diverged; None while it is not known, or if
             it failed.
-        failed: Whether it ended in an error, which tells nothing of the configuration.
+        failed: Whether it ended in an error, which is no evidence about the configuration.
     """
 
     hparams: Mapping[str, Scalar]
@@ -81,7 +81,7 @@ def propose(
         tried: All that was proposed before, in that order.
         n: How many.
         startup: See above.
-        seed: Of the search. With the same history the same is proposed.
+        seed: Seed of the search. With the same history the same is proposed.
     """
     known = {_key(item.hparams) for item in tried}
     found: list[Proposal] = []

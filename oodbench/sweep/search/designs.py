@@ -23,7 +23,7 @@ def draw(space: Space, n: int, seed: int) -> list[dict[str, Scalar]]:
     Args:
         space: Hyperparameter -> range or choice.
         n: How many.
-        seed: Of the search.
+        seed: Seed of the search.
     """
     columns = {name: _column(name, space[name], n, seed) for name in sorted(space)}
     return [{name: column[i] for name, column in columns.items()} for i in range(n)]

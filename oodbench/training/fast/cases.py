@@ -59,7 +59,7 @@ class Case:
 
 
 def sgd(h: Mapping[str, Values], t: Values) -> Mapping[str, Values]:
-    """With momentum, Nesterov's, or neither. The buffer begins as a gradient: zero times it."""
+    """SGD with momentum, Nesterov's, or neither. The buffer begins as zero times a gradient."""
     lr, momentum, nesterov = h["lr"], h["momentum"], h["nesterov"]
     return {
         "decay": h["weight_decay"],
@@ -70,7 +70,7 @@ def sgd(h: Mapping[str, Values], t: Values) -> Mapping[str, Values]:
 
 
 def rmsprop(h: Mapping[str, Values], t: Values) -> Mapping[str, Values]:
-    """Not centred, without momentum."""
+    """RMSprop, not centred and without momentum."""
     return {
         "decay": h["weight_decay"],
         "keep_v": h["alpha"],
@@ -112,7 +112,7 @@ def adam(h: Mapping[str, Values], t: Values) -> Mapping[str, Values]:
 
 
 def adamax(h: Mapping[str, Values], t: Values) -> Mapping[str, Values]:
-    """Its infinity norm is the root of v."""
+    """Adamax; its infinity norm is the root of v."""
     beta2, decayed = h["beta2"], {"decay": h["weight_decay"]}
     moment = {"keep_m": h["beta1"], "new_m": 1 - h["beta1"]}
     norm = {"keep_v": beta2**2, "of_abs": np.ones_like(t), "floor": h["eps"], "eps": 0 * t}
@@ -120,7 +120,7 @@ def adamax(h: Mapping[str, Values], t: Values) -> Mapping[str, Values]:
 
 
 def nadam(h: Mapping[str, Values], t: Values) -> Mapping[str, Values]:
-    """With ``mu_product`` among the hyperparameters, which is brought up to this step."""
+    """NAdam; its hyperparameter ``mu_product`` is brought up to this step."""
     root, lr, product = np.sqrt(1 - h["beta2"] ** t), h["lr"], h["mu_product"]
     mu, following = (
         h["beta1"] * (1 - 0.5 * 0.96 ** (step * h["momentum_decay"])) for step in (t, t + 1)

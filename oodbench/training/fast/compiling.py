@@ -5,7 +5,7 @@ graphs, so that a step launches two of them instead of hundreds of kernels. Resu
 rounding alone; what is drawn at random is the same. Optimizers and evaluation are not compiled.
 
 A compiled step is used again wherever the same is computed on the same shapes, in later stacks too.
-What torch cannot trace as a whole is trained without, which is said and recorded.
+What torch cannot trace as a whole is trained without compiling, which is reported and recorded.
 """
 
 import sys

@@ -19,10 +19,10 @@ ROUNDING = 1e-4
 
 @torch.no_grad()
 def folded(body: nn.Module, images: Tensor) -> nn.Module:
-    """The same network in eval mode with fewer layers; itself where nothing can be folded.
+    """The network in eval mode with fewer layers; itself where nothing can be folded.
 
     Args:
-        body: From images; it is not changed.
+        body: Network from images; it is not changed.
         images: Some, as it takes them.
     """
     expected = body(images)

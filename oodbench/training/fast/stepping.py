@@ -19,7 +19,7 @@ from oodbench.optimizers.rules.reevaluating import Reevaluating
 def spare_dynamo() -> None:
     """Keep ``torch.optim`` from importing ``torch._dynamo``, which takes a second of each process.
 
-    It does so to tell ``torch.compile`` to leave some methods alone, which means nothing where
+    It does so to make ``torch.compile`` leave some methods alone, which means nothing where
     nothing is compiled. Where torch does it in another way, this has no effect.
     """
     for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
@@ -82,7 +82,7 @@ def step_sgd(optimizer: torch.optim.Optimizer, step: Callable[[], Any]) -> None:
 
 
 def step_adam(optimizer: torch.optim.Optimizer, step: Callable[[], Any]) -> None:
-    """The same for Adam and AdamW."""
+    """Take a step of Adam or AdamW."""
     group = optimizer.param_groups[0]
     (parameter,) = group["params"]
     state = optimizer.state[parameter]

@@ -32,7 +32,7 @@ class Together:
     """The models whose optimizers are plain cases, or those of which all are SAM around one.
 
     Args:
-        memory: Of the stack.
+        memory: Memory of the stack.
         optimizers: Model -> its optimizer.
         before: What stepped them until now; their moments are taken from there, else from the
             optimizers.
@@ -96,7 +96,7 @@ class Together:
                 }
 
     def read(self) -> None:
-        """Read the hyperparameters."""
+        """Read the hyperparameters of the stacked optimizers."""
         groups = [optimizer.param_groups[0] for optimizer in self._bases]
         self._parts: list[tuple[Case, Any, dict[str, Values]]] = []
         for case in dict.fromkeys(self._cases):
@@ -113,7 +113,7 @@ class Together:
         return upload(torch.from_numpy(values).to(self._m.dtype).unsqueeze(-1), self._m.device)
 
     def _numbers(self) -> Sequence[Tensor]:
-        """Those of the next step."""
+        """The numbers of the next step."""
         self._steps += 1
         table = np.tile(np.array(list(NEUTRAL.values()))[:, None], (1, len(self._steps)))
         names = list(NEUTRAL)
@@ -176,8 +176,8 @@ class Steps:
     """Takes the steps of K models' optimizers.
 
     Args:
-        optimizers: Of the models; read anew, as the loop may build them anew.
-        memory: Of the stack that they are, if their steps may be taken together.
+        optimizers: Optimizers of the models; read anew, as the loop may build them anew.
+        memory: Memory of the stack that they are, if their steps may be taken together.
     """
 
     def __init__(self, optimizers: Sequence[Optimizer], memory: Memory | None) -> None:
@@ -195,7 +195,7 @@ class Steps:
         self._grouped = None
 
     def read(self) -> None:
-        """Hyperparameters were changed."""
+        """Read the hyperparameters again after a change."""
         for group in self._groups.values():
             group.read()
 

@@ -34,6 +34,6 @@ class Amounts:
 
 
 def joined(parts: Sequence[Amounts]) -> Amounts:
-    """Those of all images, one part after the other."""
+    """The amounts of all images, one part after the other."""
     columns = ([getattr(part, field.name) for part in parts] for field in fields(Amounts))
     return Amounts(*map(np.concatenate, columns))

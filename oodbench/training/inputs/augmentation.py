@@ -180,11 +180,11 @@ class AugmentedInputs:
 
     @property
     def shape(self) -> torch.Size:
-        """(n, *shape)."""
+        """The shape (n, *shape) of the examples."""
         return self.plain.shape
 
     def settled(self) -> "AugmentedInputs":
-        """The same: they are read too seldom to be kept twice."""
+        """The inputs themselves: they are read too seldom to be kept twice."""
         return self
 
     def __getitem__(self, which: slice) -> Tensor:
@@ -201,7 +201,7 @@ class TrainingImages:
     Args:
         inputs: All training images.
         recipe: What is done to them.
-        seeds: Of the K models.
+        seeds: Seeds of the K models.
     """
 
     def __init__(self, inputs: Inputs | StoredInputs, recipe: Recipe, seeds: Sequence[int]) -> None:
@@ -228,12 +228,12 @@ class TrainingImages:
 def training_inputs(
     inputs: Inputs | StoredInputs, recipe: str, seeds: Sequence[int]
 ) -> Callable[[Tensor, int], Tensor]:
-    """From the indices (K, G, B) of a step's examples and the step to these examples, as floats.
+    """Make the function from a step's indices (K, G, B) and the step to its examples, as floats.
 
     Args:
         inputs: All training examples.
         recipe: A name of ``RECIPES``; empty: the examples stay as they are.
-        seeds: Of the K models.
+        seeds: Seeds of the K models.
     """
     if recipe:
         return TrainingImages(inputs, RECIPES[recipe], seeds)

@@ -46,7 +46,7 @@ class Strata:
         """Which examples numbers in [0, 1) stand for, as indices through all training examples.
 
         Args:
-            pools: Of each, broadcast with the others.
+            pools: Pool of each example, broadcast with the others.
             stratum: Which stratum of the pool.
             u: Which of its examples.
         """

@@ -28,7 +28,7 @@ class Batches:
         batch: ``{"per_environment": n}``: n from every environment. ``{"size": n,
             "environments": m}``: n / m from each of m environments, drawn anew each step.
             ``{"size": n}``: n from all environments pooled.
-        seeds: Of these K models.
+        seeds: Seeds of these K models.
         device: Where the indices go.
         labels: (n,) of the training examples; they are read only to balance.
         balance: See ``oodbench.records.Trial``.

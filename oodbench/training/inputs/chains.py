@@ -27,15 +27,15 @@ Change = tuple[str, float]
 
 @dataclass(frozen=True)
 class Policy:
-    """Which operations an image goes through, each as likely as another.
+    """The operations that an image may go through, with equal probability.
 
     Attributes:
-        operations: Their names.
+        operations: Names of the operations.
         bins: Magnitudes go from none to the largest in so many steps.
         levels: The steps that are drawn from; the sign is drawn too, where there is one.
         shift: Largest translation, a share of the image.
         bits: That posterizing by the smallest magnitude keeps.
-        interpolation: Of operations that move pixels.
+        interpolation: Interpolation of operations that move pixels.
         chains: How many sequences of operations an image goes through, each from the image itself.
         lengths: Fewest and most operations in a chain, each length as likely as another.
         mixed: The result is a mixture of the image and its chains: the weight of the image is
@@ -130,7 +130,7 @@ def draw_chains(policy: Policy, n: int, generator: np.random.Generator) -> Chain
 
 
 def joined_chains(parts: Sequence[Chains]) -> Chains:
-    """Those of all images, one part after the other."""
+    """The chains of all images, one part after the other."""
     return Chains(
         np.concatenate([part.places for part in parts]),
         np.concatenate([part.weights for part in parts]),

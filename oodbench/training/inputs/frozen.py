@@ -29,11 +29,11 @@ from oodbench.training.precision import BF16, DTYPES, As, Mixed, numerics
 from oodbench.training.random import seeded
 
 IMAGES = {"cpu": 8, "cuda": 128}
-"""In one forward pass: on a CPU more of them outgrow its cache."""
+"""Images in one forward pass; on a CPU more would outgrow its cache."""
 SIGNS = 2.0
 """Seconds between two signs of progress."""
 METHOD = 2
-"""Of computing features: those that were computed in another way are not taken."""
+"""Version of computing features; those of another version are not reused."""
 
 
 def check_pretrained(trial: Trial) -> None:
@@ -48,7 +48,7 @@ def check_pretrained(trial: Trial) -> None:
 
 
 def frozen_body(trial: Trial) -> nn.Module | None:
-    """From images to features, if the trial trains only a head on them; else None."""
+    """The network from images to features, if the trial trains only a head on them; else None."""
     spec = MODELS.get(trial.model)
     with seeded(0):  # what is drawn is overwritten by the weights, but drawn it is
         return spec.frozen({**spec.defaults, **trial.model_options})
@@ -115,9 +115,9 @@ class Features:
     layer, and for whoever else uses them.
 
     Args:
-        name: As part of the names of cache files.
+        name: A part of the names of cache files.
         made_by: What decides them, but for which images they are.
-        body: From images in [0, 1] to (n, d) features; in eval mode.
+        body: Network from images in [0, 1] to (n, d) features; in eval mode.
         device: Where to run it.
     """
 
@@ -180,7 +180,7 @@ class Features:
 
 
 def say(how_far: str) -> None:
-    """In the worker's log, where the sweep's progress finds it."""
+    """Print a line to the worker's log, where the sweep's progress finds it."""
     print(how_far, file=sys.stderr, flush=True)
 
 
@@ -207,7 +207,7 @@ def one_core_each(device: torch.device) -> Iterator[ThreadPoolExecutor]:
 
 
 def whole_model(trial: Trial, head: nn.Module) -> nn.Module:
-    """From images to logits, in eval mode: the frozen body, if the trial has one, and the head.
+    """The network from images to logits, in eval mode: the frozen body, if any, and the head.
 
     Each in its own precision: a frozen body is in float32 whatever the trial's.
     """

@@ -77,7 +77,7 @@ def _positions(start: Tensor, length: Tensor, size: int) -> Tensor:
 
 @cache
 def _centres(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(size,) of pixels."""
+    """The centres (size,) of pixels."""
     return torch.arange(size, dtype=dtype, device=device) + 0.5
 
 
@@ -137,7 +137,7 @@ def _phases(dtype: torch.dtype, device: torch.device) -> Tensor:
 TINY = 1e-20
 """Keeps the hue of grey pixels, which have none, from being divided by zero."""
 JITTERS: tuple[Callable[[Tensor, Tensor], None], ...] = (brightness, contrast, saturation, hue)
-"""In the order in which torchvision's ``ColorJitter`` numbers them."""
+"""The jitters in the order in which torchvision's ``ColorJitter`` numbers them."""
 
 
 def _each(amounts: Tensor) -> Tensor:

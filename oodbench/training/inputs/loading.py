@@ -52,7 +52,7 @@ class Maker:
 
     Args:
         data: Training examples.
-        seeds: Of the U models that have batches of their own.
+        seeds: Seeds of the U models that have batches of their own.
         device: Where the batches are needed.
     """
 
@@ -78,7 +78,7 @@ class Loading:
 
     Args:
         data: Training examples.
-        seeds: Of the U models that have batches of their own.
+        seeds: Seeds of the U models that have batches of their own.
         device: Where the batches are needed.
         loaders: Threads that make them ahead, within ``until``; 0: each is made when it is asked
             for; None: as many as the first steps show to be of use. Examples that lie on the
@@ -117,7 +117,7 @@ class Loading:
         """The batch of a step; that of the step before is no longer there.
 
         Args:
-            step: From 0.
+            step: Step, from 0.
             draw: Gives the indices of a step: see ``Batches.at``.
 
         Raises:
@@ -164,7 +164,7 @@ class Pace:
 
     @property
     def known(self) -> bool:
-        """Whether enough was timed."""
+        """Whether enough batches were timed."""
         return len(self._batches) == TIMED
 
     def loaders(self) -> int:

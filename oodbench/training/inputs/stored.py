@@ -24,21 +24,21 @@ class Inputs:
 
     Attributes:
         stored: (n, *shape) bytes or floats.
-        dtype: Of the floats.
+        dtype: Type of the floats.
     """
 
     stored: Tensor
     dtype: torch.dtype
 
     def settled(self) -> "Inputs":
-        """The same, at once as floats where these are few."""
+        """The inputs, converted to floats at once where these are few."""
         if self.stored.numel() * self.dtype.itemsize > FEW:
             return self
         return Inputs(as_floats(self.stored, self.dtype), self.dtype)
 
     @property
     def shape(self) -> torch.Size:
-        """(n, *shape)."""
+        """The shape (n, *shape) of the examples."""
         return self.stored.shape
 
     @property
@@ -60,8 +60,8 @@ class StoredInputs:
 
     Attributes:
         rows: n examples.
-        dtype: Of the floats that they are brought to the device as.
-        device: Of the floats.
+        dtype: Type of the floats that they are brought to the device as.
+        device: Device of the floats.
     """
 
     rows: Rows
@@ -69,12 +69,12 @@ class StoredInputs:
     device: torch.device
 
     def settled(self) -> "StoredInputs":
-        """The same: they are too many to be kept."""
+        """The inputs themselves: they are too many to be kept as floats."""
         return self
 
     @property
     def shape(self) -> torch.Size:
-        """(n, *shape)."""
+        """The shape (n, *shape) of the examples."""
         return torch.Size(self.rows.shape)
 
     @property
@@ -106,7 +106,7 @@ class StoredInputs:
 
 
 def upload(numbers: Tensor, device: torch.device) -> Tensor:
-    """The same on a device; a GPU copies them from pinned memory while this thread goes on."""
+    """Copy numbers to a device; a GPU copies from pinned memory while this thread goes on."""
     if device.type != "cuda":
         return numbers.to(device)
     return numbers.pin_memory().to(device, non_blocking=True)

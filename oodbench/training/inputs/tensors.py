@@ -28,7 +28,7 @@ class EvaluationSplit:
     """Examples that some selection or reporting rule reads.
 
     Attributes:
-        environment: Its name; empty if the split is a published one, of several.
+        environment: Name of the environment; empty if the split is a published one, of several.
         split: ``train``, ``val`` or ``test``, or the name of a published one.
         role: What the split is to the trial: see ``oodbench.records.ROLES``.
         inputs: n examples.
@@ -36,7 +36,7 @@ class EvaluationSplit:
         examples: (n,) the number of each: see ``oodbench.data.Split.examples``.
         n: How many independent examples these are: see ``oodbench.data.Split.copies``.
         groups, worst: See ``oodbench.data.Published``.
-        group_names, metrics: Of the dataset, see ``oodbench.data.Dataset``.
+        group_names, metrics: Group names and metrics of the dataset, see ``oodbench.data.Dataset``.
         graded: Whether it is scored by more than accuracy: published splits are.
         counts_as: (num_classes,) or None: see ``oodbench.data.Environment``.
     """
@@ -83,7 +83,7 @@ class Tensors:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one example."""
+        """The shape of one example's input."""
         return tuple(self.inputs.shape[1:])
 
     @cached_property
@@ -123,8 +123,8 @@ def roles_of(dataset: Dataset, index: int, test_environments: tuple[int, ...]) -
     test. For one that is ``apart`` see ``oodbench.data.Environment``.
 
     Args:
-        dataset: With all of its environments.
-        index: Of one of them.
+        dataset: Dataset with all of its environments.
+        index: Index of one of them.
         test_environments: Indices of those that the trial keeps out of training.
     """
     environment, is_test_environment = dataset.environments[index], index in test_environments

@@ -38,7 +38,7 @@ from oodbench.training.stack import stackable
 POLL = 0.2
 """Seconds between looks at the processes."""
 GRACE = 2.0
-"""Seconds that a process has to end when it is told to, before it is killed."""
+"""Seconds that a process has to end when it is asked to, before it is killed."""
 
 
 def run_on_processes(
@@ -53,7 +53,7 @@ def run_on_processes(
     """Train one trial, each replica in a process of its own, and return its record.
 
     Args:
-        trial: With ``parallel`` and ``replicas``.
+        trial: Trial with ``parallel`` and ``replicas``.
         data: See ``oodbench.training.inputs.tensors.load``; on the CPU, whose memory is shared.
         device: ``cpu``; the backend is gloo.
         tick: Called several times a second; what it raises ends the processes.
@@ -62,7 +62,7 @@ def run_on_processes(
         settings: How the processes work.
 
     Raises:
-        OodbenchError: If a process died or raised; its number and what it said.
+        OodbenchError: If a process died or raised; gives its number and its error.
     """
     # Only this user can enter the folder, so what is pickled there is our own.
     context = torch_multiprocessing.get_context("spawn")
@@ -122,7 +122,7 @@ def check(processes: list[BaseProcess], place: Path) -> None:
 
 
 def end(processes: list[BaseProcess]) -> None:
-    """End what still runs."""
+    """End the processes that still run."""
     for process in processes:
         if process.is_alive():
             process.terminate()

@@ -79,7 +79,7 @@ class Simulated:
     exchange = mean
 
     def least(self, value: int) -> int:
-        """The value itself."""
+        """The value itself: there is only one replica."""
         return value
 
 
@@ -87,17 +87,17 @@ class Replicas:
     """The replicas of one trial: what they do beside the steps of their own optimizers.
 
     Args:
-        settings: Of the method.
-        group: Of the trial.
-        seed: Of the trial; the coins depend on it.
+        settings: Settings of the method.
+        group: Group of the trial's replicas.
+        seed: Seed of the trial; the coins depend on it.
         weights: (P,) where all replicas begin.
         first: Numbers in the first tensor of the model.
 
     Attributes:
         anchor: (P,) the last weights that all replicas agreed on.
         all_reduces: How many vectors were averaged over the replicas.
-        bytes: In these vectors. What travels depends on how an all-reduce is done: in a ring each
-            replica sends 2 (K - 1) / K times as much.
+        bytes: Bytes in these vectors. What travels depends on how an all-reduce is done: in a ring
+            each replica sends 2 (K - 1) / K times as much.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Replicas:
         self.all_reduces = self.bytes = 0
 
     def mean(self, rows: Tensor) -> Tensor:
-        """``Group.exchange``, counted."""
+        """The result of ``Group.exchange``; counts the calls and the bytes."""
         self.all_reduces += 1
         self.bytes += rows.shape[1] * rows.element_size()
         return self._group.exchange(rows)
@@ -152,7 +152,7 @@ class Replicas:
         Args:
             step: That was just taken, counted from 0.
             rows: (n, P) weights of the replicas here, changed in place.
-            optimizers: Theirs.
+            optimizers: Optimizers of the replicas.
 
         Returns:
             Whether the weights were changed.

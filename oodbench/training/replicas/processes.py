@@ -23,7 +23,7 @@ class ProcessSettings:
         profiled: Whether a GPU is waited for after each phase and around each exchange, without
             which their times are not known there.
         deterministic: See ``precision.numerics``.
-        loaders: Of each replica: see ``inputs.loading.Loading``.
+        loaders: Loader threads of each replica: see ``inputs.loading.Loading``.
     """
 
     timeout: float = TIMEOUT
@@ -43,7 +43,7 @@ class Apart:
 
     Args:
         device: Where the replica is.
-        group: Of processes; by default all of them.
+        group: Group of processes; all of them by default.
         timed: Whether to take the time of each exchange, for which all have to meet before it and a
             GPU has to be waited for.
     """

@@ -25,16 +25,16 @@ class Replication:
     that alone and is not counted among the all-reduces.
 
     Args:
-        trials: With ``parallel``.
+        trials: Trials with ``parallel``.
         group: The replicas of each trial.
-        models: Those of the loop.
+        models: The models of the loop.
         means: One for each trial, to hold the means that are evaluated.
-        optimizers: Of the models; read anew, as the loop may build them anew.
-        specs: Theirs.
-        clock: Of the loop.
+        optimizers: Optimizers of the models; read anew, as the loop may build them anew.
+        specs: Specifications of the trials' optimizers.
+        clock: Clock of the loop.
 
     Attributes:
-        replicas: Of each trial.
+        replicas: Replicas of each trial.
         means: See above.
         resting: The models that take a pseudo-step in this step.
 
@@ -121,7 +121,7 @@ class Replication:
 
         Args:
             step: That the others have just taken.
-            losses: Of all models; None if all of them rested, so that nothing was computed.
+            losses: Losses of all models; None if all of them rested, so that nothing was computed.
             diverged: The models that take no step.
 
         Returns:
@@ -190,8 +190,7 @@ class Replication:
                 diverged |= dict.fromkeys(range(rows.start, rows.stop), since)
 
     def mean_losses(self) -> list[tuple[float, int]]:
-        """Of each trial: the mean loss of the gradients that were taken since the last call, and
-        how many they are."""
+        """Each trial's mean loss since the last call, and the number of its gradients."""
         sums = [self._group.mean(self._losses[:, rows].T).tolist() for rows in self._rows_of]
         self._losses.zero_()
         both = zip(self._trials, sums, strict=True)

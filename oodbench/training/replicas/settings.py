@@ -17,14 +17,14 @@ class Settings:
         inner_state: ``keep``: each replica keeps the state of its own optimizer; ``average``: its
             moments, not its counters, are averaged when the replicas agree.
         outer: The optimizer that moves the anchor: ``sgd``, ``momentum``, ``nesterov``, ``adam``.
-        outer_lr: Its learning rate.
+        outer_lr: Learning rate of the outer optimizer.
         outer_momentum: Its momentum; ``sgd`` and ``adam`` (betas 0.9, 0.999) have no use for it.
         coasting: Further outer steps with a gradient of 0, as the official code takes with
             accumulated gradients.
-        probability: Of a pseudo-step in place of a step (p); 0: none is taken.
+        probability: Probability of a pseudo-step in place of a step (p); 0: none is taken.
         mixing: Strength of its pull (a).
-        scope: Of the pull: ``all`` parameters, or the ``first_tensor`` alone, as in the official
-            code.
+        scope: Scope of the pull: ``all`` parameters, or the ``first_tensor`` alone, as in the
+            official code.
         coins: ``independent``; or ``shared``: all replicas take their pseudo-steps together, as in
             the official code.
         batchnorm: Whose running statistics the mean weights are evaluated with: the ``average``

@@ -15,10 +15,10 @@ class SideBySide:
     """K modules that take each step one after the other. See ``oodbench.training.models.Models``.
 
     Args:
-        modules: Of one shape.
-        device: Theirs.
-        precision: Of the trial.
-        seeds: Of what each of them draws at random (dropout).
+        modules: Modules of one shape.
+        device: Device of the models.
+        precision: Precision of the trial.
+        seeds: Seeds of what each of them draws at random (dropout).
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Trials on the processes that torchrun started, on one machine or several, a replica on each.
 
 Rank 0 is the worker: it claims trials and stores what came of them. The others train with it what
-it names, until it names nothing more. After each trial all tell how they fared, so that one that
-raises or is told to stop ends the trial for all of them, and they go on to the next.
+it names, until it names nothing more. After each trial every process reports how it fared, so
+that one that raises or is asked to stop ends the trial for all of them, and they go on to the next.
 """
 
 import gc
@@ -27,12 +27,12 @@ from oodbench.training.replicas.local import train_replica
 from oodbench.training.replicas.processes import PLAIN, ProcessSettings
 
 VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-"""What torchrun tells each process of the others by; all of them are set there."""
+"""Environment variables by which torchrun describes the process group; it sets all of them."""
 BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
 IDLE = timedelta(days=365)
 """Longest wait for the next trial. A process that is gone is noticed at once: connections end."""
 GRACE = 5.0
-"""Seconds for which the first process goes on when it is told to stop: torchrun does so, too, where
+"""Seconds for which the first process goes on when it is asked to stop: torchrun asks, too, where
 another one died, and this one has to notice and to store it."""
 MEETINGS = count()
 """Numbers of the times that this process meets the others: once for each sweep."""
@@ -58,10 +58,10 @@ class Ranks:
         settings: How they work; the same for each of them.
 
     Attributes:
-        rank: Of this process.
+        rank: Rank of this process.
         size: How many there are.
         device: This process's own.
-        stopping: Whether any of them was told to stop.
+        stopping: Whether any of them was asked to stop.
     """
 
     def __init__(self, device: torch.device, settings: ProcessSettings = PLAIN) -> None:
@@ -107,8 +107,8 @@ class Ranks:
 
         Raises:
             RequestError: If it has more or fewer replicas than there are ranks, or a rank is gone.
-            StopTrainingError: If a rank was told to stop.
-            OodbenchError: If a rank raised; which, and what it said.
+            StopTrainingError: If a rank was asked to stop.
+            OodbenchError: If a rank raised; names the rank and its error.
         """
         if trial.replicas != self.size:
             raise RequestError(
@@ -162,9 +162,9 @@ class Ranks:
         # With the error go the frames that hold this trial's group, and with it the connections:
         # only so do others notice that wait for this rank.
         gc.collect()
-        told: list[tuple[str, str]] = [("", "")] * self.size
+        reports: list[tuple[str, str]] = [("", "")] * self.size
         try:
-            dist.all_gather_object(told, own)
+            dist.all_gather_object(reports, own)
         except RuntimeError as error:
             self._gone = True
             text = f"a process that torchrun started is gone ({short(error)})"
@@ -172,7 +172,7 @@ class Ranks:
         if given_up is not None:
             raise given_up
         for kind in ("raised", "stop", "cut off"):
-            for rank, (what, said) in enumerate(told):
+            for rank, (what, said) in enumerate(reports):
                 if what == kind:
                     self.stopping |= kind == "stop"
                     text = f"the process of rank {rank} of {self.size}: {said}"
@@ -180,7 +180,7 @@ class Ranks:
 
 
 def meet() -> None:
-    """Join the other processes, for what they tell each other of trials: with gloo on GPUs too."""
+    """Join the other processes, to exchange reports on trials: with gloo on GPUs too."""
     store, rank, size = next(rendezvous("env://"))
     # Processes that torchrun starts again find the store as the last ones left it, addresses too.
     start = os.environ.get("TORCHELASTIC_RESTART_COUNT", 0), next(MEETINGS)

@@ -43,7 +43,7 @@ class Access:
         return cls(host, "" if is_local(host) else secrets.token_urlsafe(24))
 
     def url(self, port: int) -> str:
-        """What a browser opens."""
+        """The address that a browser opens."""
         everywhere = is_address(self.host) and ipaddress.ip_address(self.host).is_unspecified
         name = socket.gethostname() if everywhere else self.host
         shown = f"[{name}]" if ":" in name else name

@@ -102,7 +102,7 @@ class Feed:
         return analysis.curve_of(points)
 
     def log(self, run: str) -> dict[str, str]:
-        """What the worker of a run said of it; see ``WorkerLogs.about``."""
+        """The worker's log about a run; see ``WorkerLogs.about``."""
         with open_database(self._target, read_only=True) as db:
             return dict(self._logs.about(db, run))
 
@@ -143,7 +143,7 @@ class Feed:
         return all(counted[state] == self._standing.counts[state] for state in ENDED)
 
     def _take(self, db: Database, known: dict[str, Ended], new: Sequence[str], now: float) -> None:
-        """From now on these runs are known to have ended; those that are ``new`` are read."""
+        """Note which runs have ended, and read those that are ``new``."""
         gone = self._ended.keys() - known.keys()
         if gone:
             self._number += 1

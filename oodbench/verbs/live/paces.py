@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from oodbench.verbs.display import Pace
 
 MEMORY = 3600.0
-"""Seconds before the first look from which models still tell how fast they end."""
+"""Seconds before the first look whose models still count for the pace."""
 LUMP = 2.0
 """Models that end within so many seconds of the first of them are a lump."""
 

@@ -1,4 +1,4 @@
-"""What workers said: of a run that failed, and of what takes long."""
+"""The workers' logs: about a failed run, and about what takes long."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ class WorkerLogs:
 
     Args:
         target: URL or path of the database.
-        folder: Of the logs, if not where the executors put them.
+        folder: Folder of the logs, if not where the executors put them.
     """
 
     def __init__(self, target: str, folder: Path | None) -> None:
@@ -35,7 +35,7 @@ class WorkerLogs:
         return "" if log is None else busy_with(log)
 
     def about(self, db: Database, run: str) -> Mapping[str, str]:
-        """What the worker of a run said of it last.
+        """The last lines of a worker's log about a run.
 
         Args:
             run: The run's id, or enough of its beginning.
@@ -61,7 +61,7 @@ def said_of(text: str, owner: str, run: str) -> str:
     """The end of what a log says from where a worker takes a run to where others begin.
 
     Args:
-        text: Of the log, or of its end.
+        text: Text of the log, or of its end.
         owner: The worker.
         run: The run's whole id.
     """

@@ -1,1 +1,1 @@
-"""Who starts the workers, and where. Executors do nothing else."""
+"""Executors start the workers somewhere. They do nothing else."""

@@ -28,7 +28,7 @@ class Job:
 
     Attributes:
         sweep: Name of the sweep.
-        settings: Of the workers.
+        settings: Settings of the workers.
         logs: Folder of the workers' logs.
         workers: How many; they see this job's GPUs in turn.
         peers: How many workers there are in all jobs together.
@@ -45,7 +45,7 @@ class Job:
     grace: float = GRACE
     environment: Mapping[str, str] = field(default_factory=dict)
     slots: list[Slot] = field(default_factory=list, init=False, compare=False)
-    told: list[bool] = field(default_factory=list, init=False, compare=False)
+    stopping: list[bool] = field(default_factory=list, init=False, compare=False)
 
     def __call__(self) -> None:
         """Keep the workers until they find nothing left to train.
@@ -66,18 +66,18 @@ class Job:
         environment = os.environ | dict(self.environment) | own
         command = worker_command(self.sweep, self.settings, self.peers)
         with patiently(lambda: open_database(environment["OODBENCH_DB"])) as db:
-            while not self.told and not all(slot.ended() for slot in slots):
+            while not self.stopping and not all(slot.ended() for slot in slots):
                 for slot in slots:
                     if slot.look(db):
                         slot.start(command, environment)
                         db.close()  # a connection for each job would be many
                 time.sleep(POLL)
-        if not self.told and all(slot.given_up for slot in slots):
+        if not self.stopping and all(slot.given_up for slot in slots):
             raise RequestError("".join(slot.last_words() for slot in slots).strip())
 
     def stop(self) -> None:
         """Let the workers save what they train and give it back, and end."""
-        self.told.append(True)
+        self.stopping.append(True)
         stop_workers(self.slots, self.grace)
 
     def checkpoint(self) -> Any:

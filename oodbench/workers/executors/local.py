@@ -54,7 +54,7 @@ def run_local(
             if slot.look(db):
                 slot.start(command, environment)
         words, ended = (slot.last_words() for slot in slots), all(slot.ended() for slot in slots)
-        return f". See why, and repeat:{''.join(words)}" if ended else None
+        return "".join(words) if ended else None
 
     try:
         watch(db, sweep, tend, on_progress)
@@ -73,12 +73,12 @@ def watch(
 
     Args:
         db: The database.
-        sweep: Its name.
-        tend: Looks after the workers; says how they ended if all have.
+        sweep: Name of the sweep.
+        tend: Looks after the workers; returns how they ended if all have.
         on_progress: Called at every look with the number of runs in each state.
 
     Raises:
-        RequestError: If every worker has ended and trials are left.
+        RequestError: If all workers exited before the sweep finished.
     """
     while True:
         began = time.monotonic()
@@ -88,7 +88,9 @@ def watch(
         if done:
             return
         if ends is not None and not patiently(lambda: is_done(db, sweep)):
-            raise RequestError(f"Every worker has ended, and trials are left{ends}")
+            raise RequestError(
+                "All workers exited before the sweep finished. Check the logs, then rerun:" + ends
+            )
         looked = time.monotonic() - began
         time.sleep(min(max(POLL, looked / SHARE), LONGEST))
 
@@ -114,7 +116,7 @@ def seconds_by_phase(slots: Sequence[Slot]) -> dict[str, float]:
 
 
 def log_folder(target: str) -> Path:
-    """Where the workers' logs go unless told otherwise: beside a SQLite file."""
+    """The default folder of the workers' logs: beside a SQLite file."""
     file = sqlite_file(target)
     return Path("oodbench-logs") if file is None else file.with_suffix(".logs")
 
@@ -124,8 +126,8 @@ def log_of(target: str, owner: str, logs: Path | None = None) -> Path | None:
 
     Args:
         target: URL or path of the database.
-        owner: As the database has it; the worker says it in its log.
-        logs: Where the logs are, if not where they go unless told otherwise.
+        owner: Owner as in the database; the worker prints it in its log.
+        logs: Folder of the logs, if not the default one.
     """
     name = owner.split(":")[1:2]  # host:worker-0:0123abcd
     path = (logs or log_folder(target)) / f"{''.join(name)}.log"

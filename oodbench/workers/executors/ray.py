@@ -25,7 +25,7 @@ CONNECT_SECONDS = 10.0
 
 
 class Host:
-    """What an actor is: it runs a job, and can be told to end it."""
+    """The actor: it runs a job, and ends it on request."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -52,7 +52,7 @@ def run_ray(
 
     Args:
         db: The database, to look at the progress.
-        target: Its URL, for the workers.
+        target: URL of the database, for the workers.
         settings: The sweep file's key ``ray``.
         job: What each actor runs.
         workers: How many workers, in all actors together.
@@ -135,4 +135,4 @@ def _ends(ray: Any, tasks: list[Any]) -> str | None:
             ray.get(task)
         except ray.exceptions.RayError as error:
             words.append(f"\n  {str(error).strip().splitlines()[-1]}")
-    return ":" + "".join(dict.fromkeys(words))
+    return "".join(dict.fromkeys(words))

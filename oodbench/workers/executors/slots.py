@@ -87,7 +87,7 @@ class Slot:
         return self.process is not None and (self.given_up or self.process.poll() == 0)
 
     def last_words(self) -> str:
-        """How the worker ended."""
+        """A line that reports how the worker ended."""
         lines = self.log.read_text(errors="replace").strip().splitlines() or ["(empty)"]
         code = None if self.process is None else self.process.returncode
         return f"\n  {self.log}, exit code {code}: {lines[-1]}"

@@ -35,10 +35,10 @@ FORMAT = "%i|%j|%T|%N|%M|%l|%r"
 
 @dataclass(frozen=True)
 class QueuedJob:
-    """A job as squeue tells it.
+    """A job as squeue reports it.
 
     Attributes:
-        id: Such as ``123_4``.
+        id: Id of the job, such as ``123_4``.
         name: See ``job_name``.
         state: ``PENDING``, ``RUNNING``, ``COMPLETING``, ...
         node: Where it runs; empty if it waits.
@@ -72,7 +72,7 @@ def submit(
         target: URL of the database; it reaches the jobs by their environment, which others cannot
             see.
         job: What each runs.
-        folder: Of submitit's files; the jobs must see it.
+        folder: Folder of submitit's files; the jobs must see it.
         workers: How many workers, if not as the settings say.
 
     Returns:

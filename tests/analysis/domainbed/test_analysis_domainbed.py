@@ -186,7 +186,7 @@ def test_torn_and_foreign_files_are_named_and_left_out(write: Write, tmp_path: P
         "torn", "empty", "list", "old", "text", "two", "nan", "percent", "all", "beyond", "half",
         "binary",
     }  # fmt: skip
-    assert told["torn"] == "torn/results.jsonl: line 2 is torn or no JSON."
+    assert told["torn"] == "torn/results.jsonl: line 2 is cut off or is not JSON."
     assert "line 1 has no argument trial_seed" in told["old"]
     assert "line 2 is of another run" in told["two"]
     assert "line 1 has nan for an accuracy" in told["nan"]

@@ -16,6 +16,8 @@ COMMANDS = [
     ["query"],
     ["plot"],
     ["conclude"],
+    ["claim"],
+    ["audit"],
     ["report"],
     ["show"],
     ["evaluate"],
@@ -64,6 +66,17 @@ def test_every_command_has_an_example_of_itself(
 def test_the_table_above_lists_every_command(oodbench: Callable[..., Any]) -> None:
     listed = oodbench("--help").out.split("Commands:")[1].splitlines()
     assert {line.split()[0] for line in listed if line.strip()} == {c[0] for c in COMMANDS}
+
+
+@pytest.mark.parametrize(
+    "group", [[], ["db"], ["cache"], ["probe"], ["import"], ["export"], ["plot"]]
+)
+def test_no_summary_is_cut(
+    oodbench: Callable[..., Any], group: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = oodbench(*group, "--help").out.split("Commands:")[1].splitlines()
+    assert [line for line in listed if line.endswith("...")] == []
 
 
 def test_importing_and_help_load_neither_torch_nor_pandas() -> None:

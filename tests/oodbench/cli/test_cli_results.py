@@ -257,7 +257,7 @@ def test_exit_codes_of_a_sweep_that_is_done_already(
         connection.exec_driver_sql("UPDATE runs SET state = 'failed' WHERE state = 'diverged'")
     ended = oodbench("sweep", path, "--db", db)
     assert ended.code == 1
-    assert "2 runs failed; see why: oodbench query" in ended.err
+    assert "2 runs failed; to see why: oodbench query" in ended.err
     assert len(list((tmp_path / "runs.logs").iterdir())) == 0  # no worker was started
 
 

@@ -137,7 +137,7 @@ def test_torn_unfinished_and_foreign_files_are_named_and_skipped(
         "bare: it does not say its hparams.",
         "notes: no run of DomainBed's, for it has no results.jsonl.",
         "todo.txt: no folder of a run.",
-        "torn/results.jsonl: line 2 is torn or no JSON.",
+        "torn/results.jsonl: line 2 is cut off or is not JSON.",
         "two: line 2 has other hparams than those before it.",
     ]
 

@@ -110,7 +110,7 @@ def test_bad_rows_are_named_and_skipped(tmp_path: Path) -> None:
     assert done.new == 1
     assert set(done.skipped) == {
         "row 3: ood is missing.",
-        "row 4: ood 'x' is no number.",
+        "row 4: ood 'x' is not a number.",
         "row 5: id -0.1 is no fraction between 0 and 1.",
         "row 6: it has 1 cells, the header 2.",
         "row 8: it says the same as row 2.",
@@ -225,8 +225,14 @@ def test_what_exports_escape_is_read_as_it_was(tmp_path: Path) -> None:
         ("val,test\n", COLUMNS, X, RequestError, "it has a header only"),
         ("vall,test\n1,1\n", COLUMNS, X, UnknownNameError, "column 'val'. Did you mean 'vall'"),
         ("val,test\n1,1\n", {"idd": "val"}, X, UnknownNameError, "Did you mean 'id'"),
-        ("val,test\n1,1\n", COLUMNS, {}, RequestError, "not said what is the dataset of a model"),
-        ("val,test\n1,1\n", {"ood": "test"}, X, RequestError, "what is the id or id_val"),
+        (
+            "val,test\n1,1\n",
+            COLUMNS,
+            {},
+            RequestError,
+            "gives a model's dataset",
+        ),
+        ("val,test\n1,1\n", {"ood": "test"}, X, RequestError, "gives a model's id or id_val"),
         ("val,val,test\n1,1,1\n", COLUMNS, X, RequestError, "several columns 'val'"),
         ("val,test\n1,1\n", COLUMNS, {**X, "id": 1}, RequestError, "id is given twice"),
         ("val,test\n1,1\n", COLUMNS, {**X, "sampler": "bayes"}, UnknownNameError, "sampler"),

@@ -183,7 +183,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     (algorithm(train=3), "algorithms.0.train: needs keys and values, but got 3"),
     (
         {"optimizers": ["sgd", {"name": "sgd", "space": {"lr": 0.1}}]},
-        "'sgd' is listed twice, but studies are told apart by name; write sgd(NAME) for the second",
+        "'sgd' is listed twice, but studies need different names; write sgd(NAME) for the second",
     ),
     ({"optimizers": ["sgd(a)", "sgd(a)"]}, "'sgd(a)' is listed twice"),
     ({"optimizers": ["adan(fixed)"]}, "unknown optimizer 'adan'. Did you mean 'adam'?"),

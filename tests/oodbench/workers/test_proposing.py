@@ -245,7 +245,7 @@ def test_what_a_sampler_is_told_is_id_validation_alone(db: Database, tiny: Make)
     store_runs(db, results)
     study = take_study(db, "worker", lease=60)
     assert study is not None
-    assert [item.told.score for item in configurations(study)] == [0.1] * 8
+    assert [item.outcome.score for item in configurations(study)] == [0.1] * 8
     new, agenda = additions(study)
     assert len(new) == 4
     assert agenda is not None

@@ -104,7 +104,7 @@ def test_workers_know_how_many_share_the_cores(
     show = [sys.executable, "-c", f"import os; print(os.environ['{WORKERS_HERE}'])"]
     monkeypatch.setattr(local, "worker_command", lambda *_, **__: show)
     slots = make_slots(tmp_path / "logs", 3)
-    with pytest.raises(RequestError, match="Every worker has ended"):
+    with pytest.raises(RequestError, match="All workers exited before the sweep finished"):
         local.run_local(db, db.url, "tiny", slots=slots, on_progress=lambda counts: None)
     assert [slot.log.read_text().strip() for slot in slots] == ["3"] * 3
 

@@ -104,11 +104,11 @@ def test_actors_get_what_the_sweep_file_says_and_end_with_the_sweep(
 
 
 @pytest.mark.usefixtures("head")
-def test_actors_that_all_end_early_are_told(
+def test_actors_that_all_end_early_are_reported(
     noted: Noted, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Job, "__call__", lambda job: None)
-    with pytest.raises(RequestError, match=r"trials are left:\n  why it ended$"):
+    with pytest.raises(RequestError, match=r"then rerun:\n  why it ended$"):
         run_ray(
             db, "x", SETTINGS, Job("tiny", DEFAULTS, "logs"), workers=1, on_progress=lambda _: None
         )

@@ -1,4 +1,4 @@
-"""``v_best`` keeps protocols apart."""
+"""The view ``v_best`` keeps protocols apart."""
 
 revision = "0004"
 down_revision = "0003"
