@@ -1,4 +1,4 @@
-"""The package of docs/extending.md runs as the page shows it."""
+"""The package of docs/extending.md and the figure of docs/own-figure.md run as shown."""
 
 import os
 import re
@@ -11,7 +11,8 @@ from pathlib import Path
 from oodbench import run_sweep
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+PAGES = ("docs/extending.md", "docs/own-figure.md")
+PAGE = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
 BLOCKS = re.findall(r"```(?:toml|python)\n# (.+?)\n(.*?)```", PAGE, re.DOTALL)
 OURS = "analysis/"
 SWEEP = {

@@ -77,7 +77,7 @@ def test_the_example_of_an_optimizer_of_ones_own_is_found_by_every_worker(tmp_pa
 
 @pytest.mark.slow
 def test_the_example_of_loading_a_model_runs(tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "predictions.md").read_text(encoding="utf-8")
     example = re.search(r"```python\n(.*?)```", page, re.DOTALL)
     sweep = """
         oodbench.run_sweep({

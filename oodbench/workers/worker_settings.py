@@ -26,7 +26,7 @@ class WorkerSettings:
         replica_timeout: Seconds that a replica on such a process waits for the others.
         loaders: Threads that read and augment batches ahead of the step; 0: none; None: as many as
             the first steps of a run show to be of use, on cores that no worker trains on.
-        compiled: Compile the training step, with CUDA graphs on a GPU: see docs/performance.md.
+        compiled: Compile the training step, with CUDA graphs on a GPU: see docs/steps.md.
         nondeterministic: Let a GPU take the fastest methods, even those that do not give the same
             bits each time: see docs/gpu.md.
         on_run_end: Name of a function to call after each run is stored: see ``workers.hooks``.

@@ -259,7 +259,7 @@ def test_a_file_that_is_not_there_or_is_none(write, tmp_path: Path) -> None:
 
 
 def test_five_lines_are_a_sweep(write, tmp_path: Path) -> None:
-    """What docs/wilds.md shows, trained by workers of their own."""
+    """What docs/own-table.md shows, trained by workers of their own."""
     sweep = {
         "name": "mails",
         "datasets": [{"name": "Table", "file": write(frame()), "words": 8}],

@@ -4,7 +4,7 @@ Every optimizer has one curve from ID to OOD accuracy and one ceiling. A configu
 accuracy with its distance from what is good, and has it all where everything is good.
 
 ``PYTHONPATH=.:tests/helpers python tests/helpers/simulated_spaces.py`` prints the table of
-docs/conclusions.md.
+docs/comparing.md.
 """
 
 import sys

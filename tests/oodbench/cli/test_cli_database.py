@@ -238,7 +238,7 @@ def test_a_shard_of_several_sweeps_that_are_changed(
 
 
 def documented_script() -> str:
-    page = Path(__file__).parents[3] / "docs" / "scaling.md"
+    page = Path(__file__).parents[3] / "docs" / "without-server.md"
     (script,) = re.findall(r"```sh\n(#!/bin/sh\n.*?)```", page.read_text(), re.DOTALL)
     return str(script)
 

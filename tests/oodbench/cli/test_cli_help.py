@@ -32,8 +32,6 @@ COMMANDS = [
     ["probe", "rsi-eb"],
     ["probe", "sharpness"],
     ["fetch"],
-    ["audit"],
-    ["claim"],
     ["export", "csv"],
     ["export", "json"],
     ["export", "optuna"],
