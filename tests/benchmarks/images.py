@@ -9,6 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,15 +34,21 @@ STEPS, STEP_BATCH = 3, 8
 
 def measure() -> Iterator[dict[str, object]]:
     """A row for each way to make a batch, and one for a training step."""
+    with photographs() as (folder, data):
+        torch.set_num_threads(1)
+        yield from of_batches(sorted(folder.rglob("*.jpg")), data)
+        yield of_a_step(data)
+
+
+@contextmanager
+def photographs() -> Iterator[tuple[Path, Tensors]]:
+    """The folder of images, and the tensors that are trained on, augmented as DomainBed does."""
     with tempfile.TemporaryDirectory() as folder:
         write_photographs(Path(folder) / "data" / "photographs")
         os.environ |= {"OODBENCH_DATA": f"{folder}/data", "OODBENCH_CACHE": f"{folder}/cache"}
         options = {"folder": "photographs", "augment": "domainbed"}
         dataset = DATASETS.get("ImageFolders").load(options, 0)
-        data = load(dataset, (0,), CPU, torch.float32)
-        torch.set_num_threads(1)
-        yield from of_batches(sorted(Path(folder, "data").rglob("*.jpg")), data)
-        yield of_a_step(data)
+        yield Path(folder, "data"), load(dataset, (0,), CPU, torch.float32)
 
 
 def write_photographs(root: Path) -> None:

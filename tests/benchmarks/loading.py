@@ -6,21 +6,17 @@ what one thread does for it: the draws, and the bytes of the images gathered and
 without a GPU, to other memory.
 """
 
-import os
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 
 import torch
 
-from oodbench.data import DATASETS
 from oodbench.machine import cores
 from oodbench.seeds import stream
 from oodbench.sweep.plan import plan
-from oodbench.training import Tensors, load
+from oodbench.training import Tensors
 from oodbench.training.clock import DATA
 from oodbench.training.fast.processor import prepare_for_cpu
 from oodbench.training.inputs.augmentation import RECIPES, draw
@@ -29,7 +25,7 @@ from oodbench.training.inputs.loading import Loading
 from oodbench.training.inputs.prefetching import MORE
 from oodbench.training.inputs.stored import StoredInputs
 from oodbench.training.loop import Run
-from tests.benchmarks.images import BATCH, write_photographs
+from tests.benchmarks.images import BATCH, photographs
 
 CPU = torch.device("cpu")
 ROUNDS, BATCHES, COPIES = 5, 8, 200
@@ -38,13 +34,8 @@ STEPS, WIDTH = 6, 512
 
 def measure() -> Iterator[dict[str, object]]:
     """Rows of batches, of steps, and of what is done for a GPU."""
-    with tempfile.TemporaryDirectory() as folder:
-        write_photographs(Path(folder) / "data" / "photographs")
-        os.environ |= {"OODBENCH_DATA": f"{folder}/data", "OODBENCH_CACHE": f"{folder}/cache"}
-        options = {"folder": "photographs", "augment": "domainbed"}
-        dataset = DATASETS.get("ImageFolders").load(options, 0)
-        prepare_for_cpu()
-        data = load(dataset, (0,), CPU, torch.float32)
+    prepare_for_cpu()
+    with photographs() as (_, data):
         yield from of_batches(data)
         yield of_bookkeeping(data)
         yield from of_steps(data)

@@ -153,7 +153,9 @@ def test_images_are_augmented_as_on_the_cpu(recipe: str, device: torch.device) -
 def test_in_bf16_a_stack_is_near_the_plain_modules_and_stays_finite(
     model: str, options: dict, algorithm: str, device: torch.device, digits: Callable[..., Tensors]
 ) -> None:
-    settings = {"model": model, "model_options": options, "steps": 10, "evaluate_every": 10}
+    # Of few steps: a sum in another order may round a number of bfloat16 the other way, by 2^-8 of
+    # it, and so turn a unit on or off; later steps then drift apart.
+    settings = {"model": model, "model_options": options, "steps": 3, "evaluate_every": 3}
     settings |= {"optimizer": "momentum", "hparams": {"lr": 0.01, "momentum": 0.5}}
     trials = make_trials(3, algorithm, precision="bf16", **settings)
     wide = make_trials(3, algorithm, precision="float32", **settings)
@@ -167,9 +169,7 @@ def test_in_bf16_a_stack_is_near_the_plain_modules_and_stays_finite(
         alone.train(lambda: None)
         expected = parameters(alone, 0)
         moved = (expected - start[k]).norm()
-        # A sum in another order may round a number of bfloat16 the other way, by 2^-8 of it, and so
-        # turn a unit on or off: seen to change a twentieth of what ten steps of MNIST_CNN move.
-        assert (parameters(stack, k) - expected).norm() < 2**-3 * moved, trial
+        assert (parameters(stack, k) - expected).norm() < 2**-5 * moved, trial
         assert not torch.equal(parameters(stack, k), parameters(wider, k))
         for run, of in ((stack, k), (alone, 0)):
             assert not run.diverged
