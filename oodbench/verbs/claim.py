@@ -72,8 +72,10 @@ def claim(
         raise RequestError("A claim is judged by runs: name at least one database (--db).")
     tables: list[pd.DataFrame] = []
     predictions: list[Predictions] = []
+    unknown: list[str] = []
     for target in databases:
-        frame, known = _runs(target, stated.population.where, checkpoint)
+        frame, known, reason = _runs(target, stated.population.where, checkpoint)
+        unknown += [reason] if reason else []
         seen = {run for earlier in tables for run in earlier["run"]}
         tables.append(frame)
         predictions += [_without(one, seen) for one in known]
@@ -82,6 +84,7 @@ def claim(
     table = table.drop_duplicates(keys, ignore_index=True)
     with one_blas_thread():
         judged = analysis.judge_claim(stated, table, predictions, seed=seed)
+    judged = replace(judged, missing=(*dict.fromkeys(unknown), *judged.missing))
     if badge is not None:
         svg = analysis.claim_badge(judged, Path(file).stem)
         Path(badge).write_text(svg, encoding="utf-8", newline="\n")
@@ -90,16 +93,22 @@ def claim(
 
 def _runs(
     db: str | Path, where: str, checkpoint: str
-) -> tuple[pd.DataFrame, tuple[Predictions, ...]]:
-    """The runs of a database that a condition chooses, and what they predicted."""
+) -> tuple[pd.DataFrame, tuple[Predictions, ...], str]:
+    """The runs of a database that a condition chooses, what they predicted, and why there are none.
+
+    A database whose searches lack a hyperparameter has no runs of the claim, which is reported: the
+    name may be misspelt.
+    """
     with open_database(db, read_only=True) as database:
         try:
             table = by_target(pairs(database, where or None, None, checkpoint))
-        except UnknownNameError:  # such as a hyperparameter that no search here has
+        except UnknownNameError as error:  # such as a hyperparameter that no search here has
             if not where:
                 raise
-            return by_target(pairs(database, None, None, checkpoint)).iloc[:0], ()
-        return table, known_predictions(database, where or None, None, checkpoint)
+            none = by_target(pairs(database, None, None, checkpoint)).iloc[:0]
+            first = str(error).partition(" Allowed:")[0]  # every column would follow
+            return none, (), f"where: {where}: {first}"
+        return table, known_predictions(database, where or None, None, checkpoint), ""
 
 
 def _without(known: Predictions, runs: set[str]) -> Predictions:

@@ -81,3 +81,9 @@ def test_files_that_are_none_are_refused(tmp_path: Path, pacs: Path) -> None:
         oodbench.claim(file, pacs)
     with pytest.raises(RequestError, match="at least one database"):
         oodbench.claim("naganuma2023-i-ood", [])
+
+
+def test_a_condition_on_what_no_run_has_is_reported(pacs: Path) -> None:
+    judged = oodbench.claim("kumar2022-sgd-frozen-embedding", pacs)
+    assert (judged.verdict, judged.runs) == ("undecided", 0)
+    assert judged.missing[0].startswith("where: freeze = 'embedding': unknown column 'freeze'")
