@@ -28,6 +28,7 @@ from oodbench.training.averaging import WeightAverage
 from oodbench.training.clock import DATA, EVALUATION, MODEL, OPTIMIZER, Clock
 from oodbench.training.evaluation import Evaluation, evaluate
 from oodbench.training.fast import products
+from oodbench.training.fast.capturing import Captured
 from oodbench.training.fast.compiling import Compiled, differentiate, tell_plain
 from oodbench.training.fast.products import spread
 from oodbench.training.fast.together import Steps, pays
@@ -92,6 +93,7 @@ class Run:
             predictions.
         clock: Takes the time of each phase.
         compiled: Take the gradients through ``torch.compile``, as far as that goes.
+        graphs: Take steps that models of a stack take together as CUDA graphs, unless compiled.
         group: The replicas of each trial; by default all of them are simulated here.
         loaders: Threads that make batches ahead while this trains: see ``Loading``.
     """
@@ -106,6 +108,7 @@ class Run:
         predicting: Mapping[str, Collection[str]] = MappingProxyType({}),
         clock: Clock | None = None,
         compiled: bool = False,
+        graphs: bool = False,
         group: Group | None = None,
         loaders: int | None = 0,
     ) -> None:
@@ -145,12 +148,13 @@ class Run:
         self.optimizers = [self.build_optimizer(model) for model in range(self.k)]
         together = stacked and self.group is None and pays(device)
         self.steps = Steps(self.optimizers, self.models.vectors() if together else None)
+        what = f"{first.algorithm}, {first.model}"
+        fixed = graphs and together and not compiled and not self.algorithm.state
+        self.captured = Captured(what) if fixed else None
         pieces = self.layout.accumulate
         if compiled and pieces > 1:
             tell_plain("accumulate", "a batch is computed in pieces")
-        self.compiled = (
-            Compiled(f"{first.algorithm}, {first.model}") if compiled and pieces == 1 else None
-        )
+        self.compiled = Compiled(what) if compiled and pieces == 1 else None
         self.differentiate = partial(accumulate, pieces) if pieces > 1 else differentiate
         self.replicas: Replication | None = None
         if self.group:
@@ -309,13 +313,26 @@ class Run:
             batch = self.loading.at(step, self.batches.at)
             labels = spread(batch.labels, self.shares)
             inputs = batch.inputs if self.handed else spread(batch.inputs, self.shares)
+        self.steps.prepare(idle)
+        if self.captured and self.steps.together and not self.on_gradients:
+            key = self.stage, self.steps.grouping
+            losses = self.captured(self.update, key, inputs, labels, step)
+        else:
+            losses = self.update(inputs, labels, step)
+        return self.replicas.finish(step, losses, self.diverged) if self.replicas else losses
+
+    def update(self, inputs: Tensor, labels: Tensor, step: int) -> Tensor:
+        """Take the step for which all is prepared; returns the (K,) losses.
+
+        Where it is captured, its number is a tensor.
+        """
         drawn = self.models.generators()
         losses = self.gradients(inputs, labels, step)
         with self.clock(OPTIMIZER), torch.no_grad():
-            taken = self.steps(idle)
+            taken = self.steps()
         if unfinished := self.advance(taken):
             self.reevaluate(unfinished, drawn, inputs, labels, step)
-        return self.replicas.finish(step, losses, self.diverged) if self.replicas else losses
+        return losses
 
     def gradients(self, inputs: Tensor, labels: Tensor, step: int) -> Tensor:
         """Compute the gradients where the parameters are; returns the (K,) losses."""
@@ -450,6 +467,7 @@ class Run:
             **gpu(self.device),
             "products": "torch" if compiled else products.library(self.device),
             "compiled": compiled,
+            **({"cuda_graphs": True} if self.captured and self.captured.used else {}),
             "stack_size": self.k,
             "stacked": self.stacked,
             "optimizer_class": f"{optimizer.__module__}.{optimizer.__qualname__}",
