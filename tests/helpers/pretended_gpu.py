@@ -13,6 +13,7 @@ import torch
 
 LACKING = {
     "compiled": "nothing is compiled for it",
+    "captured": "it has no CUDA graphs",
     "tf32": "it does not round to TF32",
     "peak": "it does not forget its peak of memory",
     "full": "its memory has no bound",
