@@ -58,17 +58,18 @@ def _mixture(parts: list[Tensor], weights: NDArray[np.float64]) -> Tensor:
 def _sent(policy: Policy, grids: Tensor, places: Places, images: Tensor) -> Tensor:
     """Each image at the end of one chain; ``places`` are (n, length)."""
     changes = changes_of(policy, *images.shape[-2:])
+    first = [name in GEOMETRY for name, _ in changes].index(True)  # which has the first grid
     for column in places.T:
         which = [changes[place] if place >= 0 else UNCHANGED for place in column]
         keys = [MOVED if moves(*change) else change for change in which]
-        images = _changed(keys, column, grids, policy.interpolation, images)
+        images = _changed(keys, column - first, grids, policy.interpolation, images)
     return images
 
 
 def _changed(
     keys: list[Change], places: Places, grids: Tensor, interpolation: str, images: Tensor
 ) -> Tensor:
-    """Each image after its change."""
+    """Each image after its change; ``places`` are those of the grids of what is moved."""
 
     def changed(key: Change, images: Tensor, places: Tensor | Places) -> Tensor:
         if key == MOVED:
@@ -94,16 +95,17 @@ def moves(name: str, magnitude: float) -> bool:
 def grids_of(
     policy: Policy, height: int, width: int, dtype: torch.dtype, device: torch.device
 ) -> Tensor:
-    """Where the pixels after each change come from, as ``grid_sample`` takes it.
+    """(n, height, width, 2): where pixels come from, of each change in ``GEOMETRY``.
 
-    Returns:
-        (changes, height, width, 2). What leaves pixels in their places has some grid, too.
+    They are as ``grid_sample`` takes them.
     """
     x, y = (torch.arange(size, dtype=dtype) - (size - 1) / 2 for size in (width, height))
     own = torch.cartesian_prod(y, x, torch.ones(1, dtype=dtype))[:, [1, 0, 2]].unsqueeze(0)
     half = torch.tensor([width / 2, height / 2], dtype=dtype)
     found = []
     for name, magnitude in changes_of(policy, height, width):
+        if name not in GEOMETRY:
+            continue
         source = torch.tensor(_source(name, magnitude, height, width), dtype=dtype)
         found.append(own.bmm((source.T / half).unsqueeze(0)))
     return torch.cat(found).view(-1, height, width, 2).to(device)
@@ -122,7 +124,7 @@ def _source(name: str, magnitude: float, height: int, width: int) -> list[list[f
         "TranslateY": [[1, 0, 0], [0, 1, -int(magnitude)]],
         "Rotate": [[cos, -sin, 0], [sin, cos, 0]],
     }
-    return sources.get(name, [[1, 0, 0], [0, 1, 0]])
+    return sources[name]
 
 
 def apply(images: Tensor, name: str, magnitude: float) -> Tensor:
