@@ -20,8 +20,8 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.profiler import ProfilerActivity, profile
 from torch._dynamo.utils import counters
+from torch.profiler import ProfilerActivity, profile
 from training_helpers import make_trials, parameters
 
 from oodbench.algorithms import ALGORITHMS, Setup
@@ -34,6 +34,7 @@ from oodbench.training.inputs.augmentation import RECIPES, TrainingImages
 from oodbench.training.inputs.frozen import Features
 from oodbench.training.inputs.stored import Inputs, StoredInputs
 from oodbench.training.loop import Run
+from oodbench.training.outcome import provenance
 from oodbench.training.precision import numerics, why_no_tf32
 from oodbench.training.replicas.processes import Apart, barrier
 from oodbench.training.replicas.torchrun import BACKENDS
@@ -226,7 +227,7 @@ def test_what_is_captured_trains_the_same(
             run.done = 20
     assert torch.equal(*kept)
     assert torch.equal(plain.models.vectors()[0], captured.models.vectors()[0])
-    assert ("cuda_graphs" in captured.provenance(0)) == (device.type == "cuda")
+    assert ("cuda_graphs" in provenance(captured, 0)) == (device.type == "cuda")
 
 
 def test_a_captured_step_is_one_launch_and_a_few_copies(

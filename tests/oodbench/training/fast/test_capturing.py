@@ -14,6 +14,7 @@ from oodbench.records import Trial
 from oodbench.training import Tensors
 from oodbench.training.fast import capturing
 from oodbench.training.loop import Run
+from oodbench.training.outcome import provenance
 
 NAMES = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw", "nadam", "radam", "adamax")
 STEPS, HUGE = 40, 1e6
@@ -84,8 +85,8 @@ def test_replays_equal_steps(
     assert captured.measurements == plain.measurements
     assert captured.diverged == plain.diverged
     assert 0 < len(plain.diverged) < len(names) or changes.get("added", {}).get("lr") != HUGE
-    assert captured.provenance(0)["cuda_graphs"]
-    assert "cuda_graphs" not in plain.provenance(0)
+    assert provenance(captured, 0)["cuda_graphs"]
+    assert "cuda_graphs" not in provenance(plain, 0)
 
 
 def test_what_waits_steps_as_before_and_is_named(
@@ -101,7 +102,7 @@ def test_what_waits_steps_as_before_and_is_named(
     run.algorithm.losses = waiting
     run.train(lambda: None)
     assert torch.equal(weights(run), weights(plain))
-    assert "cuda_graphs" not in run.provenance(0)
+    assert "cuda_graphs" not in provenance(run, 0)
     assert capsys.readouterr().err.startswith("erm, mlp: no CUDA graph: aten._local_scalar_dense")
 
 
@@ -111,7 +112,7 @@ def test_these_step_as_before(algorithm: str, names: tuple[str, ...], colored32:
     trials = trials_of(algorithm, names)
     plain, run = (trained(trials, colored32, graphs) for graphs in (False, True))
     assert torch.equal(weights(run), weights(plain))
-    assert "cuda_graphs" not in run.provenance(0)
+    assert "cuda_graphs" not in provenance(run, 0)
 
 
 def test_a_number_of_the_host_would_stay_as_it_was_captured() -> None:
