@@ -84,7 +84,7 @@ class Algorithm(Protocol):
                 or the whole batch where it is drawn from the pooled environments.
             labels: (K, G, B) integers.
             step: Steps taken before this one; an optimizer may ask several times for one step.
-                A tensor where steps are compiled; losses that branch on it are not.
+                A tensor where steps are compiled or captured; losses that branch on it are not.
 
         Returns:
             (K,) losses; the loss of one model must not depend on the others.

@@ -132,6 +132,13 @@ SETTINGS: dict[str, Any] = {
             "rounding.",
         ),
     ],
+    "cuda_graphs": Annotated[
+        bool,
+        typer.Option(
+            "--cuda-graphs",
+            help="Take a stack's step on a GPU as one CUDA graph, optimizers included.",
+        ),
+    ],
     "nondeterministic": Annotated[
         bool,
         typer.Option(

@@ -38,6 +38,7 @@ def train(
     compiled: bool = False,
     deterministic: bool = True,
     loaders: int | None = 0,
+    graphs: bool = False,
 ) -> list[RunRecord]:
     """Train the trials and return their records, in order.
 
@@ -56,6 +57,7 @@ def train(
         deterministic: Whether a GPU computes the same bits each time: see ``precision.numerics``.
         loaders: Threads that make batches ahead: see ``inputs.loading.Loading``. Where
             ``distribute`` trains it knows how many by itself.
+        graphs: Take the steps of stacks as CUDA graphs on a GPU: see ``fast.capturing``.
 
     Raises:
         ValueError: If the trials differ in more than optimizer, hyperparameters and seed.
@@ -81,7 +83,8 @@ def train(
         module = build_module(trials[0], data.shape, data.num_classes)
         if trials[0].parallel:
             return simulate(trials, module, device, build, tick, saving)
-        return train_plain(trials, module, device, partial(build, compiled=compiled), tick, saving)
+        build = partial(build, compiled=compiled, graphs=graphs)
+        return train_plain(trials, module, device, build, tick, saving)
 
 
 def train_plain(

@@ -4,7 +4,6 @@ What a model becomes does not depend on its neighbours, on K, on how often it is
 which process trains it.
 """
 
-import math
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -27,7 +26,7 @@ from oodbench.training.accumulation import accumulate, check_pieces
 from oodbench.training.averaging import WeightAverage
 from oodbench.training.clock import DATA, EVALUATION, MODEL, OPTIMIZER, Clock
 from oodbench.training.evaluation import Evaluation, evaluate
-from oodbench.training.fast import products
+from oodbench.training.fast.capturing import Captured
 from oodbench.training.fast.compiling import Compiled, differentiate, tell_plain
 from oodbench.training.fast.products import spread
 from oodbench.training.fast.together import Steps, pays
@@ -37,15 +36,9 @@ from oodbench.training.inputs.loading import Loading
 from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.mixtures import scores_of_mixtures
 from oodbench.training.models import Models
+from oodbench.training.outcome import records_of
 from oodbench.training.precision import DTYPES
-from oodbench.training.provenance import (
-    arithmetic,
-    code,
-    device_name,
-    forget_peak,
-    gpu,
-    peak_memory,
-)
+from oodbench.training.provenance import forget_peak
 from oodbench.training.random import seeded
 from oodbench.training.replicas.methods import Group, Simulated
 from oodbench.training.replicas.replication import Replication, rows_of, stream_seeds
@@ -92,6 +85,7 @@ class Run:
             predictions.
         clock: Takes the time of each phase.
         compiled: Take the gradients through ``torch.compile``, as far as that goes.
+        graphs: Take steps that models of a stack take together as CUDA graphs, unless compiled.
         group: The replicas of each trial; by default all of them are simulated here.
         loaders: Threads that make batches ahead while this trains: see ``Loading``.
     """
@@ -106,6 +100,7 @@ class Run:
         predicting: Mapping[str, Collection[str]] = MappingProxyType({}),
         clock: Clock | None = None,
         compiled: bool = False,
+        graphs: bool = False,
         group: Group | None = None,
         loaders: int | None = 0,
     ) -> None:
@@ -145,12 +140,13 @@ class Run:
         self.optimizers = [self.build_optimizer(model) for model in range(self.k)]
         together = stacked and self.group is None and pays(device)
         self.steps = Steps(self.optimizers, self.models.vectors() if together else None)
+        what = f"{first.algorithm}, {first.model}"
+        fixed = graphs and together and not compiled and not self.algorithm.state
+        self.captured = Captured(what) if fixed else None
         pieces = self.layout.accumulate
         if compiled and pieces > 1:
             tell_plain("accumulate", "a batch is computed in pieces")
-        self.compiled = (
-            Compiled(f"{first.algorithm}, {first.model}") if compiled and pieces == 1 else None
-        )
+        self.compiled = Compiled(what) if compiled and pieces == 1 else None
         self.differentiate = partial(accumulate, pieces) if pieces > 1 else differentiate
         self.replicas: Replication | None = None
         if self.group:
@@ -309,13 +305,26 @@ class Run:
             batch = self.loading.at(step, self.batches.at)
             labels = spread(batch.labels, self.shares)
             inputs = batch.inputs if self.handed else spread(batch.inputs, self.shares)
+        self.steps.prepare(idle)
+        if self.captured and self.steps.together and not self.on_gradients:
+            key = self.stage, self.steps.grouping
+            losses = self.captured(self.update, key, inputs, labels, step)
+        else:
+            losses = self.update(inputs, labels, step)
+        return self.replicas.finish(step, losses, self.diverged) if self.replicas else losses
+
+    def update(self, inputs: Tensor, labels: Tensor, step: int) -> Tensor:
+        """Take the step for which all is prepared; returns the (K,) losses.
+
+        Where it is captured, its number is a tensor.
+        """
         drawn = self.models.generators()
         losses = self.gradients(inputs, labels, step)
         with self.clock(OPTIMIZER), torch.no_grad():
-            taken = self.steps(idle)
+            taken = self.steps()
         if unfinished := self.advance(taken):
             self.reevaluate(unfinished, drawn, inputs, labels, step)
-        return self.replicas.finish(step, losses, self.diverged) if self.replicas else losses
+        return losses
 
     def gradients(self, inputs: Tensor, labels: Tensor, step: int) -> Tensor:
         """Compute the gradients where the parameters are; returns the (K,) losses."""
@@ -438,60 +447,6 @@ class Run:
             predicted = found.predicted_here[number].clone() if predictions else None
             self.best[number] = score, step, state, predicted
 
-    def provenance(self, number: int) -> dict[str, Any]:
-        """How the run of one trial came about, and what it cost."""
-        model = self.rows_of[number].start
-        optimizer, examples = type(self.optimizers[model]), math.prod(self.batches.at(0).shape[1:])
-        compiled = self.compiled is not None and self.compiled.used
-        return {
-            **code(),
-            "device": device_name(self.device),
-            **arithmetic(self.device.type),
-            **gpu(self.device),
-            "products": "torch" if compiled else products.library(self.device),
-            "compiled": compiled,
-            "stack_size": self.k,
-            "stacked": self.stacked,
-            "optimizer_class": f"{optimizer.__module__}.{optimizer.__qualname__}",
-            "seconds": round(self.seconds / len(self.trials), 6),
-            **({"resumed_at": self.resumed_at} if self.resumed_at else {}),
-            **({"loaders": self.loading.loaders} if self.loading.loaders else {}),
-            "gradient_evaluations": self.gradients_taken(model),
-            "examples_per_step": examples,
-            "shared_examples": self.data.shared,
-            **({"targets": list(self.data.targets)} if self.data.targets else {}),
-            **({"mean_of_targets": True} if self.data.mean_of_targets else {}),
-            "peak_memory_bytes": peak_memory(self.device),
-            **(self.replicas.costs(number, examples) if self.replicas else {}),
-        }
-
-    def gradients_taken(self, model: int) -> int:
-        """Gradients of one model's training: its steps, each as often as its optimizer asks."""
-        trial = self.trial_of[model]
-        steps = self.diverged.get(model, trial.steps)
-        restarts = [step for step, models in self.algorithm.restarts.items() if model in models]
-        before = min([steps, *restarts])
-        first = OPTIMIZERS.get(trial.optimizer).evaluations
-        return before * first + (steps - before) * self.specs[model].evaluations
-
     def records(self) -> list[RunRecord]:
-        """What came of each trial.
-
-        Raises:
-            OodbenchError: If a replica's optimizer does not write to the parameters it was given.
-        """
-        if self.replicas:
-            self.replicas.check_in_place(self.broken)
-        found = []
-        for number, trial in enumerate(self.trials):
-            measured, how = tuple(self.measurements[number]), self.provenance(number)
-            since = self.diverged.get(self.rows_of[number].start)
-            if since is None:
-                found.append(RunRecord(trial, "completed", "", measured, how))
-                continue
-            reason = (
-                f"The loss or a parameter was no longer finite at step {since} of {trial.steps}; "
-                "a smaller learning rate or penalty weight may train."
-            )
-            found.append(RunRecord(trial, "diverged", reason, measured, how))
-        return found
+        """What came of each trial: see ``outcome.records_of``."""
+        return records_of(self)

@@ -101,8 +101,8 @@ def run_sweep(
             phase; ``all`` is all their time.
         settings: Settings of the workers, each at its default if not given: ``device``, ``stack``,
             ``stack_memory``, ``lease``, ``artifacts``, ``save_every``, ``processes``,
-            ``replica_timeout``, ``compiled``, ``nondeterministic``, ``on_run_end``, ``profile``;
-            see ``WorkerSettings``.
+            ``replica_timeout``, ``compiled``, ``cuda_graphs``, ``nondeterministic``,
+            ``on_run_end``, ``profile``; see ``WorkerSettings``.
 
     Returns:
         A row per study: its runs by status, the columns of ``status`` in another order.

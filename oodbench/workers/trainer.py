@@ -27,7 +27,7 @@ class Trainer:
     Args:
         device: Where to train.
         settings: Settings of the worker: ``stack``, ``stack_memory``, ``compiled``,
-            ``nondeterministic`` and ``loaders`` count here.
+            ``cuda_graphs``, ``nondeterministic``, ``profile`` and ``loaders`` count here.
         clock: Takes the time of each phase.
         distribute: Trains trials with replicas, one by one; by default they are simulated.
 
@@ -101,7 +101,8 @@ class Trainer:
                 data = tensors_for(trials[0], self.device, self.clock)
                 settings = self._settings
                 how = self.clock, self._distribute, settings.compiled
-                more = not settings.nondeterministic, settings.loaders
+                graphs = settings.cuda_graphs and not settings.profile  # which waits within a step
+                more = not settings.nondeterministic, settings.loaders, graphs
                 records = train(trials, data, self.device, tick, saving, *how, *more)
                 return self._marked(records, key)
             except (StopTrainingError, LostLeaseError, RequestError):

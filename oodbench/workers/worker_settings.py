@@ -27,6 +27,8 @@ class WorkerSettings:
         loaders: Threads that read and augment batches ahead of the step; 0: none; None: as many as
             the first steps of a run show to be of use, on cores that no worker trains on.
         compiled: Compile the training step, with CUDA graphs on a GPU: see docs/steps.md.
+        cuda_graphs: Take the steps of stacks on a GPU as CUDA graphs, unless they are compiled or
+            profiled: see docs/steps.md.
         nondeterministic: Let a GPU take the fastest methods, even those that do not give the same
             bits each time: see docs/gpu.md.
         on_run_end: Name of a function to call after each run is stored: see ``workers.hooks``.
@@ -46,6 +48,7 @@ class WorkerSettings:
     replica_timeout: float = 600.0
     loaders: int | None = None
     compiled: bool = field(default=False, metadata={"option": "compile"})
+    cuda_graphs: bool = False
     nondeterministic: bool = False
     on_run_end: str | None = None
     profile: bool = False

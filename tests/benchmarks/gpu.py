@@ -43,6 +43,8 @@ SECONDS = 0.2 if SMALL else 2.0
 """For which something is repeated while it is timed."""
 PIXELS, BATCH, CLASSES = (32, 2, 7) if SMALL else (224, 32, 7)
 """Of images; those of each of three environments in a batch."""
+TOGETHER = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw")
+"""Optimizers whose steps are taken together."""
 Row = tuple[str, str, Callable[[], float]]
 """What is measured, its unit, and how it is measured."""
 
@@ -74,11 +76,12 @@ def step_seconds(
     *,
     stacked: bool = False,
     compiled: bool = False,
+    graphs: bool = False,
     same: bool = True,
     loaders: int = 0,
 ) -> float:
     """Seconds of a training step of a run."""
-    more: Any = {"compiled": compiled, "loaders": loaders}
+    more: Any = {"compiled": compiled, "graphs": graphs, "loaders": loaders}
     with numerics(DEVICE, trials[0].precision, deterministic=same):
         run, steps = Run(trials, replace(data, evaluation=()), DEVICE, stacked, **more), count()
         with run.loading.until(10**6):
@@ -96,6 +99,16 @@ def stacks() -> Iterator[Row]:
                 "µs a model and step",
                 lambda t=trials: step_seconds(t, digits, stacked=True) / len(t) * 1e6,
             )
+    trials = [trial for trial in trials_of("erm", 64, 64) if trial.optimizer in TOGETHER]
+    for graphs in (False, True):
+        yield (
+            f"those whose optimizers step together, stack of {len(trials)}"
+            + ", as a CUDA graph" * graphs,
+            "µs a model and step",
+            lambda g=graphs: (
+                step_seconds(trials, digits, stacked=True, graphs=g) / len(trials) * 1e6
+            ),
+        )
     yield (
         f"the same, compiled, stack of {min(size, 64)}",
         "µs a model and step",

@@ -13,12 +13,12 @@ import torch
 
 LACKING = {
     "compiled": "nothing is compiled for it",
+    "captured": "it has no CUDA graphs",
     "tf32": "it does not round to TF32",
     "peak": "it does not forget its peak of memory",
     "full": "its memory has no bound",
     "pinned": "other processes do not see it",
     "nccl": "it has no NCCL",
-    "frozen": "it cannot copy buffers of modules",
 }
 """A word in the name of a test that it cannot pass -> why not."""
 
@@ -34,6 +34,14 @@ def unpinned(*size: Any, pin_memory: bool = False, **options: Any) -> torch.Tens
 
 
 torch.empty = unpinned  # type: ignore[assignment]
+
+
+def cloned(self: torch.UntypedStorage) -> torch.UntypedStorage:
+    """``torch.UntypedStorage.clone``, which takes its memory where no operator is asked."""
+    return empty(0, dtype=torch.uint8, device=self.device).set_(self).clone().untyped_storage()
+
+
+torch.UntypedStorage.clone = cloned  # type: ignore[assignment]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from oodbench.optimizers.rules.sam import TINY, Sam
 from oodbench.training.fast.cases import NEUTRAL, Case, Values, case_of
 from oodbench.training.fast.stepping import is_plain, stepper
-from oodbench.training.inputs.stored import upload
+from oodbench.training.inputs.stored import send
 
 Memory = tuple[Tensor, Tensor]
 """The (K, P) weights of a stack and their gradients."""
@@ -30,6 +30,9 @@ def pays(device: torch.device) -> bool:
 
 class Together:
     """The models whose optimizers are plain cases, or those of which all are SAM around one.
+
+    What differs from step to step is sent to the device by ``prepare``; all else of a step is
+    kernels on memory that stays where it is.
 
     Args:
         memory: Memory of the stack.
@@ -53,6 +56,7 @@ class Together:
         self._v = torch.zeros_like(self._m) if adaptive else self._m[:0]
         self._bounded = any(case.rooted for case in self._cases)
         self._steps, self._products = np.zeros(n), np.ones(n)
+        self._table = weights.new_empty(len(NEUTRAL) + 1, n, 1)  # numbers of a step, SAM's radii
         self._take_states(before)
         self.read()
 
@@ -105,23 +109,18 @@ class Together:
             if "betas" in h:
                 h["beta1"], h["beta2"] = h.pop("betas").T
             self._parts.append((case, where, h | {"mu_product": self._products[where]}))
-        radii = [o.rho if isinstance(o, Sam) else 0.0 for o in self._given]
-        self._radii = self._on_device(np.array(radii))
+        self._radii = np.array([o.rho if isinstance(o, Sam) else 0.0 for o in self._given])
 
-    def _on_device(self, values: Values) -> Tensor:
-        """(..., n, 1) in the weights' precision; nobody waits for it."""
-        return upload(torch.from_numpy(values).to(self._m.dtype).unsqueeze(-1), self._m.device)
-
-    def _numbers(self) -> Sequence[Tensor]:
-        """The numbers of the next step."""
+    def prepare(self) -> None:
+        """Send the numbers of the next step; nobody waits for it."""
         self._steps += 1
-        table = np.tile(np.array(list(NEUTRAL.values()))[:, None], (1, len(self._steps)))
-        names = list(NEUTRAL)
+        neutral, names = np.array(list(NEUTRAL.values())), list(NEUTRAL)
+        table = np.vstack([np.tile(neutral[:, None], (1, len(self._steps))), self._radii])
         for case, where, h in self._parts:
             for name, values in case.numbers(h, self._steps[where]).items():
                 table[names.index(name), where] = values
             self._products[where] = h["mu_product"]
-        return self._on_device(table).unbind()
+        send(torch.from_numpy(table).to(self._table.dtype).unsqueeze(-1), self._table)
 
     def _read_rows(self) -> Memory:
         """The models' weights and gradients: the memory itself if they are all, else copies."""
@@ -135,9 +134,9 @@ class Together:
             self._memory[0].index_copy_(0, self._rows, weights)
 
     def step(self) -> None:
-        """Take a step of all; to be called where gradients are off."""
-        decay, shrink, keep_m, new_m, keep_v, new_v, *rest = self._numbers()
-        of_abs, floor, of_m, of_g, eps = rest
+        """Take the step of all that was prepared; to be called where gradients are off."""
+        decay, shrink, keep_m, new_m, keep_v, new_v, *rest = self._table.unbind()
+        of_abs, floor, of_m, of_g, eps, _ = rest
         w, g = self._read_rows()
         g = torch.addcmul(g, w, decay)
         w.mul_(shrink)
@@ -157,7 +156,7 @@ class Together:
         """A step of SAM: see ``oodbench.optimizers.rules.sam``."""
         w, g = self._read_rows()
         here = w.clone()
-        scale = self._radii / (torch.linalg.vector_norm(g, dim=1, keepdim=True) + TINY)
+        scale = self._table[-1] / (torch.linalg.vector_norm(g, dim=1, keepdim=True) + TINY)
         self._write_rows(w.addcmul_(g, scale))
         yield
         if self._rows is None:
@@ -186,6 +185,7 @@ class Steps:
         self._groups: dict[bool, Together] = {}  # whether SAM is around them -> the models
         self._alone: list[int] = []  # whose own optimizers step
         self._grouped: frozenset[int] | None = None  # who was idle when they were grouped
+        self.grouping = 0  # how often they were grouped
 
     def renew(self, model: int) -> None:
         """A model has a new optimizer."""
@@ -204,14 +204,24 @@ class Steps:
         for group in self._groups.values():
             group.write_states()
 
-    def __call__(self, idle: Collection[int]) -> list[Any]:
-        """Take the steps of all models but the idle ones; to be called where gradients are off.
+    @property
+    def together(self) -> bool:
+        """Whether those that are prepared are taken together, all of them."""
+        return bool(self._groups) and not self._alone
+
+    def prepare(self, idle: Collection[int]) -> None:
+        """Get ready for the next step of all models but the idle ones."""
+        if self._grouped != frozenset(idle):
+            self._group(idle)
+        for group in self._groups.values():
+            group.prepare()
+
+    def __call__(self) -> list[Any]:
+        """Take the step that was prepared; to be called where gradients are off.
 
         Returns:
             What each gave: generators of those that re-evaluate, see ``stepping.stepper``.
         """
-        if self._grouped != frozenset(idle):
-            self._group(idle)
         taken: list[Any] = []
         for sam, group in self._groups.items():
             if sam:
@@ -232,7 +242,7 @@ class Steps:
         self._alone = [
             m for m in range(len(self._optimizers)) if m not in together and m not in idle
         ]
-        self._grouped = frozenset(idle)
+        self._grouped, self.grouping = frozenset(idle), self.grouping + 1
 
     def _joins(self, model: int) -> bool:
         """Whether a model's optimizer is a case, of the whole of its row, left as it was built."""

@@ -23,9 +23,9 @@ from oodbench.training.inputs.chains import (
     Policy,
     draw_chains,
     joined_chains,
-    send_through,
 )
 from oodbench.training.inputs.images import JITTERS, luma, resized_crop, shifted_crop
+from oodbench.training.inputs.operations import send_through
 from oodbench.training.inputs.stored import Inputs, StoredInputs
 
 TRIES = 10

@@ -1,18 +1,16 @@
-"""RandAugment and AugMix: chains of operations, drawn for each image, carried out by torchvision.
+"""RandAugment and AugMix: chains of operations, drawn for each image.
 
 torchvision's own transforms draw once for a batch. Here every image has draws of its own, with the
-same distributions, and torchvision's functions get the drawn amounts.
+same distributions.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 GEOMETRY = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 TONES = ("Posterize", "Solarize", "AutoContrast", "Equalize")
@@ -135,70 +133,3 @@ def joined_chains(parts: Sequence[Chains]) -> Chains:
         np.concatenate([part.places for part in parts]),
         np.concatenate([part.weights for part in parts]),
     )
-
-
-def send_through(policy: Policy, drawn: Chains, images: Tensor) -> None:
-    """Put in the place of each image, (n, 3, height, width) floats in [0, 1], what comes of it."""
-    size = 1 if images.device.type == "cpu" else max(1, len(images))
-    for start in range(0, len(images), size):
-        rows = slice(start, start + size)
-        images[rows] = _mixture(policy, drawn.places[rows], drawn.weights[rows], images[rows])
-
-
-def _mixture(
-    policy: Policy, places: NDArray[np.int64], weights: NDArray[np.float64], images: Tensor
-) -> Tensor:
-    changes = changes_of(policy, *images.shape[-2:])
-    shares = torch.from_numpy(weights).to(images.device, images.dtype).view(*weights.shape, 1, 1, 1)
-    result = images * shares[:, 0] if policy.mixed else images
-    for chain in range(policy.chains):
-        changed = images
-        for position in range(policy.lengths[1]):
-            which = [changes[p] if p >= 0 else None for p in places[:, chain, position]]
-            changed = _changed(changed, which, policy.interpolation)
-        result = result + shares[:, 1 + chain] * changed if policy.mixed else changed
-    return result
-
-
-def _changed(images: Tensor, which: Sequence[Change | None], interpolation: str) -> Tensor:
-    """Each image after its change; those with the same change are changed together."""
-    result = images
-    for change in dict.fromkeys(which):
-        if change is None:
-            continue
-        rows = [row for row, one in enumerate(which) if one == change]
-        if len(rows) == len(images):
-            return apply(images, *change, interpolation)
-        result = images.clone() if result is images else result
-        result[rows] = apply(images[rows], *change, interpolation)
-    return result
-
-
-def apply(images: Tensor, name: str, magnitude: float, interpolation: str) -> Tensor:
-    """An operation by torchvision's functions, as its own transforms call them."""
-    from torchvision.transforms import InterpolationMode
-    from torchvision.transforms.v2 import functional as v2
-
-    how = InterpolationMode(interpolation)
-
-    def moved(shift: Sequence[int], slope: Sequence[float], centre: list[float] | None) -> Tensor:
-        shear = [math.degrees(math.atan(value)) for value in slope]
-        return v2.affine(images, 0.0, list(shift), 1.0, shear, how, center=centre)  # type: ignore[no-any-return]
-
-    operations: dict[str, Callable[[], Tensor]] = {
-        "Identity": lambda: images,
-        "ShearX": lambda: moved((0, 0), (magnitude, 0), [0, 0]),
-        "ShearY": lambda: moved((0, 0), (0, magnitude), [0, 0]),
-        "TranslateX": lambda: moved((int(magnitude), 0), (0, 0), None),
-        "TranslateY": lambda: moved((0, int(magnitude)), (0, 0), None),
-        "Rotate": lambda: v2.rotate(images, magnitude, how),
-        "Brightness": lambda: v2.adjust_brightness(images, 1 + magnitude),
-        "Color": lambda: v2.adjust_saturation(images, 1 + magnitude),
-        "Contrast": lambda: v2.adjust_contrast(images, 1 + magnitude),
-        "Sharpness": lambda: v2.adjust_sharpness(images, 1 + magnitude),
-        "Posterize": lambda: v2.posterize(images, int(magnitude)),
-        "Solarize": lambda: v2.solarize(images, magnitude),
-        "AutoContrast": lambda: v2.autocontrast(images),
-        "Equalize": lambda: v2.equalize(images),
-    }
-    return operations[name]()

@@ -112,6 +112,11 @@ def upload(numbers: Tensor, device: torch.device) -> Tensor:
     return numbers.pin_memory().to(device, non_blocking=True)
 
 
+def send(numbers: Tensor, place: Tensor) -> None:
+    """Copy numbers to their place on a device; nobody waits for it, as in ``upload``."""
+    place.copy_(numbers.pin_memory() if place.is_cuda else numbers, non_blocking=True)
+
+
 def as_floats(inputs: Tensor, dtype: torch.dtype) -> Tensor:
     """Bytes scaled to [0, 1]; anything else as it is."""
     floats = inputs.to(dtype)

@@ -4,13 +4,16 @@ The paths are those of a GPU, on which a start takes as long as a small model's 
 """
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from encoder_helpers import write_encoder
 from launches import Launches
 from training_helpers import CPU, make_trials
 
+from oodbench.models.layers import TextFeatures, alike
 from oodbench.seeds import stream
 from oodbench.training import Tensors
 from oodbench.training.inputs.at_once import augment_at_once
@@ -82,6 +85,23 @@ def test_the_augmentation_of_a_batch(name: str, n: int) -> None:
             augment_at_once(images.__getitem__, amounts, result, rows)
     assert seen.launches <= 150
     assert seen.waits == 0
+
+
+def test_the_features_of_texts(tmp_path: Path) -> None:
+    """transformers looks, in each group of texts of like length, whether there is padding.
+
+    That of the lengths is one more, which a CPU does not show.
+    """
+    pytest.importorskip("transformers", reason="needs pip install 'oodbench[text]'")
+    from transformers import AutoModel
+
+    body = TextFeatures(AutoModel.from_pretrained(write_encoder(tmp_path / "tiny")), mean=True)
+    lengths = [3, 30, 9, 21, 20, 10]
+    tokens = torch.tensor([[5] * length + [0] * (30 - length) for length in lengths])
+    with Launches() as seen:
+        body(tokens)
+    assert len(alike(lengths)) == 3
+    assert seen.waits <= 3
 
 
 def test_what_is_counted() -> None:

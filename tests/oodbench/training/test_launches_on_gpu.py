@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch.profiler import ProfilerActivity, profile
@@ -15,6 +16,8 @@ from training_helpers import make_trials
 from oodbench.data import Dataset
 from oodbench.records import Trial
 from oodbench.training import Tensors, load
+from oodbench.training.inputs.augmentation import RECIPES, TrainingImages
+from oodbench.training.inputs.stored import Inputs
 from oodbench.training.loop import Run
 from oodbench.training.precision import numerics
 
@@ -29,15 +32,15 @@ def data(device: torch.device, colored_digits: Dataset) -> Tensors:
     return load(colored_digits, (2,), device, torch.float32)
 
 
-def counted(step: Callable[[], object]) -> tuple[int, int]:
-    """Waits and launches in a step."""
+def counted(step: Callable[[], object], may_wait: bool = False) -> tuple[int, int]:
+    """Waits and launches in a step; a real GPU shows that there are none, or nothing about them."""
     pretended: Any = sys.modules.get("pretend_cuda")
     if pretended:
         with pretended.watching() as seen:
             step()
         waits = sum(n for (kind, *_), n in seen.waits.items() if "queued" not in kind)
         return waits, seen.launches
-    torch.cuda.set_sync_debug_mode("error")
+    torch.cuda.set_sync_debug_mode("default" if may_wait else "error")
     try:
         with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
             step()
@@ -96,4 +99,24 @@ def test_nor_is_a_step_of_these_waited_for(
 ) -> None:
     trials = make_trials(2 if stacked else 1, optimizer=optimizer, **LONG | changes)
     launches = of_a_step(trials, data, device, stacked)
+    assert launches <= (most if "pretend_cuda" in sys.modules else 2 * most)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "most", "waits"),
+    # torchvision uploads a kernel whenever it sharpens: twice for each of two changes
+    [("domainbed", 150, 0), ("crop_flip", 60, 0), ("randaugment", 215, 4), ("augmix", 215, 0)],
+)
+def test_images_are_augmented_by_few_launches(
+    recipe: str, most: int, waits: int, device: torch.device
+) -> None:
+    stored = np.random.default_rng(0).integers(0, 256, (96, 3, 32, 32), dtype=np.uint8)
+    inputs = Inputs(torch.from_numpy(stored).to(device), torch.float32)
+    images = TrainingImages(inputs, RECIPES[recipe], (3,))
+    indices = torch.arange(96, device=device).view(1, 1, 96)
+    images(indices, 0)
+    if device.type != "cuda":
+        pytest.skip("a CPU launches nothing")
+    waited, launches = counted(lambda: images(indices, 1), may_wait=waits > 0)
+    assert waited <= waits
     assert launches <= (most if "pretend_cuda" in sys.modules else 2 * most)

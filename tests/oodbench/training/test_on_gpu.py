@@ -21,6 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 from torch._dynamo.utils import counters
+from torch.profiler import ProfilerActivity, profile
 from training_helpers import make_trials, parameters
 
 from oodbench.algorithms import ALGORITHMS, Setup
@@ -33,6 +34,7 @@ from oodbench.training.inputs.augmentation import RECIPES, TrainingImages
 from oodbench.training.inputs.frozen import Features
 from oodbench.training.inputs.stored import Inputs, StoredInputs
 from oodbench.training.loop import Run
+from oodbench.training.outcome import provenance
 from oodbench.training.precision import numerics, why_no_tf32
 from oodbench.training.replicas.processes import Apart, barrier
 from oodbench.training.replicas.torchrun import BACKENDS
@@ -205,6 +207,49 @@ def test_what_is_compiled_trains_like_what_is_not(
         assert (parameters(compiled, k) - expected).abs().max() < 1e-9 * size, trial
     if device.type == "cuda":
         assert counters["inductor"]["cudagraph_skips"] == 0
+
+
+@pytest.mark.parametrize("algorithm", ["erm", "irm", "vrex"])
+@pytest.mark.parametrize("optimizers", [("sgd", "nesterov", "rmsprop", "adam"), ("sam", "sam")])
+def test_what_is_captured_trains_the_same(
+    optimizers: tuple[str, ...],
+    algorithm: str,
+    device: torch.device,
+    digits: Callable[..., Tensors],
+) -> None:
+    """To the bit: a graph holds the kernels of the step. Its losses outlive the next replay."""
+    each = [make_trials(1, algorithm, optimizer=o, precision="float32") for o in optimizers]
+    trials, kept = [replace(of[0], seed=seed) for seed, of in enumerate(each)], []
+    with numerics(device, "float32"):
+        plain, captured = (Run(trials, digits(torch.float32), device, graphs=g) for g in (0, 1))
+        for run in (plain, captured):
+            kept.append(torch.stack([run.step(step) for step in range(20)]))
+            run.done = 20
+    assert torch.equal(*kept)
+    assert torch.equal(plain.models.vectors()[0], captured.models.vectors()[0])
+    assert ("cuda_graphs" in provenance(captured, 0)) == (device.type == "cuda")
+
+
+def test_a_captured_step_is_one_launch_and_a_few_copies(
+    device: torch.device, digits: Callable[..., Tensors]
+) -> None:
+    (first,) = make_trials(1, optimizer="adam", precision="float32")
+    trials = [replace(first, seed=seed) for seed in range(8)]
+    run = Run(trials, digits(torch.float32), device, graphs=True)
+    for step in range(6):
+        run.step(step)
+    if device.type != "cuda":
+        pytest.skip("a CPU has no graphs")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as found:
+            run.step(6)
+            torch.cuda.set_sync_debug_mode("default")  # the profiler waits at its end
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    count = {event.key: event.count for event in found.key_averages()}
+    assert count["cudaGraphLaunch"] == 1
+    assert sum(n for key, n in count.items() if "LaunchKernel" in key) < 12
 
 
 def test_the_masks_of_dropout_are_the_same_compiled(device: torch.device) -> None:

@@ -23,6 +23,7 @@ OTHERS = WorkerSettings(
     replica_timeout=90.0,
     loaders=0,
     compiled=True,
+    cuda_graphs=True,
     nondeterministic=True,
     on_run_end="my hooks.py:note",
     profile=True,

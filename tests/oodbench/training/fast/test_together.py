@@ -41,8 +41,9 @@ class Rows:
         taking = Steps(self.optimizers, (self.weights, self.gradients) if together else None)
         for step in range(steps):
             self.differentiate()
+            taking.prepare((idle or {}).get(step, set()))
             with torch.no_grad():
-                taken = [t for t in taking((idle or {}).get(step, set())) if t is not None]
+                taken = [t for t in taking() if t is not None]
                 for one in taken:
                     next(one)
                 self.differentiate()

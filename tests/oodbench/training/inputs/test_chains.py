@@ -20,12 +20,10 @@ from oodbench.training.inputs.chains import (
     RANDAUGMENT,
     Chains,
     Policy,
-    _mixture,
-    apply,
     changes_of,
     draw_chains,
-    send_through,
 )
+from oodbench.training.inputs.operations import _sent, grids_of, send_through
 from oodbench.training.inputs.stored import StoredInputs
 
 THEIRS = {"randaugment": v2.RandAugment(), "augmix": v2.AugMix(all_ops=False)}
@@ -62,14 +60,17 @@ def test_magnitudes_are_torchvisions(name: str, size: tuple[int, int]) -> None:
     assert Counter(changes_of(policy, *size)) == expected
 
 
+@pytest.mark.parametrize("size", [(24, 32), (224, 224), (33, 21)])
 @BOTH
-def test_each_operation_is_torchvisions(name: str) -> None:
-    image, transform = pictures(1), THEIRS[name]
-    for change in dict.fromkeys(changes_of(OURS[name], 24, 32)):
+def test_each_operation_is_torchvisions(name: str, size: tuple[int, int]) -> None:
+    image, transform, policy = pictures(1, *size), THEIRS[name], OURS[name]
+    grids = grids_of(policy, *size, torch.float32, image.device)
+    for place, change in enumerate(changes_of(policy, *size)):
         expected = transform._apply_image_or_video_transform(
             image, *change, interpolation=transform.interpolation, fill=transform._fill
         )
-        assert torch.equal(apply(image, *change, OURS[name].interpolation), expected), change
+        found = _sent(policy, grids, np.array([[place]]), image)
+        assert torch.equal(found, expected), change
         if change[0] not in ("Identity", "Posterize") and change[1] > 0:
             assert not torch.equal(expected, image), change
 
@@ -135,10 +136,14 @@ def test_an_image_becomes_what_torchvision_makes_of_it(
 @BOTH
 def test_images_together_become_what_each_does_alone(name: str) -> None:
     """On a GPU those with the same change are changed together."""
-    images, drawn = pictures(30), draw_chains(OURS[name], 30, stream(1, "x"))
-    together = _mixture(OURS[name], drawn.places, drawn.weights, images)
-    send_through(OURS[name], drawn, images)
-    torch.testing.assert_close(together, images, rtol=0, atol=1e-6)
+    images, policy = pictures(60), OURS[name]
+    grids = grids_of(policy, 24, 32, torch.float32, images.device)
+    places = draw_chains(policy, 60, stream(1, "x")).places[:, 0]
+    alone = [
+        _sent(policy, grids, *one) for one in zip(places[:, None], images.split(1), strict=True)
+    ]
+    together = _sent(policy, grids, places, images)
+    torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-6)
 
 
 def torchvisions(name: str, n: int, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, ...]:

@@ -25,6 +25,7 @@ from oodbench.training.inputs.loading import Loading, Maker, Pace, spare_cores
 from oodbench.training.inputs.prefetching import MORE, Prefetcher
 from oodbench.training.inputs.stored import Inputs, StoredInputs
 from oodbench.training.loop import Run
+from oodbench.training.outcome import provenance
 
 SIZES, SEEDS, EACH, PIXELS = (40, 30), [3, 4], 4, 12
 STEPS = BLOCK + 10
@@ -215,7 +216,7 @@ def test_a_run_becomes_the_same(loaders: int | None) -> None:
         run.train(lambda: None)
         found.append(parameters(run, 0))
     assert torch.equal(*found)
-    assert run.provenance(0)["loaders"] == run.loading.loaders > 0
+    assert provenance(run, 0)["loaders"] == run.loading.loaders > 0
 
 
 def test_a_run_goes_on_from_the_step_that_was_trained(tmp_path: Path) -> None:
