@@ -19,6 +19,7 @@ from oodbench.results import (
 from oodbench.results.targets import by_target
 from oodbench.verbs.figure_options import figure, figure_names
 from oodbench.verbs.predictions import known_predictions
+from oodbench.verbs.query import read_runs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,8 +51,7 @@ def _pairs(db: Database, asked: Asked) -> "pd.DataFrame":
     runs = (db, asked.where, asked.sweep, asked.checkpoint)
     metric = asked.options.get("metric", "accuracy")
     if metric == "accuracy":
-        single = asked.options.get("rule", "id_val") != "id_val"  # others read single environments
-        return by_target(pairs(*runs, per_environment=single))
+        return by_target(read_runs(*runs, asked.options.get("rule", "id_val")))
     if asked.options.get("keep", "all") != "all":
         raise RequestError(
             "keep goes by ID validation accuracy, so it does not go with a metric. Leave one out."
