@@ -98,6 +98,9 @@ class SweepSpec(Part):
                     f"{ways}put the second into a sweep of another name and database"
                 )
         check_size(self)
+        for place, machines in (("slurm", self.slurm), ("ray", self.ray)):
+            if machines is not None:
+                machines.check_replicas(place, self.replicas)
         for dataset in self.datasets:
             check_augmentation(dataset, self.model)
             self.model.check_images(dataset)
@@ -136,6 +139,12 @@ class SweepSpec(Part):
                 [optimizer.parallel] if optimizer.parallel else self.parallel or [ALONE]
             )
         ]
+
+    @property
+    def replicas(self) -> list[int]:
+        """How many replicas its runs have, each number once; without the runs that have none."""
+        numbers = {OPTIMIZERS.get(optimizer.name).replicas for optimizer in self.contestants}
+        return sorted(numbers - {1})
 
     def train_of(self, dataset: DatasetEntry, algorithm: AlgorithmEntry) -> Train:
         """The training settings of a dataset and an algorithm: the algorithm's changes win."""
