@@ -18,7 +18,7 @@ from oodbench.results import (
 )
 from oodbench.results.targets import by_target
 from oodbench.verbs.figure_options import figure, figure_names
-from oodbench.verbs.predictions import known_predictions
+from oodbench.workers.artifacts import known_predictions
 
 if TYPE_CHECKING:
     import pandas as pd

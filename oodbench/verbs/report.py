@@ -21,7 +21,7 @@ from oodbench.results import (
     probed,
     sweep_specs,
 )
-from oodbench.verbs.predictions import known_predictions
+from oodbench.workers.artifacts import known_predictions
 
 
 def report(
