@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import Connection, case, func, select, update
+from sqlalchemy import Connection, case, exists, func, select, update
 
 from oodbench.records import Trial
 from oodbench.results.connection.database import Database
@@ -20,7 +20,7 @@ from oodbench.results.schema import RUNNING, WAITING, now, runs, studies, study_
 from oodbench.results.sweeps.adding import put_runs
 from oodbench.results.sweeps.lookup import studies_of
 from oodbench.results.sweeps.proposals import Growing, free, growing, link_trials, open_studies
-from oodbench.results.sweeps.stopping import HEADLINE, Group, Stopping
+from oodbench.results.sweeps.stopping import Group, Stopping
 
 RANDOM = "random"
 
@@ -50,25 +50,22 @@ def deciding(db: Database, sweep: str | None = None) -> list[Deciding]:
     Raises:
         UnknownNameError: If there is no such sweep.
     """
+    studied = (
+        studies.c.dataset,
+        studies.c.algorithm,
+        studies.c.optimizer,
+        environments_text(studies.c.test_environments).label("turn"),
+    )
+    found = []
     with db.read() as connection:
-        rows = connection.execute(
-            select(
-                sweeps.c.name,
-                sweeps.c.spec,
-                studies.c.dataset,
-                studies.c.algorithm,
-                studies.c.optimizer,
-                environments_text(studies.c.test_environments).label("turn"),
-            )
-            .join(sweeps, sweeps.c.id == studies.c.sweep_id)
-            .where(studies_of(connection, sweep))
-            .order_by(studies.c.sweep_id, studies.c.position, studies.c.id)
-        ).all()
-    specs = {row.name: row.spec for row in rows if row.spec.get("search", {}).get("stop")}
-    return [
-        _deciding(name, spec, [row for row in rows if row.name == name])
-        for name, spec in specs.items()
-    ]
+        mine = select(sweeps.c.id).where(sweeps.c.id == studies.c.sweep_id)
+        named = exists(mine.where(studies_of(connection, sweep)))
+        for row in connection.execute(select(sweeps).where(named).order_by(sweeps.c.id)).all():
+            if row.spec.get("search", {}).get("stop"):
+                cells = select(*studied).where(studies.c.sweep_id == row.id)
+                ordered = cells.order_by(studies.c.position, studies.c.id)
+                found.append(_deciding(row.name, row.spec, connection.execute(ordered).all()))
+    return found
 
 
 def _deciding(name: str, spec: Mapping[str, Any], rows: Sequence[Any]) -> Deciding:
@@ -81,14 +78,7 @@ def _deciding(name: str, spec: Mapping[str, Any], rows: Sequence[Any]) -> Decidi
         optimizers = tuple(dict.fromkeys(row.optimizer for row in mine))
         groups.append(Group(*cell, optimizers, turns * repeats * splits))
     every = tuple(dict.fromkeys(row.optimizer for row in rows))
-    stopping = Stopping(
-        among=tuple(search.get("among") or every),
-        margin=search["margin"],
-        most=search["most"],
-        budget=search.get("budget") or HEADLINE,
-        drop=bool(search.get("drop")),
-        groups=len(groups),
-    )
+    stopping = Stopping.of(search, every, len(groups))
     return Deciding(name, stopping, tuple(groups), search.get("seed", 0), repeats)
 
 

@@ -5,9 +5,11 @@ Draws come in rounds. After each one the statements are tested by all draws so f
 ``most`` adds looks and changes none.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from typing import Any
 
 HEADLINE = 8
 """The budget of which the statements are, if none is given."""
@@ -39,6 +41,24 @@ class Stopping:
     budget: int
     drop: bool = False
     groups: int = 1
+
+    @classmethod
+    def of(cls, search: Mapping[str, Any], optimizers: Sequence[str], groups: int) -> "Stopping":
+        """What the key ``search`` of a sweep file asks.
+
+        Args:
+            search: Its keys and values.
+            optimizers: Names of the sweep's optimizers: those that are compared if none is named.
+            groups: See above.
+        """
+        return cls(
+            among=tuple(search.get("among") or optimizers),
+            margin=search["margin"],
+            most=search["most"],
+            budget=search.get("budget") or HEADLINE,
+            drop=bool(search.get("drop")),
+            groups=groups,
+        )
 
     @cached_property
     def pairs(self) -> tuple[tuple[str, str], ...]:
