@@ -59,6 +59,7 @@ from .plots.binned import binned as binned
 from .plots.box import box as box
 from .plots.budget import budget as budget
 from .plots.cd import cd as cd
+from .plots.decided import decided as decided
 from .plots.files import save as save
 from .plots.heatmap import heatmap as heatmap
 from .plots.learning import learning as learning

@@ -80,12 +80,16 @@ class Standing:
         looked: Draws at the last look; 0 before the first.
         wanted: Optimizer -> draws that it is to have for the next look; empty once the search is
             over.
+        seen: What each look found of each statement that was undecided until then.
+        stopping: What is asked.
     """
 
     group: Group
     statements: tuple[Statement, ...]
     looked: int
     wanted: Mapping[str, int]
+    seen: tuple[Statement, ...]
+    stopping: Stopping
 
 
 def decisions(
@@ -128,17 +132,18 @@ def _replayed(
 ) -> Standing:
     mine = rows[(rows["dataset"] == group.dataset) & (rows["algorithm"] == group.algorithm)]
     statements = {pair: Statement(*pair) for pair in stopping.pairs}
-    going, looked = list(group.optimizers), 0
+    going, looked, wanted, history = list(group.optimizers), 0, dict[str, int](), list[Statement]()
     for look in stopping.looks:
         seen = mine[mine[DRAW] < look]
         runs = seen.groupby("optimizer")["run"].nunique()
         _check_one_search(runs, look * group.runs, group)
         if any(runs.get(name, 0) < look * group.runs for name in going):
             wanted = dict.fromkeys(going, look)
-            return Standing(group, tuple(statements.values()), looked, wanted)
+            break
         looked = look
         asked = [pair for pair, one in statements.items() if one.outcome == UNDECIDED]
         statements.update(_looked(seen, stopping, asked, look, settings))
+        history += [statements[pair] for pair in asked]
         if stopping.drop:
             below = {one.b if one.outcome == HIGHER else one.a for one in _unequal(statements)}
             going = [name for name in going if name not in below]
@@ -147,7 +152,7 @@ def _replayed(
                     statements[pair] = _with_outcome(one, DROPPED)
         if not any(one.outcome == UNDECIDED for one in statements.values()):
             break
-    return Standing(group, tuple(statements.values()), looked, {})
+    return Standing(group, tuple(statements.values()), looked, wanted, tuple(history), stopping)
 
 
 def _check_one_search(runs: "pd.Series[int]", most: int, group: Group) -> None:

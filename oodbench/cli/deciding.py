@@ -1,62 +1,24 @@
 """What the command line prints of searches that stop when decided."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from oodbench.sweep import SweepSpec
 
-OUTCOMES = {
-    "higher": "holds",
-    "lower": "does not hold: lower",
-    "no difference": "does not hold: no difference",
-}
-"""What is decided of a pair -> what that means for the statement that the first is better."""
-
 
 def show_decisions(table: "pd.DataFrame") -> None:
     """Print how far each statement is from decided; see ``oodbench.decisions``."""
-    from oodbench.cli.printing import show
+    from oodbench.cli.printing import show_columns, shown_rows
+    from oodbench.verbs.decisions import OUTCOMES, described
 
     if table.empty:
         return
     decided = int(table["outcome"].isin(OUTCOMES).sum())
     print(f"\nStatements about OOD accuracy, {decided} of {len(table)} decided:")
-    rows = [_cells(row) for row in table.to_dict("records")]
-    import pandas as pd
-
-    shown = pd.DataFrame(rows)
-    show(shown.drop(columns=["sweep"] if shown["sweep"].nunique() == 1 else []))
-
-
-def _cells(row: dict[Any, Any]) -> dict[str, object]:
-    """One statement as it is printed."""
-    points = [100 * row[name] for name in ("difference", "low", "high")]
-    seen = f"{points[0]:+.1f} ({points[1]:+.1f} to {points[2]:+.1f})" if row["draws"] else ""
-    return {
-        "sweep": row["sweep"],
-        "dataset": row["dataset"],
-        "algorithm": row["algorithm"],
-        "statement": f"{row['a']} better than {row['b']}",
-        "outcome": OUTCOMES.get(row["outcome"], row["outcome"]),
-        "points": seen,
-        "draws": row["draws"],
-        "expected": _ahead(row),
-    }
-
-
-def _ahead(row: dict[Any, Any]) -> str:
-    """When an undecided statement would be decided."""
-    if row["outcome"] != "undecided":
-        return ""
-    if not row["draws"]:
-        return f"first look at {row['next']:,}"
-    if row["projected"] != row["projected"]:
-        return "never, as it stands"
-    if row["projected"] > row["most"]:
-        return f"at about {row['projected']:,.0f} draws, but most is {row['most']:,}"
-    return f"at about {row['projected']:,.0f} draws"
+    columns, several = shown_rows(described(table)), table["sweep"].nunique() > 1
+    show_columns([column for column in columns if several or column.name != "sweep"])
 
 
 def tell_looks(spec: "SweepSpec") -> None:

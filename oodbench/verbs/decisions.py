@@ -1,6 +1,7 @@
 """How far the statements are from decided for which searches go on."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,6 +13,13 @@ COLUMNS = (
     *("sweep", "dataset", "algorithm", "a", "b", "outcome", "draws", "difference", "low", "high"),
     *("projected", "looked", "next", "most"),
 )
+
+OUTCOMES = {
+    "higher": "holds",
+    "lower": "does not hold: lower",
+    "no difference": "does not hold: no difference",
+}
+"""What is decided of a pair -> what that means for the statement that the first is better."""
 
 
 def decisions(db: str | Path, sweep: str | None = None) -> pd.DataFrame:
@@ -50,3 +58,35 @@ def decisions_of(db: Database, sweep: str | None = None) -> pd.DataFrame:
         for one in standing.statements
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def described(table: pd.DataFrame) -> list[dict[str, str | int]]:
+    """The statements of ``decisions`` in words, a row each."""
+    return [_described(row) for row in table.to_dict("records")]
+
+
+def _described(row: dict[Any, Any]) -> dict[str, str | int]:
+    points = [100 * row[name] for name in ("difference", "low", "high")]
+    return {
+        "sweep": row["sweep"],
+        "dataset": row["dataset"],
+        "algorithm": row["algorithm"],
+        "statement": f"{row['a']} better than {row['b']}",
+        "outcome": OUTCOMES.get(row["outcome"], row["outcome"]),
+        "draws": row["draws"],
+        "points": "{:+.1f} ({:+.1f} to {:+.1f})".format(*points) if row["draws"] else "",
+        "expected": _ahead(row),
+    }
+
+
+def _ahead(row: dict[Any, Any]) -> str:
+    """When an undecided statement would be decided."""
+    if row["outcome"] != "undecided":
+        return ""
+    if not row["draws"]:
+        return f"first look at {row['next']:,}"
+    if row["projected"] != row["projected"]:
+        return "never, as it stands"
+    if row["projected"] > row["most"]:
+        return f"at about {row['projected']:,.0f} draws, but most is {row['most']:,}"
+    return f"at about {row['projected']:,.0f} draws"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from oodbench import api
-from oodbench.errors import SweepError
+from oodbench.errors import RequestError, SweepError
 from oodbench.records import Measurement, RunRecord, Trial
 from oodbench.results import (
     Database,
@@ -27,6 +27,7 @@ from oodbench.results.sweeps.rounds import take_group
 from oodbench.results.sweeps.stopping import Stopping
 from oodbench.sweep import parse_sweep
 from oodbench.sweep.plan import plan
+from oodbench.verbs.live.feed import Feed
 from oodbench.workers.proposing import extend
 
 Make = Callable[..., dict[str, Any]]
@@ -257,3 +258,34 @@ def test_what_does_not_hold_is_refused(tiny: Make, search: dict[str, Any], messa
     values = {key: v for key, v in {**STOP, **search}.items() if v is not None}
     with pytest.raises(SweepError, match=message):
         parse_sweep(tiny(search=values))
+
+
+def test_status_the_dry_run_and_the_dashboard_show_how_far_statements_are(
+    db: Database, tiny: Make, sweep_file: Callable[..., Path], oodbench: Callable[..., Any]
+) -> None:
+    add(db, tiny(search=STOP))
+    before = oodbench("status", "--db", db.url).out
+    assert "0 of 1 decided" in before
+    assert "sgd better than adam" in before
+    assert "first look at 16" in before
+    run(db, apart)
+    after = oodbench("status", "--db", db.url).out
+    assert "1 of 1 decided" in after
+    assert "does not hold: lower" in after
+    (row,) = Feed(db.url).since("")["statements"]
+    assert (row["statement"], row["outcome"]) == ("sgd better than adam", "does not hold: lower")
+    ahead = oodbench("sweep", sweep_file(search=STOP), "--dry-run").out
+    assert "Looks at 16, 20, 25, 31, 38, 47, 58, 64 draws" in ahead
+    assert "32 models at least, 128 at most" in ahead
+
+
+def test_the_figure_shows_each_look(db: Database, tiny: Make, tmp_path: Path) -> None:
+    add(db, tiny(search=STOP))
+    with pytest.raises(RequestError, match="has been looked at"):
+        api.plot("decided", db.url, tmp_path / "none.png")
+    run(db, noisy)
+    axes = api.plot("decided", db.url).axes[0]
+    line = next(line for line in axes.lines if line.get_gid() == "sgd-adam")
+    assert list(line.get_xdata()) == list(LOOKS)
+    final = 100 * api.decisions(db.url)["difference"].iloc[0]
+    assert line.get_ydata()[-1] == pytest.approx(final)
