@@ -39,3 +39,16 @@ def test_the_boundary_widens_and_becomes_that_of_a_normal_error():
     assert boundary(32, 32, 0.05) > stats.norm.ppf(0.975)
     assert quantile(64, 32, 0.05, 1e6) == pytest.approx(boundary(64, 32, 0.05), rel=1e-4)
     assert quantile(64, 32, 0.05, 5) > boundary(64, 32, 0.05)
+
+
+@pytest.mark.parametrize("share", [0.25, 1.0, 4.0])
+def test_an_error_that_is_the_same_at_each_look_adds_in_squares(share):
+    # That of the test examples: its variance, as a multiple of that of the draws at the last look.
+    rng = np.random.default_rng(7)
+    looks = np.geomspace(32, 400, 13)
+    steps = np.sqrt(np.diff(looks, prepend=0))
+    means = np.cumsum(rng.standard_normal((20_000, 13)) * steps, axis=1) / looks
+    fixed = np.sqrt(share / 400) * rng.standard_normal((20_000, 1))
+    bounds = np.array([boundary(t, 32, 0.05) for t in looks])
+    half = np.sqrt(bounds**2 / looks + stats.norm.ppf(0.975) ** 2 * share / 400)
+    assert (np.abs(means + fixed) > half).any(axis=1).mean() < 0.053
