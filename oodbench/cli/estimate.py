@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from oodbench import api
+from oodbench.cli.deciding import tell_looks
 from oodbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -181,7 +182,9 @@ def preview(specs: "list[SweepSpec]", db: str | None, device: str = "auto") -> N
             name = f"{spec.name}: " if len(specs) > 1 else ""
             added = api.preview(spec, db)
             waiting = added.known_runs - added.stored_runs
-            later = f", and {added.later_runs} as results come in" if added.later_runs else ""
+            most = "at most " if spec.search.stop else ""
+            more = f", and {most}{added.later_runs} as results come in"
+            later = more if added.later_runs else ""
             print(
                 f"{name}{added.studies} studies, {added.runs} trials: {added.stored_runs} stored, "
                 f"{waiting} waiting or running, {added.new_runs} new; "
@@ -189,6 +192,7 @@ def preview(specs: "list[SweepSpec]", db: str | None, device: str = "auto") -> N
             )
     show_power(specs, db)
     for spec in specs:
+        tell_looks(spec)
         for dataset in spec.datasets:
             tell_targets(dataset)
         if replicas := on_replicas(spec):

@@ -9,8 +9,8 @@ import pandas as pd
 from oodbench import analysis
 from oodbench.machine import one_blas_thread
 from oodbench.results import environment_names, open_database
-from oodbench.verbs.predictions import known_predictions
 from oodbench.verbs.query import query, read_runs
+from oodbench.workers.artifacts import known_predictions
 
 
 def conclude(

@@ -16,10 +16,12 @@ from oodbench.results import (
     probed,
     searched_scale,
 )
+from oodbench.results.sweeps.rounds import deciding
 from oodbench.results.targets import by_target
 from oodbench.verbs.figure_options import figure, figure_names
-from oodbench.verbs.predictions import known_predictions
 from oodbench.verbs.query import read_runs
+from oodbench.workers.artifacts import known_predictions
+from oodbench.workers.deciding import standing_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +76,11 @@ def _probes(db: Database, asked: Asked) -> "pd.DataFrame":
     return probed(db)
 
 
+def _standings(db: Database, asked: Asked) -> "list[analysis.Standing]":
+    """How far the searches are that stop when decided."""
+    return [one for each in deciding(db, asked.sweep) for one in standing_of(db, each)]
+
+
 READ: dict[str, Callable[[Database, Asked], Any]] = {
     "pairs": _named_pairs,
     "predictions": lambda db, asked: known_predictions(
@@ -81,6 +88,7 @@ READ: dict[str, Callable[[Database, Asked], Any]] = {
     ),
     "checkpoints": lambda db, asked: checkpoints(db, asked.where, asked.sweep),
     "probes": _probes,
+    "standings": _standings,
     "scale": lambda db, asked: searched_scale(db, asked.options["hyperparameter"], asked.sweep),
 }
 """A figure's parameter -> what it is given; those without a line keep their default."""

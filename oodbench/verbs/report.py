@@ -20,8 +20,8 @@ from oodbench.results import (
     probed,
     sweep_specs,
 )
-from oodbench.verbs.predictions import known_predictions
 from oodbench.verbs.query import read_runs
+from oodbench.workers.artifacts import known_predictions
 
 
 def report(
