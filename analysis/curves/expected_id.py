@@ -34,14 +34,14 @@ class ExpectedId:
             where it is smallest: in the lower, middle or upper third of the runs. NaN unless
             corrected.
         spread: (n,) standard deviation of the true ID accuracy of each run, given what was
-            measured; 0 where it is taken as exact.
+            measured; None where that is taken as exact.
     """
 
     values: Array
     first: Array
     corrected: str
     reliability: float
-    spread: Array
+    spread: Array | None
 
 
 def measurements(runs: pd.DataFrame) -> str:
@@ -77,8 +77,7 @@ def expected_id(
         corrected: As in ``ExpectedId``; if empty, the second measurement is returned.
         sizes: (n,) numbers of examples behind the first measurement; NaN where unknown.
     """
-    exact = np.zeros(second.shape[1])
-    uncorrected = ExpectedId(second, second[0], NOT_CORRECTED, np.nan, exact)
+    uncorrected = ExpectedId(second, second[0], NOT_CORRECTED, np.nan, None)
     if not corrected:
         return uncorrected
     try:
@@ -90,7 +89,7 @@ def expected_id(
     if corrected == BY_HALVES:  # of the whole: Spearman (1910) and Brown (1910)
         steepness = 2 * steepness / (1 + np.maximum(steepness, 0))
     reliability = float(np.clip(steepness.min(), 0, 1))
-    true, slopes = np.clip(values[0], 0, 1), np.clip(curve.at(first[0], 1)[0], 0, 1)
+    true, slopes = np.clip(values[0], 0, 1), np.clip(curve.slopes(first[0]), 0, 1)
     variance = np.nan_to_num(slopes * true * (1 - true) / sizes)
     return ExpectedId(values, first[0], corrected, reliability, np.sqrt(variance))
 

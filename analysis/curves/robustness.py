@@ -15,7 +15,8 @@ from oodbench.results.predictions import Predictions
 
 from ..runs.columns import GROUP, require
 from ..stats.intervals import UNKNOWN
-from ..stats.smooth import Smooth, averaged, estimated
+from ..stats.smooth import Smooth, estimated
+from ..stats.splines import averaged
 from ..stats.testing import MARGIN, ends_of, judged
 from .id_ood_curves import Cloud, clouds_of
 from .matching import FEWEST

@@ -10,7 +10,7 @@ from scipy.linalg import eigh
 from oodbench.errors import RequestError
 
 from .intervals import Array, Estimate, from_error
-from .splines import natural_basis, roughness
+from .splines import natural_basis, natural_spline, roughness
 from .testing import p_value
 
 CENTRAL = (5, 95)
@@ -28,10 +28,6 @@ FEWEST_PARAMETERS = 4.0
 
 PENALTIES = np.geomspace(1e-8, 1e10, 150)
 """Strengths of the penalty that are tried, relative to what the points say of the curve."""
-
-NORMAL = ((-(3**0.5), 1 / 6), (0.0, 2 / 3), (3**0.5, 1 / 6))
-"""Places and weights of Gauss and Hermite: the mean over a standard normal distribution. With two
-places there would be waves that they do not see."""
 
 BINS = 10
 """Bins of x, with equally many points, in which residuals show a lack of fit."""
@@ -75,24 +71,22 @@ class Smooth:
         """Degrees of freedom of what is estimated from it."""
         return self.clusters - self.parameters
 
-    def at(self, x: ArrayLike, derivative: int = 0) -> Array:
+    def at(self, x: ArrayLike) -> Array:
         """The curve of every resample at ``x``: (P,) or, by resample, (1 + resamples, P).
-
-        Args:
-            x: Where.
-            derivative: 1 for slopes.
 
         Returns:
             (1 + resamples, P).
         """
         x, basis = np.asarray(x, dtype=float), natural_basis(self.knots)
         if x.ndim == 1:
-            return np.asarray(self.coefficients @ basis(x, derivative).T)
-        parts = [
-            basis(x[rows], derivative) @ self.coefficients[rows, :, None]
-            for rows in _blocks(len(x))
-        ]
+            return np.asarray(self.coefficients @ basis(x).T)
+        parts = [basis(x[rows]) @ self.coefficients[rows, :, None] for rows in _blocks(len(x))]
         return np.concatenate(parts)[..., 0]
+
+    def slopes(self, x: Array) -> Array:
+        """(P,) slopes of the fit to the points as they are."""
+        inside = np.clip(x, self.knots[0], self.knots[-1])
+        return np.asarray(natural_spline(self.knots, self.coefficients[0])(inside, 1))
 
     def estimate(self, values: Array) -> Estimate:
         """What ``values`` (1 + resamples,) of this curve come to; see ``estimated``."""
@@ -150,13 +144,13 @@ def fit_smooth(
     knots = _knots(x[0], min(MOST_KNOTS, max(FEWEST_KNOTS, clusters // CONFIGURATIONS_PER_KNOT)))
     if not knots[0] < knots[-1]:
         raise RequestError("A curve needs ID accuracies that differ between its outer knots.")
-    design = _Design(knots, spread)
-    penalised = _penalise(design, x[0], y[0], clusters)
+    basis = natural_basis(knots, spread)
+    penalised = _penalise(basis(x[0]), roughness(knots), x[0], y[0], clusters)
     # Other points draw other numbers, and the same points always the same.
     rng = np.random.default_rng(np.round(1e6 * y[0]).astype(np.int64).view(np.uint64))
     moved = np.zeros((len(weights), len(knots)))
     moved[1 : 1 + resamples] = rng.standard_normal((resamples, len(knots))) * penalised.bias
-    coefficients, fitted = _fit(x, y, weights, design, penalised, moved @ penalised.directions.T)
+    coefficients, fitted = _fit(x, y, weights, basis, penalised, moved @ penalised.directions.T)
     return Smooth(knots, coefficients, penalised.parameters, clusters, resamples), fitted
 
 
@@ -183,17 +177,6 @@ def lack_of_fit(curve: Smooth, fitted: Array, x: Array, y: Array, weights: Array
     wider = curve.clusters / max(curve.freedom, 1)
     by_chance = wider * (((mean[1:] - mean[0]) / error) ** 2).sum(axis=1)
     return float(np.mean(by_chance >= found))
-
-
-def averaged(curve: Callable[[Array], Array], x: Array, spread: Array) -> Array:
-    """The mean of a curve over a normal distribution of true x, where ``x`` is their mean.
-
-    Args:
-        curve: A function of x.
-        x: (..., n).
-        spread: (n,) standard deviations.
-    """
-    return np.asarray(sum(weight * curve(x + place * spread) for place, weight in NORMAL))
 
 
 def error_of(values: Array, clusters: float, parameters: float, resamples: int) -> Array:
@@ -237,19 +220,6 @@ def _knots(x: Array, number: int) -> Array:
 
 
 @dataclass(frozen=True)
-class _Design:
-    """What a point at x says of the values at the knots."""
-
-    knots: Array
-    spread: Array | None
-
-    def __call__(self, x: Array) -> Array:
-        """(..., n, K) of x (..., n)."""
-        basis = natural_basis(self.knots)
-        return np.asarray(basis(x) if self.spread is None else averaged(basis, x, self.spread))
-
-
-@dataclass(frozen=True)
 class _Penalised:
     """The fit to the points, in directions that the points and the penalty see independently.
 
@@ -271,14 +241,13 @@ class _Penalised:
         return float((self.seen / (self.seen + self.penalty)).sum())
 
 
-def _penalise(design: _Design, x: Array, y: Array, clusters: int) -> _Penalised:
+def _penalise(basis: Array, rough: Array, x: Array, y: Array, clusters: int) -> _Penalised:
     """The penalty that restricted maximum likelihood finds in the points (Wood 2011, equation 4).
 
     A line is not penalised: the first two directions.
     """
-    basis, rough = design(x), roughness(design.knots)
     gram = basis.T @ basis
-    rough *= np.trace(gram) / np.trace(rough)
+    rough = rough * np.trace(gram) / np.trace(rough)
     unseen, directions = eigh(rough, gram + rough)
     unseen[:2] = 0
     unseen = np.clip(unseen, 0, 1)
@@ -303,7 +272,12 @@ def _penalise(design: _Design, x: Array, y: Array, clusters: int) -> _Penalised:
 
 
 def _fit(
-    x: Array, y: Array, weights: Array, design: _Design, penalised: _Penalised, moved: Array
+    x: Array,
+    y: Array,
+    weights: Array,
+    basis_at: Callable[[Array], Array],
+    penalised: _Penalised,
+    moved: Array,
 ) -> tuple[Array, Array]:
     """Coefficients (1 + resamples, K), plus ``moved``, and the curve at the points."""
     directions, penalty = penalised.directions, penalised.penalty
@@ -317,7 +291,7 @@ def _fit(
         return np.asarray(first + correction[..., 0] @ directions.T)
 
     if len(x) == 1:
-        basis = design(x[0])
+        basis = basis_at(x[0])
         products = (basis[:, :, None] * basis[:, None, :]).reshape(x.shape[1], -1)
         gram = (weights @ products).reshape(-1, len(first), len(first))
         found = solve(gram, (weights * (y - basis @ first)) @ basis) + moved
@@ -325,7 +299,7 @@ def _fit(
     y = np.broadcast_to(y, weights.shape)
     coefficients, fitted = [], []
     for rows in _blocks(len(x)):
-        basis = design(x[rows])
+        basis = basis_at(x[rows])
         rest = weights[rows] * (y[rows] - basis @ first)
         gram = np.swapaxes(basis * weights[rows, :, None], 1, 2) @ basis
         found = solve(gram, (rest[:, None, :] @ basis)[:, 0, :]) + moved[rows]
