@@ -12,6 +12,9 @@ from .claims.claim import Claim as Claim
 from .claims.judge import Judged as Judged
 from .claims.judge import judge_claim as judge_claim
 from .compare.by_shift_class import compare_by_class as compare_by_class
+from .compare.decided import Standing as Standing
+from .compare.decided import Statement as Statement
+from .compare.decided import decisions as decisions
 from .compare.expected_best import expected_best as expected_best
 from .compare.health import edge_notes as edge_notes
 from .compare.health import search_health as search_health
@@ -56,6 +59,7 @@ from .plots.binned import binned as binned
 from .plots.box import box as box
 from .plots.budget import budget as budget
 from .plots.cd import cd as cd
+from .plots.decided import decided as decided
 from .plots.files import save as save
 from .plots.heatmap import heatmap as heatmap
 from .plots.learning import learning as learning

@@ -21,6 +21,7 @@ from .verbs.claim import claim as claim
 from .verbs.conclude import conclude as conclude
 from .verbs.conclude import confirmed as confirmed
 from .verbs.dashboard import dashboard as dashboard
+from .verbs.decisions import decisions as decisions
 from .verbs.evaluate import evaluate as evaluate
 from .verbs.example import example as example
 from .verbs.fetch import fetch as fetch

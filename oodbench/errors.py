@@ -9,7 +9,8 @@ OodbenchError                 the rule, the value and the fix, in one message
 │   │   └── DatabaseAwayError out of reach, locked, no room: it may answer when asked again
 │   └── ArtifactError         weights that are not there, are damaged, or cannot be written
 ├── LostLeaseError            a late worker's result, refused: another worker has the trial now
-└── StopTrainingError         the worker was asked to stop, and gives back what it holds
+├── StopTrainingError         the worker was asked to stop, and gives back what it holds
+└── ProcessGoneError          a process of the same run died: this one ends as if it had, too
 """
 
 from collections.abc import Iterable, Iterator
@@ -83,6 +84,10 @@ class LostLeaseError(OodbenchError):
 
 class StopTrainingError(OodbenchError):
     """The worker was asked to stop; what it holds is given back untrained."""
+
+
+class ProcessGoneError(OodbenchError):
+    """A process that trains the same run is gone; whether by the run's fault, others will show."""
 
 
 def check_output(path: Path) -> None:

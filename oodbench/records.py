@@ -4,9 +4,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from functools import cached_property
+from functools import cache, cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 if TYPE_CHECKING:
     from oodbench.answers import KeptPredictions
@@ -125,10 +125,8 @@ class Trial:
     protocol: str = PROTOCOL
 
     def __post_init__(self) -> None:
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if isinstance(value, Mapping):
-                object.__setattr__(self, item.name, MappingProxyType(dict(value)))
+        for name in _mappings():
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Trial) and self.id == other.id
@@ -150,16 +148,14 @@ class Trial:
     def _plain(self) -> dict[str, Any]:
         """What ``to_json`` gives; made once, for three hashes need it."""
         result: dict[str, Any] = {}
-        for item in fields(self):
-            value = getattr(self, item.name)
+        for name, default in _defaults().items():
+            value = getattr(self, name)
             if isinstance(value, MappingProxyType):
                 value = dict(value)
             elif isinstance(value, tuple):
                 value = list(value)
-            default = {} if item.default_factory is not MISSING else item.default
-            default = list(default) if isinstance(default, tuple) else default
-            if item.name == "protocol" or value != default:
-                result[item.name] = value
+            if name == "protocol" or value != default:
+                result[name] = value
         return result
 
     @classmethod
@@ -204,6 +200,25 @@ class Trial:
     def evaluation_steps(self) -> tuple[int, ...]:
         """Steps after which the model is evaluated, counted from 1; the last is ``steps``."""
         return (*range(self.evaluate_every, self.steps, self.evaluate_every), self.steps)
+
+
+@cache
+def _mappings() -> tuple[str, ...]:
+    """The fields of a trial that are mappings; to look at each field of each trial takes longer."""
+    return tuple(item.name for item in fields(Trial) if get_origin(item.type) is Mapping)
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """The fields of a trial and their defaults, as plain values."""
+    return {
+        item.name: {}
+        if item.default_factory is not MISSING
+        else list(item.default)
+        if isinstance(item.default, tuple)
+        else item.default
+        for item in fields(Trial)
+    }
 
 
 @dataclass(frozen=True)

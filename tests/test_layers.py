@@ -26,7 +26,7 @@ LAYERS = [
 ]
 ROW = {name: row for row, names in enumerate(LAYERS) for name in names}
 ENTRANCES = {"__init__", "__main__"}  # of oodbench itself: they only hand names on
-USE_ANALYSIS = {"verbs", "api", "cli"}
+USE_ANALYSIS = {"workers", "verbs", "api", "cli"}
 ANALYSIS_MAY_USE = {"errors", "records", "results", "siblings"}
 TOPS = ("oodbench", "analysis", "domainbed_adapters")
 FILES = [path for top in TOPS for path in sorted((ROOT / top).rglob("*.py"))]

@@ -10,11 +10,15 @@ from oodbench.results.select import RUN_RULES
 from oodbench.siblings import sibling
 
 from ..compare.verdicts import DEPENDS
+from ..curves.verdicts import NOT_DETERMINED, VERDICTS
 from ..stats.testing import MARGIN
 
-SCORES = ("id", "ood")
+RETURNS = "returns"
+SCORES = ("id", "ood", RETURNS)
 EXPECTED = ("lower", "no difference", "higher")
 """What a claim says of ``a`` less ``b``."""
+TYPES = tuple(one for one in VERDICTS if one != NOT_DETERMINED)
+"""What a claim about returns says of each return curve."""
 
 KINDS = ("adaptive", "non-adaptive")
 """What ``a`` and ``b`` may be, beside names of optimizers."""
@@ -43,10 +47,11 @@ class Population:
 
 @dataclass(frozen=True)
 class Estimand:
-    """The number that a claim is about: the expected accuracy of a selected run.
+    """What a claim is about: the expected accuracy of a selected run, or return curves.
 
     Attributes:
-        score: ``id`` or ``ood``.
+        score: ``id`` or ``ood``; or ``returns``: the type of each return curve, for which neither a
+            rule nor a budget counts.
         rule: How a run is selected.
         budget: Trials of each; None: see ``analysis.compare_optimizers``.
     """
@@ -63,9 +68,10 @@ class Claim:
     Attributes:
         claim: The statement, in a sentence.
         source: Who makes it, and where.
-        expect: What ``a`` may be, compared with ``b``, for it to hold: some of ``EXPECTED``.
+        expect: What ``a`` may be, compared with ``b``, for it to hold: some of ``EXPECTED``; of a
+            claim about returns some of ``TYPES``.
         refuted: What would refute it, in words.
-        a, b: Optimizers, or the kinds ``adaptive`` and ``non-adaptive``.
+        a, b: Optimizers, or the kinds ``adaptive`` and ``non-adaptive``; unused for returns.
         population: Which runs.
         estimand: Which number of them.
         margin: Accuracies closer than this are no different; a fraction.
@@ -86,14 +92,15 @@ class Claim:
     cost: str = ""
 
     def __post_init__(self) -> None:
+        check_name("score", self.estimand.score, SCORES)
+        allowed = TYPES if self.of_returns else EXPECTED
         for expected in self.expect:
-            check_name("expectation", expected, EXPECTED)
-        if not 0 < len(set(self.expect)) < len(EXPECTED):
+            check_name("expectation", expected, allowed)
+        if not 0 < len(set(self.expect)) < len(allowed):
             raise RequestError(
-                f"expect must be one or two of {', '.join(EXPECTED)}, but got "
+                f"expect must be some of {', '.join(allowed)}, and not all, but got "
                 f"{list(self.expect)}: nothing would refute the claim, or nothing bear it out."
             )
-        check_name("score", self.estimand.score, SCORES)
         check_name("selection rule", self.estimand.rule, RUN_RULES)
         if not 0 < self.margin < 1:
             raise RequestError(f"margin must be a fraction between 0 and 1, but got {self.margin}.")
@@ -102,6 +109,11 @@ class Claim:
                 f"A claim compares two optimizers, or {' and '.join(KINDS)}, but got a: "
                 f"{self.a!r} and b: {self.b!r}."
             )
+
+    @property
+    def of_returns(self) -> bool:
+        """Whether it is about return curves, not about a comparison."""
+        return self.estimand.score == RETURNS
 
     @property
     def by_kind(self) -> bool:

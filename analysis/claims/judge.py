@@ -17,6 +17,7 @@ from ..conclusions.sentences import corrected, points
 from ..runs.columns import require_columns, values_of
 from ..runs.names import coverage, pretty
 from .claim import FAILS, HOLDS, UNDECIDED, Claim
+from .of_returns import judged_returns
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def judge_claim(
     Its two sides are compared as ``analysis.compare_across`` does: on average over the test
     environments of each dataset, then over the datasets, for each algorithm by itself. It holds
     where it holds with every algorithm, and does not where it fails with one. Several databases are
-    pooled by passing the runs of all of them: the same draw is the same draw in each.
+    pooled by passing the runs of all of them: the same draw is the same draw in each. A claim about
+    returns is judged by every return curve: see ``analysis.claims.of_returns``.
 
     Args:
         claim: The claim.
@@ -62,16 +64,29 @@ def judge_claim(
     Raises:
         RequestError: A column is missing.
     """
-    require_columns(pairs, (claim.estimand.score, RUN_RULES[claim.estimand.rule]))
+    if not claim.of_returns:
+        require_columns(pairs, (claim.estimand.score, RUN_RULES[claim.estimand.rule]))
     mine = in_population(claim, pairs)
     missing = _absent(claim, mine)
-    rows: list[dict[Any, Any]] = []
+    verdict, reasons = UNDECIDED, tuple[str, ...]()
     if len(mine):
+        judging = judged_returns if claim.of_returns else _judged_difference
         try:
-            table = _compared(claim, mine, predictions, seed)
-            rows = table[table["score"] == claim.estimand.score].to_dict("records")
+            verdict, reasons = judging(claim, mine, predictions, seed)
         except RequestError as error:  # nothing to compare: that is an answer
             missing.append(str(error))
+    if verdict == UNDECIDED and claim.sweep:
+        cost = f" ({claim.cost})" if claim.cost else ""
+        missing.append(f"the sweep that would decide it: {claim.sweep}{cost}")
+    return Judged(claim, verdict, reasons, tuple(missing), mine["run"].nunique())
+
+
+def _judged_difference(
+    claim: Claim, mine: pd.DataFrame, predictions: Sequence[Predictions], seed: int
+) -> tuple[str, tuple[str, ...]]:
+    """The verdict on a difference, and what it is with each algorithm."""
+    table = _compared(claim, mine, predictions, seed)
+    rows = table[table["score"] == claim.estimand.score].to_dict("records")
     verdicts = [claim.verdict(row) for row in rows]
     words = [verdict.partition(",")[0] for verdict in verdicts]
     if FAILS in words:
@@ -80,11 +95,7 @@ def judge_claim(
         verdict = max(verdicts, key=len)  # with the exceptions of one, if any has some
     else:
         verdict = UNDECIDED
-    if verdict == UNDECIDED and claim.sweep:
-        cost = f" ({claim.cost})" if claim.cost else ""
-        missing.append(f"the sweep that would decide it: {claim.sweep}{cost}")
-    reasons = tuple(_reason(row, word) for row, word in zip(rows, verdicts, strict=True))
-    return Judged(claim, verdict, reasons, tuple(missing), mine["run"].nunique())
+    return verdict, tuple(_reason(row, word) for row, word in zip(rows, verdicts, strict=True))
 
 
 def in_population(claim: Claim, pairs: pd.DataFrame) -> pd.DataFrame:

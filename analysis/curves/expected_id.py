@@ -33,12 +33,15 @@ class ExpectedId:
         reliability: Share of a difference of measured ID accuracy that is one of true ID accuracy,
             where it is smallest: in the lower, middle or upper third of the runs. NaN unless
             corrected.
+        spread: (n,) standard deviation of the true ID accuracy of each run, given what was
+            measured; 0 where it is taken as exact.
     """
 
     values: Array
     first: Array
     corrected: str
     reliability: float
+    spread: Array
 
 
 def measurements(runs: pd.DataFrame) -> str:
@@ -54,17 +57,28 @@ def measurements(runs: pd.DataFrame) -> str:
 
 
 def expected_id(
-    first: Array, second: Array, weights: Array, clusters: int, resamples: int, corrected: str
+    first: Array,
+    second: Array,
+    weights: Array,
+    clusters: int,
+    resamples: int,
+    corrected: str,
+    sizes: Array,
 ) -> ExpectedId:
     """The mean of a second measurement given the first, by a smooth curve.
+
+    The steeper that curve, the less is known of the true accuracy: its variance given the first
+    measurement is the slope times the variance of the measurement (Efron 2011, equation 2.8).
 
     Args:
         first, second: (1 + resamples, n) or (1, n).
         weights: (1 + resamples, n).
         clusters, resamples: See ``analysis.stats.smooth.fit_smooth``.
         corrected: As in ``ExpectedId``; if empty, the second measurement is returned.
+        sizes: (n,) numbers of examples behind the first measurement; NaN where unknown.
     """
-    uncorrected = ExpectedId(second, second[0], NOT_CORRECTED, np.nan)
+    exact = np.zeros(second.shape[1])
+    uncorrected = ExpectedId(second, second[0], NOT_CORRECTED, np.nan, exact)
     if not corrected:
         return uncorrected
     try:
@@ -75,7 +89,10 @@ def expected_id(
     steepness = np.diff(curve.at(ends)[0]) / np.diff(ends)
     if corrected == BY_HALVES:  # of the whole: Spearman (1910) and Brown (1910)
         steepness = 2 * steepness / (1 + np.maximum(steepness, 0))
-    return ExpectedId(values, first[0], corrected, float(np.clip(steepness.min(), 0, 1)))
+    reliability = float(np.clip(steepness.min(), 0, 1))
+    true, slopes = np.clip(values[0], 0, 1), np.clip(curve.at(first[0], 1)[0], 0, 1)
+    variance = np.nan_to_num(slopes * true * (1 - true) / sizes)
+    return ExpectedId(values, first[0], corrected, reliability, np.sqrt(variance))
 
 
 def halves(accuracy: Array, n: Array, seed: int = 0) -> tuple[Array, Array]:

@@ -6,7 +6,6 @@ accuracy for a point of ID accuracy. ``analysis.curves.verdicts`` has the rule t
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, TypedDict, Unpack
 
@@ -21,7 +20,7 @@ from ..runs.resampling import Resampling
 from ..stats.intervals import UNKNOWN, Array, Estimate, within_range
 from ..stats.smooth import Smooth
 from .axes import INVERSES, SCALES
-from .id_ood_curves import Cloud, cloud
+from .id_ood_curves import FEWEST_NEAR, Cloud, cloud
 from .points import RESAMPLES
 from .verdicts import (
     NOT_DETERMINED,
@@ -35,9 +34,6 @@ from .verdicts import (
 
 PLACES = (0.5, 0.25, 0.75)
 """Places between the lower and the upper percentile where the bend is measured."""
-
-FEWEST_NEAR = 3
-"""Configurations in each third of the range: without them the form of a curve is a guess there."""
 
 DRAWN = (2, 98)
 """Percentiles of ID accuracy between which a curve is drawn: there are few runs beyond."""
@@ -174,8 +170,7 @@ def _too_little(one: Cloud, lower: float, upper: float, smallest_range: float) -
             f"The runs hardly differ in ID accuracy: {lower:.3f} and {upper:.3f} are its 5th and "
             f"95th percentiles, less than {smallest_range:g} apart."
         )
-    ends = np.array([-np.inf, *np.linspace(lower, upper, 4)[1:-1], np.inf])
-    fewest = min(one.configurations_in(*pair) for pair in pairwise(ends))
+    fewest = one.fewest_near(lower, upper)
     if fewest < FEWEST_NEAR:
         return (
             f"Only {fewest} configurations have an ID accuracy in some third of the range from "

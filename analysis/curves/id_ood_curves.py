@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,10 @@ from .points import RESAMPLES, points_of, with_draws
 
 FITS = 0.01
 """A curve whose lack of fit has a smaller p-value does not fit, and judges nothing."""
+
+
+FEWEST_NEAR = 3
+"""Configurations in each third of a range: without them the form of a curve is a guess there."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,14 @@ class Cloud:
         """How many configurations have an ID accuracy of this range."""
         return len(np.unique(self.draws[self.inside(low, high)]))
 
+    def fewest_near(self, low: float, high: float) -> int:
+        """How many configurations are in the third of this range that has the fewest.
+
+        Those beyond its ends count too: they bear on the curve there.
+        """
+        ends = [-np.inf, *np.linspace(low, high, 4)[1:-1], np.inf]
+        return min(self.configurations_in(*pair) for pair in pairwise(ends))
+
 
 def cloud(
     runs: pd.DataFrame, resampling: Resampling, optimizer: str = "", chance: float | None = None
@@ -95,12 +108,16 @@ def cloud(
     points = points_of(runs, resampling, chance)
     y, weights, draws = points.ood, points.weights, points.draws
     configurations = len(np.unique(draws))
+    resamples = points.resamples
     expected = expected_id(
-        points.first, points.second, weights, configurations, points.resamples, points.corrected
+        *(points.first, points.second, weights, configurations, resamples),
+        *(points.corrected, points.n_first),
     )
     known = Cloud(optimizer, expected, y, weights, draws, points.left_out)
     try:
-        curve, fitted = fit_smooth(expected.values, y, weights, configurations, points.resamples)
+        curve, fitted = fit_smooth(
+            expected.values, y, weights, configurations, resamples, expected.spread
+        )
     except RequestError as error:  # having no curve is an answer here
         return replace(known, reason=str(error))
     p = lack_of_fit(curve, fitted, expected.values, y, weights)

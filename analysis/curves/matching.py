@@ -18,7 +18,7 @@ from ..runs.columns import GROUP, require
 from ..stats.intervals import UNKNOWN, Estimate
 from ..stats.smooth import estimated
 from ..stats.testing import ENDS, MARGIN, ends_of, judged
-from .id_ood_curves import Cloud, clouds_of
+from .id_ood_curves import FEWEST_NEAR, Cloud, clouds_of
 
 LEAST_SHARE = 0.25
 """Curves whose common range is a smaller share of the range that either covers are not compared."""
@@ -63,8 +63,9 @@ def ood_at_equal_id(
         (the common range), ``shared`` (its share), ``difference`` = a - b with ``low``, ``high``
         (95%), ``low90``, ``high90``, ``p``, ``p_holm`` (over the pairs of a panel),
         ``verdict``: ``higher``, ``lower``, ``no difference``, ``undecided``; ``not comparable``
-        where the common range is too small, holds fewer than ten configurations of either, or
-        where a curve does not fit; and ``reason`` (why not comparable).
+        where the common range is too small, where either has fewer than ten configurations in it
+        or fewer than three in some third of it, or where a curve does not fit; and ``reason`` (why
+        not comparable).
 
     Raises:
         RequestError: No runs, or a column is missing.
@@ -116,6 +117,9 @@ def _why_not(a: Cloud, b: Cloud, least_share: float) -> str:
         found = one.configurations_in(low, high)
         if found < FEWEST:
             return f"{one.optimizer}: {found} configurations in the common range."
+        near = one.fewest_near(low, high)
+        if near < FEWEST_NEAR:
+            return f"{one.optimizer}: {near} configurations in some third of the common range."
     return ""
 
 
@@ -124,7 +128,7 @@ def _difference(a: Cloud, b: Cloud, x: np.ndarray) -> tuple[Estimate, float]:
     curves = [one.curve for one in (a, b) if one.curve]
     difference = (a.ood_at(x) - b.ood_at(x)).mean(axis=1)
     fewest = min(curves, key=lambda curve: curve.freedom)
-    return estimated(difference, fewest.clusters, len(fewest.knots), fewest.resamples)
+    return estimated(difference, fewest.clusters, fewest.parameters, fewest.resamples)
 
 
 def common_range(a: Cloud, b: Cloud) -> tuple[float, float, float]:

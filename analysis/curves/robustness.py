@@ -15,7 +15,7 @@ from oodbench.results.predictions import Predictions
 
 from ..runs.columns import GROUP, require
 from ..stats.intervals import UNKNOWN
-from ..stats.smooth import Smooth, estimated
+from ..stats.smooth import Smooth, averaged, estimated
 from ..stats.testing import MARGIN, ends_of, judged
 from .id_ood_curves import Cloud, clouds_of
 from .matching import FEWEST
@@ -92,11 +92,12 @@ def _row(one: Cloud, base: Cloud, curve: Smooth) -> dict[str, Any]:
     if not reason:
         weights = one.weights * inside
         at = one.expected.values
-        beyond = one.ood - base.ood_at(at if len(at) > 1 else at[0])
+        at = at if len(at) > 1 else at[0]
+        beyond = one.ood - averaged(base.ood_at, at, one.expected.spread)
         # A resample may hold none of the runs that take part.
         difference = (weights * beyond).sum(axis=1) / np.maximum(weights.sum(axis=1), 1)
-        fewest = min(curve.clusters, taking_part + len(curve.knots))
-        estimate, p = estimated(difference, fewest, len(curve.knots), curve.resamples)
+        fewest = min(curve.clusters, taking_part + curve.parameters)
+        estimate, p = estimated(difference, fewest, curve.parameters, curve.resamples)
     row = {"optimizer": one.optimizer, "n": int(inside.sum()), "outside": int((~inside).sum())}
     row |= {"left_out": one.words, "n_baseline": len(base.id), "id_low": low, "id_high": high}
     return {**row, **ends_of(estimate), "p": p, "reason": reason}

@@ -68,7 +68,7 @@ def without_trials(pairs: pd.DataFrame, rule: str) -> Iterator[str]:
     pairs = drawn(pairs)
     ended = pairs[pairs["status"].isin(FINISHED)]
     for (dataset, environments), runs in ended.groupby(list(GROUP[:2]), sort=False):
-        having = trials_of(runs, rule)["algorithm"]
+        having = trials_of(runs, rule)["algorithm"].unique()
         runs = runs[~runs["algorithm"].isin(having)]
         if len(runs):
             names = ", ".join(pretty(str(name)) for name in runs["algorithm"].unique())

@@ -1,13 +1,16 @@
-"""A smooth curve through points, with as many knots as they ask for, fitted to every resample."""
+"""A smooth curve through points, as rough as they ask for, fitted to every resample."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.linalg import eigh
 
 from oodbench.errors import RequestError
 
 from .intervals import Array, Estimate, from_error
+from .splines import natural_basis, roughness
 from .testing import p_value
 
 CENTRAL = (5, 95)
@@ -16,13 +19,19 @@ CENTRAL = (5, 95)
 FEWEST = 5
 """Fewer clusters, or different x, have no curve."""
 
-FEWEST_KNOTS, MOST_KNOTS = 3, 20
-"""Three knots, so that a bend is never ruled out beforehand."""
+FEWEST_KNOTS, MOST_KNOTS = 3, 16
 
-CONFIGURATIONS_PER_KNOT = 8
+CONFIGURATIONS_PER_KNOT = 4
 
-PATIENCE = 5
-"""More knots are tried until so many numbers of them have been no better."""
+FEWEST_PARAMETERS = 4.0
+"""Two more than a line has, so that a bend is never ruled out beforehand."""
+
+PENALTIES = np.geomspace(1e-8, 1e10, 150)
+"""Strengths of the penalty that are tried, relative to what the points say of the curve."""
+
+NORMAL = ((-(3**0.5), 1 / 6), (0.0, 2 / 3), (3**0.5, 1 / 6))
+"""Places and weights of Gauss and Hermite: the mean over a standard normal distribution. With two
+places there would be waves that they do not see."""
 
 BINS = 10
 """Bins of x, with equally many points, in which residuals show a lack of fit."""
@@ -34,66 +43,86 @@ BLOCK = 50
 """Resamples at once."""
 
 RIDGE = 1e-4
-"""Ridge penalty, as a share of a basis function's mean square. A resample that holds next to no
-points at a knot keeps there what was fitted to all of them."""
+"""Ridge penalty, as a share of what the points say. A resample that holds next to no points at a
+knot keeps there what was fitted to all of them."""
 
 
 @dataclass(frozen=True)
 class Smooth:
-    """A restricted cubic spline (Harrell 2015, section 2.4.5), fitted by least squares.
+    """A natural cubic spline, fitted by penalised least squares.
 
     It is cubic between its knots, straight beyond the outer two, and twice continuously
     differentiable.
 
     Attributes:
         knots: (K,), ascending.
-        coefficients: (1 + resamples, K); the first row is the fit to the points as they are.
+        coefficients: (1 + resamples, K), the values at the knots. The first row is the fit to the
+            points as they are. Those of resampled groups include by how much the penalty may be
+            off; see ``fit_smooth``.
+        parameters: Effective number of parameters: the trace of the smoother, 2 to K.
         clusters: Number of independent groups of points.
         resamples: How many of the resamples are of these groups; see ``error_of``.
     """
 
     knots: Array
     coefficients: Array
+    parameters: float
     clusters: int
     resamples: int
 
     @property
-    def freedom(self) -> int:
+    def freedom(self) -> float:
         """Degrees of freedom of what is estimated from it."""
-        return self.clusters - len(self.knots)
+        return self.clusters - self.parameters
 
-    def at(self, x: ArrayLike) -> Array:
+    def at(self, x: ArrayLike, derivative: int = 0) -> Array:
         """The curve of every resample at ``x``: (P,) or, by resample, (1 + resamples, P).
+
+        Args:
+            x: Where.
+            derivative: 1 for slopes.
 
         Returns:
             (1 + resamples, P).
         """
-        x = np.asarray(x, dtype=float)
+        x, basis = np.asarray(x, dtype=float), natural_basis(self.knots)
         if x.ndim == 1:
-            return np.asarray(self.coefficients @ _basis(x, self.knots))
+            return np.asarray(self.coefficients @ basis(x, derivative).T)
         parts = [
-            self.coefficients[rows, None, :] @ _basis(x[rows], self.knots)
+            basis(x[rows], derivative) @ self.coefficients[rows, :, None]
             for rows in _blocks(len(x))
         ]
-        return np.concatenate(parts)[:, 0, :]
+        return np.concatenate(parts)[..., 0]
 
     def estimate(self, values: Array) -> Estimate:
         """What ``values`` (1 + resamples,) of this curve come to; see ``estimated``."""
-        return estimated(values, self.clusters, len(self.knots), self.resamples)[0]
+        return estimated(values, self.clusters, self.parameters, self.resamples)[0]
 
     def error(self, values: Array) -> Array:
         """Standard errors (...) of ``values`` (1 + resamples, ...) of this curve."""
-        return error_of(values, self.clusters, len(self.knots), self.resamples)
+        return error_of(values, self.clusters, self.parameters, self.resamples)
 
 
 def fit_smooth(
-    x: Array, y: Array, weights: Array, clusters: int, resamples: int
+    x: Array,
+    y: Array,
+    weights: Array,
+    clusters: int,
+    resamples: int,
+    spread: Array | None = None,
 ) -> tuple[Smooth, Array]:
     """Fit the curve to the points and to every resample.
 
-    The number of knots is the one with the smallest AICc, and one more: what a curve with too few
-    knots is off by is then small beside its error. Knots stand half-way between even places and
-    even shares of the points, so that neither a crowd nor a gap takes them all.
+    The sum of squared residuals, plus a penalty times the integral of the squared second
+    derivative, is smallest. Restricted maximum likelihood chooses the penalty from the points (Wood
+    2017, section 6.2), and the resamples keep it. A penalised curve is a little too straight where
+    the truth bends. By how much is not known, but how large it is at most likely is: its covariance
+    is the Bayesian covariance of the curve less that of its sampling errors (Nychka 1988; Marra and
+    Wood 2012). The curves of resampled groups are moved by a draw from it, so that every interval
+    that rests on them covers it too.
+
+    Knots stand half-way between even places and even shares of the points, so that neither a crowd
+    nor a gap takes them all.
 
     Args:
         x, y: (1 + resamples, n), or (1, n) where all resamples have the same; finite.
@@ -101,9 +130,12 @@ def fit_smooth(
             as they are.
         clusters: Number of independent groups of points.
         resamples: How many of the resamples are of these groups; see ``error_of``.
+        spread: (n,) standard deviation of the true x of each point, of which ``x`` is the mean.
+            The curve is that of the true x: a point is expected at its mean over what the
+            true x may be. Default: x is exact.
 
     Returns:
-        The curve, and its (1 + resamples, n) values at the points.
+        The curve, and its (1 + resamples, n) expectations of y at the points.
 
     Raises:
         RequestError: Fewer clusters or different x than a curve needs.
@@ -115,12 +147,17 @@ def fit_smooth(
             f"but there are {clusters} configurations and {different} different accuracies. "
             "Train more."
         )
-    most = min(MOST_KNOTS, max(FEWEST_KNOTS, clusters // CONFIGURATIONS_PER_KNOT), different - 1)
-    knots = _knots(x[0], _number_of_knots(x[0], y[0], range(FEWEST_KNOTS, most + 1), clusters))
-    if not _full_rank(x[0], knots):
+    knots = _knots(x[0], min(MOST_KNOTS, max(FEWEST_KNOTS, clusters // CONFIGURATIONS_PER_KNOT)))
+    if not knots[0] < knots[-1]:
         raise RequestError("A curve needs ID accuracies that differ between its outer knots.")
-    coefficients, fitted = _fit(x, y, weights, knots)
-    return Smooth(knots, coefficients, clusters, resamples), fitted
+    design = _Design(knots, spread)
+    penalised = _penalise(design, x[0], y[0], clusters)
+    # Other points draw other numbers, and the same points always the same.
+    rng = np.random.default_rng(np.round(1e6 * y[0]).astype(np.int64).view(np.uint64))
+    moved = np.zeros((len(weights), len(knots)))
+    moved[1 : 1 + resamples] = rng.standard_normal((resamples, len(knots))) * penalised.bias
+    coefficients, fitted = _fit(x, y, weights, design, penalised, moved @ penalised.directions.T)
+    return Smooth(knots, coefficients, penalised.parameters, clusters, resamples), fitted
 
 
 def lack_of_fit(curve: Smooth, fitted: Array, x: Array, y: Array, weights: Array) -> float:
@@ -148,7 +185,18 @@ def lack_of_fit(curve: Smooth, fitted: Array, x: Array, y: Array, weights: Array
     return float(np.mean(by_chance >= found))
 
 
-def error_of(values: Array, clusters: int, parameters: int, resamples: int) -> Array:
+def averaged(curve: Callable[[Array], Array], x: Array, spread: Array) -> Array:
+    """The mean of a curve over a normal distribution of true x, where ``x`` is their mean.
+
+    Args:
+        curve: A function of x.
+        x: (..., n).
+        spread: (n,) standard deviations.
+    """
+    return np.asarray(sum(weight * curve(x + place * spread) for place, weight in NORMAL))
+
+
+def error_of(values: Array, clusters: float, parameters: float, resamples: int) -> Array:
     """The standard errors of numbers from their resamples.
 
     The variance is that over resampled draws, times G / (G - K) for G clusters and K parameters,
@@ -170,7 +218,7 @@ def error_of(values: Array, clusters: int, parameters: int, resamples: int) -> A
 
 
 def estimated(
-    values: Array, clusters: int, parameters: int, resamples: int
+    values: Array, clusters: float, parameters: float, resamples: int
 ) -> tuple[Estimate, float]:
     """A number with Student's t intervals from its resamples, and the p-value that it is 0.
 
@@ -188,90 +236,103 @@ def _knots(x: Array, number: int) -> Array:
     return placed
 
 
-def _basis(x: Array, knots: Array) -> Array:
-    """(..., K, P) of x (..., P): Harrell's, with x from 0 to 1 between the outer knots."""
-    span = knots[-1] - knots[0]
-    u, places = (x - knots[0]) / span, (knots - knots[0]) / span
-    basis = np.empty((*x.shape[:-1], len(knots), x.shape[-1]))
-    basis[..., 0, :], basis[..., 1, :] = 1, u
-    last, end = _cube(u - places[-2]), _cube(u - places[-1])
-    gap = places[-1] - places[-2]
-    last /= gap
-    end /= gap
-    for j, place in enumerate(places[:-2]):
-        tail = last * (places[-1] - place) - end * (places[-2] - place)
-        np.subtract(_cube(u - place), tail, out=basis[..., j + 2, :])
-    return basis
+@dataclass(frozen=True)
+class _Design:
+    """What a point at x says of the values at the knots."""
+
+    knots: Array
+    spread: Array | None
+
+    def __call__(self, x: Array) -> Array:
+        """(..., n, K) of x (..., n)."""
+        basis = natural_basis(self.knots)
+        return np.asarray(basis(x) if self.spread is None else averaged(basis, x, self.spread))
 
 
-def _cube(u: Array) -> Array:
-    np.maximum(u, 0, out=u)
-    cubed: Array = u * u
-    cubed *= u
-    return cubed
+@dataclass(frozen=True)
+class _Penalised:
+    """The fit to the points, in directions that the points and the penalty see independently.
+
+    Attributes:
+        directions: (K, K): the columns are values at the knots.
+        seen, penalty: (K,): how much the points say of each direction, and how much the penalty.
+        values: (K,): how far the fit goes in each.
+        bias: (K,): standard deviation of what the penalty is off by in each.
+    """
+
+    directions: Array
+    seen: Array
+    penalty: Array
+    values: Array
+    bias: Array
+
+    @property
+    def parameters(self) -> float:
+        return float((self.seen / (self.seen + self.penalty)).sum())
 
 
-def _number_of_knots(x: Array, y: Array, numbers: range, clusters: int) -> int:
-    """The one with the smallest AICc, and one more."""
-    scores: dict[int, float] = {}
-    best = numbers[0]
-    for number in numbers:
-        scores[number] = _aicc(x, y, _knots(x, number), clusters)
-        best = min(scores, key=lambda k: scores[k])
-        if number - best >= PATIENCE:
-            break
-    return best + 1 if np.isfinite(scores.get(best + 1, np.inf)) else best
+def _penalise(design: _Design, x: Array, y: Array, clusters: int) -> _Penalised:
+    """The penalty that restricted maximum likelihood finds in the points (Wood 2011, equation 4).
 
-
-def _aicc(x: Array, y: Array, knots: Array, clusters: int) -> float:
-    """Akaike's criterion for few points (Hurvich & Tsai 1989); infinite where knots coincide."""
-    k = len(knots)
-    if clusters <= k + 1 or not _full_rank(x, knots):
-        return np.inf
-    basis = np.linalg.qr(_basis(x, knots).T)[0]
-    rest = y - basis @ (basis.T @ y)
+    A line is not penalised: the first two directions.
+    """
+    basis, rough = design(x), roughness(design.knots)
+    gram = basis.T @ basis
+    rough *= np.trace(gram) / np.trace(rough)
+    unseen, directions = eigh(rough, gram + rough)
+    unseen[:2] = 0
+    unseen = np.clip(unseen, 0, 1)
+    seen = 1 - unseen
+    line = np.polynomial.Polynomial.fit(x, y, 1)
+    # The line is not penalised. Without it, squares of small residuals are no small differences.
+    rest = y - line(x)
+    moment = directions.T @ (basis.T @ rest)
+    total = seen + PENALTIES[:, None] * unseen
     # A fit without error is as good as another.
-    variance = max(float(np.mean(rest**2)), 1e-12 * float(np.var(y)) + 1e-300)
-    return float(clusters * np.log(variance) + 2 * k + 2 * k * (k + 1) / (clusters - k - 1))
+    noise = np.maximum(rest @ rest - (moment**2 / total).sum(axis=1), 1e-12 * (y @ y) + 1e-300)
+    log_penalty = (len(seen) - 2) * np.log(PENALTIES)
+    score = (clusters - 2) * np.log(noise) + np.log(total).sum(axis=1) - log_penalty
+    parameters = (seen / total).sum(axis=1)
+    score[parameters < min(FEWEST_PARAMETERS, parameters[0])] = np.inf
+    best = int(np.argmin(score))
+    penalty = PENALTIES[best] * unseen
+    variance = noise[best] / max(clusters - parameters[best], 1)
+    values = (directions.T @ (basis.T @ y)) / total[best]
+    bias = np.sqrt(variance * penalty) / total[best]
+    return _Penalised(directions, seen, penalty, values, bias)
 
 
-def _full_rank(x: Array, knots: Array) -> bool:
-    if not knots[0] < knots[-1]:
-        return False
-    diagonal = np.abs(np.diag(np.linalg.qr(_basis(x, knots).T, mode="r")))
-    return bool(diagonal.min() > 1e-9 * diagonal.max())
+def _fit(
+    x: Array, y: Array, weights: Array, design: _Design, penalised: _Penalised, moved: Array
+) -> tuple[Array, Array]:
+    """Coefficients (1 + resamples, K), plus ``moved``, and the curve at the points."""
+    directions, penalty = penalised.directions, penalised.penalty
+    first = directions @ penalised.values
+    kept = np.diag(penalty + RIDGE * penalised.seen)
+
+    def solve(gram: Array, moment: Array) -> Array:
+        """The fit to each resample: that to the points, and a correction of it."""
+        short = moment @ directions - penalty * penalised.values
+        correction = np.linalg.solve(directions.T @ gram @ directions + kept, short[..., None])
+        return np.asarray(first + correction[..., 0] @ directions.T)
+
+    if len(x) == 1:
+        basis = design(x[0])
+        products = (basis[:, :, None] * basis[:, None, :]).reshape(x.shape[1], -1)
+        gram = (weights @ products).reshape(-1, len(first), len(first))
+        found = solve(gram, (weights * (y - basis @ first)) @ basis) + moved
+        return found, found @ basis.T
+    y = np.broadcast_to(y, weights.shape)
+    coefficients, fitted = [], []
+    for rows in _blocks(len(x)):
+        basis = design(x[rows])
+        rest = weights[rows] * (y[rows] - basis @ first)
+        gram = np.swapaxes(basis * weights[rows, :, None], 1, 2) @ basis
+        found = solve(gram, (rest[:, None, :] @ basis)[:, 0, :]) + moved[rows]
+        coefficients.append(found)
+        fitted.append((basis @ found[..., None])[..., 0])
+    return np.concatenate(coefficients), np.concatenate(fitted)
 
 
 def _blocks(resamples: int) -> list[slice]:
     return [slice(start, start + BLOCK) for start in range(0, resamples, BLOCK)]
-
-
-def _fit(x: Array, y: Array, weights: Array, knots: Array) -> tuple[Array, Array]:
-    """Coefficients (1 + resamples, K) and the curve at the points (1 + resamples, n)."""
-    # Solved in a basis that is orthonormal over the points: every resample is then well scaled.
-    orthonormal, triangle = np.linalg.qr(_basis(x[0], knots).T)
-    scaling = np.linalg.inv(triangle)
-    first = scaling @ (orthonormal.T @ y[0])
-
-    def solve(gram: Array, moment: Array) -> Array:
-        """The fit to each resample: that to the points, and a correction of it."""
-        scaled = scaling.T @ gram @ scaling + RIDGE * np.eye(len(knots))
-        correction = (scaling @ np.linalg.solve(scaled, scaling.T @ moment))[..., 0]
-        return np.asarray(first + correction)
-
-    if len(x) == 1:
-        basis = _basis(x[0], knots)
-        products = (basis[:, None, :] * basis[None, :, :]).reshape(-1, x.shape[1])
-        gram = (weights @ products.T).reshape(-1, len(knots), len(knots))
-        found = solve(gram, ((weights * (y - first @ basis)) @ basis.T)[..., None])
-        return found, found @ basis
-    y = np.broadcast_to(y, weights.shape)
-    coefficients, fitted = [], []
-    for rows in _blocks(len(x)):
-        basis = _basis(x[rows], knots)
-        weighed = basis * weights[rows, None, :]
-        rest = y[rows] - first @ basis
-        found = solve(weighed @ np.swapaxes(basis, 1, 2), weighed @ rest[..., None])
-        coefficients.append(found)
-        fitted.append((found[:, None, :] @ basis)[:, 0, :])
-    return np.concatenate(coefficients), np.concatenate(fitted)

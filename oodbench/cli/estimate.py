@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from oodbench import api
+from oodbench.cli.deciding import tell_looks
 from oodbench.errors import RequestError
 
 if TYPE_CHECKING:
@@ -89,6 +90,20 @@ def tell_targets(dataset: "DatasetEntry") -> None:
         print(plain(f"Each training on {dataset.name} is tested on {targets}: {listed(names)}."))
 
 
+def tell_spread(spec: "SweepSpec") -> None:
+    """Say on which machines the executors spread each run."""
+    for executor, machines in (("slurm", spec.slurm), ("ray", spec.ray)):
+        if machines is not None and machines.spread:
+            nodes = machines.nodes_per_run
+            processes = spec.replicas[0] // nodes
+            what = f"{machines.gpus_per_run} GPUs" if machines.gpus_per_run else "CPUs"
+            print(
+                f"{spec.name}: --executor {executor} trains {machines.workers} runs at once, each "
+                f"on {what} of {nodes} node{'s' * (nodes > 1)}, by torchrun with {processes} "
+                f"process{'es' * (processes > 1)} on each."
+            )
+
+
 def show_power(specs: "list[SweepSpec]", db: str | None) -> None:
     """Print what differences the sweeps would find, if there are runs to judge by."""
     import pandas as pd
@@ -167,7 +182,9 @@ def preview(specs: "list[SweepSpec]", db: str | None, device: str = "auto") -> N
             name = f"{spec.name}: " if len(specs) > 1 else ""
             added = api.preview(spec, db)
             waiting = added.known_runs - added.stored_runs
-            later = f", and {added.later_runs} as results come in" if added.later_runs else ""
+            most = "at most " if spec.search.stop else ""
+            more = f", and {most}{added.later_runs} as results come in"
+            later = more if added.later_runs else ""
             print(
                 f"{name}{added.studies} studies, {added.runs} trials: {added.stored_runs} stored, "
                 f"{waiting} waiting or running, {added.new_runs} new; "
@@ -175,6 +192,7 @@ def preview(specs: "list[SweepSpec]", db: str | None, device: str = "auto") -> N
             )
     show_power(specs, db)
     for spec in specs:
+        tell_looks(spec)
         for dataset in spec.datasets:
             tell_targets(dataset)
         if replicas := on_replicas(spec):
@@ -183,6 +201,7 @@ def preview(specs: "list[SweepSpec]", db: str | None, device: str = "auto") -> N
                 f"{spec.name}: {counted} replicas: one device simulates all of a run's; with "
                 "--processes each takes a process and a core, with torchrun a device."
             )
+            tell_spread(spec)
         if spec.data_seeds > 1:
             from oodbench.workers.trial_data import KEPT
 

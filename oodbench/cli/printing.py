@@ -126,15 +126,20 @@ def table_of(columns: Sequence[Shown], narrow: bool) -> Table:
     """The columns as a table; nothing in it wraps but prose."""
     padding = 0 if narrow else 1
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, padding), pad_edge=False)
-    for name, cells, right in columns:
-        prose = any(len(cell) > PROSE and " " in cell for cell in cells)
+    prose = [any(len(cell) > PROSE and " " in cell for cell in c.cells) for c in columns]
+    for (name, cells, right), wraps in zip(columns, prose, strict=True):
         table.add_column(
             headed(name),
             justify="right" if right else "left",
-            no_wrap=not prose,
-            min_width=PROSE if prose else max(map(cell_len, [headed(name), *cells])),
+            no_wrap=not wraps,
+            min_width=PROSE if wraps else None,
+            width=None if wraps else max(map(cell_len, [headed(name), *cells])),
         )
-    for row in zip(*(column.cells for column in columns), strict=True):
+    filled = [column.cells for column in columns]
+    lines = any(prose) or any("\n" in cell for column in filled for cell in column)
+    if not lines and filled[0]:  # a cell for each column takes a fraction of the time
+        filled = [["\n".join(column)] for column in filled]
+    for row in zip(*filled, strict=True):
         table.add_row(*map(Text, row))
     return table
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oodbench import api
+from oodbench.cli.deciding import show_decisions
 from oodbench.cli.options import Db, Sweep
 from oodbench.errors import RequestError
 
@@ -23,18 +24,23 @@ def status(
 ) -> None:
     """Count each study's runs by status, and list its SLURM jobs.
 
+    Of searches that stop when decided, show how far each statement is.
+
     Example: oodbench status --db digits.db --watch
     """
     from oodbench.cli.printing import show, show_columns, shown_rows
     from oodbench.cli.watching import left_out, watch_until_done
     from oodbench.results import open_database, sqlite_file, study_counts
+    from oodbench.results.sweeps.rounds import deciding
 
     if watch:
         watch_until_done(db, name)
     with open_database(db, read_only=True) as database:
-        rows = study_counts(database, name)
+        rows, stops = study_counts(database, name), deciding(database, name)
     columns, hidden = shown_rows(rows), left_out({row["sweep"] for row in rows})
     show_columns([column for column in columns if column.name not in hidden])
+    if stops:
+        show_decisions(api.decisions(db, name))
     if sqlite_file(db) is not None:  # no SLURM job ever worked for one
         return
     jobs = slurm_jobs(db, name)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oodbench import api
+from oodbench.cli.deciding import show_decisions
 from oodbench.cli.estimate import preview
 from oodbench.cli.next_steps import look_at
 from oodbench.cli.options import (
@@ -107,6 +108,8 @@ def train(
         print(f"watch: oodbench status --db {where} --watch; stop: {stop}")
         return 0
     show(studies[list(SHOWN)])
+    if spec.search.stop:
+        show_decisions(api.decisions(db, spec.name))
     if spec.confirm:
         print("\nThe best by ID validation, trained again on fresh seeds: mean (95% over seeds)")
         show(seed_intervals(api.confirmed(db, spec.name)))

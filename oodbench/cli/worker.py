@@ -52,7 +52,10 @@ def worker(
 
     settings = replace(settings, lease=lease)
     rank = torchrun.rank() if settings.processes else None
-    stop = _StopSignal(parent, torchrun.GRACE if rank == 0 else 0.0)
+    if rank is None:
+        stop = _StopSignal(parent)
+    else:  # torchrun is between this process and the one that started it
+        stop = _StopSignal(os.getppid(), torchrun.GRACE if rank == 0 else 0.0, parent)
     follows = bool(rank)  # it only trains with torchrun's first process
     for one in _sweep_names(name, db, shard, changes or (), prepare=not follows):
         work(db, one, settings, owner=owner, peers=peers, should_stop=stop)
@@ -92,18 +95,35 @@ class _StopSignal:
     Args:
         parent: Number of that process; None if the worker is to outlive it.
         grace: Seconds from a signal until it counts.
+        grandparent: Number of a process that it is not to outlive either.
     """
 
-    def __init__(self, parent: int | None, grace: float = 0.0) -> None:
-        self._parent, self._grace, self._told = parent, grace, math.inf
+    def __init__(
+        self, parent: int | None, grace: float = 0.0, grandparent: int | None = None
+    ) -> None:
+        self._parent, self._grandparent = parent, grandparent
+        self._grace, self._told = grace, math.inf
         # Schedulers warn with SIGUSR1 or SIGUSR2 before a job's time is over.
-        for name in ("SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2"):
-            if hasattr(signal, name):  # Windows lacks two
-                signal.signal(getattr(signal, name), self._tell)
+        for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2"):
+            number = getattr(signal, name, None)  # Windows lacks three
+            if number is None or (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):
+                continue  # nohup ignores it: the worker is to outlive its terminal
+            signal.signal(number, self._tell)
 
     def _tell(self, number: int, frame: Any) -> None:
         self._told = min(self._told, time.monotonic() + self._grace)
 
     def __call__(self) -> bool:
         orphaned = self._parent is not None and os.getppid() != self._parent
+        orphaned |= self._grandparent is not None and not _lives(self._grandparent)
         return orphaned or time.monotonic() >= self._told
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # another user's, by now
+    return True

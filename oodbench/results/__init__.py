@@ -1,72 +1,8 @@
-"""The results database: queue, store and queries. Also here, apart: ``select.select``."""
+"""The results database: queue, store and queries. Also here, apart: ``select.select``.
 
-from oodbench.results.connection.address import describe_target as describe_target
-from oodbench.results.connection.address import sqlite_file as sqlite_file
-from oodbench.results.connection.database import Database as Database
-from oodbench.results.connection.database import is_empty as is_empty
-from oodbench.results.connection.database import open_database as open_database
-from oodbench.results.connection.database import upgrade_database as upgrade_database
-from oodbench.results.imports import UNKNOWN as UNKNOWN
-from oodbench.results.imports import Imported as Imported
-from oodbench.results.imports import ImportedRuns as ImportedRuns
-from oodbench.results.imports import add_imported as add_imported
-from oodbench.results.imports import refuse_imported as refuse_imported
-from oodbench.results.merging.compacting import compact_database as compact_database
-from oodbench.results.merging.copying import copy_database as copy_database
-from oodbench.results.merging.databases import merge_databases as merge_databases
-from oodbench.results.merging.integrity import check_database as check_database
-from oodbench.results.probes import probed as probed
-from oodbench.results.probes import store_probes as store_probes
-from oodbench.results.queries.details import RunDetails as RunDetails
-from oodbench.results.queries.details import run_details as run_details
-from oodbench.results.queries.environment_scores import (
-    environment_accuracies as environment_accuracies,
-)
-from oodbench.results.queries.live import Ended as Ended
-from oodbench.results.queries.live import Holding as Holding
-from oodbench.results.queries.live import ended as ended
-from oodbench.results.queries.live import holdings as holdings
-from oodbench.results.queries.live import sizes as sizes
-from oodbench.results.queries.origins import ORIGIN as ORIGIN
-from oodbench.results.queries.origins import environment_names as environment_names
-from oodbench.results.queries.origins import origins as origins
-from oodbench.results.queries.origins import sweep_specs as sweep_specs
-from oodbench.results.queries.where import compile_where as compile_where
-from oodbench.results.query import checkpoints as checkpoints
-from oodbench.results.query import count_runs as count_runs
-from oodbench.results.query import curves as curves
-from oodbench.results.query import pairs as pairs
-from oodbench.results.query import runs as runs
-from oodbench.results.query import searched_scale as searched_scale
-from oodbench.results.query import sql as sql
-from oodbench.results.queue import Claim as Claim
-from oodbench.results.queue import abandon as abandon
-from oodbench.results.queue import claim as claim
-from oodbench.results.queue import excuse as excuse
-from oodbench.results.queue import release as release
-from oodbench.results.queue import renew as renew
-from oodbench.results.schema import CONFIRM as CONFIRM
-from oodbench.results.select import CHECKPOINT_RULES as CHECKPOINT_RULES
-from oodbench.results.select import RUN_RULES as RUN_RULES
-from oodbench.results.store import load_run as load_run
-from oodbench.results.store import store_runs as store_runs
-from oodbench.results.sweeps.adding import add_sweep as add_sweep
-from oodbench.results.sweeps.adding import preview_sweep as preview_sweep
-from oodbench.results.sweeps.changes import cancel as cancel
-from oodbench.results.sweeps.changes import retry as retry
-from oodbench.results.sweeps.plans import AddedSweep as AddedSweep
-from oodbench.results.sweeps.plans import PlannedStudy as PlannedStudy
-from oodbench.results.sweeps.progress import best_id_val as best_id_val
-from oodbench.results.sweeps.progress import counts as counts
-from oodbench.results.sweeps.progress import is_done as is_done
-from oodbench.results.sweeps.progress import state_counts as state_counts
-from oodbench.results.sweeps.progress import study_counts as study_counts
-from oodbench.results.sweeps.proposals import Growing as Growing
-from oodbench.results.sweeps.proposals import Past as Past
-from oodbench.results.sweeps.proposals import add_trials as add_trials
-from oodbench.results.sweeps.proposals import give_back_study as give_back_study
-from oodbench.results.sweeps.proposals import take_study as take_study
-from oodbench.results.sweeps.shards import Shard as Shard
-from oodbench.results.sweeps.shards import add_shard as add_shard
-from oodbench.results.sweeps.shards import check_divisible as check_divisible
-from oodbench.results.sweeps.to_keep import to_keep as to_keep
+``__init__.pyi`` lists the names; each loads what it needs when it is first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,10 +12,10 @@ from oodbench.errors import QueryError, RequestError
 from oodbench.records import IMPORTED, PROTOCOL, RunRecord, Trial, hash_of
 from oodbench.results.connection.database import Database
 from oodbench.results.connection.engines import PLANNING, update_statistics, wait_for_turn
-from oodbench.results.measurements import curves, put_curves
+from oodbench.results.measurements import METRIC, curves, put_curves
 from oodbench.results.provenances import put_provenances
 from oodbench.results.schema import now, points, runs, studies, study_trials, sweeps
-from oodbench.results.store import METRIC, curve_row, finite, summarise
+from oodbench.results.store import curve_row, finite, summarise
 from oodbench.results.sweeps.adding import (
     end_of_line,
     put_links,

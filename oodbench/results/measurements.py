@@ -12,6 +12,9 @@ from oodbench.results.connection.engines import insert_absent
 from oodbench.results.schema import points, series
 from oodbench.results.sweeps.lookup import chunks
 
+METRIC = "accuracy"
+"""The metric of summaries and scores."""
+
 NAMES = ("environment", "split", "role", "metric")
 """What a series is about."""
 

@@ -1,6 +1,6 @@
 """Questions to the database, answered as pandas DataFrames."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,10 @@ from oodbench.records import MEASURED, ROLES
 from oodbench.results import schema
 from oodbench.results.columns import BY_TARGET, Column, columns_of_pairs, columns_of_runs, named
 from oodbench.results.connection.database import Database
+from oodbench.results.measurements import METRIC
 from oodbench.results.measurements import curves as measured_curves
 from oodbench.results.queries.environment_scores import environment_scores
-from oodbench.results.queries.hparams import HparamNames
+from oodbench.results.queries.hparams import NamesOfRuns, hparam_names
 from oodbench.results.queries.metric_scores import role_means, with_metric
 from oodbench.results.queries.rawsql import sql as sql
 from oodbench.results.queries.targets import (
@@ -24,7 +25,7 @@ from oodbench.results.queries.targets import (
 )
 from oodbench.results.queries.where import compile_where
 from oodbench.results.select import CHECKPOINT_RULES
-from oodbench.results.store import METRIC, find_run
+from oodbench.results.store import find_run
 from oodbench.results.sweeps.lookup import chunks, in_sweep, studies_of
 from oodbench.results.views import select_pairs, select_runs
 
@@ -251,13 +252,14 @@ def _filtered(
         of_targets = target_columns(connection, dict(view.c))
         named_in = {**plain, **of_targets, "hparams": view.c.hparams}
         known = partial(_values, connection)
-        condition = compile_where(where, named_in, partial(HparamNames, connection), known)
+        condition = compile_where(where, named_in, partial(hparam_names, connection), known)
         statement = statement.where(condition)
     return statement
 
 
-def _values(connection: Connection, column: str) -> set[str]:
+def _values(connection: Connection, name: str) -> Collection[str]:
     """The datasets, algorithms, optimizers or models that there are runs of."""
-    if column not in NAMES:
-        return set()
-    return set(connection.scalars(select(schema.runs.c[column]).distinct()))
+    if name not in NAMES:
+        return ()
+    column = schema.runs.c[name]
+    return NamesOfRuns(connection, lambda value: column == value, select(column))

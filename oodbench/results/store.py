@@ -11,14 +11,11 @@ from oodbench.errors import QueryError
 from oodbench.records import MEASURED, OOD_TEST, STATUSES, Measurement, RunRecord
 from oodbench.results.answer_keys import put_predictions
 from oodbench.results.connection.database import Database
-from oodbench.results.measurements import curves, put_curves
+from oodbench.results.measurements import METRIC, curves, put_curves
 from oodbench.results.provenances import provenance_of, put_provenances, runs_with_origins
 from oodbench.results.queue import Claim, held, lock_runs
 from oodbench.results.schema import COMPLETED, now, origins, runs
 from oodbench.results.trials import trial_of
-
-METRIC = "accuracy"
-"""The metric of summaries and scores."""
 
 
 def store_runs(db: Database, results: Sequence[tuple[Claim, RunRecord]]) -> list[str]:

@@ -108,7 +108,7 @@ def _models(
     spec: SweepSpec, algorithm: AlgorithmEntry, optimizer: OptimizerEntry, dataset: DatasetEntry
 ) -> int:
     """The number of models that a study trains."""
-    drawn = spec.search.trials or 0
+    drawn = spec.search.at_most
     if spec.search.sampler == "grid":
         train = spec.train_of(dataset, algorithm)
         drawn = len(grid(spec.space_of(train, algorithm, optimizer), spec.search.points or 0))

@@ -1,7 +1,8 @@
 """Where a sweep's workers run: keys of a sweep file that decide no trial."""
 
 import re
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -51,16 +52,80 @@ class Machines(Part):
     """What the executors for many machines have in common.
 
     Attributes:
-        workers: Worker processes, in all.
+        workers: Workers, in all.
         workers_per_job: How many of them share a job, and its GPUs in turn.
-        cpus: CPU cores of a job.
+        cpus: CPU cores of a job, on each of its nodes.
         lease: Seconds for which a silent worker keeps its trials.
+        gpus_per_run: GPUs of one run, on all its nodes together: one for each of its replicas.
+        nodes_per_run: Nodes of one run, among which its replicas are divided evenly.
     """
 
     workers: Positive = 1
     workers_per_job: Positive = 1
     cpus: Positive = 1
     lease: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
+    gpus_per_run: Annotated[int, Field(ge=0)] = 0
+    nodes_per_run: Positive = 1
+    gpus: float = 0
+
+    @property
+    def spread(self) -> bool:
+        """Whether a worker is a process for each replica of a run, and not one process."""
+        return self.gpus_per_run > 0 or self.nodes_per_run > 1
+
+    @property
+    def gpus_per_node(self) -> float:
+        """GPUs of a job, on each of its nodes."""
+        return self.gpus_per_run // self.nodes_per_run if self.spread else self.gpus
+
+    @model_validator(mode="after")
+    def check_run(self) -> Self:
+        """What belongs to a job of workers is not mixed with what belongs to a run."""
+        if self.spread and self.workers_per_job > 1:
+            raise ValueError(
+                f"workers_per_job ({self.workers_per_job}) must be 1 with gpus_per_run or "
+                "nodes_per_run: a job trains one run at a time"
+            )
+        if self.spread and self.gpus:
+            raise ValueError(
+                f"gpus ({self.gpus}) are of a job whose workers train apart; with gpus_per_run or "
+                "nodes_per_run leave it out"
+            )
+        if self.gpus_per_run % self.nodes_per_run:
+            raise ValueError(
+                f"gpus_per_run ({self.gpus_per_run}) must be a multiple of nodes_per_run "
+                f"({self.nodes_per_run}): each node has as many"
+            )
+        return self
+
+    def check_replicas(self, place: str, numbers: Sequence[int]) -> None:
+        """Raise ValueError unless a run that is spread has a process for each of its replicas.
+
+        Args:
+            place: Key of the sweep file.
+            numbers: How many replicas its runs have, each number once, without 1.
+        """
+        if not self.spread or (
+            len(numbers) == 1
+            and self.gpus_per_run in (0, numbers[0])
+            and numbers[0] % self.nodes_per_run == 0
+        ):
+            return
+        asked = f"{place}: gpus_per_run {self.gpus_per_run}, nodes_per_run {self.nodes_per_run}"
+        if not numbers:
+            raise ValueError(
+                f"{asked}: no run of this sweep has replicas to spread; write parallel: "
+                "{method: ddp, replicas: 2}, or leave them out"
+            )
+        if len(numbers) > 1:
+            raise ValueError(
+                f"{asked}: runs have {' or '.join(map(str, numbers))} replicas, but the processes "
+                "of a job are as many for each run; put the others into a sweep of their own"
+            )
+        raise ValueError(
+            f"{asked}: a run has {numbers[0]} replicas, so gpus_per_run must be {numbers[0]}, or "
+            f"0 for CPUs, and nodes_per_run must divide {numbers[0]}"
+        )
 
     def jobs(self, workers: int | None = None) -> int:
         """How many jobs that makes."""
@@ -74,7 +139,7 @@ class Slurm(Machines):
         partition: None: the cluster's default.
         time: Limit of a job, in minutes; it is put back in line then.
         gpus: GPUs of a job.
-        memory: Memory per job, such as ``16G``; None: the cluster's default.
+        memory: Memory per node of a job, such as ``16G``; None: the cluster's default.
         notice: Seconds before the limit at which workers save and stop.
         setup: Lines of shell before the worker starts, such as ``module load cuda``.
         options: Further options of sbatch: ``{account: me, constraint: a100}``.

@@ -10,7 +10,7 @@ from oodbench.results import PlannedStudy
 from oodbench.spaces import Space
 from oodbench.sweep import Study, SweepSpec, load_sweep, parse_sweep
 from oodbench.sweep.search import described, draw, grid, sobol
-from oodbench.sweep.settings import Search
+from oodbench.sweep.search.settings import Search
 
 Sweep = str | Path | Mapping[str, Any] | SweepSpec
 """A sweep file's path, what it says as a dictionary, or a checked sweep."""
@@ -41,7 +41,7 @@ def design(space: Space, search: Search) -> list[dict[str, Scalar]]:
     if search.sampler == "grid":
         return grid(space, search.points or 0)
     drawing = {"random": draw, "qmc": sobol}[search.sampler]
-    return drawing(space, search.trials or 0, search.seed)
+    return drawing(space, search.drawn_first, search.seed)
 
 
 def agenda(spec: SweepSpec, study: Study, drawn: int) -> dict[str, Any] | None:
@@ -52,10 +52,13 @@ def agenda(spec: SweepSpec, study: Study, drawn: int) -> dict[str, Any] | None:
         study: One of its studies.
         drawn: Configurations that are drawn already.
     """
-    if not (spec.search.adaptive or spec.confirm):
+    if not (spec.search.adaptive or spec.search.stop or spec.confirm):
         return None
     result: dict[str, Any] = {"seeds": spec.seeds, "data": [asdict(split) for split in study.data]}
     configurations, confirming = drawn, 0
+    if spec.search.stop:
+        result["stop"] = spec.search.stop
+        configurations = spec.search.at_most
     if spec.search.adaptive:
         result["search"] = spec.search.asks
         configurations = spec.search.asks["trials"]

@@ -1,4 +1,4 @@
-"""The parts of a sweep file: strict keys and types, training settings, search."""
+"""The parts of a sweep file: strict keys and types, training settings."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -18,7 +18,6 @@ from pydantic import (
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.optimizers.fine_tuning import NAMES, read
 from oodbench.spaces import Choice, Range, parse
-from oodbench.sweep.search.designs import MOST
 
 Positive = Annotated[int, Field(ge=1)]
 Precision = Literal["float32", "float64", "tf32", "bf16"]
@@ -242,47 +241,6 @@ class Train(TrainChanges):
         assert self.epochs is not None  # check_complete has seen to it
         total = size * environments if self.batch.size is None else size
         return math.ceil(Fraction(str(self.epochs)) * examples / total)  # 1.1 * 10 / 1 is 11
-
-
-class Search(Part):
-    """The search: how configurations are drawn."""
-
-    sampler: Literal["random", "qmc", "grid", "tpe", "gp"] = "random"
-    trials: Positive | None = None
-    points: Annotated[int, Field(ge=2, le=MOST)] | None = None
-    startup: Positive | None = None
-    cohort: Positive | None = None
-    seed: int = 0
-
-    @property
-    def adaptive(self) -> bool:
-        """Whether the sampler learns from results."""
-        return self.sampler in ("tpe", "gp")
-
-    @model_validator(mode="after")
-    def check_size(self) -> "Search":
-        """A grid has points; the others have trials; adaptive ones also how they learn."""
-        wanted, other = ("points", "trials") if self.sampler == "grid" else ("trials", "points")
-        if getattr(self, wanted) is None or getattr(self, other) is not None:
-            raise ValueError(f"sampler {self.sampler} needs {wanted}, and no {other}")
-        for key in ("startup", "cohort"):
-            if getattr(self, key) is not None and not self.adaptive:
-                raise ValueError(f"{key} goes with the adaptive samplers tpe and gp")
-        if self.adaptive and (self.trials or 0) <= self.asks["startup"]:
-            raise ValueError(
-                f"the first {self.asks['startup']} trials of {self.sampler} are random (startup), "
-                f"so of {self.trials} none would be adaptive; raise trials or lower startup"
-            )
-        return self
-
-    @property
-    def asks(self) -> dict[str, int]:
-        """What an adaptive search keeps to: see ``oodbench.workers.proposing``."""
-        return {
-            "trials": self.trials or 0,
-            "startup": self.startup or 20,
-            "cohort": self.cohort or 8,
-        }
 
 
 class Rate(Part):

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, model
 
 from oodbench.algorithms import ALGORITHMS, AlgorithmSpec
 from oodbench.data import DATASETS, Dataset
-from oodbench.errors import RequestError, SweepError
+from oodbench.errors import RequestError, SweepError, check_name
 from oodbench.models import MODELS
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.spaces import Choice, Range, override
@@ -29,13 +29,13 @@ from oodbench.sweep.entries import (
 from oodbench.sweep.fine_tuning import check_fine_tuning
 from oodbench.sweep.machines import Ray, Slurm
 from oodbench.sweep.mistakes import describe, odd_numbers
+from oodbench.sweep.search.settings import Search
 from oodbench.sweep.settings import (
     Batch,
     Confirm,
     Part,
     Positive,
     Rate,
-    Search,
     Train,
     told_with_place,
 )
@@ -98,6 +98,10 @@ class SweepSpec(Part):
                     f"{ways}put the second into a sweep of another name and database"
                 )
         check_size(self)
+        for place, machines in (("slurm", self.slurm), ("ray", self.ray)):
+            if machines is not None:
+                machines.check_replicas(place, self.replicas)
+        check_asked(self)
         for dataset in self.datasets:
             check_augmentation(dataset, self.model)
             self.model.check_images(dataset)
@@ -136,6 +140,12 @@ class SweepSpec(Part):
                 [optimizer.parallel] if optimizer.parallel else self.parallel or [ALONE]
             )
         ]
+
+    @property
+    def replicas(self) -> list[int]:
+        """How many replicas its runs have, each number once; without the runs that have none."""
+        numbers = {OPTIMIZERS.get(optimizer.name).replicas for optimizer in self.contestants}
+        return sorted(numbers - {1})
 
     def train_of(self, dataset: DatasetEntry, algorithm: AlgorithmEntry) -> Train:
         """The training settings of a dataset and an algorithm: the algorithm's changes win."""
@@ -255,13 +265,28 @@ class SweepSpec(Part):
 
 def check_size(spec: SweepSpec) -> None:
     """Raise ValueError if one study has more runs than anybody trains."""
-    drawn = spec.search.trials or 0
+    drawn = spec.search.at_most
     again = min(spec.confirm.top, drawn) * spec.confirm.seeds if spec.confirm else 0
     runs = (drawn * spec.seeds + again) * spec.data_seeds
     if runs > MOST_RUNS:
         raise ValueError(
             f"each study would have {runs:,} runs (trials, times seeds, times data_seeds, and "
             f"those of confirm), but at most {MOST_RUNS:,} are planned"
+        )
+
+
+def check_asked(spec: SweepSpec) -> None:
+    """Raise ValueError if a search is to stop when something is decided that it does not draw."""
+    if spec.search.stop is None:
+        return
+    names = [optimizer.name for optimizer in spec.contestants]
+    for name in spec.search.among or ():
+        check_name("optimizer of this sweep", name, names)
+    if len(spec.search.among or names) < 2:
+        raise ValueError("stop: decided compares optimizers, but the sweep has one; add another")
+    if spec.confirm:
+        raise ValueError(
+            "confirm goes with a fixed number of trials; leave it out while stop is decided"
         )
 
 

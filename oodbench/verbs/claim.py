@@ -14,7 +14,7 @@ from oodbench.results.predictions import Predictions
 from oodbench.results.targets import by_target
 from oodbench.siblings import sibling
 from oodbench.sweep.files import parse_yaml
-from oodbench.verbs.predictions import known_predictions
+from oodbench.workers.artifacts import known_predictions
 
 
 def claim_names() -> list[str]:

@@ -9,8 +9,8 @@ import pandas as pd
 from oodbench import analysis
 from oodbench.machine import one_blas_thread
 from oodbench.results import environment_names, open_database
-from oodbench.verbs.predictions import known_predictions
-from oodbench.verbs.query import query
+from oodbench.verbs.query import query, read_runs
+from oodbench.workers.artifacts import known_predictions
 
 
 def conclude(
@@ -30,8 +30,8 @@ def conclude(
         checkpoint: Which checkpoint of a run is scored.
         options: ``rule``, ``budget``, ``unit``, ``baseline``, ``seed``.
     """
-    table = query(db, where, sweep=sweep, checkpoint=checkpoint)
     with open_database(db, read_only=True) as database:
+        table = read_runs(database, where, sweep, checkpoint, options.get("rule", "id_val"))
         predictions = known_predictions(database, where, sweep, checkpoint)
         names = environment_names(database)
     with one_blas_thread():

@@ -16,9 +16,12 @@ from oodbench.results import (
     probed,
     searched_scale,
 )
+from oodbench.results.sweeps.rounds import deciding
 from oodbench.results.targets import by_target
 from oodbench.verbs.figure_options import figure, figure_names
-from oodbench.verbs.predictions import known_predictions
+from oodbench.verbs.query import read_runs
+from oodbench.workers.artifacts import known_predictions
+from oodbench.workers.deciding import standing_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,8 +53,7 @@ def _pairs(db: Database, asked: Asked) -> "pd.DataFrame":
     runs = (db, asked.where, asked.sweep, asked.checkpoint)
     metric = asked.options.get("metric", "accuracy")
     if metric == "accuracy":
-        single = asked.options.get("rule", "id_val") != "id_val"  # others read single environments
-        return by_target(pairs(*runs, per_environment=single))
+        return by_target(read_runs(*runs, asked.options.get("rule", "id_val")))
     if asked.options.get("keep", "all") != "all":
         raise RequestError(
             "keep goes by ID validation accuracy, so it does not go with a metric. Leave one out."
@@ -74,6 +76,11 @@ def _probes(db: Database, asked: Asked) -> "pd.DataFrame":
     return probed(db)
 
 
+def _standings(db: Database, asked: Asked) -> "list[analysis.Standing]":
+    """How far the searches are that stop when decided."""
+    return [one for each in deciding(db, asked.sweep) for one in standing_of(db, each)]
+
+
 READ: dict[str, Callable[[Database, Asked], Any]] = {
     "pairs": _named_pairs,
     "predictions": lambda db, asked: known_predictions(
@@ -81,6 +88,7 @@ READ: dict[str, Callable[[Database, Asked], Any]] = {
     ),
     "checkpoints": lambda db, asked: checkpoints(db, asked.where, asked.sweep),
     "probes": _probes,
+    "standings": _standings,
     "scale": lambda db, asked: searched_scale(db, asked.options["hyperparameter"], asked.sweep),
 }
 """A figure's parameter -> what it is given; those without a line keep their default."""

@@ -12,8 +12,8 @@ from oodbench import analysis
 from oodbench.results import describe_target, is_empty, open_database
 from oodbench.sweep.plan import Sweep, as_spec
 from oodbench.verbs.example import EXAMPLES, POWER
-from oodbench.verbs.predictions import known_predictions
 from oodbench.verbs.query import query
+from oodbench.workers.artifacts import known_predictions
 
 if TYPE_CHECKING:
     from oodbench.sweep import SweepSpec

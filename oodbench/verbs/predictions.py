@@ -1,11 +1,9 @@
 """What runs predicted of each example that they were scored on."""
 
-import sys
 from pathlib import Path
 
-from oodbench.errors import ArtifactError
 from oodbench.exporting.predictions import ExportedPredictions, write_predictions
-from oodbench.results import Database, open_database, runs
+from oodbench.results import open_database, runs
 from oodbench.results.predictions import Predictions, load_predictions
 from oodbench.workers.artifacts import artifacts_folder
 
@@ -43,20 +41,6 @@ def predictions(
     folder = artifacts_folder(db) if artifacts is None else Path(artifacts)
     with open_database(db, read_only=True) as database:
         return load_predictions(database, folder, where, sweep, checkpoint)
-
-
-def known_predictions(
-    db: Database, where: str | None, sweep: str | None, checkpoint: str
-) -> tuple[Predictions, ...]:
-    """The predictions of runs for intervals, which do without them where their files are away.
-
-    A warning on standard error reports it, and results state that they do not cover test examples.
-    """
-    try:
-        return load_predictions(db, artifacts_folder(db.url), where, sweep, checkpoint)
-    except ArtifactError as error:
-        print(f"Intervals do not cover test examples: {error}", file=sys.stderr, flush=True)
-        return ()
 
 
 def export_predictions(

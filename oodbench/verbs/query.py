@@ -8,7 +8,7 @@ import pandas as pd
 from oodbench import results
 from oodbench.errors import RequestError
 from oodbench.metrics import LOWER
-from oodbench.results import count_runs, open_database, pairs
+from oodbench.results import Database, count_runs, open_database, pairs
 from oodbench.results.select import select as select_runs
 
 TEST_SCORES = r"\b(ood|ood_test|oracle_val)\b"
@@ -77,6 +77,17 @@ def first_runs(
     with open_database(db, read_only=True) as database:
         frame = pairs(database, where, sweep, checkpoint, limit=limit)
         return scores_first(frame), count_runs(database, where, sweep, checkpoint)
+
+
+def read_runs(
+    db: Database,
+    where: str | None = None,
+    sweep: str | None = None,
+    checkpoint: str = "last",
+    rule: str = "id_val",
+) -> pd.DataFrame:
+    """The runs with the scores that ``rule`` reads: those of single environments take a while."""
+    return pairs(db, where, sweep, checkpoint, per_environment=rule != "id_val")
 
 
 def scores_first(frame: pd.DataFrame) -> pd.DataFrame:

@@ -17,11 +17,11 @@ from oodbench.results import (
     environment_names,
     open_database,
     origins,
-    pairs,
     probed,
     sweep_specs,
 )
-from oodbench.verbs.predictions import known_predictions
+from oodbench.verbs.query import read_runs
+from oodbench.workers.artifacts import known_predictions
 
 
 def report(
@@ -59,7 +59,7 @@ def report(
         raise RequestError(f"A report is an .html file, but got {str(path)!r}: name it so.")
     with open_database(db, read_only=True) as database:
         on_step("reading runs")
-        frame = pairs(database, where, sweep, checkpoint)
+        frame = read_runs(database, where, sweep, checkpoint, options.get("rule", "id_val"))
         on_step("reading learning curves")
         shown = sorted(analysis.shown_runs(frame, options.get("rule", "id_val")))
         curves = checkpoints(database, ids=shown)

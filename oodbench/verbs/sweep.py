@@ -135,8 +135,9 @@ def run_sweep(
         name = planned.spec.name
         shown.best = partial(patiently, partial(best_id_val, database, name))
         on_progress = on_progress or shown
-        add(database, planned, executor)
-        extend(database, f"planner:{uuid.uuid4().hex}", name, chosen.stack or 32)
+        patiently(partial(add, database, planned, executor))
+        planner = f"planner:{uuid.uuid4().hex}"
+        patiently(partial(extend, database, planner, name, chosen.stack or 32))
         if executor == "local":
             number = workers or slots_per_gpu * len(gpus) or cores()
             slots = make_slots(folder, number, gpus)

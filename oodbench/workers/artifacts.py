@@ -1,12 +1,20 @@
 """The artifacts folder: what is too large for the database, and how weights are found there."""
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from oodbench.errors import ArtifactError, UnknownNameError
 from oodbench.records import RunRecord
-from oodbench.results import CHECKPOINT_RULES, describe_target, refuse_imported, sqlite_file
+from oodbench.results import (
+    CHECKPOINT_RULES,
+    Database,
+    describe_target,
+    refuse_imported,
+    sqlite_file,
+)
+from oodbench.results.predictions import Predictions, load_predictions
 
 
 def artifacts_folder(target: str | Path) -> Path:
@@ -57,3 +65,17 @@ def find_weights(
             f"workers used (--artifacts). {again}."
         )
     return path, found[0]
+
+
+def known_predictions(
+    db: Database, where: str | None, sweep: str | None, checkpoint: str
+) -> tuple[Predictions, ...]:
+    """The predictions of runs for intervals, which do without them where their files are away.
+
+    A warning on standard error reports it, and results state that they do not cover test examples.
+    """
+    try:
+        return load_predictions(db, artifacts_folder(db.url), where, sweep, checkpoint)
+    except ArtifactError as error:
+        print(f"Intervals do not cover test examples: {error}", file=sys.stderr, flush=True)
+        return ()

@@ -25,6 +25,7 @@ from oodbench.results.sweeps.plans import runs_of_each, splits_of
 from oodbench.seeds import seed_of
 from oodbench.sweep import Study
 from oodbench.sweep.search import Tried, propose
+from oodbench.workers.deciding import next_rounds
 
 LEASE = 180.0
 """Seconds that an adaptive sampler may think before another worker may ask it instead."""
@@ -60,7 +61,7 @@ def extend(db: Database, owner: str, sweep: str | None, size: int) -> int:
         except BaseException:
             give_back_study(db, owner)
             raise
-    return added
+    return added or next_rounds(db, owner, sweep)
 
 
 def additions(growing: Growing) -> tuple[Additions, Mapping[str, Any] | None]:

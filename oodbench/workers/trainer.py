@@ -8,7 +8,13 @@ from dataclasses import replace
 
 import torch
 
-from oodbench.errors import LostLeaseError, RequestError, StopTrainingError, UnknownNameError
+from oodbench.errors import (
+    LostLeaseError,
+    ProcessGoneError,
+    RequestError,
+    StopTrainingError,
+    UnknownNameError,
+)
 from oodbench.records import RunRecord, Trial
 from oodbench.training import NOTHING, Clock, Distribute, Saving, train
 from oodbench.training.precision import tell_if_slow
@@ -93,6 +99,7 @@ class Trainer:
             ArtifactError: If weights that are to be kept cannot be written.
             RequestError: If it lacks a package that one of them imports, or has other data.
             torch.AcceleratorError: If the device can do nothing more in this process.
+            ProcessGoneError: If a process that trains a replica died.
         """
         tell_if_slow(trials[0].precision, str(self.device))
         key, half = trials[0].cohort_key, len(trials) // 2
@@ -137,11 +144,13 @@ class Trainer:
 
 
 def is_lasting(error: Exception) -> bool:
-    """Whether every further call on the device will fail: an assert, a lost GPU, an ECC error.
+    """Whether every further call will fail: after an assert, an ECC error, on a lost GPU or node.
 
     The worker has to end: the next one begins anew, and finds the trial that does this, if one
     does, as it finds one that kills its worker.
     """
+    if isinstance(error, ProcessGoneError):
+        return True
     return isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)
 
 

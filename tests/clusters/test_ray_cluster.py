@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from postgres_server import Server
 from slurm_cluster import wait_for
@@ -36,6 +37,21 @@ SWEEP: dict[str, Any] = {
     "train": {"steps": 7500, "batch": {"per_environment": 64}, "evaluate_every": 2500},
     "ray": {"workers": 4, "gpus": 0.5, "cpus": 1},
 }
+SPREAD: dict[str, Any] = {
+    "optimizers": [{"name": "sgd", "space": {"lr": 0.05, "weight_decay": 0.0}}],
+    "parallel": [{"method": "ddp", "replicas": 2}],
+    "model": {"name": "mlp", "width": 8, "depth": 1},
+    "search": {"trials": 1},
+    "seeds": 3,
+    "train": {
+        "steps": 4000,
+        "batch": {"per_environment": 8},
+        "evaluate_every": 2000,
+        "precision": "float64",
+    },
+    "ray": {"workers": 1, "nodes_per_run": 2, "gpus_per_run": 2, "lease": 5.0},
+}
+"""Three runs, each on two nodes at once."""
 SIZE = {"num_cpus": 2, "num_gpus": 1, "object_store_memory": 100 * 2**20}
 
 
@@ -56,8 +72,10 @@ def db(server: Server) -> Iterator[str]:
     server.drop("ray_cluster")
 
 
-def start(folder: Path, db: str, cluster: Cluster, *arguments: object) -> "subprocess.Popen[str]":
-    (folder / "actors.yaml").write_text(json.dumps(SWEEP))
+def start(
+    folder: Path, db: str, cluster: Cluster, *arguments: object, **changes: Any
+) -> "subprocess.Popen[str]":
+    (folder / "actors.yaml").write_text(json.dumps(SWEEP | changes))
     command = [sys.executable, "-m", "oodbench", "sweep", "actors.yaml", "--db", db]
     command += ["--executor", "ray", "--set", f"ray.address={cluster.address}"]
     command += ["--device", "cpu", "--stack", "2", *map(str, arguments)]
@@ -134,6 +152,43 @@ def test_ctrl_c_gives_back_what_is_trained(cluster: Cluster, db: str, tmp_path: 
         process.kill()
     assert process.returncode == 130, said
     assert holders(db) == set(), "nobody has to wait for a lease"
+    wait_for(lambda: not workers(), 30, "the workers to be gone")
+
+
+def test_each_run_on_two_nodes_of_which_one_is_lost(
+    cluster: Cluster, db: str, tmp_path: Path
+) -> None:
+    """What comes of it is what comes of the simulation in one process."""
+    nodes = [cluster.add_node(**SIZE) for _ in range(2)]
+    cluster.wait_for_nodes()
+    process = start(tmp_path, db, cluster, **SPREAD)
+
+    def replicas() -> int:
+        folder = tmp_path / "oodbench-logs"
+        said = "".join(path.read_text() for path in folder.glob("*node1*.log"))
+        return said.count("rank 1 trains a replica")
+
+    try:
+        wait_for(lambda: replicas() == 1, 400, "both nodes to train")
+        assert list(workers().values()) == ["0"] * 2, "a GPU of each node"
+        cluster.remove_node(nodes[1], allow_graceful=False)
+        cluster.add_node(**SIZE)
+        wait_for(lambda: replicas() >= 2, 400, "both to train again")
+        said, _ = process.communicate(timeout=600)
+    finally:
+        process.kill()
+    assert process.returncode == 0, said
+    assert "3/3 models, 0 diverged, 0 failed" in said
+    with open_database(db, read_only=True) as database:
+        attempts = sql(database, "SELECT attempt FROM runs")["attempt"]
+    assert sorted(attempts) == [1, 1, 2], "the death of a node is no failure"
+    here = tmp_path / "here.db"
+    api.run_sweep(SWEEP | SPREAD, here, workers=1)
+    scores = ["run", "id_val", "id_test", "ood_test", "all_reduces", "samples"]
+    there, simulated = (api.query(one)[scores].sort_values("run") for one in (db, here))
+    pd.testing.assert_frame_equal(
+        there.reset_index(drop=True), simulated.reset_index(drop=True), check_dtype=False
+    )
     wait_for(lambda: not workers(), 30, "the workers to be gone")
 
 

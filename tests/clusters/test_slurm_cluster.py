@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,21 @@ LONG = {"steps": 60_000, "batch": {"per_environment": 64}, "evaluate_every": 30_
 """Half a minute for one model alone on two quiet cores, and more on a busy machine."""
 LONGER = LONG | {"steps": 240_000, "evaluate_every": 120_000}
 """Longer than the two minutes that are the least which SLURM can end a job by."""
+SPREAD: dict[str, Any] = {
+    "optimizers": [{"name": "sgd", "space": {"lr": 0.05, "weight_decay": 0.0}}],
+    "parallel": [{"method": "ddp", "replicas": 2}],
+    "model": {"name": "mlp", "width": 8, "depth": 1},
+    "search": {"trials": 1},
+    "seeds": 3,
+    "train": {
+        "steps": 4000,
+        "batch": {"per_environment": 8},
+        "evaluate_every": 2000,
+        "precision": "float64",
+    },
+    "slurm": SWEEP["slurm"] | {"workers": 1, "nodes_per_run": 2, "gpus_per_run": 2},
+}
+"""Three runs, each on both nodes at once."""
 COMMAND = 300
 """Seconds that a command of oodbench may take here; it trains nothing itself."""
 
@@ -243,3 +259,51 @@ def test_cancel_ends_the_jobs_and_empties_the_queue(
     assert not cluster.jobs()
     assert states(db)["waiting"] == states(db)["running"] == 0
     assert "SLURM jobs" not in oodbench(tmp_path, "status", "--db", db)
+
+
+def rank_of(cluster: Cluster, node: str) -> int:
+    """The process that trains a replica on a node; 0: there is none."""
+    for pid in cluster.processes_on(node):
+        with suppress(OSError):  # it has ended meanwhile
+            if b"RANK=" in Path(f"/proc/{pid}/environ").read_bytes().replace(b"_RANK=", b""):
+                return pid
+    return 0
+
+
+def test_each_run_on_two_nodes_of_which_one_is_killed_and_both_are_preempted(
+    cluster: Cluster, db: str, tmp_path: Path
+) -> None:
+    """What comes of it is what comes of the simulation in one process."""
+    submit(tmp_path, db, **SPREAD)
+    cluster.wait_for(lambda: "rank 1 trains a replica" in logs(tmp_path), 400, "both nodes")
+    (job,) = cluster.jobs("running")
+    (owner,) = holders(db)
+    assert job_of(owner) == job
+    os.kill(rank_of(cluster, "n2"), signal.SIGKILL)
+
+    def taken_again() -> bool:
+        return any(job_of(other) == job for other in set(holders(db)) - {owner})
+
+    cluster.wait_for(taken_again, 120, "all processes to start again")
+    replicas = logs(tmp_path).count("rank 1 trains a replica")
+    cluster.wait_for(
+        lambda: logs(tmp_path).count("rank 1 trains a replica") > replicas, 60, "a replica"
+    )
+    cluster.run("srun", "-p", "urgent", "-N", "2", "--exclusive", "sleep", "3")
+    cluster.wait_for(lambda: "gave back 1 trials" in logs(tmp_path), 60, "the goodbye")
+
+    def done() -> bool:
+        cluster.hurry()
+        return states(db)["completed"] == 3
+
+    cluster.wait_for(done, 600, "the runs")
+    cluster.wait_for(lambda: not cluster.jobs(), 60, "the job to end on both nodes")
+    assert not any(rank_of(cluster, node) for node in ("n1", "n2"))
+    assert sorted(runs(db)["attempt"]) == [1, 1, 2], "one death is no failure, preemption no death"
+    here = tmp_path / "here.db"
+    api.run_sweep(SWEEP | SPREAD, here, workers=1)
+    scores = ["run", "id_val", "id_test", "ood_test", "all_reduces", "samples"]
+    there, simulated = (api.query(one)[scores].sort_values("run") for one in (db, here))
+    pd.testing.assert_frame_equal(
+        there.reset_index(drop=True), simulated.reset_index(drop=True), check_dtype=False
+    )

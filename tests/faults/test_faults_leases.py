@@ -50,7 +50,7 @@ def test_workers_with_wrong_clocks_lose_nothing(db: str, tmp_path: Path) -> None
     planned = add_trials(db, of(8))
     (tmp_path / "sitecustomize.py").write_text(WRONG_CLOCK)
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
-    arguments = ("worker", "faults", "--db", db, "--stack", 4, "--device", "cpu", "--lease", 5)
+    arguments = ("worker", "faults", "--db", db, "--stack", 4, "--device", "cpu", "--lease", 20)
     both = []
     for hours in (-5, 5):
         folder = tmp_path / str(hours)

@@ -63,6 +63,7 @@
     Progress.showTotals(reply.totals);
     for (const study of reply.studies || []) studies.set(study.study, study);
     if (reply.studies) Progress.showStudies([...studies.values()]);
+    if (reply.statements) Progress.showStatements(reply.statements);
     workers = reply.workers || workers;
     Workers.show(workers, reply.now);
     if (reply.panels) takeRuns(reply);

@@ -66,5 +66,14 @@ const Progress = (() => {
     fold("done", done, "done");
   }
 
-  return { showTotals, showStudies, number };
+  // What searches that stop when decided are drawn for.
+  function showStatements(rows) {
+    get("statements-part").hidden = !rows.length;
+    const heads = rows.length ? Object.keys(rows[0]) : [];
+    const cells = (texts, tag) => element("tr", {}, ...texts.map((text) => element(tag, { textContent: text })));
+    const filled = element("table", {}, element("thead", {}, cells(heads, "th")), element("tbody", {}, ...rows.map((row) => cells(Object.values(row), "td"))));
+    get("statements").replaceChildren(element("div", { className: "scroll", tabIndex: 0, role: "group", ariaLabel: "Statements" }, filled));
+  }
+
+  return { showTotals, showStudies, showStatements, number };
 })();

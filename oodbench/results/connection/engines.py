@@ -5,14 +5,17 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from oodbench.errors import DatabaseError
 from oodbench.results.connection.filesystems import network_mount
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 BUSY_SECONDS = 60
 """How long a SQLite connection waits for another process to finish writing."""
@@ -125,9 +128,11 @@ def wait_for_turn(connection: Connection, key: int) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({key})")
 
 
-def insert_absent(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+def insert_absent(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
     """An insert that skips the rows that are there already: each dialect has its own."""
     if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # slow to import
+
         return postgresql.insert(table).on_conflict_do_nothing()
     return sqlite.insert(table).on_conflict_do_nothing()
 

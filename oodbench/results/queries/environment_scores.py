@@ -17,10 +17,9 @@ from oodbench.metrics import WORST
 from oodbench.records import canonical_json
 from oodbench.results.connection.database import Database
 from oodbench.results.expressions import environments_text
-from oodbench.results.measurements import curves
+from oodbench.results.measurements import METRIC, curves
 from oodbench.results.schema import COMPLETED, runs, studies, study_trials
 from oodbench.results.select import LeftOut, left_out_mean
-from oodbench.results.store import METRIC
 from oodbench.results.sweeps.lookup import chunks
 from oodbench.results.trials import TRIAL, trial_of
 

@@ -1,9 +1,19 @@
 """Hyperparameters inside their JSON column, as SQL that means the same on both databases."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, case, exists, func, literal_column, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Text,
+    case,
+    exists,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -41,33 +51,44 @@ def hparam_value(column: ColumnElement[Any], name: str, kind: str) -> ColumnElem
     return case((hparam_kind(column, name) == kind, value))
 
 
-class HparamNames(Collection[str]):
-    """Every hyperparameter that some run has. To list them reads every run; to look for one, few.
+class NamesOfRuns(Collection[str]):
+    """Every name that some run has. To list them reads every run; to look for one, few.
 
     Args:
         connection: Which is asked.
+        has: The condition that a run has a name.
+        names: A select of the name or names of each run.
     """
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    def __init__(
+        self,
+        connection: Connection,
+        has: Callable[[str], ColumnElement[bool]],
+        names: Select[Any],
+    ) -> None:
+        self.connection, self._has, self._names = connection, has, names
 
     def __contains__(self, name: object) -> bool:
-        having = exists().where(hparam_kind(runs.c.hparams, str(name)).is_not(None))
+        having = exists().where(self._has(str(name)))
         return bool(self.connection.scalar(select(having)))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_listed(self.connection))
+        return iter(set(self.connection.scalars(self._names.distinct())))
 
     def __len__(self) -> int:
-        return len(_listed(self.connection))
+        return len(set(self))
 
 
-def _listed(connection: Connection) -> set[str]:
+def hparam_names(connection: Connection) -> NamesOfRuns:
+    """The names of all hyperparameters."""
+    hparams = runs.c.hparams
     if connection.dialect.name == "postgresql":
-        key: ColumnElement[Any] = func.json_object_keys(runs.c.hparams)
-        return set(connection.scalars(select(key).distinct()))
-    keys = func.json_each(runs.c.hparams).table_valued("key", joins_implicitly=True)
-    return set(connection.scalars(select(keys.c.key).select_from(runs, keys).distinct()))
+        key: ColumnElement[Any] = func.json_object_keys(hparams)
+        names = select(key)
+    else:
+        keys = func.json_each(hparams).table_valued("key", joins_implicitly=True)
+        names = select(keys.c.key).select_from(runs, keys)
+    return NamesOfRuns(connection, lambda name: hparam_kind(hparams, name).is_not(None), names)
 
 
 @compiles(hparam_kind, "sqlite")

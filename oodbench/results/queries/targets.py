@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, Connection, Select, select
 
-from oodbench.data import named_or_all
 from oodbench.records import OOD_TEST
 from oodbench.results.columns import BY_TARGET
-from oodbench.results.measurements import curves
+from oodbench.results.measurements import METRIC, curves
 from oodbench.results.schema import studies, study_trials
-from oodbench.results.store import METRIC
 from oodbench.results.targets import N_OOD, OOD, TARGETS, cell_of, has_mean, listed, names_of
 
 if TYPE_CHECKING:
@@ -22,7 +20,12 @@ SCORES, SIZES = BY_TARGET
 def _studies(connection: Connection) -> dict[str, str]:
     """Study of a dataset with targets -> what ``TARGETS`` says of its runs; the oldest first."""
     columns = (studies.c.id, studies.c.test_environments, studies.c.facts)
-    rows = connection.execute(select(*columns).order_by(studies.c.created, studies.c.id))
+    every = connection.execute(select(*columns).order_by(studies.c.created, studies.c.id))
+    rows = [row for row in every if row.facts.get("targets")]
+    if not rows:
+        return {}
+    from oodbench.data import named_or_all  # with NumPy, which `oodbench status` does without
+
     return {
         row.id: cell_of(
             named_or_all(tuple(row.facts["targets"]), tuple(row.test_environments)),
@@ -31,7 +34,6 @@ def _studies(connection: Connection) -> dict[str, str]:
             bool(row.facts.get("mean_of_targets")),
         )
         for row in rows
-        if row.facts.get("targets")
     }
 
 

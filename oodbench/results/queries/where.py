@@ -250,7 +250,7 @@ class _Compiler:
         if name.column is None or not text.is_constant:
             return
         values = self.values(name.source)
-        if values and text.constant not in values:
+        if text.constant not in values and values:  # to count them may read every run
             raise UnknownNameError(name.source, text.constant, values)
 
     def common_kind(self, one: _Value, other: _Value, shown: str) -> str:

@@ -27,7 +27,8 @@ def preview_sweep(db: Database | None, plan: Sequence[PlannedStudy]) -> AddedSwe
     if db is None:
         return _added(plan, {}, {})
     with db.read() as connection:
-        return _added(plan, known_states(connection, in_turn(plan)), _extended(connection, plan))
+        trials = in_turn(plan)
+        return _added(plan, trials, known_states(connection, trials), _extended(connection, plan))
 
 
 def add_sweep(
@@ -60,16 +61,16 @@ def add_sweep(
         put_runs(connection, [t for run, t in trials.items() if run not in states], order)
         put_links(connection, plan)
         update_statistics(connection, runs, studies, study_trials)
-    return _added(plan, states, extended)
+    return _added(plan, trials, states, extended)
 
 
 def _added(
     plan: Sequence[PlannedStudy],
+    trials: Mapping[str, Trial],
     states: Mapping[str, str],
     extended: Mapping[str, Mapping[str, str]],
 ) -> AddedSweep:
     """The difference between the plan and what the database has: see ``_extended``."""
-    trials = in_turn(plan)
     known = {**states, **{run: state for runs in extended.values() for run, state in runs.items()}}
     later = 0
     for study in plan:

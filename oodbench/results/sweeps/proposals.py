@@ -90,7 +90,7 @@ def take_study(
         candidates = _candidates(connection, sweep, idle)
     for study in candidates:
         if _hold(db, study, owner, lease):
-            return _growing(db, study)
+            return growing(db, study)
     return None
 
 
@@ -120,15 +120,20 @@ def add_trials(
         if connection.execute(done).rowcount == 0:
             return False
         put_runs(connection, [trial for trial, _ in trials])
-        last = select(func.coalesce(func.max(study_trials.c.idx), -1))
-        first = int(connection.scalar(last.where(study_trials.c.study_id == study)) or 0) + 1
-        rows = [
-            {"study_id": study, "idx": first + i, "run_id": trial.id, "sampler": sampler}
-            for i, (trial, sampler) in enumerate(trials)
-        ]
-        if rows:
-            connection.execute(study_trials.insert(), rows)
+        link_trials(connection, study, trials)
     return True
+
+
+def link_trials(connection: Connection, study: str, trials: Sequence[tuple[Trial, str]]) -> None:
+    """Make these the last trials of a study, each with who drew it; they are stored already."""
+    last = select(func.coalesce(func.max(study_trials.c.idx), -1))
+    first = int(connection.scalar(last.where(study_trials.c.study_id == study)) or 0) + 1
+    rows = [
+        {"study_id": study, "idx": first + i, "run_id": trial.id, "sampler": sampler}
+        for i, (trial, sampler) in enumerate(trials)
+    ]
+    if rows:
+        connection.execute(study_trials.insert(), rows)
 
 
 def give_back_study(db: Database, owner: str) -> int:
@@ -170,30 +175,32 @@ def _candidates(connection: Connection, sweep: str | None, idle: bool) -> list[s
     counting = (
         select(studies.c.id, studies.c.agenda, unfinished.label("unfinished"), drawn.label("drawn"))
         .select_from(joined)
-        .where(open_studies(connection, sweep), _free())
+        .where(open_studies(connection, sweep), free())
         .group_by(studies.c.id)
         .order_by(unfinished, studies.c.sweep_id, studies.c.position, studies.c.id)
     )
 
     def may_grow(row: Any) -> bool:
+        if "stop" in row.agenda:  # studies that stop when decided grow together: see ``rounds``
+            return False
         trials = row.agenda.get("search", {}).get("trials", 0) * runs_of_each(row.agenda)
         return row.unfinished == 0 or (not idle and row.drawn < trials)
 
     return [row.id for row in connection.execute(counting) if may_grow(row)]
 
 
-def _free() -> ColumnElement[bool]:
+def free() -> ColumnElement[bool]:
     return or_(studies.c.proposer_owner.is_(None), studies.c.proposer_lease < now())
 
 
 def _hold(db: Database, study: str, owner: str, lease: float) -> bool:
-    holding = update(studies).where(studies.c.id == study, _free(), studies.c.agenda.is_not(None))
+    holding = update(studies).where(studies.c.id == study, free(), studies.c.agenda.is_not(None))
     with db.write() as connection:
         held = holding.values(proposer_owner=owner, proposer_lease=now() + lease)
         return connection.execute(held).rowcount == 1
 
 
-def _growing(db: Database, study: str) -> Growing:
+def growing(db: Database, study: str) -> Growing:
     link = study_trials.c
     with db.read() as connection:
         row = connection.execute(

@@ -67,6 +67,11 @@ def check_divisible(plan: Sequence[PlannedStudy]) -> None:
         RequestError: If a study is not drawn whole before anything is trained.
     """
     for study in plan:
+        if study.agenda is not None and "stop" in study.agenda:
+            raise RequestError(
+                "A search that stops when decided looks at the results of all workers, which "
+                "shards do not see. Give it a number of trials, or use one PostgreSQL database."
+            )
         if study.agenda is not None and "search" in study.agenda:
             raise RequestError(
                 f"The sampler {study.sampler} learns from the results of all workers, which shards "

@@ -1,5 +1,7 @@
 """Designs: configurations that do not depend on results, drawn before any is trained."""
 
+import json
+from functools import lru_cache
 from itertools import product
 from math import prod
 
@@ -8,7 +10,7 @@ import numpy as np
 from oodbench.errors import RequestError
 from oodbench.records import Scalar
 from oodbench.seeds import seed_of
-from oodbench.spaces import Choice, Range, Space
+from oodbench.spaces import Space, parse
 
 MOST = 100_000
 """Points of a grid, at most."""
@@ -25,7 +27,9 @@ def draw(space: Space, n: int, seed: int) -> list[dict[str, Scalar]]:
         n: How many.
         seed: Seed of the search.
     """
-    columns = {name: _column(name, space[name], n, seed) for name in sorted(space)}
+    columns = {
+        name: _column(name, json.dumps(space[name].to_yaml()), n, seed) for name in sorted(space)
+    }
     return [{name: column[i] for name, column in columns.items()} for i in range(n)]
 
 
@@ -64,13 +68,16 @@ def grid(space: Space, points: int) -> list[dict[str, Scalar]]:
     return [dict(zip(values, point, strict=True)) for point in product(*values.values())]
 
 
-def _column(name: str, what: Range | Choice, n: int, seed: int) -> list[Scalar]:
+@lru_cache(maxsize=64)
+def _column(name: str, text: str, n: int, seed: int) -> tuple[Scalar, ...]:
+    """Values of a hyperparameter, from the JSON of its range: studies of a sweep share many."""
     import optuna
 
+    what = parse(json.loads(text))
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.RandomSampler(seed=seed_of(seed, "search", name) % 2**32)
     study, trial = optuna.create_study(sampler=sampler), optuna.trial.create_trial(value=0.0)
     distribution = what.distribution()
-    return [
+    return tuple(
         what.value(sampler.sample_independent(study, trial, name, distribution)) for _ in range(n)
-    ]
+    )

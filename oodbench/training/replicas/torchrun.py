@@ -19,7 +19,13 @@ import torch.distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from oodbench.errors import LostLeaseError, OodbenchError, RequestError, StopTrainingError
+from oodbench.errors import (
+    LostLeaseError,
+    OodbenchError,
+    ProcessGoneError,
+    RequestError,
+    StopTrainingError,
+)
 from oodbench.records import RunRecord, Trial
 from oodbench.training.checkpoints import Saving
 from oodbench.training.inputs.tensors import Tensors
@@ -106,7 +112,9 @@ class Ranks:
         """On rank 0: train a trial, a replica on each rank. See ``cohorts.Distribute``.
 
         Raises:
-            RequestError: If it has more or fewer replicas than there are ranks, or a rank is gone.
+            RequestError: If it has more or fewer replicas than there are ranks, or a rank was gone
+                before it began.
+            ProcessGoneError: If a rank died meanwhile.
             StopTrainingError: If a rank was asked to stop.
             OodbenchError: If a rank raised; names the rank and its error.
         """
@@ -168,7 +176,7 @@ class Ranks:
         except RuntimeError as error:
             self._gone = True
             text = f"a process that torchrun started is gone ({short(error)})"
-            raise OodbenchError(text) from error
+            raise ProcessGoneError(text) from error
         if given_up is not None:
             raise given_up
         for kind in ("raised", "stop", "cut off"):

@@ -23,6 +23,7 @@ from oodbench.results import (
     pairs,
     sizes,
 )
+from oodbench.verbs.decisions import decisions_of, described
 from oodbench.verbs.live.paces import Paces
 from oodbench.verbs.live.worker_logs import WorkerLogs
 from oodbench.verbs.progress import ENDED
@@ -63,13 +64,16 @@ class Feed:
         self._paces = Paces()
         self._studies: dict[str, tuple[int, dict[str, Any]]] = {}
         self._workers: tuple[int, list[dict[str, Any]]] = (0, [])
+        self._statements: tuple[int, list[dict[str, str | int]]] = (0, [])
+        self._drawn = (0, 0)
 
     def since(self, cursor: str) -> dict[str, Any]:
         """What has changed since the answer that had this ``cursor``; all, of one that is unknown.
 
         Returns:
             Plain values: ``cursor``, whether this is ``all``, the time ``now`` on the database's
-            clock, ``totals``, rows of ``studies`` and ``workers`` that changed, and what
+            clock, ``totals``, rows of ``studies`` and ``workers`` that changed, all ``statements``
+            of searches that stop when decided if one did, and what
             ``analysis.LiveRuns.since`` gives. Where the database cannot be read, its ``problem``.
         """
         with self._lock:
@@ -80,6 +84,7 @@ class Feed:
             known = self._known(cursor)
             now = time.monotonic() + self._clock
             at, workers = self._workers
+            stated, statements = self._statements
             rows = [row for number, row in self._studies.values() if number > known]
             return {
                 "cursor": f"{self._id}.{self._number}",
@@ -88,6 +93,7 @@ class Feed:
                 "totals": self._totals(now),
                 **({"studies": rows} if rows else {}),
                 **({"workers": workers} if at > known or known == 0 else {}),
+                **({"statements": statements} if stated > known else {}),
                 **self._live.since(known),
             }
 
@@ -134,6 +140,7 @@ class Feed:
             new = [run for run, one in late.items() if self._ended.get(run) != one]
             self._take(db, known, new, at)
             self._sizes = seen
+            self._note_statements(db)
         self._note_studies(at)
         self._note_workers(db)
 
@@ -198,6 +205,17 @@ class Feed:
         if rows != self._workers[1]:
             self._number += 1
             self._workers = self._number, rows
+
+    def _note_statements(self, db: Database) -> None:
+        """Test the statements again where a round was drawn, or a search has ended."""
+        drawn = sum(self._sizes.values()), sum(self._standing.counts.values())
+        if drawn == self._drawn:
+            return
+        self._drawn = drawn
+        rows = described(decisions_of(db, self._sweep))
+        if rows != self._statements[1]:
+            self._number += 1
+            self._statements = self._number, rows
 
     def _totals(self, now: float) -> dict[str, Any]:
         counts = self._standing.counts

@@ -11,6 +11,7 @@ from oodbench.sweep.machines import Ray, Slurm
 from oodbench.workers.executors import slurm
 from oodbench.workers.executors.jobs import Job
 from oodbench.workers.executors.local import Counts
+from oodbench.workers.executors.spread import spread_job
 from oodbench.workers.worker_settings import WorkerSettings
 
 MACHINES: dict[str, type[Slurm] | type[Ray]] = {"slurm": Slurm, "ray": Ray}
@@ -66,6 +67,8 @@ def launch(
     total = workers or machines.workers
     settings, share = replace(settings, lease=machines.lease), min(machines.workers_per_job, total)
     job = Job(spec.name, settings, str(logs.absolute()), workers=share, peers=total)
+    if machines.spread:
+        job = spread_job(job, machines.nodes_per_run, *spec.replicas)
     if isinstance(machines, Slurm):
         job = replace(job, grace=0.8 * machines.notice)  # time for the rest of the job to end
         slurm.submit(machines, target, job, logs.absolute() / "submitit", workers)

@@ -62,18 +62,25 @@ class Job:
             self.stop()
 
     def _keep(self, slots: Sequence[Slot]) -> None:
-        own = {"OMP_NUM_THREADS": "1", WORKERS_HERE: str(len(slots))}
-        environment = os.environ | dict(self.environment) | own
-        command = worker_command(self.sweep, self.settings, self.peers)
+        environment = self.variables()
         with patiently(lambda: open_database(environment["OODBENCH_DB"])) as db:
             while not self.stopping and not all(slot.ended() for slot in slots):
                 for slot in slots:
                     if slot.look(db):
-                        slot.start(command, environment)
+                        slot.start(self.command(), environment)
                         db.close()  # a connection for each job would be many
                 time.sleep(POLL)
         if not self.stopping and all(slot.given_up for slot in slots):
             raise RequestError("".join(slot.last_words() for slot in slots).strip())
+
+    def command(self) -> list[str]:
+        """What a worker is started with."""
+        return worker_command(self.sweep, self.settings, self.peers)
+
+    def variables(self, processes: int | None = None) -> dict[str, str]:
+        """The environment of a worker; ``processes`` train here, by default one each."""
+        own = {"OMP_NUM_THREADS": "1", WORKERS_HERE: str(processes or self.workers)}
+        return os.environ | dict(self.environment) | own
 
     def stop(self) -> None:
         """Let the workers save what they train and give it back, and end."""

@@ -17,6 +17,7 @@ from oodbench.results import Database
 from oodbench.sweep.machines import Ray
 from oodbench.workers.executors.jobs import Job
 from oodbench.workers.executors.local import Counts, watch
+from oodbench.workers.executors.spread import SpreadJob
 
 FOREVER = -1
 """Ray's word for: as often as needed."""
@@ -25,9 +26,16 @@ CONNECT_SECONDS = 10.0
 
 
 class Host:
-    """The actor: it runs a job, and ends it on request."""
+    """The actor: it runs a job, and ends it on request.
 
-    def __init__(self, job: Job) -> None:
+    Args:
+        job: The job, or its part on one node.
+        first: The actor of the first node, if this one is of another.
+    """
+
+    def __init__(self, job: Job, first: Any = None) -> None:
+        if isinstance(job, SpreadJob):
+            job = replace(job, board=Held() if first is None else Asked(first))
         self._job = job
 
     def run(self) -> None:
@@ -37,6 +45,38 @@ class Host:
     def end(self) -> None:
         """Let the workers give back what they hold."""
         self._job.stop()
+
+    def board(self) -> str:
+        """What the first node has written for the others."""
+        return self._job.meeting.read() if isinstance(self._job, SpreadJob) else ""
+
+
+class Held:
+    """The first node's board."""
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def write(self, text: str) -> None:
+        self._text = text
+
+    def read(self) -> str:
+        return self._text
+
+
+class Asked:
+    """The board of another actor; while that one starts again on another node, this one waits."""
+
+    def __init__(self, first: Any) -> None:
+        self._first = first
+
+    def write(self, text: str) -> None:
+        raise NotImplementedError("only the first node writes")
+
+    def read(self) -> str:
+        import ray
+
+        return str(ray.get(self._first.board.remote()))
 
 
 def run_ray(
@@ -65,8 +105,7 @@ def run_ray(
     ray = _connected(settings)
     given = {name: value for name, value in os.environ.items() if name.startswith("OODBENCH_")}
     job = replace(job, environment={**given, "OODBENCH_DB": target})
-    actor = ray.remote(Host).options(**parameters(settings))
-    hosts = [actor.remote(job) for _ in range(settings.jobs(workers))]
+    hosts = [host for _ in range(settings.jobs(workers)) for host in _started(ray, settings, job)]
     try:
         tasks = [host.run.remote() for host in hosts]
         watch(db, job.sweep, partial(_ends, ray, tasks), on_progress)
@@ -82,12 +121,34 @@ def parameters(settings: Ray) -> dict[str, Any]:
     """The settings as Ray takes them."""
     return {
         "num_cpus": settings.cpus,
-        "num_gpus": settings.gpus,
+        "num_gpus": settings.gpus_per_node,
         "resources": settings.resources or None,
         "max_restarts": FOREVER,
         "max_task_retries": FOREVER,
-        "max_concurrency": 2,  # so that it can be asked to end while it runs
+        # It can be asked to end, and where it has started the others, while it runs.
+        "max_concurrency": 2 + settings.nodes_per_run,
     }
+
+
+def _started(ray: Any, settings: Ray, job: Job) -> list[Any]:
+    """The actors of one job: one, or one on each of several nodes, which Ray gives all at once."""
+    actor = ray.remote(Host).options(**parameters(settings))
+    if not isinstance(job, SpreadJob):
+        return [actor.remote(job)]
+    if job.nodes == 1:
+        return [actor.remote(replace(job, node=0))]
+    from ray.util.placement_group import placement_group
+    from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+
+    needs = {"CPU": settings.cpus, "GPU": settings.gpus_per_node, **settings.resources}
+    bundle = {name: number for name, number in needs.items() if number}
+    group = placement_group([bundle] * job.nodes, strategy="STRICT_SPREAD")
+    hosts: list[Any] = []
+    for node in range(job.nodes):
+        place = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=node)
+        here = actor.options(**parameters(settings), scheduling_strategy=place)
+        hosts.append(here.remote(replace(job, node=node), *hosts[:1]))
+    return hosts
 
 
 def _connected(settings: Ray) -> Any:

@@ -89,6 +89,8 @@ class Slot:
     def last_words(self) -> str:
         """A line that reports how the worker ended."""
         lines = self.log.read_text(errors="replace").strip().splitlines() or ["(empty)"]
+        if set(lines[-1]) == {"="}:  # torchrun's account of it comes after the worker's own
+            lines = [line for line in lines if line.startswith("oodbench: ")] or lines
         code = None if self.process is None else self.process.returncode
         return f"\n  {self.log}, exit code {code}: {lines[-1]}"
 

@@ -77,6 +77,12 @@ def test_a_dry_run_says_how_many_devices_a_run_takes(
         told = oodbench("sweep", path, *place, "--dry-run").out
         assert "tiny: 6 models on 2, 6 models on 4 replicas: one device simulates all of a " in told
         assert "--processes each takes a process and a core, with torchrun a device.\n" in told
+    path = sweep_file(parallel=methods[1], slurm={"gpus_per_run": 4, "nodes_per_run": 2})
+    told = oodbench("sweep", path, "--dry-run").out
+    assert (
+        "tiny: --executor slurm trains 1 runs at once, each on 4 GPUs of 2 nodes, by torchrun "
+        "with 2 processes on each.\n"
+    ) in told
     assert "replicas" not in oodbench("sweep", sweep_file(), "--dry-run").out
 
 

@@ -9,6 +9,7 @@ import oodbench
 from oodbench.cli import main
 from oodbench.errors import RequestError, UnknownNameError
 from oodbench.siblings import sibling
+from oodbench.sweep.estimate import estimate
 from oodbench.sweep.files import load_sweeps
 from oodbench.verbs.claim import claim_names, load_claim
 
@@ -24,6 +25,8 @@ def pacs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_claims_that_are_shipped_say_what_decides_them(name: str) -> None:
     claim = load_claim(name)
     specs = load_sweeps(sibling("sweeps") / claim.sweep)
+    models = sum(row.models for spec in specs for row in estimate(spec))
+    assert claim.cost.startswith(f"{models:,} models")
     if not claim.by_kind:
         known = {entry.name for spec in specs for entry in spec.optimizers}
         assert {claim.a, claim.b} <= known

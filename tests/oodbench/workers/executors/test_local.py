@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from oodbench import api
-from oodbench.errors import RequestError
+from oodbench.errors import DatabaseAwayError, RequestError
 from oodbench.machine import WORKERS_HERE
 from oodbench.results import Database, add_sweep, claim, open_database, sql
 from oodbench.sweep.plan import plan
+from oodbench.workers import lease
 from oodbench.workers.executors import local
 from oodbench.workers.executors.local import log_folder, log_of
 from oodbench.workers.executors.slots import STILLBORN, Slot, make_slots
@@ -74,6 +75,33 @@ def test_a_worker_that_dies_at_once_again_and_again_is_given_up(
     assert slot.given_up
     assert slot.ended()
     assert "exit code 1: (empty)" in slot.last_words()
+
+
+def test_the_last_words_are_the_workers_and_not_torchruns(tmp_path: Path) -> None:
+    (slot,) = make_slots(tmp_path / "logs", 1)
+    slot.log.write_text("oodbench: no such sweep.\nTraceback:\n  failed\n====\n")
+    assert slot.last_words().endswith(": oodbench: no such sweep.")
+    slot.log.write_text("oodbench: an earlier one.\nTraceback:\n  failed\n")
+    assert slot.last_words().endswith(":   failed")
+
+
+def test_a_database_that_is_away_while_a_sweep_is_planned_is_asked_again(
+    tmp_path: Path, tiny: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "PAUSE", 0.01)
+    tries = 0
+
+    def away_once(*given: Any) -> Any:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise DatabaseAwayError("The server is starting up.")
+        return add_sweep(*given)
+
+    monkeypatch.setattr("oodbench.verbs.sweep.add_sweep", away_once)
+    monkeypatch.setattr("oodbench.verbs.sweep.run_local", lambda *given, **more: None)
+    frame = api.run_sweep(tiny(), tmp_path / "runs.db", workers=1)
+    assert (tries, frame["waiting"].sum()) == (2, 4)
 
 
 def test_a_worker_that_cannot_do_what_is_asked_is_not_replaced(

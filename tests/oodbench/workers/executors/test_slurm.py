@@ -20,6 +20,7 @@ from oodbench.sweep.machines import Slurm, minutes
 from oodbench.sweep.plan import plan
 from oodbench.workers.executors.jobs import Job, job_of
 from oodbench.workers.executors.slurm import job_name, parameters
+from oodbench.workers.executors.spread import SpreadJob
 from oodbench.workers.worker_settings import DEFAULTS, WorkerSettings
 
 Run = Callable[..., Any]
@@ -112,6 +113,86 @@ def submitted(number: int) -> Job:
     job = pickle.loads(path.read_bytes()).function
     assert isinstance(job, Job)
     return job
+
+
+METHOD = {"parallel": {"method": "ddp", "replicas": 4}}
+RUN = {"workers": 3, "gpus_per_run": 4, "nodes_per_run": 2, "cpus": 8, "notice": 50}
+
+
+def test_a_run_on_several_nodes_takes_a_job_of_its_own(
+    fake: Path, db: str, tiny: Callable[..., dict[str, Any]]
+) -> None:
+    api.run_sweep(tiny(slurm=RUN, **METHOD), db, executor="slurm")
+    said = directives(fake)
+    expected = {"nodes": "2", "gpus-per-node": "2", "cpus-per-task": "8"}
+    assert expected.items() <= said.items()
+    assert said["array"].startswith("0-2%")
+    job = submitted(0)
+    assert isinstance(job, SpreadJob)
+    assert (job.nodes, job.processes, job.workers, job.peers) == (2, 2, 1, 3)
+    assert (job.grace, job.settings.processes) == (40.0, True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "parallel", "said"),
+    [
+        (
+            {"nodes_per_run": 0},
+            METHOD["parallel"],
+            "slurm.nodes_per_run: needs at least 1, but got 0",
+        ),
+        (
+            {"gpus_per_run": 0.5},
+            METHOD["parallel"],
+            "slurm.gpus_per_run: needs a whole number, but got 0.5",
+        ),
+        (
+            {"gpus_per_run": 4, "gpus": 1},
+            METHOD["parallel"],
+            "slurm: gpus (1) are of a job whose workers train apart; with gpus_per_run",
+        ),
+        (
+            {"gpus_per_run": 4, "workers": 4, "workers_per_job": 2},
+            METHOD["parallel"],
+            "slurm: workers_per_job (2) must be 1 with gpus_per_run or nodes_per_run",
+        ),
+        (
+            {"gpus_per_run": 4, "nodes_per_run": 3},
+            METHOD["parallel"],
+            "slurm: gpus_per_run (4) must be a multiple of nodes_per_run (3)",
+        ),
+        (
+            {"gpus_per_run": 2},
+            METHOD["parallel"],
+            "slurm: gpus_per_run 2, nodes_per_run 1: a run has 4 replicas, so gpus_per_run must "
+            "be 4, or 0 for CPUs",
+        ),
+        (
+            {"nodes_per_run": 3},
+            METHOD["parallel"],
+            "slurm: gpus_per_run 0, nodes_per_run 3: a run has 4 replicas",
+        ),
+        (
+            {"gpus_per_run": 2},
+            "none",
+            "slurm: gpus_per_run 2, nodes_per_run 1: no run of this sweep has replicas",
+        ),
+        (
+            {"nodes_per_run": 2},
+            [METHOD["parallel"], {"method": "ddp", "replicas": 2}],
+            "slurm: gpus_per_run 0, nodes_per_run 2: runs have 2 or 4 replicas",
+        ),
+    ],
+)
+def test_a_run_takes_a_process_for_each_replica(
+    settings: dict[str, Any],
+    parallel: Any,
+    said: str,
+    tiny: Callable[..., dict[str, Any]],
+) -> None:
+    with pytest.raises(SweepError) as error:
+        parse_sweep(tiny(slurm=settings, parallel=parallel))
+    assert said in str(error.value)
 
 
 def test_without_settings_there_is_one_modest_job() -> None:
