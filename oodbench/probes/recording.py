@@ -16,6 +16,7 @@ from oodbench.records import RunRecord, Trial
 from oodbench.seeds import seed_of
 from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.loop import Run
+from oodbench.training.outcome import records_of
 from oodbench.training.random import seeded
 from oodbench.training.reporting import Reported
 
@@ -141,7 +142,7 @@ def retrain(
     run.on_gradients = hook
     with seeded(seed_of(trials[0].seed, "layers"), device):  # for what draws: trained alone
         run.train(Reported(run, tell=tell, every=TELL_EVERY))
-    return Retrained(run, run.records(), run.models.vectors()[0].clone())
+    return Retrained(run, records_of(run), run.models.vectors()[0].clone())
 
 
 def record_paths(

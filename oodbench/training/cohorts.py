@@ -15,6 +15,7 @@ from oodbench.training.fast.compiling import tell_plain
 from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.keeping import keep
 from oodbench.training.loop import Run, build_module
+from oodbench.training.outcome import records_of
 from oodbench.training.precision import numerics
 from oodbench.training.random import seeded
 from oodbench.training.reporting import Reported
@@ -125,7 +126,7 @@ def simulate(
     for cohort in (*in_stacks(together, device), *([t] for t in trials if t not in together)):
         run = build(cohort, stacked=cohort[0] in together)
         run.train(Reported(run, tick))
-        for number, record in enumerate(run.records()):
+        for number, record in enumerate(records_of(run)):
             records[record.trial] = keep(run, number, record, saving)
     return [records[trial] for trial in trials]
 
@@ -161,6 +162,6 @@ def carry_out(
         run.train(Reported(run, tick))
     return {
         record.trial: keep(run, model, record, saving)
-        for model, record in enumerate(run.records())
+        for model, record in enumerate(records_of(run))
         if model not in run.broken
     }

@@ -20,7 +20,7 @@ from oodbench.models import MODELS
 from oodbench.models.spec import SEARCHED
 from oodbench.optimizers import OPTIMIZERS
 from oodbench.optimizers.fine_tuning import FineTuning
-from oodbench.records import BEST, Measurement, RunRecord, Trial
+from oodbench.records import BEST, Measurement, Trial
 from oodbench.seeds import seed_of
 from oodbench.training.accumulation import accumulate, check_pieces
 from oodbench.training.averaging import WeightAverage
@@ -36,7 +36,6 @@ from oodbench.training.inputs.loading import Loading
 from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.mixtures import scores_of_mixtures
 from oodbench.training.models import Models
-from oodbench.training.outcome import records_of
 from oodbench.training.precision import DTYPES
 from oodbench.training.provenance import forget_peak
 from oodbench.training.random import seeded
@@ -446,7 +445,3 @@ class Run:
             state = models.state(number) if weights else {}
             predicted = found.predicted_here[number].clone() if predictions else None
             self.best[number] = score, step, state, predicted
-
-    def records(self) -> list[RunRecord]:
-        """What came of each trial: see ``outcome.records_of``."""
-        return records_of(self)

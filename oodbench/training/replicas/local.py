@@ -31,6 +31,7 @@ from oodbench.training.fast.processor import prepare_for_cpu
 from oodbench.training.inputs.tensors import Tensors
 from oodbench.training.keeping import keep
 from oodbench.training.loop import Run, build_module
+from oodbench.training.outcome import records_of
 from oodbench.training.precision import numerics
 from oodbench.training.replicas.processes import PLAIN, Apart, ProcessSettings, barrier
 from oodbench.training.stack import stackable
@@ -218,5 +219,5 @@ def train_replica(
         )
         barrier(device, group)  # who is ready first does not wait for the slowest in training
         run.train(tick)
-        (record,) = run.records()
+        (record,) = records_of(run)
     return keep(run, 0, record, saving if dist.get_rank(group) == 0 else NOTHING)

@@ -10,6 +10,7 @@ from training_helpers import CPU, NAMES, make_trials, parameters, run_together, 
 from oodbench.models import MODELS, ModelSpec
 from oodbench.training import train
 from oodbench.training.loop import Run
+from oodbench.training.outcome import records_of
 from oodbench.training.stack import can_stack
 
 DECOUPLED = {"adamw", "adafactor", "muon", "schedule_free_adamw"}
@@ -35,7 +36,7 @@ def test_the_optimizer_of_irm_at_its_last_step(colored64, restart, expected) -> 
     last = {t.optimizer: type(o).__name__ for t, o in zip(trials, run.optimizers, strict=True)}
     assert first == CLASSES
     assert last == expected
-    recorded = {r.trial.optimizer: r.provenance["optimizer_class"] for r in run.records()}
+    recorded = {r.trial.optimizer: r.provenance["optimizer_class"] for r in records_of(run)}
     assert {k: v.rsplit(".", 1)[1] for k, v in recorded.items()} == expected
 
 

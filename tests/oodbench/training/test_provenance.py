@@ -12,6 +12,7 @@ from training_helpers import make_trials, run_together
 
 from oodbench.machine import ARITHMETIC, processor
 from oodbench.training import Tensors, provenance
+from oodbench.training.outcome import records_of
 from oodbench.training.precision import numerics
 
 CODE = """
@@ -31,7 +32,7 @@ def elsewhere(**environment: str) -> dict[str, str]:
 
 
 def test_each_record_says_what_it_was_computed_with(colored64: Tensors) -> None:
-    (record,) = run_together(make_trials(1, steps=2), colored64).records()
+    (record,) = records_of(run_together(make_trials(1, steps=2), colored64))
     here = provenance.arithmetic("cpu")
     assert tuple(here) == ARITHMETIC
     assert {name: record.provenance[name] for name in ARITHMETIC} == here

@@ -23,6 +23,7 @@ from oodbench.data import Dataset, Environment, Split
 from oodbench.records import Trial
 from oodbench.training import DTYPES, load
 from oodbench.training.loop import Run
+from oodbench.training.outcome import records_of
 
 MNIST = Path(os.environ.get("OODBENCH_TEST_DATA", "nowhere"))
 COLOURS = {"+80%": 0.8, "+90%": 0.9, "-90%": 0.1}
@@ -118,7 +119,7 @@ def test_it_ends_where_it_is_published_to_end(algorithm: str) -> None:
     if "whole batch" in settings["theirs"]:
         run.batches = Whole(run.data.sizes)
     run.train(lambda: None)
-    (record,) = run.records()
+    (record,) = records_of(run)
     for role, (expected, error) in zip(("id_val", "ood_test"), PUBLISHED[algorithm], strict=True):
         found = [m.value for m in record.measurements if m.role == role]
         assert np.mean(found) == pytest.approx(expected, abs=DEVIATIONS[algorithm] * error), role

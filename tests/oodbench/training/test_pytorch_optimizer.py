@@ -13,6 +13,7 @@ from oodbench.spaces import Choice
 from oodbench.training import Tensors, train
 from oodbench.training.fast import products
 from oodbench.training.loop import Run
+from oodbench.training.outcome import records_of
 
 po = pytest.importorskip("pytorch_optimizer", reason="pytorch-optimizer is not installed")
 ALL = po.get_supported_optimizers()
@@ -49,7 +50,7 @@ def test_each_trains(colored32: Tensors, name: str) -> None:
         assert not run.broken
         assert not run.diverged
         assert (parameters(run, 0) - start).abs().max() > 0
-        records = run.records()
+        records = records_of(run)
     else:
         records = train(trials, colored32)
     assert [r.status for r in records] == ["completed"] * 2, records[0].reason

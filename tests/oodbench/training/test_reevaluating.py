@@ -12,6 +12,7 @@ from oodbench.optimizers import OPTIMIZERS
 from oodbench.training import train
 from oodbench.training.cohorts import in_stacks
 from oodbench.training.loop import Run
+from oodbench.training.outcome import records_of
 
 EVALUATIONS = {"sam": 2, "sam_adam": 2, "sasgd": 2, "sasam": 3}
 MILD = {"lr": 0.01, "rho": 0.05}
@@ -37,7 +38,7 @@ def test_their_cost_is_counted(colored64, name: str, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(run.models, "backward", counted)
     run.train(lambda: None)
-    assert run.records()[0].provenance["gradient_evaluations"] == calls[0]
+    assert records_of(run)[0].provenance["gradient_evaluations"] == calls[0]
     assert calls[0] == 10 * EVALUATIONS.get(name, 1)
 
 

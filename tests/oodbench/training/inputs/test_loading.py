@@ -25,7 +25,7 @@ from oodbench.training.inputs.loading import Loading, Maker, Pace, spare_cores
 from oodbench.training.inputs.prefetching import MORE, Prefetcher
 from oodbench.training.inputs.stored import Inputs, StoredInputs
 from oodbench.training.loop import Run
-from oodbench.training.outcome import provenance
+from oodbench.training.outcome import provenance, records_of
 
 SIZES, SEEDS, EACH, PIXELS = (40, 30), [3, 4], 4, 12
 STEPS = BLOCK + 10
@@ -233,7 +233,7 @@ def test_a_run_goes_on_from_the_step_that_was_trained(tmp_path: Path) -> None:
         train([trial()], data, tick=stop, saving=saving, loaders=3)
     (record,) = train([trial()], data, saving=saving, loaders=2)
     assert record.provenance["resumed_at"] == [21]
-    (expected,) = whole.records()
+    (expected,) = records_of(whole)
     assert record.measurements == expected.measurements
 
 

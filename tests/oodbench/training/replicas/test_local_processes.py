@@ -23,6 +23,7 @@ from oodbench.models.spec import ModelSpec
 from oodbench.records import RunRecord, Trial
 from oodbench.training import Saving, Tensors, train
 from oodbench.training.loop import Run
+from oodbench.training.outcome import records_of
 from oodbench.training.replicas.local import check, run_on_processes
 from oodbench.training.replicas.processes import Apart, ProcessSettings
 from oodbench.training.weights import read_weights
@@ -52,7 +53,7 @@ def with_weights(trial: Trial, data: Tensors, device: torch.device) -> RunRecord
     stacked = trial.model != "mixed"
     run = Run([trial], data, device, stacked, group=Apart(device))
     run.train(lambda: None)
-    (record,) = run.records()
+    (record,) = records_of(run)
     mine = run.models.vectors()[0][0].clone()
     weights = [torch.empty_like(mine) for _ in range(trial.replicas)]
     dist.all_gather(weights, mine)
@@ -62,7 +63,7 @@ def with_weights(trial: Trial, data: Tensors, device: torch.device) -> RunRecord
 def check_equal(asked: Trial, data: Tensors) -> None:
     simulated = Run([asked], data, CPU, asked.model != "mixed")
     simulated.train(lambda: None)
-    (expected,) = simulated.records()
+    (expected,) = records_of(simulated)
     found = run_on_processes(asked, data, CPU, target=with_weights)
     weights = torch.tensor(found.provenance["rows"], dtype=torch.float64)
     torch.testing.assert_close(weights, simulated.models.vectors()[0], rtol=0, atol=1e-11)

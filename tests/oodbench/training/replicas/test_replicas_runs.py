@@ -15,6 +15,7 @@ from oodbench.seeds import seed_of, stream
 from oodbench.training import Saving, Tensors, train
 from oodbench.training.inputs.batches import Batches
 from oodbench.training.loop import Run, build_module
+from oodbench.training.outcome import records_of
 from oodbench.training.weights import read_weights
 from oodbench.workers.trainer import Trainer
 from oodbench.workers.worker_settings import WorkerSettings
@@ -179,7 +180,7 @@ def test_what_it_costs_is_counted(colored64) -> None:
     for method in METHODS:
         asked = trial(method)
         run = simulated([asked], colored64)
-        (record,) = run.records()
+        (record,) = records_of(run)
         cost, p = record.provenance["parallel"], mean(run).numel()
         gradients = record.provenance["gradient_evaluations"]
         assert gradients + cost["pseudo_steps"] == 4 * 40
@@ -237,7 +238,7 @@ def test_one_replica_that_diverges_ends_its_trial_alone(colored64) -> None:
     bad, good = train([wild, fine], colored64)
     assert (bad.status, good.status) == ("diverged", "completed")
     assert 1 < int(bad.reason.split("at step ")[1].split()[0]) < 40
-    alone = simulated([fine], colored64).records()[0]
+    alone = records_of(simulated([fine], colored64))[0]
     assert good.measurements[:-1] == alone.measurements[:-1]
 
 
@@ -341,4 +342,4 @@ def test_what_cannot_be_simulated_fails_with_its_reason(colored64, monkeypatch) 
 
 def test_plain_runs_are_as_they_were(colored64) -> None:
     (plain,) = make_trials(1, optimizer="adam")
-    assert "parallel" not in run_together([plain], colored64).records()[0].provenance
+    assert "parallel" not in records_of(run_together([plain], colored64))[0].provenance
