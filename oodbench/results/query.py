@@ -69,6 +69,7 @@ def pairs(
     per_environment: bool = True,
     metric: str = METRIC,
     limit: int | None = None,
+    columns: Collection[str] | None = None,
 ) -> "pd.DataFrame":
     """A row for each run with its scores: ``id`` against ``ood``, and what they are made of.
 
@@ -85,6 +86,8 @@ def pairs(
         per_environment: With the two scores that rest on single environments; see Returns.
         metric: Metric of the scores, in place of accuracy; a condition still reads accuracy.
         limit: So many of them at most, the first ones; None: all.
+        columns: The only columns of ``v_pairs`` to read, ``run`` and ``step`` among them: of a
+            large database it takes less time. Without ``hparams`` there are no hyperparameters.
 
     Returns:
         The columns of the view ``v_pairs``, ``checkpoint``, ``worst_group_val`` and
@@ -107,11 +110,14 @@ def pairs(
         if limit is not None:
             ordered = ordered.limit(limit)
             chosen = ordered.with_only_columns(view.c.run)
-        unread = () if have_targets(connection) else BY_TARGET
-        needed = (column for column in view.c if column.name not in unread)
-        ordered = ordered.with_only_columns(*needed)
-        columns = [c for c in columns_of_pairs(checkpoint) if c.name not in unread]
-        frame = _typed(connection.execute(ordered), columns)
+        targets = have_targets(connection)
+        read = [
+            column
+            for column in columns_of_pairs(checkpoint)
+            if (targets if column.name in BY_TARGET else columns is None or column.name in columns)
+        ]
+        ordered = ordered.with_only_columns(*(view.c[column.name] for column in read))
+        frame = _typed(connection.execute(ordered), read)
         if metric != METRIC:
             frame = with_metric(connection, frame, metric, checkpoint, chosen)
         scores = environment_scores(connection, checkpoint, chosen) if per_environment else {}
@@ -121,7 +127,7 @@ def pairs(
     for name, values in scores.items():
         column = frame["run"].map(values).astype("float64")
         frame.insert(list(frame.columns).index("n_id_val"), name, column)
-    return spread(frame)
+    return spread(frame) if "hparams" in frame else frame
 
 
 def count_runs(

@@ -16,6 +16,7 @@ from oodbench.results import (
     probed,
     searched_scale,
 )
+from oodbench.results.columns import GROUP, SCORES
 from oodbench.results.sweeps.rounds import deciding
 from oodbench.results.targets import by_target
 from oodbench.verbs.figure_options import figure, figure_names
@@ -28,10 +29,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+COLUMNS = {
+    "scatter": (
+        *("run", "protocol", *GROUP, "model", "model_options", "algorithm_options"),
+        *("dataset_options", "batch", "precision", "steps", "step", "status", "sampler", *SCORES),
+        *("id", "ood", "n_id", "n_ood", "optimizer_kind", "chance", "shift"),
+    )
+}
+"""A figure -> the columns that it reads; those without a line read all of them."""
+
+
 @dataclass(frozen=True)
 class Asked:
-    """What a figure is asked for: which runs, at which checkpoint, with which options."""
+    """What a figure is asked for: its kind, which runs, at which checkpoint, with which options."""
 
+    kind: str
     where: str | None
     sweep: str | None
     checkpoint: str
@@ -53,7 +65,8 @@ def _pairs(db: Database, asked: Asked) -> "pd.DataFrame":
     runs = (db, asked.where, asked.sweep, asked.checkpoint)
     metric = asked.options.get("metric", "accuracy")
     if metric == "accuracy":
-        return by_target(read_runs(*runs, asked.options.get("rule", "id_val")))
+        rule = asked.options.get("rule", "id_val")
+        return by_target(read_runs(*runs, rule, COLUMNS.get(asked.kind)))
     if asked.options.get("keep", "all") != "all":
         raise RequestError(
             "keep goes by ID validation accuracy, so it does not go with a metric. Leave one out."
@@ -158,7 +171,7 @@ def draw(
                 f"{', '.join(known)}. Kinds that take {name}: {', '.join(takers) or 'none'}."
             )
     defaults = {name: option.default for name, option in known.items()}
-    asked = Asked(where, sweep, checkpoint, {**defaults, **options})
+    asked = Asked(kind, where, sweep, checkpoint, {**defaults, **options})
     data = {name: READ[name](db, asked) for name in figure(kind).data if name in READ}
     drawn: Figure = getattr(analysis, kind)(**data, **options)
     return drawn

@@ -1,6 +1,7 @@
 """The verb ``query``: runs with their scores."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -85,9 +86,12 @@ def read_runs(
     sweep: str | None = None,
     checkpoint: str = "last",
     rule: str = "id_val",
+    columns: Collection[str] | None = None,
 ) -> pd.DataFrame:
     """The runs with the scores that ``rule`` reads: those of single environments take a while."""
-    return pairs(db, where, sweep, checkpoint, per_environment=rule != "id_val")
+    single = rule != "id_val"
+    columns = None if single else columns
+    return pairs(db, where, sweep, checkpoint, per_environment=single, columns=columns)
 
 
 def scores_first(frame: pd.DataFrame) -> pd.DataFrame:
