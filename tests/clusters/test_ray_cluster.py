@@ -164,6 +164,7 @@ def test_each_run_on_two_nodes_of_which_one_is_lost(
     process = start(tmp_path, db, cluster, **SPREAD)
 
     def replicas() -> int:
+        assert process.poll() is None, process.communicate()[0]
         folder = tmp_path / "oodbench-logs"
         said = "".join(path.read_text() for path in folder.glob("*node1*.log"))
         return said.count("rank 1 trains a replica")

@@ -132,11 +132,11 @@ def parameters(settings: Ray) -> dict[str, Any]:
 
 def _started(ray: Any, settings: Ray, job: Job) -> list[Any]:
     """The actors of one job: one, or one on each of several nodes, which Ray gives all at once."""
-    actor = ray.remote(Host).options(**parameters(settings))
+    actor, given = ray.remote(Host), parameters(settings)
     if not isinstance(job, SpreadJob):
-        return [actor.remote(job)]
+        return [actor.options(**given).remote(job)]
     if job.nodes == 1:
-        return [actor.remote(replace(job, node=0))]
+        return [actor.options(**given).remote(replace(job, node=0))]
     from ray.util.placement_group import placement_group
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -146,7 +146,7 @@ def _started(ray: Any, settings: Ray, job: Job) -> list[Any]:
     hosts: list[Any] = []
     for node in range(job.nodes):
         place = PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=node)
-        here = actor.options(**parameters(settings), scheduling_strategy=place)
+        here = actor.options(**given, scheduling_strategy=place)
         hosts.append(here.remote(replace(job, node=node), *hosts[:1]))
     return hosts
 
