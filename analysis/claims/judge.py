@@ -86,7 +86,8 @@ def _judged_difference(
 ) -> tuple[str, tuple[str, ...]]:
     """The verdict on a difference, and what it is with each algorithm."""
     table = _compared(claim, mine, predictions, seed)
-    rows = table[table["score"] == claim.estimand.score].to_dict("records")
+    scored = table[table["score"] == claim.estimand.score]
+    rows: list[dict[Any, Any]] = scored.to_dict("records")
     verdicts = [claim.verdict(row) for row in rows]
     words = [verdict.partition(",")[0] for verdict in verdicts]
     if FAILS in words:

@@ -17,7 +17,6 @@ from oodbench.errors import RequestError
 from oodbench.results.predictions import Predictions
 from oodbench.results.select import drawn
 from oodbench.results.sweeps.stopping import Group, Stopping
-from oodbench.results.targets import by_target
 
 from ..runs.trials import FINISHED, SCORES
 from ..stats.best_of import RESAMPLES
@@ -119,7 +118,7 @@ def decisions(
         predictions: What the runs predicted; see ``analysis.compare_optimizers``.
         resamples, seed: Of the bootstrap.
     """
-    rows = drawn(by_target(pairs))
+    rows = drawn(pairs)
     rows = rows[rows["status"].isin(FINISHED)]
     settings = Comparison(
         RULE, budget=stopping.budget, predictions=predictions, resamples=resamples, seed=seed

@@ -18,6 +18,9 @@ from .style import GREY, SMALL, styled, tidy
 HEIGHT = 2.5
 """Inches of a panel."""
 
+ASIDE = 1.006
+"""By how much, as a factor, the looks of one statement are drawn aside of those of the last."""
+
 _CAPTION = (
     "Lines: the first optimizer's OOD accuracy less the second's, of the run that ID validation "
     "selects among {budget} draws. Bands: a confidence sequence; with 95% probability no band of "
@@ -64,7 +67,8 @@ def _draw(axes: Axes, one: Standing) -> None:
     axes.axhline(0, color=GREY, linewidth=0.7)
     for number, statement in enumerate(one.statements):
         pair = statement.a, statement.b
-        _draw_statement(axes, [s for s in one.seen if (s.a, s.b) == pair], number)
+        aside = ASIDE ** (number - (len(one.statements) - 1) / 2)
+        _draw_statement(axes, [s for s in one.seen if (s.a, s.b) == pair], number, aside)
     axes.set(xlabel="draws of each optimizer", ylabel="points of OOD accuracy")
     axes.legend(fontsize=SMALL, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     looks = [look for look in one.stopping.looks if look <= one.looked]
@@ -74,10 +78,10 @@ def _draw(axes: Axes, one: Standing) -> None:
     axes.set_xlim(looks[0] / 1.05, max(looks[-1] * 1.05, looks[0] * 1.3))
 
 
-def _draw_statement(axes: Axes, seen: Sequence[Statement], number: int) -> None:
-    """The looks at one statement."""
+def _draw_statement(axes: Axes, seen: Sequence[Statement], number: int, aside: float) -> None:
+    """The looks at one statement, a little aside of those at others."""
     color = colormaps["tab10"](number % 10)
-    x = [one.draws for one in seen]
+    x = [one.draws * aside for one in seen]
     values, low, high = (
         [100 * value for value in each]
         for each in zip(*((one.difference, one.low, one.high) for one in seen), strict=True)

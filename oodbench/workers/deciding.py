@@ -82,9 +82,10 @@ def standing_of(
     """How far the groups of a sweep are, or these; see ``analysis.decisions``."""
     from oodbench import analysis  # late: only who looks needs it
 
-    groups = asked.groups if groups is None else groups
-    names = {"dataset": {g.dataset for g in groups}, "algorithm": {g.algorithm for g in groups}}
-    where = " and ".join(f"{name} in {sorted(values)}" for name, values in names.items())
+    where = None
+    if groups is not None:
+        names = {"dataset": {g.dataset for g in groups}, "algorithm": {g.algorithm for g in groups}}
+        where = " and ".join(f"{name} in {sorted(values)}" for name, values in names.items())
     runs = pairs(db, where, asked.sweep, "last", per_environment=False)
     numbers = {
         seed_of(asked.seed, index, repeat): index
@@ -93,4 +94,4 @@ def standing_of(
     }
     runs["draw_number"] = runs["seed"].map(numbers)
     predictions = known_predictions(db, where, asked.sweep, "last")
-    return analysis.decisions(runs, asked.stopping, groups, predictions)
+    return analysis.decisions(runs, asked.stopping, groups or asked.groups, predictions)

@@ -1,8 +1,8 @@
 """Searches that stop when decided: what is asked of them, and when they are looked at.
 
 Draws come in rounds. After each one the statements are tested by all draws so far; see
-``analysis.decisions``. The looks are fixed in advance, and follow from the budget alone: a higher
-``most`` adds looks and changes none.
+``analysis.decisions``. The looks are fixed in advance, and follow from the budget alone, but for
+the last one, which is at ``most``: a higher one adds looks in its place.
 """
 
 from collections.abc import Mapping, Sequence

@@ -16,6 +16,7 @@ from oodbench.results import (
     Database,
     add_sweep,
     cancel,
+    check_divisible,
     claim,
     is_done,
     open_database,
@@ -160,6 +161,7 @@ def test_what_was_cancelled_is_drawn_when_the_sweep_is_asked_for_again(
     store_runs(db, [(item, record(item.trial, noisy(item.trial))) for item in claims])
     cancel(db, "tiny")
     assert is_done(db)
+    assert list(api.decisions(db.url)["draws"]) == [0]
     add(db, tiny(search=STOP))
     run(db, noisy)
     assert draws(db) == {"sgd": 64, "adam": 64}
@@ -192,6 +194,11 @@ def test_several_workers_draw_as_one_does(tmp_path: Path, tiny: Make) -> None:
             assert state_counts(db)["completed"] == 3 * 64
             found.append(set(pairs(db)["run"]))
     assert found[0] == found[1]
+
+
+def test_shards_are_refused_for_they_do_not_see_each_other(tiny: Make) -> None:
+    with pytest.raises(RequestError, match="shards do not see"):
+        check_divisible(plan(tiny(search=STOP)).studies)
 
 
 def test_what_is_decided_to_be_lower_is_dropped_if_asked(tmp_path: Path, tiny: Make) -> None:
