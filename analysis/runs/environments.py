@@ -31,8 +31,10 @@ def name_environments(table: pd.DataFrame, environments: Environments) -> pd.Dat
     """
     if not {"dataset", "test_environments"} <= set(table.columns):
         return table
-    pairs = zip(table["dataset"].astype(str), table["test_environments"].astype(str), strict=True)
-    names = [side_name(tested, environments.get(dataset, ())) for dataset, tested in pairs]
+    columns = (table[name].astype(str) for name in ("dataset", "test_environments"))
+    pairs = [*zip(*columns, strict=True)]
+    named = {pair: side_name(pair[1], environments.get(pair[0], ())) for pair in set(pairs)}
+    names = [named[pair] for pair in pairs]
     return table.assign(test_environments=pd.Series(names, table.index))
 
 

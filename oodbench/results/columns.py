@@ -14,7 +14,7 @@ from oodbench.results.expressions import (
     compact,
     environments_text,
     number,
-    of_first_study,
+    of_joined_study,
     option,
     whole,
 )
@@ -136,7 +136,7 @@ RUN = (
     Column(
         "sampler",
         "text",
-        of_first_study(study_trials.c.sampler),
+        of_joined_study(study_trials.c.sampler),
         "Who drew it: random, qmc, grid, tpe, gp; confirm: repeats a winner; unknown.",
     ),
 )

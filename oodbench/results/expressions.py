@@ -36,11 +36,11 @@ def number(*path: str) -> ColumnElement[float]:
     return value
 
 
-def of_first_study(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """``column`` for the first study that has the run, null if none has."""
+def first_study() -> ColumnElement[Any]:
+    """The id of the first study that has the run, null if none has."""
     first = studies.alias("first_study")
     return (
-        select(column)
+        select(study_trials.c.study_id)
         .select_from(study_trials.join(first, first.c.id == study_trials.c.study_id))
         .where(study_trials.c.run_id == runs.c.id)
         .order_by(first.c.created, first.c.position, first.c.id, study_trials.c.idx)
@@ -48,3 +48,11 @@ def of_first_study(column: ColumnElement[Any]) -> ColumnElement[Any]:
         .correlate(runs)
         .scalar_subquery()
     )
+
+
+def of_joined_study(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """``column`` of the first place that the run has in the study beside it, null if none is."""
+    link = study_trials.c
+    mine = select(column).where(link.run_id == runs.c.id, link.study_id == studies.c.id)
+    # The sum keeps SQLite from reading the whole study in the order of its places.
+    return mine.order_by(link.idx + 0).limit(1).correlate(runs, studies).scalar_subquery()

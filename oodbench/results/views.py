@@ -17,15 +17,14 @@ from typing import Any
 from sqlalchemy import Connection, Dialect, Select, func, inspect, select
 
 from oodbench.results.columns import GROUP, Column, columns_of_pairs, columns_of_runs, named
-from oodbench.results.expressions import of_first_study
+from oodbench.results.expressions import first_study
 from oodbench.results.measurements import select_curves
-from oodbench.results.schema import COMPLETED, CONFIRM, runs, studies, study_trials
+from oodbench.results.schema import COMPLETED, CONFIRM, runs, studies
 
 
 def _from_runs(columns: Iterable[Column]) -> Select[Any]:
-    first = of_first_study(study_trials.c.study_id)
     chosen = select(*(column.sql.label(column.name) for column in columns))
-    return chosen.select_from(runs.outerjoin(studies, studies.c.id == first))
+    return chosen.select_from(runs.outerjoin(studies, studies.c.id == first_study()))
 
 
 def select_runs() -> Select[Any]:

@@ -149,6 +149,21 @@ def test_the_first_pairs_are_those_of_all(filled: Database, where: str | None) -
         pd.testing.assert_frame_equal(first[shown], every[shown].head(limit))
 
 
+def test_pairs_read_in_pieces_are_those_read_at_once(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = pairs(filled)
+    monkeypatch.setattr("oodbench.results.frames.PIECE", 2)
+    pd.testing.assert_frame_equal(pairs(filled), every)
+
+
+def test_only_the_columns_that_are_asked_for(filled: Database) -> None:
+    names = ["run", "optimizer", "sampler", "step", "id", "chance"]
+    few = pairs(filled, per_environment=False, columns=names)
+    assert set(few) == {*names, "checkpoint"}
+    pd.testing.assert_frame_equal(few, pairs(filled)[list(few)])
+
+
 def test_the_views_say_the_same(filled: Database) -> None:
     frame = sql(filled, "SELECT * FROM v_pairs ORDER BY position")
     same = pairs(filled)
