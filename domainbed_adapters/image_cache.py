@@ -15,6 +15,7 @@ from domainbed_adapters.encoded_images import EncodedImages, keeps_encoded
 from domainbed_adapters.image_depth import is_deep
 from domainbed_adapters.image_files import ImageFiles
 from domainbed_adapters.image_reading import (
+    CHUNK,
     Fit,
     Interpolation,
     at_most,
@@ -175,21 +176,24 @@ def _decoded(
         def read(row: int) -> None:
             pixels[row] = read_image(paths[row], how.size, how.fit, how.interpolation)
 
-        def one(place: int) -> str:
-            row = left[place]
+        def one(row: int) -> str:
             harm = harm_of(paths[row], partial(read, row))
             if harm:
                 pixels[row] = 0  # it may have been read before its checksum was
             return harm
 
-        def keep(places: range, harms: Sequence[str]) -> None:
-            pieces.mark([left[i] for i, harm in zip(places, harms, strict=True) if not harm])
+        def keep(rows: Sequence[int], harms: Sequence[str]) -> None:
+            pieces.mark([row for row, harm in zip(rows, harms, strict=True) if not harm])
 
-        left = pieces.left(range(len(paths)))
-        _refuse(in_parallel(one, len(left), f"decoding {name}", keep), name, corrupt)
+        rows = range(len(paths))
+        left, shares = len(pieces.left(rows)), pieces.shares(rows, CHUNK)
+        harms = in_parallel(one, left, f"decoding {name}", keep, shares)
+        _refuse(harms, name, corrupt)
 
     made, size = [settings, how.size, PIL.__version__, *how.unusual], how.size
-    return filled(f"{name}-{size}px", made, (len(tree.files), 3, size, size), "u1", fill)
+    return filled(
+        f"{name}-{size}px", made, (len(tree.files), 3, size, size), "u1", fill, together=True
+    )
 
 
 def _encoded(

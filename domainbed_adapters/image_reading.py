@@ -3,9 +3,9 @@
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -109,7 +109,8 @@ def in_parallel(
     work: Callable[[int], Any],
     n: int,
     what: str,
-    keep: Callable[[range, list[Any]], None] = lambda rows, found: None,
+    keep: Callable[[Sequence[int], list[Any]], None] = lambda rows, found: None,
+    shares: Iterable[Sequence[int]] | None = None,
 ) -> list[Any]:
     """``work`` of 0 to n - 1, in order, on all cores: PIL and hashlib release Python's lock.
 
@@ -118,19 +119,25 @@ def in_parallel(
         n: How many.
         what: It is, for the progress bar.
         keep: Called with what was found for some of them, before the next ones.
+        shares: The numbers, some at a time, in place of 0 to n - 1.
 
     Raises:
         StopTrainingError: If the worker is to stop.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool, progress_of(what, n) as advance:
-        result = []
-        for start in range(0, n, CHUNK):
-            rows = range(start, min(start + CHUNK, n))
-            found = list(pool.map(work, rows))
-            keep(rows, found)
+        result: list[Any] = []
+        for rows in shares or (range(i, min(i + CHUNK, n)) for i in range(0, n, CHUNK)):
+            found: list[Any] = []
+            some: Any = pool.map(work, rows)
+            with closing(some):  # after an error nothing else is begun
+                try:
+                    for one in some:
+                        found.append(one)
+                        stop_if_asked()
+                finally:
+                    keep(rows[: len(found)], found)
             result += found
             advance(len(rows))
-            stop_if_asked()
         return result
 
 

@@ -24,15 +24,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from oodbench.data.pieces import Pieces
+from oodbench.data.pieces import WAIT, Pieces
 from oodbench.data.stopping import stop_if_asked
 from oodbench.errors import RequestError
 from oodbench.records import hash_of
 
 PART, DONE = ".part", ".done"
 """How the names of a file that is not whole yet end, and of the note of its rows that are done."""
-WAIT = 0.2
-"""Seconds between looks at whether another process has computed what this one needs."""
 CACHE_VARIABLE = "OODBENCH_CACHE"
 """Environment variable with the cache folder, in place of the platform's own."""
 
@@ -98,18 +96,19 @@ def entries() -> list[Entry]:
             stat = path.stat()
             read = datetime.fromtimestamp(max(stat.st_atime, stat.st_mtime))
             name = path.name.split(".")[0]
-            if whole or _is_free(folder / f"{name}.lock"):
+            if whole or (_is_free(folder / f"{name}.lock") and _is_free(path)):
                 found.append(Entry(name, path, stat.st_size, read, whole))
     return sorted(found, key=lambda entry: (-entry.size, entry.name))
 
 
-def _is_free(lock: Path) -> bool:
-    """Whether there is such a lock, and no process holds it."""
+def _is_free(path: Path) -> bool:
+    """Whether there is such a file, and no process holds a lock on it or on a part of it."""
     with suppress(ImportError, OSError):
         import fcntl  # not on Windows
 
-        with lock.open("rb") as file:
+        with path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
     return False
 
@@ -158,6 +157,7 @@ def filled(
     shape: tuple[int, ...],
     dtype: str,
     fill: Callable[[NDArray[Any], Pieces], None],
+    together: bool = False,
 ) -> NDArray[Any]:
     """An array too large for memory, from the cache; if it is not there, ``fill`` writes it.
 
@@ -171,6 +171,8 @@ def filled(
         dtype: Type of the array.
         fill: Gets a writable array, mapped to the file, and which of its rows are left to be
             written; it marks those that it has written. Others are zeros at first.
+        together: Whether several processes may fill it at once, because ``fill`` writes the rows of
+            ``Pieces.shares`` alone; else others wait for the one that does.
 
     Raises:
         RequestError: If it does not fit on the disk, or cannot be written.
@@ -181,60 +183,71 @@ def filled(
         return found
     if not _writing.get():
         return np.broadcast_to(np.zeros((), dtype), shape)
-    with _alone(folder, stem) as alone:
-        found = _read(folder, stem)
-        if found is not None:
-            return found
-        try:
-            _fill(folder, stem if alone else f"{stem}-{os.getpid()}", shape, dtype, fill, stem)
-        except OSError as error:
-            raise RequestError(
-                f"{name} cannot be written to the cache {folder}: {error.strerror or error}. "
-                f"Name another folder in {CACHE_VARIABLE}."
-            ) from error
-        found = _read(folder, stem)
+    try:
+        with ExitStack() as held:
+            alone = held.enter_context(_alone(folder, stem))
+            if (found := _read(folder, stem)) is not None:
+                return found
+            together = together and alone
+            path, note = _begun(folder, stem, "" if alone else f"-{os.getpid()}", shape, dtype)
+            array = np.lib.format.open_memmap(path, "r+")
+            pieces = Pieces(shape[0], array, note)
+            if together:
+                held.close()  # the others are let in
+            try:
+                fill(array, pieces)
+            except BaseException:
+                pieces.save()
+                if not (together or pieces.begun):
+                    path.unlink()
+                    note.unlink()
+                raise
+            finally:
+                pieces.save()
+                pieces.close()
+            if together:
+                held.enter_context(_alone(folder, stem))
+            if _read(folder, stem) is None:
+                array.flush()
+                _publish(path, folder, stem, array)
+                note.unlink(missing_ok=True)
+    except OSError as error:
+        raise RequestError(
+            f"{name} cannot be written to the cache {folder}: {error.strerror or error}. "
+            f"Name another folder in {CACHE_VARIABLE}."
+        ) from error
+    found = _read(folder, stem)
     if found is None:
         raise RequestError(f"{name} changed in the cache {folder} right after it was written.")
     return found
 
 
-def _fill(
-    folder: Path,
-    part: str,
-    shape: tuple[int, ...],
-    dtype: str,
-    fill: Callable[..., None],
-    stem: str,
-) -> None:
-    """Write the file whole, or keep its part; refuse before the first byte if it will not fit."""
+def _begun(
+    folder: Path, stem: str, own: str, shape: tuple[int, ...], dtype: str
+) -> tuple[Path, Path]:
+    """The file of a part and the note of its rows; made if they are not there, or damaged.
+
+    Raises:
+        RequestError: If it will not fit on the disk.
+    """
     needed = math.prod(shape) * np.dtype(dtype).itemsize
     folder.mkdir(parents=True, exist_ok=True)
     for damaged in folder.glob(f"{stem}.*.npy"):
         damaged.unlink(missing_ok=True)
-    path, note = folder / f"{part}{PART}", folder / f"{part}{DONE}"
-    if not (path.is_file() and note.is_file() and path.stat().st_size >= needed):
-        note.unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
-        free = shutil.disk_usage(folder).free
-        if needed > free:
-            raise RequestError(
-                f"{stem} needs {needed / 2**30:,.1f} GiB of disk, but {folder} has "
-                f"{free / 2**30:,.1f} free. Make room, or name a folder on another disk in "
-                f"{CACHE_VARIABLE}."
-            )
-    mode = "r+" if note.is_file() else "w+"
-    given = {} if mode == "r+" else {"dtype": dtype, "shape": shape}
-    array = np.lib.format.open_memmap(path, mode=mode, **given)  # type: ignore[arg-type]
-    pieces = Pieces(shape[0], array, note)
-    try:
-        fill(array, pieces)
-    except BaseException:
-        if not pieces.save():
-            path.unlink()
-        raise
-    array.flush()
-    _publish(path, folder, stem, array)
+    path, note = folder / f"{stem}{own}{PART}", folder / f"{stem}{own}{DONE}"
+    if path.is_file() and note.is_file() and path.stat().st_size >= needed:
+        return path, note
     note.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise RequestError(
+            f"{stem} needs {needed / 2**30:,.1f} GiB of disk, but {folder} has "
+            f"{free / 2**30:,.1f} free. Make room, or name a folder on another disk in "
+            f"{CACHE_VARIABLE}."
+        )
+    np.lib.format.open_memmap(path, "w+", dtype, shape)
+    return path, note
 
 
 def _checksum(array: NDArray[Any]) -> str:

@@ -1,5 +1,6 @@
 """Frozen features: a dataset's images run through a backbone once, for every trial and worker."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from oodbench.data.cache import filled
 from oodbench.data.pieces import Pieces
 from oodbench.errors import RequestError
 from oodbench.logs import COMPUTING
-from oodbench.machine import cores
+from oodbench.machine import WORKERS_HERE, cores
 from oodbench.models import MODELS
 from oodbench.records import Trial
 from oodbench.training.clock import FEATURES, Clock
@@ -30,6 +31,8 @@ from oodbench.training.random import seeded
 
 IMAGES = {"cpu": 8, "cuda": 128}
 """Images in one forward pass; on a CPU more would outgrow its cache."""
+SHARE = 16
+"""Batches that a process takes at a time where several compute the features of one dataset."""
 SIGNS = 2.0
 """Seconds between two signs of progress."""
 METHOD = 2
@@ -139,24 +142,25 @@ class Features:
             self._width = self._run(images[:1]).shape[1]
         shape = (len(images), self._width)
         fill = partial(self.fill, images)
-        return filled(self.name, [self.made_by, which], shape, "f4", fill)
+        return filled(self.name, [self.made_by, which], shape, "f4", fill, together=True)
 
     def fill(self, images: Stored, result: NDArray[Any], pieces: Pieces | None = None) -> None:
         """Write the features of all images to an array, but for those that are in it already."""
         self._hurry(images)
         pieces = pieces or Pieces(len(images))
-        order = np.array(pieces.left(by_length(images)), np.int64)
-        shown, done, size = -SIGNS, len(images) - len(order), IMAGES.get(self.device.type, 32)
-        batches = [order[start : start + size] for start in range(0, len(order), size)]
+        order, size = by_length(images), IMAGES.get(self.device.type, 32)
+        shown = -SIGNS
         with one_core_each(self.device) as pool, numerics(self.device):
-            found = pool.map(lambda rows: self._run(images[rows]), batches)
-            for rows in batches:
-                if time.monotonic() - shown >= SIGNS:
-                    shown = time.monotonic()
-                    say(f"{COMPUTING}{self.name}: {done:,} of {len(images):,} examples")
-                result[rows] = next(found)
-                done += len(rows)
-                pieces.mark(rows)
+            for share in pieces.shares(order, SHARE * size):
+                batches = [share[start : start + size] for start in range(0, len(share), size)]
+                found = pool.map(lambda rows: self._run(images[np.array(rows)]), batches)
+                for rows in batches:
+                    if time.monotonic() - shown >= SIGNS:
+                        shown = time.monotonic()
+                        how_far = f"{pieces.count:,} of {len(images):,} examples"
+                        say(f"{COMPUTING}{self.name}: {how_far}")
+                    result[rows] = next(found)
+                    pieces.mark(rows)
         say(f"computed {self.name}: {len(images):,} examples")
 
     def _hurry(self, images: Stored) -> None:
@@ -193,9 +197,10 @@ def by_length(inputs: Stored) -> NDArray[np.int64]:
 
 @contextmanager
 def one_core_each(device: torch.device) -> Iterator[ThreadPoolExecutor]:
-    """A thread for each core that this process may use: the other workers wait for the features."""
+    """A thread for each core that is this process's share: the other workers compute, too."""
     usual = torch.get_num_threads()
-    threads = cores() if device.type == "cpu" else 1
+    sharing = int(os.environ.get(WORKERS_HERE, 1))
+    threads = max(1, cores() // sharing) if device.type == "cpu" else 1
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             try:
