@@ -30,7 +30,7 @@ _CAPTION = (
 
 
 def decided(standings: Sequence[Standing], **options: Unpack[Appearing]) -> Figure:
-    """Each statement of a search that stops when decided, look by look.
+    """Statements of a search that stops when decided, look by look.
 
     A panel per dataset and algorithm: the difference of each two optimizers in points of OOD
     accuracy, with its confidence sequence, until it was decided.

@@ -18,8 +18,8 @@ OTHERS: dict[str, tuple[str, ...]] = {
 }
 """Arguments after the table."""
 
-OTHER_TABLES = ("learning", "paths", "probed")
-"""Functions that need another table beside it."""
+OTHER_TABLES = ("decisions", "learning", "paths", "probed")
+"""Functions that need another table, or what was asked, beside it."""
 
 
 def runs() -> pd.DataFrame:

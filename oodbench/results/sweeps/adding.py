@@ -25,7 +25,7 @@ from oodbench.results.trials import run_columns
 def preview_sweep(db: Database | None, plan: Sequence[PlannedStudy]) -> AddedSweep:
     """What ``add_sweep`` would change; ``db`` is None where there is no database yet."""
     if db is None:
-        return _added(plan, {}, {}, {})
+        return _added(plan, in_turn(plan), {}, {})
     with db.read() as connection:
         trials = in_turn(plan)
         return _added(plan, trials, known_states(connection, trials), _extended(connection, plan))

@@ -29,7 +29,7 @@ def test_figures_of_probed_runs_say_what_is_missing(
     assert "oodbench probe" in ended.err
 
 
-@pytest.mark.parametrize("kind", [k for k in figure_names() if k not in {*PROBED, "cd"}])
+@pytest.mark.parametrize("kind", [k for k in figure_names() if k not in {*PROBED, "cd", "decided"}])
 def test_plots_are_written(oodbench: Run, finished: Path, tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"{kind}.png"
     where = "algorithm = 'erm'"
@@ -107,6 +107,7 @@ def test_options_reach_the_figure(oodbench: Run, finished: Path, tmp_path: Path)
         ("scatter", "--mark", "selected"): "",
         ("scatter", "--mark", "chosen"): "unknown mark 'chosen'",
         ("cd",): "Ranks take at least 3 optimizers on 3 tasks",
+        ("decided",): "No search that stops when decided",
         ("learning", "--run", run, "--run", run[:8]): "",
         ("box", "--bins", "5"): "No such option: --bins",
         ("heatmap", "--palette", "study"): "No such option: --palette",

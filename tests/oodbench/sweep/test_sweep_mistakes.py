@@ -83,8 +83,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"model": {"name": "mlp", "widht": 8}}, "unknown option 'widht'. Did you mean 'width'?"),
     (
         search(sed=3),
-        "search: unknown key 'sed'. Did you mean 'seed'? Allowed: cohort, points, sampler, seed, "
-        "startup, trials.",
+        "search: unknown key 'sed'. Did you mean 'seed'? Allowed: among, budget, cohort, drop, "
+        "margin, most, points, sampler, seed, startup, stop, trials.",
     ),
     (train(step=3), "train: unknown key 'step'. Did you mean 'steps'?"),
     ({"confirm": {"top": 0}}, "confirm.top: needs at least 1, but got 0"),
