@@ -22,7 +22,7 @@ ASIDE = 1.006
 """By how much, as a factor, the looks of one statement are drawn aside of those of the last."""
 
 _CAPTION = (
-    "Lines: the first optimizer's OOD accuracy less the second's, of the run that ID validation "
+    "Lines: the first optimizer's OOD accuracy minus the second's, of the run that ID validation "
     "selects among {budget} draws. Bands: a confidence sequence; with 95% probability no band of "
     "the sweep ever leaves out the true difference. Dots: decided there. Grey: within the margin "
     "of {margin:g} points, where two optimizers are no different."
@@ -87,7 +87,7 @@ def _draw_statement(axes: Axes, seen: Sequence[Statement], number: int, aside: f
         for each in zip(*((one.difference, one.low, one.high) for one in seen), strict=True)
     )
     last = seen[-1]
-    label = f"{pretty(last.a)} less {pretty(last.b)}: {last.outcome}"
+    label = f"{pretty(last.a)} \N{MINUS SIGN} {pretty(last.b)}: {last.outcome}"
     axes.fill_between(x, low, high, color=color, alpha=0.13, linewidth=0)
     axes.errorbar(
         x[-1:], values[-1:], [[values[-1] - low[-1]], [high[-1] - values[-1]]], color=color, lw=1.2
