@@ -58,7 +58,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("installed", ["checkout", "wheel"])
-@pytest.mark.parametrize("as_folders", [False, True], ids=["files", "folders"])
+@pytest.mark.parametrize(
+    "as_folders",
+    [pytest.param(False, id="files"), pytest.param(True, id="folders", marks=pytest.mark.slow)],
+)
 def test_a_users_own_analysis_sweeps_and_tests(
     tmp_path: Path, request: pytest.FixtureRequest, as_folders: bool, installed: str
 ) -> None:

@@ -277,6 +277,7 @@ def test_five_lines_are_a_sweep(write, tmp_path: Path) -> None:
     assert runs["ood"].max() == 1  # the words tell
 
 
+@pytest.mark.slow
 def test_two_files_have_names_of_their_own(write, tmp_path: Path) -> None:
     early, late = write(frame(), "early.csv"), write(frame(300), "late.csv")
     sweep = {
