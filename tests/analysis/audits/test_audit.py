@@ -67,6 +67,7 @@ def test_all_of_the_examples_may_be_inverted() -> None:
     assert "All of the OOD examples" in audit_text([found])
 
 
+@pytest.mark.slow
 def test_no_part_is_found_where_none_is_inverted() -> None:
     """At most 5% of the time by design: 2.5% for all of the examples, and for the first share."""
     false = sum(

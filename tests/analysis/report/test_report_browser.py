@@ -403,6 +403,7 @@ def test_points_of_optimizers_are_mixed_and_selected_ones_are_ringed(
     assert f"lr\xa0{runs.set_index('run').loc[run, 'lr']:.4g}" in settings
 
 
+@pytest.mark.slow
 def test_an_address_holds_what_is_shown(
     report: Path, runs: pd.DataFrame, open_page: Callable[..., Any]
 ) -> None:
