@@ -68,7 +68,7 @@ def expected_id(
     """The mean of a second measurement given the first, by a smooth curve.
 
     The steeper that curve, the less is known of the true accuracy: its variance given the first
-    measurement is the slope times the variance of the measurement (Efron 2011, equation 2.8).
+    measurement is the slope times the variance of the measurement (Tweedie's formula; Efron 2011).
 
     Args:
         first, second: (1 + resamples, n) or (1, n).

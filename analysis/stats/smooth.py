@@ -110,10 +110,9 @@ def fit_smooth(
     The sum of squared residuals, plus a penalty times the integral of the squared second
     derivative, is smallest. Restricted maximum likelihood chooses the penalty from the points (Wood
     2017, section 6.2), and the resamples keep it. A penalised curve is a little too straight where
-    the truth bends. By how much is not known, but how large it is at most likely is: its covariance
-    is the Bayesian covariance of the curve less that of its sampling errors (Nychka 1988; Marra and
-    Wood 2012). The curves of resampled groups are moved by a draw from it, so that every interval
-    that rests on them covers it too.
+    the truth bends. The likely size of that error has a covariance: the Bayesian covariance of the
+    curve minus the covariance of its sampling errors (Nychka 1988; Marra and Wood 2012). The curves
+    of resampled groups are moved by draws from it, so that intervals that rest on them cover it.
 
     Knots stand half-way between even places and even shares of the points, so that neither a crowd
     nor a gap takes them all.
@@ -242,7 +241,7 @@ class _Penalised:
 
 
 def _penalise(basis: Array, rough: Array, x: Array, y: Array, clusters: int) -> _Penalised:
-    """The penalty that restricted maximum likelihood finds in the points (Wood 2011, equation 4).
+    """The penalty that restricted maximum likelihood finds in the points.
 
     A line is not penalised: the first two directions.
     """
@@ -253,7 +252,7 @@ def _penalise(basis: Array, rough: Array, x: Array, y: Array, clusters: int) -> 
     unseen = np.clip(unseen, 0, 1)
     seen = 1 - unseen
     line = np.polynomial.Polynomial.fit(x, y, 1)
-    # The line is not penalised. Without it, squares of small residuals are no small differences.
+    # The line is not penalised. With it, sums of squares would lose small residuals to rounding.
     rest = y - line(x)
     moment = directions.T @ (basis.T @ rest)
     total = seen + PENALTIES[:, None] * unseen

@@ -66,15 +66,15 @@ def roughness(knots: Array) -> Array:
 
 
 def natural_spline(knots: Array, values: Array) -> CubicSpline:
-    """The one through ``values``, (K, ...), between the knots, with its derivatives."""
+    """The natural spline through ``values``, (K, ...), between the knots, with its derivatives."""
     return CubicSpline(knots, values, bc_type="natural")
 
 
 def _powers(knots: Array, x: Array) -> Array:
     """(..., K, n) of x (..., n): a line, and cubes that start at a knot and end straight.
 
-    Harrell (2015), section 2.4.5. Slices of one array in place: ten times as fast as piece by
-    piece.
+    Harrell (2015), section 2.4.5. Slices of one array in place take a third of the time of
+    evaluating piece by piece.
     """
     span = knots[-1] - knots[0]
     u, places = (x - knots[0]) / span, (knots - knots[0]) / span
