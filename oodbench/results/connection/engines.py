@@ -59,7 +59,11 @@ def make_engine(url: URL, *, read_only: bool = False, migrating: bool = False) -
 
 
 def _postgresql_engine(url: URL) -> Engine:
-    settings: dict[str, Any] = {"fallback_application_name": "oodbench"}
+    # A statement prepared in a session is unknown to the next one that a pooler gives us.
+    settings: dict[str, Any] = {
+        "fallback_application_name": "oodbench",
+        "prepare_threshold": None,
+    }
     if "connect_timeout" not in url.query and "PGCONNECT_TIMEOUT" not in os.environ:
         settings["connect_timeout"] = CONNECT_SECONDS
     try:  # two connections a worker: one to work, one to renew leases
