@@ -58,9 +58,12 @@ def worker(
         stop = _StopSignal(os.getppid(), torchrun.GRACE if rank == 0 else 0.0, parent)
     follows = bool(rank)  # it only trains with torchrun's first process
     for one in _sweep_names(name, db, shard, changes or (), prepare=not follows):
-        work(db, one, settings, owner=owner, peers=peers, should_stop=stop)
+        done = work(db, one, settings, owner=owner, peers=peers, should_stop=stop)
+        if done.stopped:
+            break
     if rank is not None:
-        leave()
+        # Where all went well torchrun waits for its other nodes, for minutes if one is gone.
+        leave(failed=done.stopped and not stop())
 
 
 def _sweep_names(

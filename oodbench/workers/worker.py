@@ -55,10 +55,17 @@ PROFILE = "seconds by phase:"
 
 @dataclass(frozen=True)
 class Work:
-    """What a worker did: how many runs it stored, and how many were refused as too late."""
+    """What a worker did.
+
+    Attributes:
+        stored: How many runs it stored.
+        refused: How many were refused as too late.
+        stopped: Whether it was asked to stop, or another process of its run was.
+    """
 
     stored: int
     refused: int
+    stopped: bool = False
 
     def __str__(self) -> str:
         return f"{self.stored} runs stored, {self.refused} refused as too late"
@@ -109,7 +116,7 @@ def work(
         worker = Worker(db, owner, sweep, settings.lease, peers, trainer, saving, hook, stops)
         done = worker.run()
     clock.seconds[ALL] = time.perf_counter() - began
-    why = "asked to stop" if stops() else "nothing is left to train"
+    why = "asked to stop" if done.stopped else "nothing is left to train"
     print(f"worker {owner} ends, {why}: {done}")
     if settings.profile:
         print(f"worker {owner}: {PROFILE} {json.dumps(clock.seconds)}", flush=True)
@@ -148,7 +155,7 @@ class Worker:
             else:
                 with clock(WAITING):
                     time.sleep(IDLE)
-        return Work(stored, refused)
+        return Work(stored, refused, self.should_stop())
 
     def patiently(self, ask: Callable[[], T]) -> T:
         """What the database answers; see ``lease.patiently``."""

@@ -155,8 +155,26 @@ def test_ctrl_c_gives_back_what_is_trained(cluster: Cluster, db: str, tmp_path: 
     wait_for(lambda: not workers(), 30, "the workers to be gone")
 
 
+def has_rank(node: Any, rank: int) -> bool:
+    """Whether the process of that rank runs on a node: among the children of its raylet."""
+    raylets = {held.process.pid for held in node.all_processes["raylet"]}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = (process / "environ").read_bytes().decode().split("\0")
+            ours = b"actors" in (process / "cmdline").read_bytes().split(b"\0")
+            while ours and f"RANK={rank}" in environment and int(process.name) > 1:
+                if int(process.name) in raylets:
+                    return True
+                parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+                process = process.with_name(parent)
+        except (OSError, UnicodeDecodeError):
+            continue
+    return False
+
+
+@pytest.mark.parametrize("rank", [0, 1])
 def test_each_run_on_two_nodes_of_which_one_is_lost(
-    cluster: Cluster, db: str, tmp_path: Path
+    cluster: Cluster, db: str, tmp_path: Path, rank: int
 ) -> None:
     """What comes of it is what comes of the simulation in one process."""
     nodes = [cluster.add_node(**SIZE) for _ in range(2)]
@@ -172,9 +190,10 @@ def test_each_run_on_two_nodes_of_which_one_is_lost(
     try:
         wait_for(lambda: replicas() == 1, 400, "both nodes to train")
         assert list(workers().values()) == ["0"] * 2, "a GPU of each node"
-        cluster.remove_node(nodes[1], allow_graceful=False)
+        (lost,) = [node for node in nodes if has_rank(node, rank)]
+        cluster.remove_node(lost, allow_graceful=False)
         cluster.add_node(**SIZE)
-        wait_for(lambda: replicas() >= 2, 400, "both to train again")
+        wait_for(lambda: replicas() >= 2, 120, "both to train again")
         said, _ = process.communicate(timeout=600)
     finally:
         process.kill()
@@ -182,7 +201,7 @@ def test_each_run_on_two_nodes_of_which_one_is_lost(
     assert "3/3 models, 0 diverged, 0 failed" in said
     with open_database(db, read_only=True) as database:
         attempts = sql(database, "SELECT attempt FROM runs")["attempt"]
-    assert sorted(attempts) == [1, 1, 2], "the death of a node is no failure"
+    assert max(attempts) <= 2, "the death of a node is no failure"
     here = tmp_path / "here.db"
     api.run_sweep(SWEEP | SPREAD, here, workers=1)
     scores = ["run", "id_val", "id_test", "ood_test", "all_reduces", "samples"]

@@ -170,15 +170,18 @@ def replica(
         raise SystemExit(1) from error
 
 
-def leave() -> None:
-    """End this process well, at once.
+def leave(failed: bool = False) -> None:
+    """End this process at once: well, or so that torchrun starts all of them again.
 
     Not by the end of the interpreter: a thread of gloo that lets go of a tensor only then aborts
     the process (pytorch/pytorch#179291), all of whose work is done.
+
+    Args:
+        failed: Whether runs are left, since another process was asked to stop.
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(int(failed))
 
 
 def die_with_the_parent() -> None:

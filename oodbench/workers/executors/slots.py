@@ -32,7 +32,7 @@ class Slot:
         sharing: How many workers share that GPU's memory.
         process: The worker that is there now.
         owner: The name under which it claims trials.
-        stillborn: How many of its workers in a row died without holding a trial.
+        stillborn: How many of its workers in a row died without having held a trial.
         given_up: Whether no further worker is started.
     """
 
@@ -61,9 +61,9 @@ class Slot:
     def look(self, db: Database) -> bool:
         """Whether a worker has to be started here: there is none yet, or it has died.
 
-        What a dead worker held goes to others at once. One that held something is always replaced:
-        the trial that kills it is found by halving. One that dies again and again before it holds
-        anything is not.
+        What a dead worker held goes to others at once. One that held something, or gave it back, is
+        always replaced: the trial that kills it is found by halving. One that dies again and again
+        before it holds anything is not.
         """
         if self.process is None:
             return True
@@ -71,9 +71,13 @@ class Slot:
         if code is None or code == 0 or self.given_up:
             return False
         held = patiently(lambda: abandon(db, self.owner))
-        self.stillborn = 0 if held else self.stillborn + 1
+        self.stillborn = 0 if held or self._has_trained() else self.stillborn + 1
         self.given_up = code == BAD_REQUEST or self.stillborn >= STILLBORN
         return not self.given_up
+
+    def _has_trained(self) -> bool:
+        """Whether the last worker announced a trial; see ``worker.announce``."""
+        return f"worker {self.owner} trains " in self.log.read_text(errors="replace")
 
     def running(self) -> bool:
         """Whether a worker runs here now."""

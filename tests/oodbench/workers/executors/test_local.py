@@ -77,6 +77,18 @@ def test_a_worker_that_dies_at_once_again_and_again_is_given_up(
     assert "exit code 1: (empty)" in slot.last_words()
 
 
+def test_a_worker_that_gave_back_its_trials_before_it_died_is_always_replaced(
+    db: Database, tmp_path: Path
+) -> None:
+    (slot,) = make_slots(tmp_path / "logs", 1)
+    program = "import sys; print('worker', sys.argv[-1], 'trains 2 of ...'); raise SystemExit(1)"
+    for _ in range(2 * STILLBORN):
+        slot.start([sys.executable, "-c", program], dict(os.environ))
+        assert slot.process is not None
+        slot.process.wait(30)
+        assert slot.look(db)
+
+
 def test_the_last_words_are_the_workers_and_not_torchruns(tmp_path: Path) -> None:
     (slot,) = make_slots(tmp_path / "logs", 1)
     slot.log.write_text("oodbench: no such sweep.\nTraceback:\n  failed\n====\n")
