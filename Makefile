@@ -117,6 +117,8 @@ check: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
+	$(BIN)/pytest -n 0 tests/test_words.py
 
 format: install
 	$(BIN)/ruff check --fix .

@@ -206,7 +206,7 @@ def as_texts(path: Path, name: str, array: NDArray[Any]) -> NDArray[np.str_]:
         if np.isinf(array).any():
             row = int(np.isinf(array).argmax())
             raise RequestError(
-                f"{NAME}: {path} has {name} = {array[row]} in row {row + 1}; mend it, or leave "
+                f"{NAME}: {path} has {name} = {array[row]} in row {row + 1}; fix it, or leave "
                 "such rows out."
             )
         known = array[~missing]

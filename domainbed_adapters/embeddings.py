@@ -1,4 +1,4 @@
-"""Embeddings: features of one's own that another network gave, to train heads on."""
+"""Embeddings: your own features, which another network gave, to train heads on."""
 
 import hashlib
 from collections.abc import Mapping

@@ -5,7 +5,7 @@ from typing import Any, Literal
 Fit = Literal["stretch", "crop", "centre", "bordered"]
 """``stretch``: as ``torchvision.transforms.Resize((size, size))``. ``crop``: only the square in its
 middle, so that nothing is distorted. ``centre``: as ImageNet's models are tested, ``Resize(256)``
-and ``CenterCrop(224)``, or both in that proportion. ``bordered``: likewise, without ObjectNet's red
+and ``CenterCrop(224)``, or both in that proportion. ``bordered``: the same, without ObjectNet's red
 border."""
 CROPPED = 0.875
 """Share of the shorter side that ``centre`` keeps: 224 of 256 pixels."""

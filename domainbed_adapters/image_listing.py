@@ -53,7 +53,7 @@ def folders_in(path: Path) -> list[str]:
     for entry in entries:
         if entry.is_symlink() and not os.path.exists(entry.path):
             raise RequestError(
-                f"{entry.path} is a link to nothing ({os.readlink(entry.path)}); mend it, or "
+                f"{entry.path} is a link to nothing ({os.readlink(entry.path)}); fix it, or "
                 "remove it."
             )
     names = [entry.name for entry in entries if entry.is_dir()]

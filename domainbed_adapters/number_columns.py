@@ -84,7 +84,7 @@ def column_of(where: str, name: str, read: "pd.Series[Any]", categorical: bool) 
         row = int(texts.to_numpy().argmax())
         raise RequestError(
             f"{where}: row {row + 1} has {read.iloc[row]!r}, where {numbers.notna().sum():,} of "
-            f"{len(read):,} rows have numbers ({texts.sum():,} have texts). Mend it, or leave the "
+            f"{len(read):,} rows have numbers ({texts.sum():,} have texts). Fix it, or leave the "
             f"cell empty where there is no value; or, if these are categories, add categorical: "
             f"[{name}]."
         )

@@ -1,4 +1,4 @@
-"""Tables of numbers and categories of one's own, a row an example, and mistakes in them."""
+"""Your own tables of numbers and categories, a row an example, and mistakes in them."""
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Where a file or folder of one's own lies."""
+"""Where a file or folder of your own lies."""
 
 from pathlib import Path
 from typing import Any

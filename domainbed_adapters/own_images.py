@@ -1,4 +1,4 @@
-"""ImageFolders: any folder laid out ``environment/class/image``, of one's own."""
+"""ImageFolders: any folder laid out ``environment/class/image``, your own."""
 
 from collections.abc import Mapping
 from dataclasses import replace

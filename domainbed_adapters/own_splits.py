@@ -1,4 +1,4 @@
-"""A table of one's own as a dataset: with the splits that it has, or with ours."""
+"""Your own table as a dataset: with the splits that it has, or with ours."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -111,7 +111,7 @@ def as_dataset(
         kept = {part: rows[np.isin(rows, there)] for part, rows in mine.items()}
         if empty := [part for part, rows in kept.items() if not len(rows)]:
             raise RequestError(
-                f"{table.name}: no image of {environment}, {empty[0]} can be read; mend them, or "
+                f"{table.name}: no image of {environment}, {empty[0]} can be read; fix them, or "
                 "leave that environment out."
             )
         splits = {part: table.split(inputs, rows) for part, rows in kept.items()}

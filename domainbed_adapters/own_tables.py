@@ -1,4 +1,4 @@
-"""Table: a CSV or Parquet file of one's own, a row an example."""
+"""Table: a CSV or Parquet file of your own, a row an example."""
 
 from collections.abc import Mapping
 from dataclasses import replace

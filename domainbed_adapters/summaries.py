@@ -1,4 +1,4 @@
-"""What files of one's own hold, in lines of text: ``oodbench datasets NAME --check``."""
+"""What your own files hold, in lines of text: ``oodbench datasets NAME --check``."""
 
 from collections.abc import Mapping, Sequence
 

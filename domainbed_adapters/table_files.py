@@ -1,4 +1,4 @@
-"""A CSV or Parquet file of one's own, read as a table; mistakes are named with their row."""
+"""A CSV or Parquet file of your own, read as a table; mistakes are named with their row."""
 
 import re
 from collections.abc import Mapping
@@ -197,7 +197,7 @@ def _check(table: Table, where: str, labels: Column) -> None:
     if unseen:
         names = ", ".join(labels.names[code] for code in sorted(unseen))
         raise RequestError(
-            f"{where} has labels that no training example has: {names}. Mend them, or "
+            f"{where} has labels that no training example has: {names}. Fix them, or "
             "leave those rows out."
         )
     if table.num_classes < 2:

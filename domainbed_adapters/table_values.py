@@ -1,4 +1,4 @@
-"""Values of a table's columns: two spellings that may mean one, and the options that mend them.
+"""Values of a table's columns: two spellings that may mean one, and the options that unite them.
 
 A label that is spelt in two ways is two classes, and nothing fails: the loss and the accuracy are
 just of another question. So such a pair is refused until the sweep file says what is meant.
@@ -79,7 +79,7 @@ class Mending:
         spellings, known = self.of_column(column), values.unique().tolist()
         for spelling in spellings:
             if spelling not in known:
-                raise UnknownNameError(f"{column} to mend", spelling, known, where=where)
+                raise UnknownNameError(f"{column} to replace", spelling, known, where=where)
         changed = {old: new for old, new in spellings.items() if old != new}
         meant = {old for old, new in spellings.items() if old == new}
         if changed:

@@ -127,7 +127,7 @@ def check_images(root: Path, files: Sequence[str], name: str) -> None:
 
 
 def check_ends(root: Path, files: Sequence[str], name: str) -> None:
-    """Raise RequestError if an image ends too early: if what ought to be its end is not.
+    """Raise RequestError if an image ends too early: if its last bytes are not an image's end.
 
     Only such files are decoded here: a file may have something after its end and be fine.
     """

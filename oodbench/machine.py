@@ -14,7 +14,7 @@ ARITHMETIC = ("processor", "vector_instructions", "numpy_blas", "torch_blas", "c
 WORKERS_ON_GPU = "OODBENCH_WORKERS_ON_GPU"
 """Names how many workers share a GPU, in the environment of each."""
 WORKERS_HERE = "OODBENCH_WORKERS_HERE"
-"""Names how many workers share the cores that each of them may use, likewise."""
+"""Names how many workers share the cores that each of them may use."""
 
 
 def cores() -> int:

@@ -100,7 +100,7 @@ class Registry(Generic[T]):
             except Exception as error:
                 raise RequestError(
                     f"The plug-in {entry.value!r} ({entry.group}) cannot be loaded: "
-                    f"{type(error).__name__}: {error}. Mend it or uninstall it."
+                    f"{type(error).__name__}: {error}. Fix it or uninstall it."
                 ) from error
             for thing in things:
                 self.add(thing)

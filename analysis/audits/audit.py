@@ -93,7 +93,7 @@ def audit(
 
     Args:
         predictions: ``id`` and ``ood``, each (models, examples) predicted classes on test examples;
-            ``id_val`` likewise, if there is a validation set, by which models are then
+            ``id_val`` in the same form, if there is a validation set, by which models are then
             compared. Or one set of ``oodbench.predictions``.
         labels: With arrays: under the same names, (examples,) classes.
         environments: With arrays: under the same names, (examples,) the environment of each

@@ -17,7 +17,7 @@ class Hardness:
 
     Attributes:
         linear_id, linear_ood: Accuracy of the linear model, with Wilson's intervals over examples.
-        other_id, other_ood: Accuracy of the other model, likewise.
+        other_id, other_ood: Accuracy of the other model, in the same form.
     """
 
     linear_id: Estimate

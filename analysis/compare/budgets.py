@@ -19,7 +19,7 @@ SMALLEST = 4
 
 @dataclass(frozen=True)
 class Budget:
-    """One budget.
+    """A budget at which optimizers are compared.
 
     Attributes:
         amount: Amount in the unit of the comparison.

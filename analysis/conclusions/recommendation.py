@@ -78,7 +78,7 @@ def recommend(classes: pd.DataFrame) -> tuple[Recommendation, ...]:
     (Holm-corrected, over all pairs looked at). If that leaves every optimizer or none, the
     advice is *undecided*; if it leaves some, they are undecided among themselves. Where even the
     best is at or below chance accuracy, no optimizer is recommended: it takes another algorithm or
-    rule. Of optimizers with too few trials for any test nothing is said, and a single trial of each
+    rule. Optimizers with too few trials for any test are left out, and a single trial of each
     recommends nothing.
 
     Args:

@@ -2,8 +2,8 @@
 
 A measured accuracy is the true one and the luck of the test examples. Among runs that are crowded
 at one accuracy, most of what separates them is luck, and a curve over measured accuracies is too
-flat there. Two measurements of one quantity mend that: the mean of one among runs that are alike in
-the other is free of luck (regression calibration; Carroll et al. 2006, chapter 4).
+flat there. Two measurements of one quantity correct that: the mean of one among runs that are
+alike in the other is free of luck (regression calibration; Carroll et al. 2006, chapter 4).
 """
 
 from dataclasses import dataclass

@@ -54,10 +54,11 @@ def accuracy_on_the_line(
         A row per dataset, test environments and algorithm: ``n`` (runs), ``slope`` on probit axes
         with ``slope_low`` and ``slope_high`` (95%, bootstrap over draws, and over examples where
         predictions are known), ``correlation`` (Pearson's, of the measured accuracies on probit
-        axes) likewise, ``n_good`` (runs in the better half by ID accuracy), ``correlation_good``
-        (of ID and OOD accuracy among them) likewise, and ``well_specified``: ``no`` where higher ID
-        accuracy goes with higher OOD accuracy among the good runs (the 95% interval is above 0),
-        ``yes`` where it goes with lower, else ``undecided``.
+        axes) and its interval, ``n_good`` (runs in the better half by ID accuracy),
+        ``correlation_good`` (of ID and OOD accuracy among them) and its interval, and
+        ``well_specified``: ``no`` where higher ID accuracy goes with higher OOD accuracy among the
+        good runs (the 95% interval is above 0), ``yes`` where it goes with lower, else
+        ``undecided``.
 
     Raises:
         RequestError: No runs, or a column is missing.

@@ -86,7 +86,7 @@ def return_table(curves: Mapping[Key, ReturnCurve]) -> pd.DataFrame:
     Returns:
         Columns: dataset, test_environments, algorithm, optimizer, ``verdict``, ``n``,
         ``configurations``, ``left_out`` (words), ``bend`` with ``bend_low`` and ``bend_high``
-        (95%), ``gain`` and ``slope`` likewise, ``id_low``, ``id_high`` (the percentiles between
+        (95%), ``gain`` and ``slope`` with theirs, ``id_low``, ``id_high`` (the percentiles between
         which they are measured), ``logit``, ``probit`` (verdicts on those axes), ``corrected``,
         ``reliability``, ``reason``.
     """

@@ -55,7 +55,7 @@ class LiveRuns:
         Args:
             number: Number of this change.
             pairs: A row a run, as from ``oodbench.results.query.pairs``, and when it ``finished``.
-            optimizers: All that there will be, lest one change its look when another comes.
+            optimizers: All that there will be, so that none changes its look when another comes.
             environments: Dataset -> the names of its environments.
         """
         self.number, pairs = number, by_target(pairs)

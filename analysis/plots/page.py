@@ -22,7 +22,7 @@ def new_figure(width: float, height: float, look: Appearance, caption: str = "")
 
     Args:
         width: Inches, unless ``look`` has a size. On paper at most a page's.
-        height: Inches, likewise, besides what title and caption need.
+        height: Inches, besides what title and caption need.
         look: With the title; on paper that goes to the notes.
         caption: Under the figure; on paper in the notes.
     """

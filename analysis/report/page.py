@@ -76,8 +76,8 @@ def report_html(
         palette: Palette of the figures.
         source: Where the runs came from.
         probes: What probes measured (``oodbench.results.probed``), to stand on an axis.
-        environments: The accuracy of runs on each environment, likewise: ``run``, and a column for
-            each name of an environment.
+        environments: The accuracy of runs on each environment, for the same axis: ``run``, and a
+            column for each name of an environment.
         on_step: Called with what is being done: the statistics of 20,000 runs take half a minute.
 
     Raises:

@@ -20,7 +20,7 @@ COSTS = tuple(named(MEASURED))
 
 @dataclass(frozen=True)
 class ProbedRuns:
-    """One panel.
+    """The runs of a panel of the figure ``probed``.
 
     Attributes:
         panel: Its runs are those that were measured, and have the column ``measured``.

@@ -18,7 +18,7 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
 
 
 class Penalized(ABC):
-    """See ``oodbench.algorithms.spec.Algorithm``.
+    """An algorithm whose loss has a penalty: see ``oodbench.algorithms.spec.Algorithm``.
 
     Args:
         setup: Setup with the hyperparameters ``penalty_weight``, and ``anneal_fraction``: the share

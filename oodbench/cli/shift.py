@@ -27,7 +27,7 @@ Changes = Annotated[
 Store = Annotated[
     str | None,
     typer.Option(
-        help="Database whose studies on this dataset shall say the class, where they do not know "
+        help="Database whose studies on this dataset then state the class, where they do not know "
         "it.",
     ),
 ]

@@ -16,7 +16,7 @@ Where the files lie is the machine's business: it is never part of a trial or of
 
 
 WEIGHTS_VARIABLE = "OODBENCH_WEIGHTS"
-"""Environment variable with folders of pretrained weights, joined likewise."""
+"""Environment variable with folders of pretrained weights, joined in the same way."""
 
 
 def named_folders(variable: str) -> list[Path]:

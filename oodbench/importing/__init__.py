@@ -2,7 +2,7 @@
 
 A file here reads one kind of source; ``oodbench.results.imports`` stores what it finds. Imported
 runs are of a protocol of their own (``imported:domainbed``, ...), so that they are never pooled
-with others, and what is not known of them is said in their provenance.
+with others, and their provenance states what is not known of them.
 """
 
 from oodbench.importing.csv_table import import_csv as import_csv

@@ -46,7 +46,7 @@ def import_csv(
             facts ``shift``, ``chance``, ``num_classes``, ``optimizer_kind``, and ``sampler``.
         name: Name of the sweep in the database; the file's by default.
         percent: Whether accuracies are in percent, or the fields that are, such as ``["id"]``.
-        separator: Between cells; found out by default.
+        separator: Between cells; detected by default.
 
     Raises:
         RequestError: If the file or the mapping cannot be used, a column has accuracies above 1 and

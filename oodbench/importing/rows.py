@@ -23,7 +23,7 @@ UNKNOWNS = {
     "steps": "how long it was trained",
     "seed": "its seed",
 }
-"""What an imported model lacks if a field is not said."""
+"""What an imported model lacks if a field is missing."""
 
 
 class BadRowError(ValueError):

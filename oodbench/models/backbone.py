@@ -174,5 +174,5 @@ def _takes(model: Backbone, pixels: int) -> None:
 
 @lru_cache
 def _loads(model: Backbone, weights: str, sha256: str) -> None:
-    """Raise RequestError unless this file of one's own fits; it is looked at once."""
+    """Raise RequestError unless this file of your own fits; it is looked at once."""
     model.network({**DEFAULTS, "weights": weights})

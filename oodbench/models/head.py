@@ -24,7 +24,7 @@ OPTIONS: dict[str, Any] = {
 }
 """``train``: all weights; or a head alone, on features that are computed once; or the head and the
 weights whose names ``partial``, a regular expression, is found in (``attn`` is DomainBed's
-attention-only tuning). ``weights``: a file of one's own in place of the published one.
+attention-only tuning). ``weights``: a file of your own in place of the published one.
 ``freeze_bn``: BatchNorm's statistics and scales stay those of the pretrained weights (DomainBed's
 default is to train them; frozen ones do not depend on a batch). ``dropout``: on the features.
 ``hidden``: units of a hidden layer in the head; 0: a linear head."""

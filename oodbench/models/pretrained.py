@@ -53,7 +53,7 @@ class Weights:
             yield from package_folders(*self.package)
 
     def find(self) -> Path:
-        """The file.
+        """The file with the weights, on this machine.
 
         Raises:
             RequestError: If it is nowhere: its name, where it was looked for, how to get it.
@@ -150,7 +150,7 @@ class HubWeights:
     files: tuple[str, ...] = ("model.safetensors", "pytorch_model.bin")
 
     def find(self) -> Path:
-        """The file.
+        """The file with the weights, on this machine.
 
         Raises:
             RequestError: If it is nowhere: where it was looked for, how to get it.
@@ -192,7 +192,7 @@ class HubWeights:
 
 @dataclass(frozen=True)
 class OwnWeights:
-    """A file of one's own, in a folder that ``OODBENCH_WEIGHTS`` names.
+    """A file of your own, in a folder that ``OODBENCH_WEIGHTS`` names.
 
     Attributes:
         file: Its name there. It has no folder of this machine in it: it is part of a trial.
@@ -201,7 +201,7 @@ class OwnWeights:
     file: str
 
     def find(self) -> Path:
-        """The file.
+        """The file with the weights, on this machine.
 
         Raises:
             RequestError: As ``here``, or if it is in none of those folders.

@@ -261,7 +261,7 @@ def _check_patches(body: "nn.Module", size: Size) -> None:
 
 @lru_cache
 def _loads(model: TimmModel, weights: str, sha256: str) -> None:
-    """Raise RequestError unless this file of one's own fits; it is looked at once."""
+    """Raise RequestError unless this file of your own fits; it is looked at once."""
     model.network({**DEFAULTS, "weights": weights})
 
 

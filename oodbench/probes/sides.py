@@ -44,7 +44,7 @@ def drawn(
             apart, each with the share of its examples in the dataset.
         most: Examples a side.
         rng: Draws them.
-        device: Where they shall be.
+        device: The device they are put on.
 
     Raises:
         RequestError: If a side has no examples, or the two share no class.

@@ -116,13 +116,20 @@ RUN = (
         option("model_options"),
         "Options that differ from the defaults, as JSON.",
     ),
-    Column("algorithm_options", "text", option("algorithm_options"), "Likewise."),
-    Column("dataset_options", "text", option("dataset_options"), "Likewise."),
+    Column(
+        "algorithm_options",
+        "text",
+        option("algorithm_options"),
+        "Its options that differ, as JSON.",
+    ),
+    Column(
+        "dataset_options", "text", option("dataset_options"), "Its options that differ, as JSON."
+    ),
     Column(
         "precision",
         "text",
         _row.precision,
-        "Of the arithmetic: float32, float64, tf32 (float32, but a GPU rounds what it multiplies), "
+        "The arithmetic: float32, float64, tf32 (float32, but a GPU rounds what it multiplies), "
         "or bf16 (the forward pass in bfloat16, all else in float32).",
     ),
     Column(
@@ -180,19 +187,19 @@ MEASURED = (
         "compute_seconds",
         "number",
         number("parallel", "compute_seconds"),
-        "Of a replica, on average, in its own steps; empty: it has none, or they were simulated.",
+        "Seconds of a replica in its own steps, on average; empty: none, or simulated replicas.",
     ),
     Column(
         "communication_seconds",
         "number",
         number("parallel", "communication_seconds"),
-        "Likewise in averaging, once all replicas were there.",
+        "Seconds in averaging, once all replicas were there.",
     ),
     Column(
         "waiting_seconds",
         "number",
         number("parallel", "waiting_seconds"),
-        "Likewise in waiting for the slowest replica before that.",
+        "Seconds in waiting for the slowest replica before that.",
     ),
 )
 """Numbers measured of a run, in its provenance; null where they were not."""

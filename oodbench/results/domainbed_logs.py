@@ -114,9 +114,9 @@ def read_runs(
 ) -> tuple[tuple[DomainBedRun, ...], tuple[str, ...]]:
     """The runs in a sweep's output folder, at any depth, and one sentence for each left out.
 
-    A run is left out and named, never mended, if a line is torn or lacks what DomainBed writes, if
-    a step is there twice (several runs wrote to it), or if another folder holds the same job: which
-    of them counts cannot be known.
+    A run is left out and named, never repaired, if a line is torn or lacks what DomainBed writes,
+    if a step is there twice (several runs wrote to it), or if another folder holds the same job:
+    which of them counts cannot be known.
 
     Args:
         folder: The sweep's ``--output_dir``, or that of one run.
@@ -192,7 +192,7 @@ def _foreign(root: Path, logs: Sequence[Path]) -> Iterator[str]:
 
 
 def _read(path: Path, name: str) -> DomainBedRun:
-    """One run.
+    """Read the folder of a run.
 
     Raises:
         ForeignError: If it is not what DomainBed writes, whole.

@@ -257,7 +257,7 @@ class ModelEntry(Entry):
     @model_validator(mode="after")
     @told_with_place
     def check(self) -> "ModelEntry":
-        """The model exists and takes these options, and weights of one's own if they are here."""
+        """The model exists and takes these options, and your own weights if they are here."""
         spec = MODELS.get(self.name)
         spec.check(self.options)
         for name, what in self.space.items():

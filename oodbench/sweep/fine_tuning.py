@@ -109,7 +109,7 @@ def structure(
     given = {**spec.defaults, **json.loads(options)}
     given |= {k: v for k, v in (("pretrained", False), ("weights", "")) if k in given}
     with seeded(0), torch.device("meta"):
-        if given.get("train") == "head":  # of features; a model of one's own may have another
+        if given.get("train") == "head":  # of features; a model of your own may have another
             return head({}, 1, classes, given) if {"dropout", "hidden"} <= given.keys() else None
         if shape is not None:
             return spec.build(shape, classes, **given)

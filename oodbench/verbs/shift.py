@@ -65,7 +65,7 @@ def shift(
         device: Where to train: ``auto`` (a GPU if there is one), ``cpu``, ``cuda``, ...
         progress: Print a line on stderr after each trial, and while reading takes long.
         on_trial: In place of that: called with such a line.
-        store: URL or path of a database, whose studies on this dataset shall say the class that is
+        store: URL or path of a database, whose studies on this dataset then state the class that is
             measured here, with the fact ``shift_source: measured``. A class that the dataset or a
             sweep file says is kept, and ``unclear`` is not stored.
 

@@ -175,7 +175,7 @@ FEATURES = arrays()["features"]
         (changed(label=LABELS + 0.5), "label = 0.5 in row 1.*that is a regression"),
         (changed(label=np.arange(N)), "120 different numbers as labels.*that is a regression"),
         (changed(label=np.where(LABELS, np.nan, 0)), r"no label in row 2 of 120 \(60 in all\)"),
-        (changed(label=np.where(LABELS, np.inf, 0)), "label = inf in row 2; mend it"),
+        (changed(label=np.where(LABELS, np.inf, 0)), "label = inf in row 2; fix it"),
         (changed(label=LABELS * 0), "has one label only, 0"),
         (changed(label=LABELS.astype("datetime64[s]")), "label of type datetime64"),
         (changed(label=np.where(LABELS, "1", "1.0")), "which differ in how a number is written"),

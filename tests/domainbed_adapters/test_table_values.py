@@ -124,7 +124,7 @@ def test_what_is_meant_stays_apart(load) -> None:
         ({"labels": {"ham": ""}}, "labels needs texts in quotes"),
         ({"values": ["environment"]}, "values needs columns with their spellings"),
         ({"values": {"environment": "x"}}, "values of environment needs texts in quotes"),
-        ({"labels": {"hma": "ham"}}, "unknown label to mend 'hma'. Did you mean 'ham'"),
+        ({"labels": {"hma": "ham"}}, "unknown label to replace 'hma'. Did you mean 'ham'"),
         ({"values": {"text": {"a": "b"}}}, "values: unknown column 'text'"),
         ({"values": {"label": {"ham": "x"}}, "labels": {"ham": "y"}}, "both labels and values"),
     ],

@@ -1,5 +1,5 @@
 "use strict";
-// Runs that failed or diverged, the latest first, with what their worker said of them.
+// Runs that failed or diverged, the latest first, with the reason that their worker stored.
 
 const Failures = (() => {
   const { element } = Filters;
@@ -47,7 +47,7 @@ const Failures = (() => {
       const latest = rows.length > MOST ? `, the latest ${MOST} are below` : "";
       return `${Progress.number(rows.length)} ${word}${latest}`;
     });
-    document.getElementById("failures-said").textContent = counts.length ? `${counts.join("; ")}. A diverged run is a result, a failed one a fault: open it for the end of its worker's log.` : "No run has failed or diverged.";
+    document.getElementById("failure-counts").textContent = counts.length ? `${counts.join("; ")}. A diverged run is a result, a failed one a fault: open it for the end of its worker's log.` : "No run has failed or diverged.";
     const rows = [...failed.slice(0, MOST), ...diverged.slice(0, MOST)];
     if (rows.join() === shown) return;
     shown = rows.join();

@@ -81,7 +81,7 @@
       else next = take(reply);
       await drawPoints();
     } catch (error) {
-      say(`The server does not answer (${error.message}): it may have ended. What stands here is what it said last.`, true);
+      say(`The server does not answer (${error.message}): it may have ended. This page shows its last answer.`, true);
     }
     document.documentElement.dataset.live = cursor;
     if (!document.hidden) asking = setTimeout(look, next);

@@ -42,7 +42,7 @@ const Theme = (() => {
     displaylogo: false, responsive: false, doubleClick: "reset+autosize",
     // Twice as fine, as plotly has it, takes four times as long where no GPU draws.
     plotGlPixelRatio: devicePixelRatio,
-    // By name, lest a new plotly add one that sends data somewhere.
+    // By name, so that a new plotly cannot add one that sends data somewhere.
     modeBarButtons: [["zoomIn2d", "zoomOut2d", "pan2d", "resetScale2d", "toImage"]],
   };
 

@@ -1,4 +1,4 @@
-"""Changing one's mind about a sweep: train runs again, or no longer."""
+"""Change a sweep after its start: train runs again, or cancel them."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -55,7 +55,7 @@ class Growing:
     Attributes:
         id: Id of the study.
         sweep: Name of its sweep.
-        definition: See ``PlannedStudy``; likewise ``sampler_seed``, ``facts``, ``agenda``.
+        definition: See ``PlannedStudy``, as for ``sampler_seed``, ``facts``, ``agenda``.
         past: Its runs so far, in the order in which they were added.
     """
 

@@ -35,7 +35,7 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> "Shard":
-        """Read ``3/16``.
+        """Read a part of a sweep, written like ``3/16``.
 
         Raises:
             RequestError: If it is not written so.

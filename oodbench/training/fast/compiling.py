@@ -47,7 +47,7 @@ class Compiled:
     def __call__(
         self, algorithm: Algorithm, models: Models, inputs: Tensor, labels: Tensor, step: int
     ) -> Tensor:
-        """See ``differentiate``.
+        """Compile the forward and backward pass; see ``differentiate``.
 
         Raises:
             RequestError: If what can be traced cannot be compiled on this machine.

@@ -28,9 +28,9 @@ class Settings:
         coins: ``independent``; or ``shared``: all replicas take their pseudo-steps together, as in
             the official code.
         batchnorm: Whose running statistics the mean weights are evaluated with: the ``average``
-            over the replicas; ``local``: those of the first; ``reset``: likewise, and all go back
-            to those of the end of the warm-up whenever the replicas agree, as in the official code.
-            In training each batch is normalised with its own, whatever is asked for.
+            over the replicas; ``local``: those of the first; ``reset``: those of the first, and all
+            go back to those of the end of the warm-up whenever the replicas agree, as in the
+            official code. In training each batch is normalised with its own, whatever is asked for.
     """
 
     sync_warmup: int

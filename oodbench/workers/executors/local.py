@@ -69,7 +69,7 @@ def watch(
     tend: Callable[[], str | None],
     on_progress: Callable[[Counts], None],
 ) -> None:
-    """Look after a sweep until it is done.
+    """Keep a sweep's workers running until it is done.
 
     Args:
         db: The database.
