@@ -53,8 +53,8 @@ def test_every_command_has_a_page_with_its_options_and_an_example(command: str) 
 
 
 def test_options_are_only_of_commands_that_exist() -> None:
-    told = {name for text in PAGES.values() for name in re.findall(OPTIONS, text)}
-    assert told == set(commands())
+    named = {name for text in PAGES.values() for name in re.findall(OPTIONS, text)}
+    assert named == set(commands())
 
 
 @pytest.mark.parametrize("package", [oodbench, analysis])
@@ -81,16 +81,24 @@ def test_docstrings_name_the_arguments_that_there_are(package: Any) -> None:
 
 
 def test_every_dataset_has_a_section() -> None:
-    headings = re.findall(r"^## (.+)$", PAGES["datasets.md"], re.MULTILINE)
-    told = {name for heading in headings for name in heading.split(", ")}
+    pages = [text for page, text in PAGES.items() if page.startswith("datasets/")]
+    headings = re.findall(r"^## (.+)$", "".join(pages), re.MULTILINE)
+    described = {name for heading in headings for name in heading.split(", ")}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     modules = project["entry-points"]["oodbench.datasets"].values()
     shipped = {spec.name for module in modules for spec in import_module(module).REGISTER}
-    assert told == shipped | {"Others"}
+    assert described == shipped
+    assert all(f"`{name}`" in PAGES["datasets.md"] for name in shipped)
 
 
 @pytest.mark.parametrize(
-    ("command", "shown"), [*examples("datasets.md"), *examples("commands/choices.md")]
+    ("command", "shown"),
+    [
+        example
+        for page in PAGES
+        if page.startswith("datasets/") or page == "commands/choices.md"
+        for example in examples(page)
+    ],
 )
 def test_lists_are_what_the_program_says(
     command: str, shown: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -113,6 +121,15 @@ def test_what_is_not_supported_is_in_the_docs_with_the_reason() -> None:
 
 def test_the_quickstart_has_the_readmes_ten_lines() -> None:
     assert PYTHON.findall(PAGES["index.md"])[0] == PYTHON.findall(README)[0]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_is_short_and_opens_with_what_it_is_for(page: str) -> None:
+    title, blank, first, *_ = PAGES[page].splitlines()
+    assert title.startswith("# ")
+    assert not blank
+    assert first.startswith("## Question") or re.match(r"\w|`\w", first)
+    assert len(PAGES[page].splitlines()) <= 250
 
 
 def test_every_page_has_a_way_to_it() -> None:
