@@ -169,7 +169,7 @@ def test_options_are_read_from_the_program(monkeypatch: pytest.MonkeyPatch) -> N
     assert destination.lower().startswith("| `destination")
     sweep = hooks.options_table("sweep")
     assert "lr &lt; 1e-3" in hooks.options_table("query")
-    assert "| `--dry-run` | Say what would be trained; write nothing. |" in sweep
+    assert "| `--dry-run` | Show what would be trained; write nothing. |" in sweep
     figures = hooks.options_table("plot")
     assert figures.count("| `oodbench plot ") == len(figure_names())
     assert "| `--bins " in figures

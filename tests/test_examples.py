@@ -27,8 +27,8 @@ def test_an_example_has_its_five_parts_in_order_and_is_short(page: str) -> None:
 
 def shown(page: str) -> list[str]:
     """The lines that a page shows as printed by ``conclude``."""
-    blocks = re.findall(r"^```\n(.*?)^```$", PAGES[page], re.DOTALL | re.MULTILINE)
-    return [line for block in blocks for line in block.splitlines()]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", PAGES[page], re.DOTALL | re.MULTILINE)
+    return [line for language, text in blocks if not language for line in text.splitlines()]
 
 
 @pytest.fixture(scope="module", params=["digits", "pacs"])

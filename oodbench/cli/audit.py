@@ -18,7 +18,7 @@ WIDEST = 100
 
 
 def audit(
-    dataset: Annotated[str, typer.Argument(help="Name of the dataset.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Name of the dataset.")],
     test_environments: Tested = None,
     models: Annotated[
         int, typer.Option(help="Models to train per choice of test environments.")

@@ -7,7 +7,8 @@ import typer
 from oodbench.cli.options import Root, use_root
 
 app = typer.Typer(
-    help="List, fill or empty the cache of decoded images and features.",
+    help="List, fill or empty the cache of decoded images and features.\n\n"
+    "Example: oodbench cache list",
     no_args_is_help=True,
 )
 
@@ -39,7 +40,9 @@ def list_() -> None:
 
 @app.command()
 def build(
-    dataset: Annotated[str, typer.Argument(help="Name of the dataset.", show_default=False)],
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="Name of the dataset.", show_default=False)
+    ],
     size: Annotated[
         int | None, typer.Option(help="Height and width of images. [default: its own]")
     ] = None,
@@ -64,7 +67,11 @@ def build(
 def drop(
     name: Annotated[
         str | None,
-        typer.Argument(help="Beginning of names, as cache list shows them.", show_default=False),
+        typer.Argument(
+            metavar="NAME",
+            help="Beginning of names, as cache list shows them.",
+            show_default=False,
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Drop all there is.")] = False,
 ) -> None:

@@ -20,7 +20,7 @@ COLUMNS = {
 }
 
 
-Name = Annotated[str | None, typer.Argument(help="Show all of this one.")]
+Name = Annotated[str | None, typer.Argument(metavar="NAME", help="Show all of this one.")]
 
 
 def tell(kind: str, name: str | None) -> None:

@@ -8,7 +8,9 @@ import typer
 from oodbench.cli.options import Db
 
 app = typer.Typer(
-    help="Check, upgrade, merge, copy or compact a results database.", no_args_is_help=True
+    help="Check, upgrade, merge, copy or compact a results database.\n\n"
+    "Example: oodbench db check --db digits.db",
+    no_args_is_help=True,
 )
 
 
@@ -29,7 +31,7 @@ def upgrade(db: Db) -> None:
 def check(db: Db) -> None:
     """Check that a database is whole and consistent; change nothing.
 
-    Exit code 1, and a line for each problem, if it does not.
+    Exit code 1, and a line for each problem, if it is not.
 
     Example: oodbench db check --db digits.db
     """
@@ -76,9 +78,16 @@ def compact(
 
 @app.command()
 def copy(
-    source: Annotated[str, typer.Argument(help="A SQLite file or a URL.", show_default=False)],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A SQLite file or a URL.", show_default=False)
+    ],
     destination: Annotated[
-        str, typer.Argument(help="A new SQLite file or an empty database.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="DESTINATION",
+            help="A new SQLite file or an empty database.",
+            show_default=False,
+        ),
     ],
 ) -> None:
     """Copy a database, from SQLite to PostgreSQL or back.
@@ -101,10 +110,18 @@ def copy(
 @app.command()
 def merge(
     destination: Annotated[
-        str, typer.Argument(help="A SQLite file or a URL; made if missing.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="DESTINATION",
+            help="A SQLite file or a URL; made if missing.",
+            show_default=False,
+        ),
     ],
     sources: Annotated[
-        list[str], typer.Argument(help="SQLite files or URLs; only read.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="SOURCE", help="SQLite files or URLs; only read.", show_default=False
+        ),
     ],
     keep_first: Annotated[
         bool, typer.Option("--keep-first", help="Where results differ, keep those merged first.")

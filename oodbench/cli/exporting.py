@@ -12,7 +12,11 @@ from oodbench.cli.options import Artifacts, Checkpoint, Db, EscapeFormulas, Swee
 if TYPE_CHECKING:
     import pandas as pd
 
-app = typer.Typer(no_args_is_help=True, help="Write results for other tools.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Write results for other tools.\n\n"
+    "Example: oodbench export csv --db digits.db -o digits.csv",
+)
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="The file; it is replaced.")]
 

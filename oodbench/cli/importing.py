@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Bring results that you already have into a database. Twice adds nothing.",
+    help="Bring results that you already have into a database. Twice adds nothing.\n\n"
+    "Example: oodbench import csv models.csv --db runs.db --map id=val --map ood=test",
 )
 
 Name = Annotated[

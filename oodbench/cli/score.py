@@ -12,7 +12,9 @@ SHOWN = ["score", "value", "n"]
 
 
 def score(
-    dataset: Annotated[str, typer.Argument(help="Name of the dataset.", show_default=False)],
+    dataset: Annotated[
+        str, typer.Argument(metavar="DATASET", help="Name of the dataset.", show_default=False)
+    ],
     model: Annotated[
         str | None, typer.Option(help="A backbone with its published ImageNet weights.")
     ] = None,

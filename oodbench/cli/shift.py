@@ -35,7 +35,7 @@ Csv = Annotated[bool, typer.Option("--csv", help="Print every column, as CSV.")]
 
 
 def shift(
-    dataset: Annotated[str, typer.Argument(help="Name of the dataset.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Name of the dataset.")],
     test_environments: Tested = None,
     trials: Trials = 5,
     seed: FirstSeed = 0,

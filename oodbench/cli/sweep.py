@@ -33,7 +33,7 @@ SHOWN = (
 
 @takes_settings
 def sweep(
-    path: Annotated[Path, typer.Argument(metavar="SWEEP.yaml", help="The sweep file.")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="The sweep file.")],
     db: OptionalDb = None,
     *,
     executor: Annotated[
@@ -55,7 +55,7 @@ def sweep(
     ] = None,
     changes: Set = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be trained; write nothing.")
+        bool, typer.Option("--dry-run", help="Show what would be trained; write nothing.")
     ] = False,
 ) -> None:
     """Train what a sweep file asks for and is not stored.

@@ -28,7 +28,7 @@ def worker(
     shard: Annotated[
         str | None,
         typer.Option(
-            metavar="i/N",
+            metavar="<i/N>",
             help="Without a shared database: make --db with part i (0 to N - 1) of the sweep file.",
         ),
     ] = None,

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import typer
+
+from oodbench.cli import app
 
 COMMANDS = [
     ["quickstart"],
@@ -36,9 +39,13 @@ COMMANDS = [
     ["export", "json"],
     ["export", "optuna"],
     ["export", "parquet"],
+    ["export", "predictions"],
     ["import", "domainbed"],
     ["import", "csv"],
     ["import", "wandb"],
+    ["import", "mlflow"],
+    ["import", "timm"],
+    ["import", "open-clip"],
     ["retry"],
     ["cancel"],
     ["db", "check"],
@@ -69,12 +76,22 @@ def test_the_table_above_lists_every_command(oodbench: Callable[..., Any]) -> No
 @pytest.mark.parametrize(
     "group", [[], ["db"], ["cache"], ["probe"], ["import"], ["export"], ["plot"]]
 )
-def test_no_summary_is_cut(
+def test_no_summary_is_cut_and_a_group_has_an_example(
     oodbench: Callable[..., Any], group: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    listed = oodbench(*group, "--help").out.split("Commands:")[1].splitlines()
-    assert [line for line in listed if line.endswith("...")] == []
+    about, listed = oodbench(*group, "--help").out.split("Commands:")
+    assert [line for line in listed.splitlines() if line.endswith("...")] == []
+    assert f"Example: oodbench {' '.join(group)}" in about or "Start with: oodbench" in about
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_arguments_are_written_in_capitals(command: list[str]) -> None:
+    found: Any = typer.main.get_command(app)
+    for word in command:
+        found = found.get_command(None, word)
+    arguments = [param for param in found.params if param.param_type_name == "argument"]
+    assert all((argument.metavar or "").isupper() for argument in arguments)
 
 
 def test_importing_and_help_load_neither_torch_nor_pandas() -> None:
