@@ -87,7 +87,7 @@ def options_table(command: str) -> str:
     rows = [param.get_help_record(context) for param in found.get_params(context)]
     cells = [(left, right) for left, right in filter(None, rows) if left != "--help"]
     lines = [f"| `{left}` | {cell(right)} |" for left, right in cells]
-    return "\n".join([f"| `oodbench {command}` | |", "|---|---|", *lines])
+    return "\n".join([f"| `oodbench {command}` | meaning |", "|---|---|", *lines])
 
 
 def cell(text: str) -> str:

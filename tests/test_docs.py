@@ -164,7 +164,7 @@ def test_options_are_read_from_the_program(monkeypatch: pytest.MonkeyPatch) -> N
     import hooks
 
     heading, _, source, destination = hooks.options_table("db copy").splitlines()
-    assert heading == "| `oodbench db copy` | |"
+    assert heading == "| `oodbench db copy` | meaning |"
     assert source.lower().startswith("| `source")  # releases of typer differ in the rest
     assert destination.lower().startswith("| `destination")
     sweep = hooks.options_table("sweep")
