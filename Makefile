@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install quickstart docs example test test-slow test-faults test-fuzz test-gpu test-pretend-gpu test-slurm test-ray test-oldest release golden coverage bench calibrate check format clean
+.PHONY: install quickstart docs example leaderboard test test-slow test-faults test-fuzz test-gpu test-pretend-gpu test-slurm test-ray test-oldest release golden coverage bench calibrate check format clean
 
 install: $(VENV)/.installed
 
@@ -93,6 +93,10 @@ example: install
 	$(BIN)/python -c 'import sys; from oodbench.verbs.ship import ship; \
 	    ship(*sys.argv[1:], all_steps=bool("$(ALL_STEPS)"), predicted=int("$(PREDICTED)" or 0) or None)' \
 	    "$(DB)" "$(NAME)" "$(ABOUT)"
+
+# The page of docs/leaderboard.md, of the studies that are shipped; minutes.
+leaderboard: install
+	$(BIN)/oodbench leaderboard make digits pacs --no-files -o docs/leaderboard
 
 # The site in site/; a broken link, a broken anchor or any other warning stops it (not with --quiet).
 docs: $(VENV)/.docs

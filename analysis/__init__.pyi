@@ -54,6 +54,10 @@ from .domainbed.candidates import stored_domainbed as stored_domainbed
 from .domainbed.tables import domainbed_averages as domainbed_averages
 from .domainbed.tables import domainbed_table as domainbed_table
 from .domainbed.tables import domainbed_text as domainbed_text
+from .leaderboard.board import Leaderboard as Leaderboard
+from .leaderboard.board import leaderboard as leaderboard
+from .leaderboard.page import leaderboard_html as leaderboard_html
+from .leaderboard.text import leaderboard_lines as leaderboard_lines
 from .plots.answer import answer as answer
 from .plots.binned import binned as binned
 from .plots.box import box as box

@@ -4,6 +4,7 @@ from . import analysis as analysis
 from .errors import OodbenchError as OodbenchError
 from .exporting import export as export
 from .exporting import export_optuna as export_optuna
+from .exporting import export_runs as export_runs
 from .importing import import_csv as import_csv
 from .importing import import_domainbed as import_domainbed
 from .importing import import_mlflow as import_mlflow
@@ -18,6 +19,7 @@ from .verbs.audit import audit as audit
 from .verbs.cancel import cancel as cancel
 from .verbs.catalogue import catalogue as catalogue
 from .verbs.claim import claim as claim
+from .verbs.compare import compare as compare
 from .verbs.conclude import conclude as conclude
 from .verbs.conclude import confirmed as confirmed
 from .verbs.dashboard import dashboard as dashboard
@@ -26,6 +28,7 @@ from .verbs.evaluate import evaluate as evaluate
 from .verbs.example import example as example
 from .verbs.fetch import fetch as fetch
 from .verbs.fetch import fetch_model as fetch_model
+from .verbs.leaderboard import leaderboard as leaderboard
 from .verbs.load_model import load_model as load_model
 from .verbs.plot import plot as plot
 from .verbs.power import power as power
@@ -42,6 +45,7 @@ from .verbs.shift import shift as shift
 from .verbs.show import show as show
 from .verbs.status import jobs as jobs
 from .verbs.status import status as status
+from .verbs.submission import check_submission as check_submission
 from .verbs.sweep import preview as preview
 from .verbs.sweep import run_sweep as run_sweep
 from .verbs.worker import prepare_shard as prepare_shard

@@ -65,7 +65,7 @@ def levels_table(estimation: Estimation, pairs: pd.DataFrame) -> pd.DataFrame:
                     **{**head, "optimizer": name, **tasks.known},
                     "n": tasks.budgets[0].trials[name],
                     **{"datasets": len(tasks.datasets), "tasks": len(found)},
-                    **_expected(tasks, name),
+                    **expected_scores(tasks, name),
                     **_selected(tasks, chosen, keys),
                     "runs": int(sizes.reindex(keys).min()),
                 }
@@ -73,7 +73,7 @@ def levels_table(estimation: Estimation, pairs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _expected(tasks: Tasks, name: str) -> dict[str, float]:
+def expected_scores(tasks: Tasks, name: str) -> dict[str, float]:
     """The expected accuracies of one optimizer, with their intervals."""
     sampled = mean_over(tasks.bought, [name])[:, 0]
     columns: dict[str, float] = {}

@@ -19,8 +19,12 @@ BY = (*GROUP, "optimizer")
 STATUS_COLUMNS = ("completed", "diverged", "failed", "pending")
 """Columns of a table of counts; ``pending`` runs are still waiting or running."""
 
+TESTBED = "testbed"
+"""Column of a text that runs share which were trained alike, but for optimizers and seeds."""
+
 ADDED = (
     *("checkpoint", "worst_group_val", "leave_one_environment_out", "gap", "rule", "draw", TARGET),
+    TESTBED,
 )
 """Columns of a table of runs that are neither in the view ``v_pairs`` nor hyperparameters."""
 

@@ -20,6 +20,7 @@ from oodbench.cli import (
     cancel,
     catalogue,
     claim,
+    compare,
     conclude,
     dashboard,
     db,
@@ -28,6 +29,7 @@ from oodbench.cli import (
     exporting,
     fetch,
     importing,
+    leaderboard,
     plot,
     probe,
     query,
@@ -86,6 +88,7 @@ COMMANDS: list[Callable[..., None]] = [
     query.query,
     conclude.conclude,
     claim.claim,
+    compare.compare,
     report.report,
     show.show,
     evaluate.evaluate,
@@ -98,6 +101,7 @@ COMMANDS: list[Callable[..., None]] = [
 ]
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(plot.app, name="plot")
 app.add_typer(db.app, name="db")
 app.add_typer(cache.app, name="cache")

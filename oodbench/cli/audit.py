@@ -44,7 +44,7 @@ def audit(
     device: Device = "auto",
     root: Root = None,
 ) -> None:
-    """Train about 50 small models to test what a dataset can answer.
+    """Train 50 small models to test what a dataset can answer.
 
     Is accuracy on the line? Which part of the examples inverts it? Can OOD accuracy be estimated
     without labels? What shift is it, how hard, and is the test set large enough?

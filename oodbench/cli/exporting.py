@@ -122,3 +122,21 @@ def optuna(
     print(f"{done.studies:,} studies: {done.new:,} trials added, {done.known:,} there already")
     if done.unscored:
         print(f"left out: {done.unscored:,} completed runs without id_val, the objective")
+
+
+@app.command("runs")
+def archive(
+    db: Db,
+    output: Annotated[Path, typer.Option("--output", "-o", help="A folder; made if missing.")],
+    about: Annotated[str, typer.Option(help="What the runs are, in a sentence.")] = "",
+) -> None:
+    """Write all that others need to judge the runs.
+
+    A folder of Parquet files has the sweeps, every run with its measurements, and the predictions:
+    a submission to the leaderboard.
+
+    Example: oodbench export runs --db mine.db -o mine --about "Lion on digits."
+    """
+    api.export_runs(db, output, about)
+    size = sum(path.stat().st_size for path in output.iterdir())
+    print(f"wrote {output} ({size / 2**20:.1f} MiB)")

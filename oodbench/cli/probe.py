@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Train stored runs again and store what is measured on the way.\n\n"
+    help="Train stored runs again; store what is measured on the way.\n\n"
     "Example: oodbench probe sharpness --db digits.db --select id_val",
 )
 Select = Annotated[

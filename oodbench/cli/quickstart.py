@@ -13,7 +13,7 @@ def quickstart(
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = Path("quickstart"),
     workers: Workers = None,
 ) -> None:
-    """Run a small study on real digits; report which optimizer wins.
+    """Run a small study on real digits; name the best optimizer.
 
     It leaves a database, report.html, summary.md and figures, and goes on where it was interrupted.
 

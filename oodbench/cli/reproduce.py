@@ -23,7 +23,7 @@ def reproduce(
     device: Device = "auto",
     root: Root = None,
 ) -> None:
-    """Train a stored run again, here, and compare every measurement.
+    """Train a stored run again, and compare every measurement.
 
     The database is only read. Exit code 1 if it does not match.
 

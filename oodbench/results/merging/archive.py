@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 ABOUT = "about.json"
 """What the archive is: ``about`` in a sentence, ``revision`` of its schema, ``oodbench``."""
-SMALLEST = 22
-"""The level of Zstandard that gives the smallest files; they are written once."""
+SMALLEST, FAST = 22, 3
+"""Levels of Zstandard: for files that are shipped, which are written once, and for others."""
 LEFT_OUT = ("owner", "lease", "proposer_owner", "proposer_lease", "started", "origin")
 """Columns of no use to whoever trains nothing of it, and the one that is in the provenance."""
 PACKED = predictions.c.packed
@@ -59,6 +59,7 @@ def write_archive(
     *,
     all_steps: bool = False,
     predicted: int | None = None,
+    level: int = SMALLEST,
 ) -> None:
     """Write all of a database into a folder; what is there of an older archive is replaced.
 
@@ -71,6 +72,7 @@ def write_archive(
         all_steps: Keep the measurements of every evaluation; else only those at the checkpoints
             that are selected from, ``last`` and ``best_id_val``, so that all scores stay.
         predicted: Keep the predictions of the first so many trials of each study; None: of all.
+        level: Level of Zstandard, ``SMALLEST`` or ``FAST``.
 
     Raises:
         DatabaseError: If the database cannot be used.
@@ -91,7 +93,7 @@ def write_archive(
                 Arrow.from_pandas(frame, preserve_index=False).replace_schema_metadata(),
                 to / f"{table.name}.parquet",
                 compression="zstd",
-                compression_level=SMALLEST,
+                compression_level=level,
                 use_dictionary=[n for n in frame if n not in whole and n != PACKED.name],
                 data_page_size=PAGE,
                 column_encoding=dict.fromkeys(whole, "DELTA_BINARY_PACKED"),

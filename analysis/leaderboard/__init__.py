@@ -1,0 +1,1 @@
+"""The leaderboard: optimizers on testbeds, each cell with its interval and verdict."""
