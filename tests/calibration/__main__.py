@@ -15,7 +15,7 @@ import threadpoolctl
 
 from .rates import Ends, Rate, Scenario, measure
 
-PARTS = ("panels", "tasks", "spaces", "curves")
+PARTS = ("panels", "ranks", "tasks", "spaces", "curves")
 
 PROCESSES = 2
 
