@@ -35,8 +35,8 @@ BINS = 10
 NEGLIGIBLE = 0.002
 """A curve fits if no bin's mean residual is larger, however sure that is: two tenths of a point."""
 
-BLOCK = 50
-"""Resamples at once."""
+BLOCK = 20
+"""Resamples at once: few, so that their arrays fit a cache."""
 
 RIDGE = 1e-4
 """Ridge penalty, as a share of what the points say. A resample that holds next to no points at a
