@@ -87,11 +87,11 @@ def _source(
 
     What it was asked for is ``given``: ``database``, ``condition``, ``sweep``.
     """
-    mine = origins(db)
+    mine, whole = origins(db), not (given["condition"] or given["sweep"])
     specs = [item for item in sweep_specs(db) if given["sweep"] in (None, item["name"])]
     return analysis.Source(
         facts={key: value for key, value in given.items() if value},
-        origins=mine[mine["run"].isin(runs)],
+        origins=mine if whole else mine[mine["run"].isin(runs)],
         sweeps=specs,
         environments=environment_names(db),
     )
