@@ -71,7 +71,8 @@ def test_the_selected_runs_of_pacs_are_those_of_its_table(tmp_path: Path) -> Non
     oodbench.example("pacs", tmp_path / "pacs.db")
     best = oodbench.query(tmp_path / "pacs.db", select="id_val")
     table = best.pivot(index=["algorithm", "optimizer"], columns="test_environments", values="ood")
-    for (algorithm, optimizer), scores in table.iterrows():
+    for algorithm, optimizer in table.index:
+        scores = table.loc[(algorithm, optimizer)]
         name = NAMES.get(optimizer, optimizer.capitalize())
         cells = [f"{score:.3f}".removeprefix("0") for score in [*scores, scores.mean()]]
         row = f"| {name} | {algorithm.upper()} | {' | '.join(cells)} |"
