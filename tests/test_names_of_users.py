@@ -57,7 +57,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "site"
 
 
-@pytest.mark.parametrize("installed", ["checkout", "wheel"])
+@pytest.mark.parametrize("installed", [pytest.param("checkout", marks=pytest.mark.slow), "wheel"])
 @pytest.mark.parametrize(
     "as_folders",
     [pytest.param(False, id="files"), pytest.param(True, id="folders", marks=pytest.mark.slow)],

@@ -32,6 +32,9 @@ EDGE = 0.1
 PEEL = 0.1
 """The share of the draws that leaves a space in one step of ``_best_part``."""
 
+DIGITS = 12
+"""Of a score: rounding, which differs from processor to processor, decides between no two parts."""
+
 PARTS = 2 * INDEPENDENT
 """A space is cut if it has this many times the budget in draws: a part must hold half of them."""
 
@@ -123,8 +126,8 @@ class _Space:
         return INDEPENDENT * self.n
 
     def worth(self, part: Mask) -> float:
-        """Expected score of the best of n draws from a part."""
-        return expected_highest(self.scores[part], self.n)
+        """Expected score of the best of n draws from a part; of equal parts the first is taken."""
+        return round(expected_highest(self.scores[part], self.n), DIGITS)
 
     def best_window(self, x: Array, width: float, starts: Sequence[float]) -> Mask:
         """The best part of those between a start and start + width; wider where draws are few."""

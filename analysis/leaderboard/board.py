@@ -21,7 +21,7 @@ from ..compare.estimates import Tasks
 from ..compare.estimation import Estimation
 from ..compare.levels import expected_scores
 from ..compare.verdicts import with_verdicts
-from ..runs.columns import TESTBED
+from ..runs.columns import TESTBED, require_columns
 from ..runs.names import pretty
 from ..runs.searches import Searches
 from ..stats.best_of import RESAMPLES
@@ -121,6 +121,7 @@ def leaderboard(
         RequestError: No runs, a column is missing, or no optimizer has ``budget`` trials.
         UnknownNameError: No such rule, or no run of the reference.
     """
+    require_columns(pairs, ("id", "ood"))
     check_name("optimizer", reference, sorted(pd.unique(pairs["optimizer"].astype(str))))
     comparison = Comparison(
         rule, budget, margin=margin, predictions=predictions, resamples=resamples, seed=seed

@@ -154,6 +154,7 @@ def test_intervals_cover_the_difference_of_the_curves(related):
     assert min(covered, robust) >= 43  # of 50; of 47.5 expected, fewer by chance in 1 of 300
 
 
+@pytest.mark.slow
 def test_crowding_is_no_difference_at_equal_id_accuracy():
     """On measured ID accuracy 24 of 30 such pairs were judged, wrongly."""
     equal, robust = simulate_null(("even", "all crowded at .90"), "line", 500, 30)

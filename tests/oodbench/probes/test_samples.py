@@ -152,6 +152,7 @@ def test_columns_are_standardised_by_what_is_trained_on() -> None:
     assert sample.environments[2].fit.inputs.mean() > 1000
 
 
+@pytest.mark.slow
 def test_inputs_that_are_too_large_for_the_learning_rate_are_measured_all_the_same() -> None:
     """Of 800 inputs around 100, which train at a smaller one; those of any two have no shift."""
     rng = np.random.default_rng(0)

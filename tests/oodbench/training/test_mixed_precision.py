@@ -183,7 +183,11 @@ def test_the_size_of_the_stack_does_not_matter(colored32, algorithm: str) -> Non
 
 @pytest.mark.parametrize(
     ("model", "stack"),
-    [({"name": "mlp", "width": 8}, 2), ({"name": "mnist_cnn"}, 1)],
+    [
+        ({"name": "mlp", "width": 8}, 2),
+        # Minutes on a processor without bfloat16 in hardware.
+        pytest.param({"name": "mnist_cnn"}, 1, marks=pytest.mark.slow),
+    ],
 )
 def test_a_sweep_says_so_and_its_kept_weights_score_as_they_did(
     oodbench: Callable[..., Any],

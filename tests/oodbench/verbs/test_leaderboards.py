@@ -86,6 +86,7 @@ def test_two_search_spaces_are_two_contestants(
         oodbench.leaderboard([trained, other], reference="sgd", budget=1)
 
 
+@pytest.mark.slow
 def test_comparing_trains_ones_own_optimizer_alone_with_the_same_draws(
     tmp_path: Path, tiny: Callable[..., dict[str, Any]], oodbench: Callable[..., Any]
 ) -> None:

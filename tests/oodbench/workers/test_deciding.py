@@ -178,6 +178,7 @@ def test_only_one_of_several_workers_adds_a_round(db: Database, tiny: Make) -> N
     assert take_group(db, "second", lease=60) is None
 
 
+@pytest.mark.slow
 def test_several_workers_draw_as_one_does(tmp_path: Path, tiny: Make) -> None:
     found = []
     for workers in (1, 3):
@@ -201,6 +202,7 @@ def test_shards_are_refused_for_they_do_not_see_each_other(tiny: Make) -> None:
         check_divisible(plan(tiny(search=STOP)).studies)
 
 
+@pytest.mark.slow
 def test_what_is_decided_to_be_lower_is_dropped_if_asked(tmp_path: Path, tiny: Make) -> None:
     def score(trial: Trial) -> float:
         return noisy(trial) if trial.optimizer != "sgd" else 0.001

@@ -251,6 +251,7 @@ def test_what_a_sampler_is_told_is_id_validation_alone(db: Database, tiny: Make)
     assert agenda is not None
 
 
+@pytest.mark.slow
 def test_the_whole_of_it_with_real_models(sweep_file: Callable[..., Path], tmp_path: Path) -> None:
     search = {"sampler": "tpe", "trials": 6, "startup": 3, "cohort": 2}
     path = sweep_file(search=search, confirm={"seeds": 2})

@@ -98,7 +98,7 @@ def test_what_is_compiled_trains_like_what_is_not(
     [
         ("mlp", "bf16", 3),
         ("mlp", "bf16", 1),
-        ("mnist_cnn", "bf16", 1),
+        pytest.param("mnist_cnn", "bf16", 1, marks=pytest.mark.slow),
         pytest.param("mnist_cnn", "bf16", 2, marks=pytest.mark.slow),
         pytest.param("mnist_cnn", "float32", 1, marks=pytest.mark.slow),
         pytest.param("mnist_cnn", "float32", 2, marks=pytest.mark.slow),
