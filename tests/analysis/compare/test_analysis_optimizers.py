@@ -160,7 +160,9 @@ SECOND = {
 }
 
 
-@pytest.mark.parametrize("second", SECOND)
+@pytest.mark.parametrize(
+    "second", [pytest.param("shared", marks=pytest.mark.slow), "opposite", "independent"]
+)
 @pytest.mark.parametrize("trials", [24, pytest.param(200, marks=pytest.mark.slow)])
 def test_intervals_cover_the_difference_however_draws_are_related(second, trials):
     rng = np.random.default_rng(trials)

@@ -515,7 +515,7 @@ def test_no_table_is_wider_than_the_page(extended: Path, open_page: Callable[...
 @pytest.mark.parametrize(
     "how",
     [
-        {"color_scheme": "light"},
+        pytest.param({"color_scheme": "light"}, marks=pytest.mark.slow),
         {"color_scheme": "dark", "viewport": {"width": 390, "height": 844}},
     ],
 )

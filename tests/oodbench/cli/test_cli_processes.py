@@ -121,6 +121,7 @@ def assert_rest_waits(db: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks at /proc")
+@pytest.mark.slow
 def test_ctrl_c_stops_at_once_keeps_what_finished_and_the_same_command_goes_on(
     interrupted: tuple[list[str], Path, Any],
 ) -> None:

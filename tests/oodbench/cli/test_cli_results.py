@@ -86,6 +86,7 @@ def test_a_dry_run_says_how_many_devices_a_run_takes(
     assert "replicas" not in oodbench("sweep", sweep_file(), "--dry-run").out
 
 
+@pytest.mark.slow
 def test_sweeps_of_a_list_are_trained_one_after_the_other(
     oodbench: Run, sweep_file: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -302,6 +303,7 @@ def test_set_changes_a_sweep_and_root_says_where_data_are(
     assert str(tmp_path / "nothing") in ended.err
 
 
+@pytest.mark.slow
 def test_a_shift_is_measured_and_told_with_its_class_and_n(oodbench: Run) -> None:
     common = ("shift", "ColoredDigits", "--test-environments", 2, "--trials", 1, "--examples", 600)
     ended = oodbench(*common)

@@ -112,6 +112,7 @@ def test_the_best_is_looked_up_when_runs_have_completed(capsys, monkeypatch) -> 
     assert "best id_val 0.750" in lines[2]
 
 
+@pytest.mark.slow
 def test_run_sweep_shows_progress_unless_it_is_asked_not_to(tmp_path, capsys) -> None:
     sweep = {
         "name": "small",

@@ -152,6 +152,7 @@ def test_a_class_may_be_asked_for_without_studies(tmp_path: Path) -> None:
     assert "stored" not in table
 
 
+@pytest.mark.slow
 def test_a_line_is_shown_after_each_trial_unless_asked_not_to(
     db: Database, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -88,6 +88,7 @@ def facts(page: Any) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_points_appear_as_runs_end_and_what_a_reader_chose_stays(
     planned: Path, train: Callable[[], None], serve: Callable[..., Any], open_live: Any
 ) -> None:
