@@ -33,7 +33,7 @@ PEEL = 0.1
 """The share of the draws that leaves a space in one step of ``_best_part``."""
 
 DIGITS = 12
-"""Of a score: rounding, which differs from processor to processor, decides between no two parts."""
+"""Decimals of a score that decide between two parts: the last ones differ between processors."""
 
 PARTS = 2 * INDEPENDENT
 """A space is cut if it has this many times the budget in draws: a part must hold half of them."""

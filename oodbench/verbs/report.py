@@ -87,11 +87,11 @@ def _source(
 
     What it was asked for is ``given``: ``database``, ``condition``, ``sweep``.
     """
-    mine, whole = origins(db), not (given["condition"] or given["sweep"])
+    mine = origins(db)
     specs = [item for item in sweep_specs(db) if given["sweep"] in (None, item["name"])]
     return analysis.Source(
         facts={key: value for key, value in given.items() if value},
-        origins=mine if whole else mine[mine["run"].isin(runs)],
+        origins=mine[mine["run"].isin(runs)],
         sweeps=specs,
         environments=environment_names(db),
     )

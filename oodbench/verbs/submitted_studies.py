@@ -130,7 +130,7 @@ def study_problems(found: Collection[Stated], known: Known) -> tuple[list[str], 
             problems += [f"{study.name}: {text}." for text in _protocol(study, others)]
         if study.optimizer not in OPTIMIZERS.names():
             notes.append(
-                f"{study.name}: its search space is its own: {_told(study.definition['space'])}"
+                f"{study.name}: its search space is its own: {_written(study.definition['space'])}"
             )
     problems += _missing_cells(found, known)
     return problems, list(dict.fromkeys(notes))
@@ -244,7 +244,7 @@ def _range(text: Any) -> Any:
     return None if text is None else parse(text)
 
 
-def _told(space: Mapping[str, Any]) -> str:
+def _written(space: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {what}" for name, what in space.items())
 
 

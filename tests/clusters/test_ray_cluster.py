@@ -201,7 +201,8 @@ def test_each_run_on_two_nodes_of_which_one_is_lost(
     assert "3/3 models, 0 diverged, 0 failed" in said
     with open_database(db, read_only=True) as database:
         attempts = sql(database, "SELECT attempt FROM runs")["attempt"]
-    assert max(attempts) <= 2, "the death of a node is no failure"
+    # The run that was being trained is taken again, unless its worker could still give it back.
+    assert sorted(attempts) in ([1, 1, 1], [1, 1, 2]), "the death of a node is no failure"
     here = tmp_path / "here.db"
     api.run_sweep(SWEEP | SPREAD, here, workers=1)
     scores = ["run", "id_val", "id_test", "ood_test", "all_reduces", "samples"]

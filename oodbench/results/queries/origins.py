@@ -28,14 +28,14 @@ def origins(db: Database) -> "pd.DataFrame":
 
     ended = runs.c.state.in_(STATUSES)
     with db.read() as connection:
-        columns = runs.c.id.label("run"), runs.c.protocol, runs.c.origin
+        columns = runs.c.id.label("run"), runs.c.protocol, runs.c.provenance, runs.c.origin
         statement = select(*columns).where(ended).order_by(runs.c.position)
         frame = frame_of(connection.execute(statement))
         shared = {row.id: row.shared for row in connection.execute(select(shared_parts))}
-    # Texts and flags are all in the shared part.
-    known = pd.DataFrame([*shared.values()], index=[*shared], columns=ORIGIN[1:])
-    mine = known.reindex(frame.pop("origin")).set_axis(frame.index)
-    return frame.join(mine)
+    own, names = frame.pop("provenance"), frame.pop("origin")
+    whole = [{**shared.get(name, {}), **rest} for name, rest in zip(names, own, strict=True)]
+    known = pd.DataFrame.from_records(whole, index=frame.index)
+    return frame.join(known.reindex(columns=ORIGIN[1:]))
 
 
 def sweep_specs(db: Database, counted: bool = True) -> "list[dict[str, Any]]":

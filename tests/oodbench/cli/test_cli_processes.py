@@ -131,7 +131,7 @@ def test_ctrl_c_stops_at_once_keeps_what_finished_and_the_same_command_goes_on(
     start = time.monotonic()
     process.send_signal(signal.SIGINT)
     error = process.communicate()[1]
-    assert time.monotonic() - start < 30  # about 1.4 seconds on two idle cores
+    assert time.monotonic() - start < 6  # about 1.4 seconds on two cores
     assert process.returncode == 130
     assert "Interrupted. What finished is stored; the same command goes on from there." in error
     assert "Traceback" not in error

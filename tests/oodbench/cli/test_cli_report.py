@@ -1,11 +1,15 @@
 """oodbench report: a file from a database, and what is refused."""
 
+import contextlib
 import re
+import shutil
+import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import oodbench as package
@@ -91,6 +95,21 @@ def test_origins_are_of_the_runs_that_ended(finished: Path) -> None:
     assert set(found["python"]) == {sys.version.split()[0]}
     assert set(found["device"]) == {"cpu"}
     assert [(sweep["name"], sweep["runs"]) for sweep in sweeps] == [("tiny", 8)]
+
+
+def test_origins_are_the_same_of_runs_that_keep_their_provenance_whole(
+    finished: Path, tmp_path: Path
+) -> None:
+    """As a database of schema 0007 does that was upgraded and not compacted."""
+    with open_database(finished, read_only=True) as db:
+        stored = origins(db)
+    older = shutil.copy(finished, tmp_path / "older.db")
+    whole = "(SELECT json_patch(shared, provenance) FROM origins WHERE id = runs.origin)"
+    with contextlib.closing(sqlite3.connect(older)) as connection, connection:
+        connection.execute(f"UPDATE runs SET provenance = {whole}, origin = NULL")
+        connection.execute("DELETE FROM origins")
+    with open_database(older, read_only=True) as db:
+        pd.testing.assert_frame_equal(origins(db), stored)
 
 
 def test_environments_have_their_names_and_their_accuracies(finished: Path) -> None:
